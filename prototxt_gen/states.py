@@ -1,0 +1,47 @@
+"""Which layers of a net Caffe really builds for a phase, a level and some stages."""
+
+from collections.abc import Iterable
+
+from prototxt_gen import caffe_pb2 as pb
+from prototxt_gen.errors import SpecError, nearest
+
+
+def filter_net(net: pb.NetParameter, phase: int | str, stages: Iterable[str] = (), level: int = 0) -> pb.NetParameter:
+    """A copy of `net` with the layers that Caffe builds in this state, as its `Net::FilterNet` chooses them.
+
+    A layer without rules is in. With `include` rules it is in when one of them is met, with `exclude` rules when none
+    is; a layer with both is an error. A rule is met when all that it sets holds: the phase, `min_level` <= level <=
+    `max_level`, every `stage` among the state's, no `not_stage` among them.
+
+    `phase` is "TRAIN" or "TEST" (or the number). Raises SpecError.
+    """
+    state = pb.NetState(phase=_phase(phase), level=level, stage=list(stages))
+    kept = pb.NetParameter()
+    kept.CopyFrom(net)
+    del kept.layer[:]
+    kept.layer.extend(layer for layer in net.layer if _is_in(layer, state))
+    return kept
+
+
+def _phase(phase: int | str) -> int:
+    if isinstance(phase, str):
+        if phase.upper() not in pb.Phase.keys():
+            raise SpecError(f"there is no phase '{phase}', only TRAIN and TEST{nearest(phase, pb.Phase.keys())}")
+        return pb.Phase.Value(phase.upper())
+    return phase
+
+
+def _is_in(layer: pb.LayerParameter, state: pb.NetState) -> bool:
+    if layer.include and layer.exclude:
+        raise SpecError(f"layer '{layer.name}' has include and exclude rules; Caffe takes only one of the two kinds")
+    if layer.include:
+        return any(_met(rule, state) for rule in layer.include)
+    return not any(_met(rule, state) for rule in layer.exclude)
+
+
+def _met(rule: pb.NetStateRule, state: pb.NetState) -> bool:
+    return not (rule.HasField("phase") and rule.phase != state.phase
+                or rule.HasField("min_level") and state.level < rule.min_level
+                or rule.HasField("max_level") and state.level > rule.max_level
+                or set(rule.stage) - set(state.stage)
+                or set(rule.not_stage) & set(state.stage))
