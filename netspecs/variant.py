@@ -1,0 +1,142 @@
+"""A variant: a name, its settings with their published defaults, and short functions that write its nets."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from google.protobuf.message import Message
+
+from prototxt_gen import SpecError, nearest
+
+
+class Kind(NamedTuple):
+    """What a setting may hold: in words, and as a function that returns the value or raises ValueError."""
+
+    what: str
+    read: Callable[[Any], Any]
+
+
+class Setting(NamedTuple):
+    """One setting of a variant: its (published) default, its kind and one line of help."""
+
+    default: Any
+    kind: Kind
+    help: str
+
+
+def whole(least: int = 1) -> Kind:
+    """Whole numbers from `least`."""
+    def read(value):
+        number = float(value)
+        if isinstance(value, bool) or number != int(number) or number < least:
+            raise ValueError
+        return int(number)
+    return Kind(f"a whole number from {least}", read)
+
+
+def number(least: float = 0.0, below: float = float("inf")) -> Kind:
+    """Numbers from `least` up to, and without, `below`."""
+    def read(value):
+        if isinstance(value, bool) or not least <= float(value) < below:
+            raise ValueError
+        return float(value)
+    return Kind(f"a number from {least:g}" + ("" if below == float("inf") else f" to below {below:g}"), read)
+
+
+def one_of(*choices: Any) -> Kind:
+    """One of `choices`, written as text or as itself."""
+    def read(value):
+        for choice in choices:
+            if str(value) == str(choice):
+                return choice
+        raise ValueError(nearest(value, map(str, choices)))
+    return Kind("one of " + ", ".join(map(str, choices)), read)
+
+
+def _read_flag(value):
+    return {"true": True, "false": False}[str(value).lower()]
+
+
+def _read_text(value):
+    if not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _read_sizes(value):
+    if isinstance(value, str):
+        value = [item for item in value.strip("[]() ").split(",") if item.strip()]
+    return [whole().read(item) for item in value]
+
+
+flag = Kind("true or false", _read_flag)
+text = Kind("text", _read_text)
+sizes = Kind("whole numbers from 1, separated by commas", _read_sizes)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One net of the paper.
+
+    `table` holds every setting; `fixed` what the name decides (the modality, say); `presets[SETTING][CHOICE]` the
+    defaults that come with a choice (the tiny backbone's sizes); `check` refuses settings that clash with each other.
+    `train_test`, `deploy` and `solver` write the files from all of it, as one namespace `s`.
+    """
+
+    name: str
+    task: str
+    paper: str
+    table: Mapping[str, Setting]
+    train_test: Callable[[SimpleNamespace], Message]
+    deploy: Callable[[SimpleNamespace], Message]
+    solver: Callable[[SimpleNamespace], Message]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    presets: Mapping[str, Mapping[Any, Mapping[str, Any]]] = field(default_factory=dict)
+    check: Callable[[SimpleNamespace], None] = lambda s: None
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Setting -> its default: the published value."""
+        return self.settings()
+
+    @property
+    def help(self) -> dict[str, str]:
+        """Setting -> one line on what it means."""
+        return {name: f"{setting.help} ({setting.kind.what})" for name, setting in self.table.items()}
+
+    def settings(self, **overrides: Any) -> dict[str, Any]:
+        """Every setting, `overrides` over the defaults; values may be given as text, as on a command line.
+
+        Raises SpecError for an unknown setting, a value of the wrong kind, and values that make no sense together.
+        """
+        for name in overrides:
+            if name not in self.table:
+                raise SpecError(f"{self.name} has no setting '{name}'{nearest(name, self.table)}")
+        given = {name: self._read(name, value) for name, value in overrides.items()}
+        chosen = {name: self._read(name, setting.default) for name, setting in self.table.items()}
+        for name, choices in self.presets.items():
+            choice = given.get(name, chosen[name])
+            chosen |= {preset: self._read(preset, value) for preset, value in choices.get(choice, {}).items()}
+        chosen |= given
+        try:
+            self.check(SimpleNamespace(**chosen, **self.fixed))
+        except SpecError as error:
+            raise SpecError(f"{self.name}: {error}") from None
+        return chosen
+
+    def files(self, **overrides: Any) -> dict[str, Message]:
+        """{"train_test": NetParameter, "deploy": NetParameter, "solver": SolverParameter} with these settings.
+
+        Raises SpecError as `settings` does.
+        """
+        s = SimpleNamespace(**self.settings(**overrides), **self.fixed)
+        return {"train_test": self.train_test(s), "deploy": self.deploy(s), "solver": self.solver(s)}
+
+    def _read(self, name: str, value: Any) -> Any:
+        kind = self.table[name].kind
+        try:
+            return kind.read(value)
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            hint = str(error) if isinstance(error, ValueError) and str(error).startswith(";") else ""
+            raise SpecError(f"{self.name}: {name}={value} makes no sense: it takes {kind.what}{hint}") from None

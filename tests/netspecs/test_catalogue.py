@@ -1,0 +1,87 @@
+"""The catalogue: names, settings, and what it refuses."""
+
+import json
+
+import pytest
+
+from netspecs import catalogue
+from prototxt_gen import SpecError, parse, to_text
+
+
+def test_the_names():
+    assert catalogue.names() == [
+        "activity/single-frame-rgb", "activity/single-frame-flow", "activity/lrcn-fc6-rgb", "activity/lrcn-fc6-flow",
+        "activity/lrcn-fc7-rgb", "activity/lrcn-fc7-flow"]
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+@pytest.mark.parametrize("backbone", ["hybrid", "tiny", "features"])
+def test_every_variant_writes_and_reads_back_the_same_to_the_byte(name, backbone):
+    variant = catalogue.get(name)
+    files, again = variant.files(backbone=backbone), variant.files(backbone=backbone)
+    assert files.keys() == {"train_test", "deploy", "solver"}
+    for kind, message in files.items():
+        text = to_text(message)
+        assert parse(text, "solver" if kind == "solver" else "net") == message
+        assert text == to_text(again[kind])
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_every_setting_has_a_default_and_help(name):
+    variant = catalogue.get(name)
+    assert variant.defaults.keys() == variant.help.keys() == variant.settings().keys()
+    assert all(line and "\n" not in line for line in variant.help.values())
+    assert json.loads(json.dumps(variant.defaults)) == variant.defaults
+    assert variant.settings(**variant.defaults) == variant.defaults
+    assert variant.task == "activity" and "Table 1" in variant.paper
+
+
+def test_a_backbone_brings_its_sizes_and_they_can_be_set():
+    variant = catalogue.get("activity/lrcn-fc6-rgb")
+    tiny = variant.settings(backbone="tiny", fc6=64)
+    assert (tiny["fc6"], tiny["fc7"], tiny["widths"], tiny["crop"]) == (64, 128, [16, 32, 48], 56)
+    assert (variant.defaults["fc6"], variant.defaults["crop"], variant.defaults["backbone"]) == (4096, 227, "hybrid")
+
+
+def test_values_may_come_as_text():
+    settings = catalogue.get("activity/lrcn-fc6-rgb").settings(
+        units="512", drop6="0.5", mirror="false", split="2", widths="8,16,8,8,8", clip_gradients="-1", base_lr="1e-2")
+    assert settings == settings | dict(units=512, drop6=0.5, mirror=False, split=2, widths=[8, 16, 8, 8, 8],
+                                       clip_gradients=-1, base_lr=0.01)
+
+
+@pytest.mark.parametrize("settings, said", [
+    (dict(unit=3), "no setting 'unit'; did you mean 'units'?"),
+    (dict(test_batch=3), "no setting 'test_batch'"),
+    (dict(units=0), "units=0 makes no sense: it takes a whole number from 1"),
+    (dict(units=2.5), "units=2.5"),
+    (dict(units=True), "units=True"),
+    (dict(units=None), "units=None"),
+    (dict(units="many"), "units=many"),
+    (dict(units=float("inf")), "units=inf"),
+    (dict(drop6=1), "drop6=1 makes no sense: it takes a number from 0 to below 1"),
+    (dict(drop7=-0.1), "drop7=-0.1"),
+    (dict(base_lr="nan"), "base_lr=nan"),
+    (dict(backbone="tinny"), "one of hybrid, tiny, features; did you mean 'tiny'?"),
+    (dict(split=4), "split=4 makes no sense: it takes one of 1, 2, 3"),
+    (dict(mirror="perhaps"), "mirror=perhaps makes no sense: it takes true or false"),
+    (dict(data=3), "data=3 makes no sense: it takes text"),
+    (dict(widths=[8, 8]), "widths=[8, 8]: backbone hybrid has 5 convolutions"),
+    (dict(widths=[8, 7, 8, 8, 8]), "must be even"),
+    (dict(crop=241), "crop=241 does not fit into frames of height=240"),
+    (dict(crop=48), "crop=48 is too small: backbone hybrid takes 49 at least"),
+    (dict(lr_policy="multistep"), "stepvalue, which is empty"),
+])
+def test_nonsense_is_refused_with_the_mend(settings, said):
+    with pytest.raises(SpecError) as refused:
+        catalogue.get("activity/lrcn-fc6-rgb").files(**settings)
+    assert said in str(refused.value) and "activity/lrcn-fc6-rgb" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name, said", [
+    ("activity/lrcn-fc6-rbg", "did you mean 'activity/lrcn-fc6-rgb'?"), ("x", "`lrcn nets list` names them")])
+def test_an_unknown_name_is_refused(name, said):
+    with pytest.raises(SpecError, match="there is no net") as refused:
+        catalogue.get(name)
+    assert said in str(refused.value)
