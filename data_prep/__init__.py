@@ -1,0 +1,5 @@
+"""Raw videos, images, captions and features to the inputs that Caffe reads: LMDB and HDF5."""
+
+
+class DataError(ValueError):
+    """One line for the user: the file or folder, what is wrong with it, and the mend."""

@@ -1,0 +1,261 @@
+"""Precomputed activations of video frames as HDF5 sequences for Caffe's HDF5Data layer, in place of a CNN.
+
+A batch is T rows of N streams: `data` (T * batches, N, D), `label` and `clip_markers` (T * batches, N), all float32,
+and `video` (batches, N) int64, which Caffe does not read. HDF5Data with batch_size T then gives tops (T, N, D) and
+(T, N). Rows must never be shuffled: that would tear sequences apart. Caffe loads a file whole and refuses a blob of
+2^31 elements or more, so long sets are cut into several files, each of whole batches.
+
+    DATA/train1_features.txt, test1_features.txt    the HDF5 files, a path a line, as the layer's `source`
+    DATA/dataset.json                               kind "features", classes, mirror, frames T, feature_size D, videos N
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from data_prep import DataError, store
+
+FILE_BYTES = 256 << 20  # of `data` in one file; Caffe holds a file or two in memory
+BLOB_ELEMENTS = 2**31 - 1  # Caffe counts a blob's elements in an int
+
+
+def _batches(order: np.ndarray, videos: int, top_up: bool) -> np.ndarray:
+    """Video numbers (batches, N). The last batch is filled from the beginning (top_up) or with -1."""
+    lacking = -len(order) % videos
+    filling = np.resize(order, lacking) if top_up else np.full(lacking, -1)
+    return np.concatenate([order, filling]).astype(np.int64).reshape(-1, videos)
+
+
+def write_sequences(folder: Path, stem: str, x, y, batches: np.ndarray, file_bytes: int = FILE_BYTES) -> list[str]:
+    """Writes `x` (V, T, D) with labels `y` (V,) as STEM_000.h5, ... in the order of `batches` (B, N); gives the files'
+    names.
+
+    Where `batches` says -1 the features are 0, every label is -1 and the clip begins afresh: a net's loss and accuracy
+    must ignore label -1.
+    """
+    _, length, size = x.shape
+    videos = batches.shape[1]
+    row = length * videos * size
+    if row > BLOB_ELEMENTS:
+        raise DataError(
+            f"{folder / stem}: one batch of {length} x {videos} x {size} has more elements than Caffe takes in a blob;"
+            " use fewer videos a batch"
+        )
+    each = max(1, min(file_bytes // (4 * row), BLOB_ELEMENTS // row))
+    names = []
+    for number, start in enumerate(range(0, len(batches), each)):
+        part = batches[start : start + each]
+        shown = part >= 0
+        data = np.where(shown[..., None, None], x[part], 0).astype(np.float32)  # (B, N, T, D)
+        label = np.broadcast_to(np.where(shown, y[part], -1)[:, None], (len(part), length, videos))
+        markers = np.ones((len(part), length, videos), np.float32)
+        markers[:, 0] = 0
+        path = folder / f"{stem}_{number:03d}.h5"
+        # Made in memory: where the disk is full, the HDF5 library brings the process down instead of saying so.
+        with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+            file.create_dataset("data", data=data.transpose(0, 2, 1, 3).reshape(-1, videos, size))
+            file.create_dataset("label", data=label.reshape(-1, videos).astype(np.float32))
+            file.create_dataset("clip_markers", data=markers.reshape(-1, videos))
+            file.create_dataset("video", data=part)
+            file.flush()
+            store.write_bytes(path, file.id.get_file_image())
+        names.append(path.name)
+    return names
+
+
+def _load(npz) -> dict[str, np.ndarray]:
+    path, keys = Path(npz), ("x_tr", "y_tr", "x_te", "y_te", "classes")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [key for key in keys if key not in file]
+            if missing:
+                raise DataError(f"{path}: has no array {missing[0]}; it must hold {', '.join(keys)}")
+            held = {key: file[key] for key in keys}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"{path}: not a readable .npz file ({error}); name the file that holds {', '.join(keys)}"
+        ) from None
+    classes = held["classes"]
+    if classes.ndim != 1 or not len(classes):
+        raise DataError(f"{path}: classes has shape {classes.shape}; it must be a list of names")
+    for part in ("tr", "te"):
+        x, y = held[f"x_{part}"], held[f"y_{part}"]
+        if x.ndim != 3 or 0 in x.shape or x.dtype.kind != "f":
+            raise DataError(
+                f"{path}: x_{part} has shape {x.shape} of {x.dtype}; it must be (videos, frames, features) floating"
+                " point"
+            )
+        if y.shape != x.shape[:1] or y.dtype.kind not in "iu":
+            raise DataError(
+                f"{path}: y_{part} has shape {y.shape} of {y.dtype}; it must be {x.shape[:1]} whole numbers, one for"
+                f" each video of x_{part}"
+            )
+        if y.min() < 0 or y.max() >= len(classes):
+            raise DataError(
+                f"{path}: y_{part} holds label {y.min() if y.min() < 0 else y.max()}; labels go from 0 to"
+                f" {len(classes) - 1}, one for each class"
+            )
+        if not np.isfinite(x).all():
+            raise DataError(f"{path}: x_{part} holds values that are not finite; extract the features again")
+    if held["x_tr"].shape[1:] != held["x_te"].shape[1:]:
+        raise DataError(
+            f"{path}: x_tr has (frames, features) {held['x_tr'].shape[1:]}, x_te {held['x_te'].shape[1:]}; they must"
+            " agree"
+        )
+    return held
+
+
+def prepare_npz(npz, out, videos: int = 24, seed: int = 1701, file_bytes: int = FILE_BYTES) -> Path:
+    """Makes the dataset folder `out` of an .npz with x_tr (V, T, D), y_tr (V,), x_te, y_te, and class names `classes`.
+
+    Training videos are put in a seeded random order (a batch of one class would be of no use) and topped up to a
+    multiple of `videos` by going round to the first ones. Test videos keep their order; the last batch is padded with
+    features 0, label -1 and video number -1. Errors: DataError.
+    """
+    if videos < 1:
+        raise DataError(f"videos {videos}: a batch holds at least 1")
+    out = Path(os.path.abspath(out))
+    if any(c.isspace() for c in str(out)):
+        raise DataError(f"{out}: Caffe's HDF5Data reads paths up to the first blank; name a folder without blanks")
+    held = _load(npz)
+    digest = hashlib.sha256()
+    for key in sorted(held):
+        digest.update(f"{key}{held[key].shape}{held[key].dtype}".encode() + np.ascontiguousarray(held[key]).tobytes())
+    settings = {
+        "name": Path(npz).stem,
+        "features": digest.hexdigest(),
+        "videos": videos,
+        "seed": seed,
+        "file_bytes": file_bytes,
+    }
+    with store.new_folder(out, settings) as folder:
+        if folder is None:
+            return out
+        files = {}
+        for part, short in (("train", "tr"), ("test", "te")):
+            x, y = held[f"x_{short}"], held[f"y_{short}"]
+            order = np.random.default_rng(seed).permutation(len(x)) if part == "train" else np.arange(len(x))
+            files[part] = write_sequences(
+                folder, f"{part}1", x, y, _batches(order, videos, part == "train"), file_bytes
+            )
+            store.write_text(folder / f"{part}1_features.txt", "".join(f"{out / name}\n" for name in files[part]))
+        store.write_json(
+            folder / "dataset.json",
+            {
+                "name": settings["name"],
+                "kind": "features",
+                "classes": [str(name) for name in held["classes"]],
+                "mirror": True,
+                "seed": seed,
+                "splits": [1],
+                "frames": held["x_tr"].shape[1],
+                "feature_size": held["x_tr"].shape[2],
+                "videos": videos,
+                "count": {"train": len(held["x_tr"]), "test": len(held["x_te"])},
+                "prepared": settings,
+            },
+        )
+    return out
+
+
+def _files(dataset: store.Dataset, part: str, split: int) -> list[Path]:
+    listing = dataset.folder / f"{part}{split}_features.txt"
+    if dataset.kind != "features" or not listing.exists():
+        raise DataError(f"{listing}: no such list of feature files; make it with `lrcn prepare features`")
+    paths = [Path(line) for line in listing.read_text(encoding="utf-8").split()]
+    for path in paths:
+        if not path.exists():
+            raise DataError(
+                f"{listing}: names {path}, which is not there; was the folder moved? Prepare the features again"
+            )
+    return paths
+
+
+def _read(path: Path, dataset: store.Dataset) -> dict[str, np.ndarray]:
+    """The four arrays of a file, each of the shape that the dataset calls for."""
+    length, size, videos = (dataset.description[key] for key in ("frames", "feature_size", "videos"))
+    try:
+        with h5py.File(path, "r") as file:
+            missing = [key for key in ("data", "label", "clip_markers", "video") if key not in file]
+            if missing:
+                raise DataError(f"{path}: has no dataset {missing[0]}; prepare the features again")
+            held = {key: file[key][...] for key in ("data", "label", "clip_markers", "video")}
+    except OSError as error:
+        raise DataError(f"{path}: not a readable HDF5 file ({error}); prepare the features again") from None
+    rows = len(held["data"])
+    due = {
+        "data": (rows, videos, size),
+        "label": (rows, videos),
+        "clip_markers": (rows, videos),
+        "video": (rows // length, videos),
+    }
+    for key, shape in due.items():
+        if held[key].shape != shape or not rows or rows % length:
+            raise DataError(
+                f"{path}: {key} has shape {held[key].shape}; it must be (frames x batches,"
+                f" videos{', features' if key == 'data' else ''}) with {length} frames, {videos} videos, {size}"
+                " features; prepare the features again"
+            )
+        if key != "video" and held[key].dtype != np.float32:
+            raise DataError(f"{path}: {key} is {held[key].dtype}; Caffe wants float32; prepare the features again")
+    return held
+
+
+def check_features(data, part: str | None = None, split: int = 1) -> None:
+    """Reads the feature files of `part` (both by default) and refuses wrong shapes, labels or clip markers. Errors:
+    DataError.
+    """
+    dataset = store.Dataset(data)
+    length = dataset.description.get("frames")
+    for each in (part,) if part else ("train", "test"):
+        for path in _files(dataset, each, split):
+            held = _read(path, dataset)
+            label = held["label"].reshape(-1, length, held["label"].shape[1])
+            if (
+                (label != label[:, :1]).any()
+                or (label != np.rint(label)).any()
+                or label.min() < -1
+                or label.max() >= len(dataset.classes)
+            ):
+                raise DataError(
+                    f"{path}: a label that changes within a clip or is not -1 to {len(dataset.classes) - 1}; prepare"
+                    " the features again"
+                )
+            markers = held["clip_markers"].reshape(label.shape)
+            if (markers[:, 0] != 0).any() or (markers[:, 1:] != 1).any():
+                raise DataError(
+                    f"{path}: clip_markers must be 0 at each clip's first frame and 1 after it; prepare the features"
+                    " again"
+                )
+            if not np.isfinite(held["data"]).all():
+                raise DataError(f"{path}: data holds values that are not finite; prepare the features again")
+
+
+def read_sequences(data, part: str = "test", split: int = 1) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """The videos of a part, each once, in their original order: x (V, T, D) float32, y (V,) int64, names. Padding is
+    left out.
+    """
+    dataset = store.Dataset(data)
+    paths = _files(dataset, part, split)
+    found: dict[int, tuple[np.ndarray, int]] = {}
+    for path in paths:
+        held = _read(path, dataset)
+        length = dataset.description["frames"]
+        sequences = held["data"].reshape(-1, length, *held["data"].shape[1:])
+        labels = held["label"].reshape(-1, length, held["label"].shape[1])
+        for batch, stream in np.argwhere(held["video"] >= 0):
+            found[int(held["video"][batch, stream])] = sequences[batch, :, stream], int(labels[batch, 0, stream])
+    numbers = sorted(found)
+    return (
+        np.stack([found[n][0] for n in numbers]),
+        np.array([found[n][1] for n in numbers]),
+        [f"{part}_{n:05d}" for n in numbers],
+    )
