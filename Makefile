@@ -1,0 +1,65 @@
+# `make demo` and `make test` do all their own set-up on a fresh Debian 12 or Ubuntu 22.04/24.04, each step once.
+#
+#   make demo     from nothing to a trained, evaluated and compared LRCN
+#   make test     every test
+#   make system   the system packages (apt, as root or with sudo that asks nothing)
+#   make venv     .venv, with this project and its Python packages
+#   make engine   Caffe, built into ~/.cache/lrcn
+#   make clean    remove .venv and what Python left about; the cache stays
+#
+# PYTHON=... picks another interpreter. Caffe's Python side needs the distribution's Boost.Python, which fits the
+# distribution's own python3 alone: hence the default.
+
+PYTHON ?= /usr/bin/python3
+SHELL := /bin/sh
+LRCN := .venv/bin/lrcn
+
+# Git fetches Caffe's sources; the rest is what docker/caffe/CMakeLists.txt asks for, and the tools that it runs under.
+PACKAGES := git ca-certificates cmake ninja-build g++ python3-dev python3-venv protobuf-compiler libprotobuf-dev \
+  libboost-system-dev libboost-thread-dev libboost-filesystem-dev libboost-python-dev \
+  libgoogle-glog-dev libgflags-dev libhdf5-dev libopenblas-dev libopencv-dev liblmdb-dev
+
+.PHONY: demo test system venv engine clean
+
+demo: engine
+	$(LRCN) prepare demo
+	$(LRCN) train demo
+	$(LRCN) evaluate demo
+	$(LRCN) compare runs/demo/results.json
+
+test: engine
+	.venv/bin/python -m pytest
+
+engine: venv
+	$(LRCN) caffe build
+
+# One dpkg-query finds what is missing; nothing is asked of apt, or of the user, where all is there.
+system:
+	@if ! command -v dpkg-query >/dev/null; then \
+	  echo "lrcn: no apt here; Caffe needs what Debian calls: $(PACKAGES)"; exit 0; fi; \
+	missing=$$(for p in $(PACKAGES); do \
+	  case "$$(dpkg-query -W -f='$${Status}' $$p 2>/dev/null)" in *" installed") ;; *) echo $$p;; esac; done); \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; \
+	elif sudo -n true 2>/dev/null; then sudo="sudo -n"; \
+	else echo "lrcn: system packages are missing: sudo apt-get install" $$missing >&2; exit 2; fi; \
+	echo "lrcn: installing" $$missing; \
+	$$sudo dpkg --configure -a && $$sudo apt-get update -q \
+	&& $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
+
+venv: .venv/ready
+
+# `ready` comes last, so an environment that was cut off in the making is made anew.
+.venv/ready: pyproject.toml | system
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+	  { echo "lrcn: $(PYTHON) is not Python 3.10 to 3.13: give another with PYTHON=..." >&2; exit 2; }
+	@minor=$$($(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])'); \
+	  /sbin/ldconfig -p | grep -q "libboost_python$$minor\.so" || \
+	  { echo "lrcn: no Boost.Python for $(PYTHON) here: give the distribution's own python3 with PYTHON=..." >&2; exit 2; }
+	@if [ ! -e .venv/ready ]; then rm -rf .venv; $(PYTHON) -m venv .venv; fi
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch .venv/ready
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
