@@ -1,0 +1,89 @@
+"""The Caffe Python layer `ClipData`: video clips as `data`, `label` and `clip_markers`.
+
+In a net:  layer { type: "Python"  python_param { module: "lrcn.clip_data"  layer: "ClipData"  param_str: "{...}" } }
+with a JSON object as `param_str` that holds exactly the keys of KEYS.
+
+Tops, time-major (row t * videos + v is frame t of clip v), T = frames, N = videos:
+    data          (T * N, 3, crop, crop)  BGR less the channel means
+    label         (T * N,)                the video's class at each of its frames
+    clip_markers  (T * N,)                0 at a clip's first frame, 1 at the others; this top may be left out (single-frame nets)
+Source: `videoRead` in the released sequence_input_layer.py; its slips are options (`crop_slip`, and the means are given in full).
+"""
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import sys
+
+import caffe
+import numpy as np
+
+from data_prep.store import Dataset
+from lrcn.clip_loader import MESSAGE, Loader, LoaderError
+from lrcn.sampler import Sampler
+
+KEYS = {"data": str, "list": str, "modality": str, "videos": int, "frames": int, "crop": int, "height": int, "width": int,
+        "mirror": bool, "crop_slip": bool, "mean": list, "scale": float, "order": str, "seed": int, "workers": int}
+
+
+def read_settings(text: str) -> dict:
+    """The settings in a `param_str`; ValueError names what is missing, unknown or senseless."""
+    try:
+        settings = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"ClipData: param_str is not JSON ({error})") from None
+    for key in settings.keys() - KEYS.keys():
+        near = difflib.get_close_matches(key, KEYS, 1, 0)
+        raise ValueError(f"ClipData: param_str has no setting {key!r}; did you mean {near[0]!r}?")
+    for key, kind in KEYS.items():
+        if type(settings.get(key)) is not kind:
+            raise ValueError(f"ClipData: param_str needs {key!r} as {kind.__name__}, it has {settings.get(key)!r}")
+    for key, known in {"modality": ("rgb", "flow"), "order": ("list", "shuffle")}.items():
+        if settings[key] not in known:
+            raise ValueError(f"ClipData: {key} is {settings[key]!r}; it must be one of {', '.join(known)}")
+    for key in ("videos", "frames", "crop", "workers"):
+        if settings[key] < 1:
+            raise ValueError(f"ClipData: {key} is {settings[key]}; it must be at least 1")
+    if settings["crop"] > min(settings["height"], settings["width"]):
+        raise ValueError(f"ClipData: crop {settings['crop']} does not fit frames of {settings['height']}x{settings['width']}")
+    return settings
+
+
+class ClipData(caffe.Layer):
+    def setup(self, bottom, top):
+        try:
+            if bottom or len(top) not in (2, 3):
+                raise ValueError("ClipData takes no bottom and gives the tops data, label and, if wanted, clip_markers")
+            s = self.settings = read_settings(self.param_str)
+            videos = Dataset(s["data"]).read_list(s["list"])
+        except (ValueError, OSError) as error:
+            self._fail(error)
+        # A net's TEST data layer starts anew with each Caffe process; its TRAIN data layer goes on where the solver does.
+        first = int(os.environ.get("LRCN_FIRST_ITERATION", 0)) if self.phase == caffe.TRAIN else 0
+        self.loader = Loader(Sampler(videos, s), s, first)
+        rows = s["frames"] * s["videos"]
+        top[0].reshape(rows, 3, s["crop"], s["crop"])
+        for i in range(1, len(top)):
+            top[i].reshape(rows)
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        try:
+            data, labels = next(self.loader)
+        except LoaderError as error:
+            self._fail(error)
+        top[0].data[...] = data.reshape(top[0].data.shape)
+        frames = self.settings["frames"]
+        top[1].data[...] = np.tile(labels, frames)
+        if len(top) == 3:
+            top[2].data[...] = np.repeat(np.arange(frames) > 0, len(labels))
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+    def _fail(self, error):
+        print(f"{MESSAGE}{error}", file=sys.stderr, flush=True)
+        raise RuntimeError(str(error)) from error
