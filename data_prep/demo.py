@@ -20,6 +20,7 @@ import importlib.util
 import json
 import math
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,12 +33,13 @@ from data_prep.frames import VideoFile, encode_jpeg
 VERSION = 1  # of the generator; data made by another one are never taken for this one's
 HEIGHT, WIDTH, FPS = 64, 80, 12
 FIELD = 52  # pixels: the side of the square, in the middle of the image, that the object's centre keeps to
-FRAMES = (20, 28)
-SPEED = (1.4, 1.9)  # pixels a frame along a line, so at least 21 pixels in 16 frames
+STILL, GRID = 56, 5  # pixels, the side of a still; and the rows and columns of places that stills are told apart by
+FRAMES = (18, 21)
+SPEED = (1.9, 2.5)  # pixels a frame along a line, so at least 28 pixels in 16 frames
 DIAMETER = (12.0, 36.0)  # pixels
-ZOOM = (0.032, 0.0405)  # growth of the logarithm of the diameter a frame: 16 frames change it by a factor of 1.6 to 1.8
-RADIUS = (9.0, 14.0)  # pixels, of the circles
-TURN = (2 * math.pi / 24, 2 * math.pi / 15)  # radians a frame, on the circles
+ZOOM = (0.044, 0.054)  # growth of the logarithm of the diameter a frame: 16 frames change it by a factor of 1.9 to 2.2
+RADIUS = (9.0, 13.0)  # pixels, of the circles
+TURN = (2 * math.pi / 18, 2 * math.pi / 13)  # radians a frame, on the circles
 MOTIONS = {  # class -> words for its sentences; alphabetical, which gives the labels
     "Clockwise": "moves round clockwise",
     "CounterClockwise": "moves round counterclockwise",
@@ -337,20 +339,21 @@ def prepare(
     videos_per_class: int = 100,
     test_videos_per_class: int = 25,
     images: int = 1500,
+    stills: int = 8000,
     algorithm: str = "dis",
     workers=None,
     progress=videos.no_progress,
 ) -> Path:
     """Makes the demo's dataset folder `out`: video files, frames, flow, lists, semantic slots (`semantics.jsonl`),
-    captioned images (`captions/`).
+    captioned images (`captions/`), stills to pretrain on (`stills/`).
 
     The same seed gives the same labels, splits and frames. A run that was cut off goes on; a folder that is whole is
     left as it is. Errors: DataError.
     """
-    if videos_per_class < 1 or test_videos_per_class < 1 or images < 0:
+    if videos_per_class < 1 or test_videos_per_class < 1 or images < 0 or stills < 16:
         raise DataError(
-            f"videos_per_class {videos_per_class}, test_videos_per_class {test_videos_per_class}, images {images}: give"
-            " at least 1, 1 and 0"
+            f"videos_per_class {videos_per_class}, test_videos_per_class {test_videos_per_class}, images {images}, stills {stills}:"
+            " give at least 1, 1, 0 and 16"
         )
     if seed < 0:
         raise DataError(f"seed {seed}: give a whole number from 0 on")
@@ -361,6 +364,7 @@ def prepare(
         "videos_per_class": videos_per_class,
         "test_videos_per_class": test_videos_per_class,
         "images": images,
+        "stills": stills,
         "algorithm": algorithm,
     }
     with store.new_folder(out, settings) as folder:
@@ -374,6 +378,7 @@ def prepare(
             progress("videos", done, len(todo))
         write_semantics(folder / "semantics.jsonl", todo)
         write_captions(folder / "captions", seed, images, progress=progress)
+        write_stills(folder / "stills", seed, stills, progress=progress)
         lists = {}
         for part in ("train", "test"):
             members = [plan.name for plan in todo if plan.part == part]
@@ -484,6 +489,39 @@ def _still(seed: int, part: str, number: int) -> tuple[dict, np.ndarray]:
         "diameter": round(float(diameter), 2),
     }
     return truth, image
+
+
+def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos.no_progress) -> Path:
+    """What stands in for ILSVRC-2012: a dataset folder of single images (56x56) whose class is the object's place and size, to pretrain the demo's CNN on.
+
+    Classes are `x2y0s1`: column and row of a 5 x 5 grid over the image, and small, medium or large. A sixteenth are test images.
+    """
+    shutil.rmtree(out, ignore_errors=True)  # a few seconds' work: begun anew when it was cut off
+    classes = [f"x{x}y{y}s{s}" for x in range(GRID) for y in range(GRID) for s in range(3)]
+    index, parts = [], {"train1.txt": [], "test1.txt": []}
+    with store.writing(out):
+        out.mkdir(parents=True)
+    with store.ImageWriter(out, "rgb") as writer:
+        for number in range(count):
+            part = "test" if number % 16 == 15 else "train"
+            random = np.random.default_rng([seed, VERSION, 4, number])
+            scene = _scene(random, part)
+            corner = random.integers(0, [WIDTH - STILL + 1, HEIGHT - STILL + 1])
+            x, y, grown = random.uniform(size=3)
+            path = np.array([[corner[0] + x * STILL, corner[1] + y * STILL, math.exp(np.interp(grown, (0, 1), np.log(DIAMETER)))]])
+            image = _draw(random, scene, path)[0][corner[1]:corner[1] + STILL, corner[0]:corner[0] + STILL]
+            class_name = f"x{int(x * GRID)}y{int(y * GRID)}s{int(grown * 3)}"
+            video = store.Video(f"s_{number:05d}", class_name, classes.index(class_name), 1)
+            writer.add(video.name, video.label, [encode_jpeg(image)], STILL, STILL)
+            index.append(video)
+            parts[f"{part}1.txt"].append(video)
+            progress("stills", number + 1, count)
+    store.write_text(out / "videos.tsv", store.index_text(index))
+    for name, members in parts.items():
+        store.write_text(out / name, store.list_text(members))
+    store.write_json(out / "dataset.json", {"name": "demo stills", "kind": "frames", "classes": classes, "mirror": False, "height": STILL, "width": STILL,
+                                            "fps": None, "splits": [1], "seed": seed})
+    return out
 
 
 def write_captions(out, seed: int = 1701, images: int = 1500, progress=videos.no_progress) -> Path:
