@@ -23,10 +23,6 @@ TEST = P.NetStateRule(phase="TEST", stage="test-on-test")
 
 RELEASE_NAMES = {"rgb": "RGB", "flow": "flow"}
 
-# The classifier starts afresh, so it learns at ten times the rate of the layers below it.
-CLASSIFIER = dict(param=[dict(lr_mult=10, decay_mult=1), dict(lr_mult=20, decay_mult=0)],
-                  weight_filler=dict(type="gaussian", std=0.01), bias_filler=dict(type="constant", value=0))
-
 SETTINGS = {
     "backbone": Setting("hybrid", one_of(*BACKBONES), "the CNN that reads the frames; features: none, fc6 is given"),
     "classes": Setting(101, whole(2), "classes"),
@@ -42,6 +38,7 @@ SETTINGS = {
     "order": Setting("list", one_of("list", "shuffle"), "order of the training videos; the release goes by the list"),
     "seed": Setting(1701, whole(0), "seed of the weights, crops, mirrors and order"),
     "workers": Setting(4, whole(), "processes that read frames ahead; the batches are the same for any number"),
+    "classifier_lr": Setting(10.0, number(), "learning rate of the classifier, which starts afresh, relative to the layers below"),
     "frames": Setting(16, whole(), "T, frames a clip"),
     "deploy_crops": Setting(10, whole(), "crops a frame in the deploy net"),
     "deploy_clips": Setting(1, whole(), "clips a batch in the deploy net"),
@@ -86,7 +83,7 @@ def single_frame(s: SimpleNamespace) -> Message:
 
     fc6 = BACKBONES[s.backbone].add(n, s, True)
     fc7 = backbones.fc7(n, s, fc6, True)
-    n["fc8-ucf"] = L.InnerProduct(fc7, num_output=s.classes, **CLASSIFIER)
+    n["fc8-ucf"] = L.InnerProduct(fc7, num_output=s.classes, **_classifier(s))
     _loss(n, s, n["fc8-ucf"], label)
     return n.to_proto()
 
@@ -104,7 +101,7 @@ def single_frame_deploy(s: SimpleNamespace) -> Message:
 
     fc6 = BACKBONES[s.backbone].add(n, s, False)
     fc7 = backbones.fc7(n, s, fc6, False)
-    n["fc8-ucf"] = L.InnerProduct(fc7, num_output=s.classes, **CLASSIFIER)
+    n["fc8-ucf"] = L.InnerProduct(fc7, num_output=s.classes, **_classifier(s))
     n.probs = L.Softmax(n["fc8-ucf"])
     return n.to_proto()
 
@@ -176,7 +173,7 @@ def _lstm(n: NetSpec, s: SimpleNamespace, frames: Top, markers: Top, train: bool
                      weight_filler=dict(type="uniform", min=-s.lstm_init, max=s.lstm_init),
                      bias_filler=dict(type="constant", value=0))
     hidden = dropout(n, "lstm1-drop", n.lstm1, s.lstm_drop, train, in_place=False)
-    n["fc8-final"] = L.InnerProduct(hidden, num_output=s.classes, axis=2, **CLASSIFIER)
+    n["fc8-final"] = L.InnerProduct(hidden, num_output=s.classes, axis=2, **_classifier(s))
     return n["fc8-final"]
 
 
@@ -185,6 +182,11 @@ def _loss(n: NetSpec, s: SimpleNamespace, scores: Top, label: Top, **axis: int) 
     padding = dict(ignore_label=-1) if s.backbone == "features" else {}
     n.loss = L.SoftmaxWithLoss(scores, label, loss_param=padding or None, **axis)
     n.accuracy = L.Accuracy(scores, label, **axis, **padding)
+
+
+def _classifier(s: SimpleNamespace) -> dict:
+    return dict(param=[dict(lr_mult=s.classifier_lr, decay_mult=1), dict(lr_mult=2 * s.classifier_lr, decay_mult=0)],
+                weight_filler=dict(type="gaussian", std=0.01), bias_filler=dict(type="constant", value=0))
 
 
 # ---- inputs ------------------------------------------------------------------------------------------------

@@ -53,26 +53,26 @@ def hybrid(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
     n.relu5 = L.ReLU(n.conv5, in_place=True)
     n.pool5 = L.Pooling(n.conv5, pool="MAX", kernel_size=3, stride=2)
 
-    return _fc6(n, s, train, GAUSSIAN)
+    return _fc6(n, s, n.pool5, train, GAUSSIAN)
 
 
 def tiny(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
-    """The demo's net: three small convolutions that two CPU cores train in minutes. Not the paper's."""
+    """The demo's net: three small convolutions that two CPU cores train in minutes. Not the paper's.
+
+    It strides where the others pool: a maximum over a neighbourhood forgets where in it an object is, and motion is a matter of where.
+    """
     conv1, conv2, conv3 = s.widths
 
     n.conv1 = L.Convolution(n.data, num_output=conv1, kernel_size=5, stride=2, **MSRA)
     n.relu1 = L.ReLU(n.conv1, in_place=True)
-    n.pool1 = L.Pooling(n.conv1, pool="MAX", kernel_size=3, stride=2)
 
-    n.conv2 = L.Convolution(n.pool1, num_output=conv2, pad=1, kernel_size=3, **MSRA)
+    n.conv2 = L.Convolution(n.conv1, num_output=conv2, pad=1, kernel_size=3, stride=2, **MSRA)
     n.relu2 = L.ReLU(n.conv2, in_place=True)
-    n.pool2 = L.Pooling(n.conv2, pool="MAX", kernel_size=3, stride=2)
 
-    n.conv3 = L.Convolution(n.pool2, num_output=conv3, pad=1, kernel_size=3, **MSRA)
+    n.conv3 = L.Convolution(n.conv2, num_output=conv3, pad=1, kernel_size=3, stride=2, **MSRA)
     n.relu3 = L.ReLU(n.conv3, in_place=True)
-    n.pool5 = L.Pooling(n.conv3, pool="AVE", kernel_size=2, stride=1) if __import__("os").environ.get("NOPOOL") else L.Pooling(n.conv3, pool="MAX", kernel_size=3, stride=2)
 
-    return _fc6(n, s, train, MSRA)
+    return _fc6(n, s, n.conv3, train, MSRA)
 
 
 def features(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
@@ -100,8 +100,8 @@ def dropout(n: NetSpec, name: str, top: Top, ratio: float, train: bool, in_place
     return n[name]
 
 
-def _fc6(n: NetSpec, s: SimpleNamespace, train: bool, fillers: dict) -> Top:
-    n.fc6 = L.InnerProduct(n.pool5, num_output=s.fc6, **fillers)
+def _fc6(n: NetSpec, s: SimpleNamespace, below: Top, train: bool, fillers: dict) -> Top:
+    n.fc6 = L.InnerProduct(below, num_output=s.fc6, **fillers)
     n.relu6 = L.ReLU(n.fc6, in_place=True)
     return dropout(n, "drop6", n.fc6, s.drop6, train)
 
@@ -122,7 +122,7 @@ class Backbone:
 
 BACKBONES = {
     "hybrid": Backbone(hybrid, GAUSSIAN, convolutions=5, least_crop=49, defaults={}),
-    "tiny": Backbone(tiny, MSRA, convolutions=3, least_crop=19,
+    "tiny": Backbone(tiny, MSRA, convolutions=3, least_crop=5,
                      defaults=dict(widths=[16, 32, 48], fc6=128, fc7=128, crop=56, height=64, width=80, scale=0.02)),
     "features": Backbone(features, GAUSSIAN, convolutions=0, least_crop=0, defaults=dict(widths=[])),
 }
