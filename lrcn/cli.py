@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -49,6 +48,10 @@ class Progress:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         terminal = sys.stderr.isatty()
+        if not total:  # a remark
+            self.close()
+            say(what)
+            return
         if what != self.what:
             self.close()
             self.what, self.tenth, self.begun = what, -1, time.monotonic()
@@ -233,7 +236,8 @@ def experiment_options(command):
 
 
 def open_experiment(experiment, data, out, split, seed, changes):
-    """What train and evaluate both need: engine, data set, folder, and (stage, settings, files) of each net."""
+    """What train and evaluate both need: engine, data set, folder, and (stage, its data set, settings, files) of each net."""
+    from data_prep.features import check_features
     from data_prep.store import Dataset
     from lrcn import engine, experiments
     from netspecs import catalogue
@@ -242,13 +246,15 @@ def open_experiment(experiment, data, out, split, seed, changes):
     values = parse_changes(changes) | ({} if seed is None else {"seed": seed})
     chosen = experiments.stages(experiment)
     experiments.check_changes(chosen, values)
-    dataset = Dataset(data or Path("data") / name)
-    made = []
+    dataset, made = Dataset(data or Path("data") / name), []
     for stage in chosen:
-        if dataset.kind == "frames":
-            dataset.check(stage.modality)
-        settings = experiments.settings(stage, dataset, split, values)
-        made.append((stage, settings, catalogue.get(stage.variant).files(**settings)))
+        shown = Dataset(dataset.folder / stage.pretrain) if stage.pretrain else dataset
+        if shown.kind == "frames":
+            shown.check(stage.modality)
+        else:
+            check_features(shown.folder)
+        settings = experiments.settings(stage, shown, split, values)
+        made.append((stage, shown, settings, catalogue.get(stage.variant).files(**settings)))
     return engine.find(), dataset, out or Path("runs") / name, made
 
 
@@ -264,23 +270,25 @@ def train(experiment, data, out, split, seed, changes, gpu, weights, resume):
     if weights is None and dataset.kind == "frames" and experiment != "demo":
         say("no --weights: the first nets start from random weights; the paper's start from ILSVRC-2012 weights")
     progress, trained = Progress(), {}
-    for stage, settings, files in made:
+    for stage, shown, _, files in made:
         start = trained.get(stage.start, weights)
-        trained[stage.variant] = train_net(files, out / stage.folder, engine, start, gpu, {"data_set": dataset.description}, not resume, progress)
+        trained[stage.folder] = train_net(files, out / stage.folder, engine, start, gpu, {"data_set": shown.description}, not resume, progress)
     progress.close()
-    say(f"trained: {', '.join(str(out / stage.folder) for stage, _, _ in made)}")
+    say(f"trained: {', '.join(str(folder) for folder in trained.values())}")
 
 
 @cli.command()
 @experiment_options
 def evaluate(experiment, data, out, split, seed, changes, gpu):
     """Classify the test videos with trained nets; write results.json, confusion matrices and scores."""
-    from lrcn.evaluate import draw_confusion, measure_model, score_stage
+    from lrcn.evaluate import draw_confusion, git_revision, measure_model, score_stage, test_labels
     from lrcn.train import last_snapshot, snapshot, write
 
     engine, dataset, out, made = open_experiment(experiment, data, out, split, seed, changes)
     progress, scores = Progress(), {}
-    for stage, settings, files in made:
+    for stage, _, settings, files in made:
+        if stage.pretrain:
+            continue
         folder, last = out / stage.folder, files["solver"].max_iter
         if last_snapshot(folder) < last:
             raise TrainError(f"{folder}: not trained to iteration {last} yet; run `lrcn train {experiment}` first")
@@ -292,25 +300,9 @@ def evaluate(experiment, data, out, split, seed, changes, gpu):
         for column, values in measured.items():
             draw_confusion(values, classes, f"{model}, {column}", out / f"confusion_{model}_{column.replace('/', '')}.png")
     results = {"experiment": experiment, "dataset": {"name": dataset.name, "classes": classes, "test_videos": len(labels), "split": split},
-               "engine": engine.info(), "seed": made[0][1]["seed"], "git": git_revision(), "models": models}
+               "engine": engine.info(), "seed": made[0][2]["seed"], "git": git_revision(), "models": models}
     write(out / "results.json", json.dumps(results, indent=1) + "\n")
     say(f"results: {out / 'results.json'}")
-
-
-def test_labels(dataset, split):
-    import numpy as np
-
-    if dataset.kind == "features":
-        from data_prep.features import read_sequences
-        return read_sequences(dataset.folder, "test")[1]
-    return np.array([video.label for video in dataset.videos(split, "test")])
-
-
-def git_revision() -> str | None:
-    """The revision of the lrcn that runs, with "+" where files differ from it; None where it is no checkout."""
-    here = Path(__file__).parent
-    answer = subprocess.run(["git", "-C", here, "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"], capture_output=True, text=True)
-    return answer.stdout.strip() or None if answer.returncode == 0 else None
 
 
 @cli.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.features import read_sequences
 from lrcn import score
 from lrcn.train import TrainError, digest, end_with_parent, explain, write
 
@@ -53,6 +54,20 @@ def score_stage(stage, settings, files, weights, out, engine, gpu=None, progress
 def clip_data(train_test) -> dict:
     """What the net was shown: the settings of its ClipData layer; empty where it reads features."""
     return next((json.loads(layer.python_param.param_str) for layer in train_test.layer if layer.python_param.layer == "ClipData"), {})
+
+
+def test_labels(dataset, split: int) -> np.ndarray:
+    """The classes of the test videos, (videos,)."""
+    if dataset.kind == "features":
+        return read_sequences(dataset.folder, "test")[1]
+    return np.array([video.label for video in dataset.videos(split, "test")])
+
+
+def git_revision() -> str | None:
+    """The revision of the lrcn that runs, with "+" where files differ from it; None where it is no checkout."""
+    here = Path(__file__).parent
+    answer = subprocess.run(["git", "-C", here, "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"], capture_output=True, text=True)
+    return answer.stdout.strip() or None if answer.returncode == 0 else None
 
 
 def measure(probs: np.ndarray, labels: np.ndarray, classes: list[str]) -> dict:

@@ -14,40 +14,50 @@ from prototxt_gen import SpecError
 
 @dataclass(frozen=True)
 class Stage:
-    """One net to train: a variant's name, what is set otherwise than published, and the variant whose weights it starts from."""
+    """One net to train: a variant's name, what is set otherwise than published, and the folder of the stage whose weights it starts from.
+
+    pretrain: the part of the data set's folder that it is trained on in place of the videos; such a stage is not evaluated.
+    """
 
     variant: str
     settings: dict = field(default_factory=dict)
     start: str | None = None
+    pretrain: str | None = None
 
     @property
     def folder(self) -> str:
-        return self.variant.split("/")[1]
+        return f"pretrain-{self.modality}" if self.pretrain else self.variant.split("/")[1]
 
     @property
     def model(self) -> str:
         """The row of Table 1: single-frame, lrcn-fc6, lrcn-fc7."""
-        return self.folder.rpartition("-")[0]
+        return self.variant.split("/")[1].rpartition("-")[0]
 
     @property
     def modality(self) -> str:
-        return self.folder.rpartition("-")[2]
+        return self.variant.rpartition("-")[2]
 
 
-_TINY = {"backbone": "tiny", "crop": 56, "order": "shuffle", "workers": 2}
-_TINY_SINGLE = {**_TINY, "batch": 64}
-_TINY_LRCN = {**_TINY, "videos": 16, "units": 64}
+_TINY = {"backbone": "tiny", "order": "shuffle", "workers": 2, "deploy_clips": 4, "type": "Adam", "lr_policy": "step", "gamma": 0.3, "weight_decay": 0.0001,
+         "drop6": 0.0, "display": 25, "test_interval": 200, "snapshot": 200}
+_PIXELS = _TINY | {"batch": 64, "test_batch": 50, "test_iter": 10, "drop7": 0.0}
+_CLIPS = _TINY | {"videos": 16, "test_videos": 10, "test_iter": 10, "units": 128, "lstm_init": 0.1, "lstm_drop": 0.0, "classifier_lr": 1, "average_loss": 20}
+
+_HEAD = {"max_iter": 200, "display": 10, "test_interval": 100, "test_iter": 11, "snapshot": 100}
 
 EXPERIMENTS = {
+    # What ILSVRC-2012 is to the paper's nets, stills that show an object at all places and sizes are to the demo's.
     "demo": [
-        Stage("activity/single-frame-rgb", _TINY_SINGLE),
-        Stage("activity/single-frame-flow", _TINY_SINGLE),
-        Stage("activity/lrcn-fc6-rgb", _TINY_LRCN, "activity/single-frame-rgb"),
-        Stage("activity/lrcn-fc6-flow", _TINY_LRCN, "activity/single-frame-flow"),
+        Stage("activity/single-frame-rgb", _PIXELS | {"max_iter": 500, "stepsize": 350, "base_lr": 0.001}, pretrain="stills"),
+        Stage("activity/single-frame-rgb", _PIXELS | {"max_iter": 200, "stepsize": 200, "base_lr": 0.0001}, start="pretrain-rgb"),
+        Stage("activity/single-frame-flow", _PIXELS | {"max_iter": 300, "stepsize": 200, "base_lr": 0.001}),
+        Stage("activity/lrcn-fc6-rgb", _CLIPS | {"max_iter": 1000, "stepsize": 700, "base_lr": 0.001}, start="single-frame-rgb"),
+        Stage("activity/lrcn-fc6-flow", _CLIPS | {"max_iter": 300, "stepsize": 200, "base_lr": 0.001}, start="single-frame-flow"),
     ],
+    # The published head on precomputed fc6. Its 4096 inputs are not thinned out by a CNN that learns along, hence the smaller start of the LSTM.
     "features": [
-        Stage("activity/single-frame-rgb", {"max_iter": 300}),
-        Stage("activity/lrcn-fc6-rgb", {"max_iter": 300}),
+        Stage("activity/single-frame-rgb", _HEAD),
+        Stage("activity/lrcn-fc6-rgb", _HEAD | {"lstm_init": 0.003, "base_lr": 0.003, "average_loss": 20}),
     ],
 }
 
@@ -60,8 +70,8 @@ def stages(experiment: str) -> list[Stage]:
     stage = Stage(experiment)
     if not stage.model.startswith("lrcn"):
         return [stage]
-    single = f"activity/single-frame-{stage.modality}"
-    return [Stage(single), Stage(experiment, start=single)]
+    single = Stage(f"activity/single-frame-{stage.modality}")
+    return [single, Stage(experiment, start=single.folder)]
 
 
 def settings(stage: Stage, dataset: Dataset, split: int = 1, changes: dict | None = None) -> dict:

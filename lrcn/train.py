@@ -17,6 +17,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
 from pathlib import Path
 
@@ -130,34 +131,60 @@ def _segment(out, solver, engine, start, end, weights, gpu, progress) -> None:
     piece.solver_mode = caffe_pb2.SolverParameter.CPU if gpu is None else caffe_pb2.SolverParameter.GPU
     write(out / "segment.prototxt", to_text(piece))
     command = [str(engine.caffe), "train", "--solver=segment.prototxt"]
-    if start:
+    if start or weights:
         command.append(f"--snapshot={snapshot(out, start).relative_to(out).with_suffix('.solverstate')}")
-    elif weights:
-        command.append(f"--weights={Path(weights).resolve()}")
     if gpu is not None:
         command.append(f"--gpu={gpu}")
     environment = {**os.environ, **engine.environment(), "LRCN_FIRST_ITERATION": str(start * max(solver.iter_size, 1)), "LRCN_PYTHON": sys.executable,
                    "GLOG_logtostderr": "1", "GLOG_minloglevel": "0"}
     log = out / "logs" / f"from-{start:07d}.log"
-    with log.open("a") as kept:
-        caffe = subprocess.Popen(command, cwd=out, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, errors="replace",
-                                 preexec_fn=end_with_parent)
-        tail = deque(maxlen=400)
+    if weights and not start:
+        _start_from(weights, out, environment, log)
+    with log.open("a") as kept, log.open(errors="replace") as lines:
+        lines.seek(0, os.SEEK_END)
+        # Caffe writes the log itself, so that no line is lost when this process is killed.
+        caffe = subprocess.Popen(command, cwd=out, env=environment, stderr=kept, stdout=subprocess.DEVNULL, preexec_fn=end_with_parent)
         try:
-            _follow(caffe, kept, tail, lambda iteration: progress and progress(out.name, iteration, solver.max_iter))
-            status = caffe.wait()
+            tail = _follow(caffe, lines, lambda iteration: progress and progress(out.name, iteration, solver.max_iter))
         except KeyboardInterrupt:
             # The terminal has sent Ctrl-C to Caffe as well; it writes a snapshot and stops. From elsewhere, pass it on.
             caffe.send_signal(signal.SIGINT)
-            _follow(caffe, kept, tail, lambda iteration: None)
             caffe.wait()
             raise
         except BaseException:
             caffe.kill()
             caffe.wait()
             raise
-    if status:
-        raise TrainError(explain(tail, status, log))
+    if caffe.returncode:
+        raise TrainError(explain(tail, caffe.returncode, log))
+
+
+# The derivative's `caffe train` takes --weights and forgets them; a snapshot of iteration 0 that holds them is what every Caffe takes.
+# A layer whose shape differs (the classifier of other classes) keeps its random weights; Caffe itself would break off.
+START = """
+import sys, caffe
+from caffe.proto import caffe_pb2
+solver = caffe.get_solver("segment.prototxt")
+net = caffe_pb2.NetParameter.FromString(open(sys.argv[1], "rb").read())
+shapes = {name: [list(blob.data.shape) for blob in blobs] for name, blobs in solver.net.params.items()}
+fitting = [layer for layer in net.layer if shapes.get(layer.name) == [list(blob.shape.dim) for blob in layer.blobs]]
+for layer in net.layer:
+    if layer.name in shapes:
+        print(f"{layer.name}: weights {'taken' if layer in fitting else 'of another shape, not taken'}", file=sys.stderr)
+del net.layer[:]
+net.layer.extend(fitting)
+open("start.caffemodel", "wb").write(net.SerializeToString())
+solver.net.copy_from("start.caffemodel")
+solver.snapshot()
+"""
+
+
+def _start_from(weights, out, environment, log) -> None:
+    with log.open("w") as kept:
+        done = subprocess.run([sys.executable, "-c", START, str(Path(weights).resolve())], cwd=out, env=environment, stderr=kept, preexec_fn=end_with_parent)
+    if done.returncode:
+        raise TrainError(explain(log.read_text(errors="replace").splitlines(), done.returncode, log))
+    (out / "start.caffemodel").unlink()
 
 
 def end_with_parent() -> None:
@@ -165,15 +192,24 @@ def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def _follow(caffe, kept, tail, tell) -> None:
-    for line in caffe.stderr:
-        kept.write(line)
-        kept.flush()
-        tail.append(line.rstrip())
-        if found := ITERATION.search(line):
-            if not math.isfinite(float(found[2])):
-                raise TrainError(f"the loss is {found[2]} at iteration {found[1]}: training has diverged; lower it with --set base_lr, and --fresh")
-            tell(int(found[1]))
+def _follow(caffe, lines, tell) -> deque:
+    """Reads the log that Caffe is writing to its end, tells of every iteration, and returns the last lines."""
+    tail, part = deque(maxlen=400), ""
+    while True:
+        over = caffe.poll() is not None  # asked before reading, so that nothing is missed
+        for line in lines:
+            part += line
+            if not part.endswith("\n"):
+                continue
+            tail.append(part.rstrip())
+            if found := ITERATION.search(part):
+                if not math.isfinite(float(found[2])):
+                    raise TrainError(f"the loss is {found[2]} at iteration {found[1]}: training has diverged; lower it with --set base_lr, and --fresh")
+                tell(int(found[1]))
+            part = ""
+        if over:
+            return tail
+        time.sleep(0.05)
 
 
 def explain(lines, status: int, log) -> str:
