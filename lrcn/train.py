@@ -57,22 +57,24 @@ def train(files, out, engine, weights=None, gpu=None, identity=None, fresh=False
 def _train(files, out, engine, weights, gpu, identity, fresh, progress) -> Path:
     solver = files["solver"]
     identity = {**(identity or {}), "weights": digest(weights), "solver": to_text(solver), "train_test": to_text(files["train_test"])}
-    claim(out, identity, fresh)
+    if fresh:
+        for old in [*out.glob("snapshots/*"), *out.glob("logs/*"), *out.glob("run.json")]:
+            old.unlink()
+    claim(out, identity)
     for name, message in files.items():
         write(out / f"{name}.prototxt", to_text(message))
-    if fresh:
-        for old in [*out.glob("snapshots/*"), *out.glob("logs/*")]:
-            old.unlink()
     for folder in ("snapshots", "logs"):
         (out / folder).mkdir(exist_ok=True)
 
     while (done := last_snapshot(out)) < solver.max_iter:
+        if done:
+            draw_curve(out)
         step = solver.snapshot or solver.max_iter
         end = min((done // step + 1) * step, solver.max_iter)
         _segment(out, solver, engine, done, end, weights, gpu, progress)
         if last_snapshot(out) <= done:
             raise TrainError(f"{out / 'snapshots'}: Caffe left no whole snapshot at iteration {end}; is the disk full?")
-        draw_curve(out)
+    draw_curve(out)
     return snapshot(out, solver.max_iter)
 
 
@@ -96,10 +98,10 @@ def last_snapshot(out: Path) -> int:
     return 0
 
 
-def claim(out: Path, identity: dict, fresh: bool) -> None:
+def claim(out: Path, identity: dict) -> None:
     """Marks the folder as this run's, or refuses where it is another's."""
     mark, identity = out / "run.json", json.loads(json.dumps(identity))
-    if mark.exists() and not fresh:
+    if mark.exists():
         before = json.loads(mark.read_text())
         changed = sorted(key for key in identity.keys() | before.keys() if identity.get(key) != before.get(key))
         if changed:

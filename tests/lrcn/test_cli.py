@@ -1,8 +1,10 @@
 """What a user meets at the command line: one line and exit code 2 for every bad input, and nothing half-written."""
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 from lrcn import engine
+from lrcn.train import last_snapshot
 from tests.lrcn.conftest import make_dataset
 
 LRCN = Path(sys.executable).with_name("lrcn")
@@ -193,3 +196,23 @@ def test_from_videos_to_the_table(videos, tmp_path):
     assert done.returncode == 0 and "published on UCF-101" in done.stdout and "2 classes, 2 test videos" in done.stdout
     again = lrcn("train", net, "--data", tmp_path / "data", "--out", tmp_path / net, *size, "--seed", 5)
     refused(again, "differs")
+
+
+@pytest.mark.engine
+def test_ctrl_c_keeps_what_was_done(dataset, tmp_path):
+    """Caffe makes a snapshot where it stands; the same command goes on from there."""
+    command = [LRCN, "train", "activity/single-frame-rgb", "--data", dataset, "--out", tmp_path,
+               *(word for setting in ("backbone=tiny", "crop=20", "height=24", "width=32", "batch=4", "test_iter=0", "fc6=8", "fc7=8", "max_iter=3000", "display=1")
+                 for word in ("--set", setting))]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    log = tmp_path / "single-frame-rgb" / "logs" / "from-0000000.log"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (log.exists() and "Iteration 50," in log.read_text().replace(" (", ",")):
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGINT)  # what a terminal does
+    errors = running.communicate(timeout=60)[1]
+    assert running.returncode == 130 and errors.strip().splitlines()[-1].startswith("lrcn: interrupted"), errors
+    done = last_snapshot(tmp_path / "single-frame-rgb")
+    assert 50 <= done < 3000
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert (tmp_path / "single-frame-rgb" / "logs" / f"from-{done:07d}.log").exists() and last_snapshot(tmp_path / "single-frame-rgb") == 3000

@@ -61,9 +61,7 @@ def test_the_last_whole_snapshot_counts(tmp_path):
 
 
 def test_a_folder_belongs_to_one_run(tmp_path):
-    train.claim(tmp_path, {"data": "x", "seed": 1}, False)
-    train.claim(tmp_path, {"data": "x", "seed": 1}, False)
+    train.claim(tmp_path, {"data": "x", "seed": 1})
+    train.claim(tmp_path, {"data": "x", "seed": 1})
     with pytest.raises(train.TrainError, match="differs in seed"):
-        train.claim(tmp_path, {"data": "x", "seed": 2}, False)
-    train.claim(tmp_path, {"data": "x", "seed": 2}, True)
-    train.claim(tmp_path, {"data": "x", "seed": 2}, False)
+        train.claim(tmp_path, {"data": "x", "seed": 2})

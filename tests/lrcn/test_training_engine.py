@@ -143,6 +143,14 @@ def test_an_lrcn_starts_from_the_weights_it_is_given(dataset, tmp_path):
     assert all(before[name] == after[name] for name in ("conv1", "conv2", "conv3", "fc6"))
 
 
+def test_a_fresh_run_takes_nothing_of_the_old_one(dataset, tmp_path, uninterrupted):
+    train.train(small(dataset, seed=3, max_iter=10)[1], tmp_path, engine.find())
+    with pytest.raises(train.TrainError, match="differs in solver"):
+        train.train(small(dataset)[1], tmp_path, engine.find())
+    assert weights(train.train(small(dataset)[1], tmp_path, engine.find(), fresh=True)) == uninterrupted
+    assert train.read_curve(tmp_path)[-1]["iteration"] == 20
+
+
 def test_two_trainings_do_not_share_a_folder(dataset, tmp_path):
     import fcntl
     with (tmp_path / "lock").open("w") as lock:
