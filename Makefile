@@ -17,7 +17,7 @@ LRCN := .venv/bin/lrcn
 # Git fetches Caffe's sources; the rest is what docker/caffe/CMakeLists.txt asks for, and the tools that it runs under.
 PACKAGES := git ca-certificates cmake ninja-build g++ python3-dev python3-venv protobuf-compiler libprotobuf-dev \
   libboost-system-dev libboost-thread-dev libboost-filesystem-dev libboost-python-dev \
-  libgoogle-glog-dev libgflags-dev libhdf5-dev libopenblas-dev libopencv-dev liblmdb-dev
+  libgoogle-glog-dev libgflags-dev libhdf5-dev libopenblas-dev libopencv-dev liblmdb-dev libgtest-dev
 
 .PHONY: demo test system venv engine clean
 

@@ -1,10 +1,12 @@
-"""What reading clips costs: a training iteration of the published LRCN-fc6 RGB net with ClipData, against the same net on DummyData.
+"""What reading clips costs: a training iteration of the published LRCN-fc6 RGB net with ClipData, against the same net
+on DummyData.
 
     python benchmarks/clip_data.py [--frames DIR] [--videos 3] [--iterations 10]
 
-DIR holds a folder of JPEG frames for each video; without it frames are cut from a photograph of scikit-image's. Both nets live in one process and take
-turns, so that whatever else the machine does falls on both.
+DIR holds a folder of JPEG frames for each video; without it frames are cut from a photograph of scikit-image's. Both
+nets live in one process and take turns, so that whatever else the machine does falls on both.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -26,8 +28,15 @@ from prototxt_gen import caffe_pb2, to_text
 def wandering_windows(videos: int = 12, frames: int = 25) -> dict[str, list[bytes]]:
     """Videos of 240 x 320 JPEG frames: a window that wanders over a photograph."""
     photograph = skimage.data.astronaut()[..., ::-1]
-    return {f"v_{v:06d}": [cv2.imencode(".jpg", photograph[5 * v + 3 * t:5 * v + 3 * t + 240, 3 * v + 4 * t:3 * v + 4 * t + 320])[1].tobytes()
-                           for t in range(frames)] for v in range(videos)}
+    return {
+        f"v_{v:06d}": [
+            cv2.imencode(".jpg", photograph[5 * v + 3 * t : 5 * v + 3 * t + 240, 3 * v + 4 * t : 3 * v + 4 * t + 320])[
+                1
+            ].tobytes()
+            for t in range(frames)
+        ]
+        for v in range(videos)
+    }
 
 
 def stored(videos: dict[str, list[bytes]], folder: Path) -> Path:
@@ -39,7 +48,9 @@ def stored(videos: dict[str, list[bytes]], folder: Path) -> Path:
             writer.add(video.name, 0, videos[video.name], height, width)
     store.write_text(folder / "videos.tsv", store.index_text(index))
     store.write_text(folder / "train1.txt", store.list_text(index))
-    store.write_json(folder / "dataset.json", {"name": "benchmark", "kind": "frames", "classes": ["any"], "mirror": True})
+    store.write_json(
+        folder / "dataset.json", {"name": "benchmark", "kind": "frames", "classes": ["any"], "mirror": True}
+    )
     return folder
 
 
@@ -61,7 +72,10 @@ def main() -> None:
     asked = parse.parse_args()
     videos = wandering_windows()
     if asked.frames:
-        videos = {folder.name: [path.read_bytes() for path in sorted(folder.glob("*.jpg"))] for folder in sorted(asked.frames.iterdir())}
+        videos = {
+            folder.name: [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
+            for folder in sorted(asked.frames.iterdir())
+        }
 
     engine.find().activate()
     import caffe
@@ -69,11 +83,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         data = stored(videos, folder / "data")
-        files = catalogue.get("activity/lrcn-fc6-rgb").files(videos=asked.videos, data=str(data), display=0, snapshot=0, solver_mode="CPU")
+        files = catalogue.get("activity/lrcn-fc6-rgb").files(
+            videos=asked.videos, data=str(data), display=0, snapshot=0, solver_mode="CPU"
+        )
         solver, seconds = files["solver"], {}
         solver.test_interval = 0
         del solver.test_iter[:], solver.test_state[:]
-        for name, net in (("ClipData", files["train_test"]), ("DummyData", on_dummy_data(files["train_test"], 16 * asked.videos, 227))):
+        for name, net in (
+            ("ClipData", files["train_test"]),
+            ("DummyData", on_dummy_data(files["train_test"], 16 * asked.videos, 227)),
+        ):
             solver.net = str(folder / f"{name}.prototxt")
             Path(solver.net).write_text(to_text(net))
             (folder / f"{name}_solver.prototxt").write_text(to_text(solver))
@@ -87,7 +106,9 @@ def main() -> None:
                     seconds[name].append(time.perf_counter() - begun)
         del solvers
     clip, dummy = (statistics.median(seconds[name]) for name in ("ClipData", "DummyData"))
-    print(f"seconds an iteration (median of {asked.iterations}): ClipData {clip:.3f}, DummyData {dummy:.3f}; ratio {clip / dummy:.3f}")
+    print(
+        f"seconds an iteration (median of {asked.iterations}): ClipData {clip:.3f}, DummyData {dummy:.3f}; ratio {clip / dummy:.3f}"
+    )
 
 
 if __name__ == "__main__":

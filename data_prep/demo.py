@@ -352,8 +352,8 @@ def prepare(
     """
     if videos_per_class < 1 or test_videos_per_class < 1 or images < 0 or stills < 16:
         raise DataError(
-            f"videos_per_class {videos_per_class}, test_videos_per_class {test_videos_per_class}, images {images}, stills {stills}:"
-            " give at least 1, 1, 0 and 16"
+            f"videos_per_class {videos_per_class}, test_videos_per_class {test_videos_per_class}, images {images}, "
+            f"stills {stills}: give at least 1, 1, 0 and 16"
         )
     if seed < 0:
         raise DataError(f"seed {seed}: give a whole number from 0 on")
@@ -452,8 +452,9 @@ def write_semantics(path: Path, todo: list[Plan]) -> None:
     """
     lines = []
     for plan in todo:
-        truth, random = plan.truth()[0], np.random.default_rng(
-            [plan.seed, VERSION, 2, plan.part == "test", plan.label, plan.number]
+        truth, random = (
+            plan.truth()[0],
+            np.random.default_rng([plan.seed, VERSION, 2, plan.part == "test", plan.label, plan.number]),
         )
         slots = {}
         for slot, words in WORDS.items():
@@ -492,9 +493,11 @@ def _still(seed: int, part: str, number: int) -> tuple[dict, np.ndarray]:
 
 
 def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos.no_progress) -> Path:
-    """What stands in for ILSVRC-2012: a dataset folder of single images (56x56) whose class is the object's place and size, to pretrain the demo's CNN on.
+    """What stands in for ILSVRC-2012: a dataset folder of single images (56x56) whose class is the object's place and
+    size, to pretrain the demo's CNN on.
 
-    Classes are `x2y0s1`: column and row of a 5 x 5 grid over the image, and small, medium or large. A sixteenth are test images.
+    Classes are `x2y0s1`: column and row of a 5 x 5 grid over the image, and small, medium or large. A sixteenth are
+    test images.
     """
     shutil.rmtree(out, ignore_errors=True)  # a few seconds' work: begun anew when it was cut off
     classes = [f"x{x}y{y}s{s}" for x in range(GRID) for y in range(GRID) for s in range(3)]
@@ -508,8 +511,10 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos
             scene = _scene(random, part)
             corner = random.integers(0, [WIDTH - STILL + 1, HEIGHT - STILL + 1])
             x, y, grown = random.uniform(size=3)
-            path = np.array([[corner[0] + x * STILL, corner[1] + y * STILL, math.exp(np.interp(grown, (0, 1), np.log(DIAMETER)))]])
-            image = _draw(random, scene, path)[0][corner[1]:corner[1] + STILL, corner[0]:corner[0] + STILL]
+            path = np.array(
+                [[corner[0] + x * STILL, corner[1] + y * STILL, math.exp(np.interp(grown, (0, 1), np.log(DIAMETER)))]]
+            )
+            image = _draw(random, scene, path)[0][corner[1] : corner[1] + STILL, corner[0] : corner[0] + STILL]
             class_name = f"x{int(x * GRID)}y{int(y * GRID)}s{int(grown * 3)}"
             video = store.Video(f"s_{number:05d}", class_name, classes.index(class_name), 1)
             writer.add(video.name, video.label, [encode_jpeg(image)], STILL, STILL)
@@ -519,8 +524,20 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos
     store.write_text(out / "videos.tsv", store.index_text(index))
     for name, members in parts.items():
         store.write_text(out / name, store.list_text(members))
-    store.write_json(out / "dataset.json", {"name": "demo stills", "kind": "frames", "classes": classes, "mirror": False, "height": STILL, "width": STILL,
-                                            "fps": None, "splits": [1], "seed": seed})
+    store.write_json(
+        out / "dataset.json",
+        {
+            "name": "demo stills",
+            "kind": "frames",
+            "classes": classes,
+            "mirror": False,
+            "height": STILL,
+            "width": STILL,
+            "fps": None,
+            "splits": [1],
+            "seed": seed,
+        },
+    )
     return out
 
 

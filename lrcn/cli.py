@@ -1,4 +1,6 @@
-"""The command line `lrcn`: reads what the user asks for, calls the module that does it, shows progress, and turns an error into one line."""
+"""The command line `lrcn`: reads what the user asks for, calls the module that does it, shows progress, and turns an
+error into one line."""
+
 from __future__ import annotations
 
 import json
@@ -81,13 +83,20 @@ def cli():
 
 # --- the engine
 
+
 @cli.group()
 def caffe():
     """Build Caffe, or say which one is here."""
 
 
 @caffe.command("build")
-@click.option("--source", default="auto", show_default=True, metavar="auto|bvlc|pypi|DIR", help="Where Caffe's sources come from; auto: bvlc, else pypi.")
+@click.option(
+    "--source",
+    default="auto",
+    show_default=True,
+    metavar="auto|bvlc|pypi|DIR",
+    help="Where Caffe's sources come from; auto: bvlc, else pypi.",
+)
 @click.option("--cuda", is_flag=True, help="Build for GPUs (needs nvcc).")
 @click.option("--jobs", type=click.IntRange(1), help="Compile this many files at a time; all cores by default.")
 def caffe_build(source, cuda, jobs):
@@ -112,6 +121,7 @@ def caffe_info(as_json):
 
 # --- nets
 
+
 @cli.group()
 def nets():
     """List the nets of the paper and write them as prototxt."""
@@ -126,7 +136,11 @@ def nets_list(task, as_json):
 
     rows = [variant for variant in map(catalogue.get, catalogue.names()) if task in (None, variant.task)]
     if as_json:
-        print(json.dumps([{"name": v.name, "task": v.task, "paper": v.paper, "settings": v.defaults} for v in rows], indent=1))
+        print(
+            json.dumps(
+                [{"name": v.name, "task": v.task, "paper": v.paper, "settings": v.defaults} for v in rows], indent=1
+            )
+        )
     else:
         print("\n".join(f"{v.name:<28} {v.paper}" for v in rows))
 
@@ -135,7 +149,13 @@ def nets_list(task, as_json):
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "everything", is_flag=True, help="Every net of the catalogue.")
 @click.option("--out", type=FOLDER, required=True, help="A folder a net is made in this one.")
-@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Set a number of the paper otherwise; more than once if need be.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a number of the paper otherwise; more than once if need be.",
+)
 def nets_write(names, everything, out, changes):
     """Write train_test.prototxt, deploy.prototxt and solver.prototxt of nets."""
     from lrcn.train import write
@@ -170,6 +190,7 @@ def parse_changes(changes) -> dict:
 
 # --- data
 
+
 @cli.group()
 def prepare():
     """Turn raw data into what Caffe reads."""
@@ -190,9 +211,20 @@ def prepare_demo(out, seed):
 
 @prepare.command("videos")
 @click.option("--videos", type=FOLDER, required=True, help="A folder of videos for each class.")
-@click.option("--lists", type=FOLDER, help="train1.txt and test1.txt (`Class/video label` a line), classes.txt; a seeded draw by default.")
+@click.option(
+    "--lists",
+    type=FOLDER,
+    help="train1.txt and test1.txt (`Class/video label` a line), classes.txt; a seeded draw by default.",
+)
 @click.option("--out", type=FOLDER, required=True)
-@click.option("--size", nargs=2, type=click.IntRange(1), default=(240, 320), show_default=True, help="Height and width of the stored frames.")
+@click.option(
+    "--size",
+    nargs=2,
+    type=click.IntRange(1),
+    default=(240, 320),
+    show_default=True,
+    help="Height and width of the stored frames.",
+)
 @click.option("--fps", type=float, help="Take this many frames a second (the authors: 30); all frames by default.")
 @click.option("--flow", type=click.Choice(["dis", "farneback", "tvl1"]), default="dis", show_default=True)
 @click.option("--mirror/--no-mirror", default=True, show_default=True, help="Whether the labels survive a mirror.")
@@ -202,7 +234,18 @@ def prepare_videos(videos, lists, out, size, fps, flow, mirror, seed):
     from data_prep.videos import prepare_folder
 
     progress = Progress()
-    prepare_folder(videos, lists, out, height=size[0], width=size[1], fps=fps, algorithm=flow, mirror=mirror, seed=seed, progress=progress)
+    prepare_folder(
+        videos,
+        lists,
+        out,
+        height=size[0],
+        width=size[1],
+        fps=fps,
+        algorithm=flow,
+        mirror=mirror,
+        seed=seed,
+        progress=progress,
+    )
     progress.close()
     say(f"{out} is whole")
 
@@ -221,22 +264,38 @@ def prepare_features(npz, out, videos):
 
 # --- training, evaluation, comparison
 
+
 def experiment_options(command):
-    for option in reversed([
-        click.argument("experiment"),
-        click.option("--data", type=FOLDER, help="Prepared data set; data/EXPERIMENT by default."),
-        click.option("--out", type=FOLDER, help="Where the runs lie; runs/EXPERIMENT by default."),
-        click.option("--split", type=click.IntRange(1, 3), default=1, show_default=True),
-        click.option("--seed", type=int, help="Seed of the solver and of the clips that are drawn; 1701 as published."),
-        click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Set anything of the nets or solvers; more than once if need be."),
-        click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU (an engine built with --cuda); on the CPU by default."),
-    ]):
+    for option in reversed(
+        [
+            click.argument("experiment"),
+            click.option("--data", type=FOLDER, help="Prepared data set; data/EXPERIMENT by default."),
+            click.option("--out", type=FOLDER, help="Where the runs lie; runs/EXPERIMENT by default."),
+            click.option("--split", type=click.IntRange(1, 3), default=1, show_default=True),
+            click.option(
+                "--seed", type=int, help="Seed of the solver and of the clips that are drawn; 1701 as published."
+            ),
+            click.option(
+                "--set",
+                "changes",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="Set anything of the nets or solvers; more than once if need be.",
+            ),
+            click.option(
+                "--gpu",
+                type=click.IntRange(0),
+                help="Compute on this GPU (an engine built with --cuda); on the CPU by default.",
+            ),
+        ]
+    ):
         command = option(command)
     return command
 
 
 def open_experiment(experiment, data, out, split, seed, changes):
-    """What train and evaluate both need: engine, data set, folder, and (stage, its data set, settings, files) of each net."""
+    """What train and evaluate both need: engine, data set, folder, and (stage, its data set, settings, files) of each
+    net."""
     from data_prep.features import check_features
     from data_prep.store import Dataset
     from lrcn import engine, experiments
@@ -272,7 +331,9 @@ def train(experiment, data, out, split, seed, changes, gpu, weights, resume):
     progress, trained = Progress(), {}
     for stage, shown, _, files in made:
         start = trained.get(stage.start, weights)
-        trained[stage.folder] = train_net(files, out / stage.folder, engine, start, gpu, {"data_set": shown.description}, not resume, progress)
+        trained[stage.folder] = train_net(
+            files, out / stage.folder, engine, start, gpu, {"data_set": shown.description}, not resume, progress
+        )
     progress.close()
     say(f"trained: {', '.join(str(folder) for folder in trained.values())}")
 
@@ -292,15 +353,25 @@ def evaluate(experiment, data, out, split, seed, changes, gpu):
         folder, last = out / stage.folder, files["solver"].max_iter
         if last_snapshot(folder) < last:
             raise TrainError(f"{folder}: not trained to iteration {last} yet; run `lrcn train {experiment}` first")
-        scores.setdefault(stage.model, {})[stage.modality] = score_stage(stage, settings, files, snapshot(folder, last), folder, engine, gpu, progress)
+        scores.setdefault(stage.model, {})[stage.modality] = score_stage(
+            stage, settings, files, snapshot(folder, last), folder, engine, gpu, progress
+        )
     progress.close()
     classes, labels = dataset.classes, test_labels(dataset, split)
     models = {model: measure_model(by_modality, labels, classes) for model, by_modality in scores.items()}
     for model, measured in models.items():
         for column, values in measured.items():
-            draw_confusion(values, classes, f"{model}, {column}", out / f"confusion_{model}_{column.replace('/', '')}.png")
-    results = {"experiment": experiment, "dataset": {"name": dataset.name, "classes": classes, "test_videos": len(labels), "split": split},
-               "engine": engine.info(), "seed": made[0][2]["seed"], "git": git_revision(), "models": models}
+            draw_confusion(
+                values, classes, f"{model}, {column}", out / f"confusion_{model}_{column.replace('/', '')}.png"
+            )
+    results = {
+        "experiment": experiment,
+        "dataset": {"name": dataset.name, "classes": classes, "test_videos": len(labels), "split": split},
+        "engine": engine.info(),
+        "seed": made[0][2]["seed"],
+        "git": git_revision(),
+        "models": models,
+    }
     write(out / "results.json", json.dumps(results, indent=1) + "\n")
     say(f"results: {out / 'results.json'}")
 

@@ -6,9 +6,12 @@ with a JSON object as `param_str` that holds exactly the keys of KEYS.
 Tops, time-major (row t * videos + v is frame t of clip v), T = frames, N = videos:
     data          (T * N, 3, crop, crop)  BGR less the channel means
     label         (T * N,)                the video's class at each of its frames
-    clip_markers  (T * N,)                0 at a clip's first frame, 1 at the others; this top may be left out (single-frame nets)
-Source: `videoRead` in the released sequence_input_layer.py; its slips are options (`crop_slip`, and the means are given in full).
+    clip_markers  (T * N,)                0 at a clip's first frame, 1 at the others; this top may be left out
+    (single-frame nets)
+Source: `videoRead` in the released sequence_input_layer.py; its slips are options (`crop_slip`, and the means are given
+in full).
 """
+
 from __future__ import annotations
 
 import difflib
@@ -23,8 +26,23 @@ from data_prep.store import Dataset
 from lrcn.clip_loader import MESSAGE, Loader, LoaderError
 from lrcn.sampler import Sampler
 
-KEYS = {"data": str, "list": str, "modality": str, "videos": int, "frames": int, "crop": int, "height": int, "width": int,
-        "mirror": bool, "crop_slip": bool, "mean": list, "scale": float, "order": str, "seed": int, "workers": int}
+KEYS = {
+    "data": str,
+    "list": str,
+    "modality": str,
+    "videos": int,
+    "frames": int,
+    "crop": int,
+    "height": int,
+    "width": int,
+    "mirror": bool,
+    "crop_slip": bool,
+    "mean": list,
+    "scale": float,
+    "order": str,
+    "seed": int,
+    "workers": int,
+}
 
 
 def read_settings(text: str) -> dict:
@@ -46,7 +64,9 @@ def read_settings(text: str) -> dict:
         if settings[key] < 1:
             raise ValueError(f"ClipData: {key} is {settings[key]}; it must be at least 1")
     if settings["crop"] > min(settings["height"], settings["width"]):
-        raise ValueError(f"ClipData: crop {settings['crop']} does not fit frames of {settings['height']}x{settings['width']}")
+        raise ValueError(
+            f"ClipData: crop {settings['crop']} does not fit frames of {settings['height']}x{settings['width']}"
+        )
     return settings
 
 
@@ -59,7 +79,8 @@ class ClipData(caffe.Layer):
             videos = Dataset(s["data"]).read_list(s["list"])
         except (ValueError, OSError) as error:
             self._fail(error)
-        # A net's TEST data layer starts anew with each Caffe process; its TRAIN data layer goes on where the solver does.
+        # A net's TEST data layer starts anew with each Caffe process; its TRAIN data layer goes on where the solver
+        # does.
         first = int(os.environ.get("LRCN_FIRST_ITERATION", 0)) if self.phase == caffe.TRAIN else 0
         self.loader = Loader(Sampler(videos, s), s, first)
         rows = s["frames"] * s["videos"]

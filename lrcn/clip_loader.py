@@ -1,9 +1,10 @@
 """Worker processes that decode and cut the clips of coming batches while Caffe computes.
 
-The workers are Python processes of their own and share one block of memory with Caffe's: OpenCV's and HDF5's libraries inside Caffe would
-clash with those of the Python wheels, and Caffe never lets go of Python's lock, so threads would stand still.
-They end with their standard input, so they never outlive the net, however it ends.
+The workers are Python processes of their own and share one block of memory with Caffe's: OpenCV's and HDF5's libraries
+inside Caffe would clash with those of the Python wheels, and Caffe never lets go of Python's lock, so threads would
+stand still. They end with their standard input, so they never outlive the net, however it ends.
 """
+
 from __future__ import annotations
 
 import json
@@ -37,10 +38,18 @@ class Loader:
         os.ftruncate(memory, bytes_each * AHEAD)
         self.slots = np.frombuffer(mmap.mmap(memory, bytes_each * AHEAD), np.float32).reshape(AHEAD, *self.shape)
         # Inside the caffe tool sys.executable is a guess; `lrcn train` says which Python it is.
-        command = [os.environ.get("LRCN_PYTHON", sys.executable), "-m", "lrcn.clip_loader", str(memory), json.dumps(settings)]
+        command = [
+            os.environ.get("LRCN_PYTHON", sys.executable),
+            "-m",
+            "lrcn.clip_loader",
+            str(memory),
+            json.dumps(settings),
+        ]
         count = max(1, min(settings["workers"], settings["videos"]))
-        self.workers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[memory], text=True)
-                        for _ in range(count)]
+        self.workers = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[memory], text=True)
+            for _ in range(count)
+        ]
         os.close(memory)
         weakref.finalize(self, _end, self.workers)
         self.first, self.next, self.labels = first, first, {}
@@ -61,7 +70,8 @@ class Loader:
         return self
 
     def __next__(self):
-        """The next batch. The data lie in shared memory and are overwritten once the batch after it has been asked for."""
+        """The next batch. The data lie in shared memory and are overwritten once the batch after it has been asked
+        for."""
         if self.next > self.first:  # the caller is done with the batch before, so its slot is free
             del self.labels[self.next - 1]
             self._order(self.next - 1 + AHEAD)
@@ -109,7 +119,12 @@ def _work(memory: int, settings: dict) -> None:
                 last = image_range(modality, lengths[clip.video])[1]
                 for t, number in enumerate(clip_images(clip.first, settings["frames"], last)):
                     jpeg = dataset.jpeg(modality, clip.video, number)
-                    image = pixels.decode(jpeg, f"{settings['data']}: {modality} image {number} of {clip.video}", settings["height"], settings["width"])
+                    image = pixels.decode(
+                        jpeg,
+                        f"{settings['data']}: {modality} image {number} of {clip.video}",
+                        settings["height"],
+                        settings["width"],
+                    )
                     pixels.blob(pixels.cut(image, clip, settings), settings, slots[slot, t, v])
         except Exception as error:  # whatever it is, the user is to read it, with the video's name
             trouble = str(error) if isinstance(error, ValueError) else f"{clip.video}: {type(error).__name__}: {error}"

@@ -1,7 +1,9 @@
-"""Which clips go into a batch, and which clips a video is classified by. No pixels here: this runs inside Caffe, where OpenCV's wheel must not.
+"""Which clips go into a batch, and which clips a video is classified by. No pixels here: this runs inside Caffe, where
+OpenCV's wheel must not.
 
 The released Python layer (`sequence_input_layer.py`) and script (`classify_video.py`) are the reference.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -27,16 +29,19 @@ def image_range(modality: str, frames: int) -> tuple[int, int]:
 
 
 def clip_images(first: int, length: int, last: int) -> list[int]:
-    """The numbers of the images of a clip. A video shorter than a clip repeats its last image (the released code breaks off there)."""
+    """The numbers of the images of a clip. A video shorter than a clip repeats its last image (the released code breaks
+    off there)."""
     return [min(first + t, last) for t in range(length)]
 
 
 class Sampler:
-    """Draws batch after batch; batch `index` depends on the seed and its index alone, so that a resumed run sees what it would have seen.
+    """Draws batch after batch; batch `index` depends on the seed and its index alone, so that a resumed run sees what
+    it would have seen.
 
     videos: sequence of objects with `name`, `label` and `frames`; settings: the `param_str` of the ClipData layer.
-    `order` "list" takes the videos in list order and wraps round, as released; "shuffle" draws a new order for each pass.
-    As released, a clip never starts at image 1: it starts at 2 + floor(u * (images - length)), and the crop's corner is floor(u * (size - crop)).
+    `order` "list" takes the videos in list order and wraps round, as released; "shuffle" draws a new order for each
+    pass. As released, a clip never starts at image 1: it starts at 2 + floor(u * (images - length)), and the crop's
+    corner is floor(u * (size - crop)).
     """
 
     def __init__(self, videos, settings):
@@ -64,7 +69,8 @@ class Sampler:
 
 
 def clip_starts(images: int, length: int = 16, stride: int = 8) -> list[int]:
-    """0-based starts of the clips that a video is classified by: every `stride` images; where `length` do not remain, the last `length`.
+    """0-based starts of the clips that a video is classified by: every `stride` images; where `length` do not remain,
+    the last `length`.
 
     As released, every stride position gives a clip, so the last `length` images count more than once in most videos.
     """

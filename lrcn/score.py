@@ -1,9 +1,11 @@
-"""Class scores of every test video from a deploy net in Caffe, as the authors' `classify_video.py` has it. Runs as a process of its own:
-`python -m lrcn.score JOB.json`, because Caffe ends the process it runs in when something is wrong.
+"""Class scores of every test video from a deploy net in Caffe, as the authors' `classify_video.py` has it. Runs as a
+process of its own: `python -m lrcn.score JOB.json`, because Caffe ends the process it runs in when something is wrong.
 
-A video's score is the mean of the softmax over the crops of a frame, the frames of a clip and the clips of the video: 16 frames every 8, and the last
-16 where 16 do not remain. Single-frame nets see every frame once. Written every so often, so that a scoring that was cut off goes on.
+A video's score is the mean of the softmax over the crops of a frame, the frames of a clip and the clips of the video:
+16 frames every 8, and the last 16 where 16 do not remain. Single-frame nets see every frame once. Written every so
+often, so that a scoring that was cut off goes on.
 """
+
 from __future__ import annotations
 
 import json
@@ -50,8 +52,15 @@ def clips_of_frames(dataset, videos, job):
     modality = job["modality"]
     for v, video in videos:
         first, last = image_range(modality, video.frames)
-        images = [pixels.decode(dataset.jpeg(modality, video.name, number), f"{job['data']}: {modality} image {number} of {video.name}",
-                                job["height"], job["width"]) for number in range(first, last + 1)]
+        images = [
+            pixels.decode(
+                dataset.jpeg(modality, video.name, number),
+                f"{job['data']}: {modality} image {number} of {video.name}",
+                job["height"],
+                job["width"],
+            )
+            for number in range(first, last + 1)
+        ]
         stride = 8 if job["frames"] > 1 else 1
         for start, weight in zip(*np.unique(clip_starts(len(images), job["frames"], stride), return_counts=True)):
             taken = clip_images(start, job["frames"], len(images) - 1)
@@ -75,11 +84,15 @@ def run(job: dict) -> None:
     dataset = Dataset(job["data"])
     features, frames, group = dataset.kind == "features", job["frames"], job["clips"]
     videos = read_sequences(dataset.folder, "test")[2] if features else dataset.read_list(job["list"])
-    scores = Scores(Path(job["out"]), json.dumps(job, sort_keys=True), len(videos), frames, net.blobs["probs"].shape[-1])
+    scores = Scores(
+        Path(job["out"]), json.dumps(job, sort_keys=True), len(videos), frames, net.blobs["probs"].shape[-1]
+    )
 
     def forward(waiting):
         data = net.blobs["data"].data
-        lanes = data.reshape(frames, group, -1) if features else data.reshape(frames, group, -1, *data.shape[1:])  # (T, clips, ...)
+        lanes = (
+            data.reshape(frames, group, -1) if features else data.reshape(frames, group, -1, *data.shape[1:])
+        )  # (T, clips, ...)
         if "clip_markers" in net.blobs:
             markers = net.blobs["clip_markers"].data.reshape(frames, -1)
             markers[0], markers[1:] = 0, 1

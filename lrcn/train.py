@@ -1,9 +1,12 @@
-"""Trains one net with the `caffe` tool: from its prototxt files to its last snapshot, through any number of interruptions.
+"""Trains one net with the `caffe` tool: from its prototxt files to its last snapshot, through any number of
+interruptions.
 
-A run is cut into segments at the solver's snapshots. Each segment is a Caffe process of its own, whose random draws follow from the seed and from
-its first iteration alone; so a run that was killed and goes on from its last snapshot ends, to the bit, as one that was not.
-(Ctrl-C is gentler: Caffe then makes a snapshot where it stands and the run goes on from there, with other draws of dropout.)
+A run is cut into segments at the solver's snapshots. Each segment is a Caffe process of its own, whose random draws
+follow from the seed and from its first iteration alone; so a run that was killed and goes on from its last snapshot
+ends, to the bit, as one that was not. (Ctrl-C is gentler: Caffe then makes a snapshot where it stands and the run goes
+on from there, with other draws of dropout.)
 """
+
 from __future__ import annotations
 
 import csv
@@ -38,13 +41,14 @@ class TrainError(RuntimeError):
 
 
 def train(files, out, engine, weights=None, gpu=None, identity=None, fresh=False, progress=None) -> Path:
-    """Trains the net of `files` (train_test, deploy and solver messages) in the folder `out` and returns the path of its final .caffemodel.
+    """Trains the net of `files` (train_test, deploy and solver messages) in the folder `out` and returns the path of
+    its final .caffemodel.
 
-    weights: a .caffemodel to start from, copied layer by layer by name. identity: what else makes this run this run (settings, data, seed); a
-    folder that holds another run is refused. fresh: begin anew. progress: called as (out's name, iterations done, iterations in all).
-    Raises TrainError.
+    weights: a .caffemodel to start from, copied layer by layer by name. identity: what else makes this run this run
+    (settings, data, seed); a folder that holds another run is refused. fresh: begin anew. progress: called as (out's
+    name, iterations done, iterations in all). Raises TrainError.
     """
-    out, solver = Path(out), files["solver"]
+    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     with (out / "lock").open("w") as lock:
         try:
@@ -56,7 +60,12 @@ def train(files, out, engine, weights=None, gpu=None, identity=None, fresh=False
 
 def _train(files, out, engine, weights, gpu, identity, fresh, progress) -> Path:
     solver = files["solver"]
-    identity = {**(identity or {}), "weights": digest(weights), "solver": to_text(solver), "train_test": to_text(files["train_test"])}
+    identity = {
+        **(identity or {}),
+        "weights": digest(weights),
+        "solver": to_text(solver),
+        "train_test": to_text(files["train_test"]),
+    }
     if fresh:
         for old in [*out.glob("snapshots/*"), *out.glob("logs/*"), *out.glob("run.json")]:
             old.unlink()
@@ -85,9 +94,12 @@ def snapshot(out: Path, iteration: int) -> Path:
 def last_snapshot(out: Path) -> int:
     """The iteration of the last snapshot that is whole, 0 where there is none.
 
-    Caffe writes the .caffemodel first and then the .solverstate, whose last field is `current_step`: a state that has it closes a whole pair.
+    Caffe writes the .caffemodel first and then the .solverstate, whose last field is `current_step`: a state that has
+    it closes a whole pair.
     """
-    for iteration in sorted((int(p.stem.split("_")[-1]) for p in Path(out).glob("snapshots/net_iter_*.solverstate")), reverse=True):
+    for iteration in sorted(
+        (int(p.stem.split("_")[-1]) for p in Path(out).glob("snapshots/net_iter_*.solverstate")), reverse=True
+    ):
         state = caffe_pb2.SolverState()
         try:
             state.ParseFromString(snapshot(out, iteration).with_suffix(".solverstate").read_bytes())
@@ -105,7 +117,10 @@ def claim(out: Path, identity: dict) -> None:
         before = json.loads(mark.read_text())
         changed = sorted(key for key in identity.keys() | before.keys() if identity.get(key) != before.get(key))
         if changed:
-            raise TrainError(f"{out}: holds a run that differs in {', '.join(changed)}; choose another --out, or --fresh to begin anew")
+            raise TrainError(
+                f"{out}: holds a run that differs in {', '.join(changed)}; "
+                "choose another --out, or --fresh to begin anew"
+            )
     write(mark, json.dumps(identity, indent=1, sort_keys=True) + "\n")
 
 
@@ -120,7 +135,11 @@ def digest(path) -> str | None:
         return None
     try:
         with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else hashlib.sha256(file.read()).hexdigest()
+            return (
+                hashlib.file_digest(file, "sha256").hexdigest()
+                if sys.version_info >= (3, 11)
+                else hashlib.sha256(file.read()).hexdigest()
+            )
     except OSError as error:
         raise TrainError(f"{path}: {error.strerror}; --weights takes a .caffemodel") from None
 
@@ -137,15 +156,23 @@ def _segment(out, solver, engine, start, end, weights, gpu, progress) -> None:
         command.append(f"--snapshot={snapshot(out, start).relative_to(out).with_suffix('.solverstate')}")
     if gpu is not None:
         command.append(f"--gpu={gpu}")
-    environment = {**os.environ, **engine.environment(), "LRCN_FIRST_ITERATION": str(start * max(solver.iter_size, 1)), "LRCN_PYTHON": sys.executable,
-                   "GLOG_logtostderr": "1", "GLOG_minloglevel": "0"}
+    environment = {
+        **os.environ,
+        **engine.environment(),
+        "LRCN_FIRST_ITERATION": str(start * max(solver.iter_size, 1)),
+        "LRCN_PYTHON": sys.executable,
+        "GLOG_logtostderr": "1",
+        "GLOG_minloglevel": "0",
+    }
     log = out / "logs" / f"from-{start:07d}.log"
     if weights and not start:
         _start_from(weights, out, environment, log)
     with log.open("a") as kept, log.open(errors="replace") as lines:
         lines.seek(0, os.SEEK_END)
         # Caffe writes the log itself, so that no line is lost when this process is killed.
-        caffe = subprocess.Popen(command, cwd=out, env=environment, stderr=kept, stdout=subprocess.DEVNULL, preexec_fn=end_with_parent)
+        caffe = subprocess.Popen(
+            command, cwd=out, env=environment, stderr=kept, stdout=subprocess.DEVNULL, preexec_fn=end_with_parent
+        )
         try:
             tail = _follow(caffe, lines, lambda iteration: progress and progress(out.name, iteration, solver.max_iter))
         except KeyboardInterrupt:
@@ -161,8 +188,9 @@ def _segment(out, solver, engine, start, end, weights, gpu, progress) -> None:
         raise TrainError(explain(tail, caffe.returncode, log))
 
 
-# The derivative's `caffe train` takes --weights and forgets them; a snapshot of iteration 0 that holds them is what every Caffe takes.
-# A layer whose shape differs (the classifier of other classes) keeps its random weights; Caffe itself would break off.
+# The derivative's `caffe train` takes --weights and forgets them; a snapshot of iteration 0 that holds them is what
+# every Caffe takes. A layer whose shape differs (the classifier of other classes) keeps its random weights; Caffe
+# itself would break off.
 START = """
 import sys, caffe
 from caffe.proto import caffe_pb2
@@ -172,7 +200,8 @@ shapes = {name: [list(blob.data.shape) for blob in blobs] for name, blobs in sol
 fitting = [layer for layer in net.layer if shapes.get(layer.name) == [list(blob.shape.dim) for blob in layer.blobs]]
 for layer in net.layer:
     if layer.name in shapes:
-        print(f"{layer.name}: weights {'taken' if layer in fitting else 'of another shape, not taken'}", file=sys.stderr)
+        fate = "taken" if layer in fitting else "of another shape, not taken"
+        print(f"{layer.name}: weights {fate}", file=sys.stderr)
 del net.layer[:]
 net.layer.extend(fitting)
 open("start.caffemodel", "wb").write(net.SerializeToString())
@@ -183,7 +212,13 @@ solver.snapshot()
 
 def _start_from(weights, out, environment, log) -> None:
     with log.open("w") as kept:
-        done = subprocess.run([sys.executable, "-c", START, str(Path(weights).resolve())], cwd=out, env=environment, stderr=kept, preexec_fn=end_with_parent)
+        done = subprocess.run(
+            [sys.executable, "-c", START, str(Path(weights).resolve())],
+            cwd=out,
+            env=environment,
+            stderr=kept,
+            preexec_fn=end_with_parent,
+        )
     if done.returncode:
         raise TrainError(explain(log.read_text(errors="replace").splitlines(), done.returncode, log))
     (out / "start.caffemodel").unlink()
@@ -206,7 +241,10 @@ def _follow(caffe, lines, tell) -> deque:
             tail.append(part.rstrip())
             if found := ITERATION.search(part):
                 if not math.isfinite(float(found[2])):
-                    raise TrainError(f"the loss is {found[2]} at iteration {found[1]}: training has diverged; lower it with --set base_lr, and --fresh")
+                    raise TrainError(
+                        f"the loss is {found[2]} at iteration {found[1]}: training has diverged; "
+                        "give a lower --set base_lr=..., and --fresh"
+                    )
                 tell(int(found[1]))
             part = ""
         if over:
@@ -226,7 +264,8 @@ def explain(lines, status: int, log) -> str:
 
 
 def read_curve(out) -> list[dict]:
-    """What Caffe's logs say, a row an iteration: iteration, lr, loss (smoothed as Caffe prints it), and `train NAME`, `test NAME` per net output."""
+    """What Caffe's logs say, a row an iteration: iteration, lr, loss (smoothed as Caffe prints it), and `train NAME`,
+    `test NAME` per net output."""
     rows: dict[int, dict] = {}
     for log in sorted(Path(out).glob("logs/from-*.log")):
         iteration = 0
@@ -246,6 +285,7 @@ def read_curve(out) -> list[dict]:
 def draw_curve(out) -> None:
     """Writes curve.csv and curve.png from the logs."""
     import matplotlib
+
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 

@@ -38,7 +38,7 @@ SETTINGS = {
     "order": Setting("list", one_of("list", "shuffle"), "order of the training videos; the release goes by the list"),
     "seed": Setting(1701, whole(0), "seed of the weights, crops, mirrors and order"),
     "workers": Setting(4, whole(), "processes that read frames ahead; the batches are the same for any number"),
-    "classifier_lr": Setting(10.0, number(), "learning rate of the classifier, which starts afresh, relative to the layers below"),
+    "classifier_lr": Setting(10.0, number(), "learning rate of the classifier, which starts afresh, times the net's"),
     "frames": Setting(16, whole(), "T, frames a clip"),
     "deploy_crops": Setting(10, whole(), "crops a frame in the deploy net"),
     "deploy_clips": Setting(1, whole(), "clips a batch in the deploy net"),

@@ -59,7 +59,8 @@ def hybrid(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
 def tiny(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
     """The demo's net: three small convolutions that two CPU cores train in minutes. Not the paper's.
 
-    It strides where the others pool: a maximum over a neighbourhood forgets where in it an object is, and motion is a matter of where.
+    It strides where the others pool: a maximum over a neighbourhood forgets where in it an object is, and motion is a
+    matter of where.
     """
     conv1, conv2, conv3 = s.widths
 

@@ -1,4 +1,5 @@
-"""Tests that need the built engine come last, so that the fast ones speak first; and none is timed, whatever the machine is busy with."""
+"""Tests that need the built engine come last, so that the fast ones speak first; and none is timed, whatever the
+machine is busy with."""
 from hypothesis import settings
 
 settings.register_profile("lrcn", deadline=None)

@@ -1,4 +1,5 @@
 import pytest
+
 from data_prep import store
 
 from .videofiles import write_video

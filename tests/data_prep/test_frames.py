@@ -1,10 +1,11 @@
 import cv2
 import numpy as np
 import pytest
-from .videofiles import write_video
 
 from data_prep import DataError
 from data_prep.frames import VideoFile, encode_jpeg
+
+from .videofiles import write_video
 
 
 def test_every_frame_comes_at_the_wanted_size(tmp_path):

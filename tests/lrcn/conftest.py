@@ -6,7 +6,8 @@ from data_prep import store
 
 
 def make_dataset(folder, videos=6, frames=20, height=24, width=32, classes=3):
-    """A whole dataset folder of noise; frame t of video v has the grey level 10 v + t in its corner, so that a test knows what it sees."""
+    """A whole dataset folder of noise; frame t of video v has the grey level 10 v + t in its corner, so that a test
+    knows what it sees."""
     folder.mkdir(parents=True)
     names = [f"class{i}" for i in range(classes)]
     index = [store.Video(f"v_{v:02d}", names[v % classes], v % classes, frames) for v in range(videos)]
@@ -23,7 +24,18 @@ def make_dataset(folder, videos=6, frames=20, height=24, width=32, classes=3):
     store.write_text(folder / "videos.tsv", store.index_text(index))
     for name, part in (("train1.txt", index), ("test1.txt", index[::2])):
         store.write_text(folder / name, store.list_text(part))
-    store.write_json(folder / "dataset.json", {"name": "noise", "kind": "frames", "classes": names, "mirror": True, "height": height, "width": width, "splits": [1]})
+    store.write_json(
+        folder / "dataset.json",
+        {
+            "name": "noise",
+            "kind": "frames",
+            "classes": names,
+            "mirror": True,
+            "height": height,
+            "width": width,
+            "splits": [1],
+        },
+    )
     return folder
 
 
@@ -33,5 +45,21 @@ def dataset(tmp_path_factory):
 
 
 def clip_settings(dataset, **changes):
-    return {"data": str(dataset), "list": "train1.txt", "modality": "rgb", "videos": 4, "frames": 5, "crop": 16, "height": 24, "width": 32, "mirror": True,
-            "crop_slip": False, "mean": [103.939, 116.779, 123.68], "scale": 1.0, "order": "list", "seed": 1701, "workers": 2, **changes}
+    return {
+        "data": str(dataset),
+        "list": "train1.txt",
+        "modality": "rgb",
+        "videos": 4,
+        "frames": 5,
+        "crop": 16,
+        "height": 24,
+        "width": 32,
+        "mirror": True,
+        "crop_slip": False,
+        "mean": [103.939, 116.779, 123.68],
+        "scale": 1.0,
+        "order": "list",
+        "seed": 1701,
+        "workers": 2,
+        **changes,
+    }

@@ -1,4 +1,5 @@
 """What a user meets at the command line: one line and exit code 2 for every bad input, and nothing half-written."""
+
 import json
 import os
 import signal
@@ -14,17 +15,24 @@ import pytest
 
 from lrcn import engine
 from lrcn.train import last_snapshot
-from tests.lrcn.conftest import make_dataset
 
 LRCN = Path(sys.executable).with_name("lrcn")
 
 
 def lrcn(*arguments, cwd=None, **environment):
-    return subprocess.run([LRCN, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment}, timeout=300)
+    return subprocess.run(
+        [LRCN, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        timeout=300,
+    )
 
 
 def refused(done, *said):
-    """One line on stderr that begins with the program's name (after the progress, if any), exit code 2, no traceback."""
+    """One line on stderr that begins with the program's name (after the progress, if any), exit code 2, no
+    traceback."""
     lines = done.stderr.strip().splitlines()
     assert done.returncode == 2, done.stderr
     assert lines[-1].startswith("lrcn: ") and "Traceback" not in done.stderr
@@ -63,7 +71,7 @@ def test_bad_videos_are_named(videos, tmp_path, kind):
     if kind == "no frames":
         video(bad, frames=0)
     else:
-        bad.write_bytes(b"this is no video" * 100 if kind == "unreadable" else whole[:len(whole) // 2])
+        bad.write_bytes(b"this is no video" * 100 if kind == "unreadable" else whole[: len(whole) // 2])
     refused(lrcn("prepare", "videos", "--videos", videos, "--out", tmp_path / "data"), "v_Run_g02.avi")
     assert not (tmp_path / "data").exists()
     bad.write_bytes(whole)
@@ -86,27 +94,47 @@ def test_lists_and_folder_that_disagree(videos, tmp_path):
     refused(lrcn("prepare", "videos", "--videos", videos, "--lists", lists, "--out", tmp_path / "data"), "classes.txt")
     (lists / "classes.txt").write_text("Jump\nRun\n")
     (lists / "test1.txt").write_text("Run/v_Run_g09 1\n")
-    refused(lrcn("prepare", "videos", "--videos", videos, "--lists", lists, "--out", tmp_path / "data"), "test1.txt", "v_Run_g09")
+    refused(
+        lrcn("prepare", "videos", "--videos", videos, "--lists", lists, "--out", tmp_path / "data"),
+        "test1.txt",
+        "v_Run_g09",
+    )
     assert not (tmp_path / "data").exists()
 
 
 def features(path, videos=6, frames=4, size=5, classes=2, **changes):
     rng = np.random.default_rng(0)
-    arrays = {"x_tr": rng.normal(size=(videos, frames, size)), "y_tr": np.arange(videos) % classes, "x_te": rng.normal(size=(videos, frames, size)),
-              "y_te": np.arange(videos) % classes, "classes": np.array(["a", "b"])}
+    arrays = {
+        "x_tr": rng.normal(size=(videos, frames, size)),
+        "y_tr": np.arange(videos) % classes,
+        "x_te": rng.normal(size=(videos, frames, size)),
+        "y_te": np.arange(videos) % classes,
+        "classes": np.array(["a", "b"]),
+    }
     np.savez(path, **{**arrays, **changes})
     return path
 
 
-@pytest.mark.parametrize("changes", [{"x_tr": np.zeros((6, 4))}, {"y_te": np.zeros(5, int)}, {"y_tr": np.full(6, 7)}, {"x_te": np.zeros((6, 3, 5))}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"x_tr": np.zeros((6, 4))}, {"y_te": np.zeros(5, int)}, {"y_tr": np.full(6, 7)}, {"x_te": np.zeros((6, 3, 5))}],
+)
 def test_features_of_the_wrong_shape(tmp_path, changes):
-    refused(lrcn("prepare", "features", "--npz", features(tmp_path / "f.npz", **changes), "--out", tmp_path / "data"), "f.npz")
+    refused(
+        lrcn("prepare", "features", "--npz", features(tmp_path / "f.npz", **changes), "--out", tmp_path / "data"),
+        "f.npz",
+    )
     assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.engine
 def test_hdf5_of_the_wrong_shape_is_refused_before_caffe_starts(tmp_path):
-    assert lrcn("prepare", "features", "--npz", features(tmp_path / "f.npz"), "--out", tmp_path / "data", "--videos", 2).returncode == 0
+    assert (
+        lrcn(
+            "prepare", "features", "--npz", features(tmp_path / "f.npz"), "--out", tmp_path / "data", "--videos", 2
+        ).returncode
+        == 0
+    )
     file = next((tmp_path / "data").glob("train*.h5"))
     with h5py.File(file, "a") as content:
         labels = content["label"][:]
@@ -117,8 +145,19 @@ def test_hdf5_of_the_wrong_shape_is_refused_before_caffe_starts(tmp_path):
 
 
 def test_no_engine(dataset, tmp_path):
-    done = lrcn("train", "activity/single-frame-rgb", "--data", dataset, "--out", tmp_path / "runs", "--set", "backbone=tiny", "--set", "crop=20",
-                LRCN_CACHE=str(tmp_path / "cache"))
+    done = lrcn(
+        "train",
+        "activity/single-frame-rgb",
+        "--data",
+        dataset,
+        "--out",
+        tmp_path / "runs",
+        "--set",
+        "backbone=tiny",
+        "--set",
+        "crop=20",
+        LRCN_CACHE=str(tmp_path / "cache"),
+    )
     refused(done, "lrcn caffe build")
     refused(lrcn("caffe", "info", LRCN_CACHE=str(tmp_path / "cache")), "lrcn caffe build")
     assert not (tmp_path / "runs").exists()
@@ -133,9 +172,32 @@ def test_no_space_left_while_training(dataset, tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("no mounts in this container")
     try:
-        small = ["train", "activity/single-frame-rgb", "--data", dataset, "--out", disk / "runs",
-                 *(word for setting in ("backbone=tiny", "crop=20", "batch=4", "test_batch=4", "test_iter=1", "fc6=64", "fc7=64", "max_iter=4", "snapshot=2", "display=1",
-                                        "height=24", "width=32") for word in ("--set", setting))]
+        small = [
+            "train",
+            "activity/single-frame-rgb",
+            "--data",
+            dataset,
+            "--out",
+            disk / "runs",
+            *(
+                word
+                for setting in (
+                    "backbone=tiny",
+                    "crop=20",
+                    "batch=4",
+                    "test_batch=4",
+                    "test_iter=1",
+                    "fc6=64",
+                    "fc7=64",
+                    "max_iter=4",
+                    "snapshot=2",
+                    "display=1",
+                    "height=24",
+                    "width=32",
+                )
+                for word in ("--set", setting)
+            ),
+        ]
         refused(lrcn(*small))
         subprocess.run(["mount", "-o", "remount,size=50m", disk], check=True)
         done = lrcn(*small)
@@ -145,25 +207,30 @@ def test_no_space_left_while_training(dataset, tmp_path):
         subprocess.run(["umount", "-l", disk], check=True)
 
 
-@pytest.mark.parametrize("arguments, said", [
-    (["nets", "write", "activity/lrcn-fc6-rbg", "--out", "x"], "lrcn-fc6-rgb"),
-    (["nets", "write", "activity/lrcn-fc6-rgb", "--out", "x", "--set", "unitz=5"], "units"),
-    (["nets", "write", "activity/lrcn-fc6-rgb", "--out", "x", "--set", "units=-5"], "units"),
-    (["nets", "write", "--out", "x"], "nets list"),
-    (["train", "demmo"], "demmo"),
-    (["train", "demo", "--data", "nowhere"], "nowhere"),
-    (["train", "demo", "--set", "untis=5", "--data", "nowhere"], "units"),
-    (["compare"], "no results"),
-    (["compare", "nowhere.json"], "nowhere.json"),
-    (["frobnicate"], "frobnicate"),
-])
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["nets", "write", "activity/lrcn-fc6-rbg", "--out", "x"], "lrcn-fc6-rgb"),
+        (["nets", "write", "activity/lrcn-fc6-rgb", "--out", "x", "--set", "unitz=5"], "units"),
+        (["nets", "write", "activity/lrcn-fc6-rgb", "--out", "x", "--set", "units=-5"], "units"),
+        (["nets", "write", "--out", "x"], "nets list"),
+        (["train", "demmo"], "demmo"),
+        (["train", "demo", "--data", "nowhere"], "nowhere"),
+        (["train", "demo", "--set", "untis=5", "--data", "nowhere"], "units"),
+        (["compare"], "no results"),
+        (["compare", "nowhere.json"], "nowhere.json"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
 def test_bad_usage(tmp_path, arguments, said):
     refused(lrcn(*arguments, cwd=tmp_path), said)
     assert not list(tmp_path.iterdir())
 
 
 def test_written_nets_say_where_they_are_from(tmp_path):
-    done = lrcn("nets", "write", "activity/lrcn-fc6-rgb", "activity/single-frame-flow", "--out", tmp_path, "--set", "classes=51")
+    done = lrcn(
+        "nets", "write", "activity/lrcn-fc6-rgb", "activity/single-frame-flow", "--out", tmp_path, "--set", "classes=51"
+    )
     assert done.returncode == 0, done.stderr
     for name in ("lrcn-fc6-rgb", "single-frame-flow"):
         for kind in ("train_test", "deploy", "solver"):
@@ -181,8 +248,34 @@ def test_json_is_one_document(tmp_path):
 @pytest.mark.engine
 def test_from_videos_to_the_table(videos, tmp_path):
     """The whole way, small: frames, flow, training in two stages, evaluation, comparison."""
-    size = ["--set", "backbone=tiny", "--set", "height=48", "--set", "width=64", "--set", "crop=40", "--set", "batch=4", "--set", "test_batch=4", "--set", "videos=2",
-            "--set", "test_videos=1", "--set", "frames=4", "--set", "units=4", "--set", "max_iter=4", "--set", "test_iter=1", "--set", "display=1"]
+    size = [
+        "--set",
+        "backbone=tiny",
+        "--set",
+        "height=48",
+        "--set",
+        "width=64",
+        "--set",
+        "crop=40",
+        "--set",
+        "batch=4",
+        "--set",
+        "test_batch=4",
+        "--set",
+        "videos=2",
+        "--set",
+        "test_videos=1",
+        "--set",
+        "frames=4",
+        "--set",
+        "units=4",
+        "--set",
+        "max_iter=4",
+        "--set",
+        "test_iter=1",
+        "--set",
+        "display=1",
+    ]
     assert lrcn("prepare", "videos", "--videos", videos, "--size", 48, 64, "--out", tmp_path / "data").returncode == 0
     for net in ("activity/lrcn-fc6-rgb", "activity/lrcn-fc6-flow"):
         for command in ("train", "evaluate"):
@@ -201,9 +294,31 @@ def test_from_videos_to_the_table(videos, tmp_path):
 @pytest.mark.engine
 def test_ctrl_c_keeps_what_was_done(dataset, tmp_path):
     """Caffe makes a snapshot where it stands; the same command goes on from there."""
-    command = [LRCN, "train", "activity/single-frame-rgb", "--data", dataset, "--out", tmp_path,
-               *(word for setting in ("backbone=tiny", "crop=20", "height=24", "width=32", "batch=4", "test_iter=0", "fc6=8", "fc7=8", "max_iter=3000", "display=1")
-                 for word in ("--set", setting))]
+    command = [
+        LRCN,
+        "train",
+        "activity/single-frame-rgb",
+        "--data",
+        dataset,
+        "--out",
+        tmp_path,
+        *(
+            word
+            for setting in (
+                "backbone=tiny",
+                "crop=20",
+                "height=24",
+                "width=32",
+                "batch=4",
+                "test_iter=0",
+                "fc6=8",
+                "fc7=8",
+                "max_iter=3000",
+                "display=1",
+            )
+            for word in ("--set", setting)
+        ),
+    ]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     log = tmp_path / "single-frame-rgb" / "logs" / "from-0000000.log"
     deadline = time.monotonic() + 60
@@ -215,4 +330,6 @@ def test_ctrl_c_keeps_what_was_done(dataset, tmp_path):
     done = last_snapshot(tmp_path / "single-frame-rgb")
     assert 50 <= done < 3000
     assert subprocess.run(command, capture_output=True).returncode == 0
-    assert (tmp_path / "single-frame-rgb" / "logs" / f"from-{done:07d}.log").exists() and last_snapshot(tmp_path / "single-frame-rgb") == 3000
+    assert (tmp_path / "single-frame-rgb" / "logs" / f"from-{done:07d}.log").exists() and last_snapshot(
+        tmp_path / "single-frame-rgb"
+    ) == 3000

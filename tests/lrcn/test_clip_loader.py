@@ -1,4 +1,5 @@
 """The loader's worker processes: the batches they make, how they fail, and that they end."""
+
 import gc
 import os
 import signal
@@ -47,18 +48,21 @@ def test_batches_hold_the_pixels_that_the_draws_ask_for(dataset, modality):
         for v, clip in enumerate(clips.batch(index)):
             assert labels[v] == clip.label
             for t in range(settings["frames"]):
-                image = cv2.imdecode(np.frombuffer(folder.jpeg(modality, clip.video, clip.first + t), np.uint8), cv2.IMREAD_COLOR).astype(float)
+                image = cv2.imdecode(
+                    np.frombuffer(folder.jpeg(modality, clip.video, clip.first + t), np.uint8), cv2.IMREAD_COLOR
+                ).astype(float)
                 if clip.mirror:
                     image = image[:, ::-1].copy()
                     if modality == "flow":
                         image[..., 2] = 255 - image[..., 2]
-                window = image[clip.row:clip.row + 16, clip.column:clip.column + 16] - mean
+                window = image[clip.row : clip.row + 16, clip.column : clip.column + 16] - mean
                 assert np.allclose(data[t, v], window.transpose(2, 0, 1), atol=1e-4)
 
 
 def test_a_broken_image_is_named(tmp_path):
     folder = make_dataset(tmp_path / "broken")
     from data_prep import store
+
     with store.ImageWriter(folder, "rgb") as writer:
         writer.add("v_01", 1, [b"\xff\xd8 not a jpeg"] * 20, 24, 32)
     with pytest.raises(LoaderError, match="v_01"):
@@ -103,6 +107,8 @@ def test_workers_end_when_their_parent_is_killed(dataset, tmp_path):
     os.waitpid(child, 0)
     deadline = time.monotonic() + 20
     left = [Path(f"/proc/{pid}/stat") for pid in pids.read_text().split()]
-    while time.monotonic() < deadline and any(p.exists() and p.read_text().rsplit(")")[1].split()[0] != "Z" for p in left):
+    while time.monotonic() < deadline and any(
+        p.exists() and p.read_text().rsplit(")")[1].split()[0] != "Z" for p in left
+    ):
         time.sleep(0.05)
     assert time.monotonic() < deadline

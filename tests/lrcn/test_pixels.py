@@ -1,4 +1,5 @@
 """Pixels as the net sees them, held against plain NumPy and against properties."""
+
 import cv2
 import numpy as np
 import pytest
@@ -53,7 +54,11 @@ def test_blob_is_channels_first_less_the_mean(image):
 def test_ten_crops_cover_corners_and_centre(image):
     ten = pixels.crops(image, 20, "rgb", True)
     assert ten.shape == (10, 20, 20, 3)
-    assert np.array_equal(ten[0], image[:20, :20]) and np.array_equal(ten[3], image[4:, 12:]) and np.array_equal(ten[4], image[2:22, 6:26])
+    assert (
+        np.array_equal(ten[0], image[:20, :20])
+        and np.array_equal(ten[3], image[4:, 12:])
+        and np.array_equal(ten[4], image[2:22, 6:26])
+    )
     assert np.array_equal(ten[5:], ten[:5, :, ::-1])
     assert len(pixels.crops(image, 20, "rgb", False)) == 5
 

@@ -1,8 +1,11 @@
-"""Clips and their place in a video, held against the rules of the released code as written in words in DESIGN and its Python layer."""
+"""Clips and their place in a video, held against the rules of the released code as written in words in DESIGN and its
+Python layer."""
+
 from collections import Counter, namedtuple
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lrcn.sampler import Sampler, clip_images, clip_starts, image_range
 
@@ -10,8 +13,23 @@ Video = namedtuple("Video", "name label frames")
 
 
 def settings(**changes):
-    return {"data": "d", "list": "train1.txt", "modality": "rgb", "videos": 4, "frames": 16, "crop": 227, "height": 240, "width": 320, "mirror": True,
-            "crop_slip": False, "mean": [0, 0, 0], "order": "list", "seed": 1, "workers": 1, **changes}
+    return {
+        "data": "d",
+        "list": "train1.txt",
+        "modality": "rgb",
+        "videos": 4,
+        "frames": 16,
+        "crop": 227,
+        "height": 240,
+        "width": 320,
+        "mirror": True,
+        "crop_slip": False,
+        "mean": [0, 0, 0],
+        "order": "list",
+        "seed": 1,
+        "workers": 1,
+        **changes,
+    }
 
 
 def videos(count, frames=40):
@@ -19,7 +37,8 @@ def videos(count, frames=40):
 
 
 def test_list_order_wraps_round_like_the_released_generator():
-    # The released generator keeps an index, appends from the list's start where the list ends, and subtracts the list's length.
+    # The released generator keeps an index, appends from the list's start where the list ends, and subtracts the list's
+    # length.
     sampler, index, expected = Sampler(videos(10), settings()), 0, []
     for _ in range(8):
         expected.append([i if i < 10 else i - 10 for i in range(index, index + 4)])
@@ -34,7 +53,12 @@ def test_shuffle_shows_every_video_once_a_pass_and_not_in_list_order():
     assert len({tuple(labels) for labels in passes} | {tuple(range(12))}) == 4
 
 
-@given(st.integers(1, 80), st.sampled_from(["rgb", "flow"]), st.integers(1, 20), st.lists(st.floats(0, 1, exclude_max=True), min_size=4, max_size=4))
+@given(
+    st.integers(1, 80),
+    st.sampled_from(["rgb", "flow"]),
+    st.integers(1, 20),
+    st.lists(st.floats(0, 1, exclude_max=True), min_size=4, max_size=4),
+)
 def test_a_clip_never_leaves_its_video_or_its_frame(frames, modality, length, draws):
     frames += modality == "flow"
     clip = Sampler([], settings(modality=modality, frames=length)).clip(Video("v", 3, frames), draws)
@@ -69,7 +93,9 @@ def test_a_batch_depends_on_seed_and_index_alone():
     assert one.batch(5) != Sampler(videos(9), settings(seed=2)).batch(5)
 
 
-@pytest.mark.parametrize("images, starts", [(40, [0, 8, 16, 24, 24]), (16, [0, 0]), (17, [0, 1, 1]), (33, [0, 8, 16, 17, 17]), (5, [0])])
+@pytest.mark.parametrize(
+    "images, starts", [(40, [0, 8, 16, 24, 24]), (16, [0, 0]), (17, [0, 1, 1]), (33, [0, 8, 16, 17, 17]), (5, [0])]
+)
 def test_clips_of_a_video_as_classified_by_the_authors(images, starts):
     assert clip_starts(images) == starts
 

@@ -1,4 +1,6 @@
-"""Caffe's log, read: curves, and the one line that says why Caffe stopped. The lines are in the form of BVLC's and of the derivative's log."""
+"""Caffe's log, read: curves, and the one line that says why Caffe stopped. The lines are in the form of BVLC's and of
+the derivative's log."""
+
 import pytest
 
 from lrcn import train
@@ -18,9 +20,18 @@ I1121 06:00:01.000005    99 solver.cpp:237]     Train net output #0: accuracy = 
 def test_curve_has_a_row_an_iteration_and_the_later_run_wins(tmp_path):
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "from-0000000.log").write_text(LOG)
-    (tmp_path / "logs" / "from-0000020.log").write_text("I1121 06:00:02.0 99 solver.cpp:218] Iteration 20 (1 iter/s, 1s/20 iters), loss = 0.5\n")
+    (tmp_path / "logs" / "from-0000020.log").write_text(
+        "I1121 06:00:02.0 99 solver.cpp:218] Iteration 20 (1 iter/s, 1s/20 iters), loss = 0.5\n"
+    )
     zero, twenty = train.read_curve(tmp_path)
-    assert zero == {"iteration": 0, "test accuracy": 0.125, "test loss": 2.1, "loss": 2.0794, "train accuracy": 0.25, "lr": 0.001}
+    assert zero == {
+        "iteration": 0,
+        "test accuracy": 0.125,
+        "test loss": 2.1,
+        "loss": 2.0794,
+        "train accuracy": 0.25,
+        "lr": 0.001,
+    }
     assert twenty == {"iteration": 20, "loss": 0.5, "train accuracy": 1.0}
     train.draw_curve(tmp_path)
     assert (tmp_path / "curve.csv").read_text().splitlines()[0].startswith("iteration,")
@@ -28,8 +39,21 @@ def test_curve_has_a_row_an_iteration_and_the_later_run_wins(tmp_path):
 
 
 def test_why_caffe_stopped():
-    assert train.explain(["x", "lrcn-error: frame 3 of v_Jump: not readable", "F1121 06:00:00.1 9 a.cpp:1] Check failed"], -6, "log") == "frame 3 of v_Jump: not readable"
-    line = train.explain(["I1121 fine", "F1121 06:00:00.000001    99 insert_splits.cpp:29] Unknown bottom blob 'fc9'", "*** Check failure stack trace: ***"], -6, "l.log")
+    assert (
+        train.explain(
+            ["x", "lrcn-error: frame 3 of v_Jump: not readable", "F1121 06:00:00.1 9 a.cpp:1] Check failed"], -6, "log"
+        )
+        == "frame 3 of v_Jump: not readable"
+    )
+    line = train.explain(
+        [
+            "I1121 fine",
+            "F1121 06:00:00.000001    99 insert_splits.cpp:29] Unknown bottom blob 'fc9'",
+            "*** Check failure stack trace: ***",
+        ],
+        -6,
+        "l.log",
+    )
     assert "Unknown bottom blob 'fc9'" in line and "insert_splits.cpp:29" in line and "l.log" in line
     assert "signal 9" in train.explain(["nothing"], -9, "l.log")
 
@@ -40,7 +64,7 @@ def snapshot(out, iteration, whole=True, net=True):
     data = state.SerializeToString()
     out.joinpath("snapshots").mkdir(exist_ok=True)
     path = train.snapshot(out, iteration)
-    path.with_suffix(".solverstate").write_bytes(data if whole else data[:whole - 1])
+    path.with_suffix(".solverstate").write_bytes(data if whole else data[: whole - 1])
     if net:
         path.write_bytes(b"net")
 

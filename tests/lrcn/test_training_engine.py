@@ -1,4 +1,6 @@
-"""Training and scoring in real Caffe on small noise videos: what ClipData feeds it, how a run survives being killed, and how it ends when something is wrong."""
+"""Training and scoring in real Caffe on small noise videos: what ClipData feeds it, how a run survives being killed,
+and how it ends when something is wrong."""
+
 import json
 import multiprocessing
 import os
@@ -22,8 +24,24 @@ from tests.lrcn.conftest import clip_settings, make_dataset
 
 pytestmark = pytest.mark.engine
 
-SMALL = {"backbone": "tiny", "widths": [4, 4, 4], "fc6": 8, "fc7": 8, "crop": 20, "height": 24, "width": 32, "classes": 3, "workers": 2, "display": 1,
-         "deploy_clips": 2, "frames": 4, "test_iter": 1, "test_interval": 5, "snapshot": 5, "max_iter": 20}
+SMALL = {
+    "backbone": "tiny",
+    "widths": [4, 4, 4],
+    "fc6": 8,
+    "fc7": 8,
+    "crop": 20,
+    "height": 24,
+    "width": 32,
+    "classes": 3,
+    "workers": 2,
+    "display": 1,
+    "deploy_clips": 2,
+    "frames": 4,
+    "test_iter": 1,
+    "test_interval": 5,
+    "snapshot": 5,
+    "max_iter": 20,
+}
 
 
 def small(dataset, variant="activity/lrcn-fc6-rgb", **changes):
@@ -34,7 +52,13 @@ def small(dataset, variant="activity/lrcn-fc6-rgb", **changes):
 
 def run_python(code, *arguments):
     """Caffe in a process of its own, since it ends the process when something is wrong."""
-    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], env=engine.find().environment(), capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=engine.find().environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -50,28 +74,45 @@ def test_caffe_gets_time_major_clips_with_labels_and_markers(dataset, tmp_path):
     settings = clip_settings(dataset, modality="flow")
     net = caffe_pb2.NetParameter(name="clips")
     layer = net.layer.add(name="data", type="Python", top=["data", "label", "clip_markers"])
-    layer.python_param.module, layer.python_param.layer, layer.python_param.param_str = "lrcn.clip_data", "ClipData", json.dumps(settings)
+    layer.python_param.module, layer.python_param.layer, layer.python_param.param_str = (
+        "lrcn.clip_data",
+        "ClipData",
+        json.dumps(settings),
+    )
     (tmp_path / "net.prototxt").write_text(to_text(net))
     run_python(READ, tmp_path / "net.prototxt", tmp_path / "out.npz")
     folder = Dataset(dataset)
     sampler = Sampler(folder.read_list("train1.txt"), settings)
     tops = list(np.load(tmp_path / "out.npz").values())
     for index in range(3):
-        data, label, markers = tops[3 * index:3 * index + 3]
+        data, label, markers = tops[3 * index : 3 * index + 3]
         assert data.shape == (20, 3, 16, 16) and label.shape == markers.shape == (20,)
         assert markers.tolist() == [0] * 4 + [1] * 16
         for v, clip in enumerate(sampler.batch(index)):
             assert label[v::4].tolist() == [clip.label] * 5
-            image = cv2.imdecode(np.frombuffer(folder.jpeg("flow", clip.video, clip.first + 3), np.uint8), 1).astype(float)
+            image = cv2.imdecode(np.frombuffer(folder.jpeg("flow", clip.video, clip.first + 3), np.uint8), 1).astype(
+                float
+            )
             if clip.mirror:
                 image = image[:, ::-1].copy()
                 image[..., 2] = 255 - image[..., 2]
-            seen = image[clip.row:clip.row + 16, clip.column:clip.column + 16].transpose(2, 0, 1) - np.array(settings["mean"])[:, None, None]
+            seen = (
+                image[clip.row : clip.row + 16, clip.column : clip.column + 16].transpose(2, 0, 1)
+                - np.array(settings["mean"])[:, None, None]
+            )
             assert np.allclose(data[3 * 4 + v], seen, atol=1e-4)
 
 
-@pytest.mark.parametrize("change, said", [({"vidoes": 3}, "did you mean 'videos'"), ({"crop": 99}, "crop 99 does not fit"), ({"order": "random"}, "order is 'random'"),
-                                          ({"list": "train7.txt"}, "train7.txt"), ({"data": "/nowhere"}, "/nowhere")])
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"vidoes": 3}, "did you mean 'videos'"),
+        ({"crop": 99}, "crop 99 does not fit"),
+        ({"order": "random"}, "order is 'random'"),
+        ({"list": "train7.txt"}, "train7.txt"),
+        ({"data": "/nowhere"}, "/nowhere"),
+    ],
+)
 def test_senseless_settings_reach_the_user_as_one_line(dataset, tmp_path, change, said):
     settings, files = small(dataset)
     for layer in files["train_test"].layer:
@@ -122,7 +163,11 @@ def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(dataset
     child = multiprocessing.get_context("spawn").Process(target=_train_until_killed, args=(dataset, tmp_path))
     child.start()
     deadline = time.monotonic() + 60
-    while child.is_alive() and time.monotonic() < deadline and not any(f"Iteration {moment}" in log.read_text() for log in tmp_path.glob("logs/*.log")):
+    while (
+        child.is_alive()
+        and time.monotonic() < deadline
+        and not any(f"Iteration {moment}" in log.read_text() for log in tmp_path.glob("logs/*.log"))
+    ):
         time.sleep(0.005)
     os.kill(child.pid, signal.SIGKILL)
     child.join()
@@ -153,6 +198,7 @@ def test_a_fresh_run_takes_nothing_of_the_old_one(dataset, tmp_path, uninterrupt
 
 def test_two_trainings_do_not_share_a_folder(dataset, tmp_path):
     import fcntl
+
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(train.TrainError, match="another training"):
@@ -189,8 +235,13 @@ print(json.dumps(answers))
 
 @pytest.mark.parametrize("variant", ["activity/lrcn-fc6-rgb", "activity/single-frame-rgb"])
 def test_batched_scores_equal_one_crop_of_one_clip_at_a_time(dataset, tmp_path, variant):
-    """SLOWLY goes video by video, clip by clip, crop by crop through a deploy net of one crop, in the words of the paper and the released script."""
-    settings, files = small(dataset, variant, lstm_init=0.5, base_lr=0.1) if "lrcn" in variant else small(dataset, variant, base_lr=0.1)
+    """SLOWLY goes video by video, clip by clip, crop by crop through a deploy net of one crop, in the words of the
+    paper and the released script."""
+    settings, files = (
+        small(dataset, variant, lstm_init=0.5, base_lr=0.1)
+        if "lrcn" in variant
+        else small(dataset, variant, base_lr=0.1)
+    )
     net = train.train(files, tmp_path / "run", engine.find())
     found = evaluate.score_stage(Stage(variant), settings, files, net, tmp_path / "run", engine.find()).mean(1)
     one = small(dataset, variant, deploy_crops=1, deploy_clips=1)[1]["deploy"]
