@@ -107,7 +107,8 @@ def main() -> None:
         del solvers
     clip, dummy = (statistics.median(seconds[name]) for name in ("ClipData", "DummyData"))
     print(
-        f"seconds an iteration (median of {asked.iterations}): ClipData {clip:.3f}, DummyData {dummy:.3f}; ratio {clip / dummy:.3f}"
+        f"seconds an iteration (median of {asked.iterations}): "
+        f"ClipData {clip:.3f}, DummyData {dummy:.3f}; ratio {clip / dummy:.3f}"
     )
 
 

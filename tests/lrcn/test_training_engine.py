@@ -212,9 +212,11 @@ deploy, weights, data, single = sys.argv[1:5]
 net = caffe.Net(deploy, weights, caffe.TEST)
 folder, answers = Dataset(data), []
 for video in folder.read_list("test1.txt"):
-    images = [cv2.imdecode(np.frombuffer(folder.jpeg("rgb", video.name, i), np.uint8), 1).astype(np.float64) for i in range(1, video.frames + 1)]
+    jpegs = [folder.jpeg("rgb", video.name, i) for i in range(1, video.frames + 1)]
+    images = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1).astype(np.float64) for jpeg in jpegs]
     frames = []
-    clips = [[image] for image in images] if single == "1" else [images[s:s + 4] if s + 4 < len(images) else images[-4:] for s in range(0, len(images), 8)]
+    clips = [images[s:s + 4] if s + 4 < len(images) else images[-4:] for s in range(0, len(images), 8)]
+    clips = [[image] for image in images] if single == "1" else clips
     for clip in clips:
         for mirror in (False, True):
             for row, column in ((0, 0), (0, 12), (4, 0), (4, 12), (2, 6)):

@@ -98,7 +98,8 @@ def test_caffe_builds_every_net_with_the_documented_shapes(name, backbone, built
         assert deploy["weights"] == built[name, backbone, part]["weights"]
 
 
-@pytest.mark.parametrize("backbone, least, refused", [("hybrid", 49, 48), ("tiny", 5, 3)])  # a kernel of 5 on 4 pixels passes Caffe's rounding
+# A kernel of 5 on 4 pixels passes Caffe's rounding, hence 3.
+@pytest.mark.parametrize("backbone, least, refused", [("hybrid", 49, 48), ("tiny", 5, 3)])
 def test_the_least_crop_is_the_least(backbone, least, refused, in_caffe, tmp_path):
     net = catalogue.get("activity/single-frame-rgb").files(**settings("single", backbone) | dict(crop=least))["deploy"]
     (tmp_path / "least").write_text(to_text(net))
