@@ -343,7 +343,7 @@ def train(experiment, data, out, split, seed, changes, gpu, weights, resume):
 def evaluate(experiment, data, out, split, seed, changes, gpu):
     """Classify the test videos with trained nets; write results.json, confusion matrices and scores."""
     from lrcn.evaluate import draw_confusion, git_revision, measure_model, score_stage, test_labels
-    from lrcn.train import last_snapshot, snapshot, write
+    from lrcn.train import check_run, last_snapshot, snapshot, write
 
     engine, dataset, out, made = open_experiment(experiment, data, out, split, seed, changes)
     progress, scores = Progress(), {}
@@ -351,6 +351,7 @@ def evaluate(experiment, data, out, split, seed, changes, gpu):
         if stage.pretrain:
             continue
         folder, last = out / stage.folder, files["solver"].max_iter
+        check_run(folder, files)
         if last_snapshot(folder) < last:
             raise TrainError(f"{folder}: not trained to iteration {last} yet; run `lrcn train {experiment}` first")
         scores.setdefault(stage.model, {})[stage.modality] = score_stage(

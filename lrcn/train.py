@@ -124,6 +124,17 @@ def claim(out: Path, identity: dict) -> None:
     write(mark, json.dumps(identity, indent=1, sort_keys=True) + "\n")
 
 
+def check_run(out: Path, files) -> None:
+    """Refuses a folder whose run was trained otherwise than `files` say, so that no result bears another run's name."""
+    try:
+        before = json.loads((out / "run.json").read_text())
+    except (OSError, ValueError):
+        raise TrainError(f"{out}: holds no training; run `lrcn train` first") from None
+    for name in ("train_test", "solver"):
+        if before.get(name) != to_text(files[name]):
+            raise TrainError(f"{out}: was trained with another {name}; give the --set, --split and --seed of `lrcn train`")
+
+
 def write(path: Path, text: str) -> None:
     beside = path.with_name(path.name + ".part")
     beside.write_text(text)

@@ -289,6 +289,8 @@ def test_from_videos_to_the_table(videos, tmp_path):
     assert done.returncode == 0 and "published on UCF-101" in done.stdout and "2 classes, 2 test videos" in done.stdout
     again = lrcn("train", net, "--data", tmp_path / "data", "--out", tmp_path / net, *size, "--seed", 5)
     refused(again, "differs")
+    refused(lrcn("evaluate", net, "--data", tmp_path / "data", "--out", tmp_path / net, *size, "--seed", 5), "--seed")
+    refused(lrcn("evaluate", net, "--data", tmp_path / "data", "--out", tmp_path / "none", *size), "lrcn train")
 
 
 def _heed_sigint():
@@ -324,7 +326,9 @@ def test_ctrl_c_keeps_what_was_done(dataset, tmp_path):
             for word in ("--set", setting)
         ),
     ]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_heed_sigint)
+    running = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_heed_sigint
+    )
     log = tmp_path / "single-frame-rgb" / "logs" / "from-0000000.log"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (log.exists() and "Iteration 50," in log.read_text().replace(" (", ",")):
