@@ -158,7 +158,7 @@ def nets_list(task, as_json):
 )
 def nets_write(names, everything, out, changes):
     """Write train_test.prototxt, deploy.prototxt and solver.prototxt of nets."""
-    from lrcn.train import write
+    from data_prep.store import write_text
     from netspecs import catalogue
     from prototxt_gen import to_text
 
@@ -170,7 +170,7 @@ def nets_write(names, everything, out, changes):
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         for kind, message in files.items():
-            write(folder / f"{kind}.prototxt", to_text(message, header=f"{name}, {catalogue.get(name).paper}"))
+            write_text(folder / f"{kind}.prototxt", to_text(message, header=f"{name}, {catalogue.get(name).paper}"))
         print(folder)
 
 
@@ -342,8 +342,9 @@ def train(experiment, data, out, split, seed, changes, gpu, weights, resume):
 @experiment_options
 def evaluate(experiment, data, out, split, seed, changes, gpu):
     """Classify the test videos with trained nets; write results.json, confusion matrices and scores."""
+    from data_prep.store import write_text
     from lrcn.evaluate import draw_confusion, git_revision, measure_model, score_stage, test_labels
-    from lrcn.train import check_run, last_snapshot, snapshot, write
+    from lrcn.train import check_run, last_snapshot, snapshot
 
     engine, dataset, out, made = open_experiment(experiment, data, out, split, seed, changes)
     progress, scores = Progress(), {}
@@ -373,7 +374,7 @@ def evaluate(experiment, data, out, split, seed, changes, gpu):
         "git": git_revision(),
         "models": models,
     }
-    write(out / "results.json", json.dumps(results, indent=1) + "\n")
+    write_text(out / "results.json", json.dumps(results, indent=1) + "\n")
     say(f"results: {out / 'results.json'}")
 
 

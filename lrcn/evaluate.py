@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.features import read_sequences
+from data_prep.store import write_text
 from lrcn import score
-from lrcn.train import TrainError, digest, end_with_parent, explain, write
+from lrcn.train import TrainError, digest, end_with_parent, explain
 
 MODALITIES = ("rgb", "flow")
 AVERAGES = {"average_1/2_1/2": 1 / 2, "average_1/3_2/3": 1 / 3}  # weight of RGB
@@ -26,7 +27,7 @@ def score_stage(stage, settings, files, weights, out, engine, gpu=None, progress
 
     out = Path(out)
     deploy = out / "deploy_evaluate.prototxt"
-    write(deploy, to_text(files["deploy"]))
+    write_text(deploy, to_text(files["deploy"]))
     seen = clip_data(files["train_test"])
     if not seen:  # features
         frames, clips = settings["frames"], settings["videos"]
@@ -46,7 +47,7 @@ def score_stage(stage, settings, files, weights, out, engine, gpu=None, progress
         "gpu": gpu,
         "out": str((out / "scores.npz").resolve()),
     }
-    write(out / "job.json", json.dumps(job, indent=1) + "\n")
+    write_text(out / "job.json", json.dumps(job, indent=1) + "\n")
     log = out / "logs" / "evaluate.log"
     with log.open("w") as kept:
         child = subprocess.Popen(

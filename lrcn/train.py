@@ -26,6 +26,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from data_prep.store import write_text
 from lrcn.clip_loader import MESSAGE
 from prototxt_gen import caffe_pb2, to_text
 
@@ -71,7 +72,7 @@ def _train(files, out, engine, weights, gpu, identity, fresh, progress) -> Path:
             old.unlink()
     claim(out, identity)
     for name, message in files.items():
-        write(out / f"{name}.prototxt", to_text(message))
+        write_text(out / f"{name}.prototxt", to_text(message))
     for folder in ("snapshots", "logs"):
         (out / folder).mkdir(exist_ok=True)
 
@@ -121,7 +122,7 @@ def claim(out: Path, identity: dict) -> None:
                 f"{out}: holds a run that differs in {', '.join(changed)}; "
                 "choose another --out, or --fresh to begin anew"
             )
-    write(mark, json.dumps(identity, indent=1, sort_keys=True) + "\n")
+    write_text(mark, json.dumps(identity, indent=1, sort_keys=True) + "\n")
 
 
 def check_run(out: Path, files) -> None:
@@ -133,12 +134,6 @@ def check_run(out: Path, files) -> None:
     for name in ("train_test", "solver"):
         if before.get(name) != to_text(files[name]):
             raise TrainError(f"{out}: was trained with another {name}; give the --set, --split and --seed of `lrcn train`")
-
-
-def write(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text)
-    beside.replace(path)
 
 
 def digest(path) -> str | None:
@@ -161,7 +156,7 @@ def _segment(out, solver, engine, start, end, weights, gpu, progress) -> None:
     piece.max_iter, piece.net, piece.snapshot_prefix = end, "train_test.prototxt", "snapshots/net"
     piece.random_seed = solver.random_seed + start
     piece.solver_mode = caffe_pb2.SolverParameter.CPU if gpu is None else caffe_pb2.SolverParameter.GPU
-    write(out / "segment.prototxt", to_text(piece))
+    write_text(out / "segment.prototxt", to_text(piece))
     command = [str(engine.caffe), "train", "--solver=segment.prototxt"]
     if start or weights:
         command.append(f"--snapshot={snapshot(out, start).relative_to(out).with_suffix('.solverstate')}")
