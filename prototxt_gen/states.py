@@ -1,4 +1,4 @@
-"""Which layers of a net Caffe really builds for a phase, a level and some stages."""
+"""Which layers of a net Caffe really builds for a phase, a level and some stages, and in which states it is built."""
 
 from collections.abc import Iterable
 
@@ -21,6 +21,24 @@ def filter_net(net: pb.NetParameter, phase: int | str, stages: Iterable[str] = (
     del kept.layer[:]
     kept.layer.extend(layer for layer in net.layer if _is_in(layer, state))
     return kept
+
+
+def solver_states(solver: pb.SolverParameter, net: pb.NetParameter | None = None) -> list[pb.NetState]:
+    """The states in which Caffe's solver builds nets: that of the training net, then that of each test net.
+
+    Where the solver says nothing of stages or level, those of `net.state` hold, as in `Solver::InitTrainNet` and
+    `Solver::InitTestNets`. There are as many test nets as `test_iter`s.
+    """
+    tests = list(solver.test_state) or [pb.NetState()] * len(solver.test_iter)
+    states = []
+    for phase, said in [(pb.TRAIN, solver.train_state), *((pb.TEST, state) for state in tests)]:
+        state = pb.NetState(phase=phase)
+        if net is not None:
+            state.MergeFrom(net.state)
+        state.MergeFrom(said)
+        state.phase = phase
+        states.append(state)
+    return states
 
 
 def _phase(phase: int | str) -> int:

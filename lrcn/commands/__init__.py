@@ -1,0 +1,1 @@
+"""What the user can type after `lrcn`: a module a group of commands."""
