@@ -109,7 +109,9 @@ def stages(experiment: str) -> list[Stage]:
     unknown name."""
     if experiment in EXPERIMENTS:
         return EXPERIMENTS[experiment]
-    catalogue.get(experiment)
+    if catalogue.get(experiment).task != "activity":
+        raise SpecError(f"{experiment}: only activity/* can be trained by this command so far; "
+                        "`lrcn nets write` gives its nets and solver")
     stage = Stage(experiment)
     if not stage.model.startswith("lrcn"):
         return [stage]
@@ -119,7 +121,7 @@ def stages(experiment: str) -> list[Stage]:
 
 def settings(stage: Stage, dataset: Dataset, split: int = 1, changes: dict | None = None) -> dict:
     """Everything that a stage's net is made of: the published values, then the data set's, the stage's, and the
-    user's."""
+    user's `changes`."""
     variant = catalogue.get(stage.variant)
     ours = {"data": str(Path(dataset.folder).resolve()), "classes": len(dataset.classes), "split": split}
     if dataset.kind == "features":
@@ -135,17 +137,5 @@ def settings(stage: Stage, dataset: Dataset, split: int = 1, changes: dict | Non
             "mirror": dataset.mirror,
             "deploy_crops": 10 if dataset.mirror else 5,
         }
-    asked = {name: value for name, value in (changes or {}).items() if name in variant.defaults}
-    return variant.settings(
-        **{name: value for name, value in {**ours, **stage.settings, **asked}.items() if name in variant.defaults}
-    )
-
-
-def check_changes(chosen: list[Stage], changes: dict) -> None:
-    """Refuses a setting that no net of the experiment has."""
-    import difflib
-
-    known = {name for stage in chosen for name in catalogue.get(stage.variant).defaults}
-    for name in changes.keys() - known:
-        near = difflib.get_close_matches(name, known, 1, 0)
-        raise SpecError(f"--set {name}: no such setting; did you mean {near[0]!r}?")
+    known = {name: value for name, value in (ours | stage.settings).items() if name in variant.table}
+    return variant.settings(**known | (changes or {}))

@@ -11,9 +11,10 @@ from types import SimpleNamespace
 from google.protobuf.message import Message
 
 from netspecs import backbones, solvers
-from netspecs.backbones import BACKBONES, dropout
+from netspecs.backbones import BACKBONES, LEARN, dropout
+from netspecs.recurrent import STATES, STATES_HELP, lstm
 from netspecs.variant import Setting, Variant, flag, number, one_of, text, whole
-from prototxt_gen import NetSpec, SpecError
+from prototxt_gen import NetSpec
 from prototxt_gen import layers as L
 from prototxt_gen import params as P
 from prototxt_gen.netspec import Top
@@ -40,6 +41,7 @@ SETTINGS = {
     "workers": Setting(4, whole(), "processes that read frames ahead; the batches are the same for any number"),
     "classifier_lr": Setting(10.0, number(), "learning rate of the classifier, which starts afresh, times the net's"),
     "frames": Setting(16, whole(), "T, frames a clip"),
+    "deploy_frames": Setting(0, whole(0), "T in the deploy net: 1 to go frame by frame; 0: as many as in training"),
     "deploy_crops": Setting(10, whole(), "crops a frame in the deploy net"),
     "deploy_clips": Setting(1, whole(), "clips a batch in the deploy net"),
     **backbones.SETTINGS,
@@ -58,6 +60,7 @@ LRCN = {
     "videos": Setting(24, whole(), "N, videos a batch in training"),
     "test_videos": Setting(3, whole(), "videos a batch in testing"),
     "units": Setting(256, whole(), "hidden units of the LSTM"),
+    "deploy_state": Setting("carried", one_of(*STATES), STATES_HELP),
     "lstm_init": Setting(0.01, number(), "the LSTM's weights start uniform in -lstm_init .. lstm_init"),
     "lstm_drop": Setting(0.5, number(0, 1), "dropout after the LSTM"),
     **solvers.SETTINGS,
@@ -67,114 +70,86 @@ LRCN = {
 
 # ---- one frame at a time -----------------------------------------------------------------------------------
 
-def single_frame(s: SimpleNamespace) -> Message:
-    """The baseline: the CNN classifies every frame by itself. data (batch, 3, crop, crop), label (batch,)."""
+def single_frame(s: SimpleNamespace, deploy: bool) -> Message:
+    """The baseline: the CNN classifies every frame by itself.
+
+    Training: data (batch, 3, crop, crop), label (batch,). Deployed: data (T * crops * clips, 3, crop, crop) -> probs
+    (the same rows, classes), T being `deploy_frames`. With backbone features data is (T * N, D).
+    """
     n = NetSpec(f"singleFrame_{RELEASE_NAMES[s.modality]}")
+    label = _deploy_inputs(n, s) if deploy else _single_frame_data(n, s)
+
+    fc6 = BACKBONES[s.backbone].add(n, s, not deploy, LEARN)
+    fc7 = backbones.fc7(n, s, fc6, not deploy)
+    n["fc8-ucf"] = L.InnerProduct(fc7, num_output=s.classes, **classifier(s))
+
+    if deploy:
+        n.probs = L.Softmax(n["fc8-ucf"])
+    else:
+        _loss(n, s, n["fc8-ucf"], label)
+    return n.to_proto()
+
+
+def _single_frame_data(n: NetSpec, s: SimpleNamespace) -> Top:
     if s.backbone == "features":
         _features(n, s)
         n["data-reshape"] = L.Reshape(n.data, name="reshape-data", shape=[-1, s.feature_size])
         n["reshape-label"] = L.Reshape(n.label, shape=[-1])
         n.silence = L.Silence(n.clip_markers, ntop=0)
-        label = n["reshape-label"]
-    else:
-        n.data, n.label = _clips(s, "train", videos=s.batch, frames=1, ntop=2)
-        n.data, n.label = _clips(s, "test", videos=s.test_batch, frames=1, ntop=2)
-        label = n.label
-
-    fc6 = BACKBONES[s.backbone].add(n, s, True)
-    fc7 = backbones.fc7(n, s, fc6, True)
-    n["fc8-ucf"] = L.InnerProduct(fc7, num_output=s.classes, **_classifier(s))
-    _loss(n, s, n["fc8-ucf"], label)
-    return n.to_proto()
-
-
-def single_frame_deploy(s: SimpleNamespace) -> Message:
-    """data (T * crops * clips, 3, crop, crop) -> probs (the same rows, classes); T being `frames`.
-
-    With backbone features: data (T * N, D), N being `videos`.
-    """
-    n = NetSpec(f"singleFrame_{RELEASE_NAMES[s.modality]}")
-    if s.backbone == "features":
-        n.data = L.Input(shape=[s.frames * s.videos, s.feature_size])
-    else:
-        n.data = L.Input(shape=[s.frames * s.deploy_crops * s.deploy_clips, 3, s.crop, s.crop])
-
-    fc6 = BACKBONES[s.backbone].add(n, s, False)
-    fc7 = backbones.fc7(n, s, fc6, False)
-    n["fc8-ucf"] = L.InnerProduct(fc7, num_output=s.classes, **_classifier(s))
-    n.probs = L.Softmax(n["fc8-ucf"])
-    return n.to_proto()
+        return n["reshape-label"]
+    n.data, n.label = _clips(s, "train", videos=s.batch, frames=1, ntop=2)
+    n.data, n.label = _clips(s, "test", videos=s.test_batch, frames=1, ntop=2)
+    return n.label
 
 
 # ---- LRCN --------------------------------------------------------------------------------------------------
 
-def lrcn(s: SimpleNamespace) -> Message:
+def lrcn(s: SimpleNamespace, deploy: bool) -> Message:
     """Figure 3, left: CNN, then an LSTM over the frames of a clip, a prediction at every frame, loss over all of them.
 
-    data (T*N, 3, crop, crop), label and clip_markers (T*N,); with backbone features (T, N, D), (T, N), (T, N).
+    Training: data (T*N, 3, crop, crop), label and clip_markers (T*N,). Deployed: data (T*N, 3, crop, crop),
+    clip_markers (T*N, 1, 1, 1) -> probs (T, N, classes), N being crops * clips. With backbone features, data is
+    (T, N, D), label and clip_markers (T, N).
     """
-    n = NetSpec("lstm_joints")
-    if s.backbone == "features":
+    n = NetSpec("Hyb2Net-LSTM" if deploy else "lstm_joints")
+    if deploy:
+        _deploy_inputs(n, s)
+        batches = [(s.deploy_crops * s.deploy_clips, {})]
+    elif s.backbone == "features":
         _features(n, s)
-        label, markers = n.label, n.clip_markers
-        frames = _frame_activations(n, s, train=True)
+        batches = []
     else:
         n.data, n.label, n.clip_markers = _clips(s, "train", videos=s.videos, frames=s.frames, ntop=3)
         n.data, n.label, n.clip_markers = _clips(s, "test", videos=s.test_videos, frames=s.frames, ntop=3)
-        cnn = _frame_activations(n, s, train=True)
-        reshaped, depth = f"{s.reads}-reshape", getattr(s, s.reads)
-        batches = [(s.videos, TRAIN), (s.test_videos, TEST)]
-        for videos, rule in batches:
-            n[reshaped] = L.Reshape(cnn, name="reshape-data", shape=[s.frames, videos, depth], include=rule)
-        for videos, rule in batches:
-            n["reshape-label"] = L.Reshape(n.label, shape=[s.frames, videos], include=rule)
-        for videos, rule in batches:
-            n["reshape-cm"] = L.Reshape(n.clip_markers, shape=[s.frames, videos], include=rule)
-        frames, label, markers = n[reshaped], n["reshape-label"], n["reshape-cm"]
+        batches = [(s.videos, dict(include=TRAIN)), (s.test_videos, dict(include=TEST))]
 
-    scores = _lstm(n, s, frames, markers, train=True)
-    _loss(n, s, scores, label, axis=2)
-    return n.to_proto()
+    cnn = BACKBONES[s.backbone].add(n, s, not deploy, LEARN)
+    if s.reads == "fc7":  # the paper's fc7 variant, which the release does not have
+        cnn = backbones.fc7(n, s, cnn, not deploy)
 
-
-def lrcn_deploy(s: SimpleNamespace) -> Message:
-    """data (T * N, 3, crop, crop), clip_markers (T * N, 1, 1, 1) -> probs (T, N, classes); N = crops * clips.
-
-    With backbone features: data (T, N, D), clip_markers (T, N) -> probs (T, N, classes); N = `videos`.
-    """
-    n = NetSpec("Hyb2Net-LSTM")
     if s.backbone == "features":
-        n.data = L.Input(shape=[s.frames, s.videos, s.feature_size])
-        n.clip_markers = L.Input(shape=[s.frames, s.videos])
-        frames, markers = _frame_activations(n, s, train=False), n.clip_markers
+        frames, markers, label = cnn, n.clip_markers, None if deploy else n.label
     else:
-        streams = s.deploy_crops * s.deploy_clips
-        n.data = L.Input(shape=[s.frames * streams, 3, s.crop, s.crop])
-        n.clip_markers = L.Input(shape=[s.frames * streams, 1, 1, 1])
-        cnn = _frame_activations(n, s, train=False)
+        steps = _deploy_frames(s) if deploy else s.frames
         reshaped, depth = f"{s.reads}-reshape", getattr(s, s.reads)
-        n[reshaped] = L.Reshape(cnn, name="reshape-data", shape=[s.frames, streams, depth])
-        n["reshape-cm"] = L.Reshape(n.clip_markers, shape=[s.frames, streams])
-        frames, markers = n[reshaped], n["reshape-cm"]
+        for streams, rule in batches:
+            n[reshaped] = L.Reshape(cnn, name="reshape-data", shape=[steps, streams, depth], **rule)
+        for streams, rule in [] if deploy else batches:
+            n["reshape-label"] = L.Reshape(n.label, shape=[steps, streams], **rule)
+        for streams, rule in batches:
+            n["reshape-cm"] = L.Reshape(n.clip_markers, shape=[steps, streams], **rule)
+        frames, markers, label = n[reshaped], n["reshape-cm"], None if deploy else n["reshape-label"]
 
-    n.probs = L.Softmax(_lstm(n, s, frames, markers, train=False), axis=2)
+    exposed = deploy and s.deploy_state == "exposed"
+    hidden = lstm(n, "lstm1", [frames, markers], s.units, _streams(s) if exposed else None, init=s.lstm_init)
+    hidden = dropout(n, "lstm1-drop", hidden, s.lstm_drop, not deploy, in_place=False)
+    n["fc8-final"] = L.InnerProduct(hidden, num_output=s.classes, axis=2, **classifier(s))
+
+    if deploy:
+        n.probs = L.Softmax(n["fc8-final"], axis=2)
+    else:
+        _loss(n, s, n["fc8-final"], label, axis=2)
     return n.to_proto()
-
-
-def _frame_activations(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
-    """What the LSTM reads of a frame: fc6, or fc7 in the paper's fc7 variant (which the release does not have)."""
-    fc6 = BACKBONES[s.backbone].add(n, s, train)
-    return backbones.fc7(n, s, fc6, train) if s.reads == "fc7" else fc6
-
-
-def _lstm(n: NetSpec, s: SimpleNamespace, frames: Top, markers: Top, train: bool) -> Top:
-    """(T, N, D) -> LSTM (T, N, units) -> scores (T, N, classes)."""
-    n.lstm1 = L.LSTM(frames, markers, num_output=s.units,
-                     weight_filler=dict(type="uniform", min=-s.lstm_init, max=s.lstm_init),
-                     bias_filler=dict(type="constant", value=0))
-    hidden = dropout(n, "lstm1-drop", n.lstm1, s.lstm_drop, train, in_place=False)
-    n["fc8-final"] = L.InnerProduct(hidden, num_output=s.classes, axis=2, **_classifier(s))
-    return n["fc8-final"]
 
 
 def _loss(n: NetSpec, s: SimpleNamespace, scores: Top, label: Top, **axis: int) -> None:
@@ -184,7 +159,8 @@ def _loss(n: NetSpec, s: SimpleNamespace, scores: Top, label: Top, **axis: int) 
     n.accuracy = L.Accuracy(scores, label, **axis, **padding)
 
 
-def _classifier(s: SimpleNamespace) -> dict:
+def classifier(s: SimpleNamespace) -> dict:
+    """Rates and fillers of the layer that tells the classes: it starts afresh, so it learns faster."""
     return dict(param=[dict(lr_mult=s.classifier_lr, decay_mult=1), dict(lr_mult=2 * s.classifier_lr, decay_mult=0)],
                 weight_filler=dict(type="gaussian", std=0.01), bias_filler=dict(type="constant", value=0))
 
@@ -206,6 +182,44 @@ def _clips(s: SimpleNamespace, part: str, videos: int, frames: int, ntop: int) -
                     module="lrcn.clip_data", layer="ClipData", param_str=json.dumps(settings, sort_keys=True))
 
 
+def _deploy_frames(s: SimpleNamespace) -> int:
+    return s.deploy_frames or s.frames
+
+
+def _streams(s: SimpleNamespace) -> int:
+    """N in the deploy net: every crop of every clip is a stream of its own."""
+    return s.videos if s.backbone == "features" else s.deploy_crops * s.deploy_clips
+
+
+def _deploy_inputs(n: NetSpec, s: SimpleNamespace) -> None:
+    for blob, shape in _deploy_shapes(s).items():
+        n[blob] = L.Input(shape=shape)
+
+
+def _deploy_shapes(s: SimpleNamespace) -> dict[str, list[int]]:
+    steps, streams, recurrent = _deploy_frames(s), _streams(s), hasattr(s, "reads")
+    if s.backbone == "features":
+        return (dict(data=[steps, streams, s.feature_size], clip_markers=[steps, streams]) if recurrent
+                else dict(data=[steps * streams, s.feature_size]))
+    rows = steps * streams
+    return (dict(data=[rows, 3, s.crop, s.crop]) | (dict(clip_markers=[rows, 1, 1, 1]) if recurrent else {}))
+
+
+def inputs(s: SimpleNamespace) -> dict[str, dict[str, list[int]]]:
+    """What the data layers give in training and in testing."""
+    def part(videos, frames):
+        if s.backbone == "features":
+            return dict(data=[frames, videos, s.feature_size], label=[frames, videos], clip_markers=[frames, videos])
+        rows = frames * videos
+        markers = dict(clip_markers=[rows]) if hasattr(s, "reads") else {}
+        return dict(data=[rows, 3, s.crop, s.crop], label=[rows]) | markers
+    if s.backbone == "features":
+        return dict(train=part(s.videos, s.frames), test=part(s.videos, s.frames))
+    if hasattr(s, "reads"):
+        return dict(train=part(s.videos, s.frames), test=part(s.test_videos, s.frames))
+    return dict(train=part(s.batch, 1), test=part(s.test_batch, 1))
+
+
 def _features(n: NetSpec, s: SimpleNamespace) -> None:
     """Precomputed activations: data (T, N, D), label and clip_markers (T, N); N lies in the files."""
     for part, rule in ("train", TRAIN), ("test", TEST):
@@ -225,23 +239,17 @@ def check(s: SimpleNamespace) -> None:
     """SpecError where settings clash."""
     backbones.check(s)
     solvers.check(s)
-    if s.backbone != "features" and s.crop > min(s.height, s.width):
-        raise SpecError(f"crop={s.crop} does not fit into frames of height={s.height} and width={s.width}")
-
-
-def _published(table: dict, family: str, modality: str) -> dict:
-    values = solvers.PUBLISHED[family, modality]
-    return {name: setting._replace(default=values.get(name, setting.default)) for name, setting in table.items()}
 
 
 VARIANTS = [
     Variant(f"activity/single-frame-{modality}", "activity", f"Table 1, single frame, {modality}",
-            _published(SINGLE_FRAME, "single-frame", modality), single_frame, single_frame_deploy, solver,
-            fixed=dict(modality=modality), presets=dict(backbone=backbones.DEFAULTS), check=check)
+            solvers.published(SINGLE_FRAME, solvers.ACTIVITY["single-frame", modality]), single_frame, solver, inputs,
+            fixed=dict(modality=modality), editions="split", presets=dict(backbone=backbones.DEFAULTS), check=check)
     for modality in ("rgb", "flow")
 ] + [
     Variant(f"activity/lrcn-{reads}-{modality}", "activity", f"Table 1, LRCN-{reads}, {modality}",
-            _published(LRCN, "lrcn", modality), lrcn, lrcn_deploy, solver,
-            fixed=dict(modality=modality, reads=reads), presets=dict(backbone=backbones.DEFAULTS), check=check)
+            solvers.published(LRCN, solvers.ACTIVITY["lrcn", modality]), lrcn, solver, inputs,
+            fixed=dict(modality=modality, reads=reads), editions="split",
+            presets=dict(backbone=backbones.DEFAULTS), check=check)
     for reads in ("fc6", "fc7") for modality in ("rgb", "flow")
 ]

@@ -1,11 +1,12 @@
-"""The CNNs that LRCN reads its frames with, from pixels up to fc6 or fc7.
+"""The CNNs that LRCN reads its pictures with, from pixels up to fc6; `fc7` goes on from there.
 
-Each is a function `(n, s, train) -> fc6` that adds its layers to the NetSpec `n`, reading `data`, and returns the top
-of fc6. `s` holds the settings; `train` is False for a deploy net, which has no dropout. `fc7` goes on from there.
+Each is a function `(n, s, train, ways) -> fc6` that adds its layers to the NetSpec `n`, reading `data`, and returns the
+top of fc6. `s` holds the settings; `train` is False for a deploy net, which has no dropout; `ways` says how the weights
+learn.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,49 +15,75 @@ from prototxt_gen import NetSpec, SpecError
 from prototxt_gen import layers as L
 from prototxt_gen.netspec import Top
 
-# Weights learn at the net's rate and decay; biases learn at twice the rate and do not decay.
-LEARN = [dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)]
+Ways = Sequence[dict[str, Any]]
 
-GAUSSIAN = dict(param=LEARN,
-                weight_filler=dict(type="gaussian", std=0.01), bias_filler=dict(type="constant", value=0.1))
-MSRA = dict(param=LEARN, weight_filler=dict(type="msra"), bias_filler=dict(type="constant", value=0))
+# One way to learn: weights at the net's rate and decay; biases at twice the rate, without decay.
+LEARN: Ways = [dict(param=[dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)])]
+
+
+def gaussian(std: float, bias: float) -> dict:
+    """Fillers: normal weights, constant bias."""
+    return dict(weight_filler=dict(type="gaussian", std=std), bias_filler=dict(type="constant", value=bias))
+
+
+HYBRID = gaussian(0.01, 0.1)
+MSRA = dict(weight_filler=dict(type="msra"), bias_filler=dict(type="constant", value=0))
 
 SETTINGS = {
-    "widths": Setting([96, 384, 512, 512, 384], sizes, "outputs of conv1, conv2, ..."),
+    "widths": Setting([96, 384, 512, 512, 384], sizes, "outputs of the convolutions, in their order"),
     "fc6": Setting(4096, whole(), "outputs of fc6"),
     "fc7": Setting(4096, whole(), "outputs of fc7"),
     "drop6": Setting(0.5, number(0, 1), "dropout after fc6"),
     "drop7": Setting(0.5, number(0, 1), "dropout after fc7"),
-    "feature_size": Setting(4096, whole(), "D, the values a frame, of the precomputed fc6 (backbone features)"),
+    "feature_size": Setting(4096, whole(), "D, values a picture, of the activations given (backbone features)"),
 }
 
 
-def hybrid(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
+def hybrid(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     """The paper's base net (section 4.1): a cross of CaffeNet and Zeiler and Fergus's net, for 3x227x227 frames."""
     conv1, conv2, conv3, conv4, conv5 = s.widths
 
-    n.conv1 = L.Convolution(n.data, num_output=conv1, kernel_size=7, stride=2, **GAUSSIAN)
-    n.relu1 = L.ReLU(n.conv1, in_place=True)
-    n.pool1 = L.Pooling(n.conv1, pool="MAX", kernel_size=3, stride=2)
-    n.norm1 = L.LRN(n.pool1, local_size=5, alpha=1e-4, beta=0.75)
-
-    n.conv2 = L.Convolution(n.norm1, num_output=conv2, kernel_size=5, group=2, stride=2, **GAUSSIAN)
-    n.relu2 = L.ReLU(n.conv2, in_place=True)
-    n.pool2 = L.Pooling(n.conv2, pool="MAX", kernel_size=3, stride=2)
-    n.norm2 = L.LRN(n.pool2, local_size=5, alpha=1e-4, beta=0.75)
-
-    n.conv3 = L.Convolution(n.norm2, num_output=conv3, pad=1, kernel_size=3, **GAUSSIAN)
-    n.relu3 = L.ReLU(n.conv3, in_place=True)
-    n.conv4 = L.Convolution(n.conv3, num_output=conv4, pad=1, kernel_size=3, group=2, **GAUSSIAN)
-    n.relu4 = L.ReLU(n.conv4, in_place=True)
-    n.conv5 = L.Convolution(n.conv4, num_output=conv5, pad=1, kernel_size=3, group=2, **GAUSSIAN)
-    n.relu5 = L.ReLU(n.conv5, in_place=True)
+    convolution(n, "conv1", n.data, ways, HYBRID, num_output=conv1, kernel_size=7, stride=2)
+    pool_and_norm(n, "1", n.conv1)
+    convolution(n, "conv2", n.norm1, ways, HYBRID, num_output=conv2, kernel_size=5, group=2, stride=2)
+    pool_and_norm(n, "2", n.conv2)
+    convolution(n, "conv3", n.norm2, ways, HYBRID, num_output=conv3, pad=1, kernel_size=3)
+    convolution(n, "conv4", n.conv3, ways, HYBRID, num_output=conv4, pad=1, kernel_size=3, group=2)
+    convolution(n, "conv5", n.conv4, ways, HYBRID, num_output=conv5, pad=1, kernel_size=3, group=2)
     n.pool5 = L.Pooling(n.conv5, pool="MAX", kernel_size=3, stride=2)
 
-    return _fc6(n, s, n.pool5, train, GAUSSIAN)
+    return fully_connected(n, "6", n.pool5, s.fc6, s.drop6, train, ways, HYBRID)
 
 
-def tiny(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
+def caffenet(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
+    """CaffeNet, the reference net of BVLC Caffe, for 3x227x227 pictures: reads the images of image description."""
+    conv1, conv2, conv3, conv4, conv5 = s.widths
+
+    convolution(n, "conv1", n.data, ways, gaussian(0.01, 0), num_output=conv1, kernel_size=11, stride=4)
+    pool_and_norm(n, "1", n.conv1)
+    convolution(n, "conv2", n.norm1, ways, gaussian(0.01, 1), num_output=conv2, pad=2, kernel_size=5, group=2)
+    pool_and_norm(n, "2", n.conv2)
+    convolution(n, "conv3", n.norm2, ways, gaussian(0.01, 0), num_output=conv3, pad=1, kernel_size=3)
+    convolution(n, "conv4", n.conv3, ways, gaussian(0.01, 1), num_output=conv4, pad=1, kernel_size=3, group=2)
+    convolution(n, "conv5", n.conv4, ways, gaussian(0.01, 1), num_output=conv5, pad=1, kernel_size=3, group=2)
+    n.pool5 = L.Pooling(n.conv5, pool="MAX", kernel_size=3, stride=2)
+
+    return fully_connected(n, "6", n.pool5, s.fc6, s.drop6, train, ways, gaussian(0.005, 1))
+
+
+def vgg16(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
+    """VGG-16 (Simonyan and Zisserman's configuration D), for 3x224x224 pictures: thirteen convolutions of 3x3."""
+    widths, below = iter(s.widths), n.data
+    for block, layers in enumerate([2, 2, 3, 3, 3], start=1):
+        for index in range(1, layers + 1):
+            name = f"conv{block}_{index}"
+            below = convolution(n, name, below, ways, MSRA, num_output=next(widths), pad=1, kernel_size=3)
+        n[f"pool{block}"] = below = L.Pooling(below, pool="MAX", kernel_size=2, stride=2)
+
+    return fully_connected(n, "6", n.pool5, s.fc6, s.drop6, train, ways, MSRA)
+
+
+def tiny(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     """The demo's net: three small convolutions that two CPU cores train in minutes. Not the paper's.
 
     It strides where the others pool: a maximum over a neighbourhood forgets where in it an object is, and motion is a
@@ -64,19 +91,14 @@ def tiny(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
     """
     conv1, conv2, conv3 = s.widths
 
-    n.conv1 = L.Convolution(n.data, num_output=conv1, kernel_size=5, stride=2, **MSRA)
-    n.relu1 = L.ReLU(n.conv1, in_place=True)
+    convolution(n, "conv1", n.data, ways, MSRA, num_output=conv1, kernel_size=5, stride=2)
+    convolution(n, "conv2", n.conv1, ways, MSRA, num_output=conv2, pad=1, kernel_size=3, stride=2)
+    convolution(n, "conv3", n.conv2, ways, MSRA, num_output=conv3, pad=1, kernel_size=3, stride=2)
 
-    n.conv2 = L.Convolution(n.conv1, num_output=conv2, pad=1, kernel_size=3, stride=2, **MSRA)
-    n.relu2 = L.ReLU(n.conv2, in_place=True)
-
-    n.conv3 = L.Convolution(n.conv2, num_output=conv3, pad=1, kernel_size=3, stride=2, **MSRA)
-    n.relu3 = L.ReLU(n.conv3, in_place=True)
-
-    return _fc6(n, s, n.conv3, train, MSRA)
+    return fully_connected(n, "6", n.conv3, s.fc6, s.drop6, train, ways, MSRA)
 
 
-def features(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
+def features(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     """No CNN: the frames come as precomputed fc6 activations, (T, N, D) or (T*N, D), taken after fc6's ReLU.
 
     Its dropout is not in place, so that the input blob keeps what the file says.
@@ -85,47 +107,79 @@ def features(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
     return dropout(n, "drop6", frames, s.drop6, train, in_place=False)
 
 
-def fc7(n: NetSpec, s: SimpleNamespace, fc6: Top, train: bool) -> Top:
+def fc7(n: NetSpec, s: SimpleNamespace, fc6: Top, train: bool, ways: Ways = LEARN) -> Top:
     """fc7 on top of a backbone's fc6; on its last axis, so that features (T, N, D) need no reshape."""
     axis = dict(axis=-1) if s.backbone == "features" else {}
-    n.fc7 = L.InnerProduct(fc6, num_output=s.fc7, **axis, **BACKBONES[s.backbone].fillers)
-    n.relu7 = L.ReLU(n.fc7, in_place=True)
-    return dropout(n, "drop7", n.fc7, s.drop7, train)
+    return fully_connected(n, "7", fc6, s.fc7, s.drop7, train, ways, BACKBONES[s.backbone].fillers, **axis)
 
 
-def dropout(n: NetSpec, name: str, top: Top, ratio: float, train: bool, in_place: bool = True) -> Top:
-    """A Dropout layer in a net that trains; nothing in a deploy net, nor for ratio 0 (Caffe takes none)."""
-    if not train or ratio == 0:
-        return top
-    n[name] = L.Dropout(top, dropout_ratio=ratio, in_place=in_place)
+# ---- the layers they are made of ---------------------------------------------------------------------------
+
+def weighted(n: NetSpec, name: str, make: Callable, below: Top, ways: Ways, fillers: dict, **fields: Any) -> Top:
+    """A layer with weights, once for each of `ways`; fillers only where it learns: frozen weights come from a file."""
+    for way in ways:
+        learns = any(spec.get("lr_mult", 1) for spec in way.get("param", []))
+        n[name] = make(below, **way, **fields, **(fillers if learns else {}))
     return n[name]
 
 
-def _fc6(n: NetSpec, s: SimpleNamespace, below: Top, train: bool, fillers: dict) -> Top:
-    n.fc6 = L.InnerProduct(below, num_output=s.fc6, **fillers)
-    n.relu6 = L.ReLU(n.fc6, in_place=True)
-    return dropout(n, "drop6", n.fc6, s.drop6, train)
+def convolution(n: NetSpec, name: str, below: Top, ways: Ways, fillers: dict, **fields: Any) -> Top:
+    """conv1 and its relu1, in place."""
+    weighted(n, name, L.Convolution, below, ways, fillers, **fields)
+    n[name.replace("conv", "relu")] = L.ReLU(n[name], in_place=True)
+    return n[name]
 
+
+def pool_and_norm(n: NetSpec, number: str, below: Top) -> None:
+    """pool1 and norm1, in CaffeNet's order: the maximum first."""
+    n[f"pool{number}"] = L.Pooling(below, pool="MAX", kernel_size=3, stride=2)
+    n[f"norm{number}"] = L.LRN(n[f"pool{number}"], local_size=5, alpha=1e-4, beta=0.75)
+
+
+def fully_connected(n: NetSpec, number: str, below: Top, outputs: int, drop: float, train: bool, ways: Ways,
+                    fillers: dict, **axis: int) -> Top:
+    """fc6, relu6 and drop6, in place."""
+    fc = weighted(n, f"fc{number}", L.InnerProduct, below, ways, fillers, num_output=outputs, **axis)
+    n[f"relu{number}"] = L.ReLU(fc, in_place=True)
+    return dropout(n, f"drop{number}", fc, drop, train)
+
+
+def dropout(n: NetSpec, name: str, top: Top, ratio: float, train: bool, in_place: bool = True, **rule: Any) -> Top:
+    """A Dropout layer in a net that trains; nothing in a deploy net, nor for ratio 0 (Caffe takes none)."""
+    if not train or ratio == 0:
+        return top
+    n[name] = L.Dropout(top, dropout_ratio=ratio, in_place=in_place, **rule)
+    return n[name]
+
+
+# ---- by name -----------------------------------------------------------------------------------------------
 
 @dataclass(frozen=True)
 class Backbone:
-    """A backbone by name: the function that adds its layers, how its weights start, and the sizes that come with it.
+    """A backbone by name: the function that adds its layers, how its fc7 starts, and the settings that come with it.
 
-    `least_crop` is the smallest square, in pixels, that leaves every layer something to read.
+    `least_crop` is the smallest square, in pixels, that leaves every layer something to read; `groups` into how many
+    parts it splits its channels.
     """
 
-    add: Callable[[NetSpec, SimpleNamespace, bool], Top]
+    add: Callable[[NetSpec, SimpleNamespace, bool, Ways], Top]
     fillers: dict[str, Any]
     convolutions: int
     least_crop: int
-    defaults: dict[str, Any]
+    groups: int = 1
+    defaults: dict[str, Any] = field(default_factory=dict)
 
 
 BACKBONES = {
-    "hybrid": Backbone(hybrid, GAUSSIAN, convolutions=5, least_crop=49, defaults={}),
+    "hybrid": Backbone(hybrid, HYBRID, convolutions=5, least_crop=49, groups=2,
+                       defaults=dict(widths=[96, 384, 512, 512, 384], crop=227)),
+    "caffenet": Backbone(caffenet, gaussian(0.005, 1), convolutions=5, least_crop=39, groups=2,
+                         defaults=dict(widths=[96, 256, 384, 384, 256], crop=227)),
+    "vgg16": Backbone(vgg16, MSRA, convolutions=13, least_crop=1,
+                      defaults=dict(widths=[64] * 2 + [128] * 2 + [256] * 3 + [512] * 6, crop=224)),
     "tiny": Backbone(tiny, MSRA, convolutions=3, least_crop=5,
                      defaults=dict(widths=[16, 32, 48], fc6=128, fc7=128, crop=56, height=64, width=80, scale=0.02)),
-    "features": Backbone(features, GAUSSIAN, convolutions=0, least_crop=0, defaults=dict(widths=[])),
+    "features": Backbone(features, HYBRID, convolutions=0, least_crop=0, defaults=dict(widths=[])),
 }
 
 DEFAULTS = {name: backbone.defaults for name, backbone in BACKBONES.items()}
@@ -136,7 +190,9 @@ def check(s: SimpleNamespace) -> None:
     backbone = BACKBONES[s.backbone]
     if len(s.widths) != backbone.convolutions:
         raise SpecError(f"widths={s.widths}: backbone {s.backbone} has {backbone.convolutions} convolutions")
-    if backbone.add is hybrid and any(width % 2 for width in s.widths):
-        raise SpecError(f"widths={s.widths} must be even: backbone hybrid splits its channels into two groups")
+    if any(width % backbone.groups for width in s.widths):
+        raise SpecError(f"widths={s.widths} must be even: backbone {s.backbone} splits its channels into two groups")
     if s.crop < backbone.least_crop:
         raise SpecError(f"crop={s.crop} is too small: backbone {s.backbone} takes {backbone.least_crop} at least")
+    if s.backbone != "features" and s.crop > min(s.height, s.width):
+        raise SpecError(f"crop={s.crop} does not fit into pictures of height={s.height} and width={s.width}")

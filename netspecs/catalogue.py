@@ -5,11 +5,15 @@
 A new variant is one more entry in its task module's VARIANTS.
 """
 
-from netspecs import activity
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from netspecs import activity, caption, lm, video
 from netspecs.variant import Variant
 from prototxt_gen import SpecError, nearest
 
-_VARIANTS = {variant.name: variant for task in (activity,) for variant in task.VARIANTS}
+_VARIANTS = {variant.name: variant for task in (activity, caption, lm, video)
+             for variant in task.VARIANTS}
 
 
 def names() -> list[str]:
@@ -22,3 +26,22 @@ def get(name: str) -> Variant:
     if name not in _VARIANTS:
         raise SpecError(f"there is no net '{name}'{nearest(name, _VARIANTS) or '; `lrcn nets list` names them'}")
     return _VARIANTS[name]
+
+
+def share_out(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Variant -> those of `values` that it has, for each of `names`; a table under a variant's name is for it alone.
+
+    Raises SpecError for a setting that none of them has, and for a table under a name that is no variant's.
+    """
+    tables = {get(name).name: table for name, table in values.items() if isinstance(table, Mapping)}
+    common = {name: value for name, value in values.items() if not isinstance(value, Mapping)}
+    shares = {}
+    for name in names:
+        known = get(name).table
+        shares[name] = {setting: value for setting, value in common.items() if setting in known} | tables.get(name, {})
+    for setting in common:
+        if not any(setting in get(name).table for name in shares):
+            known = {setting for name in shares for setting in get(name).table}
+            whose = " and ".join(shares) if len(shares) < 3 else f"any of these {len(shares)} nets"
+            raise SpecError(f"no setting '{setting}' in {whose}{nearest(setting, known)}")
+    return shares

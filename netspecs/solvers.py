@@ -1,5 +1,6 @@
 """The solvers: their settings, the published values, and the function that writes one."""
 
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,8 +45,8 @@ SETTINGS = {
     "device_id": Setting(0, whole(0), "which GPU"),
 }
 
-# What the authors' solver files say, by family and modality.
-PUBLISHED: dict[tuple[str, str], dict[str, Any]] = {
+# What the authors' solver files say, where it is not what SETTINGS has. Activity recognition, by family and modality:
+ACTIVITY: dict[tuple[str, str], dict[str, Any]] = {
     ("single-frame", "rgb"): dict(stepsize=3000, max_iter=5000, test_iter=75,
                                   snapshot_prefix="snapshots_singleFrame_RGB"),
     ("single-frame", "flow"): dict(stepsize=20000, max_iter=50000, test_iter=75,
@@ -56,13 +57,50 @@ PUBLISHED: dict[tuple[str, str], dict[str, Any]] = {
                            snapshot_prefix="snapshots_lstm_flow"),
 }
 
+# Image description, by stage; the language model; VIDEO is ours: no solver of that task was released.
+SENTENCES = dict(gamma=0.5, stepsize=20000, max_iter=110000, weight_decay=0, clip_gradients=10, average_loss=100,
+                 test_iter=25, test_interval=1000, display=1)
+LANGUAGE_MODEL = SENTENCES | dict(base_lr=0.1, snapshot_prefix="lstm_lm")
+VIDEO = SENTENCES | dict(base_lr=0.01, snapshot_prefix="lrcn_video")
+_TRAIN = SENTENCES | dict(base_lr=0.01)
+_FINETUNE = SENTENCES | dict(base_lr=0.001, max_iter=50000, clip_gradients=25)
+CAPTION: dict[str, dict[str, Any]] = {
+    "train": _TRAIN,
+    "from-lm": _TRAIN,
+    "finetune": _FINETUNE,
+    "finetune-trainval": _FINETUNE | dict(stepsize=40000, max_iter=100000),
+}
+# VGG-16 is fine-tuned on 50 images at a time, two batches an iteration, and never tested while it trains.
+CAPTION_VGG: dict[str, dict[str, Any]] = {
+    "train": dict(test_iter=0),
+    "from-lm": dict(test_iter=0),
+    "finetune": dict(test_iter=0, streams=50, iter_size=2, snapshot=2500),
+    "finetune-trainval": dict(test_iter=0, streams=50, iter_size=2),
+}
 
-def solver(s: SimpleNamespace, test_states: tuple[Message, ...]) -> Message:
+
+def caption_stages(architecture: str, backbone: str) -> dict[str, dict[str, Any]]:
+    """Stage -> the settings that come with it, as the authors trained LRCN-2f."""
+    model = {"2f": "lrcn", "1u": "lrcn_single_layer", "2u": "lrcn_unfactored"}.get(architecture, f"lrcn_{architecture}")
+    vgg, of_vgg = ("_vgg", CAPTION_VGG) if backbone == "vgg16" else ("", {})
+    names = {"train": model + vgg, "from-lm": f"{model}_from_lm{vgg}", "finetune": f"{model}_finetune{vgg}",
+             "finetune-trainval": f"{model}_finetune{vgg}_trainval"}
+    return {stage: values | of_vgg.get(stage, {}) | dict(snapshot_prefix=names[stage])
+            for stage, values in CAPTION.items()}
+
+
+def published(table: Mapping[str, Setting], values: Mapping[str, Any]) -> dict[str, Setting]:
+    """`table` with the published `values` as defaults."""
+    return {name: setting._replace(default=values.get(name, setting.default)) for name, setting in table.items()}
+
+
+def solver(s: SimpleNamespace, test_states: Sequence[Message], train_state: Message | None = None) -> Message:
     """The SolverParameter of settings `s`, tested in each of `test_states` for `test_iter` batches."""
     tests = dict(test_state=list(test_states), test_iter=[s.test_iter] * len(test_states),
                  test_interval=s.test_interval) if s.test_iter else {}
     return P.Solver(
         net=s.net,
+        train_state=train_state,
         **tests,
         type=_unless(s.type, "SGD"),
         base_lr=s.base_lr,

@@ -1,6 +1,6 @@
 """A variant: a name, its settings with their published defaults, and short functions that write its nets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ class Kind(NamedTuple):
 
     what: str
     read: Callable[[Any], Any]
+    choices: tuple = ()
 
 
 class Setting(NamedTuple):
@@ -51,7 +52,7 @@ def one_of(*choices: Any) -> Kind:
             if str(value) == str(choice):
                 return choice
         raise ValueError(nearest(value, map(str, choices)))
-    return Kind("one of " + ", ".join(map(str, choices)), read)
+    return Kind("one of " + ", ".join(map(str, choices)), read, choices)
 
 
 def _read_flag(value):
@@ -81,19 +82,23 @@ class Variant:
 
     `table` holds every setting; `fixed` what the name decides (the modality, say); `presets[SETTING][CHOICE]` the
     defaults that come with a choice (the tiny backbone's sizes); `check` refuses settings that clash with each other.
-    `train_test`, `deploy` and `solver` write the files from all of it, as one namespace `s`.
+    The functions read all of it as one namespace `s`: `net(s, deploy)` writes the net, to train and test or to deploy;
+    `solver(s)` its solver; `inputs(s)` names what its data layers give, (T, N) and the like; `extra` writes further
+    files. `editions` names the setting, if any, whose choices are trainings of their own: the split, the stage.
     """
 
     name: str
     task: str
     paper: str
     table: Mapping[str, Setting]
-    train_test: Callable[[SimpleNamespace], Message]
-    deploy: Callable[[SimpleNamespace], Message]
+    net: Callable[[SimpleNamespace, bool], Message]
     solver: Callable[[SimpleNamespace], Message]
+    inputs: Callable[[SimpleNamespace], Mapping[str, Mapping[str, Sequence[int]]]]
     fixed: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[Any, Mapping[str, Any]]] = field(default_factory=dict)
     check: Callable[[SimpleNamespace], None] = lambda s: None
+    extra: Mapping[str, Callable[[SimpleNamespace], Message]] = field(default_factory=dict)
+    editions: str | None = None
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -126,12 +131,33 @@ class Variant:
         return chosen
 
     def files(self, **overrides: Any) -> dict[str, Message]:
-        """{"train_test": NetParameter, "deploy": NetParameter, "solver": SolverParameter} with these settings.
+        """{"train_test": NetParameter, "deploy": NetParameter, "solver": SolverParameter, ...} with these settings.
 
         Raises SpecError as `settings` does.
         """
-        s = SimpleNamespace(**self.settings(**overrides), **self.fixed)
-        return {"train_test": self.train_test(s), "deploy": self.deploy(s), "solver": self.solver(s)}
+        s = self._namespace(overrides)
+        return {"train_test": self.net(s, False), "deploy": self.net(s, True), "solver": self.solver(s),
+                **{kind: write(s) for kind, write in self.extra.items()}}
+
+    def input_shapes(self, **overrides: Any) -> dict[str, dict[str, tuple[int, ...]]]:
+        """{"train": {blob: shape}, "test": {blob: shape}}: the tops of the data layers, with these settings.
+
+        Raises SpecError as `settings` does.
+        """
+        return {part: {blob: tuple(shape) for blob, shape in blobs.items()}
+                for part, blobs in self.inputs(self._namespace(overrides)).items()}
+
+    def every_edition(self) -> dict[str, dict[str, Any]]:
+        """Folder, below the variant's own, -> settings: the default in the folder itself, `split-2` and the like."""
+        if self.editions is None:
+            return {"": {}}
+        default, kind, _ = self.table[self.editions]
+        folders = {choice: f"{self.editions}-{choice}" if isinstance(choice, int) else choice
+                   for choice in kind.choices}
+        return {"" if choice == default else folder: {self.editions: choice} for choice, folder in folders.items()}
+
+    def _namespace(self, overrides: Mapping[str, Any]) -> SimpleNamespace:
+        return SimpleNamespace(**self.settings(**overrides), **self.fixed)
 
     def _read(self, name: str, value: Any) -> Any:
         kind = self.table[name].kind

@@ -19,7 +19,7 @@ def filter_net(net: pb.NetParameter, phase: int | str, stages: Iterable[str] = (
     kept = pb.NetParameter()
     kept.CopyFrom(net)
     del kept.layer[:]
-    kept.layer.extend(layer for layer in net.layer if _is_in(layer, state))
+    kept.layer.extend(layer for layer in net.layer if is_in(layer, state))
     return kept
 
 
@@ -49,7 +49,8 @@ def _phase(phase: int | str) -> int:
     return phase
 
 
-def _is_in(layer: pb.LayerParameter, state: pb.NetState) -> bool:
+def is_in(layer: pb.LayerParameter, state: pb.NetState) -> bool:
+    """Whether Caffe builds `layer` in `state`; SpecError where it has rules of both kinds."""
     if layer.include and layer.exclude:
         raise SpecError(f"layer '{layer.name}' has include and exclude rules; Caffe takes only one of the two kinds")
     if layer.include:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from tqdm import tqdm
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -47,9 +54,25 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def parse_changes(changes) -> dict:
-    """{"units": 512} of ("units=512",): values are JSON where they are JSON, else words."""
+def settings_options(command):
+    """--set NAME=VALUE ... and --config FILE.toml; `read_settings` makes one dictionary of both."""
+    command = click.option("--config", type=FILE, help="Settings in a TOML file, for all nets or in a table for one.")(
+        command)
+    return click.option("--set", "changes", multiple=True, metavar="NAME=VALUE...",
+                        help="Set any number of the paper otherwise: --set units=512 videos=8.")(command)
+
+
+def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]:
+    """{"units": 512, "activity/lrcn-fc6-rgb": {"videos": 8}} of a TOML file with ("units=512",) over it.
+
+    Values on the command line are JSON where they are JSON, else words.
+    """
     values = {}
+    if config is not None:
+        try:
+            values = tomllib.loads(config.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise click.UsageError(f"{config}: not TOML: {error}") from None
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FILE, FOLDER, Progress, parse_changes, say
+from lrcn.commands.common import FILE, FOLDER, Progress, read_settings, say, settings_options
 
 
 def experiment_options(command):
@@ -20,13 +20,7 @@ def experiment_options(command):
             click.option(
                 "--seed", type=int, help="Seed of the solver and of the clips that are drawn; 1701 as published."
             ),
-            click.option(
-                "--set",
-                "changes",
-                multiple=True,
-                metavar="NAME=VALUE",
-                help="Set anything of the nets or solvers; more than once if need be.",
-            ),
+            settings_options,
             click.option(
                 "--gpu",
                 type=click.IntRange(0),
@@ -38,7 +32,7 @@ def experiment_options(command):
     return command
 
 
-def open_experiment(experiment, data, out, split, seed, changes):
+def open_experiment(experiment, data, out, split, seed, changes, config):
     """What train and evaluate both need: engine, data set, folder, and (stage, its data set, settings, files) of each
     net."""
     from data_prep.features import check_features
@@ -47,9 +41,9 @@ def open_experiment(experiment, data, out, split, seed, changes):
     from netspecs import catalogue
 
     name = experiment.replace("/", "-")
-    values = parse_changes(changes) | ({} if seed is None else {"seed": seed})
+    values = read_settings(changes, config) | ({} if seed is None else {"seed": seed})
     chosen = experiments.stages(experiment)
-    experiments.check_changes(chosen, values)
+    shares = catalogue.share_out(values, dict.fromkeys(stage.variant for stage in chosen))
     dataset, made = Dataset(data or Path("data") / name), []
     for stage in chosen:
         shown = Dataset(dataset.folder / stage.pretrain) if stage.pretrain else dataset
@@ -57,7 +51,7 @@ def open_experiment(experiment, data, out, split, seed, changes):
             shown.check(stage.modality)
         else:
             check_features(shown.folder)
-        settings = experiments.settings(stage, shown, split, values)
+        settings = experiments.settings(stage, shown, split, shares[stage.variant])
         made.append((stage, shown, settings, catalogue.get(stage.variant).files(**settings)))
     return engine.find(), dataset, out or Path("runs") / name, made
 
@@ -66,11 +60,11 @@ def open_experiment(experiment, data, out, split, seed, changes):
 @experiment_options
 @click.option("--weights", type=FILE, help="A .caffemodel that the first net of each modality starts from.")
 @click.option("--resume/--fresh", default=True, help="Go on from the last snapshot (the default), or begin anew.")
-def train(experiment, data, out, split, seed, changes, gpu, weights, resume):
+def train(experiment, data, out, split, seed, changes, config, gpu, weights, resume):
     """Train the nets of an EXPERIMENT (demo, features, or a net of the catalogue) in their order."""
     from lrcn.train import train as train_net
 
-    engine, dataset, out, made = open_experiment(experiment, data, out, split, seed, changes)
+    engine, dataset, out, made = open_experiment(experiment, data, out, split, seed, changes, config)
     if weights is None and dataset.kind == "frames" and experiment != "demo":
         say("no --weights: the first nets start from random weights; the paper's start from ILSVRC-2012 weights")
     progress, trained = Progress(), {}
@@ -85,13 +79,13 @@ def train(experiment, data, out, split, seed, changes, gpu, weights, resume):
 
 @click.command()
 @experiment_options
-def evaluate(experiment, data, out, split, seed, changes, gpu):
+def evaluate(experiment, data, out, split, seed, changes, config, gpu):
     """Classify the test videos with trained nets; write results.json, confusion matrices and scores."""
     from data_prep.store import write_text
     from lrcn.evaluate import draw_confusion, git_revision, measure_model, score_stage, test_labels
     from lrcn.train import TrainError, check_run, last_snapshot, snapshot
 
-    engine, dataset, out, made = open_experiment(experiment, data, out, split, seed, changes)
+    engine, dataset, out, made = open_experiment(experiment, data, out, split, seed, changes, config)
     progress, scores = Progress(), {}
     for stage, _, settings, files in made:
         if stage.pretrain:

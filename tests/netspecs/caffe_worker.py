@@ -22,7 +22,7 @@ def build(*nets):
         print(json.dumps({
             "blobs": {name: list(blob.data.shape) for name, blob in net.blobs.items()},
             "weights": {name: [list(blob.data.shape) for blob in blobs] for name, blobs in net.params.items()},
-            "loss": float(out["loss"]) if "loss" in out else None}), flush=True)
+            "loss": sum(float(out[name]) for name in out if name.endswith("loss"))}), flush=True)
 
 
 def lstm(path, inputs, outputs):

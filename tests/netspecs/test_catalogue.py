@@ -5,25 +5,43 @@ import json
 import pytest
 
 from netspecs import catalogue
-from prototxt_gen import SpecError, parse, to_text
+from prototxt_gen import SpecError, filter_net, parse, solver_states, to_text
 
 
 def test_the_names():
     assert catalogue.names() == [
         "activity/single-frame-rgb", "activity/single-frame-flow", "activity/lrcn-fc6-rgb", "activity/lrcn-fc6-flow",
-        "activity/lrcn-fc7-rgb", "activity/lrcn-fc7-flow"]
+        "activity/lrcn-fc7-rgb", "activity/lrcn-fc7-flow",
+        "caption/lrcn-1u", "caption/lrcn-2u", "caption/lrcn-2f", "caption/lrcn-4f", "caption/lrcn-1u-vgg16",
+        "caption/lrcn-2u-vgg16", "caption/lrcn-2f-vgg16", "caption/lrcn-4f-vgg16",
+        "lm/lstm-lm", "video/encoder-decoder-max", "video/decoder-max", "video/decoder-prob"]
+
+
+def editions(name):
+    """Settings of each edition, and of each backbone."""
+    variant = catalogue.get(name)
+    backbones = variant.table["backbone"].kind.choices if "backbone" in variant.table else ()
+    return [*variant.every_edition().values(), *({"backbone": backbone} for backbone in backbones)]
+
+
+def test_splits_and_stages_are_editions():
+    assert catalogue.get("activity/lrcn-fc7-flow").every_edition() == {
+        "": {"split": 1}, "split-2": {"split": 2}, "split-3": {"split": 3}}
+    assert list(catalogue.get("caption/lrcn-4f-vgg16").every_edition()) == [
+        "", "from-lm", "finetune", "finetune-trainval"]
+    assert catalogue.get("lm/lstm-lm").every_edition() == {"": {}}
 
 
 @pytest.mark.parametrize("name", catalogue.names())
-@pytest.mark.parametrize("backbone", ["hybrid", "tiny", "features"])
-def test_every_variant_writes_and_reads_back_the_same_to_the_byte(name, backbone):
+def test_every_edition_writes_and_reads_back_the_same_to_the_byte(name):
     variant = catalogue.get(name)
-    files, again = variant.files(backbone=backbone), variant.files(backbone=backbone)
-    assert files.keys() == {"train_test", "deploy", "solver"}
-    for kind, message in files.items():
-        text = to_text(message)
-        assert parse(text, "solver" if kind == "solver" else "net") == message
-        assert text == to_text(again[kind])
+    for settings in editions(name):
+        files, again = variant.files(**settings), variant.files(**settings)
+        assert {"train_test", "deploy", "solver"} <= files.keys()
+        for kind, message in files.items():
+            text = to_text(message)
+            assert parse(text, "solver" if kind == "solver" else "net") == message
+            assert text == to_text(again[kind])
 
 
 @pytest.mark.parametrize("name", catalogue.names())
@@ -33,7 +51,31 @@ def test_every_setting_has_a_default_and_help(name):
     assert all(line and "\n" not in line for line in variant.help.values())
     assert json.loads(json.dumps(variant.defaults)) == variant.defaults
     assert variant.settings(**variant.defaults) == variant.defaults
-    assert variant.task == "activity" and "Table 1" in variant.paper
+    assert variant.settings(**{key: json.dumps(value).strip('"') for key, value in variant.defaults.items()}) \
+        == variant.defaults  # as a command line gives them
+    assert variant.task == name.split("/")[0] and ("Table" in variant.paper or "section" in variant.paper)
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_the_inputs_are_those_of_the_data_layers(name):
+    variant = catalogue.get(name)
+    for settings in editions(name):
+        files, inputs = variant.files(**settings), variant.input_shapes(**settings)
+        states = solver_states(files["solver"])
+        for state in states:
+            net = filter_net(files["train_test"], state.phase, state.stage)
+            tops = [top for layer in net.layer if not layer.bottom for top in layer.top]
+            assert tops and sorted(tops) == sorted(inputs["train" if state == states[0] else "test"])
+
+
+def test_settings_are_shared_out_to_the_nets_that_have_them():
+    names = ["activity/lrcn-fc6-rgb", "caption/lrcn-2f"]
+    assert catalogue.share_out({"units": 512, "videos": 8, "caption/lrcn-2f": {"units": 3}}, names) == {
+        "activity/lrcn-fc6-rgb": {"units": 512, "videos": 8}, "caption/lrcn-2f": {"units": 3}}
+    with pytest.raises(SpecError, match="no setting 'unit' in activity/lrcn-fc6-rgb and caption/lrcn-2f; did you mean"):
+        catalogue.share_out({"unit": 512}, names)
+    with pytest.raises(SpecError, match="there is no net 'caption/lrcn-2ff'; did you mean 'caption/lrcn-2f'"):
+        catalogue.share_out({"caption/lrcn-2ff": {"units": 3}}, names)
 
 
 def test_a_backbone_brings_its_sizes_and_they_can_be_set():
@@ -62,13 +104,13 @@ def test_values_may_come_as_text():
     (dict(drop6=1), "drop6=1 makes no sense: it takes a number from 0 to below 1"),
     (dict(drop7=-0.1), "drop7=-0.1"),
     (dict(base_lr="nan"), "base_lr=nan"),
-    (dict(backbone="tinny"), "one of hybrid, tiny, features; did you mean 'tiny'?"),
+    (dict(backbone="tinny"), "one of hybrid, caffenet, vgg16, tiny, features; did you mean 'tiny'?"),
     (dict(split=4), "split=4 makes no sense: it takes one of 1, 2, 3"),
     (dict(mirror="perhaps"), "mirror=perhaps makes no sense: it takes true or false"),
     (dict(data=3), "data=3 makes no sense: it takes text"),
     (dict(widths=[8, 8]), "widths=[8, 8]: backbone hybrid has 5 convolutions"),
     (dict(widths=[8, 7, 8, 8, 8]), "must be even"),
-    (dict(crop=241), "crop=241 does not fit into frames of height=240"),
+    (dict(crop=241), "crop=241 does not fit into pictures of height=240"),
     (dict(crop=48), "crop=48 is too small: backbone hybrid takes 49 at least"),
     (dict(lr_policy="multistep"), "stepvalue, which is empty"),
 ])

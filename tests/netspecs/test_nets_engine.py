@@ -1,6 +1,7 @@
-"""Every activity net, built and run by Caffe itself at small sizes: shapes as documented, training as solved."""
+"""Every net, built and run by Caffe itself at small sizes: shapes as said and documented, training as solved."""
 
 import json
+import math
 
 import h5py
 import numpy as np
@@ -8,102 +9,158 @@ import pytest
 
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2 as pb
-from prototxt_gen import to_text
+from prototxt_gen import solver_states, to_text
+from prototxt_gen.shapes import infer
 
 pytestmark = pytest.mark.engine
 
 T, N, TEST_N, CLASSES, D = 4, 3, 2, 5, 12
-SMALL = {
-    "hybrid": dict(widths=[4, 6, 8, 8, 6], fc6=10, fc7=9, crop=227),
-    "tiny": dict(fc6=10, fc7=9, crop=56),
-    "features": dict(feature_size=D, fc7=9),
+
+# Every size in a net, small; each variant takes those that it has.
+SIZES = dict(
+    classes=CLASSES, frames=T, videos=N, test_videos=TEST_N, batch=T * N, test_batch=T * TEST_N, units=7, fc6=10, fc7=9,
+    fc8=8, feature_size=D, deploy_crops=2, vocabulary=11, embedding=6, steps=T, streams=N, slots=2, slot_words=5,
+    deploy_streams=2)
+BACKBONES = {
+    "hybrid": dict(widths=[4, 6, 8, 8, 6]),
+    "caffenet": dict(widths=[4, 6, 8, 8, 6]),
+    "vgg16": dict(widths=[2] * 13, crop=40),
+    "tiny": dict(),
+    "features": dict(),
 }
-LAST_MAPS = {"hybrid": ("pool5", [6, 6, 6]), "tiny": ("conv3", [48, 7, 7])}  # what fc6 reads
+WORDS = {"label": CLASSES, "input_sentence": 11, "target_sentence": 11, "input_slots": 5}  # blob -> indices from 0 to
 
 
-def settings(name, backbone):
-    batch = dict(batch=T * N, test_batch=T * TEST_N) if "single" in name else dict(test_videos=TEST_N, units=7)
-    return dict(backbone=backbone, classes=CLASSES, frames=T, videos=N, deploy_crops=2, **SMALL[backbone], **batch)
+def small(name, **chosen):
+    """Settings of a variant at small sizes."""
+    variant = catalogue.get(name)
+    backbone = BACKBONES[chosen["backbone"]] if "backbone" in chosen else {}
+    return {setting: value for setting, value in (SIZES | backbone).items() if setting in variant.table} | chosen
 
 
 def with_inputs(net, shapes):
     """The data layers replaced by DummyData of the same names, rules and tops, which needs no files."""
     for layer in net.layer:
-        if layer.type in ("Python", "HDF5Data"):
-            phase = "TRAIN" if layer.include[0].phase == pb.TRAIN else "TEST"
-            layer.type = "DummyData"
-            layer.ClearField("python_param")
-            layer.ClearField("hdf5_data_param")
+        if layer.type in ("Python", "HDF5Data", "ImageData"):
+            part = "train" if layer.include[0].phase == pb.TRAIN else "test"
+            replaced = pb.LayerParameter(name=layer.name, type="DummyData", top=layer.top, include=layer.include)
             for top in layer.top:
-                layer.dummy_data_param.shape.add(dim=shapes[phase][top])
-                filler = dict(type="gaussian", std=1) if top == "data" else dict(type="constant", value=1)
-                layer.dummy_data_param.data_filler.add(**filler)
+                replaced.dummy_data_param.shape.add(dim=shapes[part][top])
+                constant = WORDS[top] - 1 if top in WORDS else 1 if top.startswith(("cont", "clip")) else None
+                filler = dict(type="gaussian") if constant is None else dict(type="constant", value=constant)
+                replaced.dummy_data_param.data_filler.add(**filler)
+            layer.CopyFrom(replaced)
     return net
 
 
-def data_shapes(backbone, videos):
-    if backbone == "features":
-        return dict(data=[T, videos, D], label=[T, videos], clip_markers=[T, videos])
-    crop = SMALL[backbone]["crop"]
-    return dict(data=[T * videos, 3, crop, crop], label=[T * videos], clip_markers=[T * videos])
+def choices(name):
+    """Each edition with the variant's own backbone, and each other backbone with the first edition."""
+    variant = catalogue.get(name)
+    own = {"backbone": variant.table["backbone"].default} if "backbone" in variant.table else {}
+    made = [edition | own for edition in variant.every_edition().values()]
+    return made + [{"backbone": other} for other in BACKBONES if own and other != own["backbone"]]
 
 
-STATES = {"train": "TRAIN:", "test": "TEST:test-on-test", "deploy": "TEST:"}
+EVERY = [(name, choice) for name in catalogue.names() for choice in choices(name)]
+IDS = [" ".join([name, *map(str, choice.values())]) for name, choice in EVERY]
 
 
 @pytest.fixture(scope="module")
 def built(in_caffe, tmp_path_factory):
-    """(name, backbone, "train" | "test" | "deploy") -> what Caffe made of it: one process builds and runs them all."""
+    """(index in EVERY, state) -> what Caffe made of it: one process builds and runs them all.
+
+    A state is "deploy", "word by word" (T = 1, the LSTM's state exposed) or that of the solver's nets by number.
+    """
     nets = {}
-    for name in catalogue.names():
-        for backbone in SMALL:
-            files = catalogue.get(name).files(**settings(name, backbone))
-            shapes = {"TRAIN": data_shapes(backbone, N), "TEST": data_shapes(backbone, TEST_N)}
-            folder = tmp_path_factory.mktemp("net")
-            (folder / "train_test").write_text(to_text(with_inputs(files["train_test"], shapes)))
-            (folder / "deploy").write_text(to_text(files["deploy"]))
-            for part, state in STATES.items():
-                nets[name, backbone, part] = f"{folder / ('deploy' if part == 'deploy' else 'train_test')}:{state}"
+    for index, (name, choice) in enumerate(EVERY):
+        settings, variant = small(name, **choice), catalogue.get(name)
+        files = variant.files(**settings)
+        folder = tmp_path_factory.mktemp("net")
+        (folder / "net").write_text(to_text(with_inputs(files["train_test"], variant.input_shapes(**settings))))
+        for number, state in enumerate(solver_states(files["solver"])):
+            nets[index, number] = f"{folder / 'net'}:{pb.Phase.Name(state.phase)}:{','.join(state.stage)}"
+        for part, net in deployed(name, settings).items():
+            (folder / part).write_text(to_text(net))
+            nets[index, part] = f"{folder / part}:TEST:"
     done = in_caffe("build", *nets.values(), check=False)
     results = dict(zip(nets, map(json.loads, done.stdout.splitlines()), strict=False))  # fewer where it stopped
-    assert done.returncode == 0, f"Caffe stopped after {list(results)[-1:]}: {done.stderr[-2000:]}"
+    last = [(IDS[index], state) for index, state in results][-1:]
+    assert done.returncode == 0, f"Caffe stopped after {last}: {done.stderr[-2000:]}"
     return results
 
 
-@pytest.mark.parametrize("backbone", SMALL)
-@pytest.mark.parametrize("name", catalogue.names())
-def test_caffe_builds_every_net_with_the_documented_shapes(name, backbone, built):
-    single = "single" in name
-    for part, videos in ("train", N), ("test", TEST_N):
-        blobs, loss = built[name, backbone, part]["blobs"], built[name, backbone, part]["loss"]
-        inputs = data_shapes(backbone, videos)
-        for top in inputs.keys() & blobs.keys():  # the single-frame net of pixels has no clip_markers
-            assert blobs[top] == inputs[top]
-        if backbone != "features":
-            last, maps = LAST_MAPS[backbone]
-            assert blobs[last] == [T * videos, *maps]
-            assert blobs["fc6"] == [T * videos, 10]
-        if single:
-            assert blobs["fc8-ucf"] == [T * videos, CLASSES]
-        else:
-            assert blobs["lstm1"] == [T, videos, 7]
-            assert blobs["fc8-final"] == [T, videos, CLASSES]
-        assert blobs["loss"] == blobs["accuracy"] == []
-        assert 0 < loss < 10
+def deployed(name, settings):
+    """The deploy nets of a variant: as they come, and one step at a time with the LSTM's state in and out."""
+    variant = catalogue.get(name)
+    files = variant.files(**settings)
+    nets = {part: net for part, net in files.items() if part.startswith("deploy")}
+    if "deploy_state" in variant.table:
+        one = "deploy_frames" if "deploy_frames" in variant.table else "deploy_steps"
+        step = {"deploy_part": "decoder"} if "deploy_part" in variant.table else {}
+        nets["step"] = variant.files(**settings | {one: 1, "deploy_state": "exposed"} | step)["deploy"]
+    return nets
 
-    deploy = built[name, backbone, "deploy"]
-    streams = N if backbone == "features" else 2  # crops * clips
-    assert deploy["blobs"]["probs"] == ([T * streams, CLASSES] if single else [T, streams, CLASSES])
-    for part in "train", "test":  # so that trained weights fit
-        assert deploy["weights"] == built[name, backbone, part]["weights"]
+
+@pytest.mark.parametrize("index", range(len(EVERY)), ids=IDS)
+def test_caffe_builds_every_net_in_every_state_with_the_shapes_we_say(index, built):
+    name, choice = EVERY[index]
+    variant, settings = catalogue.get(name), small(name, **choice)
+    files, shapes = variant.files(**settings), variant.input_shapes(**settings)
+
+    def compare(found, said):
+        assert said.problems == []
+        named = {blob: list(shape) for blob, shape in said.blobs.items()}
+        assert {blob: shape for blob, shape in found["blobs"].items() if blob in named} == named
+        weights = {row.layer.name: [list(shape) for shape in row.weights] for row in said.rows if row.weights}
+        assert found["weights"] == weights
+        assert said.parameters == sum(math.prod(shape) for layer in found["weights"].values() for shape in layer)
+
+    states = solver_states(files["solver"])
+    for number, state in enumerate(states):
+        part = "train" if state.phase == pb.TRAIN else "test"
+        found = built[index, number]
+        compare(found, infer(files["train_test"], state.phase, state.stage, inputs=shapes[part]))
+        assert math.isfinite(found["loss"]) and found["loss"] > 0
+        for blob, shape in shapes[part].items():
+            assert found["blobs"][blob] == list(shape)
+    for part, net in deployed(name, settings).items():
+        compare(built[index, part], infer(net, "TEST"))
+    trained = built[index, 0]["weights"]
+    for part in deployed(name, settings):  # so that trained weights fit
+        assert built[index, part]["weights"].items() <= trained.items()
+    for number in range(len(states)):
+        assert built[index, number]["weights"] == trained
+
+
+def find(name, state, built, **chosen):
+    """What Caffe made of a variant with these choices."""
+    index, = (i for i, (known, choice) in enumerate(EVERY) if known == name and chosen.items() <= choice.items())
+    return built[index, state]["blobs"]
+
+
+def test_the_shapes_are_the_documented_ones(built):
+    clips = find("activity/lrcn-fc6-rgb", 0, built, backbone="hybrid", split=1)
+    assert (clips["data"], clips["pool5"], clips["fc6"]) == ([T * N, 3, 227, 227], [T * N, 6, 6, 6], [T * N, 10])
+    assert (clips["lstm1"], clips["fc8-final"], clips["loss"]) == ([T, N, 7], [T, N, CLASSES], [])
+    assert find("activity/lrcn-fc6-rgb", 1, built, backbone="hybrid", split=1)["lstm1"] == [T, TEST_N, 7]
+    assert find("activity/lrcn-fc6-rgb", "deploy", built, backbone="hybrid", split=1)["probs"] == [T, 2, CLASSES]
+    assert find("activity/lrcn-fc6-rgb", "step", built, backbone="tiny")["lstm1_h_T"] == [1, 2, 7]
+    assert find("activity/single-frame-flow", "deploy", built, backbone="features")["probs"] == [T * N, CLASSES]
+    words = find("caption/lrcn-4f", 0, built, backbone="caffenet", stage="train")
+    assert (words["fc8"], words["lstm4"], words["predict"]) == ([N, 8], [T, N, 7], [T, N, 11])
+    assert find("caption/lrcn-2f", "deploy_images", built, backbone="vgg16")["fc8"] == [2, 8]
+    video = find("video/encoder-decoder-max", 0, built)
+    assert (video["slots"], video["sequence"], video["predict"]) == ([2, N], [2 + T, N, 6], [2 + T, N, 11])
 
 
 # A kernel of 5 on 4 pixels passes Caffe's rounding, hence 3.
-@pytest.mark.parametrize("backbone, least, refused", [("hybrid", 49, 48), ("tiny", 5, 3)])
-def test_the_least_crop_is_the_least(backbone, least, refused, in_caffe, tmp_path):
-    net = catalogue.get("activity/single-frame-rgb").files(**settings("single", backbone) | dict(crop=least))["deploy"]
+@pytest.mark.parametrize("backbone, least, refused, last", [
+    ("hybrid", 49, 48, "pool5"), ("caffenet", 39, 38, "pool5"), ("tiny", 5, 3, "conv3")])
+def test_the_least_crop_is_the_least(backbone, least, refused, last, in_caffe, tmp_path):
+    net = catalogue.get("activity/single-frame-rgb").files(
+        **small("activity/single-frame-rgb", backbone=backbone) | dict(crop=least))["deploy"]
     (tmp_path / "least").write_text(to_text(net))
-    assert json.loads(in_caffe("build", f"{tmp_path / 'least'}:TEST:"))["blobs"][LAST_MAPS[backbone][0]][2:] == [1, 1]
+    assert json.loads(in_caffe("build", f"{tmp_path / 'least'}:TEST:"))["blobs"][last][2:] == [1, 1]
     for dim in (2, 3):
         net.layer[0].input_param.shape[0].dim[dim] = refused
     (tmp_path / "less").write_text(to_text(net))
@@ -129,7 +186,7 @@ def feature_files(tmp_path):
 @pytest.mark.parametrize("name", ["activity/single-frame-rgb", "activity/lrcn-fc6-rgb", "activity/lrcn-fc7-rgb"])
 def test_features_are_read_time_major_and_left_whole(name, feature_files, in_caffe):
     folder, data, label = feature_files
-    files = catalogue.get(name).files(data=str(folder), **settings(name, "features"))
+    files = catalogue.get(name).files(data=str(folder), **small(name, backbone="features"))
     (folder / "net").write_text(to_text(files["train_test"]))
     read = json.loads(in_caffe("features", folder / "net"))
     np.testing.assert_allclose(read["data"], data[:T], rtol=1e-6)
@@ -139,7 +196,7 @@ def test_features_are_read_time_major_and_left_whole(name, feature_files, in_caf
 @pytest.mark.parametrize("name", ["activity/single-frame-rgb", "activity/lrcn-fc6-rgb"])
 def test_caffe_s_solver_takes_the_solver_and_learns(name, feature_files, in_caffe):
     folder, *_ = feature_files
-    chosen = settings(name, "features") | dict(
+    chosen = small(name, backbone="features") | dict(
         drop6=0, drop7=0, base_lr=0.02, lr_policy="fixed", max_iter=60, test_iter=2, test_interval=30, snapshot=0,
         snapshot_prefix=str(folder / "snapshot"), solver_mode="CPU", net=str(folder / "net"), data=str(folder))
     files = catalogue.get(name).files(**chosen)

@@ -1,0 +1,79 @@
+"""The language model that `caption/*` may start from (released with the paper's code): sentences without images."""
+
+import posixpath
+from types import SimpleNamespace
+
+from google.protobuf.message import Message
+
+from netspecs import recurrent, solvers
+from netspecs.backbones import dropout
+from netspecs.recurrent import SENTENCES, embedding, lstm, predict, probabilities, sentence_shapes, word_loss
+from netspecs.variant import Setting, Variant, number, text, whole
+from prototxt_gen import NetSpec
+from prototxt_gen import layers as L
+from prototxt_gen import params as P
+
+# The state of the net -> which sentences it reads. They are "unaligned": streams of sentences end to end.
+STATES = [
+    (P.NetStateRule(phase="TRAIN"), "train"),
+    (P.NetStateRule(phase="TEST", stage="test-on-train"), "train"),
+    (P.NetStateRule(phase="TEST", stage="test-on-val"), "val"),
+]
+
+SETTINGS = {
+    "data": Setting("", text, "the dataset folder; empty: the folder in which Caffe runs"),
+    **SENTENCES,
+    "deploy_streams": Setting(1, whole(), "N in the deploy net"),
+    "embed_drop": Setting(0.5, number(0, 1), "dropout after the embedding"),
+    "lstm_drop": Setting(0.5, number(0, 1), "dropout after the LSTM"),
+    "seed": Setting(1701, whole(0), "seed of the weights"),
+    **solvers.SETTINGS,
+}
+
+
+def language_model(s: SimpleNamespace, deploy: bool) -> Message:
+    """Each word predicts the next: cont_sentence, input_sentence (T, N) -> probs (T, N, vocabulary)."""
+    n = NetSpec("lstm_language_model")
+    if deploy:
+        recurrent.sentence_inputs(n, s)
+    else:
+        data(n, s, {part: posixpath.join(s.data, f"{part}_sentences.txt") for part in ("train", "val")})
+    scores = layers(n, s, not deploy)
+    if deploy:
+        probabilities(n, scores)
+    else:
+        word_loss(n, s, scores)
+    return n.to_proto()
+
+
+def data(n: NetSpec, s: SimpleNamespace, sources: dict[str, str]) -> None:
+    """Sentences; sources: part -> HDF5 list."""
+    for rule, part in STATES:
+        n.cont_sentence, n.input_sentence, n.target_sentence = L.HDF5Data(
+            name="data", ntop=3, include=rule, source=sources[part], batch_size=s.steps)
+
+
+def layers(n: NetSpec, s: SimpleNamespace, train: bool):
+    """input_sentence (T, N) -> scores (T, N, vocabulary). Its dropouts are there in stages of their own names."""
+    words = embedding(n, s, n.input_sentence, train)
+    words = dropout(n, "embed-drop", words, s.embed_drop, train, include=P.NetStateRule(stage="embed-drop"))
+    exposed = s.deploy_streams if not train and s.deploy_state == "exposed" else None
+    hidden = lstm(n, "lstm1", [words, n.cont_sentence], s.units, exposed, init=s.init if train else None)
+    hidden = dropout(n, "lstm-drop", hidden, s.lstm_drop, train, include=P.NetStateRule(stage="lstm-drop"))
+    return predict(n, s, hidden, train)
+
+
+def inputs(s: SimpleNamespace) -> dict[str, dict[str, list[int]]]:
+    """What the data layers give."""
+    return dict(train=sentence_shapes(s), test=sentence_shapes(s))
+
+
+def solver(s: SimpleNamespace) -> Message:
+    """Trained with both dropouts, tested without, on training and validation sentences."""
+    return solvers.solver(s, train_state=P.NetState(stage=["embed-drop", "lstm-drop"]),
+                          test_states=[P.NetState(stage="test-on-train"), P.NetState(stage="test-on-val")])
+
+
+VARIANTS = [Variant(
+    "lm/lstm-lm", "lm", "section 5, what caption/* from-lm starts from",
+    solvers.published(SETTINGS, solvers.LANGUAGE_MODEL), language_model, solver, inputs, check=solvers.check)]
