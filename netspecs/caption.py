@@ -53,6 +53,7 @@ SETTINGS = {
     **backbones.SETTINGS,
     **SENTENCES,
     "image_layers": Setting([], sizes, "LSTMs that see the image"),
+    "deploy_images": Setting(10, whole(), "images a batch in the deploy net that reads them"),
     "seed": Setting(1701, whole(0), "seed of the weights, crops and mirrors"),
     **solvers.SETTINGS,
 }
@@ -92,9 +93,9 @@ def images(s: SimpleNamespace) -> Message:
     """The image side of the deployed net: data (N, 3, crop, crop), or fc7 (N, D) as features -> fc8 (N, fc8)."""
     n = NetSpec(f"{s.backbone}_fc8")
     if s.backbone == "features":
-        n.fc7 = L.Input(shape=[s.deploy_streams, s.feature_size])
+        n.fc7 = L.Input(shape=[s.deploy_images, s.feature_size])
     else:
-        n.data = L.Input(shape=[s.deploy_streams, 3, s.crop, s.crop])
+        n.data = L.Input(shape=[s.deploy_images, 3, s.crop, s.crop])
     cnn(n, s, False, [{}])
     return n.to_proto()
 

@@ -13,9 +13,10 @@ def filter_net(net: pb.NetParameter, phase: int | str, stages: Iterable[str] = (
     is; a layer with both is an error. A rule is met when all that it sets holds: the phase, `min_level` <= level <=
     `max_level`, every `stage` among the state's, no `not_stage` among them.
 
-    `phase` is "TRAIN" or "TEST" (or the number). Raises SpecError.
+    `phase` is "TRAIN" or "TEST" (or the number); stages and level that the file's own `state` names hold too. Raises
+    SpecError.
     """
-    state = pb.NetState(phase=_phase(phase), level=level, stage=list(stages))
+    state = pb.NetState(phase=_phase(phase), level=level or net.state.level, stage=[*net.state.stage, *stages])
     kept = pb.NetParameter()
     kept.CopyFrom(net)
     del kept.layer[:]
@@ -35,8 +36,7 @@ def solver_states(solver: pb.SolverParameter, net: pb.NetParameter | None = None
         state = pb.NetState(phase=phase)
         if net is not None:
             state.MergeFrom(net.state)
-        state.MergeFrom(said)
-        state.phase = phase
+        state.MergeFrom(said)  # a phase that it names wins, odd as that would be
         states.append(state)
     return states
 

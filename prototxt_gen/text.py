@@ -4,6 +4,9 @@
 decimal that reads back as the same float, small messages (a shape, a filler, a rule) on one line.
 """
 
+import re
+from bisect import bisect
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,37 +29,183 @@ def to_text(message: Message, header: str = "") -> str:
     return "\n".join([*comments, *_lines(message)]) + "\n"
 
 
-def parse(source: str | Path, kind: str = "net") -> Message:
+class Malformed(SpecError):
+    """A text that is no prototxt, or not of this kind: the line, and what protobuf says of it."""
+
+    def __init__(self, name: str, line: int, reason: str):
+        super().__init__(f"{name}:{line}: {reason}")
+        self.line, self.reason = line, reason
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A field of a text that Caffe's schema lacks."""
+
+    path: tuple  # where the message that should hold it stands: () or ("layer", 3, "python_param", 0)
+    field: str
+    text: str  # the whole of it, in one line: "flow: true"
+    line: int
+    message: str  # "LayerParameter has no field 'nmae'; did you mean 'name'?"
+
+
+@dataclass
+class Source:
+    """A prototxt that was read: its message, and the line on which each field stands."""
+
+    name: str  # the file's, or "text"
+    message: Message
+    unknown: list[Unknown] = field(default_factory=list)
+    places: dict[tuple, int] = field(default_factory=dict)  # ("layer", 3, "bottom", 0) -> line, counted from 1
+
+    def line(self, *path: str | int) -> int:
+        """The line of a field: `line("layer", 3, "convolution_param.kernel_size")`, `line("layer", 3, "bottom[1]")`.
+
+        Without an index the first is meant; what is not there stands where the message that would hold it does, and
+        what is nowhere on line 1.
+        """
+        key = []
+        for step in path:
+            if isinstance(step, int):
+                key[-1] = step
+            else:
+                for name, index in re.findall(r"(\w+)(?:\[(\d+)\])?", step):
+                    key += [name, int(index or 0)]
+        while key and tuple(key) not in self.places:
+            del key[-2:]
+        return self.places.get(tuple(key), 1)
+
+
+def parse(source: str | Path, kind: str = "net", unknown: list[Unknown] | None = None) -> Message:
     """Read a prototxt file (a Path, or a string that holds a file's name) or a prototxt text.
 
-    `kind` is "net" (NetParameter) or "solver" (SolverParameter).
+    `kind` is "net" (NetParameter) or "solver" (SolverParameter). Where a list is given as `unknown`, the fields that
+    the schema lacks are left out and added to it.
 
     Raises SpecError with file, line and, for an unknown field, the nearest known one; also where there is no such file.
     """
-    if isinstance(source, str) and any(mark in source for mark in ":{\n"):
-        name, text = "text", source
-    else:
-        name = str(source)
-        try:
-            text = Path(source).read_text(encoding="utf-8")
-        except OSError as error:
-            raise SpecError(f"{name}: {error.strerror.lower()}") from None
-        except UnicodeDecodeError:
-            raise SpecError(f"{name}: not a text file; a prototxt is expected here, not a .caffemodel") from None
+    found = read(source, kind)
+    if unknown is not None:
+        unknown += found.unknown
+    elif found.unknown:
+        raise SpecError(f"{found.name}:{found.unknown[0].line}: {found.unknown[0].message}")
+    return found.message
+
+
+def read(source: str | Path, kind: str = "net") -> Source:
+    """As `parse`, with the lines of all fields, and with the unknown ones set apart.
+
+    Raises Malformed with file and line for what is no prototxt, SpecError for what is no text file.
+    """
+    name, text = _text_of(source)
+    places, unknown, spans = {}, [], []
+    walk = _Walk(text, places, unknown, spans)
+    walk.fields((), KINDS[kind].DESCRIPTOR)
+    for start, end in spans:  # blanked, so that lines stay
+        text = text[:start] + re.sub(r"\S", " ", text[start:end]) + text[end:]
     try:
-        return text_format.Parse(text, KINDS[kind]())
+        return Source(name, text_format.Parse(text, KINDS[kind]()), unknown, places)
     except text_format.ParseError as error:
-        raise SpecError(f"{name}:{error.GetLine()}: {_reason(error)}") from None
+        said = str(error).split(" : ", 1)[-1].replace("\n", " ").replace('"prototxt_gen.', '"')
+        raise Malformed(name, error.GetLine() or 1, said) from None
 
 
-def _reason(error: text_format.ParseError) -> str:
-    """What protobuf says, without its own position, and with the nearest field where one is unknown."""
-    said = str(error).split(" : ", 1)[-1].replace("\n", " ").replace('"prototxt_gen.', '"')
-    if 'has no field named "' in said:
-        message, field = said.split('"')[1], said.split('"')[3]
-        described = pb.DESCRIPTOR.message_types_by_name.get(message)
-        said = f"{message} has no field '{field}'" + (nearest(field, described.fields_by_name) if described else "")
-    return said
+def kind_of(source: str | Path) -> str:
+    """"net" or "solver", by the names of its outermost fields; "net" where they tell nothing. SpecError as `parse`."""
+    places, unknown = {}, []
+    _Walk(_text_of(source)[1], places, unknown, []).fields((), pb.NetParameter.DESCRIPTOR)
+    of_solver = pb.SolverParameter.DESCRIPTOR.fields_by_name
+    of_net = sum(len(path) == 2 and path[0] not in of_solver for path in places)
+    return "solver" if sum(not it.path and it.field in of_solver for it in unknown) > of_net else "net"
+
+
+def _text_of(source: str | Path) -> tuple[str, str]:
+    """Name and text of a source."""
+    if isinstance(source, str) and any(mark in source for mark in ":{\n"):
+        return "text", source
+    try:
+        return str(source), Path(source).read_text(encoding="utf-8")
+    except OSError as error:
+        raise SpecError(f"{source}: {error.strerror.lower()}") from None
+    except UnicodeDecodeError:
+        raise SpecError(f"{source}: not a text file; a prototxt is expected here, not a .caffemodel") from None
+
+
+_TOKEN = re.compile(r"""(?:\s|\#[^\n]*)*(
+    [A-Za-z_][\w+-]* | (?:[0-9+-]|\.[0-9])[\w.+-]* | "(?:[^"\n\\]|\\.)*" | '(?:[^'\n\\]|\\.)*' | \S)""", re.VERBOSE)
+
+
+class _Walk:
+    """Notes where the fields of a text stand. Stops without a word where the text is no prototxt: protobuf says why."""
+
+    def __init__(self, text: str, places: dict, unknown: list, spans: list):
+        self.text, self.places, self.unknown, self.spans = text, places, unknown, spans
+        self.newlines = [found.start() for found in re.finditer("\n", text)]
+        self.tokens = [*((found[1], *found.span(1)) for found in _TOKEN.finditer(text)), ("", len(text), len(text))]
+        self.at = 0
+
+    @property
+    def token(self) -> str:
+        """The next one; "" at the end."""
+        return self.tokens[self.at][0]
+
+    def step(self) -> str:
+        """Go past the next token, and say which it was."""
+        left = self.token
+        self.at += left != ""
+        return left
+
+    def line(self) -> int:
+        return bisect(self.newlines, self.tokens[self.at][1]) + 1
+
+    def fields(self, path: tuple, kind, closing: str = "") -> bool:
+        """Walk a message's fields, of type `kind` (None: unknown), up to `closing`; False where it is no prototxt."""
+        seen = {}
+        while self.token != closing:
+            start, line, name = self.tokens[self.at][1], self.line(), self.step()
+            if not re.match(r"\w", name) or self.token not in (":", "{", "<"):
+                return False
+            known = kind.fields_by_name.get(name) if kind else None
+            if not self.values(path + (name,) if known else None, seen, line, known):
+                return False
+            if self.token in (",", ";"):
+                self.step()
+            if kind and not known:
+                end = self.tokens[self.at - 1][2]
+                self.spans.append((start, end))
+                mend = nearest(name, kind.fields_by_name)
+                text = " ".join(self.text[start:end].rstrip(",;").split())
+                self.unknown.append(Unknown(path, name, text, line, f"{kind.name} has no field '{name}'{mend}"))
+        if closing:
+            self.step()
+        return True
+
+    def values(self, path: tuple | None, seen: dict, line: int, known) -> bool:
+        """Walk what follows a field's name: a value, a message, or a list of them."""
+        if self.token == ":":
+            self.step()
+        if self.token != "[":
+            return self.value(path, seen, line, known)
+        self.step()
+        while self.token != "]":
+            if not self.value(path, seen, self.line(), known):
+                return False
+            if self.token == ",":
+                self.step()
+        self.step()
+        return True
+
+    def value(self, path: tuple | None, seen: dict, line: int, known) -> bool:
+        if path:
+            seen[path] = seen.get(path, -1) + 1
+            path += (seen[path],)
+            self.places[path] = line
+        first = self.step()
+        if first in ("{", "<"):
+            return self.fields(path or (), known.message_type if known else None, "}" if first == "{" else ">")
+        if first[:1] in ("'", '"'):
+            while self.token[:1] in ("'", '"'):  # strings side by side are one
+                self.step()
+        return re.match(r"[\w'\"+.-]", first) is not None
 
 
 def _lines(message: Message, indent: str = "") -> list[str]:
@@ -68,7 +217,7 @@ def _lines(message: Message, indent: str = "") -> list[str]:
             values = [getattr(message, field.name)] if message.HasField(field.name) else []
         for value in values:
             if not is_message(field):
-                lines.append(f"{indent}{field.name}: {_scalar(field, value)}")
+                lines.append(f"{indent}{field.name}: {scalar_text(field, value)}")
             elif field.message_type.name in _ON_ONE_LINE:
                 lines.append(f"{indent}{field.name} {{ {' '.join(_lines(value))} }}".replace("{  }", "{ }"))
             else:
@@ -76,7 +225,8 @@ def _lines(message: Message, indent: str = "") -> list[str]:
     return lines
 
 
-def _scalar(field: FieldDescriptor, value) -> str:
+def scalar_text(field: FieldDescriptor, value) -> str:
+    """`value` as a file says it, in its quotes where it is text."""
     if field.type == FieldDescriptor.TYPE_STRING:
         return _quoted(text_encoding.CEscape(value, as_utf8=True), value)
     if field.type == FieldDescriptor.TYPE_BYTES:

@@ -20,7 +20,7 @@ T, N, TEST_N, CLASSES, D = 4, 3, 2, 5, 12
 SIZES = dict(
     classes=CLASSES, frames=T, videos=N, test_videos=TEST_N, batch=T * N, test_batch=T * TEST_N, units=7, fc6=10, fc7=9,
     fc8=8, feature_size=D, deploy_crops=2, vocabulary=11, embedding=6, steps=T, streams=N, slots=2, slot_words=5,
-    deploy_streams=2)
+    deploy_streams=2, deploy_images=2)
 BACKBONES = {
     "hybrid": dict(widths=[4, 6, 8, 8, 6]),
     "caffenet": dict(widths=[4, 6, 8, 8, 6]),

@@ -91,7 +91,8 @@ TRAIN, TEST = "include phase TRAIN", "include phase TEST test-on-test"
 def single_frame(modality, folder, mean, size):
     return "".join(f"""
         data ImageData >data,label | {rule} | mirror=true crop_size=227 {mean} {size} \
-root_folder={folder} batch_size=128 source=ucf101_singleFrame_{modality}_{part}_split1.txt""" for rule, part in ((TRAIN, "train"), (TEST, "test"))) + hybrid() + SINGLE_FRAME_TOP + LOSS
+root_folder={folder} batch_size=128 source=ucf101_singleFrame_{modality}_{part}_split1.txt"""
+                   for rule, part in ((TRAIN, "train"), (TEST, "test"))) + hybrid() + SINGLE_FRAME_TOP + LOSS
 
 
 def lrcn_activity(modality):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from prototxt_gen import SpecError, parse, to_text
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.fields import is_message, is_repeated
+from prototxt_gen.text import kind_of, read
 
 SCALARS = {
     "int32": st.integers(-2**31, 2**31 - 1),
@@ -148,3 +149,78 @@ def test_what_is_no_text_file_is_named(tmp_path):
         parse(weights)
     with pytest.raises(SpecError, match="nowhere.prototxt: no such file"):
         parse("nowhere.prototxt")
+
+
+PLACED = """\
+name: "a # { b" # c {
+layer { name: 'x'
+  nmae: "y" 'z', type: "Convolution";
+  bottom: ["a",
+    "b"]
+  convolution_param <
+    kernel_size: [3,
+      4] kernel_size: 5
+    flow { a: [1, {b: 2}] q: -3 }
+    stride: 2
+  >
+}
+flag: true
+layer: { name: "second" include: [{phase: TEST},
+  {phase: TRAIN}] }
+"""
+
+
+@pytest.mark.parametrize("path, line", [
+    (["name"], 1), (["layer", 0], 2), (["layer", 0, "type"], 3), (["layer", 0, "bottom"], 4),
+    (["layer", 0, "bottom[1]"], 5),
+    (["layer", 0, "convolution_param"], 6), (["layer", 0, "convolution_param.kernel_size"], 7),
+    (["layer", 0, "convolution_param.kernel_size[2]"], 8), (["layer[0].convolution_param.stride"], 10),
+    (["layer", 0, "convolution_param.pad"], 6), (["layer", 0, "top"], 2), (["layer", 1, "include.phase"], 14),
+    (["layer", 1, "include[1].phase"], 15), (["layer", 7], 1), ([], 1),
+])
+def test_every_field_has_its_line(path, line):
+    assert read(PLACED).line(*path) == line
+
+
+def test_unknown_fields_can_be_set_apart():
+    unknown = []
+    net = parse(PLACED, unknown=unknown)
+    assert list(net.layer[0].convolution_param.kernel_size) == [3, 4, 5] and net.layer[1].name == "second"
+    assert [(it.path, it.field, it.text, it.line) for it in unknown] == [
+        (("layer", 0), "nmae", "nmae: \"y\" 'z'", 3),
+        (("layer", 0, "convolution_param", 0), "flow", "flow { a: [1, {b: 2}] q: -3 }", 9),
+        ((), "flag", "flag: true", 13)]
+    assert unknown[0].message == "LayerParameter has no field 'nmae'; did you mean 'name'?"
+    with pytest.raises(SpecError, match="text:3: LayerParameter has no field 'nmae'"):
+        parse(PLACED)
+
+
+@settings(deadline=None)
+@given(messages(pb.NetParameter))
+def test_any_net_s_layers_and_fields_are_where_they_are_written(net):
+    text = to_text(net)
+    lines, found = text.split("\n"), read(text)
+    assert not found.unknown
+    for path, line in found.places.items():
+        assert path[-2] in lines[line - 1]
+    starts = [number for number, line in enumerate(lines, 1) if line.startswith("layer {")]
+    assert [found.line("layer", index) for index in range(len(net.layer))] == starts
+
+
+@pytest.mark.parametrize("text, kind", [
+    ("name: 'x'\nlayer { }", "net"), ("input: 'x'\ninput_dim: 1", "net"), ("layers { type: DATA }", "net"),
+    ("\n", "net"),
+    ("net: 'x'\nbase_lr: 1", "solver"), ("nte: 'x'\nbase_lr: 1\nlr_policy: 'step'", "solver"),
+    ("net_param { layer { } layer { } name: 'x' }", "solver"), ("layer { nmae: 'x' } lyaer { }", "net"),
+])
+def test_a_net_is_told_from_a_solver(text, kind):
+    assert kind_of(text) == kind
+
+
+@given(st.text(st.sampled_from("ab:{}<>[],;'\"# \n-1.x"), max_size=30))
+def test_any_text_is_read_or_refused_in_one_line(text):
+    kind_of(text + "\n")
+    try:
+        read(text + "\n")
+    except SpecError as error:
+        assert "\n" not in str(error)
