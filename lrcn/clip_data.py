@@ -1,7 +1,7 @@
 """The Caffe Python layer `ClipData`: video clips as `data`, `label` and `clip_markers`.
 
 In a net:  layer { type: "Python"  python_param { module: "lrcn.clip_data"  layer: "ClipData"  param_str: "{...}" } }
-with a JSON object as `param_str` that holds exactly the keys of KEYS.
+with a JSON object as `param_str` that holds exactly the keys of `clip_settings.KEYS`.
 
 Tops, time-major (row t * videos + v is frame t of clip v), T = frames, N = videos:
     data          (T * N, 3, crop, crop)  BGR less the channel means
@@ -14,8 +14,6 @@ in full).
 
 from __future__ import annotations
 
-import difflib
-import json
 import os
 import sys
 
@@ -24,57 +22,15 @@ import numpy as np
 
 from data_prep.store import Dataset
 from lrcn.clip_loader import MESSAGE, Loader, LoaderError
+from lrcn.clip_settings import TOPS, read_settings
 from lrcn.sampler import Sampler
-
-KEYS = {
-    "data": str,
-    "list": str,
-    "modality": str,
-    "videos": int,
-    "frames": int,
-    "crop": int,
-    "height": int,
-    "width": int,
-    "mirror": bool,
-    "crop_slip": bool,
-    "mean": list,
-    "scale": float,
-    "order": str,
-    "seed": int,
-    "workers": int,
-}
-
-
-def read_settings(text: str) -> dict:
-    """The settings in a `param_str`; ValueError names what is missing, unknown or senseless."""
-    try:
-        settings = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"ClipData: param_str is not JSON ({error})") from None
-    for key in settings.keys() - KEYS.keys():
-        near = difflib.get_close_matches(key, KEYS, 1, 0)
-        raise ValueError(f"ClipData: param_str has no setting {key!r}; did you mean {near[0]!r}?")
-    for key, kind in KEYS.items():
-        if type(settings.get(key)) is not kind:
-            raise ValueError(f"ClipData: param_str needs {key!r} as {kind.__name__}, it has {settings.get(key)!r}")
-    for key, known in {"modality": ("rgb", "flow"), "order": ("list", "shuffle")}.items():
-        if settings[key] not in known:
-            raise ValueError(f"ClipData: {key} is {settings[key]!r}; it must be one of {', '.join(known)}")
-    for key in ("videos", "frames", "crop", "workers"):
-        if settings[key] < 1:
-            raise ValueError(f"ClipData: {key} is {settings[key]}; it must be at least 1")
-    if settings["crop"] > min(settings["height"], settings["width"]):
-        raise ValueError(
-            f"ClipData: crop {settings['crop']} does not fit frames of {settings['height']}x{settings['width']}"
-        )
-    return settings
 
 
 class ClipData(caffe.Layer):
     def setup(self, bottom, top):
         try:
             if bottom or len(top) not in (2, 3):
-                raise ValueError("ClipData takes no bottom and gives the tops data, label and, if wanted, clip_markers")
+                raise ValueError(TOPS)
             s = self.settings = read_settings(self.param_str)
             videos = Dataset(s["data"]).read_list(s["list"])
         except (ValueError, OSError) as error:

@@ -1,0 +1,496 @@
+"""Draws a net so that a person sees what it does: data below, loss or probabilities above, time from left to right.
+
+A net without recurrent layers is drawn layer by layer. One with LSTMs is drawn as the paper's figures 3 and 4 draw it,
+unrolled once: a column a step (the first, the second and the last; the first and the last of each phase where the input
+is several sequences put one after another), the arrows of the recurrence between them, the CNN below each step that it
+reads, and a static input at the side, with an arrow into every step. Layers in place are named with the layer whose
+blob they change. Needs matplotlib.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prototxt_gen.errors import SpecError
+from prototxt_gen.layer_rules import AUTOMATIC_TOPS, show
+from prototxt_gen.shapes import DATA_TYPES, NetShapes, Row
+
+FORMATS = (".svg", ".png")
+
+RECURRENT = ("LSTM", "RNN")
+SINKS = (*AUTOMATIC_TOPS, "Accuracy")
+
+# Inches; points for letters.
+LETTER, LINE, PAD, GAP, LANE, BETWEEN, MARGIN = 7.5, 0.15, 0.07, 0.30, 0.26, 0.95, 0.3
+
+COLOURS = {  # kind -> face, edge
+    "data": ("#dfe6ec", "#60717f"), "cnn": ("#fdf1cf", "#b8942c"), "recurrent": ("#f6d3cf", "#b04a3f"),
+    "dense": ("#dcebd9", "#55854c"), "loss": ("#e6dcf0", "#76559a")}
+FLOW, RECURRENCE, STATIC = "#3c4650", "#b04a3f", "#b8742c"
+
+
+def draw(found: NetShapes, path: Path | str, title: str = "") -> None:
+    """Draw `infer`'s net into an .svg or .png file. The same net gives the same bytes.
+
+    Raises SpecError for another suffix, or where matplotlib is missing.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise SpecError(f"{path}: a diagram is written as {' or '.join(FORMATS)}, by the file's ending")
+    picture = lay_out(found)
+    if not picture.boxes:
+        raise SpecError(f"{path}: the net has no layer in this state, so there is nothing to draw")
+    _render(picture, path, title)
+
+
+def lay_out(found: NetShapes) -> "Picture":
+    """Where everything stands, in inches."""
+    nodes = _nodes(found)
+    recurrent = [node for node in nodes if node.kind == "recurrent" and node.below]
+    return _unrolled(nodes, recurrent) if recurrent else _layered(nodes)
+
+
+# ---- what there is to draw ---------------------------------------------------------------------------------
+
+@dataclass(eq=False)
+class Node:
+    """A box: a layer with those in place on its blob, or one top of a data layer. `below`: what it reads."""
+
+    name: str
+    kind: str
+    type: str
+    shapes: list[str]
+    row: Row
+    below: list["Node"] = field(default_factory=list)
+    above: list["Node"] = field(default_factory=list)
+    folded: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        return [" + ".join([self.name, *self.folded]), *[f"{self.type}  {shape}" for shape in self.shapes or [""]]]
+
+
+def _nodes(found: NetShapes) -> list[Node]:
+    """In the net's order, joined to each other. Silence is left out: it makes nothing."""
+    nodes, makers = [], {}
+    for row in found.rows:
+        layer = row.layer
+        if layer.type == "Silence":
+            continue
+        if any(row.in_place) and makers.get(layer.top[0]):
+            makers[layer.top[0]].folded.append(layer.name)
+            continue
+        shapes = list(map(show, row.tops))
+        if layer.type in DATA_TYPES and not layer.bottom:
+            for top, shape in zip(layer.top, shapes):
+                source = layer.type if top == layer.name else f"{layer.type} '{layer.name}'"
+                makers[top] = Node(top, "data", source, [shape], row)
+                nodes.append(makers[top])
+            continue
+        if len(shapes) > 1:
+            shapes = [f"{top} {shape}" for top, shape in zip(layer.top, shapes)]
+        node = Node(layer.name, _kind(layer.type), layer.type, shapes, row)
+        node.below = [makers[name] for name in layer.bottom if name in makers]
+        for below in dict.fromkeys(node.below):
+            below.above.append(node)
+        makers.update(dict.fromkeys(layer.top, node))
+        nodes.append(node)
+    read = {id(node) for node in nodes if node.above}
+    return [node for node in nodes if node.kind != "data" or id(node) in read] or nodes  # labels that nothing reads
+
+
+def _kind(type_: str) -> str:
+    if type_ in RECURRENT:
+        return "recurrent"
+    if type_ in SINKS or type_ == "Softmax":
+        return "loss"
+    return "dense" if type_ in ("InnerProduct", "Embed") else "cnn"
+
+
+def _reach(starts: Iterable[Node], way: str) -> set[Node]:
+    """Everything below or above `starts`, themselves included."""
+    seen, todo = set(), list(starts)
+    while todo:
+        node = todo.pop()
+        if node not in seen:
+            seen.add(node)
+            todo += getattr(node, way)
+    return seen
+
+
+# ---- boxes, arrows, words ----------------------------------------------------------------------------------
+
+@dataclass
+class Box:
+    lines: list[str]
+    kind: str
+    listed: bool = False  # a tower's lines, which stand flush left and have no heading
+    x: float = 0.0  # its middle
+    y: float = 0.0  # its foot
+    width: float = 0.0
+    height: float = 0.0
+
+    def __post_init__(self):
+        self.width = self.width or max(map(_width, self.lines)) + 4 * PAD
+        self.height = self.height or LINE * len(self.lines) + 2 * PAD
+
+    @property
+    def top(self) -> float:
+        return self.y + self.height
+
+
+@dataclass
+class Picture:
+    boxes: list[Box] = field(default_factory=list)
+    arrows: list[tuple[list[tuple[float, float]], str, bool]] = field(default_factory=list)  # points, colour, dashed
+    words: list[tuple[float, float, str, str]] = field(default_factory=list)                 # x, y, text, colour
+
+    def arrow(self, *points, colour: str = FLOW, dashed: bool = False) -> None:
+        self.arrows.append((list(points), colour, dashed))
+
+    def lift(self, low: Box, high: Box, lane: float = 0.5, place: float | None = None) -> None:
+        """From the head of a box to the foot of another, upright where one stands above the other.
+
+        A bend lies in the gap below the upper box: `lane`, 0 to 1, says how far up. `place`, 0 to 1, says where along
+        its foot the arrow ends.
+        """
+        reach = (high.width - 0.2) / 2
+        x = min(max(low.x, high.x - reach), high.x + reach) if place is None else high.x + (2 * place - 1) * reach
+        points = [(low.x, low.top), (x, high.y)]
+        if abs(x - low.x) > 1e-6:
+            middle = high.y - GAP * (1 - lane)
+            points = [(low.x, low.top), (low.x, middle), (x, middle), (x, high.y)]
+        self.arrow(*points)
+
+
+def _width(text: str) -> float:
+    return len(text) * LETTER * 0.602 / 72  # a letter of DejaVu Sans Mono is 0.602 of its height wide
+
+
+# ---- a net without recurrence ------------------------------------------------------------------------------
+
+def _layered(nodes: list[Node]) -> Picture:
+    """Each layer as far up as what reads it allows; those of one height side by side."""
+    depth: dict[Node, int] = {}
+    for node in reversed(nodes):
+        depth[node] = max((depth[above] + 1 for above in node.above), default=0)
+    picture, boxes, y = Picture(), {}, 0.0
+    for level in sorted(set(depth.values()), reverse=True):
+        row = [node for node in nodes if depth[node] == level]
+        for node in row:
+            boxes[node] = Box(node.lines(), node.kind)
+        below = {node: [boxes[b].x for b in node.below if b in boxes] for node in row}
+        row.sort(key=lambda node: sum(below[node]) / len(below[node]) if below[node] else 1e3)
+        whole = sum(boxes[node].width for node in row) + GAP * (len(row) - 1)
+        x = -whole / 2
+        main = next((node for node in row if below[node]), None)
+        if main and len(row) > 1 and any(not below[node] for node in row):  # labels stand beside, not in the way
+            x = boxes[main.below[0]].x - boxes[main].width / 2
+        for node in row:
+            box = boxes[node]
+            box.x, box.y = x + box.width / 2, y
+            x += box.width + GAP
+        y += max(boxes[node].height for node in row) + GAP
+    for node in nodes:
+        side = {below for above in nodes if depth[above] == depth[node] for below in above.below}
+        side = sorted(side, key=lambda below: boxes[below].x)
+        feet = sorted(dict.fromkeys(node.below), key=lambda b: boxes[b].x)
+        for number, below in enumerate(feet):  # lines from different boxes bend at different heights
+            picture.lift(boxes[below], boxes[node], lane=(side.index(below) + 1) / (len(side) + 1),
+                         place=(number + 1) / (len(feet) + 1) if len(feet) > 1 else None)
+    picture.boxes = list(boxes.values())
+    return picture
+
+
+# ---- a net unrolled in time --------------------------------------------------------------------------------
+
+@dataclass
+class Column:
+    """One step: what is said of it, whether steps are left out before it, and what stands in it, from below."""
+
+    step: str
+    gap: bool
+    stacks: list[list[Node]]  # level -> nodes side by side; the recurrent layers and what follows them last
+
+
+def _unrolled(nodes: list[Node], recurrent: list[Node]) -> Picture:
+    first = recurrent[0]
+    steps = first.row.tops[0][0] if first.row.tops[0] else None
+    sinks = [node for node in nodes if node.row.layer.type in SINKS]
+    follow = _reach(recurrent, "above") - set(sinks)
+    statics = {node: _static(node) for node in recurrent}
+    image = _reach([it for it in statics.values() if it], "below") - follow
+    markers = {node: node.below[1] for node in recurrent if len(node.below) > 1}
+
+    upper = _levels([node for node in nodes if node in follow])
+    lower = [_chain(source, follow) for source in _phases(first)]
+    columns = _columns(lower, upper, steps, [source.row.tops for source in _phases(first)])
+
+    picture, placed = Picture(), {}
+    depth = max(len(column.stacks) for column in columns) - len(upper)
+    widths = [max(sum(_group(g).width for g in stack) + 0.1 * (len(stack) - 1) for stack in column.stacks)
+              for column in columns]
+    width = max(widths)
+    side = _chain(next(it for it in statics.values() if it), follow) if image else []
+    side_boxes = [[_group(group) for group in stack] for stack in side]
+    side_width = max((sum(b.width for b in row) + GAP * (len(row) - 1) for row in side_boxes), default=0)
+
+    # Heights: the steps' levels, from below; a lane for the static input under each layer that reads it.
+    heights, feet, y = [], [], 0.0
+    levels = depth + len(upper)
+    for level in range(levels):
+        row = [_group(g).height for column in columns for g in _at(column, level, levels)]
+        heights.append(max(row, default=0))
+        reads = level >= depth and any(statics.get(node) for node in upper[level - depth])
+        y += LANE if reads else 0
+        feet.append(y)
+        y += heights[-1] + GAP
+
+    between = max(BETWEEN, max((_width(f"x {it.name}") for it in markers.values()), default=0) + 0.25)
+    x = side_width + (BETWEEN if image else 0) + width / 2 + 0.45
+    centres = []
+    for number, column in enumerate(columns):
+        if number:
+            x += width + between
+        centres.append(x)
+        for level in range(levels):
+            row = [(group, _group(group)) for group in _at(column, level, levels)]
+            left = x - (sum(box.width for _, box in row) + 0.1 * (len(row) - 1)) / 2
+            if len(row) == 1:
+                row[0][1].width, left = width, x - width / 2
+            for group, box in row:
+                box.x = left + box.width / 2
+                box.y = feet[level] + (heights[level] - box.height if level < depth else 0)
+                left += box.width + 0.1
+                picture.boxes.append(box)
+                for node in group:
+                    placed[node, number] = box
+        for (node, at), box in list(placed.items()):
+            if at == number:
+                for below in dict.fromkeys(node.below):
+                    other = placed.get((below, number))
+                    if other is not None and other is not box and statics.get(node) is not below:
+                        picture.lift(other, box)
+        if len(lower) > 1:  # its sequence is one of several, joined before they are read
+            picture.lift(placed[column.stacks[-len(upper) - 1][0][-1], number], placed[first, number])
+        stands = [placed[node, number] for stack in _flat(column.stacks) for node in stack]
+        picture.words.append((x, min(box.y for box in stands) - 0.17, column.step, "#111111"))
+
+    _recurrence(picture, recurrent, markers, placed, columns, between)
+    if image:
+        _static_input(picture, side_boxes, recurrent, statics, placed, len(columns), side_width)
+    if first.row.tops[0]:
+        length, streams = first.row.tops[0][:2]
+        batch = f"{length} step{'s' * (length > 1)} of {streams} sequence{'s' * (streams > 1)}"
+        picture.words.append(((centres[0] + centres[-1]) / 2, min(y for _, y, *_ in picture.words) - 0.22,
+                              f"shapes are of {batch}", "#555555"))
+    if sinks:
+        _losses(picture, sinks, follow, placed, len(columns), centres, width, feet[-1] + heights[-1] + GAP)
+    return picture
+
+
+def _static(node: Node) -> Node | None:
+    """What a recurrent layer reads at every step, if anything."""
+    states = (2 if node.type == "LSTM" else 1) * node.row.layer.recurrent_param.expose_hidden
+    return node.below[2] if len(node.below) > 2 + states else None
+
+
+def _phases(first: Node) -> list[Node]:
+    """The sequences that the first recurrent layer reads one after another; usually one."""
+    source = first.below[0]
+    if source.type == "Concat" and source.row.layer.concat_param.axis == 0:
+        return source.below
+    return [source]
+
+
+def _chain(last: Node, stop: set[Node]) -> list[list[list[Node]]]:
+    """What leads up to `last`, itself included: levels of groups. A run of three layers or more is one group."""
+    inside = _reach([last], "below") - stop
+    run, node = [last], last
+    while len(node.below) == 1 and node.below[0] in inside and node.below[0].kind != "data":
+        node = node.below[0]
+        run.append(node)
+    levels = [[[it]] for it in run] if len(run) < 3 or last.kind == "data" else [[list(reversed(run))]]
+    levels.reverse()
+    feet = [it for it in dict.fromkeys(node.below) if it in inside]
+    while feet:
+        levels.insert(0, [[it] for it in feet])
+        feet = [it for it in dict.fromkeys(below for it in feet for below in it.below) if it in inside]
+    return levels
+
+
+def _levels(nodes: list[Node]) -> list[list[Node]]:
+    """Recurrent layers and what follows them, each above what it reads; no two recurrent layers side by side."""
+    level: dict[Node, int] = {}
+    taken = -1
+    for node in nodes:
+        level[node] = max((level[below] + 1 for below in node.below if below in level), default=0)
+        if node.kind == "recurrent":
+            level[node] = taken = max(level[node], taken + 1)
+    return [[node for node in nodes if level[node] == at] for at in range(max(level.values(), default=-1) + 1)]
+
+
+def _columns(lower, upper, steps: int | None, tops) -> list[Column]:
+    over = [[[node] for node in level] for level in upper]
+    if len(lower) == 1:
+        if steps == 1:
+            return [Column("t = 1", False, lower[0] + over)]
+        if steps in (2, 3):
+            return [Column(f"t = {t}", False, lower[0] + over) for t in range(1, steps + 1)]
+        end = "T" if steps is None else str(steps)
+        return [Column(f"t = {t}", t == end, lower[0] + over) for t in ("1", "2", end)]
+    columns, start = [], 0
+    for stack, (shape, *_) in zip(lower, tops):
+        length = shape[0] if shape else 1
+        for t in sorted({start + 1, start + length}):
+            columns.append(Column(f"t = {t}", t > start + 2, stack + over))
+        start += length
+    return columns
+
+
+def _group(group: list[Node]) -> Box:
+    """One layer's box, or a tower's: a line a layer."""
+    if len(group) == 1:
+        return Box(group[0].lines(), group[0].kind)
+    names = [" + ".join([node.name, *node.folded]) for node in group]
+    wide = max(map(len, names)) + 2
+    types = max(len(node.type) for node in group) + 2
+    lines = [f"{name.ljust(wide)}{node.type.ljust(types)}{' '.join(node.shapes)}" for name, node in zip(names, group)]
+    return Box(lines[::-1], "cnn", listed=True)  # the first layer stands lowest
+
+
+def _at(column: Column, level: int, levels: int) -> list[list[Node]]:
+    """The groups of a level, counted so that all columns end at the top."""
+    place = level - (levels - len(column.stacks))
+    return column.stacks[place] if place >= 0 else []
+
+
+def _flat(stacks) -> list[list[Node]]:
+    return [group for stack in stacks for group in stack]
+
+
+def _recurrence(picture, recurrent, markers, placed, columns, between) -> None:
+    """From each step's box to the next one's, masked by the clip markers; from the batch before, dashed."""
+    for node in recurrent:
+        boxes = [placed[node, number] for number in range(len(columns))]
+        y = boxes[0].y + boxes[0].height / 2
+        marker = f"\u00d7 {markers[node].name}" if node in markers else ""
+        start = boxes[0].x - boxes[0].width / 2
+        picture.arrow((start - 0.4, y), (start, y), colour=RECURRENCE, dashed=True)
+        for number, (left, right) in enumerate(zip(boxes, boxes[1:]), 1):
+            a, b = left.x + left.width / 2, right.x - right.width / 2
+            if columns[number].gap:
+                picture.arrow((a, y), (a + 0.38, y), colour=RECURRENCE)
+                picture.words.append(((a + b) / 2, y, "\u00b7\u00b7\u00b7", RECURRENCE))
+                picture.arrow((b - 0.38, y), (b, y), colour=RECURRENCE)
+            else:
+                picture.arrow((a, y), (b, y), colour=RECURRENCE)
+            picture.words.append(((a + b) / 2, y + 0.12, marker, RECURRENCE))
+        if len(boxes) == 1:  # one step a pass: what it leaves is for the next pass
+            end = boxes[0].x + boxes[0].width / 2
+            picture.arrow((end, y), (end + between, y), colour=RECURRENCE, dashed=True)
+            picture.words.append((end + between / 2, y + 0.12, marker, RECURRENCE))
+
+
+def _static_input(picture, side_boxes, recurrent, statics, placed, columns, side_width) -> None:
+    """A stack at the left, and a lane from it into every step of each layer that reads it."""
+    readers = [node for node in recurrent if statics[node]]
+    lanes = [placed[node, 0].y - LANE + 0.06 for node in readers]
+    y = lanes[0] - 0.25
+    for row in reversed(side_boxes):
+        y -= max(box.height for box in row)
+        left = side_width / 2 - (sum(box.width for box in row) + GAP * (len(row) - 1)) / 2
+        for box in row:
+            box.x, box.y = left + box.width / 2, y
+            left += box.width + GAP
+        y -= GAP
+    for low, high in zip(side_boxes, side_boxes[1:]):
+        for a in low:
+            for b in high:
+                picture.lift(a, b)
+    picture.boxes += [box for row in side_boxes for box in row]
+    head = side_boxes[-1][0]
+    for node, lane in zip(readers, lanes):
+        for number in range(columns):
+            box = placed[node, number]
+            x = box.x - box.width / 2 + 0.25
+            picture.arrow((head.x, head.top), (head.x, lane), (x, lane), (x, box.y), colour=STATIC)
+    for node, lane in zip(readers, lanes):
+        picture.words.append((head.x + 0.1 + _width(f"{statics[node].name} at every step") / 2, lane + 0.12,
+                              f"{statics[node].name} at every step", STATIC))
+
+
+def _losses(picture, sinks, follow, placed, columns, centres, width, y) -> None:
+    """One wide box over all steps, since a loss is over all of them, and the labels at its side."""
+    wide, types = (max(map(len, column)) + 2 for column in zip(*((node.name, node.type) for node in sinks)))
+    lines = [f"{node.name.ljust(wide)}{node.type.ljust(types)}{' '.join(node.shapes)}" for node in sinks]
+    box = Box(lines, "loss", listed=True)
+    box.width = max(box.width, centres[-1] - centres[0] + width)
+    box.x, box.y = (centres[0] + centres[-1]) / 2, y
+    picture.boxes.append(box)
+    read = dict.fromkeys(below for node in sinks for below in node.below)
+    for node in read:
+        for number in range(columns):
+            if (node, number) in placed:
+                low = placed[node, number]
+                picture.arrow((low.x, low.top), (low.x, y))
+    labels = [node for node in read if node not in follow and (node, 0) not in placed]
+    x = box.x + box.width / 2 + 0.45
+    for node in labels:
+        source = [f"from {below.name}" for below in node.below]
+        label = Box(node.lines() + source, "data")
+        label.x, label.y = x + label.width / 2, box.y + (box.height - label.height) / 2
+        picture.boxes.append(label)
+        picture.arrow((x, label.y + label.height / 2), (box.x + box.width / 2, label.y + label.height / 2))
+        x += label.width + GAP
+
+
+# ---- ink ---------------------------------------------------------------------------------------------------
+
+def _render(picture: Picture, path: Path, title: str) -> None:
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.patches import FancyBboxPatch
+    except ImportError as error:
+        raise SpecError(f"{path}: a diagram needs matplotlib ({error})") from None
+
+    xs = [x for box in picture.boxes for x in (box.x - box.width / 2, box.x + box.width / 2)]
+    ys = [y for box in picture.boxes for y in (box.y, box.top)]
+    for points, *_ in picture.arrows:
+        xs += [x for x, _ in points]
+        ys += [y for _, y in points]
+    for x, y, text, _ in picture.words:
+        xs += [x - _width(text) / 2, x + _width(text) / 2]
+        ys.append(y - 0.1)
+    left, right = min(xs) - MARGIN, max(xs) + MARGIN
+    foot, head = min(ys) - MARGIN, max(ys) + MARGIN + 0.35 * bool(title)
+    right = max(right, left + _width(title) * 1.5 + 2 * MARGIN)
+    # Without hinting, which would widen the letters; with letters as outlines, whatever fonts the viewer has.
+    with matplotlib.rc_context({"svg.hashsalt": "lrcn", "svg.fonttype": "path", "font.family": "DejaVu Sans Mono",
+                                "text.hinting": "none"}):
+        figure = Figure(figsize=(right - left, head - foot), dpi=150, facecolor="white")
+        FigureCanvasAgg(figure)
+        axes = figure.add_axes((0, 0, 1, 1), xlim=(left, right), ylim=(foot, head))
+        axes.set_axis_off()
+        for points, colour, dashed in picture.arrows:
+            axes.plot(*zip(*points), color=colour, linewidth=1.0, linestyle=(0, (3, 2)) if dashed else "-", zorder=1)
+            axes.annotate("", points[-1], points[-2], zorder=3, arrowprops=dict(
+                arrowstyle="-|>", color=colour, linewidth=0, mutation_scale=8, shrinkA=0, shrinkB=0))
+        for box in picture.boxes:
+            face, edge = COLOURS[box.kind]
+            corner = box.x - box.width / 2 + 0.03, box.y + 0.03
+            axes.add_patch(FancyBboxPatch(corner, box.width - 0.06, box.height - 0.06, boxstyle="round,pad=0.03",
+                                          facecolor=face, edgecolor=edge, linewidth=1, zorder=2))
+            across = box.x - box.width / 2 + 2 * PAD if box.listed else box.x
+            for place, line in enumerate(box.lines):
+                axes.text(across, box.top - PAD - LINE * (place + 0.5), line, fontsize=LETTER, zorder=4, va="center",
+                          ha="left" if box.listed else "center",
+                          weight="normal" if box.listed or place else "bold")
+        for x, y, text, colour in picture.words:
+            axes.text(x, y, text, fontsize=LETTER, color=colour, ha="center", va="center", zorder=4,
+                      bbox=dict(facecolor="white", edgecolor="none", pad=0.5, alpha=0.85))
+        if title:
+            axes.text(left + MARGIN, head - MARGIN / 1.5, title, fontsize=LETTER + 3, weight="bold", va="center")
+        svg = path.suffix.lower() == ".svg"
+        figure.savefig(path, metadata={"Date": None} if svg else {"Software": None})

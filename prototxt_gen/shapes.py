@@ -1,0 +1,481 @@
+"""What Caffe would build of a net, worked out without Caffe: shapes, weights, arithmetic, memory, and what it refuses.
+
+    found = infer(net, "TRAIN", stages=["freeze-convnet"])
+    found.blobs["fc6"], found.parameters, [str(problem) for problem in found.problems]
+
+The rules of each layer type are in `layer_rules`; here is what Caffe's Net does with them: phases and stages, old
+`input:` fields, which blob a bottom means, in-place layers, the split layers that Caffe puts behind a blob that several
+layers read, weights shared by name. Source: BVLC Caffe's Net::Init, InsertSplits and Net::AppendParam.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from prototxt_gen import caffe_pb2 as pb
+from prototxt_gen import data_files
+from prototxt_gen.errors import SpecError, nearest
+from prototxt_gen.layer_rules import (
+    AUTOMATIC_TOPS,
+    LOSSES,
+    RULES,
+    Made,
+    Refusal,
+    Shape,
+    check_blob,
+    check_counts,
+    check_transform,
+    count,
+    images,
+    need,
+    show,
+)
+from prototxt_gen.netspec import LAYER_TYPES
+from prototxt_gen.states import filter_net
+
+__all__ = ["NetShapes", "Problem", "Row", "Shape", "infer", "show"]
+
+FLOAT = 4  # bytes
+
+# Layers without bottoms that bring data in. Their tops are what `inputs` may set.
+DATA_TYPES = ("Data", "DummyData", "HDF5Data", "ImageData", "Input", "MemoryData", "Python", "WindowData")
+
+
+@dataclass
+class Row:
+    """One layer as Caffe would build it.
+
+    `index` is the layer's place in the net as given, before filtering; None for the layer that stands for the net's old
+    `input:` fields. A shape is None where it is not known. `tops` has one shape more than `layer.top` where Caffe
+    gives a loss without a top one of its own. `shared[k]`: weight k is another, earlier layer's, by its name.
+    """
+
+    layer: pb.LayerParameter
+    index: int | None
+    bottoms: list[Shape | None]
+    tops: list[Shape | None]
+    weights: list[Shape] | None
+    shared: list[bool]
+    macs: int | None
+    in_place: list[bool] = field(default_factory=list)  # per top: it is the bottom's own blob
+    held: int = 0                                       # values kept while training, beside the tops
+    aliases: bool = False                               # the tops' data are the bottom's own
+    aliases_diff: bool = False                          # and their gradients too
+    backward: bool = False                              # Caffe runs it backward: its tops have gradients
+
+    @property
+    def parameters(self) -> int | None:
+        """Learned values of the layer, those included that it shares; None where they are not known."""
+        return None if self.weights is None else sum(map(count, self.weights))
+
+    @property
+    def own_parameters(self) -> int | None:
+        """Learned values less those that it shares with an earlier layer; None where they are not known."""
+        if self.weights is None:
+            return None
+        return sum(count(shape) for shape, shared in zip(self.weights, self.shared) if not shared)
+
+    @property
+    def activation_bytes(self) -> int | None:
+        """Bytes of its tops' data; 0 for a top in place, and for tops that only look at the bottom otherwise."""
+        if None in self.tops:
+            return None
+        return 0 if self.aliases else FLOAT * sum(count(top) for top, same in zip(self.tops, self.in_place) if not same)
+
+
+@dataclass
+class Problem:
+    """Something that Caffe would refuse: `index` the layer's place in the net as given (None: the net), `field` what is
+    to blame, as "convolution_param.kernel_size" ("": nothing in particular)."""
+
+    index: int | None
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass
+class NetShapes:
+    """All of a net, layer by layer. `blobs`: name -> shape, as Caffe's net ends up with it, None where not known.
+
+    Totals count what is known: where `unknown` is not empty, they are lower bounds.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    blobs: dict[str, Shape | None] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    splits: list[tuple[Shape, int, Row]] = field(default_factory=list)  # blobs that several read: readers, maker
+
+    @property
+    def unknown(self) -> list[str]:
+        """The blobs whose shapes are not known."""
+        return [name for name, shape in self.blobs.items() if shape is None]
+
+    @property
+    def parameters(self) -> int:
+        """Learned values: every weight and bias, and BatchNorm's statistics; shared ones count once."""
+        return sum(row.own_parameters or 0 for row in self.rows)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of one forward pass of the whole batch; one multiplication and its addition are one.
+
+        Counted are the matrix products of Convolution, Deconvolution, InnerProduct, LSTM and RNN layers. Biases,
+        gates, pooling, normalisation, activations and losses are not.
+        """
+        return sum(row.macs or 0 for row in self.rows)
+
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of all blobs' data, float32, each held once: what a forward pass keeps."""
+        return sum(row.activation_bytes or 0 for row in self.rows)
+
+    @property
+    def logged_bytes(self) -> int:
+        """What Caffe's log calls "Memory required for data": every layer's tops, in-place ones and splits again."""
+        tops = sum(count(top) for row in self.rows for top in row.tops if top is not None)
+        return FLOAT * (tops + sum(count(shape) * readers for shape, readers, _ in self.splits))
+
+    def training_bytes(self, history: int = 1) -> int:
+        """An estimate of the memory that training takes on a GPU, in bytes.
+
+        In it: data of every blob; gradients of those that Caffe runs backward, with one for each reader of a blob that
+        several layers read; what layers hold beside their tops (dropout masks, places of maxima, LRN's normalisers,
+        softmax in the loss, columns of one convolved input, and every step of an LSTM's inner net); weights, their
+        gradients, and `history` copies for the solver (SGD with momentum, Nesterov, AdaGrad and RMSProp 1, AdaDelta and
+        Adam 2). Not in it: cuDNN's workspace, batches that data layers read ahead, CUDA's own context, the test nets.
+        """
+        values = sum(count(shape) * readers for shape, readers, row in self.splits if row.backward)
+        for row in self.rows:
+            fresh = sum(count(top) for top, same in zip(row.tops, row.in_place) if top is not None and not same)
+            values += fresh * ((not row.aliases) + (row.backward and not row.aliases_diff))
+            values += row.held
+        return FLOAT * (values + (2 + history) * self.parameters)
+
+
+def infer(net: pb.NetParameter, phase: int | str = "TRAIN", stages: Iterable[str] = (), level: int = 0,
+          inputs: Mapping[str, Shape] | None = None,
+          python: Callable[[pb.LayerParameter], list[Shape] | None] | None = None) -> NetShapes:
+    """Everything about `net` as Caffe would build it in this state. Neither changes `net` nor raises for a bad one.
+
+    `inputs` sets the shapes of tops of data layers (blob -> shape), over what the layers themselves say. `python` is
+    asked for the tops of a Python layer, and returns None where it does not know. A layer that Caffe would refuse, and
+    what depends on it, has shapes None, and nothing follows from None.
+
+    Raises SpecError for a phase that does not exist.
+    """
+    return _Walk(inputs or {}, python).run(net, phase, stages, level)
+
+
+class _Walk:
+    """One pass over the layers, in their order."""
+
+    def __init__(self, inputs, python):
+        self.inputs, self.python = inputs, python
+        self.found = NetShapes()
+        self.shared: dict[str, tuple[str, Shape, pb.ParamSpec]] = {}  # weight's name -> layer, shape, what it set
+        self.backward: dict[str, bool] = {}                           # blob -> whether gradients reach it
+
+    def run(self, net, phase, stages, level) -> NetShapes:
+        layers = [*self._old_inputs(net), *self._filtered(net, phase, stages, level)]
+        sources, readers, weighted = self._readers(layers)
+        made_by: dict[str, str] = {}
+        for place, (index, layer) in enumerate(layers):
+            self._layer(place, index, layer, sources[place], readers, weighted, made_by)
+        self._prune()
+        return self.found
+
+    # ---- the layers, and who reads what ----
+
+    def _old_inputs(self, net) -> list:
+        """`input:` with `input_shape` or `input_dim` as one Input layer, as Caffe upgrades it."""
+        if not net.input:
+            return []
+        layer = pb.LayerParameter(name="input", type="Input", top=net.input)
+        if net.input_shape:
+            layer.input_param.shape.extend(net.input_shape)
+            given = len(net.input_shape)
+            field = "input_shape"
+        else:
+            for i in range(0, len(net.input_dim) - 3, 4):
+                layer.input_param.shape.add(dim=net.input_dim[i:i + 4])
+            given, field = len(net.input_dim) / 4, "input_dim"
+        if given < len(net.input):
+            self._problem(None, field, f"{len(net.input)} inputs take as many input_shape, or 4 input_dim each")
+        del layer.input_param.shape[len(net.input):]
+        return [(None, layer)]
+
+    def _filtered(self, net, phase, stages, level) -> list:
+        filter_net(pb.NetParameter(), phase, stages, level)  # a phase that is none is the caller's error
+        layers = []
+        for index, layer in enumerate(net.layer):
+            try:
+                if filter_net(pb.NetParameter(layer=[layer], state=net.state), phase, stages, level).layer:
+                    layers.append((index, layer))
+            except SpecError as error:
+                self._problem(index, "exclude", str(error))
+        return layers
+
+    def _readers(self, layers):
+        """Which top each bottom means (None: no top), how often each is read, and the loss weights of tops.
+
+        A top is (layer's place, its number). A top that counts towards the loss has one reader more.
+        """
+        latest, later, sources, readers, weighted = {}, Counter(), [], Counter(), set()
+        later.update(top for _, layer in layers for top in layer.top)
+        for place, (index, layer) in enumerate(layers):
+            meant = [latest.get(name) for name in layer.bottom]
+            for name, source in zip(layer.bottom, meant):
+                if source is None:
+                    after = [other.name for _, other in layers if name in other.top]
+                    hint = (f"; layer '{after[0]}' makes it, further down: move it up" if after
+                            else nearest(name, latest))
+                    self._problem(index, "bottom", f"no layer makes its bottom '{name}'{hint}")
+                else:
+                    readers[source] += 1
+            sources.append(meant)
+            for number, name in enumerate(layer.top):
+                latest[name] = place, number
+            for number in range(min(len(layer.loss_weight), len(layer.top))):
+                top = latest[layer.top[number]]
+                if layer.loss_weight[number]:
+                    readers[top] += 1
+                    weighted.add(top)
+        return sources, readers, weighted
+
+    # ---- one layer ----
+
+    def _layer(self, place, index, layer, sources, readers, weighted, made_by) -> None:
+        blobs = self.found.blobs
+        bottoms = [blobs.get(name) if source is not None else None for name, source in zip(layer.bottom, sources)]
+        in_place = [self._in_place(index, layer, number, name, sources, readers, made_by)
+                    for number, name in enumerate(layer.top)]
+        automatic = max(0, AUTOMATIC_TOPS.get(layer.type, 0) - len(layer.top))
+        in_place += [False] * automatic
+        row = Row(layer, index, bottoms, [None] * len(in_place), None, [], None, in_place)
+        self.found.rows.append(row)
+        try:
+            self._set_up(row)
+            self._check_loss(row, place, readers, weighted)
+            self._share(row)
+        except Refusal as refusal:
+            self._problem(index, refusal.field, str(refusal))
+            row.tops = [None] * len(in_place)
+        self._gradients(row)
+        for number, name in enumerate(layer.top):
+            blobs[name] = row.tops[number]
+            if readers[place, number] > 1 and row.tops[number] is not None:
+                self.found.splits.append((row.tops[number], readers[place, number], row))
+
+    def _in_place(self, index, layer, number, name, sources, readers, made_by) -> bool:
+        """Whether a top is its bottom's own blob. One that others make or read too is a problem."""
+        own = number < len(layer.bottom) and layer.bottom[number] == name
+        if own and (sources[number] is None or readers[sources[number]] <= 1):
+            made_by[name] = layer.name
+            return True
+        if own:
+            self._problem(index, "top", f"it computes in place on '{name}', which another layer or the loss reads too: "
+                          "give its top a name of its own")
+        elif name in made_by:
+            self._problem(index, "top", f"layer '{made_by[name]}' makes the top '{name}' already: "
+                          "rename one, or keep them apart by include rules")
+        made_by[name] = layer.name
+        return False
+
+    def _set_up(self, row: Row) -> None:
+        layer, tops = row.layer, len(row.tops)
+        need(layer.type != "", "type", "it has no type")
+        need(layer.type in LAYER_TYPES, "type",
+             f"there is no layer type '{layer.type}'{nearest(layer.type, LAYER_TYPES)}")
+        check_counts(layer, tops)
+        need(len(layer.propagate_down) in (0, len(layer.bottom)), "propagate_down",
+             f"give propagate_down once for each of its {len(layer.bottom)} bottoms, or not at all")
+        if None in row.bottoms:
+            if layer.type in LOSSES:
+                row.tops[0] = ()
+            row.weights = None
+            return
+        made = self._made(row, tops)
+        if made is None:
+            return
+        row.weights, row.macs, row.held = made.weights, made.macs, made.held
+        row.aliases, row.aliases_diff = made.aliases, made.aliases_diff
+        for number, (name, shape) in enumerate(zip([*layer.top, "its top"], made.tops)):
+            if shape is not None:
+                check_blob(shape, f"'{name}'")
+                below = row.bottoms[number] if row.in_place[number] else shape
+                need(shape == below, "top", f"it computes '{name}' in place, but makes {show(shape)} of {show(below)}: "
+                     "give its top a name of its own")
+        row.tops = list(made.tops)
+
+    def _made(self, row: Row, tops: int) -> Made | None:
+        """What the layer's rule makes; for data, what `inputs`, its fields or its files say."""
+        layer = row.layer
+        given = [self.inputs.get(name) for name in layer.top]
+        is_data = layer.type in DATA_TYPES and not layer.bottom
+        if is_data and None not in given:
+            return Made([tuple(shape) for shape in given])
+        if layer.type in _DATA:
+            shapes = _DATA[layer.type](layer, self._note)
+        elif layer.type == "Python":
+            shapes = self._python(layer, row.bottoms)
+        elif layer.type == "Input" and not layer.input_param.shape:
+            raise Refusal("input_param.shape", "it has no shape, and Caffe makes its tops empty: give shape once, "
+                          "or once a top")
+        else:
+            return RULES[layer.type](layer, row.bottoms, tops)
+        shapes = [other if other is None else tuple(other) for other in shapes]
+        if is_data:
+            shapes = [shape if other is None else tuple(other) for shape, other in zip(shapes, given)]
+        for name, shape in zip(layer.top, shapes):
+            if shape is None:
+                self._note(f"'{name}' of layer '{layer.name}' has no known shape; say it with --input {name}=SIZES")
+        return Made(shapes)
+
+    def _python(self, layer, bottoms) -> list[Shape | None]:
+        try:
+            shapes = self.python(layer) if self.python else None
+        except ValueError as error:
+            raise Refusal("python_param.param_str", str(error)) from None
+        if shapes is None:
+            return [None] * len(layer.top)
+        need(len(shapes) == len(layer.top), "top", f"its layer class {layer.python_param.layer} gives {len(shapes)} "
+             f"tops, and {len(layer.top)} are named")
+        return shapes
+
+    def _check_loss(self, row: Row, place: int, readers, weighted) -> None:
+        """loss_weight, once a top. Caffe forgets a layer's weights when a top with one is read by others too."""
+        layer = row.layer
+        moved = any(top in weighted and readers[top] > 1 for top in ((place, n) for n in range(len(layer.top))))
+        weights = 0 if moved else len(layer.loss_weight)
+        if not weights and layer.type in LOSSES:
+            weights = 1
+        need(weights in (0, len(row.tops)), "loss_weight",
+             f"give loss_weight once for each of its {len(row.tops)} tops, not {weights} times")
+
+    def _share(self, row: Row) -> None:
+        """Weights of one name are one: their shapes and multipliers must agree."""
+        layer = row.layer
+        if row.weights is None:
+            return
+        specs = [] if layer.type == "BatchNorm" and len(layer.param) == 3 else layer.param
+        need(len(specs) <= len(row.weights), "param",
+             f"it has {len(row.weights)} weights, and param is given {len(specs)} times")
+        row.shared = [False] * len(row.weights)
+        for number, (spec, shape) in enumerate(zip(specs, row.weights)):
+            if not spec.name:
+                continue
+            if spec.name not in self.shared:
+                kept = pb.ParamSpec()
+                kept.CopyFrom(spec)
+                self.shared[spec.name] = layer.name, shape, kept
+                continue
+            owner, other, kept = self.shared[spec.name]
+            row.shared[number] = True
+            permissive = spec.share_mode == pb.ParamSpec.PERMISSIVE
+            need(count(shape) == count(other) if permissive else shape == other, "param.name",
+                 f"it shares the weight '{spec.name}' with layer '{owner}', where it is {show(other)}, "
+                 f"not {show(shape)}")
+            for name in "lr_mult", "decay_mult":
+                if spec.HasField(name) and kept.HasField(name):
+                    need(getattr(spec, name) == getattr(kept, name), f"param.{name}",
+                         f"it shares the weight '{spec.name}' with layer '{owner}', whose {name} is "
+                         f"{getattr(kept, name):g}, not {getattr(spec, name):g}")
+                elif spec.HasField(name):
+                    setattr(kept, name, getattr(spec, name))
+
+    def _gradients(self, row: Row) -> None:
+        """Caffe runs a layer backward where a weight of it learns or gradients are wanted below."""
+        layer = row.layer
+        learns = [spec.lr_mult != 0 for spec in layer.param] + [True] * (len(row.weights or []) - len(layer.param))
+        row.backward = (any(learns[:len(row.weights or [])]) and layer.type != "BatchNorm"
+                        or any(self.backward.get(name, False) for name in layer.bottom)) and layer.type != "Silence"
+        self.backward.update(dict.fromkeys(layer.top, row.backward))
+
+    def _prune(self) -> None:
+        """No layer runs backward that no loss depends on."""
+        under = set()
+        for row in reversed(self.found.rows):
+            weights = row.layer.loss_weight or [float(row.layer.type in LOSSES)]
+            if any(weights) or under & set(row.layer.top):
+                under.update(row.layer.bottom)
+            else:
+                row.backward = False
+
+    def _problem(self, index: int | None, field: str, message: str) -> None:
+        self.found.problems.append(Problem(index, field, message))
+
+    def _note(self, text: str) -> None:
+        self.found.notes.append(text)
+
+
+# ---- data layers that read files ---------------------------------------------------------------------------
+
+def _hdf5_data(layer, note) -> list[Shape | None]:
+    block = layer.hdf5_data_param
+    need(not layer.HasField("transform_param"), "transform_param", "HDF5Data transforms nothing: leave it out")
+    need(block.batch_size > 0, "hdf5_data_param.batch_size", "batch_size must be set, to 1 or more")
+    try:
+        shapes = data_files.hdf5_shapes(block.source, layer.top)
+    except data_files.Unread as error:
+        note(f"layer '{layer.name}': {error}")
+        return [None] * len(layer.top)
+    for name in layer.top:
+        need(name in shapes, "top", f"the first file that {block.source} lists has no dataset '{name}'")
+        need(len(shapes[name]) >= 1 and shapes[name][0] == shapes[layer.top[0]][0], "hdf5_data_param.source",
+             f"its datasets must have as many rows: '{layer.top[0]}' is {show(shapes[layer.top[0]])}, "
+             f"'{name}' {show(shapes[name])}")
+    return [(block.batch_size, *shapes[name][1:]) for name in layer.top]
+
+
+def _data(layer, note) -> list[Shape | None]:
+    block = layer.data_param
+    try:
+        shape = data_files.datum_shape(block.source, block.backend)
+    except data_files.Unread as error:
+        shape = _colour(layer, note, error) if layer.transform_param.crop_size else (None,) * 3
+        if not layer.transform_param.crop_size:
+            note(f"layer '{layer.name}': {error}")
+    return _image_tops(layer, block.batch_size, shape, "data_param")
+
+
+def _image_data(layer, note) -> list[Shape | None]:
+    block = layer.image_data_param
+    size = block.new_height, block.new_width
+    need((size[0] > 0) == (size[1] > 0), "image_data_param.new_height",
+         "give new_height and new_width both, or neither")
+    if not size[0]:
+        try:
+            size = data_files.image_size(block.source, block.root_folder)
+        except data_files.Unread as error:
+            size = None, None
+            if not layer.transform_param.crop_size:
+                note(f"layer '{layer.name}': {error}")
+    return _image_tops(layer, block.batch_size, (3 if block.is_color else 1, *size), "image_data_param")
+
+
+def _window_data(layer, note) -> list[Shape | None]:
+    block, crop = layer.window_data_param, layer.transform_param.crop_size
+    need(crop > 0, "transform_param.crop_size", "crop_size must be set, to 1 or more")
+    try:
+        shape = data_files.window_channels(block.source), None, None
+    except data_files.Unread as error:
+        shape = _colour(layer, note, error)
+    return _image_tops(layer, block.batch_size, shape, "window_data_param")
+
+
+def _colour(layer, note, error) -> tuple[int, None, None]:
+    note(f"layer '{layer.name}': {error}; its images are taken to have 3 channels")
+    return 3, None, None
+
+
+def _image_tops(layer, batch: int, shape: tuple, field: str) -> list[Shape | None]:
+    check_transform(layer.transform_param, shape)
+    blob = images(batch, shape, layer.transform_param, f"'{layer.top[0]}'", field)
+    return [blob, (batch,)][:len(layer.top)]
+
+
+_DATA = {"Data": _data, "HDF5Data": _hdf5_data, "ImageData": _image_data, "WindowData": _window_data}

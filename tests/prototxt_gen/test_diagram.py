@@ -1,0 +1,127 @@
+"""Diagrams: what stands in them, that nothing lies over anything else, and that the same net gives the same bytes."""
+
+from itertools import combinations
+
+import pytest
+
+from netspecs import catalogue
+from prototxt_gen import SpecError
+from prototxt_gen import caffe_pb2 as pb
+from prototxt_gen.diagram import draw, lay_out
+from prototxt_gen.shapes import infer
+from tests.prototxt_gen.smallnets import CLIP, GOOD, STATIC, layer, net
+
+
+def shown(name, kind="train_test", **settings):
+    variant = catalogue.get(name)
+    files = variant.files(**settings)
+    if kind != "train_test":
+        return infer(files[kind], "TEST")
+    inputs = variant.input_shapes(**settings)["train"]
+    return infer(files[kind], "TRAIN", files["solver"].train_state.stage, inputs=inputs)
+
+
+def named(picture, name):
+    return [box for box in picture.boxes if box.lines[0].split(" ")[0] == name]
+
+
+def check_nothing_overlaps(picture):
+    for a, b in combinations(picture.boxes, 2):
+        apart = abs(a.x - b.x) >= (a.width + b.width) / 2 - 1e-6 or a.top <= b.y + 1e-6 or b.top <= a.y + 1e-6
+        assert apart, (a, b)
+    for x, y, text, _ in picture.words:
+        half = len(text) * 7.5 * 0.602 / 72 / 2
+        for box in picture.boxes:
+            assert abs(x - box.x) >= half + box.width / 2 or not box.y <= y <= box.top, (text, box)
+
+
+@pytest.mark.parametrize("kind", ["train_test", "deploy"])
+@pytest.mark.parametrize("name", catalogue.names())
+def test_nothing_overlaps_in_the_catalogue(name, kind):
+    check_nothing_overlaps(lay_out(shown(name, kind)))
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_nothing_overlaps_in_small_nets(name):
+    check_nothing_overlaps(lay_out(infer(GOOD[name])))
+
+
+def test_activity_is_unrolled_with_its_cnn_below_each_step():
+    """Figure 3: frames, CNN, LSTM, prediction, at the first, the second and the last step."""
+    picture = lay_out(shown("activity/lrcn-fc6-rgb"))
+    lstm, predictions, data = (named(picture, name) for name in ("lstm1", "fc8-final", "data"))
+    assert len(lstm) == len(predictions) == len(data) == 3
+    assert sorted(word for _, _, word, _ in picture.words if word.startswith("t =")) == ["t = 1", "t = 16", "t = 2"]
+    towers = [box for box in picture.boxes if any(line.startswith("conv1 + relu1 ") for line in box.lines)]
+    for low, tower, middle, high in zip(data, towers, lstm, predictions, strict=True):
+        assert low.x == tower.x == middle.x == high.x
+        assert low.top < tower.y < tower.top < middle.y < high.y
+        assert any("fc6 + relu6 + drop6" in line and "384x4096" in line for line in tower.lines)
+    loss, = [box for box in picture.boxes if any("SoftmaxWithLoss" in line for line in box.lines)]
+    assert loss.y > predictions[0].top
+    middle = lstm[0].y + lstm[0].height / 2
+    level = [points for points, _, dashed in picture.arrows if all(y == middle for _, y in points) and not dashed]
+    assert len(level) == 3  # 1 to 2, 2 on, and to 16
+    assert any("reshape-cm" in word for _, _, word, _ in picture.words)
+
+
+def test_captions_show_the_image_at_every_step():
+    """Figure 4: the word below lstm1, the image into lstm2 at each step."""
+    picture = lay_out(shown("caption/lrcn-2f"))
+    words, lstm2 = named(picture, "input_sentence"), named(picture, "lstm2")
+    assert len(words) == len(lstm2) == 3 and len(named(picture, "data")) == 1
+    tower, = [box for box in picture.boxes if any(line.startswith("fc8 ") for line in box.lines)]
+    assert tower.x < words[0].x
+    into = [points[-1] for points, *_ in picture.arrows if points[0] == (tower.x, tower.top)]
+    assert len(into) == 3
+    for (x, y), box in zip(sorted(into), lstm2):
+        assert abs(x - box.x) < box.width / 2 and y == box.y
+    assert any("fc8 at every step" == word for _, _, word, _ in picture.words)
+    unfactored = lay_out(shown("caption/lrcn-2u"))
+    tower, = [box for box in unfactored.boxes if any(line.startswith("fc8 ") for line in box.lines)]
+    into = [points[-1] for points, *_ in unfactored.arrows if points[0] == (tower.x, tower.top)]
+    assert sorted(y for _, y in into) == [box.y for box in named(unfactored, "lstm1")]
+
+
+def test_an_encoder_and_a_decoder_are_two_phases():
+    picture = lay_out(shown("video/encoder-decoder-max"))
+    steps = [word for _, _, word, _ in sorted(picture.words) if word.startswith("t =")]
+    assert len(steps) == 4 and steps[0] == "t = 1"
+    assert len(named(picture, "lstm1")) == 4
+    assert len(named(picture, "slot-embedding")) == len(named(picture, "embedding")) == 2
+    assert max(box.x for box in named(picture, "slot-embedding")) < min(box.x for box in named(picture, "embedding"))
+
+
+def test_layers_without_time_are_drawn_once():
+    picture = lay_out(shown("activity/single-frame-rgb"))
+    assert len(named(picture, "conv1")) == len(named(picture, "label")) == 1
+    assert named(picture, "conv1")[0].lines == ["conv1 + relu1", "Convolution  128x96x111x111"]
+    assert named(picture, "data")[0].y < named(picture, "conv1")[0].y < named(picture, "loss")[0].y
+
+
+def test_a_net_of_unknown_shapes_is_drawn():
+    found = infer(net({}, layer("HDF5Data", top="x cm s", source="away", batch_size=5),
+                      layer("LSTM", "x cm s", "h", num_output=7), layer("Softmax", "h", "p", axis=2)))
+    assert found.unknown
+    picture = lay_out(found)
+    check_nothing_overlaps(picture)
+    assert any("?" in line for box in picture.boxes for line in box.lines)
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_the_same_net_gives_the_same_bytes(suffix, tmp_path):
+    for name in "ab":
+        draw(infer(net(STATIC, layer("LSTM", "x cm s", "h", num_output=7))), tmp_path / f"{name}.{suffix}", title="net")
+    first = (tmp_path / f"a.{suffix}").read_bytes()
+    assert first == (tmp_path / f"b.{suffix}").read_bytes()
+    assert first.startswith({"svg": b"<?xml", "png": b"\x89PNG"}[suffix]) and len(first) > 5000
+    if suffix == "svg":
+        assert b"LSTM  5x3x7" in first and b"s at every step" in first
+
+
+def test_what_cannot_be_drawn_is_said(tmp_path):
+    with pytest.raises(SpecError, match=r"net.pdf: .*\.svg or \.png"):
+        draw(infer(net(CLIP)), tmp_path / "net.pdf")
+    with pytest.raises(SpecError, match="nothing to draw"):
+        draw(infer(pb.NetParameter()), tmp_path / "net.svg")
+    assert not list(tmp_path.iterdir())
