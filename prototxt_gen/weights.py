@@ -1,0 +1,333 @@
+"""What Caffe would do with a weight file: which layers it would fill, leave as initialised, or stop at.
+
+Only the shapes in a file are read. A .caffemodel is a NetParameter whose arrays are nearly all of its bytes; protobuf
+would read and copy them all, so the few bytes between them are walked here instead: 500 MB take milliseconds. That
+also reads the two retired layer formats (V0, V1), which the schema leaves out, where CaffeNet and VGG-16 came in them.
+"""
+
+import mmap
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+
+from prototxt_gen import caffe_pb2 as pb
+from prototxt_gen.errors import SpecError
+from prototxt_gen.shapes import Shape, infer
+
+COPIED, AFRESH, CLASH, IGNORED, UNKNOWN = "copied", "initialised afresh", "clash", "ignored", "not known"
+
+# Field numbers of a layer's name and blobs; V1LayerParameter and V0LayerParameter as in BVLC's caffe.proto.
+_LAYER = {name: pb.LayerParameter.DESCRIPTOR.fields_by_name[name].number for name in ("name", "blobs")}
+_V1, _V0 = {"name": 4, "blobs": 6}, {"name": 1, "blobs": 50}
+_NET_LAYER, _NET_LAYERS, _V1_LAYER = pb.NetParameter.DESCRIPTOR.fields_by_name["layer"].number, 2, 1
+_BLOB = {number: described.name for number, described in pb.BlobProto.DESCRIPTOR.fields_by_number.items()}
+_LEGACY = "num", "channels", "height", "width"
+
+
+@dataclass(frozen=True)
+class Blob:
+    """An array in a weight file. `legacy`: its shape is the four sizes that blobs once had, counted from the end."""
+
+    shape: Shape
+    legacy: bool
+    values: int  # how many it holds
+
+    def fits(self, shape: Shape) -> bool:
+        """Whether Caffe takes it for a weight of this shape (`Blob::ShapeEquals`)."""
+        if self.legacy:
+            return len(shape) <= 4 and (1,) * (4 - len(shape)) + tuple(shape) == self.shape
+        return tuple(shape) == self.shape
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A weight file: (name, blobs) of its layers, in its order; None for a shared blob that an HDF5 file leaves out."""
+
+    path: str
+    layers: list[tuple[str, list[Blob | None]]]
+    hdf5: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What becomes of one layer of the net; or, IGNORED, of one that the file alone has."""
+
+    layer: str
+    type: str  # "" where the file alone has it
+    status: str
+    net: list[Shape] | None  # the weights' shapes in the net; None: not known
+    file: list[Shape | None] | None  # and in the file; None: no such layer
+    why: str = ""
+
+
+@dataclass
+class Plan:
+    """What Caffe would do, layer by layer; `copied` of `parameters` would come from the file, shared ones counted once.
+
+    With a clash Caffe stops, and copies nothing.
+    """
+
+    entries: list[Entry]
+    parameters: int = 0
+    copied: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def clashes(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.status == CLASH]
+
+
+def read_weights(path: str | Path) -> Weights:
+    """The shapes in a .caffemodel of any of Caffe's formats, or a .caffemodel.h5: as Caffe does, `.h5` says which.
+
+    Raises SpecError, one line, for what is neither or is cut off.
+    """
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(4096)
+            if path.name.endswith(".h5"):
+                return Weights(str(path), _read_hdf5(path), True)
+            _refuse_others(path, start)
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                return Weights(str(path), _read_binary(path, data), False)
+    except OSError as error:
+        raise SpecError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def plan(net: pb.NetParameter, weights: Weights, phase: int | str = "TRAIN", stages: Iterable[str] = (),
+         level: int = 0, **known) -> Plan:
+    """What `Net::CopyTrainedLayersFrom` would do with `weights` in the net that Caffe builds for this state.
+
+    Layers are matched by name. Of several layers of one name Caffe fills the first (from HDF5: the last). `known` is
+    what `infer` is told of inputs and Python layers.
+    """
+    shapes = infer(net, phase, tuple(stages), level, **known)
+    rows = shapes.rows
+    target = {}
+    for at, row in enumerate(rows):
+        if weights.hdf5 or row.layer.name not in target:
+            target[row.layer.name] = at
+    sources = {}
+    for name, blobs in weights.layers:
+        if name in target:
+            sources.setdefault(target[name], []).append(blobs)
+
+    stops = {at: next(filter(None, (_clash(rows[at], blobs, weights.hdf5) for blobs in given)), "")
+             for at, given in sources.items() if rows[at].weights is not None}
+    filled = {}  # a weight, under the name that it is shared by -> the layer whose part of the file fills it
+    for at in sources:
+        for index in range(0 if stops.get(at) else len(rows[at].weights or ())):
+            if any(blob is not None for blobs in sources[at] for blob in blobs[index:index + 1]):
+                filled.setdefault(_shared_name(rows[at], index) or (at, index), rows[at].layer.name)
+    found = Plan([], notes=[*shapes.notes, *(problem.message for problem in shapes.problems)])
+    counted = set()
+    for at, row in enumerate(rows):
+        given = sources.get(at, [])
+        if row.weights == [] and not any(given):
+            continue
+        other = target[row.layer.name]
+        why = f"Caffe fills only the {'last' if weights.hdf5 else 'first'} layer of this name"
+        why = why if other != at and other in sources else "the file has no such layer"
+        found.entries.append(_entry(at, row, given, stops.get(at, ""), filled, why))
+        for index, shape in enumerate(row.weights or ()):
+            key = _shared_name(row, index) or (at, index)
+            if key not in counted:
+                counted.add(key)
+                found.parameters += prod(shape)
+                found.copied += prod(shape) * (key in filled)
+    found.entries += [Entry(name, "", IGNORED, None, _shapes(blobs), "the net has no such layer")
+                      for name, blobs in weights.layers if name not in target and blobs]
+    return found
+
+
+def _shared_name(row, index: int) -> str | None:
+    """The name under which other layers may share this weight."""
+    return row.layer.param[index].name or None if index < len(row.layer.param) else None
+
+
+def _entry(at: int, row, sources: list[list[Blob | None]], clash: str, filled: dict, missing: str) -> Entry:
+    """`clash`: why Caffe would stop; `missing`: why nothing of the file is this layer's."""
+    def entry(status: str, why: str = "") -> Entry:
+        file = _shapes(sources[-1]) if sources else None
+        return Entry(row.layer.name, row.layer.type, status, row.weights, file, why)
+
+    if row.weights is None:
+        return entry(UNKNOWN, "what this layer reads has no known shape")
+    if not sources:
+        givers = [filled.get(_shared_name(row, index) or (at, index)) for index in range(len(row.weights))]
+        if all(givers):
+            return entry(COPIED, f"shared with layer {', '.join(dict.fromkeys(givers))}")
+        if any(givers):
+            missing += f"; in part shared with layer {', '.join(dict.fromkeys(filter(None, givers)))}, which is copied"
+        return entry(AFRESH, missing)
+    return entry(CLASH, clash) if clash else entry(COPIED)
+
+
+def _clash(row, blobs: list[Blob | None], hdf5: bool) -> str:
+    """Why Caffe would stop at these blobs; "" where it copies them."""
+    held = sum(blob is not None for blob in blobs)
+    if len(blobs) > len(row.weights) or held < len(row.weights) and not hdf5:
+        return f"the net's layer has {_blobs(len(row.weights))}, the file's {_blobs(held)}"
+    for index, shape in enumerate(row.weights):
+        blob = blobs[index] if index < len(blobs) else None
+        if blob is None:
+            if not row.shared[index]:  # a shared one is filled by its owner
+                return f"the file's layer lacks blob {index}"
+        elif not blob.fits(shape):
+            return f"blob {index} is {shape_text(shape)} in the net, {shape_text(blob.shape)} in the file"
+        elif blob.values != prod(shape):
+            return f"blob {index} has {prod(shape)} values in the net, {blob.values} in the file"
+    return ""
+
+
+def _shapes(blobs: list[Blob | None]) -> list[Shape | None]:
+    return [blob and blob.shape for blob in blobs]
+
+
+def _blobs(count: int) -> str:
+    return "1 blob" if count == 1 else f"{count or 'no'} blobs"
+
+
+def shape_text(shape: Shape) -> str:
+    """"96x3x7x7"; "a scalar" for ()."""
+    return "x".join(map(str, shape)) or "a scalar"
+
+
+# ---- files ------------------------------------------------------------------------------------------------
+
+
+def _read_hdf5(path: Path) -> list[tuple[str, list[Blob]]]:
+    import h5py
+
+    if not h5py.is_hdf5(path):
+        raise SpecError(f"{path}: not an HDF5 file, though its name ends in .h5, by which Caffe goes")
+    with h5py.File(path, "r") as file:
+        if not isinstance(file.get("data"), h5py.Group):
+            raise SpecError(f"{path}: holds no group 'data': not the weights of a net")
+        layers = []
+        for name, group in file["data"].items():
+            held = dict(group.items()) if isinstance(group, h5py.Group) else {"": group}
+            known = all(isinstance(one, h5py.Dataset) for one in held.values())
+            if not known or not all(re.fullmatch("[0-9]{1,3}", index) for index in held):
+                raise SpecError(f"{path}: layer '{name}' holds something else than the datasets 0, 1, ...")
+            blobs = [None] * (1 + max(map(int, held), default=-1))
+            for index, one in held.items():
+                blobs[int(index)] = Blob(tuple(one.shape), False, one.size)
+            layers.append((name, blobs))
+        return layers
+
+
+def _refuse_others(path: Path, start: bytes) -> None:
+    if not start:
+        raise SpecError(f"{path}: an empty file; a .caffemodel is expected here")
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+        raise SpecError(f"{path}: an HDF5 file; Caffe reads it as one only where its name ends in .h5")
+    if not set(start) - set(b"\t\n\r") - set(range(32, 256)) and b"\n" in start[1:]:
+        raise SpecError(f"{path}: a text file; a .caffemodel is expected here, after the net's prototxt")
+
+
+class _Cut(Exception):
+    """Bytes that are no message: cut off, or of something else."""
+
+
+def _read_binary(path: Path, data: mmap.mmap) -> list[tuple[str, list[Blob]]]:
+    layers, retired = [], []
+    try:
+        for number, value in _fields(data, 0, len(data)):
+            if number == _NET_LAYER and isinstance(value, slice):
+                layers.append(_read_layer(data, value, _LAYER))
+            elif number == _NET_LAYERS and isinstance(value, slice):
+                retired.append(value)
+        older = [(value, dict(_slices(data, value)).get(_V1_LAYER)) for value in retired]
+        any_v0 = any(v0 for _, v0 in older)
+        layers_v1 = [_read_layer(data, v0, _V0) if v0 else _read_layer(data, value, _V1)
+                     for value, v0 in older if v0 or not any_v0]
+    except _Cut as error:
+        mend = "; give the .caffemodel beside it" if path.suffix == ".solverstate" else ""
+        raise SpecError(f"{path}: not a .caffemodel, or cut off: {error}{mend}") from None
+    if layers and layers_v1:
+        raise SpecError(f"{path}: holds both 'layer' and 'layers', which Caffe refuses")
+    if not layers and not layers_v1:
+        raise SpecError(f"{path}: holds no layers: not a .caffemodel")
+    return layers or layers_v1
+
+
+def _slices(data: mmap.mmap, where: slice) -> Iterator[tuple[int, slice]]:
+    return ((number, value) for number, value in _fields(data, where.start, where.stop) if isinstance(value, slice))
+
+
+def _read_layer(data: mmap.mmap, where: slice, numbers: dict[str, int]) -> tuple[str, list[Blob]]:
+    name, blobs = "", []
+    for number, value in _slices(data, where):
+        if number == numbers["name"]:
+            name = data[value].decode("utf-8", "replace")
+        elif number == numbers["blobs"]:
+            blobs.append(_read_blob(data, value))
+    return name, blobs
+
+
+def _read_blob(data: mmap.mmap, where: slice) -> Blob:
+    shape, legacy, values = [], {}, {"data": 0, "double_data": 0}
+    for number, value in _fields(data, where.start, where.stop):
+        name = _BLOB.get(number)
+        if name in _LEGACY and isinstance(value, int):
+            legacy[name] = value
+        elif name in values:  # packed, or one by one as very old files have them
+            size = 4 if name == "data" else 8
+            values[name] += (value.stop - value.start) // size if isinstance(value, slice) else 1
+        elif name == "shape" and isinstance(value, slice):
+            for _, dim in _fields(data, value.start, value.stop):
+                shape += [dim] if isinstance(dim, int) else _varints(data, dim)
+    sizes = tuple(legacy.get(name, 0) for name in _LEGACY) if legacy else tuple(shape)
+    return Blob(sizes, bool(legacy), values["double_data"] or values["data"])
+
+
+def _varints(data: mmap.mmap, where: slice) -> list[int]:
+    values, at = [], where.start
+    while at < where.stop:
+        value, at = _varint(data, at, where.stop)
+        values.append(value)
+    return values
+
+
+def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int | slice]]:
+    """(number, value) of a message's fields: a varint's value, or where the bytes of anything else lie."""
+    while at < end:
+        begun = at
+        tag, at = _varint(data, at, end)
+        number, kind = tag >> 3, tag & 7
+        if not number or kind in (3, 4, 6, 7):  # groups are not Caffe's
+            raise _Cut(f"byte {begun} begins no field")
+        if kind == 0:
+            value, at = _varint(data, at, end)
+            yield number, value
+            continue
+        if kind == 2:
+            size, at = _varint(data, at, end)
+        else:
+            size = 8 if kind == 1 else 4
+        if at + size > end:
+            raise _Cut(f"the field at byte {begun} goes on for {at + size - end} bytes after the end, byte {end}")
+        if kind == 2:
+            yield number, slice(at, at + size)
+        else:
+            yield number, int.from_bytes(data[at:at + size], "little")
+        at += size
+
+
+def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+    """A varint as a signed 64-bit number, and where it ends."""
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= end:
+            raise _Cut(f"the number before byte {end} has no end")
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            value &= 2**64 - 1
+            return (value - 2**64 if value >= 2**63 else value), at
+    raise _Cut(f"no number at byte {at - 10}")
