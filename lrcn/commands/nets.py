@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FOLDER, parse_changes
+from lrcn.commands.common import FILE, FOLDER, read_settings, say, settings_options
 
 
 @click.group()
@@ -15,47 +17,234 @@ def nets():
 
 
 @nets.command("list")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--task", type=click.Choice(["activity", "caption", "lm", "video"]), help="Only this task's nets.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def nets_list(task, as_json):
-    """Name, place in the paper and settings of every net."""
+def nets_list(names, task, as_json):
+    """Every net: task, place in the paper, parameters, inputs. With a NAME: its settings and their published values."""
     from netspecs import catalogue
+    from prototxt_gen.shapes import infer
 
-    rows = [variant for variant in map(catalogue.get, catalogue.names()) if task in (None, variant.task)]
+    rows = [variant for variant in map(catalogue.get, names or catalogue.names()) if task in (None, variant.task)]
+    inputs = {v.name: v.input_shapes()["train"] for v in rows}
+
+    def parameters(v):
+        files = v.files()
+        return infer(files["train_test"], "TRAIN", files["solver"].train_state.stage, inputs=inputs[v.name]).parameters
+
     if as_json:
-        print(
-            json.dumps(
-                [{"name": v.name, "task": v.task, "paper": v.paper, "settings": v.defaults} for v in rows], indent=1
-            )
-        )
+        print(json.dumps([{
+            "name": v.name, "task": v.task, "paper": v.paper, "parameters": parameters(v), "inputs": inputs[v.name],
+            "settings": v.defaults, "help": v.help, "editions": list(v.every_edition().values()),
+        } for v in rows], indent=1))
+    elif names:
+        for v in rows:
+            print(f"{v.name}: {v.paper}")
+            for setting, value in v.defaults.items():
+                print(f"  {setting + '=' + json.dumps(value).strip(chr(34)):<36} {v.help[setting]}")
     else:
-        print("\n".join(f"{v.name:<28} {v.paper}" for v in rows))
+        for v in rows:
+            shapes = ", ".join(f"{blob} {'x'.join(map(str, shape))}" for blob, shape in inputs[v.name].items())
+            print(f"{v.name:<28}{v.task:<10}{v.paper:<44}{parameters(v) / 1e6:>7.2f} M  {shapes}")
 
 
 @nets.command("write")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "everything", is_flag=True, help="Every net of the catalogue.")
+@click.option("--all", "everything", is_flag=True, help="Every net of the catalogue, every split and stage of it.")
+@click.option("--published", is_flag=True, help="The authors' 26 files, under their names.")
 @click.option("--out", type=FOLDER, required=True, help="A folder a net is made in this one.")
-@click.option(
-    "--set",
-    "changes",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Set a number of the paper otherwise; more than once if need be.",
-)
-def nets_write(names, everything, out, changes):
+@settings_options
+def nets_write(names, everything, published, out, changes, config):
     """Write train_test.prototxt, deploy.prototxt and solver.prototxt of nets."""
     from data_prep.store import write_text
     from netspecs import catalogue
     from prototxt_gen import to_text
 
-    if bool(names) == everything:
-        raise click.UsageError("name the nets to write, or give --all; `lrcn nets list` shows them")
-    values = parse_changes(changes)
-    made = {name: catalogue.get(name).files(**values) for name in (catalogue.names() if everything else names)}
-    for name, files in made.items():
-        folder = out / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for kind, message in files.items():
-            write_text(folder / f"{kind}.prototxt", to_text(message, header=f"{name}, {catalogue.get(name).paper}"))
+    if bool(names) + everything + published != 1:
+        raise click.UsageError("name the nets to write, or give --all or --published; `lrcn nets list` shows them")
+    values = read_settings(changes, config)
+    if published:
+        if values:
+            raise click.UsageError("--published writes what the authors published: it takes no --set and no --config")
+        texts = published_texts()
+    else:
+        texts = {}
+        for name, chosen in catalogue.share_out(values, catalogue.names() if everything else names).items():
+            variant = catalogue.get(name)
+            for edition, settings in (variant.every_edition() if everything else {"": {}}).items():
+                for kind, message in variant.files(**settings | chosen).items():
+                    header = f"{name}, {variant.paper}" + "".join(f", {k} {v}" for k, v in settings.items())
+                    texts[Path(name) / edition / f"{kind}.prototxt"] = to_text(message, header=header)
+    for path, text in texts.items():
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        write_text(out / path, text)
+    for folder in dict.fromkeys((out / path).parent for path in texts):
         print(folder)
+
+
+def published_texts() -> dict[str, str]:
+    """Path -> text of the authors' files, with a header that names what is left out."""
+    from netspecs import published
+    from prototxt_gen import to_text
+
+    texts = {}
+    for path, message in published.files().items():
+        header = f"{path}: what the authors' file of this name says."
+        missing = published.FORK_ONLY.get(path)
+        if missing:
+            header += "\nLeft out, because only the authors' fork of Caffe has it:\n  " + "\n  ".join(missing)
+        texts[path] = to_text(message, header=header)
+    return texts
+
+
+def state_options(command):
+    """--phase, --stage (more than once): what Caffe would really build."""
+    command = click.option("--stage", "stages", multiple=True, metavar="STAGE", help="A stage; or several.")(command)
+    return click.option("--phase", type=click.Choice(["TRAIN", "TEST"], case_sensitive=False), help="Only this phase.")(
+        command)
+
+
+@nets.command("show")
+@click.argument("net", metavar="NAME|FILE")
+@state_options
+@click.option("--level", type=int, default=0, help="The level, for rules that ask for one.")
+@click.option("--deploy", "kind", flag_value="deploy", help="A NAME's deploy net, not the one that trains and tests.")
+@click.option("--part", "kind", metavar="PART", help="Another of a NAME's nets, as deploy_images.")
+@click.option("--input", "inputs", multiple=True, metavar="BLOB=SIZES",
+              help="The shape of a data layer's top, as data=24,3,227,227; more than once.")
+@settings_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.option("--diagram", type=FILE, metavar="OUT.svg|OUT.png", help="Draw the net, too.")
+def nets_show(net, phase, stages, level, kind, inputs, changes, config, as_json, diagram):
+    """Layers of a net with their shapes, parameters, multiply-adds and memory.
+
+    Without --phase it is the training net where there is one; without --stage a NAME's solver says the stages.
+    """
+    from lrcn import net_table
+    from prototxt_gen.diagram import draw
+
+    chosen = net_table.choose(net, kind, read_settings(changes, config), phase, stages)
+    found = net_table.look(chosen, level, dict(map(net_table.read_input, inputs)))
+    if diagram:
+        draw(found, diagram, title=chosen.name)
+    if as_json:
+        print(json.dumps(net_table.as_json(chosen, found, level), indent=1))
+    else:
+        print(net_table.as_text(chosen, found))
+
+
+@nets.command("diff")
+@click.argument("a", metavar="A", type=click.Path(exists=True, path_type=Path))
+@click.argument("b", metavar="B", type=click.Path(exists=True, path_type=Path))
+@state_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.pass_context
+def nets_diff(context, a, b, phase, stages, as_json):
+    """What differs between two nets, two solvers or two folders of them, by meaning. Exit code 1 where something does.
+
+    With --phase and --stage, nets are compared as Caffe would build them.
+    """
+    from prototxt_gen.diff import file_differences
+
+    if stages and not phase:
+        raise click.UsageError("--stage says more of a --phase; give it too")
+    if a.is_dir() != b.is_dir():
+        raise click.UsageError("give two files or two folders")
+    if a.is_dir():
+        names = [{str(path.relative_to(side)) for path in side.rglob("*.prototxt")} for side in (a, b)]
+        if not names[0] | names[1]:
+            raise click.UsageError(f"no .prototxt in {a} nor in {b}")
+        pairs = {name: (a / name, b / name) for name in sorted(names[0] & names[1])}
+        lonely = {"A": sorted(names[0] - names[1]), "B": sorted(names[1] - names[0])}
+    else:
+        pairs, lonely = {"": (a, b)}, {"A": [], "B": []}
+    found = {name: file_differences(*pair, phase, stages) for name, pair in pairs.items()}
+    same = not any(found.values()) and not any(lonely.values())
+    if as_json:
+        rows = [{"file": name, **asdict(one)} if name else asdict(one) for name in found for one in found[name]]
+        print(json.dumps({"same": same, "differences": rows,
+                          "only_in_a": lonely["A"], "only_in_b": lonely["B"]}, indent=1))
+    else:
+        for side, names in lonely.items():
+            for name in names:
+                print(f"only in {side}: {name}")
+        for name, lines in found.items():
+            if name and lines:
+                print(f"{name}:")
+            for line in lines:
+                print(f"  {line}" if name else line)
+        if same:
+            say("the same")
+    context.exit(0 if same else 1)
+
+
+@nets.command("check")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@state_options
+@click.option("--folder", type=click.Path(exists=True, file_okay=False),
+              help="Where Caffe will be run, from which the paths in the files count (the current folder).")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.pass_context
+def nets_check(context, files, phase, stages, folder, as_json):
+    """What Caffe would only say while crashing, as FILE:LINE: what is wrong; the mend. Exit code 1 where something is.
+
+    A solver is checked with its nets, in every state in which it builds them. For a net alone, --phase and --stage say
+    in which; without them it is every state that its rules leave open.
+    """
+    from lrcn import clip_settings
+    from prototxt_gen.check import Hooks, check
+
+    if stages and not phase:
+        raise click.UsageError("--stage says more of a --phase; give it too")
+    hooks = Hooks(clip_settings.top_shapes, clip_settings.labels)
+    looked_at = {name: [] for name in files}
+    found = {name: check(name, phase, stages, folder, hooks, looked_at[name]) for name in files}
+    if as_json:
+        print(json.dumps([asdict(finding) for findings in found.values() for finding in findings], indent=1))
+    else:
+        for name, findings in found.items():
+            print(*findings, sep="\n") if findings else say(f"{name}: nothing found in {', '.join(looked_at[name])}")
+    context.exit(1 if any(found.values()) else 0)
+
+
+@nets.command("weights")
+@click.argument("net", metavar="NAME|FILE")
+@click.argument("caffemodel", metavar="CAFFEMODEL", type=FILE)
+@state_options
+@click.option("--deploy", "kind", flag_value="deploy", help="A NAME's deploy net, not the one that trains and tests.")
+@settings_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.pass_context
+def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config, as_json):
+    """What Caffe would copy from weights into a net, layer by layer. Exit code 1 where it would stop at a clash.
+
+    Without --phase it is the training net where there is one; without --stage a NAME's solver says the stages.
+    """
+    from lrcn import clip_settings, net_table
+    from prototxt_gen.weights import IGNORED, plan, read_weights, shape_text
+
+    chosen = net_table.choose(net, kind, read_settings(changes, config), phase, list(stages))
+    found = plan(chosen.net, read_weights(caffemodel), chosen.phase, chosen.stages, inputs=chosen.inputs,
+                 python=clip_settings.top_shapes)
+    if as_json:
+        print(json.dumps({
+            "net": chosen.name, "phase": chosen.phase, "stages": chosen.stages, "weights": str(caffemodel),
+            "parameters": found.parameters, "copied": found.copied, "clashes": len(found.clashes),
+            "layers": [asdict(entry) for entry in found.entries], "notes": found.notes}, indent=1))
+        context.exit(1 if found.clashes else 0)
+    rows = []
+    for entry in found.entries:
+        shapes = entry.file if entry.status == IGNORED else entry.net
+        said = "" if shapes is None else ", ".join("-" if it is None else shape_text(it) for it in shapes)
+        rows.append((entry.layer, entry.status, said, f"({entry.why})" if entry.why else ""))
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    for row in rows:
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[3]]).rstrip())
+    share = 100 * found.copied / max(found.parameters, 1)
+    if found.clashes:
+        print(f"Caffe would stop at {len(found.clashes)} clash{'es' * (len(found.clashes) > 1)} and copy nothing")
+    else:
+        print(f"copied: {found.copied:,} of {found.parameters:,} parameters ({share:.1f} %)")
+    for note in found.notes:
+        say(note)
+    context.exit(1 if found.clashes else 0)

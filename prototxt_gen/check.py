@@ -1,0 +1,710 @@
+"""What Caffe would only say while crashing, and some of what it would not say at all: said beforehand, with the line.
+
+    for finding in check("solver.prototxt"):
+        print(finding)                          # solver.prototxt:7: there is no lr_policy 'stpe'; did you mean 'step'?
+
+A solver is checked with its nets, in every state in which it builds them. A net alone is checked in the state asked
+for, else in those that its rules leave open (`_open_states`).
+"""
+
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from prototxt_gen import caffe_pb2 as pb
+from prototxt_gen.errors import SpecError, nearest
+from prototxt_gen.netspec import LAYER_TYPES
+from prototxt_gen.shapes import NetShapes, Row, Shape, infer, show
+from prototxt_gen.states import filter_net, is_in, solver_states
+from prototxt_gen.text import Malformed, Source, kind_of, read
+
+SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
+LR_POLICIES = ("fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid")
+
+_SAMPLED = 50  # images of a list that are looked for
+_RECORDS = 20000  # of a database, whose labels are read
+_MOST_STAGES = 6  # of which every combination is tried
+
+# Layers that hand a label or a word on as it is.
+_HAND_ON = ("Concat", "Flatten", "Reshape", "Slice", "Split")
+# Losses and measures that take a label as a class: where they read predictions, and their message with an axis, if any.
+_CLASSIFIERS = {"SoftmaxWithLoss": "softmax_param", "Accuracy": "accuracy_param", "MultinomialLogisticLoss": None,
+                "InfogainLoss": "infogain_loss_param", "HingeLoss": None}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong in a file: str() is `FILE:LINE: what is wrong; the mend`."""
+
+    path: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What only the makers of Python layers know.
+
+    `shapes(layer)` -> its tops' shapes, None: not known; `labels(layer, top)` -> the values that a top can take, None:
+    not known. Both raise SpecError for a layer that would not work.
+    """
+
+    shapes: Callable[[pb.LayerParameter], list[Shape] | None] | None = None
+    labels: Callable[[pb.LayerParameter, str], Iterable[float] | None] | None = None
+
+
+def check(path: str | Path, phase: str | None = None, stages: Iterable[str] = (), folder: str | Path | None = None,
+          hooks: Hooks = Hooks(), looked_at: list[str] | None = None) -> list[Finding]:
+    """Everything found wrong with the net or solver file at `path`, in the order of files and lines.
+
+    `phase` and `stages` set the one state in which a net alone is checked. `folder` is where Caffe will be run: paths
+    within the files count from there (None: the current folder). While it works, the process itself is in `folder`.
+    Where a list is given as `looked_at`, the states that the findings are about are added to it, as "TEST with on-val".
+
+    Raises SpecError where `path` cannot be read as text, or there is no such phase.
+    """
+    path, kind = str(path), kind_of(Path(path))
+    try:
+        source = read(Path(path), kind)
+    except Malformed as error:
+        return [Finding(path, error.line, error.reason)]
+    with _inside(folder):
+        findings = _Check(hooks, str(folder) if folder else "")
+        if kind == "net":
+            states = None
+            if phase:
+                filter_net(pb.NetParameter(), phase)  # a phase that is none is the caller's error
+                state = source.message.state
+                states = [pb.NetState(phase=pb.Phase.Value(phase.upper()), level=state.level,
+                                      stage=[*state.stage, *stages])]
+            findings.net(_Part(source), states)
+        else:
+            findings.solver(source)
+    if looked_at is not None:
+        looked_at += dict.fromkeys(findings.looked_at)
+    return findings.sorted()
+
+
+@contextmanager
+def _inside(folder):
+    before = os.getcwd()
+    try:
+        os.chdir(folder or ".")
+    except OSError as error:
+        raise SpecError(f"{folder}: {error.strerror.lower()}") from None
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@dataclass
+class _Part:
+    """A net, and where it stands: in a file of its own, or in a field of a solver."""
+
+    source: Source
+    field: tuple = ()
+
+    @property
+    def net(self) -> pb.NetParameter:
+        message = self.source.message
+        if self.field:
+            message = getattr(message, self.field[0])
+            return message[self.field[1]] if len(self.field) > 1 else message
+        return message
+
+    def line(self, *path: str | int) -> int:
+        return self.source.line(*self.field, *path)
+
+
+class _Check:
+    def __init__(self, hooks: Hooks, folder: str):
+        self.hooks, self.folder = hooks, folder
+        self.found: dict[Finding, int] = {}  # -> its file's place among the files
+        self.looked_at: list[str] = []
+        self.refused: dict[bytes, str] = {}  # a Python layer -> why it would not work
+        self.gpu = False  # whether the nets run on a GPU for sure
+        self.values: dict[tuple, np.ndarray | None] = {}  # (a data layer, its top) -> what it holds
+
+    def sorted(self) -> list[Finding]:
+        return sorted(self.found, key=lambda finding: (self.found[finding], finding.line))
+
+    def add(self, source: Source, line: int, message: str) -> None:
+        files = {finding.path: place for finding, place in self.found.items()}
+        finding = Finding(source.name, line, message.replace("\n", " "))
+        self.found.setdefault(finding, files.get(source.name, len(files)))
+
+    # ---- any file ----
+
+    def text(self, source: Source) -> bool:
+        """Unknown fields and required ones; whether the message is worth a further look."""
+        for unknown in source.unknown:
+            if unknown.field != "layers":
+                self.add(source, unknown.line, unknown.message)
+        for path in source.message.FindInitializationErrors():
+            *above, field = path.split(".")
+            self.add(source, source.line(*above), f"{above[-1] if above else 'the message'} needs a value for {field}")
+        lines = [line for place, line in source.places.items() if place[-2] == "layers"]
+        lines += [unknown.line for unknown in source.unknown if unknown.field == "layers"]
+        if lines:
+            self.add(source, min(lines), "'layers' is the format of Caffe before 2014; Caffe's upgrade_net_proto_text "
+                     "writes it anew with 'layer'")
+        return not lines
+
+    # ---- nets ----
+
+    def net(self, part: _Part, states: list[pb.NetState] | None) -> list[NetShapes]:
+        """Check a net in `states` (None: those that its rules leave open), and return what it is in each."""
+        if not self.text(part.source):
+            return []
+        net, given = part.net, states is not None
+        states = states if given else _open_states(net)
+        results = [self._infer(net, state) for state in states]
+        problems = [[*_said(net, state, found), *self._data(found), *_vocabulary(found), *self._on_cpu(found)]
+                    for state, found in zip(states, results)]
+        chosen = list(range(len(states))) if given else _likely(net, states, results)
+        self.looked_at += [_name(states[i]) for i in chosen]
+        if not given:
+            problems = _kept(net, states, problems, chosen)
+        for problem in dict.fromkeys(itertools.chain(*problems)):
+            index, field, message = problem
+            holds = [state for state, found in zip(states, problems) if problem in found]
+            built = [state for state in states if index is None or _is_in(net.layer[index], state)]
+            if len(holds) < len(built):
+                message = f"{message} ({' and '.join(dict.fromkeys(map(_name, holds)))})"
+            name = "" if index is None else f"layer '{net.layer[index].name}': "
+            self.add(part.source, _line(part, index, field, problem[2]), name + message)
+        return results
+
+    def _infer(self, net, state) -> NetShapes:
+        return infer(net, state.phase, state.stage, state.level, python=self.hooks.shapes)
+
+    def _on_cpu(self, found: NetShapes) -> Iterator[tuple]:
+        """What only a GPU runs, unless the net is for one: a solver says so, a net alone does not."""
+        for row in () if self.gpu else found.rows:
+            for block in "convolution_param", "lrn_param", "pooling_param", "relu_param", "sigmoid_param", \
+                    "softmax_param", "spp_param", "tanh_param":
+                param = getattr(row.layer, block)
+                if LAYER_TYPES.get(row.layer.type) == block and param.engine == param.CUDNN:
+                    yield row.index, f"{block}.engine", "engine: CUDNN runs on a GPU only; leave engine out for both"
+            block = {"Pooling": "pooling_param", "SPP": "spp_param"}.get(row.layer.type)
+            if block and getattr(row.layer, block).pool == pb.PoolingParameter.STOCHASTIC:
+                yield row.index, f"{block}.pool", "pool: STOCHASTIC runs on a GPU only; MAX and AVE run on both"
+
+    # ---- what data layers read ----
+
+    def _data(self, found: NetShapes) -> list[tuple]:
+        """Files that are not there, and labels and words beyond what reads them."""
+        problems = []
+        for row in found.rows:
+            problems += [(row.index, field, message) for field, message in _missing(row.layer)]
+            if row.layer.type == "Python" and _is_data(row) and self.hooks.labels:
+                for top in row.layer.top:
+                    self._values(row.layer, top)
+                if row.layer.SerializeToString() in self.refused:
+                    problems.append((row.index, "python_param.param_str", self.refused[row.layer.SerializeToString()]))
+        sources = _sources(found.rows)
+        for row in found.rows:
+            if row.layer.type == "Embed" and row.layer.bottom:
+                words = row.layer.embed_param.input_dim
+                problems += self._beyond(row, 0, sources, words, None, f"its input_dim is {words}")
+            if row.layer.type in _CLASSIFIERS and len(row.bottoms) > 1 and row.bottoms[0]:
+                classes = _classes(row)
+                if classes:
+                    problems += self._beyond(row, 1, sources, classes, _ignored(row.layer),
+                                             f"'{row.layer.bottom[0]}' has {classes} classes")
+        return problems
+
+    def _beyond(self, row, number, sources, limit, ignored, why) -> Iterator[tuple]:
+        for data, top in _origins(row, number, sources):
+            values = self._values(data.layer, top)
+            if values is None or not len(values):
+                continue
+            values = values[values != ignored] if ignored is not None else values
+            outside = values[(values < 0) | (values >= limit)]
+            if len(outside):
+                worst = outside.max() if outside.max() >= limit else outside.min()
+                what = "embed_param.input_dim" if row.layer.type == "Embed" else f"bottom[{number}]"
+                yield (row.index, what, f"'{top}' of layer '{data.layer.name}' reaches {worst:g}, but {why}: it takes "
+                       f"0 to {limit - 1}" + (f" and {ignored} (ignore_label)" if ignored is not None else ""))
+
+    def _values(self, layer, top: str) -> np.ndarray | None:
+        """The different values of a top, cut to whole numbers as Caffe does; None where they are not known."""
+        key = layer.SerializeToString(), top
+        if key not in self.values:
+            values = None
+            try:
+                values = self._read_values(layer, top)
+            except SpecError as error:  # a hook's
+                self.refused[key[0]] = str(error)
+            except (OSError, ValueError, ImportError):
+                pass  # what cannot be read is told elsewhere
+            self.values[key] = None if values is None else np.unique(np.trunc(np.asarray(values, float)))
+        return self.values[key]
+
+    def _read_values(self, layer, top: str):
+        number = list(layer.top).index(top)
+        if layer.type == "DummyData":
+            fillers = layer.dummy_data_param.data_filler
+            filler = fillers[min(number, len(fillers) - 1)] if fillers else pb.FillerParameter()
+            return [filler.value] if filler.type == "constant" else None
+        if layer.type == "HDF5Data":
+            return _hdf5_values(layer.hdf5_data_param.source, top)
+        if layer.type == "ImageData" and number == 1:
+            lines = Path(layer.image_data_param.source).read_text(encoding="utf-8").splitlines()
+            return [int(line.split()[-1]) for line in lines if line.strip()]
+        if layer.type == "Data" and number == 1 and layer.data_param.backend == pb.DataParameter.LMDB:
+            return _datum_labels(layer.data_param.source)
+        if layer.type == "Python" and self.hooks.labels:
+            return self.hooks.labels(layer, top)
+        return None
+
+    # ---- solvers ----
+
+    def solver(self, source: Source) -> None:
+        if not self.text(source):
+            return
+        solver = source.message
+        self.gpu = solver.solver_mode == solver.GPU
+        for field, message in _solver_values(solver):
+            self.add(source, source.line(field), message)
+        parts = self._nets(source)
+        if parts is None:
+            return
+        built: list[tuple[pb.NetState, str, NetShapes]] = []
+        for part, mine in parts:
+            if not part.source.message.IsInitialized():
+                self.text(part.source)
+                continue
+            states = []
+            for number, field in mine:
+                state = solver_states(solver, part.net)[number]
+                found = self._infer(part.net, state)
+                if part.net.layer and not any(_is_data(row) for row in found.rows):
+                    known = {stage for layer in part.net.layer for stage in _stages_of(layer)}
+                    strange = [stage for stage in state.stage if stage not in known]
+                    mend = f": no rule names '{strange[0]}'{nearest(strange[0], known)}" if strange else (
+                        f"; its rules name {', '.join(sorted(known))}" if known else "")
+                    self.add(source, source.line(field), f"no data layer of {part.source.name} is built "
+                             f"in {_name(state)}{mend}")
+                else:
+                    states.append(state)
+                    built.append((state, field, found))
+            self.net(part, states)
+        self._shared(source, built)
+
+    def _nets(self, source: Source):
+        """The nets, each with (number among `solver_states`, the field that says it) of its states; None: no net."""
+        solver = source.message
+        fields = [name for name in ("net", "net_param", "train_net", "train_net_param") if solver.HasField(name)]
+        if len(fields) != 1:
+            self.add(source, source.line(*fields[1:2]), "it names no net to train: set net" if not fields else
+                     f"{' and '.join(fields)} both name the net to train: keep one")
+            return None
+        general = fields[0] if fields[0] in ("net", "net_param") else None
+        tests = [("test_net_param", i) for i in range(len(solver.test_net_param))]
+        tests += [("test_net", i) for i in range(len(solver.test_net))]
+        count = len(solver.test_iter)
+        if len(tests) > count or len(tests) < count and not general:
+            self.add(source, source.line("test_iter"),
+                     f"it has {count} test_iter for {len(tests)} test nets: give one each")
+        tests += [(general,)] * (count - len(tests)) if general else []
+        if len(solver.test_state) not in (0, len(tests)):
+            self.add(source, source.line("test_state"), f"it has {len(solver.test_state)} test_state for {len(tests)} "
+                     "test_iter: give one each, in the same order")
+        wanted = [((fields[0],), "train_state")]
+        wanted += [(field, f"test_state[{i}]") for i, (field, _) in enumerate(zip(tests, solver_states(solver)[1:]))]
+        parts, by_place = [], {}
+        for number, (field, blame) in enumerate(wanted):
+            value = getattr(solver, field[0])
+            value = value[field[1]] if len(field) > 1 else value
+            key = value if isinstance(value, str) else field
+            if key not in by_place:
+                by_place[key] = self._part(source, field, value), []
+                parts.append(by_place[key])
+            by_place[key][1].append((number, blame))
+        return [(part, mine) for part, mine in parts if part is not None]
+
+    def _part(self, source: Source, field: tuple, value) -> "_Part | None":
+        if not isinstance(value, str):
+            return _Part(source, field)
+        line = source.line(f"{field[0]}[{field[1] if len(field) > 1 else 0}]")
+        try:
+            net = read(Path(value), "net")
+        except Malformed as error:
+            net = Source(os.path.join(self.folder, value), pb.NetParameter())
+            self.add(net, error.line, error.reason)
+            return None
+        except SpecError as error:
+            self.add(source, line, f"{field[0]}: {error}; paths count from the folder in which Caffe is run")
+            return None
+        net.name = os.path.join(self.folder, value)
+        return _Part(net)
+
+    def _shared(self, source: Source, built: list) -> None:
+        """A test net takes the training net's weights, layer by layer by name: they must be as many and as large."""
+        if len(built) < 2 or built[0][1] != "train_state":
+            return
+        trained = {row.layer.name: row.weights for row in built[0][2].rows}
+        for state, field, found in built[1:]:
+            for row in found.rows:
+                other = trained.get(row.layer.name)
+                if row.weights is not None and other is not None and row.weights != other:
+                    self.add(source, source.line(field), f"layer '{row.layer.name}' has the weights "
+                             f"{_shapes(row.weights)} in {_name(state)} and {_shapes(other)} in training: "
+                             "Caffe's test nets take the training net's weights")
+
+
+# ---- states ------------------------------------------------------------------------------------------------
+
+def _open_states(net: pb.NetParameter) -> list[pb.NetState]:
+    """Both phases, each with every combination of the stages that its rules name (if many: of few rules)."""
+    states = []
+    for phase in pb.TRAIN, pb.TEST:
+        rules = [rule for layer in net.layer for rule in [*layer.include, *layer.exclude]
+                 if not rule.HasField("phase") or rule.phase == phase]
+        stages = sorted({stage for rule in rules for stage in [*rule.stage, *rule.not_stage]} - set(net.state.stage))
+        if len(stages) <= _MOST_STAGES:
+            chosen = itertools.chain(*(itertools.combinations(stages, n) for n in range(len(stages) + 1)))
+        else:
+            sets = sorted({tuple(sorted(rule.stage)) for rule in rules})
+            chosen = sorted({tuple(sorted(set(itertools.chain(*some))))
+                             for n in range(4) for some in itertools.combinations(sets, n)})
+        states += [pb.NetState(phase=phase, level=net.state.level, stage=[*net.state.stage, *some]) for some in chosen]
+    return states
+
+
+def _likely(net, states, results) -> list[int]:
+    """Which of `states` somebody would build, as far as a net alone tells: stages may exclude or need each other.
+
+    Those where data come in, every bottom is made, and no top twice. In a phase without such a state it is the one that
+    comes nearest; but where rules name one phase alone, as in many a deploy net, the net need not do in the other.
+    """
+    named = {rule.phase for layer in net.layer for rule in layer.include if rule.HasField("phase")}
+    named |= {1 - rule.phase for layer in net.layer for rule in layer.exclude if rule.HasField("phase")}
+    fed = [any(map(_is_data, found.rows)) for found in results]
+    broken = [sum(map(_is_wiring, found.problems)) for found in results]
+    chosen = []
+    for phase in pb.TRAIN, pb.TEST:
+        mine = [i for i, state in enumerate(states) if state.phase == phase]
+        whole = [i for i in mine if fed[i] and not broken[i]]
+        if whole or not named or phase in named:
+            chosen += whole or [min(mine, key=lambda i: (not fed[i], broken[i], len(results[i].problems)))]
+    return chosen
+
+
+def _kept(net, states, problems, chosen) -> list[list[tuple]]:
+    """`problems` of the chosen states, and of others what is so in every state of the phase that builds the layer."""
+    phases = {states[i].phase for i in chosen}
+
+    def always(problem, phase) -> bool:
+        return problem[0] is not None and all(
+            problem in found for state, found in zip(states, problems)
+            if state.phase == phase and _is_in(net.layer[problem[0]], state))
+    return [found if i in chosen else [problem for problem in found if state.phase in phases
+                                       and always(problem, state.phase)]
+            for i, (state, found) in enumerate(zip(states, problems))]
+
+
+def _is_in(layer, state) -> bool:
+    try:
+        return is_in(layer, state)
+    except SpecError:  # rules of both kinds, a finding in every state
+        return True
+
+
+def _is_data(row: Row) -> bool:
+    return not row.layer.bottom and bool(row.layer.top) and row.layer.type != "Parameter"
+
+
+def _is_wiring(problem) -> bool:
+    return (problem.field == "bottom" and problem.message.startswith("no layer makes")
+            or problem.field == "top" and "already" in problem.message)
+
+
+def _stages_of(layer) -> set[str]:
+    return {stage for rule in [*layer.include, *layer.exclude] for stage in [*rule.stage, *rule.not_stage]}
+
+
+def _name(state: pb.NetState) -> str:
+    stages = f" with {', '.join(state.stage)}" if state.stage else ""
+    return pb.Phase.Name(state.phase) + stages + (f" at level {state.level}" if state.level else "")
+
+
+# ---- problems of a built net -------------------------------------------------------------------------------
+
+def _said(net, state, found: NetShapes) -> Iterator[tuple]:
+    """What `infer` found, and for a bottom that only other states make, in which they do."""
+    if not found.rows:
+        yield None, "", "no layer is built: Caffe has nothing to run"
+    for problem in found.problems:
+        message = problem.message
+        wanted = re.match("no layer makes its bottom '(.*?)'$", message)
+        if wanted:
+            makers = [layer for layer in net.layer if wanted[1] in layer.top and not _is_in(layer, state)]
+            if makers:
+                message += f" in {_name(state)}; layer '{makers[0].name}' does, and its rules leave it out there"
+        yield problem.index, problem.field, message
+
+
+def _line(part: _Part, index: int | None, field: str, message: str) -> int:
+    if index is None:
+        return part.line(field) if field else part.line()
+    if field in ("bottom", "top"):  # the first that the message names
+        places = [message.find(f"'{name}'") for name in getattr(part.net.layer[index], field)]
+        field += f"[{min(range(len(places)), key=lambda i: (places[i] < 0, places[i]), default=0)}]"
+    return part.line("layer", index, *([field] if field else []))
+
+
+def _sources(rows: list[Row]) -> dict[int, list[Row | None]]:
+    """id of a row -> the row that makes each of its bottoms."""
+    makers, sources = {}, {}
+    for row in rows:
+        sources[id(row)] = [makers.get(name) for name in row.layer.bottom]
+        makers.update(dict.fromkeys(row.layer.top, row))
+    return sources
+
+
+def _origins(row: Row, number: int, sources) -> Iterator[tuple[Row, str]]:
+    """The data layers, and their tops, whose values come unchanged to a row's bottom."""
+    maker = sources[id(row)][number]
+    if maker is None:
+        return
+    if _is_data(maker):
+        yield maker, row.layer.bottom[number]
+    elif maker.layer.type in _HAND_ON:
+        for below in range(len(maker.layer.bottom)):
+            yield from _origins(maker, below, sources)
+
+
+def _above(row: Row, sources) -> Iterator[Row]:
+    """All rows that a row's bottoms depend on, those of a shape alone too."""
+    seen, todo = set(), [row]
+    while todo:
+        for maker in sources[id(todo.pop())]:
+            if maker is not None and id(maker) not in seen:
+                seen.add(id(maker))
+                todo.append(maker)
+                yield maker
+
+
+def _vocabulary(found: NetShapes) -> Iterator[tuple]:
+    """A net that predicts a word for each word that it embeds has one vocabulary: as many words in as out."""
+    sources = _sources(found.rows)
+    for row in found.rows:
+        if not (row.layer.type in ("Softmax", "SoftmaxWithLoss") and row.bottoms and row.bottoms[0]):
+            continue
+        above = list(_above(row, sources))
+        classes = _classes(row)
+        axis = row.layer.softmax_param.axis % len(row.bottoms[0])
+        places = row.bottoms[0][:axis] + row.bottoms[0][axis + 1:]
+        for embed in above:
+            words = embed.layer.embed_param.input_dim
+            if embed.layer.type == "Embed" and embed.bottoms[0] == places and words != classes:
+                yield (embed.index, "embed_param.input_dim", f"it embeds {words} words, and "
+                       f"'{row.layer.bottom[0]}' predicts {classes}: a word more or less on one side is never learned; "
+                       f"set input_dim: {classes}, or num_output: {words} there")
+
+
+def _classes(row: Row) -> int | None:
+    below, block = row.bottoms[0], _CLASSIFIERS.get(row.layer.type, "softmax_param")
+    axis = getattr(row.layer, block).axis if block else 1
+    return below[axis] if -len(below) <= axis < len(below) else None
+
+
+def _ignored(layer) -> int | None:
+    block = layer.accuracy_param if layer.type == "Accuracy" else layer.loss_param
+    return block.ignore_label if block.HasField("ignore_label") else None
+
+
+def _shapes(weights: list[Shape]) -> str:
+    return ", ".join(map(show, weights)) or "none"
+
+
+# ---- files that nets name ----------------------------------------------------------------------------------
+
+# The field by which a layer names what it reads.
+_SOURCES = {"Data": "data_param", "HDF5Data": "hdf5_data_param", "ImageData": "image_data_param",
+            "WindowData": "window_data_param", "InfogainLoss": "infogain_loss_param"}
+
+
+def _missing(layer) -> Iterator[tuple[str, str]]:
+    """(field, message) for each file that a layer reads and that is not there."""
+    if layer.type in ("Data", "ImageData", "WindowData") and layer.transform_param.HasField("mean_file"):
+        yield from _absent("transform_param.mean_file", layer.transform_param.mean_file)
+    block = _SOURCES.get(layer.type)
+    if block is None or layer.type == "InfogainLoss" and not layer.infogain_loss_param.HasField("source"):
+        return
+    field, source = f"{block}.source", getattr(layer, block).source
+    if not source:
+        yield field, "it names no source: set source"
+        return
+    absent = list(_absent(field, source))
+    yield from absent
+    if absent or layer.type not in ("HDF5Data", "ImageData"):
+        return
+    try:
+        text = Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        yield field, f"'{source}' cannot be read as a list: {error}"
+        return
+    if layer.type == "HDF5Data":
+        names = text.split()
+        if not names:
+            yield field, f"'{source}' lists no file"
+        for name in names:
+            yield from ((field, f"'{source}' lists '{name}': {why}") for why in _unread_hdf5(name, layer.top))
+        return
+    root, lines = layer.image_data_param.root_folder, [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        yield field, f"'{source}' lists no image"
+    if root and not root.endswith("/") and lines and Path(root, lines[0].rpartition(" ")[0]).exists():
+        yield "image_data_param.root_folder", f"Caffe adds no slash to '{root}': set '{root}/'"
+        return
+    step = max(1, len(lines) // _SAMPLED)
+    absent = [name for name in (root + line.rpartition(" ")[0] for line in lines[::step]) if not Path(name).exists()]
+    if absent:
+        yield field, (f"'{source}' lists '{absent[0]}', which is not there" + (
+            f", nor are {len(absent) - 1} others of {len(lines[::step])} looked for" if len(absent) > 1 else "")
+            + "; paths count from the folder in which Caffe is run")
+
+
+def _absent(field: str, name: str) -> Iterator[tuple[str, str]]:
+    if not Path(name).exists():
+        folder = Path(name).parent
+        near = nearest(Path(name).name, [other.name for other in folder.iterdir()]) if folder.is_dir() else ""
+        yield field, f"there is no '{name}'{near or '; paths count from the folder in which Caffe is run'}"
+
+
+def _unread_hdf5(name: str, tops: Iterable[str]) -> Iterator[str]:
+    """What is wrong with one file of a list, if anything."""
+    if not Path(name).exists():
+        yield "there is no such file; paths count from the folder in which Caffe is run"
+        return
+    try:
+        import h5py
+        with h5py.File(name, "r") as file:
+            lacking = [top for top in tops if top not in file]
+            rows = {top: file[top].shape[:1] for top in tops if top not in lacking}
+    except ImportError:
+        return
+    except (OSError, AttributeError) as error:
+        yield f"no HDF5 file ({error})"
+        return
+    for top in lacking:
+        yield f"it has no dataset '{top}'"
+    if len(set(rows.values())) > 1:
+        yield "its datasets have not as many rows: " + ", ".join(f"{top} {show(size)}" for top, size in rows.items())
+
+
+def _hdf5_values(source: str, top: str) -> np.ndarray:
+    """The different values of a dataset, cut to whole numbers, in all files of a list."""
+    import h5py
+    values = []
+    for name in Path(source).read_text(encoding="utf-8").split():
+        with h5py.File(name, "r") as file:
+            data = file[top] if top in file else np.empty(0)
+            for start in range(0, len(data), 65536):
+                values.append(np.unique(np.trunc(data[start:start + 65536])))
+    return np.concatenate(values) if values else np.empty(0)
+
+
+def _datum_labels(source: str) -> list[int]:
+    """The labels of a database's first records."""
+    import lmdb
+    if not Path(source).exists():  # which would make one
+        raise OSError(source)
+    try:
+        with lmdb.open(source, readonly=True, lock=False, subdir=Path(source).is_dir()) as database:
+            with database.begin() as transaction, transaction.cursor() as cursor:
+                return [pb.Datum.FromString(value).label for value in itertools.islice(
+                    cursor.iternext(keys=False, values=True), _RECORDS)]
+    except (lmdb.Error, DecodeError) as error:
+        raise ValueError(f"{source}: {error}") from None
+
+
+# ---- solvers -----------------------------------------------------------------------------------------------
+
+def _solver_values(solver: pb.SolverParameter) -> Iterator[tuple[str, str]]:
+    """(field, message) for each value that Caffe refuses or that makes its training senseless."""
+    def given(name):
+        return solver.HasField(name)
+
+    if given("solver_type") and given("type"):
+        yield "solver_type", "solver_type is the old spelling of type: keep type alone"
+    kind = solver.type
+    if given("solver_type"):
+        kind = SOLVER_TYPES[solver.solver_type]
+    elif kind not in SOLVER_TYPES:
+        yield "type", f"there is no solver type '{kind}'{nearest(kind, SOLVER_TYPES)}"
+
+    if not given("lr_policy"):
+        yield "lr_policy", f"lr_policy must be set, to one of {', '.join(LR_POLICIES)}"
+    elif solver.lr_policy not in LR_POLICIES:
+        yield "lr_policy", f"there is no lr_policy '{solver.lr_policy}'{nearest(solver.lr_policy, LR_POLICIES)}"
+    if not solver.base_lr > 0:
+        yield "base_lr", f"base_lr must be above 0, and is {solver.base_lr:g}: nothing would be learned"
+    if solver.lr_policy in ("step", "exp", "multistep") and not solver.gamma > 0:
+        yield "gamma", f"lr_policy '{solver.lr_policy}' multiplies the rate by gamma: it must be above 0"
+    if solver.lr_policy in ("inv", "sigmoid") and not given("gamma"):
+        yield "gamma", f"lr_policy '{solver.lr_policy}' needs gamma"
+    if solver.lr_policy in ("inv", "poly") and not given("power"):
+        yield "power", f"lr_policy '{solver.lr_policy}' needs power"
+    if solver.lr_policy == "step" and solver.stepsize < 1:
+        yield "stepsize", "lr_policy 'step' divides by stepsize: it must be 1 or more"
+    if solver.lr_policy == "multistep":
+        if not solver.stepvalue:
+            yield "stepvalue", "lr_policy 'multistep' needs stepvalue, once a step"
+        elif list(solver.stepvalue) != sorted(set(solver.stepvalue)):
+            yield "stepvalue", "the stepvalues must rise: Caffe waits for each in turn"
+
+    for name in "max_iter", "iter_size", "average_loss":
+        if getattr(solver, name) < 1:
+            yield name, f"{name} must be 1 or more, and is {getattr(solver, name)}"
+    for name in "display", "snapshot", "weight_decay", "test_interval":
+        if getattr(solver, name) < 0:
+            yield name, f"{name} must not be below 0, and is {getattr(solver, name):g}"
+    for i, count in enumerate(solver.test_iter):
+        if count < 1:
+            yield f"test_iter[{i}]", f"test_iter must be 1 or more, and is {count}"
+    if solver.test_iter and solver.test_interval == 0:
+        yield "test_iter", "with test_iter goes test_interval, above 0: how many iterations lie between tests"
+
+    if kind in ("AdaGrad", "RMSProp"):
+        if solver.momentum:
+            yield "momentum", f"{kind} takes no momentum: leave it out"
+    elif not 0 <= solver.momentum < 1:
+        yield "momentum", f"momentum must lie between 0 and 1, and is {solver.momentum:g}"
+    if kind == "RMSProp" and not 0 <= solver.rms_decay < 1:
+        yield "rms_decay", f"rms_decay must lie between 0 and 1, and is {solver.rms_decay:g}"
+    if kind == "Adam" and not 0 <= solver.momentum2 < 1:
+        yield "momentum2", f"momentum2 must lie between 0 and 1, and is {solver.momentum2:g}"
+    if kind in ("AdaGrad", "RMSProp", "AdaDelta", "Adam") and not solver.delta > 0:
+        yield "delta", f"{kind} divides by delta: it must be above 0"
+    if solver.regularization_type not in ("L1", "L2"):
+        yield ("regularization_type", f"there is no regularization_type '{solver.regularization_type}', only L1 and L2"
+               f"{nearest(solver.regularization_type, ('L1', 'L2'))}")
+    if solver.clip_gradients == 0:
+        yield "clip_gradients", "clip_gradients: 0 makes every gradient 0; leave it out to clip none"
+
+    if solver.snapshot and not given("snapshot_prefix"):
+        yield "snapshot", "with snapshot goes snapshot_prefix: the files' folder and how their names begin"
+    if solver.snapshot_prefix and (solver.snapshot or solver.snapshot_after_train):
+        folder = os.path.dirname(solver.snapshot_prefix) or "."
+        if not os.path.isdir(folder):
+            yield "snapshot_prefix", f"there is no folder '{folder}' to put snapshots in: make it"
+        elif not os.access(folder, os.W_OK):
+            yield "snapshot_prefix", f"the folder '{folder}' of the snapshots cannot be written to"
+    for i, names in enumerate(solver.weights):
+        for name in names.split(","):
+            yield from _absent(f"weights[{i}]", name.strip())
