@@ -582,7 +582,8 @@ def _missing(layer) -> Iterator[tuple[str, str]]:
 def _absent(field: str, name: str) -> Iterator[tuple[str, str]]:
     if not Path(name).exists():
         folder = Path(name).parent
-        near = nearest(Path(name).name, [other.name for other in folder.iterdir()]) if folder.is_dir() else ""
+        near = nearest(Path(name).name, [other.name for other in folder.iterdir()
+                                         if other.suffix == Path(name).suffix]) if folder.is_dir() else ""
         yield field, f"there is no '{name}'{near or '; paths count from the folder in which Caffe is run'}"
 
 

@@ -43,9 +43,10 @@ def nets_list(names, task, as_json):
             for setting, value in v.defaults.items():
                 print(f"  {setting + '=' + json.dumps(value).strip(chr(34)):<36} {v.help[setting]}")
     else:
+        print(f"{'name':<28}{'task':<10}{'paper':<44}{'parameters':>12}  inputs")
         for v in rows:
             shapes = ", ".join(f"{blob} {'x'.join(map(str, shape))}" for blob, shape in inputs[v.name].items())
-            print(f"{v.name:<28}{v.task:<10}{v.paper:<44}{parameters(v) / 1e6:>7.2f} M  {shapes}")
+            print(f"{v.name:<28}{v.task:<10}{v.paper:<44}{parameters(v) / 1e6:>10.2f} M  {shapes}")
 
 
 @nets.command("write")
