@@ -29,6 +29,7 @@ import numpy as np
 
 from data_prep import DataError, store, videos
 from data_prep.frames import VideoFile, encode_jpeg
+from data_prep.stills import write_stills as write_shuffled
 
 VERSION = 1  # of the generator; data made by another one are never taken for this one's
 HEIGHT, WIDTH, FPS = 64, 80, 12
@@ -91,6 +92,7 @@ WORDS = {
     "motion": list(MOTIONS),
     "place": list(PLACES),
 }
+SPLITS = 3
 EVIDENCE = 2.2  # how far, in standard deviations, a slot's true word stands out of the noise
 
 
@@ -258,8 +260,13 @@ class Plan:
     @property
     def name(self) -> str:
         """In the manner of UCF-101: groups 1 to 7 are test, 8 and on train; clips of a group are numbered from 1."""
-        clip, group = divmod(self.number, 7) if self.part == "test" else (self.number % 5, self.number // 5 + 7)
-        return f"v_{self.class_name}_g{group + 1:02d}_c{clip + 1:02d}"
+        clip = self.number // 7 if self.part == "test" else self.number % 5
+        return f"v_{self.class_name}_g{self.group:02d}_c{clip + 1:02d}"
+
+    @property
+    def group(self) -> int:
+        """From 1: videos of a group are on the same side of every split."""
+        return self.number % 7 + 1 if self.part == "test" else self.number // 5 + 8
 
     def _random(self):
         return np.random.default_rng([self.seed, VERSION, 0, self.part == "test", self.label, self.number])
@@ -333,6 +340,27 @@ def plans(seed: int, train: int, test: int) -> list[Plan]:
     ]
 
 
+def draw_lists(todo: list[Plan], seed: int) -> dict[str, list[str]]:
+    """train1.txt, test1.txt, ... -> names of videos, in a seeded order: the nets take videos in list order.
+
+    Split 1 is the strict one: no photograph's part is seen in training and in testing. Splits 2 and 3, as in UCF-101,
+    take other groups for testing, a quarter of split 1's training groups each; where there are too few groups there is
+    split 1 alone.
+    """
+    groups = sorted({plan.group for plan in todo if plan.part == "train"})
+    share = len(groups) // 4
+    tests = [{plan.group for plan in todo if plan.part == "test"}]
+    if share:
+        tests += [set(groups[split * share : (split + 1) * share]) for split in range(SPLITS - 1)]
+    lists = {}
+    for split, test in enumerate(tests, 1):
+        for part in ("train", "test"):
+            members = [plan.name for plan in todo if (plan.group in test) == (part == "test")]
+            np.random.default_rng([seed, VERSION, split, part == "test"]).shuffle(members)
+            lists[f"{part}{split}.txt"] = members
+    return lists
+
+
 def prepare(
     out,
     seed: int = 1701,
@@ -366,6 +394,7 @@ def prepare(
         "images": images,
         "stills": stills,
         "algorithm": algorithm,
+        "splits": SPLITS,
     }
     with store.new_folder(out, settings) as folder:
         if folder is None:
@@ -379,18 +408,20 @@ def prepare(
         write_semantics(folder / "semantics.jsonl", todo)
         write_captions(folder / "captions", seed, images, progress=progress)
         write_stills(folder / "stills", seed, stills, progress=progress)
-        lists = {}
-        for part in ("train", "test"):
-            members = [plan.name for plan in todo if plan.part == part]
-            # the nets take videos in list order
-            np.random.default_rng([seed, VERSION, 1, part == "test"]).shuffle(members)
-            lists[f"{part}1.txt"] = members
+        lists = draw_lists(todo, seed)
         sources = [videos.Source(path, plan.class_name, plan.label) for plan, path in paths.items()]
         videos.fill(
             folder,
             sources,
             lists,
-            {"name": "demo", "classes": CLASSES, "mirror": False, "splits": [1], "seed": seed, "prepared": settings},
+            {
+                "name": "demo",
+                "classes": CLASSES,
+                "mirror": False,
+                "splits": list(range(1, len(lists) // 2 + 1)),
+                "seed": seed,
+                "prepared": settings,
+            },
             height=HEIGHT,
             width=WIDTH,
             algorithm=algorithm,
@@ -538,6 +569,7 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos
             "seed": seed,
         },
     )
+    write_shuffled(store.Dataset(out))
     return out
 
 

@@ -1,13 +1,15 @@
-"""Video files to frames."""
+"""Video files, and folders of images, to frames."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # a broken file is reported once, by us, in one line
 
 import cv2  # noqa: E402 (reads the setting above)
+import numpy as np  # noqa: E402
 
 from data_prep import DataError  # noqa: E402
 
@@ -15,14 +17,26 @@ from data_prep import DataError  # noqa: E402
 _set_log_level = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else cv2.setLogLevel
 JPEG_QUALITY = 95
 SHORTFALL = 0.05  # headers that promise up to this share (at least 2 frames) more than there is are common and harmless
+ROUNDING = 0.0015  # seconds: containers that count in milliseconds round a frame's time by up to one of them
+VIDEOS = {".avi", ".mp4", ".mkv", ".mov", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", ".m4v"}
+IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
+
+
+def _fitted(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    """The image at `size` (width, height); itself where it has that already."""
+    if not size or (image.shape[1], image.shape[0]) == size:
+        return image
+    shrinks = image.shape[1] >= size[0] and image.shape[0] >= size[1]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 class VideoFile:
     """Iterates over a video's frames: BGR uint8 (height, width, 3).
 
-    fps: frames are repeated or left out to give this many a second (the authors took 30); None keeps every frame as it
-    is. Every frame is resized by itself to (height, width), 240x320 as the released layer does, so a change of size
-    within the file does no harm; height None keeps the file's size.
+    fps: frames are repeated or left out to give this many a second (the authors took 30), by the times that the file
+    gives its frames, so that a variable rate becomes a constant one; a repeated frame is the same array. None keeps
+    every frame as it is. Every frame is resized by itself to (height, width), 240x320 as the released layer does, so a
+    change of size within the file does no harm; height None keeps the file's size.
     After iteration: `decoded` and `declared`, the frames that came and those that the header promised (0: not said).
     Errors: DataError where the file does not open, holds no frame, or ends well before what its header promises.
     """
@@ -35,42 +49,111 @@ class VideoFile:
         if not self.path.is_file():
             raise DataError(f"{self.path}: no such video file")
         before = _set_log_level(0)
-        capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
+        # one thread: videos are shared out among processes, and a file's frames must not depend on how many there are
+        capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         _set_log_level(before)
         if not capture.isOpened():
             raise DataError(f"{self.path}: not a readable video; replace the file or remove it from the set")
+        self.decoded, self._reached = 0, 0.0
         try:
             self.declared = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
-            yield from self._frames(capture)
+            yield from self._at_rate(capture) if self.fps else (image for image, _ in self._timed(capture))
         finally:
             capture.release()
         if not self.decoded:
             raise DataError(f"{self.path}: the video has no frames; replace the file or remove it from the set")
-        if self.declared - self.decoded > max(2, SHORTFALL * self.declared):
+        # of a variable rate some containers tell the duration only, at a rate that has places for more frames
+        if self.declared - max(self.decoded, self._reached) > max(2, SHORTFALL * self.declared):
             raise DataError(
                 f"{self.path}: truncated, {self.decoded} of {self.declared} frames can be decoded; fetch the file again"
                 " or remove it from the set"
             )
 
-    def _frames(self, capture):
+    def _timed(self, capture):
+        """(image, time in seconds from the first frame's) of every frame in the file; times do not decrease."""
         rate = capture.get(cv2.CAP_PROP_FPS)
-        step = rate / self.fps if self.fps and rate > 0 else 1.0
-        given = 0
+        rate = rate if rate > 0 else self.fps or 25.0
+        first = time = 0.0
         while True:
             good, image = capture.read()
             if not good:
                 return
+            said, even = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, self.decoded / rate
+            if not self.decoded:
+                first = said
+            if said - first <= 0 or abs(said - first - even) <= ROUNDING:  # no times in the file, or an even rate
+                time = max(time, even)
+            else:
+                time = max(time, said - first)
             self.decoded += 1
-            due = int(given * step + 0.5)
-            if due >= self.decoded:
-                continue
-            if self.size and (image.shape[1], image.shape[0]) != self.size:
-                shrinks = image.shape[1] >= self.size[0] and image.shape[0] >= self.size[1]
-                image = cv2.resize(image, self.size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-            while due < self.decoded:
-                yield image
+            self._reached = time * rate + 1
+            yield _fitted(image, self.size), time
+
+    def _at_rate(self, capture):
+        """The frame nearest in time to each tick of the wanted rate; of two equally near the later."""
+        given, held, held_time, interval = 0, None, 0.0, 1 / self.fps
+        for image, time in self._timed(capture):
+            if held is not None:
+                interval = time - held_time
+                while given / self.fps < (held_time + time) / 2 - 1e-9:
+                    yield held
+                    given += 1
+            held, held_time = image, time
+        if held is not None:
+            rate = capture.get(cv2.CAP_PROP_FPS)
+            interval = 1 / rate if rate > 0 else interval
+            while given / self.fps < held_time + interval / 2 - 1e-9:
+                yield held
                 given += 1
-                due = int(given * step + 0.5)
+
+
+def is_one_of(suffixes: set[str], name: str) -> bool:
+    """Whether a file is of a kind; what is hidden (._name.avi, which a Mac writes beside name.avi) is of none."""
+    return os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
+
+
+def natural(path: Path) -> list:
+    """Sorts i_2 before i_10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", path.name)]
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The image files of a folder in natural order."""
+    return sorted((path for path in folder.iterdir() if is_one_of(IMAGES, path.name)), key=natural)
+
+
+def jpegs(path, height: int, width: int, fps: float | None = None) -> tuple[list[bytes], int, int]:
+    """The frames of a video file, or of a folder of images (in natural order, all of them whatever `fps` says), as
+    JPEG at height x width; how many frames the file's header declares, and how many were decoded.
+
+    Images that are colour JPEG of the wanted size already are taken as they are, to the byte.
+    Errors: DataError.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        video, encoded, before = VideoFile(path, height, width, fps), [], None
+        for image in video:
+            encoded.append(encoded[-1] if image is before else encode_jpeg(image))
+            before = image
+        return encoded, video.declared, video.decoded
+    encoded = []
+    for file in images_in(path):
+        content = file.read_bytes()
+        image = decode(content)
+        if image is None:
+            raise DataError(f"{file}: not a readable image; replace the file or remove its video from the set")
+        kept = image.shape == (height, width, 3) and content[:2] == b"\xff\xd8" and content[-2:] == b"\xff\xd9"
+        if image.ndim == 2 or image.shape[2] != 3 or image.dtype != np.uint8:
+            image = decode(content, cv2.IMREAD_COLOR)
+        encoded.append(content if kept else encode_jpeg(_fitted(image, (width, height))))
+    if not encoded:
+        raise DataError(f"{path}: no images in it; remove the folder from the set")
+    return encoded, len(encoded), len(encoded)
+
+
+def decode(content: bytes, flags: int = cv2.IMREAD_UNCHANGED) -> np.ndarray | None:
+    """The image (H, W, 3) BGR or (H, W) of an encoded one; None where it cannot be read."""
+    return cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
 
 
 def encode_jpeg(image, full_colour: bool = False) -> bytes:

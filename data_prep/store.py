@@ -4,10 +4,13 @@ folder is whole.
     DATA/dataset.json           what the folder holds (kind, classes, mirror, height, width, ...)
     DATA/videos.tsv             video, class, label, frames: a header, then a line a video; `frames` counts the RGB
     images
+    DATA/skipped.tsv            file, reason: the videos that could not be read; they are in no list
     DATA/train1.txt, test1.txt  the authors' lists: `Class/video label` a line
     DATA/frames/                LMDB: VIDEO.0001.jpg, ... -> Caffe Datum (encoded JPEG and label), which Caffe's own
     Data layer reads too
-    DATA/flow/                  LMDB: flow_image_VIDEO.0002.jpg, ...: one image for each frame after the first
+    DATA/flow/                  LMDB: flow_image_VIDEO.0002.jpg, ...: one image for each frame after the first; whole
+    where dataset.json says under "flow" how it was made
+    DATA/stills_train1/, ...    LMDB: the RGB images of one list in a shuffled order, for Caffe's Data layer (`stills`)
 
 Import is kept light: the data layer's workers read through this module.
 """
@@ -90,6 +93,20 @@ def write_json(path: Path, value) -> None:
 
 
 @contextmanager
+def locked(folder: Path):
+    """Keeps other processes from filling the folder at the same time. Errors: DataError where one does."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / "lock", "w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DataError(f"{folder}: another run is preparing it; wait for that one to end") from None
+        yield
+
+
+@contextmanager
 def new_folder(out, settings: dict):
     """Yields OUT.partial to fill, then renames it to OUT; yields None where OUT is there, whole, and came of the same
     settings.
@@ -101,7 +118,7 @@ def new_folder(out, settings: dict):
     out, settings = Path(os.path.abspath(out)), json.loads(json.dumps(settings))
     partial, note = out.with_name(out.name + ".partial"), "preparing.json"
     if (out / "dataset.json").exists():
-        there = _read_json(out / "dataset.json").get("prepared", {})
+        there = read_json(out / "dataset.json").get("prepared", {})
         if there != settings:
             differing = sorted(k for k in there.keys() | settings.keys() if there.get(k) != settings.get(k))
             raise DataError(
@@ -114,18 +131,11 @@ def new_folder(out, settings: dict):
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: is there already and is no dataset; name another folder")
-    with writing(partial):
-        partial.mkdir(parents=True, exist_ok=True)
-        lock = open(partial / "lock", "w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DataError(f"{partial}: another run is preparing it; wait for that one to end") from None
+    with locked(partial):
         if (out / "dataset.json").exists():
             raise DataError(f"{out}: another run has just prepared it; run the same command again")
         begun = (partial / note).exists()
-        if not begun or _read_json(partial / note) != settings:
+        if not begun or read_json(partial / note) != settings:
             strangers = (
                 [] if begun else [p.name for p in partial.iterdir() if p.name != "lock" and not p.name.startswith(note)]
             )
@@ -142,7 +152,7 @@ def new_folder(out, settings: dict):
             (out / "lock").unlink()
 
 
-def _read_json(path: Path) -> dict:
+def read_json(path: Path) -> dict:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -158,7 +168,7 @@ class ImageWriter:
 
     def __init__(self, folder: Path, modality: str):
         self.folder, self.modality = Path(folder) / MODALITIES[modality], modality
-        _close_reader(self.folder)
+        close_reader(self.folder)
         with writing(self.folder):
             self.environment = lmdb.open(str(self.folder), map_size=FIRST_MAP)
         self._pending, self._bytes = [], 0
@@ -190,16 +200,21 @@ class ImageWriter:
             self.commit()
 
     def commit(self) -> None:
-        while self._pending:
-            try:
-                with writing(self.folder), self.environment.begin(write=True) as transaction:
-                    for name, value in self._pending:
-                        transaction.put(name, value)
-                self._pending, self._bytes = [], 0
-            except DataError as error:
-                if not isinstance(error.__cause__, lmdb.MapFullError):
-                    raise
-                self.environment.set_mapsize(self.environment.info()["map_size"] * 2)
+        put(self.environment, self._pending)
+        self._pending, self._bytes = [], 0
+
+
+def put(environment: lmdb.Environment, items: list[tuple[bytes, bytes]]) -> None:
+    """Stores keys and values, all or none; the map grows as it must. Errors: DataError."""
+    while items:
+        try:
+            with writing(environment.path()), environment.begin(write=True) as transaction:
+                transaction.cursor().putmulti(items)
+            return
+        except DataError as error:
+            if not isinstance(error.__cause__, lmdb.MapFullError):
+                raise
+            environment.set_mapsize(environment.info()["map_size"] * 2)
 
 
 def _count(transaction, modality: str, video: str) -> int:
@@ -253,7 +268,8 @@ def reader(folder: Path) -> lmdb.Environment:
         raise DataError(f"{folder}: no readable LMDB ({error}); prepare the data set again") from None
 
 
-def _close_reader(folder: Path) -> None:
+def close_reader(folder: Path) -> None:
+    """Before an LMDB is written to or removed: a process may not have it open twice."""
     if (folder / "data.mdb").exists():
         at = os.stat(folder / "data.mdb")
         environment = _environments.pop((os.getpid(), at.st_dev, at.st_ino), None)
@@ -272,6 +288,22 @@ def read_jpeg(environment: lmdb.Environment, modality: str, video: str, number: 
                 f"{environment.path()}: lacks {key(modality, video, number).decode()}; prepare the data set again"
             )
         return caffe_pb2.Datum.FromString(value).data
+
+
+def check_images(folder: Path, modality: str, index) -> None:
+    """Compares the videos of an index with what the dataset folder's LMDB holds. Errors: DataError."""
+    place, first = Path(folder) / MODALITIES[modality], first_number(modality)
+    environment = reader(place)
+    with environment.begin() as transaction:
+        for video in index:
+            for number in {first, video.frames} if video.images(modality) else ():
+                if transaction.get(key(modality, video.name, number)) is None:
+                    raise DataError(
+                        f"{place}: lacks {key(modality, video.name, number).decode()}; prepare the data set again"
+                    )
+        held, due = transaction.stat()["entries"], sum(video.images(modality) for video in index)
+    if held != due:
+        raise DataError(f"{place}: holds {held} images where videos.tsv counts {due}; prepare the data set again")
 
 
 class Dataset:
@@ -293,7 +325,7 @@ class Dataset:
                     else "no prepared dataset (no dataset.json); make one with `lrcn prepare`"
                 )
             )
-        self.description = _read_json(self.folder / "dataset.json")
+        self.description = read_json(self.folder / "dataset.json")
         try:
             self.name, self.kind, self.classes = (self.description[k] for k in ("name", "kind", "classes"))
             self.mirror = self.description["mirror"]
@@ -356,18 +388,9 @@ class Dataset:
 
     def check(self, modality: str) -> None:
         """Compares the index with the LMDB: every video's first and last image, and their number altogether."""
-        folder = self.folder / MODALITIES[modality]
-        environment, first = reader(folder), first_number(modality)
-        with environment.begin() as transaction:
-            for video in self.index.values():
-                for number in {first, video.frames} if video.images(modality) else ():
-                    if transaction.get(key(modality, video.name, number)) is None:
-                        raise DataError(
-                            f"{folder}: lacks {key(modality, video.name, number).decode()}; prepare the data set again"
-                        )
-            held, due = transaction.stat()["entries"], sum(video.images(modality) for video in self.index.values())
-        if held != due:
-            raise DataError(f"{folder}: holds {held} images where videos.tsv counts {due}; prepare the data set again")
+        if modality == "flow" and self.description.get("flow", True) is None:
+            raise DataError(f"{self.folder}: has no flow; make it with `lrcn prepare flow --data {self.folder}`")
+        check_images(self.folder, modality, self.index.values())
 
     def jpeg(self, modality: str, video: str, number: int) -> bytes:
         """The encoded image `number` (from 1; flow from 2) of a video. Decoded by OpenCV it is BGR; flow: see

@@ -1,31 +1,28 @@
-"""Video files to a dataset folder: frames, then flow computed from the stored frames, on all cores; a run that was cut
-off goes on.
+"""Videos, as files or cut into folders of images, to a dataset folder: frames, flow computed from the stored frames,
+stills for Caffe's Data layer; on all cores, and a run that was cut off goes on.
 """
 
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import multiprocessing.connection
 import os
-import threading
-from collections import deque
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from data_prep import DataError, flow, frames, store
+from data_prep import DataError, flow, frames, stills, store
+from data_prep.workers import cores, no_progress, parallel
 
-SUFFIXES = {".avi", ".mp4", ".mkv", ".mov", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", ".m4v"}
+__all__ = ["Source", "cores", "fill", "no_progress", "parallel", "prepare_folder", "prepare_videos"]
+SAMPLE = 64  # stored images that are decoded again at the end
 
 
 @dataclass(frozen=True)
 class Source:
-    """A video file of a class; the video's name is the file's, without its suffix."""
+    """A video of a class: a video file, whose name without its suffix is the video's, or a folder of images."""
 
     path: Path
     class_name: str
@@ -33,76 +30,33 @@ class Source:
 
     @property
     def name(self) -> str:
-        return self.path.stem
+        return self.path.stem if self.path.suffix.lower() in frames.VIDEOS else self.path.name
 
-
-def no_progress(what: str, done: int, total: int) -> None:
-    """Says nothing."""
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _begin_worker() -> None:
-    cv2.setNumThreads(1)  # the processes share the cores out already
-    parent = multiprocessing.parent_process()
-
-    def watch():  # a parent that was killed cannot end its workers
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def parallel(function, jobs: list, workers: int | None = None):
-    """Yields (job, function(job)) in the order of `jobs`, computed ahead by `workers` processes (default: all cores; 1:
-    in this process).
-    """
-    workers = min(workers or cores(), len(jobs))
-    if workers <= 1:
-        yield from ((job, function(job)) for job in jobs)
-        return
-    # spawn: a forked child would share this process's open LMDB and OpenCV's threads.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_worker)
-    try:
-        waiting, ahead = deque(), 4 * workers
-        for number in range(len(jobs) + ahead):
-            if number < len(jobs):
-                waiting.append((jobs[number], pool.submit(function, jobs[number])))
-            if number >= ahead and waiting:
-                job, future = waiting.popleft()
-                yield job, future.result()
-    except BrokenProcessPool:
-        raise DataError(
-            f"{getattr(function, '__name__', 'work')}: a worker process was ended from outside; is memory short? "
-            "Run the same command again, it goes on where it stopped"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    def size(self) -> int:
+        if self.path.is_dir():
+            return sum(file.stat().st_size for file in frames.images_in(self.path))
+        return self.path.stat().st_size
 
 
 def _frames_job(job):
-    """JPEGs of one video file, and how many frames its header promised."""
-    source, height, width, fps = job
-    video = frames.VideoFile(source.path, height, width, fps)
-    return [frames.encode_jpeg(image) for image in video], video.declared, video.decoded
+    """JPEGs of one video, how many frames its header promised and how many came; or why it cannot be read, where such
+    videos are skipped.
+    """
+    source, height, width, fps, skip = job
+    try:
+        return frames.jpegs(source.path, height, width, fps)
+    except DataError as error:
+        if not skip:
+            raise
+        reason = str(error).rpartition(";")[0].removeprefix(str(source.path)).removeprefix(": ")
+        return reason.removeprefix("/").replace("\t", " ")
 
 
-def _flow_job(job):
-    """Flow JPEGs of one video, from its stored frames."""
-    folder, video, count, algorithm = job
-    environment = store.reader(Path(folder) / store.MODALITIES["rgb"])
-    estimate = flow.estimator(algorithm)
-    jpegs, before = [], None
-    for number in range(1, count + 1):
-        image = cv2.imdecode(
-            np.frombuffer(store.read_jpeg(environment, "rgb", video, number), np.uint8), cv2.IMREAD_GRAYSCALE
-        )
-        if before is not None:
-            jpegs.append(frames.encode_jpeg(flow.encode(estimate(before, image)), full_colour=True))
-        before = image
-    return jpegs
+def _is_text(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:  # what the file system calls it is no UTF-8
+        return False
 
 
 def check_sources(sources: list[Source], classes: list[str]) -> None:
@@ -111,27 +65,29 @@ def check_sources(sources: list[Source], classes: list[str]) -> None:
         raise DataError("no videos given; name a folder that holds a folder of videos for each class")
     seen: dict[str, Path] = {}
     for source in sources:
+        if not _is_text(source.name + source.class_name):
+            raise DataError(f"{ascii(str(source.path))}: its name is not UTF-8; rename it")
         if any(c in source.name + source.class_name for c in "\t\n\r/"):
             raise DataError(f"{source.path}: a tab, a line break or a slash in a video's or class's name; rename it")
         if source.name in seen:
             raise DataError(
                 f"{source.path}: has the name of {seen[source.name]}; rename one, videos are stored by name"
             )
-        if len(store.key("flow", source.name, 1)) > 500:
-            raise DataError(f"{source.path}: the name is too long for LMDB (500 bytes); rename it")
+        if len(store.key("flow", source.name, 1)) > 490:
+            raise DataError(f"{source.path}: the name is too long for LMDB (490 bytes); rename it")
         if not 0 <= source.label < len(classes) or classes[source.label] != source.class_name:
             raise DataError(
                 f"{source.path}: class {source.class_name} with label {source.label} is not in the class list; mend the"
                 " list"
             )
-        if not source.path.is_file():
+        if not source.path.exists():
             raise DataError(f"{source.path}: no such video file; mend the list")
         seen[source.name] = source.path
 
 
 def sources_digest(sources: list[Source]) -> str:
     """Changes with the videos' names, classes, labels and sizes: a preparation goes on only with the same input."""
-    lines = "".join(f"{s.name}\t{s.class_name}\t{s.label}\t{s.path.stat().st_size}\n" for s in sources)
+    lines = "".join(f"{s.name}\t{s.class_name}\t{s.label}\t{s.size()}\n" for s in sources)
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -145,48 +101,100 @@ def fill(
     width=320,
     fps=None,
     algorithm="dis",
+    every=1,
+    skip_unreadable=False,
     workers=None,
     progress=no_progress,
 ) -> None:
-    """Fills `folder` (see `store.new_folder`) with frames, flow, index, lists, and last `dataset.json`.
+    """Fills `folder` (see `store.new_folder`) with frames, flow, stills, index, lists, and last `dataset.json`.
 
-    lists: file name -> names of videos. description: what `dataset.json` says beside sizes and flow: name, classes,
-    mirror, splits, seed, prepared.
+    lists: file name -> names of videos; each split in the description has two, and its stills. algorithm None: no
+    flow. every: of the stills (`stills.write_stills`). skip_unreadable: videos that cannot be read leave the lists and
+    are named in skipped.tsv. description: what `dataset.json` says beside sizes and flow: name, classes, mirror,
+    splits, seed, prepared. Errors: DataError.
     """
-    names = {source.name: source for source in sources}
+    index, skipped = _write_frames(folder, sources, height, width, fps, skip_unreadable, workers, progress)
+    members = _listed(folder, lists, index, skipped)
+    _verify(folder, index, height, width)
+    made = None
+    if algorithm is not None:
+        flow.write(folder, index, algorithm, height, width, None, workers, progress)
+        store.check_images(folder, "flow", index)
+        made = flow.report(folder, index, algorithm, height, width, workers, progress)
+    store.write_text(folder / "videos.tsv", store.index_text(index))
+    for name, videos in members.items():
+        store.write_text(folder / name, store.list_text(videos))
+    stills.write_lists(
+        folder, {name.removesuffix(".txt"): videos for name, videos in members.items()}, every, progress=progress
+    )
+    store.write_text(
+        folder / "skipped.tsv", "file\treason\n" + "".join(f"{file}\t{why}\n" for file, why in skipped.values())
+    )
+    store.write_json(
+        folder / "dataset.json",
+        {"kind": "frames", "height": height, "width": width, "fps": fps, "flow": made, "skipped": len(skipped)}
+        | description,
+    )
+    images = sum(video.frames for video in index)
+    progress(f"checked: {len(index)} videos, {images} frames, {sum(map(len, members.values()))} lines of lists", 0, 0)
+    if made:
+        progress(flow.said(made), 0, 0)
+    if skipped:
+        first = " (".join(next(iter(skipped.values()))) + ")"
+        progress(f"skipped: {len(skipped)} of {len(sources)} videos, listed in skipped.tsv; first {first}", 0, 0)
+
+
+def _write_frames(folder, sources, height, width, fps, skip, workers, progress):
+    """The index of what is stored then, and of the videos that cannot be read the file and why."""
     uneven = folder / "uneven.tsv"  # headers that promised a few frames more or fewer than there are
+    skipped: dict[str, tuple[str, str]] = {}
     with store.ImageWriter(folder, "rgb") as writer:
-        todo = [(source, height, width, fps) for source in sources if not writer.count(source.name)]
+        todo = [(source, height, width, fps, skip) for source in sources if not writer.count(source.name)]
         done = len(sources) - len(todo)
         progress("frames", done, len(sources))
-        for (source, *_), (jpegs, declared, decoded) in parallel(_frames_job, todo, workers):
-            if declared and declared != decoded:
-                with store.writing(uneven), open(uneven, "a", encoding="utf-8") as file:
-                    file.write(f"{source.name}\t{declared}\t{decoded}\n")
-            writer.add(source.name, source.label, jpegs, height, width)
+        for (source, *_), result in parallel(_frames_job, todo, workers):
+            if isinstance(result, str):
+                skipped[source.name] = f"{source.class_name}/{source.path.name}", result
+            else:
+                jpegs, declared, decoded = result
+                if declared and declared != decoded:
+                    with store.writing(uneven), open(uneven, "a", encoding="utf-8") as file:
+                        file.write(f"{source.name}\t{declared}\t{decoded}\n")
+                writer.add(source.name, source.label, jpegs, height, width)
             done += 1
             progress("frames", done, len(sources))
         writer.commit()
-        index = [store.Video(s.name, s.class_name, s.label, writer.count(s.name)) for s in sources]
-    with store.ImageWriter(folder, "flow") as writer:
-        todo = [(str(folder), v.name, v.frames, algorithm) for v in index if v.frames > 1 and not writer.count(v.name)]
-        done = len(index) - len(todo)
-        progress("flow", done, len(index))
-        for (_, name, *_), jpegs in parallel(_flow_job, todo, workers):
-            writer.add(name, names[name].label, jpegs, height, width)
-            done += 1
-            progress("flow", done, len(index))
+        index = [
+            store.Video(s.name, s.class_name, s.label, writer.count(s.name)) for s in sources if s.name not in skipped
+        ]
     if uneven.exists():  # a run that was cut off and went on may have written a line twice
         store.write_text(uneven, "".join(sorted(set(uneven.read_text(encoding="utf-8").splitlines(keepends=True)))))
+    return index, skipped
+
+
+def _listed(folder, lists, index, skipped) -> dict[str, list[store.Video]]:
     by_name = {video.name: video for video in index}
-    store.write_text(folder / "videos.tsv", store.index_text(index))
-    for name, members in lists.items():
-        store.write_text(folder / name, store.list_text([by_name[member] for member in members]))
-    store.write_json(
-        folder / "dataset.json",
-        {"kind": "frames", "height": height, "width": width, "fps": fps, "flow": flow.description(algorithm)}
-        | description,
-    )
+    members = {name: [by_name[video] for video in videos if video not in skipped] for name, videos in lists.items()}
+    for name, videos in members.items():
+        if not videos:
+            why = f"; {' ('.join(next(iter(skipped.values())))})" if skipped else ""
+            raise DataError(f"{name}: none of its videos can be read{why}; fetch the videos again or mend the list")
+    return members
+
+
+def _verify(folder, index, height, width) -> None:
+    """Every video's frames are in the LMDB as the index counts them, and a sample decodes. Errors: DataError."""
+    store.check_images(folder, "rgb", index)
+    random, environment = np.random.default_rng(0), store.reader(folder / store.MODALITIES["rgb"])
+    for chosen in random.integers(0, len(index), SAMPLE):
+        video = index[chosen]
+        number = int(random.integers(1, video.frames + 1))
+        image = frames.decode(store.read_jpeg(environment, "rgb", video.name, number), cv2.IMREAD_COLOR)
+        if image is None or image.shape != (height, width, 3):
+            raise DataError(
+                f"{environment.path()}: {store.key('rgb', video.name, number).decode()} does not decode to"
+                f" {height}x{width}; is the disk sound? Remove the folder and prepare the data set again"
+            )
 
 
 def prepare_videos(
@@ -203,21 +211,25 @@ def prepare_videos(
     width=320,
     fps=None,
     algorithm="dis",
+    every=1,
+    skip_unreadable=False,
     workers=None,
     progress=no_progress,
 ) -> Path:
-    """Makes the dataset folder `out` of video files. Where it is there already with the same input and settings,
-    nothing is done.
+    """Makes the dataset folder `out` of videos. Where it is there already with the same input and settings, nothing is
+    done but that splits it lacks are added, and stills.
 
-    classes: names by label. lists: "train1.txt" and so on -> names of videos. mirror: the labels survive a mirror.
-    Errors: DataError.
+    classes: names by label. lists: "train1.txt" and so on -> names of videos; those of `splits` are written. mirror:
+    the labels survive a mirror. The rest as `fill` takes. Errors: DataError.
     """
     check_sources(sources, classes)
     known = {source.name for source in sources}
     for list_name, members in lists.items():
-        for member in members:
+        for member, count in Counter(members).items():
             if member not in known:
                 raise DataError(f"{list_name}: video {member} is not among the videos; mend the list")
+            if count > 1:
+                raise DataError(f"{list_name}: video {member} is in it {count} times; mend the list")
     settings = {
         "name": name,
         "classes": list(classes),
@@ -226,21 +238,23 @@ def prepare_videos(
         "height": height,
         "width": width,
         "fps": fps,
-        "flow": flow.description(algorithm),
+        "flow": None if algorithm is None else flow.description(algorithm),
         "videos": sources_digest(sources),
         "lists": hashlib.sha256(repr(sorted(lists.items())).encode()).hexdigest(),
     }
+    splits = sorted(splits)
+    wanted = {f"{part}{split}.txt": lists[f"{part}{split}.txt"] for split in splits for part in stills.PARTS}
     with store.new_folder(out, settings) as folder:
         if folder:
             fill(
                 folder,
                 sources,
-                lists,
+                wanted,
                 {
                     "name": name,
                     "classes": list(classes),
                     "mirror": mirror,
-                    "splits": list(splits),
+                    "splits": splits,
                     "seed": seed,
                     "prepared": settings,
                 },
@@ -248,59 +262,102 @@ def prepare_videos(
                 width=width,
                 fps=fps,
                 algorithm=algorithm,
+                every=every,
+                skip_unreadable=skip_unreadable,
                 workers=workers,
                 progress=progress,
             )
+    if not folder:
+        _add_splits(store.Dataset(out), wanted, splits, every, progress)
     return Path(out)
+
+
+def _add_splits(dataset: store.Dataset, lists, splits, every, progress) -> None:
+    """Lists and stills that a whole dataset does not have yet."""
+    new = [split for split in splits if split not in dataset.description["splits"]]
+    for split in new:
+        for part in stills.PARTS:
+            name = f"{part}{split}.txt"
+            videos = [dataset.index[video] for video in lists[name] if video in dataset.index]
+            if not videos:
+                raise DataError(f"{name}: none of its videos could be read; fetch the videos again or mend the list")
+            store.write_text(dataset.folder / name, store.list_text(videos))
+    for split in splits:
+        stills.write_stills(dataset, split, every, progress=progress)
+    if new:
+        every_split = sorted({*dataset.description["splits"], *new})
+        store.write_json(dataset.folder / "dataset.json", dataset.description | {"splits": every_split})
+
+
+def _members(folder: Path) -> list[Path]:
+    """The videos that lie in a folder: files by their suffix, and folders that hold images."""
+    with os.scandir(folder) as entries:
+        found = [
+            Path(entry.path)
+            for entry in entries
+            if frames.is_one_of(frames.VIDEOS, entry.name) or (entry.is_dir() and _holds_images(entry.path))
+        ]
+    return sorted(found)
+
+
+def _holds_images(folder) -> bool:
+    with os.scandir(folder) as entries:
+        return any(frames.is_one_of(frames.IMAGES, entry.name) for entry in entries)
+
+
+def find_videos(root) -> tuple[dict[str, list[Path]], list[Path]]:
+    """The videos in the folders of `root` by the folder's name, the class; and those that lie in `root` itself.
+
+    A video is a file, or a folder of images. Errors: DataError where there is none.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; name the folder that holds a folder of videos for each class")
+    classes = {folder.name: _members(folder) for folder in sorted(root.iterdir()) if folder.is_dir()}
+    classes = {name: members for name, members in classes.items() if members}
+    loose = [path for path in _members(root) if path.name not in classes]
+    if not classes and not loose:
+        raise DataError(
+            f"{root}: no videos in it; it must hold a folder of videos ({' '.join(sorted(frames.VIDEOS))}), or of"
+            " folders of images, for each class"
+        )
+    return classes, loose
 
 
 def prepare_folder(
     videos_dir, lists_dir, out, *, name=None, mirror=True, seed=1701, test_share=0.25, **settings
 ) -> Path:
-    """A folder with a folder of videos for each class, and list files, to the dataset folder `out`.
+    """A folder with a folder of videos for each class, and list files, to the dataset folder `out`. A video is a file
+    or a folder of images.
 
     lists_dir holds train1.txt and test1.txt (train2.txt, ... likewise): `Class/video label` a line, with or without the
     file's suffix; and, if it likes, classes.txt, a class a line in the order of labels, which must be the folders'
-    names. Without it classes are the folders' names, alphabetically. lists_dir None: a seeded draw gives `test_share`
-    of each class to the test list. settings: as `prepare_videos` takes.
+    names. Without it classes are the folders' names, alphabetically. Or it holds HMDB-51's lists,
+    CLASS_test_split1.txt: `video.avi 1` a line, 1 for training, 2 for test. With lists the videos may also lie in one
+    folder, without folders of classes. lists_dir None: a seeded draw gives `test_share` of each class to the test list.
+    settings: as `prepare_videos` takes.
     Errors: DataError (no videos, lists or classes that do not fit the folder, and what `prepare_videos` raises).
     """
     root = Path(videos_dir)
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; name the folder that holds a folder of videos for each class")
-    files = {
-        folder.name: sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
-        for folder in sorted(root.iterdir())
-        if folder.is_dir()
-    }
-    files = {class_name: paths for class_name, paths in files.items() if paths}
-    if not files:
-        raise DataError(
-            f"{root}: no videos in it; it must hold a folder of videos ({' '.join(sorted(SUFFIXES))}) for each class"
-        )
-    classes = sorted(files)
+    files, loose = find_videos(root)
+    lines = [] if lists_dir is None else _list_lines(Path(lists_dir))
+    classes = sorted(files) or _classes_of(lines, root)
     class_list = lists_dir and Path(lists_dir) / "classes.txt"
     if class_list and class_list.exists():
-        classes = class_list.read_text(encoding="utf-8").split()
-        for odd in sorted(set(classes) ^ set(files)):
+        classes = [line.strip() for line in class_list.read_text(encoding="utf-8").splitlines() if line.strip()]
+        for odd in sorted(set(classes) ^ set(files)) if not loose else ():
             lacking = "has no folder of videos" if odd in classes else "is not in the class list"
             raise DataError(f"{class_list}: class {odd} {lacking} in {root}; make the two agree")
-    sources = [
-        Source(path, class_name, label) for label, class_name in enumerate(classes) for path in files[class_name]
-    ]
+    labels = {class_name: label for label, class_name in enumerate(classes)}
+    sources = [Source(path, name, labels[name]) for name in classes for path in files.get(name, ())]
     if lists_dir is None:
         lists = _draw_lists(sources, seed, test_share)
     else:
-        lists = {
-            path.name: _read_folder_list(path, sources, root)
-            for path in sorted(Path(lists_dir).glob("t[re]*[0-9].txt"))
-            if path.stem.rstrip("0123456789") in ("train", "test")
-        }
-        if not lists:
-            raise DataError(f"{lists_dir}: no train1.txt and test1.txt in it; write them, `Class/video label` a line")
+        sources += _loose_sources(lines, loose, labels)
+        lists = _resolve(lines, sources, labels, root)
     numbers = sorted({int(list_name[:-4].lstrip("trainesu")) for list_name in lists})
     for number in numbers:
-        for part in ("train", "test"):
+        for part in stills.PARTS:
             if not lists.get(f"{part}{number}.txt"):
                 raise DataError(
                     f"{lists_dir or root}: {part}{number}.txt is missing or empty; every split needs a train and a test"
@@ -311,39 +368,117 @@ def prepare_folder(
     )
 
 
+@dataclass(frozen=True)
+class Line:
+    """A line of a list file: which list it belongs to, and the video; label None where the file tells none."""
+
+    where: str
+    list_name: str
+    class_name: str
+    video: str
+    label: int | None
+
+
+def _list_lines(folder: Path) -> list[Line]:
+    """The lines of all list files in a folder. Errors: DataError."""
+    lines = []
+    for path in sorted(folder.glob("t[re]*[0-9].txt")):
+        if path.stem.rstrip("0123456789") in stills.PARTS:
+            for where, text in numbered_lines(path):
+                entry, _, label = text.rpartition(" ")
+                class_name, _, video = entry.rpartition("/")
+                if not label.isdigit() or not class_name:
+                    raise DataError(f"{where}: not `Class/video label`: {text!r}; mend the list")
+                lines.append(Line(where, path.name, class_name, _bare(video), int(label)))
+    if lines:
+        return lines
+    for path in sorted(folder.glob("*_test_split[0-9].txt")):
+        class_name, _, number = path.stem.rpartition("_test_split")
+        for where, text in numbered_lines(path):
+            video, _, use = text.rpartition(" ")
+            if use not in ("0", "1", "2") or not video.strip():
+                raise DataError(f"{where}: not `video use` (1 training, 2 test, 0 neither): {text!r}; mend the list")
+            if use != "0":
+                part = stills.PARTS[int(use) - 1]
+                lines.append(Line(where, f"{part}{number}.txt", class_name, _bare(video.strip()), None))
+    if not lines:
+        official = "; for UCF-101's lists there is `lrcn prepare ucf101`" if list(folder.glob("trainlist*")) else ""
+        raise DataError(
+            f"{folder}: no train1.txt and test1.txt in it; write them, `Class/video label` a line{official}"
+        )
+    return lines
+
+
+def numbered_lines(path: Path) -> list[tuple[str, str]]:
+    """FILE:LINE and text of the lines that are not empty. Errors: DataError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); save it as UTF-8 text") from None
+    return [(f"{path}:{n}", line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
+def _bare(video: str) -> str:
+    suffix = Path(video).suffix
+    return video.removesuffix(suffix) if suffix.lower() in frames.VIDEOS else video
+
+
+def _classes_of(lines: list[Line], root: Path) -> list[str]:
+    """Classes by label, as the lists pair them: for videos without folders of classes. Errors: DataError."""
+    if not lines:
+        raise DataError(f"{root}: its videos lie in no folders of classes; name their classes in lists (--lists)")
+    if any(line.label is None for line in lines):
+        return sorted({line.class_name for line in lines})
+    pairs: dict[int, str] = {}
+    for line in lines:
+        if pairs.setdefault(line.label, line.class_name) != line.class_name:
+            raise DataError(
+                f"{line.where}: label {line.label} is {line.class_name} here, {pairs[line.label]} before; make them"
+                " agree"
+            )
+    if len(set(pairs.values())) < len(pairs) or sorted(pairs) != list(range(len(pairs))):
+        raise DataError(
+            f"{Path(lines[0].where).parent}: labels are not 0, 1, 2 ..., one a class; mend the lists or add classes.txt"
+        )
+    return [pairs[label] for label in range(len(pairs))]
+
+
+def _loose_sources(lines: list[Line], loose: list[Path], labels: dict[str, int]) -> list[Source]:
+    """Videos that lie in no class's folder, with the class that the lists give them."""
+    classes = {line.video: line.class_name for line in lines if line.class_name in labels}
+    found = [Source(path, "", 0) for path in loose]
+    return [
+        Source(s.path, classes[s.name], labels[classes[s.name]]) for s in found if s.name in classes
+    ]
+
+
+def _resolve(lines: list[Line], sources: list[Source], labels, root) -> dict[str, list[str]]:
+    """List file -> names of videos. Errors: DataError where a line does not fit the videos that are there."""
+    known = {(source.class_name, source.name) for source in sources}
+    lists: dict[str, list[str]] = {}
+    for line in lines:
+        if (line.class_name, line.video) not in known:
+            raise DataError(
+                f"{line.where}: {line.class_name}/{line.video} is not in {root}; mend the list or add the video"
+            )
+        if line.label is not None and line.label != labels[line.class_name]:
+            raise DataError(
+                f"{line.where}: {line.class_name} has label {line.label} here, {labels[line.class_name]} by the class"
+                " list; make them agree"
+            )
+        lists.setdefault(line.list_name, []).append(line.video)
+    return lists
+
+
 def _draw_lists(sources, seed, test_share):
     random, lists = np.random.default_rng(seed), {"train1.txt": [], "test1.txt": []}
     for label in sorted({source.label for source in sources}):
         members = [source.name for source in sources if source.label == label]
         if len(members) < 2:
-            raise DataError(
-                f"{sources[label].path.parent}: one video cannot be divided into train and test; add videos or give"
-                " lists"
-            )
+            lone = next(source.path for source in sources if source.label == label)
+            raise DataError(f"{lone.parent}: one video cannot be divided into train and test; add videos or give lists")
         order, tests = random.permutation(len(members)), max(1, round(test_share * len(members)))
         lists["test1.txt"] += [members[i] for i in sorted(order[:tests])]
         lists["train1.txt"] += [members[i] for i in sorted(order[tests:])]
     random.shuffle(lists["train1.txt"])
     return lists
-
-
-def _read_folder_list(path, sources, root):
-    known, members = {(source.class_name, source.name): source for source in sources}, []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        entry, _, label = line.strip().rpartition(" ")
-        class_name, _, video = entry.rpartition("/")
-        video = video[: -len(Path(video).suffix)] if Path(video).suffix.lower() in SUFFIXES else video
-        if not label.isdigit() or not class_name:
-            raise DataError(f"{path}:{number}: not `Class/video label`: {line!r}; mend the list")
-        source = known.get((class_name, video))
-        if source is None:
-            raise DataError(f"{path}:{number}: {class_name}/{video} is not in {root}; mend the list or add the video")
-        if int(label) != source.label:
-            raise DataError(
-                f"{path}:{number}: {class_name} has label {label} here, {source.label} by the class list; make them"
-                " agree"
-            )
-        members.append(video)
-    return members

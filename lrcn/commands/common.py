@@ -22,10 +22,12 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 class Progress:
-    """Shows (what, done, total): a bar on a terminal, a line each tenth elsewhere."""
+    """Shows (what, done, total), with an estimate of the time left: a bar on a terminal, a line each tenth elsewhere.
+    (remark, 0, 0) is a line in between.
+    """
 
     def __init__(self):
-        self.bar, self.what, self.tenth, self.begun = None, None, -1, 0.0
+        self.bar, self.what, self.tenth, self.begun, self.first = None, None, -1, 0.0, 0
 
     def __call__(self, what: str, done: int, total: int) -> None:
         terminal = sys.stderr.isatty()
@@ -35,14 +37,16 @@ class Progress:
             return
         if what != self.what:
             self.close()
-            self.what, self.tenth, self.begun = what, -1, time.monotonic()
-            self.bar = tqdm(desc=what, total=total, unit="", leave=True) if terminal else None
+            self.what, self.tenth, self.begun, self.first = what, -1, time.monotonic(), done
+            self.bar = tqdm(desc=what, total=total, initial=done, unit="", leave=True) if terminal else None
         if terminal:
             self.bar.total = total
             self.bar.update(done - self.bar.n)
-        elif (tenth := 10 * done // max(total, 1)) > self.tenth:
-            self.tenth = tenth
-            print(f"{what}: {done}/{total} ({time.monotonic() - self.begun:.0f} s)", file=sys.stderr, flush=True)
+        elif (tenth := 10 * done // total) > self.tenth:
+            self.tenth, spent = tenth, time.monotonic() - self.begun
+            left = spent / (done - self.first) * (total - done) if self.first < done < total else 0
+            estimate = f", about {left:.0f} s left" if left >= 1 else ""
+            print(f"{what}: {done}/{total} ({spent:.0f} s{estimate})", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         if self.bar is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FILE, FOLDER, Progress, say
+from lrcn.commands.common import FILE, FOLDER, Progress, read_settings, say, settings_options
 
 
 @click.group()
@@ -27,15 +27,7 @@ def prepare_demo(out, seed):
     say(f"{out} is whole")
 
 
-@prepare.command("videos")
-@click.option("--videos", type=FOLDER, required=True, help="A folder of videos for each class.")
-@click.option(
-    "--lists",
-    type=FOLDER,
-    help="train1.txt and test1.txt (`Class/video label` a line), classes.txt; a seeded draw by default.",
-)
-@click.option("--out", type=FOLDER, required=True)
-@click.option(
+_SIZE = click.option(
     "--size",
     nargs=2,
     type=click.IntRange(1),
@@ -43,12 +35,77 @@ def prepare_demo(out, seed):
     show_default=True,
     help="Height and width of the stored frames.",
 )
-@click.option("--fps", type=float, help="Take this many frames a second (the authors: 30); all frames by default.")
-@click.option("--flow", type=click.Choice(["dis", "farneback", "tvl1"]), default="dis", show_default=True)
+_EVERY = click.option(
+    "--every",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Take every K-th frame of each video into the stills that single-frame nets are trained on.",
+)
+_WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes; one a core by default.")
+
+
+@prepare.command("ucf101")
+@click.option("--videos", type=FOLDER, required=True, help="The unpacked UCF101.rar: a folder a class, or one folder.")
+@click.option("--splits", type=FOLDER, required=True, help="The unpacked ucfTrainTestlist.")
+@click.option("--out", type=FOLDER, default=Path("data/ucf101"), show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(["1", "2", "3", "all"]),
+    default="1",
+    show_default=True,
+    help="Whose lists and stills to write; others can be added later. Stills take as much room as the frames, each.",
+)
+@click.option("--fps", type=click.FloatRange(0, min_open=True), default=30, show_default=True,
+              help="Frames a second; the authors took 30.")  # fmt: skip
+@_EVERY
+@_SIZE
+@click.option("--subset", is_flag=True, help="Take the listed videos that are there, where all 13,320 must be.")
+@_WORKERS
+def prepare_ucf101(videos, splits, out, split, fps, every, size, subset, workers):
+    """UCF-101's frames and official lists; then `lrcn prepare flow` gives them their flow."""
+    from data_prep import ucf101
+
+    progress = Progress()
+    ucf101.prepare_ucf101(
+        videos,
+        splits,
+        out,
+        split=split,
+        fps=fps,
+        every=every,
+        subset=subset,
+        height=size[0],
+        width=size[1],
+        workers=workers,
+        progress=progress,
+    )
+    progress.close()
+    say(f"{out} is whole")
+
+
+@prepare.command("videos")
+@click.option(
+    "--videos", type=FOLDER, required=True, help="A folder of videos (files, or folders of images) for each class."
+)
+@click.option(
+    "--lists",
+    type=FOLDER,
+    help="train1.txt and test1.txt (`Class/video label` a line), classes.txt; or HMDB-51's lists; a seeded draw by"
+    " default.",
+)
+@click.option("--out", type=FOLDER, required=True)
+@_SIZE
+@click.option("--fps", type=click.FloatRange(0, min_open=True),
+              help="Take this many frames a second (the authors: 30); all frames by default.")  # fmt: skip
+@click.option("--flow", type=click.Choice(["dis", "farneback", "tvl1", "none"]), default="dis", show_default=True)
+@_EVERY
+@click.option("--skip-unreadable", is_flag=True, help="Leave out videos that cannot be read; skipped.tsv names them.")
 @click.option("--mirror/--no-mirror", default=True, show_default=True, help="Whether the labels survive a mirror.")
 @click.option("--seed", type=int, default=1701, show_default=True)
-def prepare_videos(videos, lists, out, size, fps, flow, mirror, seed):
-    """Frames and flow of video files, a folder a class."""
+@_WORKERS
+def prepare_videos(videos, lists, out, size, fps, flow, every, skip_unreadable, mirror, seed, workers):
+    """Frames and flow of videos, a folder a class; with --lists also of videos in one folder."""
     from data_prep.videos import prepare_folder
 
     progress = Progress()
@@ -59,22 +116,100 @@ def prepare_videos(videos, lists, out, size, fps, flow, mirror, seed):
         height=size[0],
         width=size[1],
         fps=fps,
-        algorithm=flow,
+        algorithm=None if flow == "none" else flow,
+        every=every,
+        skip_unreadable=skip_unreadable,
         mirror=mirror,
         seed=seed,
+        workers=workers,
         progress=progress,
     )
     progress.close()
     say(f"{out} is whole")
 
 
-@prepare.command("features")
-@click.option("--npz", type=FILE, required=True, help="x_tr (V, T, D), y_tr, x_te, y_te and classes.")
-@click.option("--out", type=FOLDER, required=True)
-@click.option("--videos", type=click.IntRange(1), default=24, show_default=True, help="Videos a training batch.")
-def prepare_features(npz, out, videos):
-    """HDF5 inputs from activations computed beforehand, in place of the CNN."""
-    from data_prep.features import prepare_npz
+@prepare.command("flow")
+@click.option("--data", type=FOLDER, required=True, help="A prepared data set.")
+@click.option("--algorithm", type=click.Choice(["dis", "tvl1", "farneback"]), default="dis", show_default=True)
+@click.option(
+    "--images",
+    type=FOLDER,
+    help="Flow images made elsewhere, in place of computing: flow_image_VIDEO.0002.jpg and so on, in DIR, DIR/VIDEO or"
+    " DIR/CLASS/VIDEO.",
+)
+@click.option("--replace", is_flag=True, help="Replace flow that was made otherwise.")
+@_WORKERS
+def prepare_flow(data, algorithm, images, replace, workers):
+    """Give a prepared data set its optical flow, from its stored frames."""
+    from data_prep import flow
 
-    prepare_npz(npz, out, videos=videos)
+    progress = Progress()
+    flow.prepare_flow(data, algorithm, images, replace, workers=workers, progress=progress)
+    progress.close()
+    say(f"{data} has its flow")
+
+
+@prepare.command("stills")
+@click.option("--data", type=FOLDER, required=True, help="A prepared data set.")
+@click.option("--split", "splits", type=click.IntRange(1), multiple=True, help="By default all that the data set has.")
+@_EVERY
+@click.option("--seed", type=int, default=1701, show_default=True, help="Of the order.")
+def prepare_stills(data, splits, every, seed):
+    """Write the shuffled frames that single-frame nets read through Caffe's own Data layer."""
+    from data_prep import stills, store
+
+    progress, dataset = Progress(), store.Dataset(data)
+    for split in splits or dataset.description.get("splits", [1]):
+        stills.write_stills(dataset, split, every, seed, progress)
+    progress.close()
+    say(f"{data} has its stills")
+
+
+@prepare.command("features")
+@click.option("--data", type=FOLDER, help="A prepared data set of videos; the features have its lists.")
+@click.option("--net", metavar="FILE|NAME", help="A deploy net, or a net of the catalogue.")
+@click.option("--weights", type=FILE, help="The net's .caffemodel.")
+@click.option("--blob", default="fc6", show_default=True, help="The blob with a row a frame, as the net leaves it.")
+@click.option("--npz", type=FILE, help="Or activations made elsewhere: x_tr (V, T, D), y_tr, x_te, y_te, classes.")
+@click.option("--out", type=FOLDER, required=True)
+@click.option("--modality", type=click.Choice(["rgb", "flow"]), help="What a FILE reads: rgb by default.")
+@click.option("--frames", type=click.IntRange(1), default=16, show_default=True, help="T, frames a sequence.")
+@click.option("--clips", is_flag=True, help="Clips of consecutive frames at stride 8, not one of evenly spaced ones.")
+@click.option("--crops", type=click.Choice(["centre", "ten-mean"]), default="centre", show_default=True)
+@click.option("--mean", nargs=3, type=float, help="A FILE's channel means: blue, green, red; as published by default.")
+@click.option("--scale", type=float, help="What a FILE's pixels less their mean are multiplied by; 1 by default.")
+@click.option("--size", nargs=2, type=click.IntRange(1), metavar="HEIGHT WIDTH",
+              help="Smaller frames are enlarged to this for a FILE; 240 320 by default.")
+@click.option("--videos", type=click.IntRange(1), default=24, show_default=True, help="Videos a training batch.")
+@click.option("--seed", type=int, default=1701, show_default=True, help="Of the training videos' order.")
+@settings_options
+@_WORKERS
+@click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
+def prepare_features(data, net, weights, blob, npz, out, modality, frames, clips, crops, mean, scale, size, videos,
+                     seed, changes, config, workers, gpu):
+    """Activations in place of the CNN, as HDF5: extracted once by any Caffe net, or made elsewhere.
+
+    Where the net's ReLUs work in place, as in the paper's nets, fc6 and fc7 are the activations after the ReLU.
+    """
+    if npz:
+        if any((data, net, weights)):
+            raise click.UsageError("give either --npz, or --data with --net and --weights")
+        from data_prep.features import prepare_npz
+
+        prepare_npz(npz, out, videos=videos, seed=seed)
+        say(f"{out} is whole")
+        return
+    for option, given in {"--data": data, "--net": net, "--weights": weights}.items():
+        if given is None:
+            raise click.UsageError(f"{option} is missing; give --data, --net and --weights, or --npz")
+    from data_prep.store import Dataset
+    from data_prep.workers import cores
+    from lrcn import engine, extract
+
+    progress = Progress()
+    name, message, shown = extract.source(net, Dataset(data), modality, read_settings(changes, config), mean or None,
+                                          scale, size or None)
+    extract.extract(data, name, message, shown, weights, blob, out, engine.find(), frames, clips, crops, videos, seed,
+                    workers or cores(), gpu, progress)
+    progress.close()
     say(f"{out} is whole")

@@ -1,9 +1,11 @@
+import struct
+
 import cv2
 import numpy as np
 import pytest
 
 from data_prep import DataError
-from data_prep.frames import VideoFile, encode_jpeg
+from data_prep.frames import VideoFile, decode, encode_jpeg, jpegs
 
 from .videofiles import write_video
 
@@ -75,3 +77,149 @@ def test_full_colour_jpeg_keeps_a_colour_edge():
         for full in (True, False)
     }
     assert error[True] <= 4 < error[False]
+
+
+def greys(images):
+    """The grey levels of the tests' videos: 10 a frame."""
+    return [round(float(image[-5:, -5:].mean()) / 10) for image in images]
+
+
+def concatenated(path, sizes):
+    """A program stream whose pictures change size: parts one after the other."""
+    parts = []
+    for number, size in enumerate(sizes):
+        part = path.with_name(f"part{number}.mpg")
+        writer = cv2.VideoWriter(str(part), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"PIM1"), 25, size)
+        if not writer.isOpened():
+            pytest.skip("this OpenCV writes no MPEG-1")
+        for i in range(10):
+            writer.write(np.full((size[1], size[0], 3), 60 + 100 * number, np.uint8))
+        writer.release()
+        parts.append(part.read_bytes())
+        part.unlink()
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+@pytest.mark.parametrize("fps", [None, 25])
+def test_a_video_that_changes_size_in_the_middle(tmp_path, fps):
+    video = VideoFile(concatenated(tmp_path / "a.mpg", [(320, 240), (160, 128)]), 40, 48, fps)
+    images = list(video)
+    assert {image.shape for image in images} == {(40, 48, 3)} and 18 <= len(images) <= 20
+    levels = [float(image.mean()) for image in images]
+    assert all(abs(level - 60) < 4 for level in levels[:8]) and all(abs(level - 160) < 4 for level in levels[-8:])
+
+
+@pytest.mark.parametrize(
+    "fourcc, suffix", [("FFV1", "mkv"), ("FFV1", "avi"), ("VP90", "webm"), ("VP80", "webm"), ("XVID", "avi"),
+                       ("mp4v", "mp4"), ("HFYU", "avi"), ("WMV2", "wmv"), ("FLV1", "flv")]
+)  # fmt: skip
+@pytest.mark.parametrize("fps", [None, 10])
+def test_odd_codecs(tmp_path, fourcc, suffix, fps):
+    path = tmp_path / f"a.{suffix}"
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*fourcc), 10, (64, 48))
+    if not writer.isOpened():
+        pytest.skip(f"this OpenCV writes no {fourcc}")
+    for i in range(8):
+        writer.write(np.full((48, 64, 3), 50 + 10 * i, np.uint8))
+    writer.release()
+    assert greys(VideoFile(path, 48, 64, fps)) == [5, 6, 7, 8, 9, 10, 11, 12]
+
+
+def vint(number, length):
+    return (number | 1 << 7 * length).to_bytes(length, "big")
+
+
+def element(identity, content):
+    return bytes.fromhex(identity) + vint(len(content), 4) + content
+
+
+def number(identity, value):
+    return element(identity, value.to_bytes(4, "big"))
+
+
+def variable_rate(path, milliseconds, duration=None):
+    """A Matroska file, put together by hand, of JPEG pictures of 10 levels of grey more each, shown at these times."""
+    pictures = [
+        cv2.imencode(".jpg", np.full((48, 64, 3), (50 + 10 * i) % 240, np.uint8))[1].tobytes()
+        for i in range(len(milliseconds))
+    ]
+    head = element("1A45DFA3", element("4282", b"matroska") + number("4287", 4) + number("4285", 2))
+    length = struct.pack(">d", duration or milliseconds[-1] + 40)
+    info = element("1549A966", number("2AD7B1", 1_000_000) + element("4489", length))
+    track = number("D7", 1) + number("73C5", 1) + number("83", 1) + element("86", b"V_MJPEG")
+    track += number("23E383", 40_000_000) + element("E0", number("B0", 64) + number("BA", 48))
+    blocks = b"".join(
+        element("A3", vint(1, 1) + time.to_bytes(2, "big") + b"\x80" + picture)
+        for time, picture in zip(milliseconds, pictures)
+    )
+    cluster = element("1F43B675", number("E7", 0) + blocks)
+    path.write_bytes(head + element("18538067", info + element("1654AE6B", element("AE", track)) + cluster))
+    return path
+
+
+def test_a_variable_frame_rate_becomes_a_constant_one(tmp_path):
+    """Frames at 0, 40, 80 ms, then one each 120 ms: at 25 a second the later are shown three times; the place of a
+    frame is where it is nearest.
+    """
+    path = variable_rate(tmp_path / "a.mkv", [0, 40, 80, 200, 320, 440])
+    assert greys(VideoFile(path, None)) == [5, 6, 7, 8, 9, 10]
+    assert greys(VideoFile(path, None, fps=25)) == [5, 6, 7, 7, 8, 8, 8, 9, 9, 9, 10, 10]
+    assert greys(VideoFile(path, None, fps=12.5)) == [5, 7, 8, 8, 9, 10]
+
+
+def test_a_variable_frame_rate_is_no_truncation(tmp_path):
+    """Containers tell a duration, which at the file's nominal rate has places for many more frames."""
+    path = variable_rate(tmp_path / "a.mkv", [0, 40, 80, *range(200, 3000, 120)])
+    video = VideoFile(path, None)
+    assert len(list(video)) == 27 and video.declared > 60
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="truncated"):
+        list(VideoFile(path, None))
+
+
+def test_five_frames_at_the_authors_rate(tmp_path):
+    assert greys(VideoFile(write_video(tmp_path / "a.avi", frames=5), None, fps=30)) == [
+        6, 6, *(level for level in (7, 8, 9, 10) for _ in range(3))
+    ]  # fmt: skip
+
+
+def test_a_repeated_frame_is_encoded_once(tmp_path):
+    encoded, declared, decoded = jpegs(write_video(tmp_path / "a.avi", frames=4), 40, 48, fps=20)
+    assert (declared, decoded, len(encoded)) == (4, 4, 7) and len(set(encoded)) == 4
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder i_1 ... i_12 of images of one grey each, 10 levels a number."""
+    (tmp_path / "v").mkdir()
+    for i in range(1, 13):
+        cv2.imwrite(str(tmp_path / f"v/i_{i}.jpg"), np.full((40, 48, 3), 10 * i, np.uint8))
+    (tmp_path / "v/notes.txt").write_text("no image")
+    return tmp_path / "v"
+
+
+def test_a_folder_of_images_is_a_video_in_natural_order(pictures):
+    encoded, declared, decoded = jpegs(pictures, 40, 48, fps=30)
+    assert greys(decode(jpeg) for jpeg in encoded) == list(range(1, 13)) and (declared, decoded) == (12, 12)
+    assert encoded[9] == (pictures / "i_10.jpg").read_bytes()
+
+
+def test_images_of_another_size_or_kind_become_colour_jpeg_of_the_size(pictures):
+    cv2.imwrite(str(pictures / "i_1.jpg"), np.full((40, 48), 10, np.uint8))
+    cv2.imwrite(str(pictures / "i_2.jpg"), np.full((30, 20, 3), 20, np.uint8))
+    (pictures / "i_3.jpg").unlink()
+    cv2.imwrite(str(pictures / "i_3.png"), np.full((40, 48, 4), 30, np.uint8))
+    cv2.imwrite(str(pictures / "i_0.png"), np.full((40, 48), 0, np.uint16))
+    images = [decode(jpeg) for jpeg in jpegs(pictures, 40, 48)[0]]
+    assert {image.shape for image in images} == {(40, 48, 3)} and greys(images) == list(range(13))
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", None])
+def test_a_bad_image_of_a_folder_is_named(pictures, content, capfd):
+    content = (pictures / "i_7.jpg").read_bytes()[:20] if content is None else content
+    (pictures / "i_7.jpg").write_bytes(content)
+    with pytest.raises(DataError, match="i_7.jpg: not a readable image; replace"):
+        jpegs(pictures, 40, 48)
+    assert capfd.readouterr() == ("", "")

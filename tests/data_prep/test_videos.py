@@ -1,19 +1,21 @@
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from data_prep import DataError, flow, store
+from data_prep import DataError, flow, frames, stills, store
 from data_prep.frames import VideoFile
 from data_prep.videos import prepare_folder
 
-from .videofiles import write_video
+from .videofiles import write_ucf101, write_video
 
 SMALL = {"height": 40, "width": 48}
 
@@ -36,7 +38,8 @@ def test_a_folder_of_videos_becomes_a_dataset(folder, tmp_path):
         names(tmp_path / "d/train1.txt")
     ) & set(names(tmp_path / "d/test1.txt"))
     assert [len(held.videos(1, part)) for part in ("train", "test")] == [6, 2]
-    assert said[-1] == ("flow", 8, 8) and ("frames", 8, 8) in said
+    assert {("frames", 8, 8), ("flow", 8, 8)} < set(said)
+    assert any(what.startswith("flow: 44 images, 0 of them blank") and not total for what, _, total in said)
 
 
 def test_stored_images_are_the_videos_frames_and_their_flow(folder, tmp_path):
@@ -203,6 +206,75 @@ def test_kill_9_and_the_same_command_again(folder, tmp_path, contents, after):
         assert (tmp_path / "cut" / file).read_bytes() == (whole / file).read_bytes()
 
 
+CUT = """
+import os, signal, sys, threading, time
+from data_prep import flow, store, ucf101, videos
+store.COMMIT_BYTES = 8000
+kind, folder, out, after = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])
+begun = 0.0
+def progress(*_):
+    global begun
+    if after and not begun:
+        threading.Timer(after, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    begun = begun or time.monotonic()
+settings = {"workers": 2, "progress": progress}
+if kind == "videos":
+    videos.prepare_folder(folder, None, out, height=60, width=80, fps=20, skip_unreadable=True, **settings)
+else:
+    lists = folder + "/lists"
+    ucf101.prepare_ucf101(folder + "/videos", lists, out, split="all", subset=True, height=60, width=80, **settings)
+    flow.prepare_flow(out, "farneback", **settings)
+print(time.monotonic() - begun, flush=True)
+os._exit(0)
+"""
+
+
+def prepare_in_child(kind, folder, out, after=0.0):
+    """Killed so many seconds after its first progress; the exit code, and the seconds that a whole run worked."""
+    child = subprocess.run(
+        [sys.executable, "-c", CUT, kind, str(folder), str(out), str(after)], stdout=subprocess.PIPE, text=True
+    )
+    return child.returncode, float(child.stdout or 0)
+
+
+@pytest.mark.parametrize("kind", ["videos", "ucf101"])
+def test_kill_9_at_ten_random_moments(tmp_path, contents, kind):
+    """Each run goes on where the one before was killed; in the end there is what a single run leaves, to the byte."""
+    folder = write_ucf101(tmp_path / "ucf", clips=1, frames=10)
+    (folder / "videos/Run/v_Run_g04_c01.avi").write_bytes(b"no video" * 99)
+    videos = folder if kind == "ucf101" else folder / "videos"
+    code, seconds = prepare_in_child(kind, videos, tmp_path / "whole")
+    assert code == 0
+    random, kills = np.random.default_rng(int(time.time())), 0
+    while kills < 10:
+        code, _ = prepare_in_child(kind, videos, tmp_path / "cut", random.uniform(0.001, seconds))
+        kills += code == -signal.SIGKILL
+        if code == 0:  # it was done before it could be killed
+            shutil.rmtree(tmp_path / "cut")
+        else:
+            assert code == -signal.SIGKILL
+    assert prepare_in_child(kind, videos, tmp_path / "cut")[0] == 0
+    files = {
+        str(path.relative_to(tmp_path / "whole"))
+        for path in (tmp_path / "whole").rglob("*")
+        if path.is_file() and path.suffix != ".mdb"
+    }
+    assert {"dataset.json", "skipped.tsv", "train1.txt", "stills_test1/stills.json"} < files
+    assert files == {
+        str(path.relative_to(tmp_path / "cut"))
+        for path in (tmp_path / "cut").rglob("*")
+        if path.is_file() and path.suffix != ".mdb"
+    }
+    for file in files:
+        assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
+    databases = [path.parent.name for path in (tmp_path / "whole").rglob("data.mdb")]
+    assert len(databases) == (8 if kind == "ucf101" else 4)
+    for name in databases:
+        assert contents(tmp_path / "cut" / name) == contents(tmp_path / "whole" / name)
+    assert store.Dataset(tmp_path / "cut").description["skipped"] == 1
+    assert not list(tmp_path.rglob("*.partial"))
+
+
 LIMITED = """
 import resource, sys
 from data_prep import DataError, store, videos
@@ -250,3 +322,149 @@ def test_a_full_disk(folder, full_disk):
     with pytest.raises(DataError, match="no space left.*; free some"):
         prepare_folder(folder, None, full_disk / "d", workers=1, height=240, width=320)
     assert not (full_disk / "d").exists()
+
+
+def cut_into_images(video, folder, name="i_{:d}.jpg"):
+    folder.mkdir(parents=True)
+    for number, image in enumerate(VideoFile(video, None), 1):
+        (folder / name.format(number)).write_bytes(frames.encode_jpeg(image))
+    return folder
+
+
+def test_folders_of_images_in_folders_of_classes(folder, tmp_path, contents):
+    """Frames cut beforehand give what the video files give."""
+    prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL)
+    for video in folder.rglob("*.avi"):
+        cut_into_images(video, tmp_path / "cut" / video.parent.name / video.stem)
+    (tmp_path / "cut/Run/poster.jpg").write_bytes(b"not of a video")
+    prepare_folder(tmp_path / "cut", None, tmp_path / "e", workers=2, **SMALL)
+    for part in ("frames", "flow", "stills_train1"):
+        assert contents(tmp_path / "d" / part) == contents(tmp_path / "e" / part)
+    assert (tmp_path / "d/videos.tsv").read_text() == (tmp_path / "e/videos.tsv").read_text()
+
+
+def own_lists(folder, **files):
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / f"{name}.txt").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("images", [False, True])
+def test_videos_without_folders_of_classes_get_them_from_lists(folder, tmp_path, images):
+    for video in list(folder.rglob("*.avi")):
+        if images:
+            cut_into_images(video, tmp_path / "flat" / video.stem)
+        else:
+            (tmp_path / "flat").mkdir(exist_ok=True)
+            video.rename(tmp_path / "flat" / video.name)
+    lists = own_lists(tmp_path / "lists", train1="Run/v_Run_1 0\nJump/v_Jump_3 1\n", test1="Jump/v_Jump_0 1\n")
+    held = store.Dataset(prepare_folder(tmp_path / "flat", lists, tmp_path / "d", workers=1, **SMALL))
+    assert held.classes == ["Run", "Jump"]
+    assert {v.name: (v.label, v.frames) for v in held.index.values()} == {
+        "v_Run_1": (0, 6),
+        "v_Jump_0": (1, 5),
+        "v_Jump_3": (1, 8),
+    }
+    held.check("flow")
+    for lists, message in (
+        (None, "lie in no folders of classes; name their classes in lists"),
+        (own_lists(tmp_path / "b", train1="Run/v_Run_9 0\n", test1="Jump/v_Jump_0 1\n"), "Run/v_Run_9 is not in"),
+        (own_lists(tmp_path / "c", train1="Run/v_Run_1 1\n", test1="Jump/v_Jump_0 2\n"), "labels are not 0, 1, 2"),
+        (own_lists(tmp_path / "e", train1="Run/v_Run_1 0\n", test1="Jump/v_Jump_0 0\n"), "label 0 is .* before"),
+    ):
+        with pytest.raises(DataError, match=message):
+            prepare_folder(tmp_path / "flat", lists, tmp_path / "f", workers=1, **SMALL)
+
+
+def test_hmdb51s_lists(folder, tmp_path):
+    lists = own_lists(
+        tmp_path / "lists",
+        Jump_test_split1="v_Jump_0.avi 1 \nv_Jump_1.avi 2 \nv_Jump_2.avi 0 \n",
+        Run_test_split1="v_Run_0.avi 2\nv_Run_3.avi 1\n",
+    )
+    held = store.Dataset(prepare_folder(folder, lists, tmp_path / "d", workers=1, **SMALL))
+    assert [v.name for v in held.videos(1, "train")] == ["v_Jump_0", "v_Run_3"]
+    assert [v.name for v in held.videos(1, "test")] == ["v_Jump_1", "v_Run_0"]
+    (lists / "Run_test_split1.txt").write_text("v_Run_0.avi 3\n")
+    with pytest.raises(DataError, match="Run_test_split1.txt:1: not `video use`"):
+        prepare_folder(folder, lists, tmp_path / "e", workers=1, **SMALL)
+
+
+def test_official_lists_of_ucf101_are_sent_to_their_command(folder, tmp_path):
+    lists = own_lists(tmp_path / "lists", trainlist01="Run/v_Run_1.avi 1\n")
+    with pytest.raises(DataError, match="no train1.txt .*lrcn prepare ucf101"):
+        prepare_folder(folder, lists, tmp_path / "d", **SMALL)
+
+
+def test_a_video_twice_in_a_list(folder, tmp_path):
+    lists = own_lists(tmp_path / "lists", train1="Run/v_Run_1 1\nRun/v_Run_1 1\n", test1="Jump/v_Jump_1 0\n")
+    with pytest.raises(DataError, match="train1.txt: video v_Run_1 is in it 2 times"):
+        prepare_folder(folder, lists, tmp_path / "d", **SMALL)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bad_videos_can_be_left_out(folder, tmp_path, workers):
+    (folder / "Run/v_Run_2.avi").write_bytes(b"no video" * 99)
+    cut_into_images(folder / "Run/v_Run_1.avi", folder / "Run/v_Run_7")
+    (folder / "Run/v_Run_7/i_3.jpg").write_bytes(b"no image")
+    data = prepare_folder(folder, None, tmp_path / "d", workers=workers, skip_unreadable=True, **SMALL)
+    held = store.Dataset(data)
+    assert len(held.index) == 7 and held.description["skipped"] == 2
+    assert (data / "skipped.tsv").read_text().splitlines()[1:] == [
+        "Run/v_Run_2.avi\tnot a readable video",
+        "Run/v_Run_7\ti_3.jpg: not a readable image",
+    ]
+    assert len(held.videos(1, "train") + held.videos(1, "test")) == 7
+
+
+def test_non_ascii_names_of_files_and_classes(folder, tmp_path):
+    (folder / "Run").rename(folder / "Löb løb 走")
+    for number, path in enumerate(sorted((folder / "Löb løb 走").iterdir())):
+        path.rename(path.with_name(f"v_走る {number} #[é]!.avi"))
+    data = prepare_folder(folder, None, tmp_path / "ü d", workers=2, **SMALL)
+    held = store.Dataset(data)
+    assert held.classes == ["Jump", "Löb løb 走"]
+    assert {v.class_name for v in held.videos(1, "train")} == {"Jump", "Löb løb 走"}
+    assert held.jpeg("flow", "v_走る 2 #[é]!", 2)[:2] == b"\xff\xd8"
+    lists = own_lists(tmp_path / "lists", train1="Löb løb 走/v_走る 1 #[é]!.avi 1\n", test1="Jump/v_Jump_1 0\n")
+    held = store.Dataset(prepare_folder(folder, lists, tmp_path / "e", workers=1, **SMALL))
+    assert [v.name for v in held.videos(1, "train")] == ["v_走る 1 #[é]!"]
+    stills.folder(held, "train")
+
+
+def test_a_name_that_is_not_utf_8(folder, tmp_path):
+    (folder / "Run/v_Run_1.avi").rename(os.fsdecode(os.fsencode(folder / "Run") + b"/v_\xe9.avi"))
+    with pytest.raises(DataError, match=r"v_.udce9.avi': its name is not UTF-8; rename"):
+        prepare_folder(folder, None, tmp_path / "d", **SMALL)
+
+
+def test_what_a_mac_writes_beside_a_file_is_no_video(folder, tmp_path):
+    (folder / "Run/._v_Run_1.avi").write_bytes(b"resource fork")
+    assert len(store.Dataset(prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL)).index) == 8
+
+
+def test_what_is_stored_wrong_is_found_at_the_end(folder, tmp_path, monkeypatch):
+    from data_prep import videos
+
+    monkeypatch.setattr(videos, "_frames_job", lambda job: ([b"\xff\xd8 broken"] * 3, 3, 3))
+    with pytest.raises(DataError, match="frames: v_.*jpg does not decode to 40x48"):
+        prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL)
+
+
+REAL = Path(__file__).parents[2].parent / "shared/data/ucf101/frames"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real frames are not there")
+def test_real_frames_without_a_class_level(tmp_path):
+    """Twelve videos of UCF-101, cut into i_0001.jpg and so on."""
+    names = sorted(path.name for path in REAL.iterdir())[:4]
+    lists = own_lists(
+        tmp_path / "lists",
+        train1=f"a/{names[0]} 0\nb/{names[1]} 1\n",
+        test1=f"a/{names[2]} 0\nb/{names[3]} 1\n",
+    )
+    held = store.Dataset(prepare_folder(REAL, lists, tmp_path / "d", height=60, width=80))
+    held.check("flow")
+    assert [v.frames for v in held.index.values()] == [len(list((REAL / name).glob("*.jpg"))) for name in names]
+    assert held.description["flow"]["images"] == sum(v.frames - 1 for v in held.index.values())

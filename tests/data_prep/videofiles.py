@@ -18,3 +18,22 @@ def write_video(path, frames=6, value=60, size=SIZE):
         writer.write(image)
     writer.release()
     return path
+
+
+def write_ucf101(folder, classes=("Jump", "Run", "Walk"), groups=4, clips=2, frames=5):
+    """Videos under UCF-101's names in FOLDER/videos/CLASS, and FOLDER/lists with three splits: in split N, group N is
+    for testing.
+    """
+    lists = folder / "lists"
+    lists.mkdir(parents=True)
+    (lists / "classInd.txt").write_text("".join(f"{n} {name}\n" for n, name in enumerate(classes, 1)))
+    names = [(c, g, f"v_{c}_g{g:02d}_c{k:02d}") for c in classes for g in range(1, groups + 1)
+             for k in range(1, clips + 1)]  # fmt: skip
+    for number, (class_name, group, name) in enumerate(names):
+        write_video(folder / "videos" / class_name / f"{name}.avi", frames=frames + group, value=5 * number)
+    for split in (1, 2, 3):
+        train = [f"{c}/{n}.avi {classes.index(c) + 1}\n" for c, g, n in names if g != split]
+        test = [f"{c}/{n}.avi\n" for c, g, n in names if g == split]
+        (lists / f"trainlist{split:02d}.txt").write_text("".join(train))
+        (lists / f"testlist{split:02d}.txt").write_text("".join(test))
+    return folder

@@ -1,0 +1,147 @@
+"""The frames of a list one by one in a shuffled order, for Caffe's own `Data` layer (single-frame nets on RGB).
+
+That layer reads an LMDB in the order of its keys and shuffles nothing, so the keys begin with the position.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import lmdb
+import numpy as np
+
+from data_prep import DataError, store
+from data_prep.workers import no_progress
+
+NOTE = "stills.json"  # written last: says that the folder is whole, and what it was made with
+PARTS = ("train", "test")
+
+
+def folder(dataset: store.Dataset, part: str, split: int = 1) -> Path:
+    """The LMDB of `train` or `test` of a split. Errors: DataError where it was not made."""
+    place = dataset.folder / f"stills_{part}{split}"
+    if not (place / NOTE).exists():
+        raise DataError(
+            f"{place}: not there; make it with `lrcn prepare stills --data {dataset.folder} --split {split}`"
+        )
+    return place
+
+
+def write_stills(
+    dataset: store.Dataset, split: int = 1, every: int = 1, seed: int = 1701, progress=no_progress
+) -> None:
+    """Writes DATA/stills_train1 and stills_test1 (of this split) of a prepared data set.
+
+    every: frames 1, 1 + every, 1 + 2 every ... of each video. seed: of the order. What is there of the same settings is
+    left as it is, what was cut off goes on, what is there of other settings is replaced. Errors: DataError.
+    """
+    if dataset.kind != "frames":
+        raise DataError(f"{dataset.folder}: holds {dataset.kind}, not frames; stills need frames")
+    lists = {part: dataset.videos(split, part) for part in PARTS}
+    write_lists(dataset.folder, {f"{part}{split}": videos for part, videos in lists.items()}, every, seed, progress)
+
+
+def write_lists(
+    data: Path, lists: dict[str, list[store.Video]], every: int = 1, seed: int = 1701, progress=no_progress
+) -> None:
+    """`write_stills` for a folder that is not whole yet; lists: "train1" and so on -> its videos."""
+    if every < 1:
+        raise DataError(f"every {every}: give 1 (all frames) or more")
+    todo = {}
+    for name, videos in lists.items():
+        note = {
+            "list": hashlib.sha256(store.list_text(videos).encode()).hexdigest(),
+            "every": every,
+            "seed": seed,
+            "images": sum(len(range(0, video.frames, every)) for video in videos),
+        }
+        place = Path(data) / f"stills_{name}"
+        if not (place / NOTE).exists() or store.read_json(place / NOTE) != note:
+            todo[name] = place, videos, note
+    if not todo:
+        return
+    _check_room(Path(data), sum(note["images"] for *_, note in todo.values()))
+    for name, (place, videos, note) in todo.items():
+        _write(Path(data), place, name, videos, note, progress)
+
+
+def _check_room(data: Path, images: int) -> None:
+    with store.reader(data / "frames").begin() as transaction:
+        held = transaction.stat()["entries"]
+    used = os.stat(data / "frames" / "data.mdb").st_blocks * 512
+    need, free = used * images // max(held, 1), shutil.disk_usage(data).free
+    if need > free + sum(file.stat().st_blocks * 512 for file in data.glob("stills_*.partial/data.mdb")):
+        raise DataError(
+            f"{data}: no space left for the stills, which need about {need / 1e9:.1f} GB of {free / 1e9:.1f} GB; free"
+            " some, or take fewer frames (--every K), and run the same command again"
+        )
+
+
+def _write(data: Path, place: Path, name: str, videos: list[store.Video], note: dict, progress) -> None:
+    partial, begun = place.with_name(place.name + ".partial"), "making.json"
+    with store.locked(partial):
+        if not (partial / begun).exists() or store.read_json(partial / begun) != note:
+            with store.writing(partial):
+                for item in partial.iterdir():
+                    if item.name != "lock":
+                        item.unlink()
+            store.write_json(partial / begun, note)
+        _fill(data, partial, name, videos, note, progress)
+        store.write_json(partial / NOTE, note)
+        with store.writing(place):
+            if place.exists():
+                store.close_reader(place)
+                shutil.rmtree(place)
+            for leaving in (begun, "lock"):
+                (partial / leaving).unlink()
+            os.rename(partial, place)
+
+
+def _fill(data: Path, partial: Path, name: str, videos: list[store.Video], note: dict, progress) -> None:
+    images, what = note["images"], f"stills {name}"
+    counts = np.array([len(range(0, video.frames, note["every"])) for video in videos])
+    within = np.arange(images) - np.repeat(np.cumsum(counts) - counts, counts)
+    frames = np.stack([np.repeat(np.arange(len(videos)), counts), 1 + note["every"] * within], axis=1)
+    split = int(name[len(name.rstrip("0123456789")) :])
+    order = np.random.default_rng([note["seed"], split, name.startswith("test")]).permutation(images)
+    source = store.reader(data / "frames")
+    with store.writing(partial):
+        target = lmdb.open(str(partial), map_size=store.FIRST_MAP)
+    with target, source.begin() as stored:
+        done, pending, size = target.stat()["entries"], [], 0  # they come in the order of their positions
+        progress(what, done, images)
+        for position in range(done, images):
+            v, number = frames[order[position]]
+            key = store.key("rgb", videos[v].name, number)
+            value = stored.get(key)
+            if value is None:
+                raise DataError(f"{data / 'frames'}: lacks {key.decode()}; prepare the data set again")
+            pending.append((b"%08d_%s" % (position, key), value))
+            size += len(value)
+            if size >= store.COMMIT_BYTES or position + 1 == images:
+                store.put(target, pending)
+                pending, size = [], 0
+                progress(what, position + 1, images)
+
+
+def copy_stretch(source: Path, target: Path, first: int, count: int) -> None:
+    """`count` images of the LMDB `source` from position `first` on, round and round, as a new LMDB `target`; no image
+    twice. Errors: DataError.
+
+    Caffe's Data layer always begins with the first image, so a training that goes on gets its images this way.
+    """
+    if target.exists():
+        shutil.rmtree(target)
+    with store.writing(target), store.reader(source).begin() as stored:
+        held = stored.stat()["entries"]
+        size = os.stat(source / "data.mdb").st_size * 2
+        with lmdb.open(str(target), map_size=size, sync=False) as made, stored.cursor() as cursor:
+            cursor.set_range(b"%08d" % (first % held))
+            with made.begin(write=True) as transaction:
+                for position in range(min(count, held)):
+                    transaction.put(b"%08d" % position, cursor.value(), append=True)
+                    if not cursor.next():
+                        cursor.first()

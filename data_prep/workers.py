@@ -1,0 +1,61 @@
+"""Work shared out among processes, one a core."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import cv2
+
+from data_prep import DataError
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Says nothing. What stands in its place is told (what, done, total), or (remark, 0, 0)."""
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _begin_worker() -> None:
+    cv2.setNumThreads(1)  # the processes share the cores out already
+    parent = multiprocessing.parent_process()
+
+    def watch():  # a parent that was killed cannot end its workers
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def parallel(function, jobs: list, workers: int | None = None):
+    """Yields (job, function(job)) in the order of `jobs`, computed ahead by `workers` processes (default: all cores; 1:
+    in this process).
+    """
+    workers = min(workers or cores(), len(jobs))
+    if workers <= 1:
+        yield from ((job, function(job)) for job in jobs)
+        return
+    # spawn: a forked child would share this process's open LMDB and OpenCV's threads.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_worker)
+    try:
+        waiting, ahead = deque(), 4 * workers
+        for number in range(len(jobs) + ahead):
+            if number < len(jobs):
+                waiting.append((jobs[number], pool.submit(function, jobs[number])))
+            if number >= ahead and waiting:
+                job, future = waiting.popleft()
+                yield job, future.result()
+    except BrokenProcessPool:
+        raise DataError(
+            f"{getattr(function, '__name__', 'work')}: a worker process was ended from outside; is memory short? "
+            "Run the same command again, it goes on where it stopped"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,144 @@
+"""`lrcn prepare ucf101`, `flow`, `stills` and `videos` at the command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from data_prep import store
+
+LRCN = Path(sys.executable).with_name("lrcn")
+
+
+def prepare(*arguments):
+    return subprocess.run([LRCN, "prepare", *map(str, arguments)], capture_output=True, text=True, timeout=300)
+
+
+def refused(done, *said):
+    """Exit code 2, and of the program's own lines one, the last, that says this."""
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert lines[-1].startswith("lrcn: ") and sum(line.startswith("lrcn: ") for line in lines) == 1
+    for words in said:
+        assert words in lines[-1]
+
+
+def video(path, frames=12, seed=0):
+    """A texture that moves 2 pixels a frame."""
+    texture = cv2.GaussianBlur(np.random.default_rng(seed).integers(0, 256, (48, 64, 3), np.uint8), (0, 0), 2)
+    texture = cv2.normalize(texture, None, 0, 255, cv2.NORM_MINMAX)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"MJPG"), 15, (64, 48))
+    for t in range(frames):
+        writer.write(np.roll(texture, 2 * t, axis=1))
+    writer.release()
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Two classes of four groups under UCF-101's names, and two splits."""
+    lists = tmp_path / "ucfTrainTestlist"
+    lists.mkdir()
+    (lists / "classInd.txt").write_text("1 Jump\n2 Run\n")
+    for number, name in enumerate(f"{c}/v_{c}_g{g:02d}_c01.avi" for c in ("Jump", "Run") for g in range(1, 5)):
+        video(tmp_path / "UCF-101" / name, seed=number)
+        for split in (1, 2):
+            part = "test" if f"_g{split:02d}" in name else "train"
+            with open(lists / f"{part}list{split:02d}.txt", "a") as file:
+                file.write(name + (f" {1 + (number > 3)}\n" if part == "train" else "\n"))
+    return tmp_path
+
+
+def ucf101(archive, *options):
+    return prepare("ucf101", "--videos", archive / "UCF-101", "--splits", archive / "ucfTrainTestlist", "--out",
+                   archive / "data", "--size", 48, 64, *options)  # fmt: skip
+
+
+def test_ucf101_then_flow_then_another_split(archive):
+    data = archive / "data"
+    (archive / "UCF-101/Run/v_Run_g04_c01.avi").write_bytes(b"no video" * 90)
+    done = ucf101(archive, "--subset", "--every", 2, "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    assert "frames: 8/8" in done.stderr and "stills train1" in done.stderr and f"{data} is whole" in done.stderr
+    assert "skipped: 1 of 8 videos, listed in skipped.tsv; first Run/v_Run_g04_c01.avi (not a read" in done.stderr
+    held = store.Dataset(data)
+    assert held.description["fps"] == 30 and held.index["v_Run_g01_c01"].frames == 23  # 12 at 15 a second
+    with store.reader(data / "stills_test1").begin() as transaction:
+        assert transaction.stat()["entries"] == 2 * 12
+
+    done = prepare("flow", "--data", data, "--algorithm", "farneback")
+    assert done.returncode == 0, done.stderr
+    assert "flow: 154 images, 77 of them blank (the frame repeats the one before)" in done.stderr
+    store.Dataset(data).check("flow")
+    refused(prepare("flow", "--data", data), "already has flow, made by farneback", "--replace")
+
+    assert ucf101(archive, "--subset", "--every", 2, "--split", 2).returncode == 0
+    assert store.Dataset(data).description["splits"] == [1, 2] and store.Dataset(data).description["flow"]
+    done = prepare("stills", "--data", data, "--split", 2)
+    assert done.returncode == 0, done.stderr
+    store.close_reader(data / "stills_test2")
+    with store.reader(data / "stills_test2").begin() as transaction:
+        assert transaction.stat()["entries"] == 2 * 23
+
+
+def test_ucf101_refuses_in_one_line(archive):
+    refused(ucf101(archive), "2 classes and 8 videos, where UCF-101 has 101 and 13320", "--subset")
+    (archive / "UCF-101/Run/v_Run_g04_c01.avi").unlink()
+    refused(ucf101(archive), "1 of the 8 listed videos are not there, first Run/v_Run_g04_c01", "--subset")
+    refused(ucf101(archive, "--subset", "--split", 3), "no trainlist03.txt")
+    refused(ucf101(archive, "--split", 4), "--split")
+    refused(ucf101(archive, "--fps", 0), "--fps")
+    refused(ucf101(archive, "--subset", "--workers", 0), "--workers")
+    (archive / "ucfTrainTestlist/classInd.txt").unlink()
+    refused(ucf101(archive), "classInd.txt: no such file")
+    assert not list(archive.glob("data*"))
+
+
+def test_flow_from_images_made_elsewhere(archive):
+    data, images = archive / "data", archive / "flow"
+    assert ucf101(archive, "--subset", "--fps", 15).returncode == 0
+    refused(prepare("flow", "--data", data, "--images", images), "flow: no such folder")
+    images.mkdir()
+    refused(prepare("flow", "--data", data, "--images", images), "lacks flow_image_v_Jump_g01_c01.0002.jpg")
+    for name in store.Dataset(data).index:
+        for number in range(2, 13):
+            cv2.imwrite(str(images / f"flow_image_{name}.{number:04d}.jpg"), np.full((48, 64, 3), 130, np.uint8))
+    assert prepare("flow", "--data", data, "--images", images).returncode == 0
+    assert json.loads((data / "dataset.json").read_text())["flow"]["images"] == 88
+
+
+def test_flow_and_stills_of_no_data_set(tmp_path):
+    for command in ("flow", "stills"):
+        refused(prepare(command, "--data", tmp_path / "none"), "no prepared dataset")
+
+
+def test_own_videos_with_an_unreadable_one(archive):
+    videos = archive / "UCF-101"
+    (videos / "Run/v_Run_g02_c01.avi").write_bytes(b"no video" * 90)
+    options = ["--videos", videos, "--out", archive / "own", "--size", 48, 64, "--flow", "none", "--workers", 1]
+    refused(prepare("videos", *options), "v_Run_g02_c01.avi: not a readable video")
+    done = prepare("videos", *options, "--skip-unreadable")
+    assert done.returncode == 0, done.stderr
+    assert "skipped: 1 of 8 videos" in done.stderr
+    assert (archive / "own/skipped.tsv").read_text() == "file\treason\nRun/v_Run_g02_c01.avi\tnot a readable video\n"
+    assert store.Dataset(archive / "own").description["flow"] is None
+
+
+def test_progress_estimates_the_time_left(capsys, monkeypatch):
+    from lrcn.commands import common
+
+    clock = iter([100.0, 100.0, 110.0, 130.0, 150.0])
+    monkeypatch.setattr(common.time, "monotonic", lambda: next(clock))
+    progress = common.Progress()
+    for done in (40, 60, 80, 100):  # a run that goes on at 40
+        progress("frames", done, 100)
+    assert capsys.readouterr().err.splitlines() == [
+        "frames: 40/100 (0 s)",
+        "frames: 60/100 (10 s, about 20 s left)",
+        "frames: 80/100 (30 s, about 15 s left)",
+        "frames: 100/100 (50 s)",
+    ]
