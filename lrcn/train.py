@@ -17,6 +17,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,9 +27,10 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from data_prep import stills
 from data_prep.store import write_text
 from lrcn.clip_loader import MESSAGE
-from prototxt_gen import caffe_pb2, to_text
+from prototxt_gen import caffe_pb2, parse, to_text
 
 ITERATION = re.compile(r"Iteration (\d+)(?: \([^)]*\))?, loss = ([-+\w.]+)")
 TESTING = re.compile(r"Iteration (\d+), Testing net")
@@ -85,6 +87,7 @@ def _train(files, out, engine, weights, gpu, identity, fresh, progress) -> Path:
         if last_snapshot(out) <= done:
             raise TrainError(f"{out / 'snapshots'}: Caffe left no whole snapshot at iteration {end}; is the disk full?")
     draw_curve(out)
+    shutil.rmtree(out / "stretch", ignore_errors=True)
     return snapshot(out, solver.max_iter)
 
 
@@ -133,7 +136,8 @@ def check_run(out: Path, files) -> None:
         raise TrainError(f"{out}: holds no training; run `lrcn train` first") from None
     for name in ("train_test", "solver"):
         if before.get(name) != to_text(files[name]):
-            raise TrainError(f"{out}: was trained with another {name}; give the --set, --split and --seed of `lrcn train`")
+            raise TrainError(f"{out}: was trained with another {name}; "
+                             "give the --set, --split and --seed of `lrcn train`")
 
 
 def digest(path) -> str | None:
@@ -154,6 +158,8 @@ def _segment(out, solver, engine, start, end, weights, gpu, progress) -> None:
     piece = caffe_pb2.SolverParameter()
     piece.CopyFrom(solver)
     piece.max_iter, piece.net, piece.snapshot_prefix = end, "train_test.prototxt", "snapshots/net"
+    if start:
+        piece.net = _net_going_on(out, start * max(solver.iter_size, 1), end * max(solver.iter_size, 1))
     piece.random_seed = solver.random_seed + start
     piece.solver_mode = caffe_pb2.SolverParameter.CPU if gpu is None else caffe_pb2.SolverParameter.GPU
     write_text(out / "segment.prototxt", to_text(piece))
@@ -162,14 +168,7 @@ def _segment(out, solver, engine, start, end, weights, gpu, progress) -> None:
         command.append(f"--snapshot={snapshot(out, start).relative_to(out).with_suffix('.solverstate')}")
     if gpu is not None:
         command.append(f"--gpu={gpu}")
-    environment = {
-        **os.environ,
-        **engine.environment(),
-        "LRCN_FIRST_ITERATION": str(start * max(solver.iter_size, 1)),
-        "LRCN_PYTHON": sys.executable,
-        "GLOG_logtostderr": "1",
-        "GLOG_minloglevel": "0",
-    }
+    environment = caffe_environment(engine, start * max(solver.iter_size, 1))
     log = out / "logs" / f"from-{start:07d}.log"
     if weights and not start:
         _start_from(weights, out, environment, log)
@@ -194,22 +193,59 @@ def _segment(out, solver, engine, start, end, weights, gpu, progress) -> None:
         raise TrainError(explain(tail, caffe.returncode, log))
 
 
+def _net_going_on(out: Path, start: int, end: int) -> str:
+    """The file of the net for batches `start` to `end`. Caffe's own Data layer begins with its first image, whatever
+    the iteration, so it is given a copy of the images that are due."""
+    net, stretch = parse(out / "train_test.prototxt"), out / "stretch"
+    for layer in net.layer:
+        if layer.type == "Data" and any(rule.phase == caffe_pb2.TRAIN for rule in layer.include):
+            batch = layer.data_param.batch_size
+            stills.copy_stretch(Path(layer.data_param.source), stretch, start * batch, (end - start) * batch)
+            layer.data_param.source = str(stretch.resolve())
+    if not stretch.exists():
+        return "train_test.prototxt"
+    write_text(out / "stretch.prototxt", to_text(net))
+    return "stretch.prototxt"
+
+
+def caffe_environment(engine, first_batch: int = 0) -> dict[str, str]:
+    """What the `caffe` tool and the data layers in it go by; `first_batch`: the training batch they begin with."""
+    return {
+        **os.environ,
+        **engine.environment(),
+        "LRCN_FIRST_ITERATION": str(first_batch),
+        "LRCN_PYTHON": sys.executable,
+        "GLOG_logtostderr": "1",
+        "GLOG_minloglevel": "0",
+    }
+
+
 # The derivative's `caffe train` takes --weights and forgets them; a snapshot of iteration 0 that holds them is what
 # every Caffe takes. A layer whose shape differs (the classifier of other classes) keeps its random weights; Caffe
-# itself would break off.
+# itself would break off. Files of 2014 have `layers` in place of `layer`, and blobs of four sizes, counted from the
+# end.
 START = """
 import sys, caffe
 from caffe.proto import caffe_pb2
 solver = caffe.get_solver("segment.prototxt")
 net = caffe_pb2.NetParameter.FromString(open(sys.argv[1], "rb").read())
 shapes = {name: [list(blob.data.shape) for blob in blobs] for name, blobs in solver.net.params.items()}
-fitting = [layer for layer in net.layer if shapes.get(layer.name) == [list(blob.shape.dim) for blob in layer.blobs]]
-for layer in net.layer:
-    if layer.name in shapes:
-        fate = "taken" if layer in fitting else "of another shape, not taken"
-        print(f"{layer.name}: weights {fate}", file=sys.stderr)
-del net.layer[:]
-net.layer.extend(fitting)
+def fits(blob, shape):
+    if blob.HasField("shape"):
+        return list(blob.shape.dim) == shape
+    return [blob.num, blob.channels, blob.height, blob.width] == [1] * (4 - len(shape)) + shape
+for layers in net.layer, net.layers:
+    fitting = []
+    for layer in layers:
+        wanted = shapes.get(layer.name)
+        if wanted:
+            fit = len(wanted) == len(layer.blobs) and all(map(fits, layer.blobs, wanted))
+            fitting += [layer] * fit
+            fate = "taken" if fit else "of another shape, not taken"
+            print(f"{layer.name}: weights {fate}", file=sys.stderr)
+    kept = [type(layer).FromString(layer.SerializeToString()) for layer in fitting]
+    del layers[:]
+    layers.extend(kept)
 open("start.caffemodel", "wb").write(net.SerializeToString())
 solver.net.copy_from("start.caffemodel")
 solver.snapshot()

@@ -14,7 +14,7 @@ from netspecs import backbones, solvers
 from netspecs.backbones import BACKBONES, LEARN, dropout
 from netspecs.recurrent import STATES, STATES_HELP, lstm
 from netspecs.variant import Setting, Variant, flag, number, one_of, text, whole
-from prototxt_gen import NetSpec
+from prototxt_gen import NetSpec, SpecError
 from prototxt_gen import layers as L
 from prototxt_gen import params as P
 from prototxt_gen.netspec import Top
@@ -25,7 +25,8 @@ TEST = P.NetStateRule(phase="TEST", stage="test-on-test")
 RELEASE_NAMES = {"rgb": "RGB", "flow": "flow"}
 
 SETTINGS = {
-    "backbone": Setting("hybrid", one_of(*BACKBONES), "the CNN that reads the frames; features: none, fc6 is given"),
+    "backbone": Setting("hybrid", one_of(*BACKBONES), "the CNN that reads the frames; features: none, see given"),
+    "given": Setting("fc6", one_of("fc6", "fc7"), "whose activations the files of backbone features hold"),
     "classes": Setting(101, whole(2), "classes"),
     "split": Setting(1, one_of(1, 2, 3), "the data set's train/test split"),
     "data": Setting("", text, "the dataset folder; empty: the folder in which Caffe runs"),
@@ -49,6 +50,8 @@ SETTINGS = {
 
 SINGLE_FRAME = {
     **SETTINGS,
+    "reader": Setting("clips", one_of("lmdb", "clips"), "who reads the frames: Caffe's Data layer, a shuffled LMDB; "
+                      "or this project's layer, which alone knows how to mirror flow"),
     "batch": Setting(128, whole(), "frames a batch in training"),
     "test_batch": Setting(128, whole(), "frames a batch in testing"),
     "videos": Setting(24, whole(), "N, videos a batch of the feature files (backbone features)"),
@@ -79,8 +82,7 @@ def single_frame(s: SimpleNamespace, deploy: bool) -> Message:
     n = NetSpec(f"singleFrame_{RELEASE_NAMES[s.modality]}")
     label = _deploy_inputs(n, s) if deploy else _single_frame_data(n, s)
 
-    fc6 = BACKBONES[s.backbone].add(n, s, not deploy, LEARN)
-    fc7 = backbones.fc7(n, s, fc6, not deploy)
+    fc7 = _cnn(n, s, not deploy, "fc7")
     n["fc8-ucf"] = L.InnerProduct(fc7, num_output=s.classes, **classifier(s))
 
     if deploy:
@@ -97,8 +99,14 @@ def _single_frame_data(n: NetSpec, s: SimpleNamespace) -> Top:
         n["reshape-label"] = L.Reshape(n.label, shape=[-1])
         n.silence = L.Silence(n.clip_markers, ntop=0)
         return n["reshape-label"]
-    n.data, n.label = _clips(s, "train", videos=s.batch, frames=1, ntop=2)
-    n.data, n.label = _clips(s, "test", videos=s.test_batch, frames=1, ntop=2)
+    for part, rule, batch in ("train", TRAIN, s.batch), ("test", TEST, s.test_batch):
+        if s.reader == "lmdb":
+            n.data, n.label = L.Data(
+                name="data", ntop=2, include=rule, source=posixpath.join(s.data, f"stills_{part}{s.split}"),
+                batch_size=batch, backend="LMDB", transform_param=dict(
+                    mirror=s.mirror, crop_size=s.crop, mean_value=mean(s), scale=s.scale if s.scale != 1 else None))
+        else:
+            n.data, n.label = _clips(s, part, videos=batch, frames=1, ntop=2)
     return n.label
 
 
@@ -123,9 +131,7 @@ def lrcn(s: SimpleNamespace, deploy: bool) -> Message:
         n.data, n.label, n.clip_markers = _clips(s, "test", videos=s.test_videos, frames=s.frames, ntop=3)
         batches = [(s.videos, dict(include=TRAIN)), (s.test_videos, dict(include=TEST))]
 
-    cnn = BACKBONES[s.backbone].add(n, s, not deploy, LEARN)
-    if s.reads == "fc7":  # the paper's fc7 variant, which the release does not have
-        cnn = backbones.fc7(n, s, cnn, not deploy)
+    cnn = _cnn(n, s, not deploy, s.reads)
 
     if s.backbone == "features":
         frames, markers, label = cnn, n.clip_markers, None if deploy else n.label
@@ -152,6 +158,13 @@ def lrcn(s: SimpleNamespace, deploy: bool) -> Message:
     return n.to_proto()
 
 
+def _cnn(n: NetSpec, s: SimpleNamespace, train: bool, upto: str) -> Top:
+    """Frames -> fc6, or fc7: of the LRCNs the paper's fc7 variant reads that, which the release does not have."""
+    top = BACKBONES[s.backbone].add(n, s, train, LEARN)
+    given = s.given if s.backbone == "features" else "fc6"
+    return backbones.fc7(n, s, top, train) if (upto, given) == ("fc7", "fc6") else top
+
+
 def _loss(n: NetSpec, s: SimpleNamespace, scores: Top, label: Top, **axis: int) -> None:
     """Loss and accuracy over all frames. Feature files pad their last batch with label -1, which counts for nothing."""
     padding = dict(ignore_label=-1) if s.backbone == "features" else {}
@@ -169,17 +182,19 @@ def classifier(s: SimpleNamespace) -> dict:
 
 def _clips(s: SimpleNamespace, part: str, videos: int, frames: int, ntop: int) -> tuple[Top, ...]:
     """The layer of `lrcn.clip_data` that reads the list of `part`, "train" or "test": pixels less `mean`."""
-    if s.modality == "flow":
-        mean = [128, 128, 128]
-    else:
-        mean = [103.939, 116.779, 128.68 if s.mean_slip else 123.68]  # blue, green, red
     settings = dict(
         data=s.data, list=f"{part}{s.split}.txt", modality=s.modality,
         videos=videos, frames=frames,
-        crop=s.crop, height=s.height, width=s.width, mirror=s.mirror, crop_slip=s.crop_slip, mean=mean, scale=s.scale,
+        crop=s.crop, height=s.height, width=s.width, mirror=s.mirror, crop_slip=s.crop_slip, mean=mean(s),
+        scale=s.scale,
         order=s.order if part == "train" else "list", seed=s.seed, workers=s.workers)
     return L.Python(name="data", ntop=ntop, include=TRAIN if part == "train" else TEST,
                     module="lrcn.clip_data", layer="ClipData", param_str=json.dumps(settings, sort_keys=True))
+
+
+def mean(s: SimpleNamespace) -> list[float]:
+    """Subtracted from the pixels: blue, green, red; of flow images the level of no motion."""
+    return [128, 128, 128] if s.modality == "flow" else [103.939, 116.779, 128.68 if s.mean_slip else 123.68]
 
 
 def _deploy_frames(s: SimpleNamespace) -> int:
@@ -239,11 +254,16 @@ def check(s: SimpleNamespace) -> None:
     """SpecError where settings clash."""
     backbones.check(s)
     solvers.check(s)
+    if s.backbone == "features" and s.given == "fc7" and getattr(s, "reads", "fc7") == "fc6":
+        raise SpecError("given=fc7 has nothing for an LSTM after fc6: take activity/lrcn-fc7-* or given=fc6")
+    if s.modality == "flow" and getattr(s, "reader", "clips") == "lmdb":
+        raise SpecError("reader=lmdb does not know flow: Caffe's mirror does not turn x round; use reader=clips")
 
 
 VARIANTS = [
     Variant(f"activity/single-frame-{modality}", "activity", f"Table 1, single frame, {modality}",
-            solvers.published(SINGLE_FRAME, solvers.ACTIVITY["single-frame", modality]), single_frame, solver, inputs,
+            solvers.published(SINGLE_FRAME, solvers.ACTIVITY["single-frame", modality]
+                              | dict(reader="clips" if modality == "flow" else "lmdb")), single_frame, solver, inputs,
             fixed=dict(modality=modality), editions="split", presets=dict(backbone=backbones.DEFAULTS), check=check)
     for modality in ("rgb", "flow")
 ] + [

@@ -99,12 +99,14 @@ def tiny(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
 
 
 def features(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
-    """No CNN: the frames come as precomputed fc6 activations, (T, N, D) or (T*N, D), taken after fc6's ReLU.
+    """No CNN: the frames come as precomputed activations, (T, N, D) or (T*N, D), of fc6 or, if `given` says so, of fc7,
+    taken after the ReLU.
 
     Its dropout is not in place, so that the input blob keeps what the file says.
     """
     frames = n["data-reshape"] if "data-reshape" in n else n.data
-    return dropout(n, "drop6", frames, s.drop6, train, in_place=False)
+    name = s.given.replace("fc", "drop")
+    return dropout(n, name, frames, getattr(s, name), train, in_place=False)
 
 
 def fc7(n: NetSpec, s: SimpleNamespace, fc6: Top, train: bool, ways: Ways = LEARN) -> Top:

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from data_prep import store
+from data_prep.stills import write_stills
 
 
 def make_dataset(folder, videos=6, frames=20, height=24, width=32, classes=3):
@@ -18,7 +19,7 @@ def make_dataset(folder, videos=6, frames=20, height=24, width=32, classes=3):
                 images = []
                 for t in range(video.images(modality)):
                     image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-                    image[:8, :8] = 10 * v + t
+                    image[:8, :8] = (10 * v + t) % 256
                     images.append(cv2.imencode(".png", image)[1].tobytes())
                 writer.add(video.name, video.label, images, height, width)
     store.write_text(folder / "videos.tsv", store.index_text(index))
@@ -36,6 +37,7 @@ def make_dataset(folder, videos=6, frames=20, height=24, width=32, classes=3):
             "splits": [1],
         },
     )
+    write_stills(store.Dataset(folder))
     return folder
 
 

@@ -15,11 +15,11 @@ import pytest
 
 from data_prep import store
 from data_prep.store import Dataset
-from lrcn import engine, evaluate, train
+from lrcn import engine, evaluate, score, train
 from lrcn.experiments import Stage
 from lrcn.sampler import Sampler
 from netspecs import catalogue
-from prototxt_gen import caffe_pb2, to_text
+from prototxt_gen import caffe_pb2, parse, to_text
 from tests.lrcn.conftest import clip_settings, make_dataset
 
 pytestmark = pytest.mark.engine
@@ -245,7 +245,8 @@ def test_batched_scores_equal_one_crop_of_one_clip_at_a_time(dataset, tmp_path, 
         else small(dataset, variant, base_lr=0.1)
     )
     net = train.train(files, tmp_path / "run", engine.find())
-    found = evaluate.score_stage(Stage(variant), settings, files, net, tmp_path / "run", engine.find()).mean(1)
+    path = evaluate.score_stage(Stage(variant), settings, files, net, tmp_path / "run", engine.find())
+    found = score.load(path).mean(1)
     one = small(dataset, variant, deploy_crops=1, deploy_clips=1)[1]["deploy"]
     (tmp_path / "one.prototxt").write_text(to_text(one))
     slowly = np.array(json.loads(run_python(SLOWLY, tmp_path / "one.prototxt", net, dataset, int("single" in variant))))
@@ -257,10 +258,29 @@ def test_batched_scores_equal_one_crop_of_one_clip_at_a_time(dataset, tmp_path, 
 def test_a_cut_off_scoring_goes_on(dataset, tmp_path):
     settings, files = small(dataset)
     net = train.train(files, tmp_path, engine.find())
-    whole = evaluate.score_stage(Stage("activity/lrcn-fc6-rgb"), settings, files, net, tmp_path, engine.find())
+    stage = Stage("activity/lrcn-fc6-rgb")
+    whole = score.load(evaluate.score_stage(stage, settings, files, net, tmp_path, engine.find()))
     kept = dict(np.load(tmp_path / "scores.npz"))
     kept["sums"][1:], kept["weights"][1:], kept["done"] = 0, 0, 1
     kept["sums"][0] *= -1  # so that it shows that video 0 is not computed again
     np.savez(tmp_path / "scores.npz", **kept)
-    again = evaluate.score_stage(Stage("activity/lrcn-fc6-rgb"), settings, files, net, tmp_path, engine.find())
+    again = score.load(evaluate.score_stage(stage, settings, files, net, tmp_path, engine.find()))
     assert np.array_equal(again[0], -whole[0]) and np.array_equal(again[1:], whole[1:])
+
+
+def test_single_frames_go_on_where_the_last_snapshot_stood(dataset, tmp_path):
+    """Caffe's Data layer begins with the first image each time; what goes on is given the images that are due."""
+    def images(folder):
+        with store.reader(folder).begin() as transaction:
+            return [value for _, value in transaction.cursor()]
+
+    files = small(dataset, "activity/single-frame-rgb", reader="lmdb", max_iter=4, snapshot=2)[1]
+    train.train(files, tmp_path / "run", engine.find())
+    assert (tmp_path / "run" / "stretch.prototxt").exists()
+    assert not (tmp_path / "run" / "stretch").exists()  # the training is over
+    again = train._net_going_on(tmp_path / "run", 2, 4)
+    net, stretch = parse(tmp_path / "run" / again), tmp_path / "run" / "stretch"
+    sources = {layer.include[0].phase: layer.data_param.source for layer in net.layer if layer.type == "Data"}
+    assert sources == {caffe_pb2.TRAIN: str(stretch), caffe_pb2.TEST: str(dataset / "stills_test1")}
+    due = images(dataset / "stills_train1")
+    assert images(stretch) == due[2 * 6:4 * 6]

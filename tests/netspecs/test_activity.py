@@ -5,8 +5,8 @@ import json
 import pytest
 
 from netspecs import catalogue
+from prototxt_gen import SpecError, filter_net
 from prototxt_gen import caffe_pb2 as pb
-from prototxt_gen import filter_net
 
 MODALITIES = ["rgb", "flow"]
 SINGLE = [f"activity/single-frame-{m}" for m in MODALITIES]
@@ -161,11 +161,27 @@ def test_the_data_layer_s_settings_are_complete():
 @pytest.mark.parametrize("name, build, expected", [
     ("activity/lrcn-fc6-rgb", test_net, dict(list="test1.txt", videos=3, frames=16)),
     ("activity/lrcn-fc6-flow", train_net, dict(list="train1.txt", modality="flow", mean=[128, 128, 128])),
-    ("activity/single-frame-rgb", train_net, dict(list="train1.txt", videos=128, frames=1)),
     ("activity/single-frame-flow", test_net, dict(list="test1.txt", videos=128, frames=1, modality="flow")),
 ])
 def test_what_each_data_layer_reads(name, build, expected):
     assert expected.items() <= clip_settings(build(name)).items()
+
+
+def test_single_rgb_frames_come_from_a_shuffled_lmdb_through_caffe_s_own_layer():
+    for build, part in (train_net, "train"), (test_net, "test"):
+        data = layer(build("activity/single-frame-rgb", data="/ucf", split=2, scale=0.5, batch=7, test_batch=7), "data")
+        assert (data.type, data.data_param.source, data.data_param.batch_size, data.data_param.backend) == (
+            "Data", f"/ucf/stills_{part}2", 7, pb.DataParameter.LMDB)
+        transform = data.transform_param
+        assert (transform.mirror, transform.crop_size, transform.scale) == (True, 227, 0.5)
+        assert list(transform.mean_value) == pytest.approx([103.939, 116.779, 123.68])
+    clips = clip_settings(train_net("activity/single-frame-rgb", reader="clips"))
+    assert clips.items() >= dict(list="train1.txt", videos=128, frames=1).items()
+
+
+def test_flow_is_not_read_by_caffe_s_own_layer():
+    with pytest.raises(SpecError, match="reader=lmdb does not know flow"):
+        train_net("activity/single-frame-flow", reader="lmdb")
 
 
 def test_settings_reach_the_data_layer():
@@ -267,3 +283,15 @@ def test_a_solver_by_another_policy_and_method():
         type="Adam", lr_policy="multistep", stepvalue="100,200", solver_mode="CPU", iter_size=2)["solver"]
     assert (solver.type, list(solver.stepvalue), solver.iter_size) == ("Adam", [100, 200], 2)
     assert solver.solver_mode == pb.SolverParameter.CPU and not solver.HasField("stepsize")
+
+
+def test_given_fc7_goes_where_fc7_would_go():
+    single = train_net("activity/single-frame-flow", backbone="features", given="fc7")
+    assert [layer.name for layer in single.layer] == [
+        "data", "reshape-data", "reshape-label", "silence", "drop7", "fc8-ucf", "loss", "accuracy"]
+    clips = train_net("activity/lrcn-fc7-rgb", backbone="features", given="fc7")
+    assert [layer.name for layer in clips.layer][:3] == ["data", "drop7", "lstm1"]
+    assert list(layer(clips, "lstm1").bottom)[0] == "drop7"
+    assert "fc7" in [layer.name for layer in train_net("activity/lrcn-fc7-rgb", backbone="features").layer]
+    with pytest.raises(SpecError, match="given=fc7 has nothing for an LSTM after fc6"):
+        train_net("activity/lrcn-fc6-rgb", backbone="features", given="fc7")

@@ -41,7 +41,7 @@ def small(name, **chosen):
 def with_inputs(net, shapes):
     """The data layers replaced by DummyData of the same names, rules and tops, which needs no files."""
     for layer in net.layer:
-        if layer.type in ("Python", "HDF5Data", "ImageData"):
+        if layer.type in ("Python", "HDF5Data", "ImageData", "Data"):
             part = "train" if layer.include[0].phase == pb.TRAIN else "test"
             replaced = pb.LayerParameter(name=layer.name, type="DummyData", top=layer.top, include=layer.include)
             for top in layer.top:
