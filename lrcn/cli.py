@@ -52,5 +52,6 @@ def cli():
     """Long-term Recurrent Convolutional Networks (Donahue et al., CVPR 2015) in real Caffe."""
 
 
-for command in caffe.caffe, nets.nets, prepare.prepare, experiment.train, experiment.evaluate, experiment.compare:
+for command in (caffe.caffe, nets.nets, prepare.prepare, experiment.train, experiment.evaluate, experiment.compare,
+                experiment.classify):
     cli.add_command(command)

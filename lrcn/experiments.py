@@ -6,12 +6,14 @@ it starts from (paper, section 4.1).
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_prep.store import Dataset
+from data_prep.store import Dataset, write_json
 from netspecs import catalogue
-from prototxt_gen import SpecError
+from prototxt_gen import SpecError, nearest
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,16 @@ _CLIPS = _TINY | {
 
 _HEAD = {"max_iter": 200, "display": 10, "test_interval": 100, "test_iter": 11, "snapshot": 100}
 
+ROWS = ("single-frame", "lrcn-fc6", "lrcn-fc7")
+
+# Table 1 as published: every LRCN starts from the single-frame net of its own modality.
+_TABLE1 = [Stage(f"activity/single-frame-{modality}") for modality in ("rgb", "flow")] + [
+    Stage(f"activity/lrcn-{reads}-{modality}", start=f"single-frame-{modality}")
+    for reads in ("fc6", "fc7") for modality in ("rgb", "flow")
+]
+
 EXPERIMENTS = {
+    "activity/table1": _TABLE1,
     # What ILSVRC-2012 is to the paper's nets, stills that show an object at all places and sizes are to the demo's.
     "demo": [
         Stage(
@@ -103,30 +114,85 @@ EXPERIMENTS = {
     ],
 }
 
+# The demo's Table 1 whole: its LRCN-fc6 nets' settings do for fc7 too.
+EXPERIMENTS["demo-table1"] = EXPERIMENTS["demo"] + [
+    Stage(stage.variant.replace("fc6", "fc7"), stage.settings, stage.start)
+    for stage in EXPERIMENTS["demo"] if stage.model == "lrcn-fc6"
+]
 
-def stages(experiment: str) -> list[Stage]:
-    """The stages of an experiment, or of a net of the catalogue with what it starts from. Raises SpecError for an
-    unknown name."""
+NEED_FRAMES = ("activity/table1",)  # and weights to start from, or --from-scratch
+DATA = {"demo-table1": "demo"}  # the folder in data/ of an experiment that is not called so itself
+
+
+def stages(experiment: str, rows: Sequence[str] = ()) -> list[Stage]:
+    """The stages of an experiment, or of a net of the catalogue with what it starts from; of an experiment's `rows`
+    alone, where they are given, with what they start from.
+
+    Raises SpecError for an unknown name or row.
+    """
     if experiment in EXPERIMENTS:
-        return EXPERIMENTS[experiment]
-    if catalogue.get(experiment).task != "activity":
+        found = EXPERIMENTS[experiment]
+    elif experiment not in catalogue.names():
+        near = nearest(experiment, [*EXPERIMENTS, *catalogue.names()])
+        raise SpecError(f"there is no experiment or net '{experiment}'"
+                        + (near or f"; the experiments are {', '.join(EXPERIMENTS)}"))
+    elif catalogue.get(experiment).task != "activity":
         raise SpecError(f"{experiment}: only activity/* can be trained by this command so far; "
                         "`lrcn nets write` gives its nets and solver")
-    stage = Stage(experiment)
-    if not stage.model.startswith("lrcn"):
-        return [stage]
-    single = Stage(f"activity/single-frame-{stage.modality}")
-    return [single, Stage(experiment, start=single.folder)]
+    else:
+        found = [Stage(experiment)]
+        if found[0].model.startswith("lrcn"):
+            single = Stage(f"activity/single-frame-{found[0].modality}")
+            found = [single, Stage(experiment, start=single.folder)]
+    there = {stage.model for stage in found if not stage.pretrain}
+    for row in rows:
+        if row not in there:
+            raise SpecError(f"{experiment} has no row '{row}', only {', '.join(sorted(there, key=ROWS.index))}"
+                            f"{nearest(row, there)}")
+    return _with_starts(found, [stage for stage in found if not rows or stage.model in rows])
+
+
+def given(dataset: Dataset) -> str:
+    """Whose activations a features data set holds: fc6 or fc7; others take the place of fc6."""
+    blob = dataset.description.get("extracted", {}).get("blob")
+    return "fc7" if blob == "fc7" else "fc6"
+
+
+def on_features(found: list[Stage], dataset: Dataset) -> list[Stage]:
+    """The stages of experiment `features`, by the names of what the data set holds: its modality, fc6 or fc7."""
+    modality = dataset.description.get("modality", "rgb")
+    return [Stage(stage.variant.replace("fc6", given(dataset)).replace("rgb", modality), stage.settings)
+            for stage in found]
+
+
+def _with_starts(found: list[Stage], wanted: list[Stage]) -> list[Stage]:
+    """Those of `found` that are wanted, and those whose weights they start from, in their order."""
+    names = {stage.folder for stage in wanted}
+    for stage in reversed(found):
+        if stage.folder in names and stage.start:
+            names.add(stage.start)
+    return [stage for stage in found if stage.folder in names]
+
+
+def place(out: Path, stage: Stage, split: int) -> Path:
+    """Where a stage's run lies: in OUT, in OUT/split2 or OUT/split3. What comes before the videos is for all splits."""
+    return Path(out) / stage.folder if stage.pretrain else split_folder(out, split) / stage.folder
+
+
+def split_folder(out: Path, split: int) -> Path:
+    """Where the runs and results of a split lie: OUT itself for split 1."""
+    return Path(out) if split == 1 else Path(out) / f"split{split}"
 
 
 def settings(stage: Stage, dataset: Dataset, split: int = 1, changes: dict | None = None) -> dict:
     """Everything that a stage's net is made of: the published values, then the data set's, the stage's, and the
-    user's `changes`."""
-    variant = catalogue.get(stage.variant)
+    user's `changes`. Without stills in an LMDB of their own, single frames are read from the frames' LMDB."""
+    variant, split = catalogue.get(stage.variant), 1 if stage.pretrain else split
     ours = {"data": str(Path(dataset.folder).resolve()), "classes": len(dataset.classes), "split": split}
     if dataset.kind == "features":
         ours |= {
             "backbone": "features",
+            "given": given(dataset),
             "feature_size": dataset.description["feature_size"],
             "frames": dataset.description["frames"],
         }
@@ -137,5 +203,23 @@ def settings(stage: Stage, dataset: Dataset, split: int = 1, changes: dict | Non
             "mirror": dataset.mirror,
             "deploy_crops": 10 if dataset.mirror else 5,
         }
+        if not (dataset.folder / f"stills_train{split}").is_dir():  # made before there were any, or with --no-stills
+            ours["reader"] = "clips"
     known = {name: value for name, value in (ours | stage.settings).items() if name in variant.table}
     return variant.settings(**known | (changes or {}))
+
+
+def write_note(folder: Path, stage: Stage, settings: dict, dataset: Dataset) -> None:
+    """stage.json: what was trained here, so that `lrcn classify` needs nothing but the run's folder."""
+    note = {"variant": stage.variant, "settings": settings, "classes": dataset.classes,
+            "fps": dataset.description.get("fps"), "flow": dataset.description.get("flow")}
+    write_json(Path(folder) / "stage.json", note)
+
+
+def read_note(folder: Path) -> dict | None:
+    """What `write_note` wrote; None where there is none."""
+    try:
+        note = json.loads((Path(folder) / "stage.json").read_text(encoding="utf-8"))
+        return note if note["settings"] and note["classes"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

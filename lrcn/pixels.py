@@ -22,6 +22,12 @@ def decode(jpeg: bytes, name: str, height: int, width: int) -> np.ndarray:
     return image
 
 
+def read(dataset, modality: str, video: str, number: int, settings) -> np.ndarray:
+    """An image of a data set, as `decode` gives it. ValueError names one that is missing or does not decode."""
+    return decode(dataset.jpeg(modality, video, number), f"{settings['data']}: {modality} image {number} of {video}",
+                  settings["height"], settings["width"])
+
+
 def mirrored(image: np.ndarray, modality: str) -> np.ndarray:
     """The image seen in a mirror. Flow to the left becomes flow to the right: x, the red channel, is negated (255 -
     x)."""
