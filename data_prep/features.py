@@ -7,6 +7,8 @@ and `video` (batches, N) int64, which Caffe does not read. HDF5Data with batch_s
 
     DATA/train1_features.txt, test1_features.txt    the HDF5 files, a path a line, as the layer's `source`
     DATA/dataset.json                               kind "features", classes, mirror, frames T, feature_size D, videos N
+    DATA/train1_sequences.tsv, ...                  video, label, first image of each sequence, where `lrcn prepare
+    features --net` made them
 """
 
 from __future__ import annotations
@@ -32,9 +34,25 @@ def _batches(order: np.ndarray, videos: int, top_up: bool) -> np.ndarray:
     return np.concatenate([order, filling]).astype(np.int64).reshape(-1, videos)
 
 
+class Gathered:
+    """Sequences (V, T, D) whose frames lie anywhere in `rows` (R, D): frame t of sequence v is row `at[v, t]`.
+
+    Read by sequence number, as an array: a file of more rows than memory holds can be written out batch by batch.
+    """
+
+    def __init__(self, rows, at: np.ndarray):
+        self.rows, self.at, self.shape = rows, at, (*at.shape, rows.shape[1])
+
+    def __len__(self):
+        return len(self.at)
+
+    def __getitem__(self, sequences: np.ndarray) -> np.ndarray:
+        return self.rows[self.at[sequences]]
+
+
 def write_sequences(folder: Path, stem: str, x, y, batches: np.ndarray, file_bytes: int = FILE_BYTES) -> list[str]:
-    """Writes `x` (V, T, D) with labels `y` (V,) as STEM_000.h5, ... in the order of `batches` (B, N); gives the files'
-    names.
+    """Writes `x` (V, T, D), an array or `Gathered`, with labels `y` (V,) as STEM_000.h5, ... in the order of `batches`
+    (B, N); gives the files' names.
 
     Where `batches` says -1 the features are 0, every label is -1 and the clip begins afresh: a net's loss and accuracy
     must ignore label -1.
@@ -113,18 +131,35 @@ def _load(npz) -> dict[str, np.ndarray]:
     return held
 
 
-def prepare_npz(npz, out, videos: int = 24, seed: int = 1701, file_bytes: int = FILE_BYTES) -> Path:
-    """Makes the dataset folder `out` of an .npz with x_tr (V, T, D), y_tr (V,), x_te, y_te, and class names `classes`.
-
-    Training videos are put in a seeded random order (a batch of one class would be of no use) and topped up to a
-    multiple of `videos` by going round to the first ones. Test videos keep their order; the last batch is padded with
-    features 0, label -1 and video number -1. Errors: DataError.
-    """
-    if videos < 1:
-        raise DataError(f"videos {videos}: a batch holds at least 1")
+def output_folder(out) -> Path:
+    """The folder as an absolute path. Errors: DataError for one that Caffe could not read from."""
     out = Path(os.path.abspath(out))
     if any(c.isspace() for c in str(out)):
         raise DataError(f"{out}: Caffe's HDF5Data reads paths up to the first blank; name a folder without blanks")
+    return out
+
+
+def write_part(folder: Path, out: Path, part: str, split: int, x, y, videos: int, seed: int,
+               file_bytes: int = FILE_BYTES) -> None:
+    """Writes `train` or `test` of a split into `folder`, which is to become `out`: the HDF5 files and their list.
+
+    Training videos are put in a seeded random order (a batch of one class would be of no use) and topped up to a
+    multiple of `videos` by going round to the first ones. Test videos keep their order; the last batch is padded with
+    features 0, label -1 and video number -1.
+    """
+    training = part == "train"
+    order = np.random.default_rng(seed).permutation(len(x)) if training else np.arange(len(x))
+    names = write_sequences(folder, f"{part}{split}", x, y, _batches(order, videos, training), file_bytes)
+    store.write_text(folder / f"{part}{split}_features.txt", "".join(f"{out / name}\n" for name in names))
+
+
+def prepare_npz(npz, out, videos: int = 24, seed: int = 1701, file_bytes: int = FILE_BYTES) -> Path:
+    """Makes the dataset folder `out` of an .npz with x_tr (V, T, D), y_tr (V,), x_te, y_te, and class names `classes`.
+    Errors: DataError.
+    """
+    if videos < 1:
+        raise DataError(f"videos {videos}: a batch holds at least 1")
+    out = output_folder(out)
     held = _load(npz)
     digest = hashlib.sha256()
     for key in sorted(held):
@@ -139,14 +174,8 @@ def prepare_npz(npz, out, videos: int = 24, seed: int = 1701, file_bytes: int = 
     with store.new_folder(out, settings) as folder:
         if folder is None:
             return out
-        files = {}
         for part, short in (("train", "tr"), ("test", "te")):
-            x, y = held[f"x_{short}"], held[f"y_{short}"]
-            order = np.random.default_rng(seed).permutation(len(x)) if part == "train" else np.arange(len(x))
-            files[part] = write_sequences(
-                folder, f"{part}1", x, y, _batches(order, videos, part == "train"), file_bytes
-            )
-            store.write_text(folder / f"{part}1_features.txt", "".join(f"{out / name}\n" for name in files[part]))
+            write_part(folder, out, part, 1, held[f"x_{short}"], held[f"y_{short}"], videos, seed, file_bytes)
         store.write_json(
             folder / "dataset.json",
             {
@@ -259,3 +288,16 @@ def read_sequences(data, part: str = "test", split: int = 1) -> tuple[np.ndarray
         np.array([found[n][1] for n in numbers]),
         [f"{part}_{n:05d}" for n in numbers],
     )
+
+
+def read_videos(data, part: str = "test", split: int = 1) -> tuple[list[np.ndarray], np.ndarray, list[str]]:
+    """The videos of a part, each with all its sequences: [x (S, T, D) float32, ...], y (videos,) int64, names. S is 1
+    but where `lrcn prepare features --clips` gave a video several clips."""
+    x, y, names = read_sequences(data, part, split)
+    listing = Path(data) / f"{part}{split}_sequences.tsv"
+    if listing.exists():
+        names = [line.split("\t")[0] for line in listing.read_text(encoding="utf-8").splitlines()[1:]]
+    if len(names) != len(x):
+        raise DataError(f"{listing}: names {len(names)} sequences where there are {len(x)}; prepare the features again")
+    begins = [at for at, name in enumerate(names) if not at or name != names[at - 1]]
+    return np.split(x, begins[1:]), y[begins], [names[at] for at in begins]
