@@ -203,7 +203,7 @@ def settings(stage: Stage, dataset: Dataset, split: int = 1, changes: dict | Non
             "mirror": dataset.mirror,
             "deploy_crops": 10 if dataset.mirror else 5,
         }
-        if not (dataset.folder / f"stills_train{split}").is_dir():  # made before there were any, or with --no-stills
+        if not (dataset.folder / f"stills_train{split}").is_dir():  # made before there were any
             ours["reader"] = "clips"
     known = {name: value for name, value in (ours | stage.settings).items() if name in variant.table}
     return variant.settings(**known | (changes or {}))

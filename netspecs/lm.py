@@ -13,13 +13,6 @@ from prototxt_gen import NetSpec
 from prototxt_gen import layers as L
 from prototxt_gen import params as P
 
-# The state of the net -> which sentences it reads. They are "unaligned": streams of sentences end to end.
-STATES = [
-    (P.NetStateRule(phase="TRAIN"), "train"),
-    (P.NetStateRule(phase="TEST", stage="test-on-train"), "train"),
-    (P.NetStateRule(phase="TEST", stage="test-on-val"), "val"),
-]
-
 SETTINGS = {
     "data": Setting("", text, "the dataset folder; empty: the folder in which Caffe runs"),
     **SENTENCES,
@@ -47,8 +40,8 @@ def language_model(s: SimpleNamespace, deploy: bool) -> Message:
 
 
 def data(n: NetSpec, s: SimpleNamespace, sources: dict[str, str]) -> None:
-    """Sentences; sources: part -> HDF5 list."""
-    for rule, part in STATES:
+    """Sentences, "unaligned": streams of them end to end. sources: part -> HDF5 list."""
+    for rule, part in recurrent.PARTS:
         n.cont_sentence, n.input_sentence, n.target_sentence = L.HDF5Data(
             name="data", ntop=3, include=rule, source=sources[part], batch_size=s.steps)
 

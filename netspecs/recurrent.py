@@ -18,6 +18,13 @@ STATES = ("carried", "exposed")
 STATES_HELP = ("the LSTM's state between the deploy net's passes: carried by Caffe from one pass to the next where the "
                "marker is 1, or exposed as inputs LSTM_h_0, LSTM_c_0 and outputs LSTM_h_T, LSTM_c_T")
 
+# In which state of the net which part of the data is read.
+PARTS = [
+    (P.NetStateRule(phase="TRAIN"), "train"),
+    (P.NetStateRule(phase="TEST", stage="test-on-train"), "train"),
+    (P.NetStateRule(phase="TEST", stage="test-on-val"), "val"),
+]
+
 SENTENCES = {
     "vocabulary": Setting(8801, whole(2), "words that can be said, the end of a sentence (0) included"),
     "embedding": Setting(1000, whole(), "values a word is embedded in"),

@@ -17,12 +17,6 @@ from prototxt_gen import layers as L
 from prototxt_gen import params as P
 from prototxt_gen.netspec import Top
 
-STATES = [
-    (P.NetStateRule(phase="TRAIN"), "train"),
-    (P.NetStateRule(phase="TEST", stage="test-on-train"), "train"),
-    (P.NetStateRule(phase="TEST", stage="test-on-val"), "val"),
-]
-
 SETTINGS = {
     "data": Setting("", text, "the dataset folder; empty: the folder in which Caffe runs"),
     "slots": Setting(5, whole(), "slots of a snippet: words that the CRF gives for it (not in the paper)"),
@@ -115,7 +109,7 @@ def two_lstms(n: NetSpec, s: SimpleNamespace, deploy: bool, sequence: Top, stati
 
 def data(n: NetSpec, s: SimpleNamespace, blobs: list[str], steps: int, semantics: bool = False) -> None:
     """Sentences and what the CRF says, a sentence a stream."""
-    for rule, part in STATES:
+    for rule, part in recurrent.PARTS:
         for blob, top in zip(blobs, L.HDF5Data(
                 name="data", ntop=len(blobs), include=rule, batch_size=steps,
                 source=posixpath.join(s.data, f"{part}_sentences.txt")), strict=True):
