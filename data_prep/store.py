@@ -327,8 +327,10 @@ class Dataset:
             )
         self.description = read_json(self.folder / "dataset.json")
         try:
-            self.name, self.kind, self.classes = (self.description[k] for k in ("name", "kind", "classes"))
-            self.mirror = self.description["mirror"]
+            self.name, self.kind = self.description["name"], self.description["kind"]
+            of_videos = self.kind != "captions"
+            self.classes = self.description["classes"] if of_videos else []
+            self.mirror = self.description["mirror"] if of_videos else None
             self.height, self.width = self.description.get("height"), self.description.get("width")
         except KeyError as error:
             raise DataError(f"{self.folder / 'dataset.json'}: lacks {error}; prepare the data set again") from None

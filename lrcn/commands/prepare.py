@@ -128,6 +128,81 @@ def prepare_videos(videos, lists, out, size, fps, flow, every, skip_unreadable, 
     say(f"{out} is whole")
 
 
+def _caption_options(command):
+    for option in reversed([
+        click.option("--out", type=FOLDER, required=True),
+        click.option("--seed", type=int, default=1701, show_default=True, help="Of the captions' order."),
+        click.option("--min-count", type=click.IntRange(1), default=5, show_default=True,
+                     help="How often a word must be seen in the training captions."),
+        click.option("--steps", type=click.IntRange(2), default=20, show_default=True,
+                     help="Rows of a caption in aligned files."),
+        click.option("--streams", type=click.IntRange(1), default=100, show_default=True,
+                     help="Captions side by side: the nets' streams."),
+        click.option("--skip-unreadable", is_flag=True,
+                     help="Leave out images that Caffe cannot read; skipped.tsv names them."),
+        _WORKERS,
+    ]):
+        command = option(command)
+    return command
+
+
+_IMAGES = click.option("--images", type=FOLDER, help="The folder of images; without it, sentences only.")
+
+
+def _prepare_captions(name, images, folder, out, **options):
+    from data_prep import captions
+
+    progress = Progress()
+    captions.prepare(name, images, out, with_images=folder is not None, progress=progress, **options)
+    progress.close()
+    say(f"{out} is whole")
+
+
+@prepare.command("coco")
+@click.option("--annotations", type=FILE, multiple=True, help="captions_train2014.json, captions_val2014.json; with"
+              " Karpathy's JSON not needed.")
+@click.option("--split", type=click.Path(path_type=Path), required=True,
+              help="Karpathy's dataset_coco.json, or the folder of coco2014_cocoid.{train,val.val,val.test}.txt.")
+@click.option("--images", type=FOLDER, help="The folder of train2014/ and val2014/; without it, sentences only.")
+@click.option("--restval", type=click.Choice(["none", "trainval", "train"]), default="none", show_default=True,
+              help="What Karpathy's 30,504 `restval` images are for; the release does without.")
+@_caption_options
+def prepare_coco(annotations, split, images, restval, out, **options):
+    """COCO 2014's captions and images for the captioning nets and the language model."""
+    from data_prep import coco
+
+    found = coco.read_coco(annotations, split, images, None if restval == "none" else restval)
+    _prepare_captions("coco", found, images, out, **options)
+
+
+@prepare.command("flickr30k")
+@click.option("--tokens", type=FILE, help="results_20130124.token or Flickr8k.token.txt; with Karpathy's JSON not"
+              " needed.")
+@click.option("--split", type=click.Path(path_type=Path), required=True,
+              help="The folder of the lists (*train*.txt, *val* or *dev*.txt, *test*.txt), or Karpathy's JSON.")
+@_IMAGES
+@_caption_options
+def prepare_flickr30k(tokens, split, images, out, **options):
+    """Flickr30k's, or Flickr8k's, captions and images for the captioning nets and the language model."""
+    from data_prep import flickr30k
+
+    _prepare_captions("flickr30k", flickr30k.read_flickr(tokens, split, images), images, out, **options)
+
+
+@prepare.command("captions")
+@click.option("--captions", type=FILE, required=True,
+              help="JSON: a list of {image, captions or caption, split}; or CSV: columns image, caption, split.")
+@click.option("--images", type=FOLDER, help="The folder of the images; by default the captions' own.")
+@click.option("--no-images", is_flag=True, help="Sentences only: the images need not be there.")
+@_caption_options
+def prepare_captions(captions, images, no_images, out, **options):
+    """Any images with captions, in any language, for the captioning nets and the language model."""
+    from data_prep.captions import read_captions
+
+    folder = None if no_images else images or captions.parent
+    _prepare_captions(captions.stem, read_captions(captions, folder), folder, out, **options)
+
+
 @prepare.command("flow")
 @click.option("--data", type=FOLDER, required=True, help="A prepared data set.")
 @click.option("--algorithm", type=click.Choice(["dis", "tvl1", "farneback"]), default="dis", show_default=True)

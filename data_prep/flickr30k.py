@@ -1,0 +1,91 @@
+"""Flickr30k and Flickr8k: a token file (`IMAGE.jpg#k<TAB>caption` a line) with lists of image names, and Karpathy's
+JSON of either or of COCO."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from data_prep import DataError
+from data_prep.captions import Image, located, read_source, split_name
+
+LISTS = {"train": "train", "val": "val|dev", "test": "test"}  # split -> what a list's file name says
+
+
+def lines(path) -> list[tuple[int, str]]:
+    """Number and text of each line that is not blank. Errors: DataError."""
+    try:
+        content = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); name a text file in UTF-8") from None
+    return [(number, line) for number, line in enumerate(content.split("\n"), 1) if line.strip()]
+
+
+def karpathy_images(path) -> list[dict]:
+    """The entries of a dataset_*.json, each with filename, split and sentences checked. Errors: DataError."""
+    content = read_source(path)
+    entries = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not entries:
+        raise DataError(f"{path}: no Karpathy split (no list `images`); name his dataset_coco.json or the like")
+    for number, entry in enumerate(entries, 1):
+        try:
+            fits = isinstance(entry["filename"], str) and all(isinstance(s["raw"], str) for s in entry["sentences"])
+        except (KeyError, TypeError):
+            fits = False
+        if not fits:
+            raise DataError(f"{path}: image {number} lacks filename or sentences with raw; fetch the file again")
+        split_name(entry.get("split"), f"{path}: image {number}")
+    return entries
+
+
+def read_tokens(path) -> dict[str, list[str]]:
+    """Image name -> captions. Errors: DataError."""
+    found: dict[str, list[str]] = {}
+    for number, line in lines(path):
+        key, tab, caption = line.partition("\t")
+        image, mark, _ = key.rpartition("#")
+        if not tab or not mark:
+            raise DataError(f"{path}:{number}: not IMAGE.jpg#k<TAB>caption; name the token file (Flickr8k.token.txt)")
+        found.setdefault(image, []).append(caption)
+    return found
+
+
+def read_split_lists(folder) -> dict[str, list[tuple[str, str]]]:
+    """split -> (where, image name) of each line of the folder's lists. Errors: DataError."""
+    files = sorted(Path(folder).glob("*.txt"))
+    found = {}
+    for split, words in LISTS.items():
+        named = [path for path in files if re.search(words, path.name.lower()) and "token" not in path.name.lower()]
+        if len(named) > 1:
+            raise DataError(f"{folder}: {named[0].name} and {named[1].name} may both be the {split} list; keep one")
+        if named:
+            found[split] = [(f"{named[0]}:{number}", line.strip()) for number, line in lines(named[0])]
+    if "train" not in found:
+        raise DataError(f"{folder}: no training list; it must hold *train*.txt, *val* or *dev*.txt and *test*.txt")
+    return found
+
+
+def read_flickr(tokens, split, images=None) -> list[Image]:
+    """Images of a token file (None: Karpathy's JSON has the captions) and `split`, a folder of lists or his JSON.
+
+    Errors: DataError, also where the split names an image that has no captions, or one twice.
+    """
+    if Path(split).is_dir():
+        named = [(part, where, name) for part, entries in read_split_lists(split).items() for where, name in entries]
+        karpathy = None
+        if tokens is None:
+            raise DataError(f"{split}: lists hold no captions; give the token file with --tokens")
+    else:
+        karpathy = karpathy_images(split)
+        named = [(split_name(e["split"], ""), f"{split}: image {n}", e["filename"]) for n, e in enumerate(karpathy, 1)]
+    captions = (read_tokens(tokens) if tokens is not None
+                else {entry["filename"]: [s["raw"] for s in entry["sentences"]] for entry in karpathy})  # fmt: skip
+    taken: dict[str, Image] = {}
+    for part, where, name in named:
+        file = name if name in captions else f"{name}.jpg"  # Flickr30k's lists leave the ending out
+        if file not in captions:
+            raise DataError(f"{where}: {name} has no caption in {tokens}; mend the list or name the right token file")
+        if file in taken:
+            raise DataError(f"{where}: {name} is in {taken[file].split} already; an image stands in one list, once")
+        taken[file] = Image(located(file, images), part, captions[file])
+    return list(taken.values())

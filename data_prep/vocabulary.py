@@ -1,0 +1,114 @@
+"""Captions to words, and words to numbers, by the rules of the authors' release.
+
+A caption is stripped and split on runs of non-word characters; a run that is not blank is a word of its own, stripped.
+A last run that is "." and nothing else is dropped; where a blank stands before it (" .") the release keeps it, and so
+does this. Words are then lower-cased. Beyond the release, whose Python 2 knew ASCII alone: captions are normalised to
+NFC, and combining marks and joiners are word characters, so that words of any language stay whole.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections import defaultdict
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from data_prep import DataError
+
+UNKNOWN = "<unk>"
+MIN_COUNT = 5
+CHUNK = 20_000  # captions split at a time: bounds the memory that their words take as strings
+END, BLANK = "\x01", "\0"  # marks within the text of a chunk: a caption's end, and a blank inside a separator
+# What a caption may not hold: other blanks than the space, control characters, halves of surrogate pairs.
+_ODD = re.compile("[^\\S ]|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def clean(caption: str) -> str:
+    """The caption in NFC, stripped; tabs, line ends and control characters are spaces."""
+    if caption.isascii():
+        if caption.isprintable():
+            return caption.strip()
+    else:
+        caption = unicodedata.normalize("NFC", caption)
+    return _ODD.sub(" ", caption).strip()
+
+
+@lru_cache
+def _patterns(ascii_only: bool) -> tuple[re.Pattern, re.Pattern]:
+    """What finds a final "." right after a word, and what finds a separator that is not blank, stripped."""
+    word = r"\w"
+    if not ascii_only:  # Python's \w has letters and digits, without the marks that Indic scripts write vowels with
+        marks = (c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c)[0] == "M")
+        word += "\u200c\u200d" + "".join(marks)
+    return re.compile(rf"\.(?![^\n])(?<![^{word}\n]\.)"), re.compile(rf"[^{word}\s](?:[^{word}\n]*[^{word}\s])?")
+
+
+def _marked(captions: list[str]) -> list[str]:
+    """The words of cleaned captions in one list, END after each caption; blanks within words are BLANK."""
+    text = "\n".join(captions)
+    stop, separator = _patterns(text.isascii())
+    text = separator.sub(lambda found: f" {found[0].replace(' ', BLANK)} ", stop.sub("", text))
+    return f"{text}\n".replace("\n", f" {END} ").lower().split()
+
+
+def split(caption: str) -> list[str]:
+    """The words of a caption. "A dog, wet." -> a, dog, ",", wet."""
+    return [word.replace(BLANK, " ") for word in _marked([clean(caption)])[:-1]]
+
+
+class Sentences:
+    """Split captions as numbers: caption k's words are `ids[starts[k] : starts[k] + lengths[k]]` of `words`.
+
+    Built of cleaned captions, without a Python step for each word.
+    """
+
+    def __init__(self, captions: list[str]):
+        numbers: defaultdict[str, int] = defaultdict()
+        numbers.default_factory = numbers.__len__  # a new word's number is how many there were
+        end, parts = numbers[END], []
+        for first in range(0, len(captions), CHUNK):
+            words = _marked(captions[first : first + CHUNK])
+            parts.append(np.fromiter(map(numbers.__getitem__, words), np.int32, len(words)))
+        self.ids = np.concatenate(parts) if parts else np.empty(0, np.int32)
+        ends = np.flatnonzero(self.ids == end)
+        self.starts = np.concatenate([[0], ends + 1])[:-1].astype(np.int64)
+        self.lengths = ends - self.starts
+        self.words = [word.replace(BLANK, " ") for word in numbers]  # words[0] is END, of no caption
+
+    def counts(self, captions: np.ndarray) -> np.ndarray:
+        """How often each of `words` stands in the captions chosen by a boolean array."""
+        chosen = np.repeat(captions, self.lengths + 1)
+        return np.bincount(self.ids[chosen], minlength=len(self.words))
+
+    def numbered(self, vocabulary: list[str]) -> np.ndarray:
+        """`ids` as the nets count words: word k of the vocabulary is k + 1, what is not in it <unk>; END is 0."""
+        index = {word: number for number, word in enumerate(vocabulary, 1)}
+        unknown = index[UNKNOWN]
+        table = np.array([0, *(index.get(word, unknown) for word in self.words[1:])], np.int32)
+        return table[self.ids]
+
+
+def build(sentences: Sentences, training: np.ndarray, min_count: int = MIN_COUNT) -> list[str]:
+    """<unk>, then the words seen at least `min_count` times in the captions chosen by the boolean array `training`, by
+    falling count, then alphabetically.
+    """
+    counts = sentences.counts(training).tolist()
+    often = [(-count, word) for word, count in zip(sentences.words[1:], counts[1:], strict=True)
+             if count >= max(min_count, 1)]  # fmt: skip
+    return [UNKNOWN, *(word for _, word in sorted(often))]
+
+
+def read(path) -> list[str]:
+    """A vocabulary.txt, a word a line, <unk> first. Errors: DataError."""
+    try:
+        words = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); name the vocabulary.txt of a caption data set") from None
+    if words[0] != UNKNOWN:
+        raise DataError(f"{path}: begins with {words[0]!r} where a vocabulary begins with {UNKNOWN}; "
+                        "name the vocabulary.txt of a caption data set")  # fmt: skip
+    return words

@@ -1,0 +1,223 @@
+"""Caption data sets against the published rules, written apart in `caption_rules`."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from data_prep import DataError, captions, coco, flickr30k, vocabulary
+from data_prep.captions import Image
+
+from . import caption_rules as rules
+from .captionfiles import FLICKR8K
+
+
+def read_list(path):
+    """The HDF5 files of a list: dataset name -> array, each."""
+    out = []
+    for line in path.read_text().splitlines():
+        with h5py.File(line) as file:
+            out.append({name: file[name][()] for name in file})
+    return out
+
+
+def check_data_set(folder, images, seed=1701, steps=20, streams=100, min_count=5):
+    """Every file of a data set is what the published rules give for the same shuffle."""
+    split = {caption: rules.split(caption) for image in images for caption in image.captions}
+    words = rules.vocabulary([split[c] for i in images if i.split == "train" for c in i.captions], min_count)
+    assert (folder / "vocabulary.txt").read_text().split("\n") == words + [""]
+    assert vocabulary.read(folder / "vocabulary.txt") == words
+    index, rows = {word: k for k, word in enumerate(words)}, max(100_000 // streams // steps, 1) * steps
+    checked = 0
+    for part, splits in {"train": ["train"], "trainval": ["train", "restval", "val"], "val": ["val"],
+                         "test": ["test"]}.items():  # fmt: skip
+        pairs = [(i.file, c) for i in images if i.split in splits for c in i.captions]
+        for kind, aligned in (("captions", True), ("sentences", False)):
+            if not pairs or (part in ("trainval", "test") and not aligned):
+                assert not (folder / f"{part}_{kind}.txt").exists()
+                continue
+            chosen = captions.order(len(pairs), streams, seed, part, aligned).tolist()
+            assert set(chosen) == set(range(len(pairs)))
+            assert len(chosen) == (-(-len(pairs) // streams) * streams if aligned else len(pairs))
+            due = rules.files([rules.sequences(split[pairs[k][1]], pairs[k][0], index, steps if aligned else None)
+                               for k in chosen], streams, rows)  # fmt: skip
+            held = read_list(folder / f"{part}_{kind}.txt")
+            assert len(held) == len(due)
+            for ours, theirs in zip(held, due, strict=True):
+                assert ours.pop("buffer_size").tolist() == [streams] and ours.keys() == theirs.keys()
+                for name in theirs:
+                    assert ours[name].dtype == np.float32 and np.array_equal(ours[name], theirs[name]), (part, name)
+                    checked += 1
+            if aligned and (folder / f"{part}_images.txt").exists():
+                lines = (folder / f"{part}_images.txt").read_text().splitlines()
+                assert lines == [f"{pairs[k][0]} 0" for k in chosen]
+    assert checked
+
+
+TEXT = st.one_of(
+    st.text(st.sampled_from("abAB _.,'\"-\t\n9éİΣ\u0301क्षि\u200d\u3000"), max_size=30),
+    st.lists(st.sampled_from(["a", "dog", "A man's", "runs", ",", ".", "nước", "हिन्दी"]), max_size=30).map(" ".join),
+    st.text(max_size=20),
+)
+
+
+@given(TEXT)
+@example("A dog . ")
+@example('A "wet" dog, runs.')
+@example("...")
+@example("trailing dot\u0301.")
+@example("ΟΔΟΣ. ΟΔΟΣ")
+def test_a_caption_is_split_as_published(caption):
+    assert vocabulary.split(caption) == rules.split(caption)
+
+
+def test_words_of_any_language_stay_whole_and_case_and_form_do_not_matter():
+    assert vocabulary.split("Một con chó, đang chạy.") == ["một", "con", "chó", ",", "đang", "chạy"]
+    assert vocabulary.split("cho\u0301") == vocabulary.split("CHÓ") == ["chó"]
+    assert vocabulary.split("हिन्दी में") == ["हिन्दी", "में"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["train", "val", "test", "restval"]), st.lists(TEXT, max_size=5)),
+                min_size=1, max_size=12), st.integers(1, 7), st.integers(2, 9), st.integers(0, 3))  # fmt: skip
+def test_drawn_captions_are_written_as_published(tmp_path_factory, drawn, streams, steps, seed):
+    out = tmp_path_factory.mktemp("drawn") / "data"
+    images = [Image(f"{k}.jpg", split, [c for c in map(vocabulary.clean, texts) if c.strip(". ")])
+              for k, (split, texts) in enumerate(drawn)]  # fmt: skip
+    images = [image for image in images if image.captions]
+    counts = [word for i in images if i.split == "train" for c in i.captions for word in rules.split(c)]
+    given_images = [Image(f"{k}.jpg", split, texts) for k, (split, texts) in enumerate(drawn)]
+    if not counts:
+        with pytest.raises(DataError, match="no training image has a caption|no word is seen"):
+            captions.prepare("drawn", given_images, out, with_images=False, min_count=1)
+        return
+    captions.prepare("drawn", given_images, out, with_images=False, seed=seed, steps=steps, streams=streams,
+                     min_count=1)  # fmt: skip
+    check_data_set(out, images, seed, steps, streams, 1)
+    assert json.loads((out / "captions.json").read_text())["images"] == [vars(image) for image in images]
+
+
+def test_small_files_are_cut_as_published(tmp_path, monkeypatch):
+    """Sentences run on from file to file, and end with the file in which the last one is begun."""
+    monkeypatch.setattr(captions, "FILE_NUMBERS", 24)
+    random = np.random.default_rng(0)
+    lost = 0
+    for seed in range(20):
+        images = [Image(f"{k}.jpg", "train", [" ".join(random.choice(list("abcde"), random.integers(1, 12)))])
+                  for k in range(seed + 1)]  # fmt: skip
+        out = tmp_path / str(seed)
+        captions.prepare("drawn", images, out, with_images=False, seed=seed, steps=4, streams=3, min_count=1)
+        index = {word: k for k, word in enumerate(vocabulary.read(out / "vocabulary.txt"))}
+        chosen = captions.order(len(images), 3, seed, "train", False)
+        told = [rules.sequences(images[k].captions[0].split(), f"{k}.jpg", index, None) for k in chosen]
+        due = rules.files(told, 3, 8)
+        held = read_list(out / "train_sentences.txt")
+        assert len(held) == len(due)
+        for ours, theirs in zip(held, due, strict=True):
+            assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+        ends = sum(int((file["target_sentence"] == 0).sum()) for file in held)
+        lost += len(images) - ends
+    assert lost > 0  # the rule was met
+
+
+@pytest.mark.skipif(not FLICKR8K.is_dir(), reason="needs the real captions")
+def test_flickr8k_is_written_as_published(tmp_path):
+    images = flickr30k.read_flickr(FLICKR8K / "Flickr8k.token.txt", FLICKR8K)
+    captions.prepare("flickr8k", images, tmp_path / "data", with_images=False)
+    cleaned = [Image(i.file, i.split, [c for c in map(vocabulary.clean, i.captions) if c.strip(". ")]) for i in images]
+    check_data_set(tmp_path / "data", cleaned)
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_same_bytes_again_and_after_an_interruption(tmp_path, monkeypatch):
+    images = [Image(f"{k}.jpg", ["train", "val"][k % 5 == 4], [f"a dog number {k % 3} runs."] * 5) for k in range(100)]
+    out = tmp_path / "data"
+
+    def make():
+        return captions.prepare("drawn", images, out, with_images=False)
+
+    make()
+    first = contents(out)
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*.h5")}
+    make()  # it is whole: left as it is
+    assert times == {path: path.stat().st_mtime_ns for path in out.rglob("*.h5")}
+    out.rename(tmp_path / "first")
+
+    real, calls = captions._write_file, []
+
+    def cut_off(path, *rest):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(path.parent.name)
+        real(path, *rest)
+
+    monkeypatch.setattr(captions, "_write_file", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        make()
+    assert not out.exists()
+    kept = {path: path.stat().st_mtime_ns for path in out.with_name("data.partial").rglob("*.h5")}
+    assert len(kept) == 2
+    monkeypatch.setattr(captions, "_write_file", real)
+    make()
+    assert contents(out) == first
+    for path, time in kept.items():
+        assert (out / path.relative_to(out.with_name("data.partial"))).stat().st_mtime_ns == time
+    with pytest.raises(DataError, match="other settings"):
+        captions.prepare("drawn", images, out, with_images=False, seed=5)
+
+
+def test_coco_from_annotations_and_both_kinds_of_split(tmp_path):
+    for part, ids in (("train", (1, 2)), ("val", (3, 4, 5))):
+        (tmp_path / f"captions_{part}2014.json").write_text(json.dumps({
+            "images": [{"id": k, "file_name": f"COCO_{part}2014_{k:012d}.jpg"} for k in ids],
+            "annotations": [{"image_id": k, "caption": f"dog {k}."} for k in ids for _ in range(2)]}))  # fmt: skip
+        (tmp_path / "images" / f"{part}2014").mkdir(parents=True)
+    annotations = [tmp_path / "captions_train2014.json", tmp_path / "captions_val2014.json"]
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    for name, ids in (("train", "2\n1\n"), ("val.val", "4\n"), ("val.test", "3\n")):
+        (lists / f"coco2014_cocoid.{name}.txt").write_text(ids)
+    from_lists = coco.read_coco(annotations, lists, tmp_path / "images")
+    assert [(i.split, i.file.removeprefix(f"{tmp_path}/images/"), i.captions) for i in from_lists] == [
+        ("train", "train2014/COCO_train2014_000000000002.jpg", ["dog 2."] * 2),
+        ("train", "train2014/COCO_train2014_000000000001.jpg", ["dog 1."] * 2),
+        ("val", "val2014/COCO_val2014_000000000004.jpg", ["dog 4."] * 2),
+        ("test", "val2014/COCO_val2014_000000000003.jpg", ["dog 3."] * 2)]  # fmt: skip
+    split = tmp_path / "dataset_coco.json"
+    split.write_text(json.dumps({"images": [
+        {"filename": i.file.rsplit("/")[-1], "cocoid": int(i.file[-7:-4]), "split": i.split,
+         "sentences": [{"raw": c} for c in i.captions]} for i in from_lists]
+        + [{"filename": "COCO_val2014_000000000005.jpg", "cocoid": 5, "split": "restval",
+            "sentences": [{"raw": "dog 5."}] * 2}]}))  # fmt: skip
+    assert coco.read_coco(annotations, split, tmp_path / "images") == from_lists
+    assert coco.read_coco([], split, tmp_path / "images") == from_lists
+    assert [i.split for i in coco.read_coco([], split, restval="trainval")][-1] == "restval"
+    assert [i.split for i in coco.read_coco([], split, restval="train")][-1] == "train"
+    with pytest.raises(DataError, match="cocoid.val.test.txt:2: image 99 is in no annotation file"):
+        (lists / "coco2014_cocoid.val.test.txt").write_text("3\n99\n")
+        coco.read_coco(annotations, lists)
+    with pytest.raises(DataError, match="cocoid.val.test.txt:1: image 4 is in val already"):
+        (lists / "coco2014_cocoid.val.test.txt").write_text("4\n")
+        coco.read_coco(annotations, lists)
+
+
+def test_a_flickr_split_that_names_unknown_images_is_refused(tmp_path):
+    tokens, lists = tmp_path / "x.token.txt", tmp_path / "lists"
+    lists.mkdir()
+    tokens.write_text("1.jpg#0\tA dog .\n1.jpg#1\tIt runs .\n2.jpg#0\tA cat .\n")
+    (lists / "flickr30k_train.txt").write_text("1\n")
+    assert flickr30k.read_flickr(tokens, lists) == [Image("1.jpg", "train", ["A dog .", "It runs ."])]
+    (lists / "flickr30k_val.txt").write_text("2.jpg\n7.jpg\n")
+    with pytest.raises(DataError, match=r"flickr30k_val.txt:2: 7.jpg has no caption"):
+        flickr30k.read_flickr(tokens, lists)
+    (lists / "flickr30k_val.txt").write_text("1.jpg\n")
+    with pytest.raises(DataError, match=r"flickr30k_val.txt:1: 1.jpg is in train already"):
+        flickr30k.read_flickr(tokens, lists)
+    tokens.write_text("no token line\n")
+    with pytest.raises(DataError, match="x.token.txt:1: not IMAGE.jpg#k"):
+        flickr30k.read_flickr(tokens, lists)
