@@ -73,6 +73,7 @@ def lrcn(s: SimpleNamespace, deploy: bool) -> Message:
     else:
         data(n, s, {part: (posixpath.join(s.data, f"{part}_images.txt"), posixpath.join(s.data, f"{part}_captions.txt"))
                     for part in STATES})
+        recurrent.padding_to_end(n)
         image = cnn(n, s, True, learning(s))
 
     hidden = embedding(n, s, n.input_sentence, not deploy)

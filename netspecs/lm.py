@@ -31,6 +31,7 @@ def language_model(s: SimpleNamespace, deploy: bool) -> Message:
         recurrent.sentence_inputs(n, s)
     else:
         data(n, s, {part: posixpath.join(s.data, f"{part}_sentences.txt") for part in ("train", "val")})
+        recurrent.padding_to_end(n)
     scores = layers(n, s, not deploy)
     if deploy:
         probabilities(n, scores)

@@ -65,6 +65,13 @@ def lstm(n: NetSpec, name: str, bottoms: Sequence[Top], units: int, exposed_stre
 
 # ---- sentences ---------------------------------------------------------------------------------------------
 
+def padding_to_end(n: NetSpec) -> None:
+    """Input -1, the padding of published files, as 0. The authors' nets do without: Caffe's Embed then reads, and adds
+    gradients to, what lies before its weights. What follows from a padded word counts for nothing either way.
+    """
+    n["padded-input"] = L.ReLU(n.input_sentence, in_place=True)
+
+
 def embedding(n: NetSpec, s: SimpleNamespace, words: Top, train: bool) -> Top:
     """Word indices (T, N) -> (T, N, embedding)."""
     fields = dict(param=dict(lr_mult=1), weight_filler=uniform(s.init)) if train else {}

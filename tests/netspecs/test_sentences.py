@@ -46,6 +46,16 @@ def test_who_sees_words_and_image(architecture, suffix):
         lstm: reads.replace("fc8", "image_features") for lstm, reads in READS[architecture].items()}
 
 
+@pytest.mark.parametrize("name", ["caption/lrcn-1u", "caption/lrcn-2f-vgg16", "lm/lstm-lm"])
+def test_padding_reaches_no_embedding(name):
+    """The published files pad the input with -1, before which Caffe's Embed has no weights."""
+    net = training(name)
+    names = [layer.name for layer in net.layer]
+    padded = net.layer[names.index("padded-input")]
+    assert (padded.type, list(padded.bottom), list(padded.top)) == ("ReLU", ["input_sentence"], ["input_sentence"])
+    assert names.index("padded-input") < names.index("embedding")
+
+
 def test_which_lstms_see_the_image_can_be_set():
     assert wiring(training("caption/lrcn-4f", image_layers=[3, 4])) == {
         "lstm1": WORDS, "lstm2": "lstm1 cont_sentence", "lstm3": "lstm2 cont_sentence fc8",
@@ -63,6 +73,8 @@ def test_in_every_state_the_net_is_the_authors_but_for_data_and_fillers(architec
     theirs = published.files()[f"coco_caption/{file}.prototxt"]
     for state in solver_states(files["solver"]):
         mine, released = (filter_net(net, state.phase, state.stage) for net in (files["train_test"], theirs))
+        assert [layer.name for layer in mine.layer].count("padded-input") == 1
+        del mine.layer[[layer.name for layer in mine.layer].index("padded-input")]
         for net in mine, released:
             net.name = "lrcn"
             for layer in net.layer:
