@@ -7,7 +7,7 @@ import sys
 import click
 
 from data_prep import DataError
-from lrcn.commands import caffe, experiment, nets, prepare
+from lrcn.commands import caffe, caption, experiment, nets, prepare
 from lrcn.compare import ResultsError
 from lrcn.engine import EngineError
 from lrcn.train import TrainError
@@ -53,5 +53,5 @@ def cli():
 
 
 for command in (caffe.caffe, nets.nets, prepare.prepare, experiment.train, experiment.evaluate, experiment.compare,
-                experiment.classify):
+                experiment.classify, caption.caption):
     cli.add_command(command)

@@ -1,0 +1,214 @@
+"""How good generated captions are (paper, Tables 3 and 4), by the libraries in which the field computes it: BLEU of
+pycocoevalcap and, beside it, of NLTK; CIDEr, ROUGE-L and METEOR of pycocoevalcap. And what they are measured against:
+the captions of the nearest training image.
+
+The two BLEUs are the same but for captions too short to have an n-gram (NLTK counts one in vain for each), and where
+nothing at all matches (NLTK says 0, pycocoevalcap some ten-thousandths).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import unicodedata
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from data_prep import DataError
+from data_prep.store import write_json
+from prototxt_gen import SpecError, nearest
+
+NO_JAVA = "METEOR and the tokens of the Penn Treebank need Java (`java` on PATH)"
+TOKENS = ("plain", "ptb")
+DISTANCES = ("euclidean", "cosine")
+BLOCK = 1 << 22  # distances at once
+
+
+# ---- files -------------------------------------------------------------------------------------------------
+
+def read_results(path) -> dict:
+    """{image's id: caption} of a file of COCO's results format: [{"image_id": 42, "caption": "..."}, ...]. DataError,
+    one line, for another file, and for an image that is there twice."""
+    entries, found = _json(path), {}
+    if not isinstance(entries, list):
+        raise DataError(f'{path}: not results of COCO\'s format, a list of {{"image_id", "caption"}}')
+    for number, entry in enumerate(entries, 1):
+        key, caption = (entry.get("image_id"), entry.get("caption")) if isinstance(entry, dict) else (None, None)
+        if not isinstance(key, (int, str)) or not isinstance(caption, str):
+            raise DataError(f'{path}: entry {number} has no "image_id" or "caption"')
+        if key in found:
+            raise DataError(f"{path}: entry {number}: image {key} is there twice; give one caption an image")
+        found[key] = caption
+    return found
+
+
+def write_results(path, captions: Mapping) -> None:
+    """{image's id: caption} in COCO's results format."""
+    write_json(Path(path), [{"image_id": key, "caption": caption} for key, caption in captions.items()])
+
+
+def read_references(path, split: str | None = None) -> dict:
+    """{image's id: its captions} of COCO's annotations, or of the captions.json of a prepared data set, whose images go
+    by their files; of one `split` there. DataError, one line, for another file and an image without captions."""
+    described, found = _json(path), {}
+    try:
+        if "annotations" in described:
+            found = {image["id"]: [] for image in described["images"]}
+            for each in described["annotations"]:
+                found.setdefault(each["image_id"], []).append(each["caption"])
+        else:
+            found = {image["file"]: image["captions"] for image in described["images"]
+                     if split in (None, image["split"])}
+    except (KeyError, TypeError):
+        raise DataError(f"{path}: neither COCO's annotations nor a prepared captions.json") from None
+    empty = [key for key, captions in found.items() if not captions]
+    if empty or not found:
+        raise DataError(f"{path}: " + (f"image {empty[0]} has no captions" if empty else "no images" + (
+            f" of split {split}" if split else "")))
+    return found
+
+
+def _json(path):
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError:
+        raise DataError(f"{path}: not JSON") from None
+    except OSError as error:
+        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+
+
+# ---- tokens ------------------------------------------------------------------------------------------------
+
+def words(text: str) -> list[str]:
+    """The words of a sentence in any script, lower-cased, without punctuation; an apostrophe inside a word stays."""
+    text = unicodedata.normalize("NFC", text).lower()
+    kept = [letter if _in_word(letter) or (letter in "'’" and 0 < at < len(text) - 1 and _in_word(text[at - 1])
+                                           and _in_word(text[at + 1])) else " " for at, letter in enumerate(text)]
+    return "".join(kept).split()
+
+
+@lru_cache(maxsize=4096)
+def _in_word(letter: str) -> bool:
+    return unicodedata.category(letter)[0] in "LMN"
+
+
+def tokenise(captions: Mapping, way: str = "plain") -> dict:
+    """{id: [sentence, ...]} -> {id: [words, ...]}: "plain" as `words`, or "ptb", as COCO's evaluation does, by the Penn
+    Treebank's tokeniser in Java. SpecError where there is no Java, or no such way."""
+    if way == "plain":
+        return {key: [words(text) for text in texts] for key, texts in captions.items()}
+    if way != "ptb":
+        raise SpecError(f"there are no tokens '{way}', only {' and '.join(TOKENS)}{nearest(way, TOKENS)}")
+    if not java():
+        raise SpecError(NO_JAVA)
+    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+
+    found = PTBTokenizer().tokenize({key: [{"caption": text} for text in texts] for key, texts in captions.items()})
+    return {key: [text.split() for text in texts] for key, texts in found.items()}
+
+
+def java() -> bool:
+    return shutil.which("java") is not None
+
+
+# ---- the metrics -------------------------------------------------------------------------------------------
+
+def score(captions: Mapping, references: Mapping, tokens: str = "plain", meteor: bool = True) -> dict:
+    """Metrics of {id: caption} against {id: its references}, as fractions of 1 (CIDEr: of 10):
+
+    {"images", "tokens", "BLEU-1" to "BLEU-4", "BLEU-1 (NLTK)" to "BLEU-4 (NLTK)", "ROUGE-L", "CIDEr", "METEOR",
+    "notes": lines for the user}. METEOR is None where there is no Java or it fails, and a note says so.
+
+    Raises DataError where captions and references are not of the same images, SpecError as `tokenise`.
+    """
+    unknown, left = captions.keys() - references.keys(), references.keys() - captions.keys()
+    if unknown:
+        raise DataError(f"image {min(unknown, key=str)} has a caption and no references"
+                        f"{f' (and {len(unknown) - 1} more)' if len(unknown) > 1 else ''}")
+    if left or not captions:
+        raise DataError(f"{len(left)} of {len(references)} images have no caption"
+                        f"{f', {min(left, key=str)} for one' if left else ''}; every image is scored")
+    said = {key: found[0] for key, found in tokenise({key: [captions[key]] for key in captions}, tokens).items()}
+    expected = tokenise({key: references[key] for key in captions}, tokens)
+    return {"images": len(said), "tokens": tokens, **score_tokens(said, expected, meteor)}
+
+
+def score_tokens(said: Mapping, expected: Mapping, meteor: bool = True) -> dict:
+    """The metrics of `score` of words: {id: words}, {id: [words, ...]}, of the same images."""
+    from pycocoevalcap.bleu.bleu import Bleu
+    from pycocoevalcap.cider.cider import Cider
+    from pycocoevalcap.rouge.rouge import Rouge
+
+    results = {key: [" ".join(said[key])] for key in said}
+    truths = {key: [" ".join(each) for each in expected[key]] for key in said}
+    found = {f"BLEU-{n}": value for n, value in enumerate(Bleu(4).compute_score(truths, results, verbose=0)[0], 1)}
+    found |= {f"BLEU-{n} (NLTK)": value for n, value in enumerate(bleu_nltk(said, expected), 1)}
+    found["ROUGE-L"] = Rouge().compute_score(truths, results)[0]
+    found["CIDEr"] = Cider().compute_score(truths, results)[0]
+    found = {name: float(value) for name, value in found.items()} | {"METEOR": None, "notes": []}
+    if meteor:
+        found["METEOR"], note = _meteor(results, truths)
+        found["notes"] += [note] if note else []
+    return found
+
+
+def bleu_nltk(said: Mapping, expected: Mapping) -> list[float]:
+    """BLEU 1 to 4 of a corpus, with the brevity penalty, as NLTK has them."""
+    from nltk.translate.bleu_score import corpus_bleu
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that a number is 0 shows in it
+        values = corpus_bleu([expected[key] for key in said], [said[key] for key in said],
+                             weights=[(1.0,), (1 / 2,) * 2, (1 / 3,) * 3, (1 / 4,) * 4])
+    return [float(value) for value in values]
+
+
+def _meteor(results: dict, truths: dict) -> tuple[float | None, str]:
+    """METEOR 1.5 for English, or None and why."""
+    if not java():
+        return None, f"METEOR was not computed: {NO_JAVA}"
+    from pycocoevalcap.meteor.meteor import Meteor
+
+    def clean(texts):  # it takes ||| for the end of a sentence
+        return [text.replace("|||", " ") for text in texts]
+
+    try:
+        value = Meteor().compute_score({key: clean(texts) for key, texts in truths.items()},
+                                       {key: clean(texts) for key, texts in results.items()})[0]
+        return float(value), ""
+    except (OSError, ValueError) as error:
+        return None, f"METEOR was not computed: its Java program failed ({type(error).__name__})"
+
+
+# ---- nearest neighbours ------------------------------------------------------------------------------------
+
+def nearest_images(train: np.ndarray, test: np.ndarray, distance: str = "euclidean") -> np.ndarray:
+    """For each row of test (N, D) the row of train (M, D), fc7 or fc8 of images, that is nearest: (N,), of equals the
+    first. The paper does not say by which distance."""
+    if distance not in DISTANCES:
+        raise SpecError(f"there is no distance '{distance}', only {' and '.join(DISTANCES)}"
+                        f"{nearest(distance, DISTANCES)}")
+    train, test = np.asarray(train, np.float64), np.asarray(test, np.float64)
+    if train.ndim != 2 or test.ndim != 2 or train.shape[1] != test.shape[1] or not len(train):
+        raise SpecError(f"features of {train.shape} to look in and {test.shape} to look for: give (M, D) and (N, D)")
+    if distance == "cosine":
+        train, test = (rows / np.where(norms > 0, norms, 1) for rows in (train, test)
+                       for norms in [np.linalg.norm(rows, axis=1, keepdims=True)])
+        offset = np.zeros(len(train))
+    else:
+        offset = (train ** 2).sum(1) / 2
+    step = max(1, BLOCK // len(train))
+    return np.concatenate([np.zeros(0, np.int64)] + [
+        (offset - test[at:at + step] @ train.T).argmin(1) for at in range(0, len(test), step)])
+
+
+def nearest_captions(train: np.ndarray, captions: Sequence[Sequence[str]], test: np.ndarray,
+                     distance: str = "euclidean") -> list[str]:
+    """The baseline 1NN of Table 3: for each test image the first caption of the nearest training image."""
+    if len(captions) != len(train) or not all(captions):
+        raise SpecError(f"{len(captions)} images' captions for {len(train)} rows: give one or more for each")
+    return [captions[at][0] for at in nearest_images(train, test, distance)]
