@@ -22,17 +22,18 @@ class Stage:
     weights it starts from.
 
     pretrain: the part of the data set's folder that it is trained on in place of the videos; such a stage is not
-    evaluated.
+    evaluated. name: the run's folder, where one variant is trained more than once.
     """
 
     variant: str
     settings: dict = field(default_factory=dict)
     start: str | None = None
     pretrain: str | None = None
+    name: str | None = None
 
     @property
     def folder(self) -> str:
-        return f"pretrain-{self.modality}" if self.pretrain else self.variant.split("/")[1]
+        return f"pretrain-{self.modality}" if self.pretrain else self.name or self.variant.split("/")[1]
 
     @property
     def model(self) -> str:
@@ -136,9 +137,13 @@ def stages(experiment: str, rows: Sequence[str] = ()) -> list[Stage]:
         near = nearest(experiment, [*EXPERIMENTS, *catalogue.names()])
         raise SpecError(f"there is no experiment or net '{experiment}'"
                         + (near or f"; the experiments are {', '.join(EXPERIMENTS)}"))
-    elif catalogue.get(experiment).task != "activity":
-        raise SpecError(f"{experiment}: only activity/* can be trained by this command so far; "
+    elif catalogue.get(experiment).task == "video":
+        raise SpecError(f"{experiment}: video/* cannot be trained by this command so far; "
                         "`lrcn nets write` gives its nets and solver")
+    elif catalogue.get(experiment).task != "activity":
+        if rows:
+            raise SpecError(f"--rows {','.join(rows)}: rows are Table 1's; {experiment} has none")
+        return _sentence_stages(experiment)
     else:
         found = [Stage(experiment)]
         if found[0].model.startswith("lrcn"):
@@ -150,6 +155,14 @@ def stages(experiment: str, rows: Sequence[str] = ()) -> list[Stage]:
             raise SpecError(f"{experiment} has no row '{row}', only {', '.join(sorted(there, key=ROWS.index))}"
                             f"{nearest(row, there)}")
     return _with_starts(found, [stage for stage in found if not rows or stage.model in rows])
+
+
+def _sentence_stages(variant: str) -> list[Stage]:
+    """A language model by itself; a captioner on its frozen CNN, then fine-tuned with it (paper, section 5)."""
+    if catalogue.get(variant).task == "lm":
+        return [Stage(variant)]
+    frozen = Stage(variant, {"stage": "train"})
+    return [frozen, Stage(variant, {"stage": "finetune"}, start=frozen.folder, name=f"{frozen.folder}-finetune")]
 
 
 def given(dataset: Dataset) -> str:
@@ -189,7 +202,9 @@ def settings(stage: Stage, dataset: Dataset, split: int = 1, changes: dict | Non
     user's `changes`. Without stills in an LMDB of their own, single frames are read from the frames' LMDB."""
     variant, split = catalogue.get(stage.variant), 1 if stage.pretrain else split
     ours = {"data": str(Path(dataset.folder).resolve()), "classes": len(dataset.classes), "split": split}
-    if dataset.kind == "features":
+    if dataset.kind == "captions":
+        ours = {"data": ours["data"], **{key: dataset.description[key] for key in ("vocabulary", "steps", "streams")}}
+    elif dataset.kind == "features":
         ours |= {
             "backbone": "features",
             "given": given(dataset),

@@ -135,7 +135,7 @@ def step(stage: Stage, folder: Path, settings: dict, files: dict, done: int, sta
     """What the nets and the solver say of a stage of which `done` iterations are done."""
     solver, inputs = files["solver"], catalogue.get(stage.variant).input_shapes(**settings)
     known = {"python": clip_settings.top_shapes}
-    train = infer(files["train_test"], "TRAIN", inputs=inputs["train"], **known)
+    train = infer(files["train_test"], "TRAIN", solver.train_state.stage, inputs=inputs["train"], **known)
     tested = list(solver.test_state[0].stage) if solver.test_state else []
     test = infer(files["train_test"], "TEST", tested, inputs=inputs["test"], **known) if solver.test_iter else None
     left = solver.max_iter - done
@@ -146,8 +146,10 @@ def step(stage: Stage, folder: Path, settings: dict, files: dict, done: int, sta
 
 
 def batch(stage: Stage, settings: dict, solver) -> str:
-    """"24 x 16 frames": videos, and frames of each."""
-    if stage.model != "single-frame" or settings["backbone"] == "features":
+    """"24 x 16 frames": videos, and frames of each; "100 x 20 words"."""
+    if "streams" in settings:
+        text = f"{settings['streams']} x {settings['steps']} words"
+    elif stage.model != "single-frame" or settings["backbone"] == "features":
         text = f"{settings['videos']} x {settings['frames']} frames"
     else:
         text = f"{settings['batch']} frames"
@@ -243,8 +245,9 @@ def text(name: str, dataset, splits: list[int], out: Path, steps: list[Step], de
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     known = [each.seconds for each in steps if each.seconds is not None]
     most = max(each.train_bytes + each.test_bytes for each in steps)
-    lines = [f"{name} on {dataset.name}: {len(dataset.classes)} classes, split {', '.join(map(str, splits))}, on the "
-             f"{device}, into {out}", "", *table, ""]
+    what = (f"{dataset.description['vocabulary']} words" if dataset.kind == "captions"
+            else f"{len(dataset.classes)} classes, split {', '.join(map(str, splits))}")
+    lines = [f"{name} on {dataset.name}: {what}, on the {device}, into {out}", "", *table, ""]
     lines.append(f"memory: {size(most)} at most, an estimate from the nets' shapes (weights, gradients, activations in "
                  "training and in tests; what loaders and cuDNN take comes on top)")
     if len(known) == len(steps):

@@ -50,6 +50,7 @@ class Made(NamedTuple):
 def open_experiment(experiment, data, out, split, rows, seed, changes, config):
     """What train and evaluate both need: data set, folder, splits, and what is made of each stage, in order."""
     from data_prep import DataError
+    from data_prep.captions import check_captions
     from data_prep.features import check_features
     from data_prep.store import Dataset
     from lrcn import experiments
@@ -67,7 +68,12 @@ def open_experiment(experiment, data, out, split, rows, seed, changes, config):
     if dataset.kind == "features" and experiment in experiments.NEED_FRAMES:
         raise DataError(f"{dataset.folder}: holds activations, and {experiment} trains on frames; "
                         "`lrcn train features` trains on activations")
-    there = dataset.description.get("splits", [1])
+    sentences = experiment in catalogue.names() and catalogue.get(experiment).task != "activity"
+    if sentences != (dataset.kind == "captions"):
+        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {experiment} "
+                        + ("trains on captions: `lrcn prepare captions`, coco or flickr30k" if sentences else
+                           "does not train on captions; caption/* and lm/* do"))
+    there = [1] if sentences else dataset.description.get("splits", [1])
     splits = there if split == "all" else [int(split)]
     if not set(splits) <= set(there):
         raise DataError(f"{dataset.folder}: has no split {split}, only {', '.join(map(str, there))}; "
@@ -80,7 +86,9 @@ def open_experiment(experiment, data, out, split, rows, seed, changes, config):
             if any(folder == before.folder for before in made):
                 continue
             shown = Dataset(dataset.folder / stage.pretrain) if stage.pretrain else dataset
-            if shown.kind != "frames":
+            if sentences:
+                check_captions(shown, "images" if experiment.startswith("caption") else "sentences")
+            elif shown.kind != "frames":
                 check_features(shown.folder, split=number)
             elif (shown.folder, stage.modality) not in checked:
                 shown.check(stage.modality)
@@ -208,6 +216,9 @@ def evaluate(experiment, data, out, split, rows, seed, changes, config, gpu, fra
     from lrcn.experiments import split_folder
     from lrcn.train import TrainError, check_run, last_snapshot, snapshot
 
+    if experiment.startswith(("caption/", "lm/")):
+        raise click.UsageError(f"{experiment}: its tests' accuracy and loss are in the run's curve.csv; evaluation of "
+                               "sentences is not there yet")
     dataset, out, splits, made = open_experiment(experiment, data, out, split, rows, seed, changes, config)
     wanted = {row.strip() for row in rows.split(",")} if rows else {each.stage.model for each in made}
     made = [each for each in made if not each.stage.pretrain and each.stage.model in wanted]
