@@ -196,13 +196,13 @@ def _segment(out, solver, engine, start, end, weights, gpu, progress) -> None:
 def _net_going_on(out: Path, start: int, end: int) -> str:
     """The file of the net for batches `start` to `end`. Caffe's own Data layer begins with its first image, whatever
     the iteration, so it is given a copy of the images that are due."""
-    net, stretch = parse(out / "train_test.prototxt"), out / "stretch"
+    net, stretch, changed = parse(out / "train_test.prototxt"), out / "stretch", False
     for layer in net.layer:
         if layer.type == "Data" and any(rule.phase == caffe_pb2.TRAIN for rule in layer.include):
             batch = layer.data_param.batch_size
             stills.copy_stretch(Path(layer.data_param.source), stretch, start * batch, (end - start) * batch)
-            layer.data_param.source = str(stretch.resolve())
-    if not stretch.exists():
+            layer.data_param.source, changed = str(stretch.resolve()), True
+    if not changed:
         return "train_test.prototxt"
     write_text(out / "stretch.prototxt", to_text(net))
     return "stretch.prototxt"

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from netspecs import backbones, recurrent, solvers
 from netspecs.backbones import BACKBONES, Ways, dropout, gaussian, weighted
-from netspecs.recurrent import SENTENCES, embedding, lstm, predict, probabilities, sentence_shapes, word_loss
+from netspecs.recurrent import SENTENCES, embedding, ending, lstm, predict, sentence_shapes
 from netspecs.variant import Setting, Variant, flag, number, one_of, sizes, text, whole
 from prototxt_gen import NetSpec, SpecError
 from prototxt_gen import layers as L
@@ -81,12 +81,7 @@ def lrcn(s: SimpleNamespace, deploy: bool) -> Message:
     for layer in range(1, s.layers + 1):
         sees = [hidden, n.cont_sentence] + ([image] if layer in s.image_layers else [])
         hidden = lstm(n, f"lstm{layer}", sees, s.units, exposed, init=None if deploy else s.init)
-    scores = predict(n, s, hidden, not deploy)
-
-    if deploy:
-        probabilities(n, scores)
-    else:
-        word_loss(n, s, scores)
+    ending(n, s, predict(n, s, hidden, not deploy), deploy)
     return n.to_proto()
 
 

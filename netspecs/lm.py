@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 
 from netspecs import recurrent, solvers
 from netspecs.backbones import dropout
-from netspecs.recurrent import SENTENCES, embedding, lstm, predict, probabilities, sentence_shapes, word_loss
+from netspecs.recurrent import SENTENCES, embedding, ending, lstm, predict, sentence_shapes
 from netspecs.variant import Setting, Variant, number, text, whole
 from prototxt_gen import NetSpec
 from prototxt_gen import layers as L
@@ -32,11 +32,7 @@ def language_model(s: SimpleNamespace, deploy: bool) -> Message:
     else:
         data(n, s, {part: posixpath.join(s.data, f"{part}_sentences.txt") for part in ("train", "val")})
         recurrent.padding_to_end(n)
-    scores = layers(n, s, not deploy)
-    if deploy:
-        probabilities(n, scores)
-    else:
-        word_loss(n, s, scores)
+    ending(n, s, layers(n, s, not deploy), deploy)
     return n.to_proto()
 
 

@@ -100,6 +100,14 @@ def probabilities(n: NetSpec, scores: Top) -> None:
     n.probs = L.Softmax(scores, axis=2)
 
 
+def ending(n: NetSpec, s: SimpleNamespace, scores: Top, deploy: bool) -> None:
+    """What a net does with its scores: probabilities where it is deployed, else loss and accuracy."""
+    if deploy:
+        probabilities(n, scores)
+    else:
+        word_loss(n, s, scores)
+
+
 def sentence_inputs(n: NetSpec, s: SimpleNamespace) -> None:
     """The deploy net's markers and words, both (T, N)."""
     n.cont_sentence = L.Input(shape=[s.deploy_steps, s.deploy_streams])

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from google.protobuf.message import Message
 
 from netspecs import recurrent, solvers
-from netspecs.recurrent import SENTENCES, embedding, lstm, predict, probabilities, sentence_shapes, uniform, word_loss
+from netspecs.recurrent import SENTENCES, embedding, ending, lstm, predict, sentence_shapes, uniform
 from netspecs.variant import Setting, Variant, one_of, text, whole
 from prototxt_gen import NetSpec
 from prototxt_gen import layers as L
@@ -99,11 +99,7 @@ def two_lstms(n: NetSpec, s: SimpleNamespace, deploy: bool, sequence: Top, stati
     sees = [sequence, n.cont_sentence] + ([static] if static else [])
     hidden = lstm(n, "lstm1", sees, s.units, exposed, init=init)
     hidden = lstm(n, "lstm2", [hidden, n.cont_sentence], s.units, exposed, init=init)
-    scores = predict(n, s, hidden, not deploy)
-    if deploy:
-        probabilities(n, scores)
-    else:
-        word_loss(n, s, scores)
+    ending(n, s, predict(n, s, hidden, not deploy), deploy)
     return n.to_proto()
 
 
