@@ -7,7 +7,7 @@ import sys
 import click
 
 from data_prep import DataError
-from lrcn.commands import caffe, caption, experiment, nets, prepare
+from lrcn.commands import caffe, caption, classify, evaluate, nets, prepare, train
 from lrcn.compare import ResultsError
 from lrcn.engine import EngineError
 from lrcn.train import TrainError
@@ -52,6 +52,6 @@ def cli():
     """Long-term Recurrent Convolutional Networks (Donahue et al., CVPR 2015) in real Caffe."""
 
 
-for command in (caffe.caffe, nets.nets, prepare.prepare, experiment.train, experiment.evaluate, experiment.compare,
-                experiment.classify, caption.caption):
+for command in (caffe.caffe, nets.nets, prepare.prepare, train.train, evaluate.evaluate, evaluate.compare,
+                classify.classify, caption.caption):
     cli.add_command(command)
