@@ -5,12 +5,14 @@ same output, in one run.
 
 Captions are drawn with words of Zipf's frequencies, 11 words on average, five an image. The loop splits each caption
 with the published regular expression, counts word by word, and fills NumPy arrays number by number. What both write is
-compared. Images are not part of it: checking them is the decoder's time.
+compared, to the lists and captions.json. Ours sees to it that every file is on the disk, the loop does not. Images are
+not part of it: checking them is the decoder's time.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import resource
 import tempfile
@@ -63,12 +65,16 @@ def plain(folder: Path, images: list[Image]) -> None:
         for aligned in (True, False) if part != "trainval" else (True,):
             chosen = [pairs[k] for k in captions.order(len(pairs), STREAMS, 1701, part, aligned)]
             kind = f"aligned_{STEPS}" if aligned else "unaligned"
-            write_plain(folder / f"{part}_{kind}_batches", images, chosen, index, aligned)
+            written = write_plain(folder / f"{part}_{kind}_batches", images, chosen, index, aligned)
+            listing = folder / f"{part}_{'captions' if aligned else 'sentences'}.txt"
+            listing.write_text("".join(f"{path}\n" for path in written))
+    lines = [json.dumps({"file": image.file, "split": image.split, "captions": image.captions}) for image in images]
+    (folder / "captions.json").write_text('{"images": [\n' + ",\n".join(lines) + "\n]}\n")
 
 
-def write_plain(place: Path, images: list[Image], chosen: list, index: dict[str, int], aligned: bool) -> None:
+def write_plain(place: Path, images: list[Image], chosen: list, index: dict[str, int], aligned: bool) -> list:
     place.mkdir()
-    current, at, taken, number = [None] * STREAMS, [0] * STREAMS, 0, 0
+    current, at, taken, written = [None] * STREAMS, [0] * STREAMS, 0, []
     while taken < len(chosen):
         rows = {name: np.zeros((ROWS, STREAMS), np.float32) for name in captions.NAMES}
         rows["input_sentence"][:] = rows["target_sentence"][:] = -1
@@ -101,20 +107,24 @@ def write_plain(place: Path, images: list[Image], chosen: list, index: dict[str,
             if all(ended):
                 height = t
                 break
-        with h5py.File(place / f"batch_{number}.h5", "w") as file:
+        written.append(place / f"batch_{len(written)}.h5")
+        with h5py.File(written[-1], "w") as file:
             for name in captions.NAMES:
                 file[name] = rows[name][:height]
-        number += 1
+            file["buffer_size"] = np.array([STREAMS])
+    return written
 
 
 def same(ours: Path, theirs: Path) -> int:
     """Compares the files; gives how many there are."""
-    assert (ours / "vocabulary.txt").read_bytes() == (theirs / "vocabulary.txt").read_bytes()
+    for path in (ours / "vocabulary.txt", ours / "captions.json", *ours.glob("*_captions.txt"),
+                 *ours.glob("*_sentences.txt")):  # fmt: skip
+        assert path.read_text() == (theirs / path.name).read_text().replace(str(theirs), str(ours)), path
     paths = sorted(path.relative_to(ours) for path in ours.rglob("*.h5"))
     assert paths == sorted(path.relative_to(theirs) for path in theirs.rglob("*.h5"))
     for path in paths:
         with h5py.File(ours / path) as a, h5py.File(theirs / path) as b:
-            for name in captions.NAMES:
+            for name in (*captions.NAMES, "buffer_size"):
                 assert np.array_equal(a[name][()], b[name][()]), (path, name)
     return len(paths)
 

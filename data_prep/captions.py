@@ -26,6 +26,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -46,6 +47,8 @@ SPLITS = {"train": "train", "val": "val", "dev": "val", "valid": "val", "validat
 NAMES = ("cont", "cont_sentence", "hashed_image_path", "input_sentence", "stage_indicators", "target_sentence")
 _UNLISTABLE = re.compile("[\x00-\x1f\ud800-\udfff]")  # in a file's name
 BLOCK = 64  # images checked in one piece of work
+BLOCK_ROWS = 1 << 15  # captions made numbers in one piece: bounds the memory in between
+WRITERS = 8  # files made and written at once: each waits until it is on the disk
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,6 @@ class Image:
 
 
 # ---- sequences ---------------------------------------------------------------------------------------------
-class Pairs:
-    """Captions of one part in order: `ids` (words as the nets count them) of caption `k` begin at `starts[k]`,
-    `lengths[k]` of them; `hashes[k]` is its image's."""
-
-    def __init__(self, ids, starts, lengths, hashes):
-        self.ids, self.starts, self.lengths, self.hashes = ids, starts, lengths, hashes
-
-
 def order(captions: int, streams: int, seed: int, part: str, aligned: bool) -> np.ndarray:
     """Numbers of a part's captions as they are written: shuffled; aligned, topped up by drawing to whole streams."""
     random = np.random.default_rng([seed, list(PARTS).index(part), aligned])
@@ -81,95 +76,114 @@ def file_rows(steps: int, streams: int) -> int:
     return max(FILE_NUMBERS // streams // steps, 1) * steps
 
 
-def aligned_rows(pairs: Pairs, streams: int, steps: int, first: int, last: int) -> dict[str, np.ndarray]:
-    """Rows of the captions `first` to `last`: (sequences * steps, streams)."""
-    step = np.arange(steps)
-    lengths = pairs.lengths[first:last, None]
-    at = np.minimum(pairs.starts[first:last, None] + step, len(pairs.ids) - 1)
-    target = np.where(step < lengths, pairs.ids[at], np.where(step == lengths, 0, -1))
-    given = np.where(step[1:] <= lengths, target[:, :-1], -1)
-    start = np.zeros((last - first, 1), int)
-    cells = {
-        "cont": np.broadcast_to(step > 0, target.shape),
-        "cont_sentence": (step > 0) & (step <= lengths),
-        "hashed_image_path": np.broadcast_to(pairs.hashes[first:last, None], target.shape),
-        "input_sentence": np.hstack([start, given]),
-        "stage_indicators": step <= lengths,
-        "target_sentence": target,
-    }
-    return {
-        name: cell.astype(np.float32).reshape(-1, streams, steps).transpose(0, 2, 1).reshape(-1, streams)
-        for name, cell in cells.items()
-    }
+def targets(ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray, steps: int) -> np.ndarray:
+    """target_sentence of every caption, float32 (captions, steps): its words, 0 at its end, then -1."""
+    step, out = np.arange(steps), np.empty((len(starts), steps), np.float32)
+    for first in range(0, len(starts), BLOCK_ROWS):
+        some = slice(first, first + BLOCK_ROWS)
+        words = ids[np.minimum(starts[some, None] + step, len(ids) - 1)]  # after its words a caption has a 0 in `ids`
+        out[some] = np.where(step <= lengths[some, None], words, -1)
+    return out
+
+
+def aligned_rows(target: np.ndarray, hashes: np.ndarray, rows: dict[str, np.ndarray]) -> None:
+    """Fills `rows`, dataset name -> (sequences * steps, streams), with captions given by `targets` and image hashes."""
+    steps, streams = target.shape[1], rows["cont"].shape[1]
+    cells = {name: numbers.reshape(-1, steps, streams) for name, numbers in rows.items()}
+    due, given, lasting = cells["target_sentence"], cells["input_sentence"], cells["stage_indicators"]
+    due[:] = target.reshape(-1, streams, steps).transpose(0, 2, 1)
+    given[:, 1:] = due[:, :-1]
+    np.copyto(given[:, 1:], -1, where=due[:, :-1] == 0)  # what follows the end
+    given[:, 0] = 0
+    np.greater_equal(due, 0, out=lasting)
+    cells["cont_sentence"][:] = lasting
+    cells["cont_sentence"][:, 0] = 0
+    cells["cont"][:] = 1
+    cells["cont"][:, 0] = 0
+    cells["hashed_image_path"][:] = hashes.reshape(-1, 1, streams)
 
 
 class Streams:
     """Captions end to end in streams: whichever stream is free takes the next caption, the first stream first.
 
-    When the captions run out, the streams end what they have begun, but not beyond the file in which the last caption
-    begins: as released. Attributes: row and stream of each caption's beginning, rows in all.
+    Caption k has `lengths[k]` words, `ids` from `starts[k]` on, then a 0. When the captions run out, the streams end
+    what they have begun, but not beyond the file, of `each` rows, in which the last caption begins: as released.
+    Attributes: rows in all; target_sentence and hashed_image_path, float32 (streams, rows or more).
     """
 
-    def __init__(self, pairs: Pairs, streams: int, each: int):
+    def __init__(self, ids, starts, lengths, hashes, streams: int, each: int):
         free = list(range(streams))  # row * streams + stream of where the next captions may begin: a heap
-        spans = (pairs.lengths + 1).tolist()
-        begun = np.fromiter((heapq.heapreplace(free, free[0] + span * streams) for span in spans), np.int64, len(spans))
-        self.pairs, self.streams, self.longest = pairs, streams, max(spans)
-        self.row, self.stream = np.divmod(begun, streams)
-        ends = self.row + pairs.lengths + 1
-        self.rows = min(int(ends.max()), (int(self.row[-1]) // each + 1) * each)
+        spans = lengths + 1
+        begun = [heapq.heapreplace(free, free[0] + span) for span in (spans * streams).tolist()]
+        row, stream = np.divmod(np.array(begun), streams)
+        rows = int((row + spans).max())
+        self.target, self.hashes = np.full((streams, rows), -1, np.float32), np.zeros((streams, rows), np.float32)
+        self.rows = min(rows, (int(row[-1]) // each + 1) * each)
+        captions = np.split(np.argsort(stream, kind="stable"), np.cumsum(np.bincount(stream, minlength=streams))[:-1])
+        for number, taken in enumerate(captions):
+            span = spans[taken]
+            step = np.arange(span.sum()) - np.repeat(np.cumsum(span) - span, span)
+            self.target[number, : len(step)] = ids[np.repeat(starts[taken], span) + step]
+            self.hashes[number, : len(step)] = np.repeat(hashes[taken], span)
 
-    def read(self, first: int, last: int) -> dict[str, np.ndarray]:
-        """Rows `first` to `last`: (rows, streams)."""
-        chosen = slice(*np.searchsorted(self.row, [first - self.longest, last]))
-        pairs, spans = self.pairs, self.pairs.lengths[chosen] + 1
-        step = np.arange(spans.sum()) - np.repeat(np.cumsum(spans) - spans, spans)
-        row = np.repeat(self.row[chosen], spans) + step - first
-        shown = (row >= 0) & (row < last - first)
-        step, at = step[shown], (row * self.streams + np.repeat(self.stream[chosen], spans))[shown]
-        source = np.repeat(pairs.starts[chosen], spans)[shown] + step
-        begun = step > 0
-        values = {
-            "cont": begun,
-            "cont_sentence": begun,
-            "hashed_image_path": np.repeat(pairs.hashes[chosen], spans)[shown],
-            "input_sentence": np.where(begun, pairs.ids[source - 1], 0),
-            "stage_indicators": 1,
-            "target_sentence": pairs.ids[source],  # after its words a caption has the 0 of its end in `ids`
-        }
-        rows = {}
-        for name, value in values.items():
-            blank = -1 if name in ("input_sentence", "target_sentence") else 0
-            rows[name] = np.full((last - first) * self.streams, blank, np.float32)
-            rows[name][at] = value
-        return {name: numbers.reshape(-1, self.streams) for name, numbers in rows.items()}
+    def read(self, first: int, last: int, rows: dict[str, np.ndarray]) -> None:
+        """Fills `rows`, dataset name -> (rows, streams), with the rows `first` to `last`."""
+        target, given, going = rows["target_sentence"], rows["input_sentence"], rows["cont_sentence"]
+        target[:] = self.target[:, first:last].T
+        given[1:] = target[:-1]  # the 0 that ends a caption begins the next
+        given[0] = self.target[:, first - 1] if first else 0
+        np.copyto(given, -1, where=target < 0)
+        np.greater(given, 0, out=going)
+        rows["cont"][:] = going
+        np.greater_equal(target, 0, out=rows["stage_indicators"])
+        rows["hashed_image_path"][:] = self.hashes[:, first:last].T
 
 
-def _write_file(path: Path, rows: dict[str, np.ndarray], streams: int) -> None:
-    # Made in memory: where the disk is full, the HDF5 library brings the process down instead of saying so.
-    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
-        for name in NAMES:
-            file.create_dataset(name, data=rows[name])
-        file.create_dataset("buffer_size", data=np.array([streams]))
-        file.flush()
-        store.write_bytes(path, file.id.get_file_image())
+class Layout:
+    """An HDF5 file of `height` rows as bytes, and where in it the numbers lie: files of one height differ in these
+    alone. Made in memory by the library once; where the disk is full, it brings the process down instead of saying so.
+    """
+
+    def __init__(self, height: int, streams: int):
+        self.shape = height, streams
+        with h5py.File("layout", "w", driver="core", backing_store=False) as file:
+            for name in NAMES:
+                file.create_dataset(name, data=np.zeros(self.shape, np.float32))
+            file.create_dataset("buffer_size", data=np.array([streams]))
+            file.flush()
+            self.offsets = {name: file[name].id.get_offset() for name in NAMES}
+            self.content = file.id.get_file_image()
+
+    def blank(self) -> tuple[bytearray, dict[str, np.ndarray]]:
+        """A file's bytes, and its datasets as arrays within them, to be filled."""
+        content = bytearray(self.content)
+        return content, {name: np.frombuffer(content, np.float32, np.prod(self.shape), offset).reshape(self.shape)
+                         for name, offset in self.offsets.items()}  # fmt: skip
 
 
-def write_files(folder: Path, rows: int, each: int, read, streams: int, progress=no_progress) -> list[str]:
-    """Writes batch_0.h5, ... of `each` rows from `read(first, last)`; those there are left. Gives the names."""
+def _write_file(path: Path, layout: Layout, fill) -> None:
+    content, rows = layout.blank()
+    fill(rows)
+    store.write_bytes(path, content)
+
+
+def write_files(folder: Path, rows: int, each: int, fill, streams: int, progress=no_progress) -> list[str]:
+    """Writes batch_0.h5, ... of `each` rows, which `fill(first, last, rows)` fills; those there are left. Gives the
+    names."""
     with store.writing(folder):
         folder.mkdir(exist_ok=True)
-    firsts = range(0, rows, each)
-    paths = [folder / f"batch_{number}.h5" for number in range(len(firsts))]
+    spans = [(first, min(first + each, rows)) for first in range(0, rows, each)]
+    layouts = {height: Layout(height, streams) for height in {last - first for first, last in spans}}
+    paths = [folder / f"batch_{number}.h5" for number in range(len(spans))]
 
-    def write(path: Path, first: int) -> None:
+    def write(path: Path, span: tuple[int, int]) -> None:
         if not path.exists():
-            _write_file(path, read(first, min(first + each, rows)), streams)
+            _write_file(path, layouts[span[1] - span[0]], partial(fill, *span))
 
-    pool = ThreadPoolExecutor(2)  # the disk writes one file while the next is made
+    pool = ThreadPoolExecutor(WRITERS)
     try:
-        for first, _ in zip(firsts, pool.map(write, paths, firsts), strict=True):
-            progress(folder.name, min(first + each, rows), rows)
+        for (_, last), _ in zip(spans, pool.map(write, paths, spans), strict=True):
+            progress(folder.name, last, rows)
     finally:
         pool.shutdown(cancel_futures=True)
     return [path.name for path in paths]
@@ -188,31 +202,33 @@ def write_sequences(folder: Path, out: Path, images: list[Image], *, seed: int, 
     del texts
     split = np.array([list(SPLITS.values()).index(image.split) for image in images])
     owner = np.repeat(np.arange(len(images)), [len(image.captions) for image in images])
-    hashes = np.array([int(hashlib.sha1(image.file.encode()).hexdigest(), 16) % HASHES for image in images])
+    hashes = np.array([int.from_bytes(hashlib.sha1(image.file.encode()).digest(), "big") % HASHES for image in images])
     words = vocabulary.build(sentences, split[owner] == list(SPLITS.values()).index("train"), min_count)
     if len(words) == 1:
         raise DataError(f"{out}: no word is seen {min_count} times in the training captions; lower --min-count")
     store.write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in words))
-    ids, each, sizes = sentences.numbered(words), file_rows(steps, streams), {}
+    ids, each, sizes = sentences.numbered(words).astype(np.float32), file_rows(steps, streams), {}
+    target = targets(ids, sentences.starts, sentences.lengths, steps)
     for part, splits in PARTS.items():
         members = np.flatnonzero(np.isin(split[owner], [list(SPLITS.values()).index(name) for name in splits]))
         if not len(members):
             continue
-        sizes[part] = {"images": len(np.unique(owner[members])), "captions": len(members)}
+        sizes[part] = {"images": 1 + int(np.count_nonzero(np.diff(owner[members]))), "captions": len(members)}
         for aligned in (True, False) if part in SENTENCE_PARTS else (True,):
             chosen = members[order(len(members), streams, seed, part, aligned)]
-            pairs = Pairs(ids, sentences.starts[chosen], sentences.lengths[chosen], hashes[owner[chosen]])
+            told = hashes[owner[chosen]]
             if aligned:
                 place = folder / f"{part}_aligned_{steps}_batches"
                 rows = len(chosen) // streams * steps
 
-                def read(first, last, pairs=pairs):
-                    return aligned_rows(pairs, streams, steps, first // steps * streams, last // steps * streams)
+                def fill(first, last, rows, chosen=chosen, told=told):
+                    some = slice(first // steps * streams, last // steps * streams)
+                    aligned_rows(target[chosen[some]], told[some], rows)
             else:
                 place = folder / f"{part}_unaligned_batches"
-                laid = Streams(pairs, streams, each)
-                rows, read = laid.rows, laid.read
-            names = write_files(place, rows, each, read, streams, progress)
+                laid = Streams(ids, sentences.starts[chosen], sentences.lengths[chosen], told, streams, each)
+                rows, fill = laid.rows, laid.read
+            names = write_files(place, rows, each, fill, streams, progress)
             kind = "captions" if aligned else "sentences"
             store.write_text(folder / f"{part}_{kind}.txt", "".join(f"{out / place.name / name}\n" for name in names))
             if aligned and with_images:
@@ -303,7 +319,7 @@ def prepare(name: str, images: list[Image], out, *, with_images: bool = True, se
             raise DataError(f"{image.file!r}: a file name with a tab, a line end or no UTF-8 cannot stand in a list; "
                             "rename it")  # fmt: skip
         told.add(image.file)
-        captions = [vocabulary.clean(caption) for caption in image.captions]
+        captions = vocabulary.clean_all(image.captions)
         kept = [caption for caption in captions if caption.strip(". ")]
         left += [image.file] * (len(captions) - len(kept))
         if kept:
@@ -330,8 +346,10 @@ def prepare(name: str, images: list[Image], out, *, with_images: bool = True, se
             progress(f"skipped: {len(skipped)} of {len(files)} images, listed in skipped.tsv; first {first}", 0, 0)
         said = write_sequences(folder, out, cleaned, seed=seed, steps=steps, streams=streams, min_count=min_count,
                                with_images=with_images, progress=progress)  # fmt: skip
-        # a line an image, by the encoder in C, which knows no indentation
-        lines = ",\n".join(json.dumps(vars(image), ensure_ascii=False) for image in cleaned)
+        # a line an image; the encoder in C, which knows no indentation, is slow to start
+        quote = json.encoder.encode_basestring
+        lines = ",\n".join([f'{{"file": {quote(image.file)}, "split": {quote(image.split)}, "captions": ['
+                            f'{", ".join(map(quote, image.captions))}]}}' for image in cleaned])  # fmt: skip
         store.write_text(folder / "captions.json", f'{{"images": [\n{lines}\n]}}\n')
         store.write_json(folder / "dataset.json", {
             "name": name, "kind": "captions", **said, "height": None, "width": None, "images": with_images,
@@ -407,11 +425,14 @@ def located(file: str, images) -> str:
     return file if images is None else os.path.abspath(os.path.join(images, file))
 
 
-def check_captions(dataset: store.Dataset, what: str) -> None:
-    """DataError where the data set lacks the lists that caption/* (`what` "images") or lm/* ("sentences") read."""
+def check_captions(dataset: store.Dataset, what: str, training: str = "train") -> None:
+    """DataError where the data set lacks the lists that caption/* (`what` "images") or lm/* ("sentences") read.
+
+    training: the part that is trained on, train or trainval; val is for tests."""
     if what == "images" and not dataset.description["images"]:
         raise DataError(f"{dataset.folder}: was prepared without images, which caption/* read; prepare it with them")
-    for part in ("train", "val"):
+    for part in (training, "val"):
         for name in ("captions", "images") if what == "images" else ("sentences",):
             if not (dataset.folder / f"{part}_{name}.txt").exists():
-                raise DataError(f"{dataset.folder}: has no {part}_{name}.txt; it needs captions of train and of val")
+                raise DataError(f"{dataset.folder}: has no {part}_{name}.txt; "
+                                f"it needs captions of {training} and of val")  # fmt: skip

@@ -125,23 +125,3 @@ def _fill(data: Path, partial: Path, name: str, videos: list[store.Video], note:
                 store.put(target, pending)
                 pending, size = [], 0
                 progress(what, position + 1, images)
-
-
-def copy_stretch(source: Path, target: Path, first: int, count: int) -> None:
-    """`count` images of the LMDB `source` from position `first` on, round and round, as a new LMDB `target`; no image
-    twice. Errors: DataError.
-
-    Caffe's Data layer always begins with the first image, so a training that goes on gets its images this way.
-    """
-    if target.exists():
-        shutil.rmtree(target)
-    with store.writing(target), store.reader(source).begin() as stored:
-        held = stored.stat()["entries"]
-        size = os.stat(source / "data.mdb").st_size * 2
-        with lmdb.open(str(target), map_size=size, sync=False) as made, stored.cursor() as cursor:
-            cursor.set_range(b"%08d" % (first % held))
-            with made.begin(write=True) as transaction:
-                for position in range(min(count, held)):
-                    transaction.put(b"%08d" % position, cursor.value(), append=True)
-                    if not cursor.next():
-                        cursor.first()

@@ -328,7 +328,7 @@ class Dataset:
         self.description = read_json(self.folder / "dataset.json")
         try:
             self.name, self.kind = self.description["name"], self.description["kind"]
-            of_videos = self.kind != "captions"
+            of_videos = self.kind not in ("captions", "semantics")
             self.classes = self.description["classes"] if of_videos else []
             self.mirror = self.description["mirror"] if of_videos else None
             self.height, self.width = self.description.get("height"), self.description.get("width")

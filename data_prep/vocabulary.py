@@ -13,6 +13,7 @@ import sys
 import unicodedata
 from collections import defaultdict
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,14 @@ def clean(caption: str) -> str:
     else:
         caption = unicodedata.normalize("NFC", caption)
     return _ODD.sub(" ", caption).strip()
+
+
+def clean_all(captions: list[str]) -> list[str]:
+    """`clean` of each; where all are plain, by one look at all."""
+    text = "".join(captions)
+    if text.isascii() and text.isprintable():
+        return [caption.strip() for caption in captions]
+    return [clean(caption) for caption in captions]
 
 
 @lru_cache
@@ -72,7 +81,7 @@ class Sentences:
         end, parts = numbers[END], []
         for first in range(0, len(captions), CHUNK):
             words = _marked(captions[first : first + CHUNK])
-            parts.append(np.fromiter(map(numbers.__getitem__, words), np.int32, len(words)))
+            parts.append(np.array(itemgetter(*words, END)(numbers), np.int32)[:-1])  # END: one alone would be no tuple
         self.ids = np.concatenate(parts) if parts else np.empty(0, np.int32)
         ends = np.flatnonzero(self.ids == end)
         self.starts = np.concatenate([[0], ends + 1])[:-1].astype(np.int64)

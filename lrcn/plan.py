@@ -69,7 +69,7 @@ def needed_weights() -> list[str]:
 
 
 def given_weights(path: Path, stage: Stage, files: dict, inputs: dict) -> list[str]:
-    """What the file is, and what the first net takes of it. Raises TrainError where it takes nothing."""
+    """What the file is, and what the first net that starts from it takes. Raises TrainError where it takes nothing."""
     size = Path(path).stat().st_size
     digest = hashlib.sha1()
     with open(path, "rb") as file:
@@ -77,20 +77,20 @@ def given_weights(path: Path, stage: Stage, files: dict, inputs: dict) -> list[s
             digest.update(piece)
     known = f", BVLC's {CAFFENET.file}" if digest.hexdigest() == CAFFENET.sha1 else ""
     held = weights.read_weights(path)
-    found = weights.plan(files["train_test"], held, inputs=inputs, python=clip_settings.top_shapes)
+    found = weights.plan(files["train_test"], held, "TRAIN", files["solver"].train_state.stage, inputs=inputs,
+                         python=clip_settings.top_shapes)
     by = {status: [entry.layer for entry in found.entries if entry.status == status]
           for status in (weights.COPIED, weights.AFRESH, weights.CLASH)}
     said = [f"weights: {path}: {size / 1e6:.1f} MB, SHA-1 {digest.hexdigest()}{known}"]
+    hint = " CaffeNet's takes --set backbone=caffenet" if stage.task == "activity" else ""
     if not by[weights.COPIED]:
-        raise TrainError(f"{path}: holds no layer that fits {stage.variant}; is it another backbone's? CaffeNet's "
-                         "takes --set backbone=caffenet")
+        raise TrainError(f"{path}: holds no layer that fits {stage.variant}; is it another backbone's?{hint}")
     said.append(f"  {stage.variant} takes {', '.join(by[weights.COPIED])}")
     afresh = by[weights.AFRESH] + [f"{name} (of another shape in the file)" for name in by[weights.CLASH]]
     if afresh:
         said.append(f"  and starts afresh with {', '.join(afresh)}")
     if by[weights.CLASH]:
-        said.append("  layers of another shape mean another backbone or other sizes: CaffeNet's weights take "
-                    "--set backbone=caffenet")
+        said.append(f"  layers of another shape mean another backbone or other sizes{hint and ':' + hint}")
     return said
 
 
@@ -245,7 +245,7 @@ def text(name: str, dataset, splits: list[int], out: Path, steps: list[Step], de
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     known = [each.seconds for each in steps if each.seconds is not None]
     most = max(each.train_bytes + each.test_bytes for each in steps)
-    what = (f"{dataset.description['vocabulary']} words" if dataset.kind == "captions"
+    what = (f"{dataset.description['vocabulary']} words" if "vocabulary" in dataset.description
             else f"{len(dataset.classes)} classes, split {', '.join(map(str, splits))}")
     lines = [f"{name} on {dataset.name}: {what}, on the {device}, into {out}", "", *table, ""]
     lines.append(f"memory: {size(most)} at most, an estimate from the nets' shapes (weights, gradients, activations in "

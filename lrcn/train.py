@@ -4,7 +4,8 @@ interruptions.
 A run is cut into segments at the solver's snapshots. Each segment is a Caffe process of its own, whose random draws
 follow from the seed and from its first iteration alone; so a run that was killed and goes on from its last snapshot
 ends, to the bit, as one that was not. (Ctrl-C is gentler: Caffe then makes a snapshot where it stands and the run goes
-on from there, with other draws of dropout.)
+on from there, with other draws of dropout.) Its data a segment reads on from where they are due; the LSTMs of nets that
+carry their state from batch to batch, lm/*, begin each segment with an empty one.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from data_prep import stills
+from data_prep import stretch
 from data_prep.store import write_text
 from lrcn.clip_loader import MESSAGE
-from prototxt_gen import caffe_pb2, parse, to_text
+from prototxt_gen import SpecError, caffe_pb2, parse, solver_states, to_text
 
 ITERATION = re.compile(r"Iteration (\d+)(?: \([^)]*\))?, loss = ([-+\w.]+)")
 TESTING = re.compile(r"Iteration (\d+), Testing net")
@@ -47,11 +48,13 @@ def train(files, out, engine, weights=None, gpu=None, identity=None, fresh=False
     """Trains the net of `files` (train_test, deploy and solver messages) in the folder `out` and returns the path of
     its final .caffemodel.
 
-    weights: a .caffemodel to start from, copied layer by layer by name. identity: what else makes this run this run
+    weights: a .caffemodel to start from, copied layer by layer by name, or a list of them, later ones over earlier. A
+    layer whose shape differs is not taken; the log says so of each. identity: what else makes this run this run
     (settings, data, seed); a folder that holds another run is refused. fresh: begin anew. progress: called as (out's
     name, iterations done, iterations in all). Raises TrainError.
     """
     out = Path(out)
+    weights = [weights] if isinstance(weights, (str, os.PathLike)) else list(weights or ())
     out.mkdir(parents=True, exist_ok=True)
     with (out / "lock").open("w") as lock:
         try:
@@ -65,7 +68,7 @@ def _train(files, out, engine, weights, gpu, identity, fresh, progress) -> Path:
     solver = files["solver"]
     identity = {
         **(identity or {}),
-        "weights": digest(weights),
+        "weights": digests(weights),
         "solver": to_text(solver),
         "train_test": to_text(files["train_test"]),
     }
@@ -93,6 +96,15 @@ def _train(files, out, engine, weights, gpu, identity, fresh, progress) -> Path:
 
 def snapshot(out: Path, iteration: int) -> Path:
     return Path(out) / "snapshots" / f"net_iter_{iteration}.caffemodel"
+
+
+def trained(out: Path) -> Path | None:
+    """The final .caffemodel of the run in `out`; None where that has not come to its end."""
+    try:
+        last = parse(Path(out) / "solver.prototxt", "solver").max_iter
+    except SpecError:
+        return None
+    return snapshot(out, last) if last_snapshot(out) >= last else None
 
 
 def last_snapshot(out: Path) -> int:
@@ -140,9 +152,13 @@ def check_run(out: Path, files) -> None:
                              "give the --set, --split and --seed of `lrcn train`")
 
 
-def digest(path) -> str | None:
-    if path is None:
-        return None
+def digests(weights) -> str | list[str] | None:
+    """What stands for the weights that a run starts from in its run.json: one file's digest by itself."""
+    found = [digest(path) for path in weights]
+    return found if len(found) > 1 else found[0] if found else None
+
+
+def digest(path) -> str:
     try:
         with open(path, "rb") as file:
             return (
@@ -159,7 +175,7 @@ def _segment(out, solver, engine, start, end, weights, gpu, progress) -> None:
     piece.CopyFrom(solver)
     piece.max_iter, piece.net, piece.snapshot_prefix = end, "train_test.prototxt", "snapshots/net"
     if start:
-        piece.net = _net_going_on(out, start * max(solver.iter_size, 1), end * max(solver.iter_size, 1))
+        piece.net = _net_going_on(out, solver, start, end)
     piece.random_seed = solver.random_seed + start
     piece.solver_mode = caffe_pb2.SolverParameter.CPU if gpu is None else caffe_pb2.SolverParameter.GPU
     write_text(out / "segment.prototxt", to_text(piece))
@@ -193,16 +209,10 @@ def _segment(out, solver, engine, start, end, weights, gpu, progress) -> None:
         raise TrainError(explain(tail, caffe.returncode, log))
 
 
-def _net_going_on(out: Path, start: int, end: int) -> str:
-    """The file of the net for batches `start` to `end`. Caffe's own Data layer begins with its first image, whatever
-    the iteration, so it is given a copy of the images that are due."""
-    net, stretch, changed = parse(out / "train_test.prototxt"), out / "stretch", False
-    for layer in net.layer:
-        if layer.type == "Data" and any(rule.phase == caffe_pb2.TRAIN for rule in layer.include):
-            batch = layer.data_param.batch_size
-            stills.copy_stretch(Path(layer.data_param.source), stretch, start * batch, (end - start) * batch)
-            layer.data_param.source, changed = str(stretch.resolve()), True
-    if not changed:
+def _net_going_on(out: Path, solver, start: int, end: int) -> str:
+    """The file of the net for iterations `start` to `end`: one whose own Caffe layers begin with the data due then."""
+    net, batches = parse(out / "train_test.prototxt"), max(solver.iter_size, 1)
+    if not stretch.begin_at(net, solver_states(solver, net)[0], start * batches, end * batches, out):
         return "train_test.prototxt"
     write_text(out / "stretch.prototxt", to_text(net))
     return "stretch.prototxt"
@@ -228,26 +238,27 @@ START = """
 import sys, caffe
 from caffe.proto import caffe_pb2
 solver = caffe.get_solver("segment.prototxt")
-net = caffe_pb2.NetParameter.FromString(open(sys.argv[1], "rb").read())
 shapes = {name: [list(blob.data.shape) for blob in blobs] for name, blobs in solver.net.params.items()}
 def fits(blob, shape):
     if blob.HasField("shape"):
         return list(blob.shape.dim) == shape
     return [blob.num, blob.channels, blob.height, blob.width] == [1] * (4 - len(shape)) + shape
-for layers in net.layer, net.layers:
-    fitting = []
-    for layer in layers:
-        wanted = shapes.get(layer.name)
-        if wanted:
-            fit = len(wanted) == len(layer.blobs) and all(map(fits, layer.blobs, wanted))
-            fitting += [layer] * fit
-            fate = "taken" if fit else "of another shape, not taken"
-            print(f"{layer.name}: weights {fate}", file=sys.stderr)
-    kept = [type(layer).FromString(layer.SerializeToString()) for layer in fitting]
-    del layers[:]
-    layers.extend(kept)
-open("start.caffemodel", "wb").write(net.SerializeToString())
-solver.net.copy_from("start.caffemodel")
+for path in sys.argv[1:]:
+    net = caffe_pb2.NetParameter.FromString(open(path, "rb").read())
+    for layers in net.layer, net.layers:
+        fitting = []
+        for layer in layers:
+            wanted = shapes.get(layer.name)
+            if wanted and layer.blobs:
+                fit = len(wanted) == len(layer.blobs) and all(map(fits, layer.blobs, wanted))
+                fitting += [layer] * fit
+                fate = "taken from" if fit else "of another shape, not taken from"
+                print(f"{layer.name}: weights {fate} {path}", file=sys.stderr)
+        kept = [type(layer).FromString(layer.SerializeToString()) for layer in fitting]
+        del layers[:]
+        layers.extend(kept)
+    open("start.caffemodel", "wb").write(net.SerializeToString())
+    solver.net.copy_from("start.caffemodel")
 solver.snapshot()
 """
 
@@ -255,7 +266,7 @@ solver.snapshot()
 def _start_from(weights, out, environment, log) -> None:
     with log.open("w") as kept:
         done = subprocess.run(
-            [sys.executable, "-c", START, str(Path(weights).resolve())],
+            [sys.executable, "-c", START, *(str(Path(path).resolve()) for path in weights)],
             cwd=out,
             env=environment,
             stderr=kept,

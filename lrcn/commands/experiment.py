@@ -18,8 +18,11 @@ def experiment_options(command):
             click.option("--out", type=FOLDER, help="Where the runs lie; runs/EXPERIMENT by default. Splits 2 and 3 "
                          "lie in split2/ and split3/ there."),
             click.option("--split", type=click.Choice(["1", "2", "3", "all"]), default="1", show_default=True),
-            click.option("--rows", metavar="ROW,...", help="These rows of Table 1 alone, with what they start from: "
-                         "single-frame,lrcn-fc6,lrcn-fc7."),
+            click.option("--rows", metavar="ROW,...", help="These rows of an experiment alone, with what they start "
+                         "from: single-frame,lrcn-fc6,lrcn-fc7 of Table 1; lrcn-2f,... of captioners."),
+            click.option("--stages", metavar="STAGE,...", help="What of a captioner's training: train,finetune (the "
+                         "default), from-lm (in place of train, after the language model), finetune-trainval. What is "
+                         "not named but started from must lie trained in OUT."),
             click.option(
                 "--seed", type=int, help="Seed of the solver and of the clips that are drawn; 1701 as published."
             ),
@@ -46,19 +49,24 @@ class Made(NamedTuple):
     files: dict
 
 
-def open_experiment(experiment, data, out, split, rows, seed, changes, config):
+def open_experiment(experiment, data, out, split, rows, seed, changes, config, stages=None):
     """What train and evaluate both need: data set, folder, splits, and what is made of each stage, in order."""
     from data_prep import DataError
     from data_prep.captions import check_captions
     from data_prep.features import check_features
     from data_prep.store import Dataset
+    from data_prep.tacos import check_semantics
     from lrcn import experiments
     from netspecs import catalogue
 
     name = experiment.replace("/", "-")
     out = out or Path("runs") / name
     values = read_settings(changes, config) | ({} if seed is None else {"seed": seed})
-    chosen = experiments.stages(experiment, [row.strip() for row in rows.split(",")] if rows else ())
+    named = _words(stages)
+    chosen = experiments.stages(experiment, _words(rows), named, out)
+    sentences = any(stage.task != "activity" for stage in chosen)
+    if sentences and any("stage" in each for each in (values, *values.values()) if isinstance(each, dict)):
+        raise click.UsageError("stage: a captioner's trainings are named by --stages, as train,finetune")
     shares = catalogue.share_out(values, dict.fromkeys(stage.variant for stage in chosen))
     dataset = Dataset(data or Path("data") / experiments.DATA.get(name, name))
     if dataset.kind == "features" and experiment == "features":
@@ -67,11 +75,17 @@ def open_experiment(experiment, data, out, split, rows, seed, changes, config):
     if dataset.kind == "features" and experiment in experiments.NEED_FRAMES:
         raise DataError(f"{dataset.folder}: holds activations, and {experiment} trains on frames; "
                         "`lrcn train features` trains on activations")
-    sentences = experiment in catalogue.names() and catalogue.get(experiment).task != "activity"
-    if sentences != (dataset.kind == "captions"):
-        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {experiment} "
-                        + ("trains on captions: `lrcn prepare captions`, coco or flickr30k" if sentences else
-                           "does not train on captions; caption/* and lm/* do"))
+    task = next((stage.task for stage in chosen if stage.task != "activity"), None)
+    fitting = experiments.KINDS.get(task, ())
+    if sentences and dataset.kind not in fitting:
+        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {experiment} trains on "
+                        f"{experiments.MADE[fitting[0]]}")
+    if not sentences and dataset.kind in experiments.MADE:
+        nets = " and ".join(f"{name}/*" for name, kinds in experiments.KINDS.items() if dataset.kind in kinds)
+        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {experiment} does not train on {dataset.kind}; "
+                        f"{nets} do")
+    if dataset.kind == "captions" and "feature_size" in dataset.description:
+        chosen = experiments.on_activations(chosen, dataset, named)
     there = [1] if sentences else dataset.description.get("splits", [1])
     splits = there if split == "all" else [int(split)]
     if not set(splits) <= set(there):
@@ -84,9 +98,13 @@ def open_experiment(experiment, data, out, split, rows, seed, changes, config):
             folder = experiments.place(out, stage, number)
             if any(folder == before.folder for before in made):
                 continue
-            shown = Dataset(dataset.folder / stage.pretrain) if stage.pretrain else dataset
-            if sentences:
-                check_captions(shown, "images" if experiment.startswith("caption") else "sentences")
+            shown = experiments.opened(stage, dataset)
+            if shown.kind == "semantics":
+                check_semantics(shown, "sentences" if stage.task == "lm" else
+                                catalogue.get(stage.variant).fixed.get("reads", "slots"))
+            elif shown.kind == "captions":
+                check_captions(shown, "images" if stage.task == "caption" else "sentences",
+                               "trainval" if stage.training == "finetune-trainval" else "train")
             elif shown.kind != "frames":
                 check_features(shown.folder, split=number)
             elif (shown.folder, stage.modality) not in checked:
@@ -95,3 +113,8 @@ def open_experiment(experiment, data, out, split, rows, seed, changes, config):
             settings = experiments.settings(stage, shown, number, shares[stage.variant])
             made.append(Made(stage, number, shown, folder, settings, catalogue.get(stage.variant).files(**settings)))
     return dataset, out, splits, made
+
+
+def _words(text: str | None) -> list[str]:
+    """The words of an option that takes them separated by commas."""
+    return [word.strip() for word in text.split(",") if word.strip()] if text else []

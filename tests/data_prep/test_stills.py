@@ -160,13 +160,3 @@ def test_the_note_tells_what_they_were_made_with(dataset):
     note = json.loads((stills.folder(dataset, "test") / stills.NOTE).read_text())
     assert (note["every"], note["seed"]) == (1, 1701)
     assert note["images"] == sum(v.frames for v in dataset.videos(1, "test"))
-
-
-def test_a_stretch_goes_round_and_holds_no_image_twice(dataset, contents, tmp_path):
-    source = stills.folder(dataset, "train")
-    images = [value for _, value in sorted(contents(source).items())]
-    for first, count in ((0, 3), (2, 3), (len(images) - 1, 4), (3 * len(images) + 1, 1000)):
-        stills.copy_stretch(source, tmp_path / "stretch", first, count)
-        at = first % len(images)
-        held = [value for _, value in sorted(contents(tmp_path / "stretch").items())]
-        assert held == (images[at:] + images[:at])[:count]

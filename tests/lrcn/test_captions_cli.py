@@ -7,6 +7,7 @@ import sys
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from data_prep import vocabulary
@@ -161,3 +162,85 @@ def test_caffe_reads_images_and_sentences_in_step(source, tmp_path):
             for name, values in read.items():
                 assert np.shape(values) == (20, 100)
                 assert np.array_equal(values, file[name][20 * (number % 2) : 20 * (number % 2) + 20])
+
+
+KINDS = {"grey.jpg": "L", "cmyk.jpg": "CMYK", "palette.png": "P", "clear.png": "RGBA",
+         "sixteen.png": "I;16", "plain.bmp": "RGB"}  # fmt: skip
+
+
+def odd_images(folder):
+    """Images of one colour (RGB 200, 60, 30; grey 100) in every way in which it may be stored; their captions."""
+    folder.mkdir()
+    for name, mode in KINDS.items():
+        if mode == "I;16":
+            image = PIL.Image.fromarray(np.full((24, 32), 100 * 257, np.uint16))
+        else:
+            image = PIL.Image.new("RGB", (32, 24), (100, 100, 100) if mode == "L" else (200, 60, 30))
+            image = image.quantize(4) if mode == "P" else image.convert(mode)
+        image.save(folder / name, **({"quality": 95} if name.endswith("jpg") else {}))
+    (folder / "set.json").write_text(json.dumps([
+        {"image": name, "split": "train", "captions": ["a dog"] * 5} for name in KINDS]))  # fmt: skip
+    return folder
+
+
+def test_grey_and_cmyk_images_are_taken(tmp_path):
+    folder = odd_images(tmp_path / "odd")
+    done = prepare("captions", "--captions", folder / "set.json", "--out", tmp_path / "data", "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "data/skipped.tsv").read_text() == "file\treason\n"
+    listed = {line.rsplit(" ", 1)[0] for line in (tmp_path / "data/train_images.txt").read_text().splitlines()}
+    assert listed == {str(folder / name) for name in KINDS}
+
+
+READ_IMAGES = """
+import sys, json, caffe
+net = caffe.Net(sys.argv[1], caffe.TRAIN)
+net.forward()
+print(json.dumps([net.blobs["data"].data.min(axis=(2, 3)).tolist(), net.blobs["data"].data.max(axis=(2, 3)).tolist()]))
+"""
+
+
+@pytest.mark.engine
+def test_caffe_reads_grey_and_cmyk_images_in_colour(tmp_path):
+    folder = odd_images(tmp_path / "odd")
+    done = prepare("captions", "--captions", folder / "set.json", "--out", tmp_path / "data", "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "net.prototxt").write_text(NET.split("layer { name: \"sentences\"")[0] % {"d": tmp_path / "data"})
+    done = subprocess.run([sys.executable, "-c", READ_IMAGES, tmp_path / "net.prototxt"], capture_output=True,
+                          text=True, env=engine.find().environment(), cwd="/")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    seen = set()
+    lines = (tmp_path / "data/train_images.txt").read_text().splitlines()
+    for line, low, high in zip(lines, *json.loads(done.stdout), strict=True):
+        name = line.rsplit(" ", 1)[0].rsplit("/", 1)[1]
+        due = (100, 100, 100) if KINDS[name] in ("L", "I;16") else (30, 60, 200)  # blue, green, red
+        assert np.allclose([low, high], due, atol=12), name
+        seen.add(name)
+    assert seen == set(KINDS)
+
+
+def test_a_split_that_names_unknown_images_is_refused_in_a_line(tmp_path):
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "x.token").write_text("0.jpg#0\tA dog .\n")
+    (tmp_path / "lists/f_train.txt").write_text("0\n7.jpg\n")
+    refused(prepare("flickr30k", "--tokens", tmp_path / "x.token", "--split", tmp_path / "lists", "--out",
+                    tmp_path / "data"), "f_train.txt:2", "7.jpg has no caption")  # fmt: skip
+    (tmp_path / "captions_train2014.json").write_text(json.dumps({
+        "images": [{"id": 1, "file_name": "1.jpg"}], "annotations": [{"image_id": 1, "caption": "dog"}]}))  # fmt: skip
+    for part, ids in (("train", "1\n99\n"), ("val.val", ""), ("val.test", "")):
+        (tmp_path / f"lists/coco2014_cocoid.{part}.txt").write_text(ids)
+    coco = ["coco", "--annotations", tmp_path / "captions_train2014.json", "--out", tmp_path / "data", "--split"]
+    refused(prepare(*coco, tmp_path / "lists"), "cocoid.train.txt:2", "99")
+    (tmp_path / "dataset_coco.json").write_text(json.dumps({"images": [
+        {"filename": "99.jpg", "cocoid": 99, "split": "train", "sentences": []}]}))  # fmt: skip
+    refused(prepare(*coco, tmp_path / "dataset_coco.json"), "dataset_coco.json", "99")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("command", ["flickr30k", "coco"])
+def test_missing_images_of_flickr30k_and_coco_are_named(tmp_path, command):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "split.json").write_text(json.dumps({"images": [
+        {"filename": "1.jpg", "cocoid": 1, "split": "train", "sentences": [{"raw": "a dog"}] * 5}]}))  # fmt: skip
+    refused(prepare(command, "--split", tmp_path / "split.json", "--images", tmp_path / "images", "--out",
+                    tmp_path / "data"), "1.jpg", "no such file", "--skip-unreadable")  # fmt: skip

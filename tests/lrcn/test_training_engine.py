@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
-from data_prep import store
+from data_prep import store, stretch
 from data_prep.store import Dataset
 from lrcn import engine, evaluate, score, train
 from lrcn.experiments import Stage
@@ -278,9 +280,56 @@ def test_single_frames_go_on_where_the_last_snapshot_stood(dataset, tmp_path):
     train.train(files, tmp_path / "run", engine.find())
     assert (tmp_path / "run" / "stretch.prototxt").exists()
     assert not (tmp_path / "run" / "stretch").exists()  # the training is over
-    again = train._net_going_on(tmp_path / "run", 2, 4)
-    net, stretch = parse(tmp_path / "run" / again), tmp_path / "run" / "stretch"
+    net = parse(tmp_path / "run" / "stretch.prototxt")
     sources = {layer.include[0].phase: layer.data_param.source for layer in net.layer if layer.type == "Data"}
-    assert sources == {caffe_pb2.TRAIN: str(stretch), caffe_pb2.TEST: str(dataset / "stills_test1")}
+    assert sources[caffe_pb2.TEST] == str(dataset / "stills_test1")
+    at = Path(sources[caffe_pb2.TRAIN])
+    stretch.begin_at(parse(tmp_path / "run" / "train_test.prototxt"), caffe_pb2.NetState(phase=caffe_pb2.TRAIN), 2, 4,
+                     tmp_path / "run")
     due = images(dataset / "stills_train1")
-    assert images(stretch) == due[2 * 6:4 * 6]
+    assert images(at) == due[2 * 6:4 * 6]
+
+
+def rows_and_images(folder):
+    """Data that say where in the files they stand: images labelled by their line, rows by their number."""
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), np.zeros((4, 4, 3), np.uint8))
+    (folder / "images.txt").write_text("".join(f"{folder}/a.png {k}\n" for k in range(5)))
+    for number, (first, last) in enumerate(((0, 4), (4, 5), (5, 11))):
+        with h5py.File(folder / f"{number}.h5", "w") as file:
+            file["row"] = np.arange(first, last, dtype=np.float32)[:, None]
+    (folder / "rows.txt").write_text("".join(f"{folder}/{number}.h5\n" for number in range(3)))
+    return parse(f"""
+        layer {{ name: "images" type: "ImageData" top: "image" top: "label"
+                 image_data_param {{ source: "{folder}/images.txt" batch_size: 2 }} }}
+        layer {{ name: "rows" type: "HDF5Data" top: "row"
+                 hdf5_data_param {{ source: "{folder}/rows.txt" batch_size: 3 }} }}
+        layer {{ name: "silence" type: "Silence" bottom: "image" }}""")
+
+
+def data_seen(out):
+    """Iteration -> what Caffe's log says of the data of its (last) batch."""
+    seen = {}
+    for log in sorted(out.glob("logs/*.log")):
+        iteration = None
+        for line in log.read_text().splitlines():
+            if found := train.ITERATION.search(line):
+                iteration = int(found[1])
+            elif found := train.OUTPUT.search(line):
+                seen.setdefault(iteration, []).append((found[2], float(found[3])))
+    return seen
+
+
+@pytest.mark.parametrize("iter_size", [1, 3])
+def test_lists_cut_into_segments_give_the_data_of_an_uncut_training(tmp_path, iter_size):
+    net = rows_and_images(tmp_path / "data")
+    seen = {}
+    for step in (20, 3, 7):
+        solver = caffe_pb2.SolverParameter(max_iter=20, snapshot=step, display=1, base_lr=1, lr_policy="fixed",
+                                           iter_size=iter_size)
+        train.train({"train_test": net, "solver": solver}, tmp_path / str(step), engine.find())
+        seen[step] = data_seen(tmp_path / str(step))
+    assert len(seen[20]) == 20 and seen[20] == seen[3] == seen[7]
+    batch = 4 * iter_size + iter_size - 1  # the last one of iteration 4
+    assert seen[20][4] == ([("label", (2 * batch + k) % 5) for k in range(2)]
+                           + [("row", (3 * batch + k) % 11) for k in range(3)])
