@@ -27,8 +27,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, store, videos
+from data_prep import DataError, captions, store, tacos, videos
+from data_prep.features import output_folder
 from data_prep.frames import VideoFile, encode_jpeg
+from data_prep.snippets import read_snippets
 from data_prep.stills import write_stills as write_shuffled
 
 VERSION = 1  # of the generator; data made by another one are never taken for this one's
@@ -63,7 +65,7 @@ class Photograph:
     file: str
     train: tuple[int, int, int, int]
     test: tuple[int, int, int, int]
-    hue: int = 0  # OpenCV's, 0..179; objects only
+    hue: int | None = None  # OpenCV's, 0..179; None: grey. Backgrounds are dyed in pictures alone, not in videos
 
 
 OBJECTS = {
@@ -75,12 +77,12 @@ OBJECTS = {
     "tissue": Photograph("ihc.png", (0, 0, 255, 512), (257, 0, 512, 512), 150),
 }
 BACKGROUNDS = {
-    "brick": Photograph("brick.png", (0, 0, 255, 512), (257, 0, 512, 512)),
-    "grass": Photograph("grass.png", (0, 0, 255, 512), (257, 0, 512, 512)),
+    "brick": Photograph("brick.png", (0, 0, 255, 512), (257, 0, 512, 512), 4),
+    "grass": Photograph("grass.png", (0, 0, 255, 512), (257, 0, 512, 512), 48),
     "gravel": Photograph("gravel.png", (0, 0, 255, 512), (257, 0, 512, 512)),
-    "moon": Photograph("moon.png", (0, 0, 255, 512), (257, 0, 512, 512)),
-    "coins": Photograph("coins.png", (0, 0, 191, 303), (193, 0, 384, 303)),
-    "handwriting": Photograph("text.png", (0, 0, 223, 172), (225, 0, 448, 172)),
+    "moon": Photograph("moon.png", (0, 0, 255, 512), (257, 0, 512, 512), 112),
+    "coins": Photograph("coins.png", (0, 0, 191, 303), (193, 0, 384, 303), 24),
+    "handwriting": Photograph("text.png", (0, 0, 223, 172), (225, 0, 448, 172), 142),
 }
 # diameters that captioned images draw from
 SIZES = {"small": (13.0, 17.0), "medium": (20.0, 24.0), "large": (28.0, 34.0)}
@@ -93,7 +95,10 @@ WORDS = {
     "place": list(PLACES),
 }
 SPLITS = 3
-EVIDENCE = 2.2  # how far, in standard deviations, a slot's true word stands out of the noise
+SEMANTICS = 2  # as VERSION, of what the pretended CRF says
+# How far, in standard deviations, a slot's true word stands out of the noise.
+EVIDENCE = {"object": 3.4, "size": 2.4, "background": 2.4, "motion": 3.4, "place": 2.4}
+FAVOUR = 1.5  # the CRF's prior of a slot's k-th word is k to the power of -1.5
 
 
 @functools.lru_cache(maxsize=None)
@@ -174,6 +179,7 @@ def _path(random, motion: str) -> tuple[np.ndarray, dict]:
 
 
 BRIGHTNESS = 140  # grey level that an object's mean reaches at least; backgrounds are at 50 to 80
+LUMINANCE = np.float32([0.114, 0.587, 0.299])  # of BGR
 TEXTURE = 48  # pixels: side of the square that an object's crop is brought to before it is drawn
 
 
@@ -192,7 +198,7 @@ def _texture(scene: dict) -> np.ndarray:
     hue = (photograph.hue + (hue - np.median(hue) + 90) % 180 * 0.1 - 9) % 180
     dyed = np.stack([hue, np.clip(saturation * 0.5 + 110, 0, 230), value], axis=2).astype(np.uint8)
     colour = cv2.cvtColor(dyed, cv2.COLOR_HSV2BGR).astype(np.float32)
-    luminance = float((colour @ np.float32([0.114, 0.587, 0.299])).mean())
+    luminance = float((colour @ LUMINANCE).mean())
     # optical flow sees grey, where a pure blue is as dark as the background
     colour += (255 - colour) * max(BRIGHTNESS - luminance, 0) / (255 - luminance)
     across = (np.arange(TEXTURE) + 0.5) / TEXTURE * 2 - 1
@@ -200,19 +206,28 @@ def _texture(scene: dict) -> np.ndarray:
     return np.concatenate([colour * opacity, opacity], axis=2)
 
 
-def _backdrop(scene: dict, contrast: float) -> np.ndarray:
-    """The background (64, 80) float32 grey, with mean `dim` and standard deviation `contrast`."""
+def _backdrop(scene: dict, contrast: float, dyed: bool) -> np.ndarray:
+    """The background (64, 80, 3) float32, BGR, of mean luminance `dim` and standard deviation `contrast`."""
+    photograph = BACKGROUNDS[scene["background"]]
     left, top, width, height = scene["background_crop"]
-    crop = _photograph(BACKGROUNDS[scene["background"]].file)[top : top + height, left : left + width]
+    crop = _photograph(photograph.file)[top : top + height, left : left + width]
     grey = cv2.resize(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA).astype(
         np.float32
     )
-    return np.clip((grey - grey.mean()) / max(grey.std(), 1) * contrast + scene["dim"], 0, 140)
+    grey = np.clip((grey - grey.mean()) / max(grey.std(), 1) * contrast + scene["dim"], 0, 140)
+    dye = np.float32([1, 1, 1])
+    if dyed and photograph.hue is not None:
+        dye = cv2.cvtColor(np.uint8([[[photograph.hue, 90, 255]]]), cv2.COLOR_HSV2BGR)[0, 0].astype(np.float32)
+        dye /= dye @ LUMINANCE
+    return grey[..., None] * dye
 
 
-def _draw(random, scene: dict, path: np.ndarray, contrast: float = 13.0) -> list[np.ndarray]:
+PICTURE_CONTRAST = 20.0  # of backgrounds, grey levels; videos have 13
+
+
+def _draw(random, scene: dict, path: np.ndarray, contrast: float = 13.0, dyed: bool = False) -> list[np.ndarray]:
     """The frames, BGR uint8 (64, 80, 3), with noise that differs from frame to frame."""
-    texture, backdrop = _texture(scene), _backdrop(scene, contrast)[..., None]
+    texture, backdrop = _texture(scene), _backdrop(scene, contrast, dyed)
     images = []
     for x, y, diameter in path:
         wide, high = diameter * math.sqrt(scene["shape"]) / TEXTURE, diameter / math.sqrt(scene["shape"]) / TEXTURE
@@ -372,8 +387,9 @@ def prepare(
     workers=None,
     progress=videos.no_progress,
 ) -> Path:
-    """Makes the demo's dataset folder `out`: video files, frames, flow, lists, semantic slots (`semantics.jsonl`),
-    captioned images (`captions/`), stills to pretrain on (`stills/`).
+    """Makes the demo's dataset folder `out`: video files, frames, flow, lists, semantic slots (`semantics.jsonl`) and
+    the data set for video description of them (`semantics/`), pictures with captions (`pictures/`) and the caption data
+    set of them (`captions/`), stills to pretrain on (`stills/` for videos, `kinds/` for pictures).
 
     The same seed gives the same labels, splits and frames. A run that was cut off goes on; a folder that is whole is
     left as it is. Errors: DataError.
@@ -388,76 +404,90 @@ def prepare(
     settings = {
         "name": "demo",
         "generator": VERSION,
+        "semantics": SEMANTICS,
         "seed": seed,
         "videos_per_class": videos_per_class,
         "test_videos_per_class": test_videos_per_class,
-        "images": images,
+        "pictures": images,
         "stills": stills,
         "algorithm": algorithm,
         "splits": SPLITS,
     }
+    out = output_folder(out)
     with store.new_folder(out, settings) as folder:
-        if folder is None:
-            return Path(out)
-        todo = plans(seed, videos_per_class, test_videos_per_class)
-        paths = {plan: folder / "videos" / plan.class_name / f"{plan.name}.avi" for plan in todo}
-        missing = [(plan, path) for plan, path in paths.items() if not path.exists()]
-        progress("videos", len(todo) - len(missing), len(todo))
-        for done, _ in enumerate(videos.parallel(_write_video, missing, workers), len(todo) - len(missing) + 1):
-            progress("videos", done, len(todo))
-        write_semantics(folder / "semantics.jsonl", todo)
-        write_captions(folder / "captions", seed, images, progress=progress)
-        write_stills(folder / "stills", seed, stills, progress=progress)
-        lists = draw_lists(todo, seed)
-        sources = [videos.Source(path, plan.class_name, plan.label) for plan, path in paths.items()]
-        videos.fill(
-            folder,
-            sources,
-            lists,
-            {
-                "name": "demo",
-                "classes": CLASSES,
-                "mirror": False,
-                "splits": list(range(1, len(lists) // 2 + 1)),
-                "seed": seed,
-                "prepared": settings,
-            },
-            height=HEIGHT,
-            width=WIDTH,
-            algorithm=algorithm,
-            workers=workers,
-            progress=progress,
-        )
-    return Path(out)
+        if folder is not None:
+            _fill(folder, settings, workers, progress)
+    prepare_semantics(out, seed, progress)
+    if images:
+        prepare_captions(out, seed, workers, progress)
+    return out
+
+
+def _fill(folder: Path, settings: dict, workers, progress) -> None:
+    """Videos and what is made of them, pictures, stills."""
+    seed, algorithm = settings["seed"], settings["algorithm"]
+    todo = plans(seed, settings["videos_per_class"], settings["test_videos_per_class"])
+    paths = {plan: folder / "videos" / plan.class_name / f"{plan.name}.avi" for plan in todo}
+    missing = [(plan, path) for plan, path in paths.items() if not path.exists()]
+    progress("videos", len(todo) - len(missing), len(todo))
+    for done, _ in enumerate(videos.parallel(_write_video, missing, workers), len(todo) - len(missing) + 1):
+        progress("videos", done, len(todo))
+    write_semantics(folder / "semantics.jsonl", todo)
+    write_pictures(folder / "pictures", seed, settings["pictures"], progress=progress)
+    for name in STILLS:
+        write_stills(folder / name, seed, settings["stills"] // (1 if name == "stills" else 2), progress=progress)
+    lists = draw_lists(todo, seed)
+    sources = [videos.Source(path, plan.class_name, plan.label) for plan, path in paths.items()]
+    videos.fill(
+        folder,
+        sources,
+        lists,
+        {
+            "name": "demo",
+            "classes": CLASSES,
+            "mirror": False,
+            "splits": list(range(1, len(lists) // 2 + 1)),
+            "seed": seed,
+            "prepared": settings,
+        },
+        height=HEIGHT,
+        width=WIDTH,
+        algorithm=algorithm,
+        workers=workers,
+        progress=progress,
+    )
 
 
 def _article(word: str) -> str:
     return ("an " if word[0] in "aeiou" else "a ") + word
 
 
-_GROUNDS = {
-    "brick": "bricks",
-    "grass": "grass",
-    "gravel": "gravel",
-    "moon": "the moon",
-    "coins": "coins",
-    "handwriting": "handwriting",
+# How sentences say a slot's word, where they do not say the word itself.
+PHRASES = {
+    "object": {},
+    "size": {},
+    "background": {"brick": "bricks", "moon": "the moon"},
+    "motion": MOTIONS,
+    "place": {
+        "left": "on the left",
+        "right": "on the right",
+        "top": "at the top",
+        "bottom": "at the bottom",
+        "middle": "in the middle",
+    },
 }
-_WHERE = {
-    "left": "on the left",
-    "right": "on the right",
-    "top": "at the top",
-    "bottom": "at the bottom",
-    "middle": "in the middle",
-}
+
+
+def phrase(slot: str, word: str) -> str:
+    return PHRASES[slot].get(word, word)
 
 
 def sentences(slots: dict) -> list[str]:
     """Five differently worded true sentences about an image, or (with a motion) about a video."""
     thing, size = slots["object"], slots["size"]
-    ground, where = _GROUNDS[slots["background"]], _WHERE[slots["place"]]
+    ground, where = phrase("background", slots["background"]), phrase("place", slots["place"])
     if "motion" in slots:
-        moves = MOTIONS[slots["motion"]]
+        moves = phrase("motion", slots["motion"])
         return [
             f"{_article(size)} {thing} {moves} over {ground}, starting {where}.".capitalize(),
             f"Starting {where}, {_article(size)} {thing} {moves} in front of {ground}.",
@@ -478,8 +508,12 @@ def write_semantics(path: Path, todo: list[Plan]) -> None:
     """A JSON line a video: what is true of it, and for each slot the candidate words with noisy probabilities, as a CRF
     might give, and sentences.
 
-    A slot's evidence is one normal number a word, with a mean of 2.2 for the true one; the probabilities are that
-    evidence's exact posterior, so that they are neither over- nor underconfident.
+    A slot's evidence is one normal number a word, with a mean of EVIDENCE for the true one: objects and motions are
+    seen better than the rest. The probabilities are the evidence's posterior under a prior that is not the videos'. The
+    CRF is one of videos in which a slot's first words were frequent, as words are in text, by a power law; here all are
+    about as likely, but for places. So it is wrong in favour of the first words more often than it would have to be,
+    and takes slots one by one, though a motion to the left seldom starts on the left. Both can be undone by who sees
+    the probabilities, hardly by who sees the likeliest words alone.
     """
     lines = []
     for plan in todo:
@@ -489,16 +523,17 @@ def write_semantics(path: Path, todo: list[Plan]) -> None:
         )
         slots = {}
         for slot, words in WORDS.items():
-            evidence = EVIDENCE * (
-                random.normal(size=len(words)) + EVIDENCE * np.array([word == truth["slots"][slot] for word in words])
-            )
+            stands_out = EVIDENCE[slot] * np.array([word == truth["slots"][slot] for word in words])
+            evidence = EVIDENCE[slot] * (random.normal(size=len(words)) + stands_out)
+            evidence -= FAVOUR * np.log(np.arange(1, len(words) + 1))
             odds = np.exp(evidence - evidence.max())
             slots[slot] = {
                 "truth": truth["slots"][slot],
                 "words": words,
                 "probabilities": np.round(odds / odds.sum(), 6).tolist(),
             }
-        lines.append(json.dumps({**truth, "slots": slots, "sentences": sentences(truth["slots"])}))
+        group = f"{plan.class_name}_g{plan.group:02d}"
+        lines.append(json.dumps({**truth, "group": group, "slots": slots, "sentences": sentences(truth["slots"])}))
     store.write_text(path, "\n".join(lines) + "\n")
 
 
@@ -512,7 +547,7 @@ def _still(seed: int, part: str, number: int) -> tuple[dict, np.ndarray]:
     # place it is.
     offset = np.where(towards, towards * random.uniform(0.22, 0.30, size=2), random.uniform(-0.07, 0.07, size=2))
     x, y, diameter = (0.5 + offset[0]) * WIDTH, (0.5 + offset[1]) * HEIGHT, random.uniform(*SIZES[size])
-    image = _draw(random, scene, np.array([[x, y, diameter]]), contrast=20.0)[0]
+    image = _draw(random, scene, np.array([[x, y, diameter]]), PICTURE_CONTRAST, dyed=True)[0]
     truth = {
         "slots": {"object": scene["object"], "size": size, "background": scene["background"], "place": place},
         **scene,
@@ -523,42 +558,54 @@ def _still(seed: int, part: str, number: int) -> tuple[dict, np.ndarray]:
     return truth, image
 
 
-def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos.no_progress) -> Path:
-    """What stands in for ILSVRC-2012: a dataset folder of single images (56x56) whose class is the object's place and
-    size, to pretrain the demo's CNN on.
+# What stands in for ILSVRC-2012, to pretrain the demo's CNN on: stills told apart by what their task is about.
+# Name -> classes.
+STILLS = {
+    "stills": [f"x{x}y{y}s{s}" for x in range(GRID) for y in range(GRID) for s in range(3)],
+    "kinds": [f"{name}-{ground}" for name in sorted(OBJECTS) for ground in sorted(BACKGROUNDS)],
+}
 
-    Classes are `x2y0s1`: column and row of a 5 x 5 grid over the image, and small, medium or large. A sixteenth are
+
+def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos.no_progress) -> Path:
+    """A dataset folder of single images (56x56), for what the name of `out` says.
+
+    "stills", for videos: the class is the object's place and size, `x2y0s1`: column and row of a 5 x 5 grid over the
+    image, and small, medium or large. "kinds", for pictures: object and background, as `cat-grass`. A sixteenth are
     test images.
     """
     shutil.rmtree(out, ignore_errors=True)  # a few seconds' work: begun anew when it was cut off
-    classes = [f"x{x}y{y}s{s}" for x in range(GRID) for y in range(GRID) for s in range(3)]
+    classes = STILLS[out.name]
     index, parts = [], {"train1.txt": [], "test1.txt": []}
     with store.writing(out):
         out.mkdir(parents=True)
     with store.ImageWriter(out, "rgb") as writer:
         for number in range(count):
             part = "test" if number % 16 == 15 else "train"
-            random = np.random.default_rng([seed, VERSION, 4, number])
+            random = np.random.default_rng([seed, VERSION, 4 + list(STILLS).index(out.name), number])
             scene = _scene(random, part)
             corner = random.integers(0, [WIDTH - STILL + 1, HEIGHT - STILL + 1])
             x, y, grown = random.uniform(size=3)
             path = np.array(
                 [[corner[0] + x * STILL, corner[1] + y * STILL, math.exp(np.interp(grown, (0, 1), np.log(DIAMETER)))]]
             )
-            image = _draw(random, scene, path)[0][corner[1] : corner[1] + STILL, corner[0] : corner[0] + STILL]
-            class_name = f"x{int(x * GRID)}y{int(y * GRID)}s{int(grown * 3)}"
+            if out.name == "stills":
+                class_name, image = f"x{int(x * GRID)}y{int(y * GRID)}s{int(grown * 3)}", _draw(random, scene, path)[0]
+            else:
+                class_name = f"{scene['object']}-{scene['background']}"
+                image = _draw(random, scene, path, PICTURE_CONTRAST, dyed=True)[0]
+            image = image[corner[1] : corner[1] + STILL, corner[0] : corner[0] + STILL]
             video = store.Video(f"s_{number:05d}", class_name, classes.index(class_name), 1)
             writer.add(video.name, video.label, [encode_jpeg(image)], STILL, STILL)
             index.append(video)
             parts[f"{part}1.txt"].append(video)
-            progress("stills", number + 1, count)
+            progress(out.name, number + 1, count)
     store.write_text(out / "videos.tsv", store.index_text(index))
     for name, members in parts.items():
         store.write_text(out / name, store.list_text(members))
     store.write_json(
         out / "dataset.json",
         {
-            "name": "demo stills",
+            "name": f"demo {out.name}",
             "kind": "frames",
             "classes": classes,
             "mirror": False,
@@ -573,24 +620,46 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos
     return out
 
 
-def write_captions(out, seed: int = 1701, images: int = 1500, progress=videos.no_progress) -> Path:
-    """Captioned images: OUT/images/NNNNNN.jpg (64x80) and, last, OUT/captions.json, a list of image, split, captions
-    (five) and truth.
+def write_pictures(out, seed: int = 1701, images: int = 1500, progress=videos.no_progress) -> Path:
+    """Pictures with captions: OUT/NNNNNN.jpg (64x80) and, last, OUT/captions.json, a list of image, split, captions
+    (five) and truth, as `lrcn prepare captions` reads it.
 
-    Four fifths are train, a tenth each val and test; test images are cut from the photographs' test regions.
+    Four fifths are train, a tenth each val and test; test pictures are cut from the photographs' test regions.
     """
     out, entries = Path(out), []
     with store.writing(out):
-        (out / "images").mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     for number in range(images):
         part = {8: "val", 9: "test"}.get(number % 10, "train")
         truth, image = _still(seed, part, number)
-        path = out / "images" / f"{number:06d}.jpg"
+        path = out / f"{number:06d}.jpg"
         with store.writing(path):
             path.write_bytes(encode_jpeg(image))
-        entries.append(
-            {"image": f"images/{path.name}", "split": part, "captions": sentences(truth["slots"]), "truth": truth}
-        )
-        progress("images", number + 1, images)
+        entries.append({"image": path.name, "split": part, "captions": sentences(truth["slots"]), "truth": truth})
+        progress("pictures", number + 1, images)
     store.write_json(out / "captions.json", entries)
     return out
+
+
+STEPS, STREAMS = 18, 50  # the longest caption, its end included, has 17; half the published streams halve the time
+VIDEO_STEPS = 21  # as many as the longest sentence of a video has
+
+
+def prepare_semantics(out: Path, seed: int, progress=videos.no_progress) -> None:
+    """OUT/semantics, the data set for video description of OUT/semantics.jsonl, with truth.json."""
+    phrases = {slot: {word: phrase(slot, word) for word in words} for slot, words in WORDS.items()}
+    tacos.prepare("demo videos", read_snippets(out / "semantics.jsonl"), out / "semantics", seed=seed, steps=VIDEO_STEPS,
+                  streams=STREAMS, phrases=phrases, progress=progress)
+
+
+def prepare_captions(out: Path, seed: int, workers=None, progress=videos.no_progress) -> None:
+    """OUT/captions, the caption data set of OUT/pictures, and in it truth.json, which says of every picture what a
+    caption of it must say."""
+    source = out / "pictures"
+    captions.prepare("demo captions", captions.read_captions(source / "captions.json", source), out / "captions",
+                     seed=seed, steps=STEPS, streams=STREAMS, workers=workers, progress=progress)
+    truths = {captions.located(entry["image"], source): entry["truth"]["slots"]
+              for entry in captions.read_source(source / "captions.json")}
+    phrases = {slot: {word: phrase(slot, word) for word in WORDS[slot]}
+               for slot in next(iter(truths.values()))}
+    store.write_json(out / "captions" / "truth.json", {"phrases": phrases, "images": truths})
