@@ -2,6 +2,9 @@
 
 The authors released no code for this task; these nets are built from the paper's words, with the layers, names, sizes
 and solver of image description. The CRF fills the slots of a snippet (activity, object, tool, ...) with words.
+
+The encoder-decoder is also there for frames, the general case of section 3 (T inputs, T' outputs): it reads a row of
+activations a frame, made beforehand by any CNN, where the paper's reads a word a slot.
 """
 
 import posixpath
@@ -19,8 +22,6 @@ from prototxt_gen.netspec import Top
 
 SETTINGS = {
     "data": Setting("", text, "the dataset folder; empty: the folder in which Caffe runs"),
-    "slots": Setting(5, whole(), "slots of a snippet: words that the CRF gives for it (not in the paper)"),
-    "slot_words": Setting(350, whole(2), "words that the CRF can give, over all slots (not in the paper)"),
     **SENTENCES,
     "vocabulary": SENTENCES["vocabulary"]._replace(
         default=3000, help="words that can be said, the end of a sentence (0) included (not in the paper)"),
@@ -29,11 +30,25 @@ SETTINGS = {
     **solvers.SETTINGS,
 }
 
-ENCODER_DECODER = SETTINGS | {
+SLOT_WORDS = {
+    "slot_words": Setting(350, whole(2), "words that the CRF can give, over all slots, and no word (0) (not in the "
+                                         "paper)"),
+}
+
+TWO_PHASES = SETTINGS | {
     "deploy_part": Setting("whole", one_of("whole", "decoder"), "deployed: all T + T' steps, or the last T' alone"),
 }
 
-DECODER = SETTINGS | {
+ENCODER_DECODER = TWO_PHASES | SLOT_WORDS | {
+    "slots": Setting(5, whole(), "T, slots of a snippet: words that the CRF gives for it (not in the paper)"),
+}
+
+OF_FRAMES = TWO_PHASES | {
+    "frames": Setting(16, whole(), "T, frames of a video, as a clip of activity recognition has (not in the paper)"),
+    "feature_size": Setting(4096, whole(), "D, values a frame, of the activations given"),
+}
+
+DECODER = SETTINGS | SLOT_WORDS | {
     "semantics": Setting("static", one_of("static", "beside"),
                          "the CRF's vector as the LSTM's static input, or beside the word at every step: the same "
                          "equations with the weights in one matrix or two; static is computed once, not T times"),
@@ -41,10 +56,12 @@ DECODER = SETTINGS | {
 
 
 def encoder_decoder(s: SimpleNamespace, deploy: bool) -> Message:
-    """Figure 4 (a): two LSTMs read the CRF's T words, then write the sentence in T' steps, with the same weights.
+    """Figure 4 (a): two LSTMs read the CRF's T words, or T frames, then write the sentence in T' steps, with the same
+    weights.
 
-    All inputs are (T + T', N): input_slots holds the CRF's words and then dummies, input_sentence dummies and then
-    words; the net cuts the dummies off. target_sentence is -1 in the first T steps, whose outputs count for nothing.
+    cont_sentence, input_sentence and target_sentence are (T + T', N): input_sentence holds T dummies, which the net
+    cuts off, and then words; target_sentence is -1 in the first T steps, whose outputs count for nothing. input_slots
+    (T + T', N) holds the CRF's words and then dummies, cut off too; frames (T, N, D) has activations alone.
     Deployed, T' is `deploy_steps`; `deploy_part` "decoder" leaves the first T steps out, to write on from a state that
     is carried or exposed.
     """
@@ -52,23 +69,37 @@ def encoder_decoder(s: SimpleNamespace, deploy: bool) -> Message:
     if deploy and s.deploy_part == "decoder":
         recurrent.sentence_inputs(n, s)
         return two_lstms(n, s, deploy, embedding(n, s, n.input_sentence, False), None)
-    read, written = s.slots, s.deploy_steps if deploy else s.steps
     if deploy:
-        for blob in "cont_sentence", "input_slots", "input_sentence":
-            n[blob] = L.Input(shape=[read + written, s.deploy_streams])
+        for blob, shape in two_phases(s, s.deploy_steps, s.deploy_streams).items():
+            if blob != "target_sentence":
+                n[blob] = L.Input(shape=shape)
     else:
-        data(n, s, ["cont_sentence", "input_slots", "input_sentence", "target_sentence"], steps=read + written)
+        words = ["cont_sentence", "input_sentence", "target_sentence"]
+        if s.reads == "slots":
+            data(n, s, [*words, "input_slots"], "encoder_decoder", reading(s) + s.steps)
+        else:
+            data(n, s, words, "frame_sentences", reading(s) + s.steps)
+            data(n, s, ["frames"], "frames", reading(s))
+        recurrent.padding_to_end(n)
 
-    n.slots, n["dummy-slots"] = L.Slice(n.input_slots, name="slice-slots", ntop=2, axis=0, slice_point=read)
-    n["dummy-words"], n.words = L.Slice(n.input_sentence, name="slice-sentence", ntop=2, axis=0, slice_point=read)
-    n.silence = L.Silence(n["dummy-slots"], n["dummy-words"], ntop=0)
+    n["dummy-words"], n.words = L.Slice(n.input_sentence, name="slice-sentence", ntop=2, axis=0, slice_point=reading(s))
     fields = {} if deploy else dict(param=dict(lr_mult=1), weight_filler=uniform(s.init))
-    n.embedded_slots = L.Embed(n.slots, name="slot-embedding", bias_term=False, input_dim=s.slot_words,
-                               num_output=s.embedding, **fields)
-    embedding(n, s, n.words, not deploy)
-    n.sequence = L.Concat(n.embedded_slots, n.embedded_input_sentence, axis=0)
-
+    if s.reads == "slots":
+        n.slots, n["dummy-slots"] = L.Slice(n.input_slots, name="slice-slots", ntop=2, axis=0, slice_point=reading(s))
+        n.silence = L.Silence(n["dummy-slots"], n["dummy-words"], ntop=0)
+        read = n.embedded_slots = L.Embed(n.slots, name="slot-embedding", bias_term=False, input_dim=s.slot_words,
+                                          num_output=s.embedding, **fields)
+    else:
+        n.silence = L.Silence(n["dummy-words"], ntop=0)
+        read = n.embedded_frames = L.InnerProduct(n.frames, name="frame-embedding", bias_term=False, axis=2,
+                                                  num_output=s.embedding, **fields)
+    n.sequence = L.Concat(read, embedding(n, s, n.words, not deploy), axis=0)
     return two_lstms(n, s, deploy, n.sequence, None)
+
+
+def reading(s: SimpleNamespace) -> int:
+    """T, the steps in which the encoder-decoder reads."""
+    return s.slots if s.reads == "slots" else s.frames
 
 
 def decoder(s: SimpleNamespace, deploy: bool) -> Message:
@@ -81,7 +112,9 @@ def decoder(s: SimpleNamespace, deploy: bool) -> Message:
         recurrent.sentence_inputs(n, s)
         n.semantics = L.Input(shape=[s.deploy_streams, s.slot_words])
     else:
-        data(n, s, ["cont_sentence", "input_sentence", "target_sentence"], steps=s.steps, semantics=True)
+        data(n, s, ["cont_sentence", "input_sentence", "target_sentence"], "captions", s.steps)
+        data(n, s, ["semantics"], s.crf, s.streams)
+        recurrent.padding_to_end(n)
     words = embedding(n, s, n.input_sentence, not deploy)
     if s.semantics == "static":
         return two_lstms(n, s, deploy, words, n.semantics)
@@ -103,22 +136,26 @@ def two_lstms(n: NetSpec, s: SimpleNamespace, deploy: bool, sequence: Top, stati
     return n.to_proto()
 
 
-def data(n: NetSpec, s: SimpleNamespace, blobs: list[str], steps: int, semantics: bool = False) -> None:
-    """Sentences and what the CRF says, a sentence a stream."""
+def data(n: NetSpec, s: SimpleNamespace, blobs: list[str], what: str, rows: int) -> None:
+    """`blobs` of the files that {part}_`what`.txt lists, `rows` rows a batch; a sentence is a stream."""
     for rule, part in recurrent.PARTS:
-        for blob, top in zip(blobs, L.HDF5Data(
-                name="data", ntop=len(blobs), include=rule, batch_size=steps,
-                source=posixpath.join(s.data, f"{part}_sentences.txt")), strict=True):
+        tops = L.HDF5Data(name=blobs[0] if len(blobs) == 1 else "data", ntop=len(blobs), include=rule, batch_size=rows,
+                          source=posixpath.join(s.data, f"{part}_{what}.txt"))
+        for blob, top in zip(blobs, tops if len(blobs) > 1 else [tops], strict=True):
             n[blob] = top
-        if semantics:
-            n.semantics = L.HDF5Data(name="semantics", include=rule, batch_size=s.streams,
-                                     source=posixpath.join(s.data, f"{part}_{s.crf}.txt"))
+
+
+def two_phases(s: SimpleNamespace, written: int, streams: int) -> dict[str, list[int]]:
+    """What the encoder-decoder is given, to write `written` steps: blob -> shape."""
+    rows = [reading(s) + written, streams]
+    words = dict(cont_sentence=rows, input_sentence=rows, target_sentence=rows)
+    return dict(input_slots=rows) | words if s.reads == "slots" else (
+        dict(frames=[s.frames, streams, s.feature_size]) | words)
 
 
 def encoder_decoder_inputs(s: SimpleNamespace) -> dict[str, dict[str, list[int]]]:
     """What the data layers give."""
-    blobs = ("cont_sentence", "input_slots", "input_sentence", "target_sentence")
-    given = {blob: [s.slots + s.steps, s.streams] for blob in blobs}
+    given = two_phases(s, s.steps, s.streams)
     return dict(train=given, test=given)
 
 
@@ -136,8 +173,11 @@ def solver(s: SimpleNamespace) -> Message:
 VARIANTS = [
     Variant("video/encoder-decoder-max", "video", "Table 5, LSTM encoder-decoder, CRF max",
             solvers.published(ENCODER_DECODER, solvers.VIDEO), encoder_decoder, solver, encoder_decoder_inputs,
-            fixed=dict(crf="max"), check=solvers.check),
+            fixed=dict(reads="slots"), check=solvers.check),
     *(Variant(f"video/decoder-{crf}", "video", f"Table 5, LSTM decoder, CRF {crf}",
               solvers.published(DECODER, solvers.VIDEO), decoder, solver, decoder_inputs,
               fixed=dict(crf=crf), check=solvers.check) for crf in ("max", "prob")),
+    Variant("video/encoder-decoder-frames", "video", "section 3, T inputs and T' outputs; not in the tables",
+            solvers.published(OF_FRAMES, solvers.VIDEO), encoder_decoder, solver, encoder_decoder_inputs,
+            fixed=dict(reads="frames"), check=solvers.check),
 ]

@@ -203,6 +203,54 @@ def prepare_captions(captions, images, no_images, out, **options):
     _prepare_captions(captions.stem, read_captions(captions, folder), folder, out, **options)
 
 
+@prepare.command("tacos")
+@click.option("--snippets", type=FILE, help="JSON Lines or CSV: id, split, slots, sentences; `data_prep/snippets.py`"
+              " says how.")
+@click.option("--annotations", multiple=True, metavar="[LEVEL=]FOLDER", help="Or TACoS' own files, a folder for each"
+              " level of detail: index.tsv, index/*.sentences.tsv or alignments-text/*.aligned.tsv.")
+@click.option("--splits", type=FILE, help="With --annotations: a video and train, val or test a line.")
+@click.option("--slots", type=FILE, help="With --annotations: JSON Lines of id and slots, what the CRF says.")
+@click.option("--partial", is_flag=True, help="Slots name their likeliest words alone: probabilities may sum to less"
+              " than 1.")
+@click.option("--features", type=click.Path(path_type=Path), help="For video/encoder-decoder-frames: activations"
+              " (frames, D) for each id, HDF5 or .npz; or what `lrcn prepare features` made.")
+@click.option("--frames", type=click.IntRange(1), default=16, show_default=True, help="T, frames taken of a snippet.")
+@click.option("--out", type=FOLDER, required=True)
+@click.option("--seed", type=int, default=1701, show_default=True, help="Of the sentences' order and of val.")
+@click.option("--val-share", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True,
+              help="Of the training snippets, drawn for val where there is none.")
+@click.option("--min-count", type=click.IntRange(1), default=5, show_default=True,
+              help="How often a word must be seen in the training sentences.")
+@click.option("--steps", type=click.IntRange(2), default=20, show_default=True, help="T', rows of a sentence.")
+@click.option("--streams", type=click.IntRange(1), default=100, show_default=True,
+              help="Sentences side by side: the nets' streams.")
+def prepare_tacos(snippets, annotations, splits, slots, partial, out, **options):
+    """Video snippets, a CRF's view of them and sentences: TACoS Multi-Level, the demo's, or any."""
+    from data_prep import snippets as reading
+    from data_prep import tacos
+
+    if bool(snippets) == bool(annotations):
+        raise click.UsageError("give --snippets FILE, or --annotations FOLDER with --splits FILE")
+    if snippets:
+        if splits or slots:
+            raise click.UsageError("--splits and --slots go with --annotations; --snippets has its own")
+        found = reading.read_snippets(snippets, partial)
+    else:
+        if splits is None:
+            raise click.UsageError("--splits is missing: a file with a video and train, val or test a line")
+        levels = {}
+        for given in annotations:
+            level, _, folder = given.rpartition("=") if not Path(given).exists() else ("", "", given)
+            if level in levels:
+                raise click.UsageError(f"--annotations {given}: level {level!r} is there already; name each once")
+            levels[level] = Path(folder)
+        found = reading.read_annotations(levels, splits, slots, partial)
+    progress = Progress()
+    tacos.prepare(snippets.stem if snippets else "tacos", found, out, progress=progress, **options)
+    progress.close()
+    say(f"{out} is whole")
+
+
 @prepare.command("flow")
 @click.option("--data", type=FOLDER, required=True, help="A prepared data set.")
 @click.option("--algorithm", type=click.Choice(["dis", "tvl1", "farneback"]), default="dis", show_default=True)
@@ -241,10 +289,14 @@ def prepare_stills(data, splits, every, seed):
 
 
 @prepare.command("features")
-@click.option("--data", type=FOLDER, help="A prepared data set of videos; the features have its lists.")
+@click.option("--data", type=FOLDER, help="A prepared data set of videos, or of captions with images; the features have"
+              " its lists.")
 @click.option("--net", metavar="FILE|NAME", help="A deploy net, or a net of the catalogue.")
 @click.option("--weights", type=FILE, help="The net's .caffemodel.")
-@click.option("--blob", default="fc6", show_default=True, help="The blob with a row a frame, as the net leaves it.")
+@click.option("--blob", help="The blob with a row a frame, as the net leaves it; fc6 by default, fc7 of images with"
+              " captions.")
+@click.option("--views", type=click.IntRange(0), default=5, show_default=True, help="Captions: crops drawn of each"
+              " training image, mirrored or not; 0 for the middle alone.")
 @click.option("--npz", type=FILE, help="Or activations made elsewhere: x_tr (V, T, D), y_tr, x_te, y_te, classes.")
 @click.option("--out", type=FOLDER, required=True)
 @click.option("--modality", type=click.Choice(["rgb", "flow"]), help="What a FILE reads: rgb by default.")
@@ -260,11 +312,13 @@ def prepare_stills(data, splits, every, seed):
 @settings_options
 @_WORKERS
 @click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
-def prepare_features(data, net, weights, blob, npz, out, modality, frames, clips, crops, mean, scale, size, videos,
-                     seed, changes, config, workers, gpu):
+def prepare_features(data, net, weights, blob, views, npz, out, modality, frames, clips, crops, mean, scale, size,
+                     videos, seed, changes, config, workers, gpu):
     """Activations in place of the CNN, as HDF5: extracted once by any Caffe net, or made elsewhere.
 
     Where the net's ReLUs work in place, as in the paper's nets, fc6 and fc7 are the activations after the ReLU.
+    Captions with images get the fc7 of a captioner's CNN, on which its frozen stage trains: --net caption/lrcn-2f,
+    --views, --seed, --set.
     """
     if npz:
         if any((data, net, weights)):
@@ -282,6 +336,17 @@ def prepare_features(data, net, weights, blob, npz, out, modality, frames, clips
     from lrcn import engine, extract
 
     progress = Progress()
+    if Dataset(data).kind == "captions":
+        from lrcn import caption_features
+        from netspecs import catalogue
+
+        changes = catalogue.share_out(read_settings(changes, config), [net])[net]
+        caption_features.extract(data, net, weights, out, engine.find(), blob=blob or "fc7", views=views, seed=seed,
+                                 changes=changes, gpu=gpu, progress=progress)
+        progress.close()
+        say(f"{out} is whole")
+        return
+    blob = blob or "fc6"
     name, message, shown = extract.source(net, Dataset(data), modality, read_settings(changes, config), mean or None,
                                           scale, size or None)
     extract.extract(data, name, message, shown, weights, blob, out, engine.find(), frames, clips, crops, videos, seed,

@@ -2,6 +2,8 @@
 
     caffe_worker.py build FILE:PHASE:STAGE,... ...  a JSON line a net: blob -> shape, layer -> weights' shapes, the loss
     caffe_worker.py lstm FILE IN.npz OUT.npz        forward and backward of a net whose one output is `lstm1`
+    caffe_worker.py gradients FILE IN.npz OUT.npz   forward and backward of a training net: in, inputs, and weights as
+                                                    LAYER:NUMBER; out, its outputs and the gradients of the weights
     caffe_worker.py features FILE                   one training pass; a JSON line: what data and label hold after it
     caffe_worker.py solve FILE ITERATIONS           steps a solver; a JSON line: the loss after each step
 """
@@ -43,6 +45,19 @@ def lstm(path, inputs, outputs):
     np.savez(outputs, **found)
 
 
+def gradients(path, inputs, outputs):
+    net = caffe.Net(path, caffe.TRAIN)
+    given = dict(np.load(inputs))
+    for name in net.inputs:
+        net.blobs[name].data[...] = given[name]
+    weights = {f"{layer}:{number}": blob for layer, blobs in net.params.items() for number, blob in enumerate(blobs)}
+    for name, blob in weights.items():
+        blob.data[...] = given[name]
+    found = net.forward()
+    net.backward()
+    np.savez(outputs, **found, **{name: blob.diff for name, blob in weights.items()})
+
+
 def features(path):
     net = caffe.Net(path, caffe.TRAIN)
     net.forward()
@@ -59,4 +74,5 @@ def solve(path, iterations):
 
 
 if __name__ == "__main__":
-    {"build": build, "lstm": lstm, "features": features, "solve": solve}[sys.argv[1]](*sys.argv[2:])
+    commands = {"build": build, "lstm": lstm, "gradients": gradients, "features": features, "solve": solve}
+    commands[sys.argv[1]](*sys.argv[2:])

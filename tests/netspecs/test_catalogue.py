@@ -14,7 +14,8 @@ def test_the_names():
         "activity/lrcn-fc7-rgb", "activity/lrcn-fc7-flow",
         "caption/lrcn-1u", "caption/lrcn-2u", "caption/lrcn-2f", "caption/lrcn-4f", "caption/lrcn-1u-vgg16",
         "caption/lrcn-2u-vgg16", "caption/lrcn-2f-vgg16", "caption/lrcn-4f-vgg16",
-        "lm/lstm-lm", "video/encoder-decoder-max", "video/decoder-max", "video/decoder-prob"]
+        "lm/lstm-lm", "video/encoder-decoder-max", "video/decoder-max", "video/decoder-prob",
+        "video/encoder-decoder-frames"]
 
 
 def editions(name):

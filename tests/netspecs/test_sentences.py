@@ -46,14 +46,15 @@ def test_who_sees_words_and_image(architecture, suffix):
         lstm: reads.replace("fc8", "image_features") for lstm, reads in READS[architecture].items()}
 
 
-@pytest.mark.parametrize("name", ["caption/lrcn-1u", "caption/lrcn-2f-vgg16", "lm/lstm-lm"])
+@pytest.mark.parametrize("name", [name for name in catalogue.names() if not name.startswith("activity/")])
 def test_padding_reaches_no_embedding(name):
     """The published files pad the input with -1, before which Caffe's Embed has no weights."""
     net = training(name)
     names = [layer.name for layer in net.layer]
     padded = net.layer[names.index("padded-input")]
     assert (padded.type, list(padded.bottom), list(padded.top)) == ("ReLU", ["input_sentence"], ["input_sentence"])
-    assert names.index("padded-input") < names.index("embedding")
+    readers = [layer.name for layer in net.layer if "input_sentence" in layer.bottom]
+    assert readers[0] == "padded-input" and names.index("padded-input") < names.index("embedding")
 
 
 def test_which_lstms_see_the_image_can_be_set():
@@ -165,7 +166,8 @@ def test_the_encoder_decoder_is_one_net_over_both_phases():
     assert wiring(net) == {"lstm1": "sequence cont_sentence", "lstm2": "lstm1 cont_sentence"}
     cuts = {name: list(layer.slice_param.slice_point) for name, layer in layers(net, "Slice").items()}
     assert cuts == {"slice-slots": [3], "slice-sentence": [3]}
-    assert layers(net, "HDF5Data")["data"].hdf5_data_param.batch_size == 10
+    data = layers(net, "HDF5Data")["data"].hdf5_data_param
+    assert (data.source, data.batch_size) == ("train_encoder_decoder.txt", 10)
     loss = layers(net, "SoftmaxWithLoss")["cross_entropy_loss"]
     assert (loss.loss_param.ignore_label, list(loss.bottom)) == (-1, ["predict", "target_sentence"])
     sequence = layers(net, "Concat")["sequence"]
@@ -176,10 +178,22 @@ def test_the_encoder_decoder_is_one_net_over_both_phases():
 def test_the_decoders_see_the_crf_at_every_step(crf):
     net = training(f"video/decoder-{crf}", data="tacos")
     assert wiring(net) == {"lstm1": f"{WORDS} semantics", "lstm2": "lstm1 cont_sentence"}
-    assert layers(net, "HDF5Data")["semantics"].hdf5_data_param.source == f"tacos/train_{crf}.txt"
+    sources = {name: layer.hdf5_data_param.source for name, layer in layers(net, "HDF5Data").items()}
+    assert sources == {"data": "tacos/train_captions.txt", "semantics": f"tacos/train_{crf}.txt"}
     beside = training(f"video/decoder-{crf}", semantics="beside")
     assert wiring(beside) == {"lstm1": "words-and-semantics cont_sentence", "lstm2": "lstm1 cont_sentence"}
     assert layers(beside, "Tile")["tile-semantics"].tile_param.tiles == 20
+
+
+def test_frames_are_read_as_words_are():
+    net = training("video/encoder-decoder-frames", frames=3, steps=7, data="d")
+    assert wiring(net) == {"lstm1": "sequence cont_sentence", "lstm2": "lstm1 cont_sentence"}
+    assert list(layers(net, "Concat")["sequence"].bottom) == ["embedded_frames", "embedded_input_sentence"]
+    read = {name: (layer.hdf5_data_param.source, layer.hdf5_data_param.batch_size)
+            for name, layer in layers(net, "HDF5Data").items()}
+    assert read == {"data": ("d/train_frame_sentences.txt", 10), "frames": ("d/train_frames.txt", 3)}
+    projection = layers(net, "InnerProduct")["frame-embedding"].inner_product_param
+    assert (projection.axis, projection.num_output, projection.bias_term) == (2, 1000, False)
 
 
 def test_a_new_variant_is_a_line():

@@ -1,0 +1,305 @@
+"""Video snippets with sentences, and what a CRF says of them, read: the exchange format, CSV, TACoS' own files.
+
+The exchange format is JSON Lines, a snippet a line; what else a line holds is not read:
+
+    {"id": "s13-d21_252_452", "split": "train", "group": "s13-d21", "detail": "detailed",
+     "slots": {"activity": {"words": ["cut", "peel"], "probabilities": [0.9, 0.1]}, "tool": "knife", "source": null},
+     "sentences": ["She cut the cucumber."], "truth": {"activity": "cut"}}
+
+- id (or "video", as the demo says) is unique; split is train, val or test. Where no snippet is in val, a seeded share
+  of train is drawn for it, whole groups at a time (`group`: the video that a snippet is of; by default each snippet is
+  its own).
+- slots: each slot's candidate words with the CRF's probabilities, at least 0, with a sum of 1. A sum that is off by up
+  to 1 % is divided out; else the file is refused, unless lists are said to be `partial` (the likeliest words alone):
+  then a sum below 1 stays as it is. A text is a word of probability 1. A slot that is null, empty or left out is
+  missing: zeros in the vectors, and no word (0) in the encoder-decoder's input.
+- detail, the level of detail, and truth are optional; the demo has `truth` within each slot.
+
+CSV: line 1 names the columns id, split, sentence, optionally detail and group; every other column is a slot with one
+word, of probability 1 or that in column SLOT_probability, what it lacks of 1 being of words not named. An empty word is
+a missing slot. A snippet with several sentences has a line for each, alike but for the sentence.
+
+TACoS' files are described by no document that we found, only by public programs that read them: `index.tsv` or
+`index/VIDEO.sentences.tsv`, tab-separated, with a sentence, its video, first and last frame in columns 2 to 5; and
+`alignments-text/VIDEO.aligned.tsv` with first and last frame in columns 1 and 2 and sentences from column 7 on. Those
+are the columns read. How the three levels of TACoS Multi-Level lie on the disk we have not seen: name a folder for each
+level (`LEVEL=FOLDER`). The CRF's predictions are in none of them: they come as JSON Lines of id and slots, the id being
+VIDEO_FIRST_LAST, or LEVEL/VIDEO_FIRST_LAST where levels are named.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from data_prep import DataError, vocabulary
+from data_prep.captions import SPLITS
+
+TOLERANCE = 0.01  # by which a slot's probabilities may miss a sum of 1
+FIXED = ("id", "split", "sentence", "detail", "group")
+SUFFIX = "_probability"
+_clean = vocabulary.clean
+_ODD = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+Slots = dict[str, tuple[list[str], list[float]]]
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A piece of video: its sentences, and slot -> (words, probabilities); a missing slot is not there."""
+
+    id: str
+    split: str = "test"
+    slots: Slots = field(default_factory=dict)
+    sentences: list[str] = field(default_factory=list)
+    detail: str = ""
+    group: str = ""
+    truth: dict[str, str] = field(default_factory=dict)
+
+
+def read_snippets(path, partial: bool = False, described: bool = True) -> list[Snippet]:
+    """The snippets of a .jsonl or .csv file in its order. `described` False: split and sentences may be left out, and
+    are not looked at. partial: a slot's probabilities may have a sum below 1. Errors: DataError.
+    """
+    path, found = Path(path), {}
+    for where, snippet in (_of_csv if path.suffix.lower() == ".csv" else _of_lines)(path, partial, described):
+        if snippet.id in found:
+            raise DataError(f"{where}: {snippet.id} is named twice; give each snippet an id of its own and one line "
+                            "with all its sentences")  # fmt: skip
+        found[snippet.id] = snippet
+    if not found:
+        raise DataError(f"{path}: holds no snippet; name a file with a snippet a line")
+    return list(found.values())
+
+
+def _lines(path: Path):
+    """(where, object) of each line of a JSON Lines file that is not blank."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield f"{path}:{number}", _object(line, f"{path}:{number}")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); name a file with a snippet a line") from None
+
+
+def _object(line: str, where: str) -> dict:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: is not JSON ({error}); give a JSON object a line") from None
+    if not isinstance(entry, dict):
+        raise DataError(f"{where}: is no object {{...}}; give a JSON object a line")
+    return entry
+
+
+def _of_lines(path: Path, partial: bool, described: bool):
+    for where, entry in _lines(path):
+        name = _name(entry.get("id", entry.get("video")), where)
+        slots, truth = {}, {}
+        given = entry.get("slots") or {}
+        if not isinstance(given, dict):
+            raise DataError(f"{where}: slots of {name} is {_short(given)}; give {{slot: {{words, probabilities}}}}")
+        for slot, said in given.items():
+            slot = _word(slot, f"{where}: a slot of {name}")
+            here = f"{where}: slot {slot} of {name}"
+            if isinstance(said, dict) and said.get("truth") is not None:
+                truth[slot] = _word(said["truth"], f"{here}: truth")
+            words, probabilities = _candidates(said, here, partial)
+            if words and slot in slots:
+                raise DataError(f"{here}: is named twice; give each slot once")
+            if words:
+                slots[slot] = words, probabilities
+        told = entry.get("truth") or {}
+        if not isinstance(told, dict):
+            raise DataError(f"{where}: truth of {name} is {_short(told)}; give {{slot: word}}")
+        for slot, word in told.items():
+            truth[_word(slot, f"{where}: truth of {name}")] = _word(word, f"{where}: truth of {name}")
+        if not described:
+            yield where, Snippet(name, slots=slots, truth=truth)
+            continue
+        sentences = entry.get("sentences")
+        sentences = [sentences] if isinstance(sentences, str) else sentences
+        if not isinstance(sentences, list) or not all(isinstance(text, str) for text in sentences):
+            raise DataError(f"{where}: sentences of {name} is {_short(sentences)}; give a list of texts")
+        yield where, Snippet(name, _split(entry.get("split"), where), slots, sentences,
+                             _text(entry.get("detail"), where), _text(entry.get("group"), where), truth)  # fmt: skip
+
+
+def _of_csv(path: Path, partial: bool, described: bool):
+    found: dict[str, tuple[str, Snippet]] = {}
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            columns = list(rows.fieldnames or ())
+            slots = [name for name in columns if name not in FIXED and not name.endswith(SUFFIX)]
+            loose = [name for name in columns if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) not in slots]
+            lacking = [name for name in (FIXED[:3] if described else FIXED[:1]) if name not in columns]
+            if lacking:
+                raise DataError(f"{path}: has no column {lacking[0]}; line 1 must name id, split, sentence and slots")
+            if loose or len(set(columns)) < len(columns) or not all(name and name == _clean(name) for name in columns):
+                wrong = f"column {loose[0]} is of no slot" if loose else "a column has no name, an odd or a second one"
+                raise DataError(f"{path}: {wrong}; mend line 1")
+            for row in rows:
+                where = f"{path}:{rows.line_num}"
+                if None in row or None in row.values():
+                    raise DataError(f"{where}: has not {len(columns)} values, as line 1 has; mend it")
+                name = _name(row["id"], where)
+                held: Slots = {}
+                for slot in slots:
+                    if row[slot].strip():
+                        here = f"{where}: slot {slot} of {name}"
+                        said = row.get(slot + SUFFIX, "1")
+                        try:
+                            probability = float(said)
+                        except ValueError:
+                            raise DataError(f"{here}: probability {said!r} is no number; mend it") from None
+                        held[slot] = _candidates(
+                            {"words": [row[slot]], "probabilities": [probability]}, here, partial=True)  # fmt: skip
+                split = _split(row["split"], where) if described else "test"
+                one = Snippet(name, split, held, [], _text(row.get("detail"), where), _text(row.get("group"), where))
+                _, there = found.setdefault(name, (where, one))
+                if (there.split, there.slots, there.detail, there.group) != (split, held, one.detail, one.group):
+                    raise DataError(f"{where}: {name} differs from its line before by more than the sentence; make "
+                                    "them agree, or give the snippet an id of its own")  # fmt: skip
+                there.sentences.append(row.get("sentence", ""))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error}); save it as CSV in UTF-8") from None
+    yield from found.values()
+
+
+def _candidates(said, where: str, partial: bool) -> tuple[list[str], list[float]]:
+    """A slot's words and probabilities, of what a line says of it."""
+    if said is None:
+        return [], []
+    if isinstance(said, str):
+        said = {"words": [said]}
+    if not isinstance(said, dict) or not isinstance(said.get("words"), list):
+        raise DataError(f"{where} is {_short(said)}; give {{words, probabilities}}, a word, or null")
+    words = [_known(word) if isinstance(word, str) else "" for word in said["words"]]
+    if not all(words):
+        _word(said["words"][words.index("")], where)
+    probabilities = said.get("probabilities", [1] if len(words) == 1 else None)
+    if not isinstance(probabilities, list) or len(probabilities) != len(words):
+        count = len(probabilities) if isinstance(probabilities, list) else "no list of"
+        raise DataError(f"{where}: {len(words)} words and {count} probabilities; give one for each")
+    if len(set(words)) < len(words):
+        twice = next(word for word in words if words.count(word) > 1)
+        raise DataError(f"{where}: word {twice!r} stands twice; add its probabilities up")
+    for word, number in zip(words, probabilities, strict=True):
+        if type(number) not in (int, float) or not 0 <= number <= 1 + TOLERANCE:
+            raise DataError(f"{where}: probability {_short(number)} of {word!r}; it must be a number from 0 to 1")
+    total = math.fsum(probabilities)
+    if words and (total > 1 + TOLERANCE or total < 1 - TOLERANCE and not partial or total == 0):
+        mend = "they must sum to 1 (where the likeliest words alone are given, say --partial)"
+        raise DataError(f"{where}: its probabilities sum to {total:.6g}; {mend}")
+    scale = total if words and (total > 1 or not partial) else 1
+    return words, [number / scale for number in probabilities]
+
+
+def _name(said, where: str) -> str:
+    """An id: text that can stand in a line."""
+    if isinstance(said, int) and not isinstance(said, bool):
+        said = str(said)
+    if not isinstance(said, str) or not said.strip() or _ODD.search(said):
+        raise DataError(f"{where}: id {_short(said)}; give the snippet a text of one line")
+    return _clean(said)
+
+
+def _word(said, where: str) -> str:
+    if not isinstance(said, str) or not _clean(said):
+        raise DataError(f"{where}: word {_short(said)}; give a text that is not empty")
+    return _known(said)
+
+
+@lru_cache(1 << 16)
+def _known(word: str) -> str:
+    """The word cleaned: the same few stand in every snippet."""
+    return _clean(word)
+
+
+def _text(said, where: str) -> str:
+    if said is not None and not isinstance(said, (str, int)):
+        raise DataError(f"{where}: {_short(said)} where a text is due; mend it")
+    return _clean(str(said)) if said is not None else ""
+
+
+def _split(said, where: str) -> str:
+    split = SPLITS.get(said.strip().lower()) if isinstance(said, str) else None
+    if split not in ("train", "val", "test"):
+        raise DataError(f"{where}: split {_short(said)}; it must be train, val or test")
+    return split
+
+
+def _short(value) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def read_annotations(levels: dict[str, Path], splits, slots=None, partial: bool = False) -> list[Snippet]:
+    """Snippets of TACoS' files: level of detail ("" for none) -> folder. The sentences of the same frames of a video
+    are one snippet's.
+
+    splits: a file with a video and its split a line. slots: JSON Lines of id and slots, which may lack some, but not
+    name others. Errors: DataError.
+    """
+    split = {}
+    for where, cells in table(Path(splits), None):
+        if len(cells) != 2 or cells[0] in split:
+            raise DataError(f"{where}: {' '.join(cells)!r}; give each video once, with its split behind it")
+        split[cells[0]] = _split(cells[1], where)
+    found: dict[str, Snippet] = {}
+    for level, folder in levels.items():
+        for where, video, first, last, sentence in _annotations(Path(folder)):
+            if video not in split:
+                raise DataError(f"{where}: video {video} is not in {splits}; give it a split there")
+            try:
+                number = f"{video}_{int(first)}_{int(last)}"
+            except ValueError:
+                raise DataError(f"{where}: frames {first!r} to {last!r} are no whole numbers; mend the line") from None
+            name = _name(f"{level}/{number}" if level else number, where)
+            snippet = Snippet(name, split[video], {}, [], level, video)
+            found.setdefault(name, snippet).sentences.append(sentence)
+    if slots is not None:
+        for snippet in read_snippets(slots, partial, described=False):
+            if snippet.id not in found:
+                raise DataError(f"{slots}: names {snippet.id}, which no sentence is of; ids are VIDEO_FIRST_LAST, or "
+                                "LEVEL/VIDEO_FIRST_LAST where levels are named")  # fmt: skip
+            found[snippet.id].slots.update(snippet.slots)
+    return list(found.values())
+
+
+def table(path: Path, separator: str | None):
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); name a text file in UTF-8") from None
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield f"{path}:{number}", [cell.strip() for cell in line.split(separator)]
+
+
+def _annotations(folder: Path):
+    """(where, video, first frame, last frame, sentence) of TACoS' files."""
+    index = sorted(folder.glob("index/*.sentences.tsv")) or sorted(folder.glob("*.sentences.tsv"))
+    index = index or [path for path in [folder / "index.tsv"] if path.exists()]
+    aligned = sorted(folder.glob("alignments-text/*.aligned.tsv")) or sorted(folder.glob("*.aligned.tsv"))
+    if not index and not aligned:
+        raise DataError(f"{folder}: has no index.tsv, index/VIDEO.sentences.tsv or alignments-text/VIDEO.aligned.tsv; "
+                        "name the unpacked folder of one level of detail")  # fmt: skip
+    for path in index or aligned:
+        for where, cells in table(path, "\t"):
+            if len(cells) < (5 if index else 7):
+                raise DataError(f"{where}: has {len(cells)} columns, not {5 if index else 7}; fetch the file again")
+            if index:
+                yield where, cells[2], cells[3], cells[4], cells[1]
+            else:
+                for sentence in filter(None, cells[6:]):
+                    yield where, path.name.removesuffix(".aligned.tsv"), cells[0], cells[1], sentence
