@@ -7,7 +7,7 @@ import sys
 import click
 
 from data_prep import DataError
-from lrcn.commands import caffe, caption, classify, evaluate, nets, prepare, train
+from lrcn.commands import caffe, caption, classify, describe, evaluate, nets, prepare, rating_sheet, train
 from lrcn.compare import ResultsError
 from lrcn.engine import EngineError
 from lrcn.train import TrainError
@@ -46,12 +46,19 @@ def spread_settings(arguments: list[str]) -> list[str]:
     return spread
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class Commands(click.Group):
+    def resolve_command(self, ctx, args):
+        if args[:2] == ["evaluate", rating_sheet.NAME]:  # it evaluates no experiment, so its options are others
+            return " ".join(args[:2]), rating_sheet.rating_sheet, args[2:]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="lrcn")
 def cli():
     """Long-term Recurrent Convolutional Networks (Donahue et al., CVPR 2015) in real Caffe."""
 
 
 for command in (caffe.caffe, nets.nets, prepare.prepare, train.train, evaluate.evaluate, evaluate.compare,
-                classify.classify, caption.caption):
+                classify.classify, caption.caption, describe.describe):
     cli.add_command(command)

@@ -1,0 +1,52 @@
+"""`lrcn evaluate caption/rating-sheet`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lrcn.commands.common import FILE, FOLDER, Progress, say
+
+NAME = "caption/rating-sheet"
+
+
+@click.command(NAME)
+@click.option("--system", "systems", multiple=True, required=True, metavar="NAME=CAPTIONS.json",
+              help="A system and its captions in COCO's results format; once a system.")
+@click.option("--references", type=FILE, help="captions.json of a prepared data set, or COCO's annotations: adds the "
+              "row \"captions\", one drawn for each image, and tells the images' files.")
+@click.option("--images", type=FOLDER, help="The folder of the images; without it, their paths as the captions have"
+              " them.")
+@click.option("--count", type=click.IntRange(1), default=785, show_default=True,
+              help="Images to draw; 785 as published.")
+@click.option("--parts", type=click.IntRange(1), default=1, show_default=True, help="Share the images out over several"
+              " pages, one a rater or day.")
+@click.option("--seed", type=click.IntRange(0), default=1701, show_default=True, help="Of the images, the references "
+              "and the order of the captions.")
+@click.option("--out", type=FOLDER, default=Path("runs/rating-sheet"), show_default=True)
+def rating_sheet(systems, references, images, count, parts, seed, out):
+    """A page on which people rank the captions of several systems by correctness, grammar and relevance (Table 4).
+
+    OUT/sheet is for the raters: they open its index.html in a browser, from disk, and send back the answers that it
+    saves. OUT/key.json tells which caption is whose and is not for them. `lrcn compare OUT/key.json ANSWERS...` makes
+    the table.
+    """
+    from lrcn.language_metrics import read_references, read_results
+    from lrcn.rating_sheet import names_of, write_sheet
+
+    described = {}
+    for given in systems:
+        name, equals, path = given.partition("=")
+        if not equals or not name.strip() or not path:
+            raise click.UsageError(f"--system {given}: it takes NAME=CAPTIONS.json")
+        if name.strip() in described:
+            raise click.UsageError(f"--system {given}: {name.strip()} is given twice")
+        described[name.strip()] = read_results(path)
+    progress = Progress()
+    write_sheet(described, out, references=read_references(references) if references else None,
+                files=names_of(references) if references else None, images=images, count=count, parts=parts, seed=seed,
+                progress=progress)
+    progress.close()
+    where = f"{out}/sheet1, {out}/sheet2, ..." if parts > 1 else out / "sheet"
+    say(f"for the raters: {where}, a folder with index.html; {out / 'key.json'} is not for them")
