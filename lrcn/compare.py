@@ -7,9 +7,14 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from lrcn.experiments import ROWS
-from lrcn.published import TABLE1, TABLE1_COLUMNS
+from lrcn.published import TABLE1, TABLE1_COLUMNS, TABLE2, TABLE2_COLUMNS, TABLE3, TABLE3_COLUMNS, TABLE5
 
 COLUMNS = ("rgb", "flow", "average_1/2_1/2", "average_1/3_2/3")
+DIRECTIONS = {"caption_to_image": "images by caption", "image_to_caption": "captions by image"}
+RETRIEVAL = ("R@1", "R@5", "R@10", "median_rank")
+GENERATION = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
+GENERATION_COLUMNS = (*TABLE3_COLUMNS, *GENERATION[4:])
+TASKS = ("caption", "video", "lm")
 
 
 class ResultsError(ValueError):
@@ -19,11 +24,13 @@ class ResultsError(ValueError):
 def read(path) -> dict:
     """The results in a file that `lrcn evaluate` wrote. Raises ResultsError."""
     try:
-        results = json.loads(Path(path).read_text())
+        results = json.loads(Path(path).read_text(encoding="utf-8"))
         results["models"], results["dataset"]["name"]
+        if results.get("task") in TASKS:
+            document([results])
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror}; `lrcn evaluate` writes it") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ResultsError(f"{path}: not a results file of `lrcn evaluate`") from None
     return results
 
@@ -81,17 +88,23 @@ def mean_block(group: list[dict]) -> dict:
     whole = splits == list(range(splits[0], splits[-1] + 1))
     names = f"{splits[0]}-{splits[-1]}" if whole else ", ".join(map(str, splits))
     tables = [accuracies(results) for results in group]
+    rows, spread = _means(tables)
+    data = group[0]["dataset"]
+    return {"kind": "measured", "rows": rows, "spread": spread,
+            "on": f"{data['name']}: {len(data['classes'])} classes, mean of splits {names}, {how(group[0])}"}
+
+
+def _means(tables: list[dict[str, list]]) -> tuple[dict[str, list], dict[str, list]]:
+    """Mean and standard deviation (n - 1), by row and column, of what all the tables {row: values} have."""
     rows, spread = {}, {}
     for model in tables[0]:
         if not all(model in table for table in tables):
             continue
-        columns = [[table[model][c] for table in tables] for c in range(len(COLUMNS))]
+        columns = list(zip(*(table[model] for table in tables)))
         known = [None not in values for values in columns]
         rows[model] = [round(mean(values), 2) if there else None for values, there in zip(columns, known)]
         spread[model] = [round(stdev(values), 2) if there else None for values, there in zip(columns, known)]
-    data = group[0]["dataset"]
-    return {"kind": "measured", "rows": rows, "spread": spread,
-            "on": f"{data['name']}: {len(data['classes'])} classes, mean of splits {names}, {how(group[0])}"}
+    return rows, spread
 
 
 def table1(all_results: list[dict]) -> str:
@@ -112,5 +125,197 @@ def table1(all_results: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def _row(name: str, values: list[float | None]) -> str:
-    return f"  {name:<20}" + "".join(f"{'-' if value is None else format(value, '.2f'):>10}" for value in values)
+def _row(name: str, values: list[float | None], width: int = 20, column: int = 10) -> str:
+    return f"  {name:<{width}}" + "".join(f"{'-' if value is None else format(value, '.2f'):>{column}}"
+                                           for value in values)
+
+
+# ---- sentences: Tables 2, 3 and 5 --------------------------------------------------------------------------
+
+def retrieval(results: dict) -> dict[str, list[float]]:
+    """{model: [R@1, R@5, R@10, median rank of images found by captions, then of captions by images]}, percent."""
+    return {model: [round(row["retrieval"][way][column], 2) for way in DIRECTIONS for column in RETRIEVAL]
+            for model, row in results["models"].items() if row.get("retrieval")}
+
+
+def generation(results: dict) -> dict[str, list[float | None]]:
+    """{model: [BLEU 1 to 4, METEOR, ROUGE-L, CIDEr]}, times 100."""
+    return {model: [None if (value := row["generation"].get(metric)) is None else round(100 * value, 2)
+                    for metric in GENERATION]
+            for model, row in results["models"].items() if row.get("generation")}
+
+
+def truths(results: dict) -> dict[str, dict[str, float]]:
+    """{model: {slot: percent of the captions that are true of it, "all"}} where the data set knows."""
+    return {model: {slot: round(100 * share, 2) for slot, share in row["truth"].items()}
+            for model, row in results["models"].items() if row.get("truth")}
+
+
+def sentences_on(results: dict, of: str = "") -> str:
+    """Which data, how much of it (`of`: of retrieval, say), and how the captions were made."""
+    data, seen = results["dataset"], results.get("evaluation", {})
+    part = f", {data['part']}" if data["part"] != "all" else ""
+    said = [f"{data['name']}{part}: {seen.get(f'{of}images', data['images'])} images",
+            f"{seen.get(f'{of}captions', data['captions'])} captions"]
+    said += [f"beam {seen['beam']}"] if "beam" in seen and not of else []
+    said += [f"tokens {seen['tokens']}"] if seen.get("tokens", "plain") != "plain" and not of else []
+    said += [f"seed {results['seed']}"] if results.get("seed") is not None else []
+    said += [f"Caffe {results['engine']['source']}"] if results.get("engine") else []
+    return ", ".join(said)
+
+
+def blocks_of(all_results: list[dict], rows, published: dict[str, dict[str, list]], of: str = "") -> list[dict]:
+    """A table of sentences in blocks, as those of Table 1: of each file that has such `rows`, of each mean of several
+    seeds, and as published. Where truth is known, "truth" beside a file's rows of Table 3."""
+    table = []
+    for results in all_results:
+        if found := rows(results):
+            block = {"kind": "measured", "on": sentences_on(results, of), "rows": found}
+            table.append(block | ({"truth": truths(results)} if rows is generation and truths(results) else {}))
+    for group in seed_groups([results for results in all_results if rows(results)]):
+        if len(group) > 1:
+            means, spread = _means([rows(results) for results in group])
+            seeds = ", ".join(str(results["seed"]) for results in group)
+            on = sentences_on(group[0] | {"seed": None}, of)
+            table.append({"kind": "measured", "on": f"{on}, mean of seeds {seeds}", "rows": means, "spread": spread})
+    return table + [{"kind": "published", "on": on, "rows": found} for on, found in published.items()]
+
+
+def seed_groups(all_results: list[dict]) -> list[list[dict]]:
+    """Results that differ in their seed alone, together; no seed twice in a group."""
+    groups: list[tuple[tuple, list[dict]]] = []
+    for results in all_results:
+        key = [results.get(name) for name in ("experiment", "dataset", "evaluation", "engine")]
+        for other, group in groups:
+            if other == key and results["seed"] not in [each["seed"] for each in group] + [None]:
+                group.append(results)
+                break
+        else:
+            groups.append((key, [results]))
+    return [group for _, group in groups]
+
+
+def _wide(values: tuple) -> list[float | None]:
+    """Published BLEU, and the metrics that the paper does not report."""
+    return [*values, *[None] * (len(GENERATION) - len(values))]
+
+
+def table2_blocks(all_results: list[dict]) -> list[dict]:
+    return blocks_of(_of(all_results, "caption"), retrieval, {
+        on: {model: [*images, *captions] for model, (images, captions) in rows.items()}
+        for on, rows in TABLE2.items()}, "retrieval_")
+
+
+def table3_blocks(all_results: list[dict]) -> list[dict]:
+    return blocks_of(_of(all_results, "caption"), generation,
+                     {on: {model: _wide(row) for model, row in rows.items()} for on, rows in TABLE3.items()})
+
+
+def table5_blocks(all_results: list[dict]) -> list[dict]:
+    return blocks_of(_of(all_results, "video"), generation, {
+        "TACoS multilevel": {model: _wide((None, None, None, value)) for model, value in TABLE5.items()}})
+
+
+TABLE2_TITLE = "Table 2: retrieval, recall in percent and median rank"
+TABLE3_TITLE = "Table 3: generated captions, BLEU (and the other metrics) times 100"
+TABLE5_TITLE = "Table 5: descriptions of videos, BLEU (and the other metrics) times 100"
+
+
+def block_text(title: str, columns: tuple[str, ...], table: list[dict], above: str = "") -> str:
+    """A table as text; below a measured block, what is true of its captions."""
+    width = max([20, *(len(model) for block in table for model in block["rows"])])
+    lines = [title, ""] + ([" " * (width + 2) + above] if above else [])
+    lines.append(" " * (width + 2) + "".join(f"{column:>9}" for column in columns))
+    for block in table:
+        lines += ["", f"{block['kind']} on {block['on']}"]
+        for model, values in block["rows"].items():
+            lines.append(_row(model, values, width, 9))
+            if "spread" in block:
+                lines.append(_row("  +- over the seeds", block["spread"][model], width, 9))
+        if "truth" in block:
+            slots = list(dict.fromkeys(slot for row in block["truth"].values() for slot in row))
+            lines.append(f"  {'percent true of':<{width}}" + "".join(f"{slot:>12}" for slot in slots))
+            lines += [_row(model, [row.get(slot) for slot in slots], width, 12)
+                      for model, row in block["truth"].items()]
+    return "\n".join(lines)
+
+
+def table2(all_results: list[dict]) -> str:
+    return _table2(table2_blocks(all_results))
+
+
+def _table2(table: list[dict]) -> str:
+    above = "".join(f"{way:>36}" for way in DIRECTIONS.values())
+    return block_text(TABLE2_TITLE, (*TABLE2_COLUMNS, *TABLE2_COLUMNS), table, above)
+
+
+def table3(all_results: list[dict]) -> str:
+    return block_text(TABLE3_TITLE, GENERATION_COLUMNS, table3_blocks(all_results))
+
+
+def table5(all_results: list[dict]) -> str:
+    return block_text(TABLE5_TITLE, GENERATION_COLUMNS, table5_blocks(all_results))
+
+
+def perplexities(all_results: list[dict]) -> list[dict]:
+    """{"on", "model", "part", "perplexity", "words", "captions"} of each language model and part."""
+    return [{"on": results["dataset"]["name"], "model": model, "part": part,
+             **{key: found[key] for key in ("perplexity", "captions", "words")}}
+            for results in _of(all_results, "lm") for model, row in results["models"].items()
+            for part, found in row["perplexity"].items()]
+
+
+def perplexity_text(all_results: list[dict]) -> str:
+    return "\n".join(["Language models: perplexity a word, the end of a sentence counted as one", ""] + [
+        f"  {row['model']:<20}{row['perplexity']:>9.2f}   {row['on']}, {row['part']}: {row['captions']} captions, "
+        f"{row['words']} words" for row in perplexities(all_results)])
+
+
+# ---- all of them -------------------------------------------------------------------------------------------
+
+def _of(all_results: list[dict], task: str | None) -> list[dict]:
+    return [results for results in all_results if results.get("task") == task]
+
+
+def measured_text(results: dict) -> str:
+    """What one file of sentences says, without the published rows."""
+    if results["task"] == "lm":
+        return perplexity_text([results])
+    found = []
+    if retrieval(results):
+        found.append(_table2([block for block in table2_blocks([results]) if block["kind"] == "measured"]))
+    if generation(results):
+        title, table = ((TABLE3_TITLE, table3_blocks) if results["task"] == "caption"
+                        else (TABLE5_TITLE, table5_blocks))
+        found.append(block_text(title, GENERATION_COLUMNS,
+                                [block for block in table([results]) if block["kind"] == "measured"]))
+    return "\n\n".join(found)
+
+
+def text(all_results: list[dict], ratings: dict | None = None) -> str:
+    """The tables of which something was measured, with the published rows; ratings: what `rating_sheet.collect` found,
+    for Table 4."""
+    from lrcn import rating_sheet
+
+    found = [table1(_of(all_results, None))] if _of(all_results, None) else []
+    if any(retrieval(results) for results in _of(all_results, "caption")):
+        found.append(table2(all_results))
+    if any(generation(results) for results in _of(all_results, "caption")):
+        found.append(table3(all_results))
+    if ratings:
+        found.append(rating_sheet.table4(ratings))
+    if _of(all_results, "video"):
+        found.append(table5(all_results))
+    if _of(all_results, "lm"):
+        found.append(perplexity_text(all_results))
+    return "\n\n\n".join(found)
+
+
+def document(all_results: list[dict], ratings: dict | None = None) -> dict:
+    """{"table1": blocks, "table2", "table3", "table4" where there are ratings, "table5", "perplexity"}: the published
+    rows in each."""
+    from lrcn import rating_sheet
+
+    return {"table1": blocks(_of(all_results, None)), "table2": table2_blocks(all_results),
+            "table3": table3_blocks(all_results), **({"table4": rating_sheet.as_json(ratings)} if ratings else {}),
+            "table5": table5_blocks(all_results), "perplexity": perplexities(all_results)}

@@ -8,7 +8,9 @@ nothing at all matches (NLTK says 0, pycocoevalcap some ten-thousandths).
 
 from __future__ import annotations
 
+import atexit
 import json
+import re
 import shutil
 import unicodedata
 import warnings
@@ -51,9 +53,19 @@ def write_results(path, captions: Mapping) -> None:
     write_json(Path(path), [{"image_id": key, "caption": caption} for key, caption in captions.items()])
 
 
+def image_ids(files: Sequence[str]) -> list:
+    """The ids of a data set's images: COCO's numbers where all files have them, else the files' names without their
+    folders, or with them where two images have one name."""
+    numbers = [re.fullmatch(r"COCO_\w+?_(\d{12})\.\w+", Path(file).name) for file in files]
+    if all(numbers) and len({found[1] for found in numbers}) == len(files):
+        return [int(found[1]) for found in numbers]
+    names = [Path(file).name for file in files]
+    return names if len(set(names)) == len(files) else list(files)
+
+
 def read_references(path, split: str | None = None) -> dict:
     """{image's id: its captions} of COCO's annotations, or of the captions.json of a prepared data set, whose images go
-    by their files; of one `split` there. DataError, one line, for another file and an image without captions."""
+    by `image_ids`; of one `split` there. DataError, one line, for another file and an image without captions."""
     described, found = _json(path), {}
     try:
         if "annotations" in described:
@@ -61,7 +73,8 @@ def read_references(path, split: str | None = None) -> dict:
             for each in described["annotations"]:
                 found.setdefault(each["image_id"], []).append(each["caption"])
         else:
-            found = {image["file"]: image["captions"] for image in described["images"]
+            images = described["images"]
+            found = {key: image["captions"] for key, image in zip(image_ids([each["file"] for each in images]), images)
                      if split in (None, image["split"])}
     except (KeyError, TypeError):
         raise DataError(f"{path}: neither COCO's annotations nor a prepared captions.json") from None
@@ -171,17 +184,26 @@ def _meteor(results: dict, truths: dict) -> tuple[float | None, str]:
     """METEOR 1.5 for English, or None and why."""
     if not java():
         return None, f"METEOR was not computed: {NO_JAVA}"
-    from pycocoevalcap.meteor.meteor import Meteor
 
     def clean(texts):  # it takes ||| for the end of a sentence
         return [text.replace("|||", " ") for text in texts]
 
     try:
-        value = Meteor().compute_score({key: clean(texts) for key, texts in truths.items()},
-                                       {key: clean(texts) for key, texts in results.items()})[0]
+        value = _meteor_process().compute_score({key: clean(texts) for key, texts in truths.items()},
+                                                 {key: clean(texts) for key, texts in results.items()})[0]
         return float(value), ""
     except (OSError, ValueError) as error:
+        _meteor_process.cache_clear()
         return None, f"METEOR was not computed: its Java program failed ({type(error).__name__})"
+
+
+@lru_cache(maxsize=1)
+def _meteor_process():
+    """METEOR's Java program, which takes seconds to start: one for all systems that are scored."""
+    from pycocoevalcap.meteor.meteor import Meteor
+
+    atexit.register(_meteor_process.cache_clear)  # while there is still a Python in which it can be ended
+    return Meteor()
 
 
 # ---- nearest neighbours ------------------------------------------------------------------------------------
@@ -192,18 +214,22 @@ def nearest_images(train: np.ndarray, test: np.ndarray, distance: str = "euclide
     if distance not in DISTANCES:
         raise SpecError(f"there is no distance '{distance}', only {' and '.join(DISTANCES)}"
                         f"{nearest(distance, DISTANCES)}")
-    train, test = np.asarray(train, np.float64), np.asarray(test, np.float64)
+    train, test = np.asarray(train), np.asarray(test, np.float64)
     if train.ndim != 2 or test.ndim != 2 or train.shape[1] != test.shape[1] or not len(train):
         raise SpecError(f"features of {train.shape} to look in and {test.shape} to look for: give (M, D) and (N, D)")
-    if distance == "cosine":
-        train, test = (rows / np.where(norms > 0, norms, 1) for rows in (train, test)
-                       for norms in [np.linalg.norm(rows, axis=1, keepdims=True)])
-        offset = np.zeros(len(train))
-    else:
-        offset = (train ** 2).sum(1) / 2
-    step = max(1, BLOCK // len(train))
-    return np.concatenate([np.zeros(0, np.int64)] + [
-        (offset - test[at:at + step] @ train.T).argmin(1) for at in range(0, len(test), step)])
+    least, found = np.full(len(test), np.inf), np.zeros(len(test), np.int64)
+    step = max(1, BLOCK // max(len(test), train.shape[1]))
+    for first in range(0, len(train), step):  # float64 a part at a time: fc7 of all of COCO is 1.3 GB in float32
+        part = train[first:first + step].astype(np.float64)
+        if distance == "cosine":
+            norms = np.linalg.norm(part, axis=1, keepdims=True)
+            far = -test @ (part / np.where(norms > 0, norms, 1)).T
+        else:
+            far = (part ** 2).sum(1) / 2 - test @ part.T
+        at = far.argmin(1)
+        nearer = far[np.arange(len(test)), at] < least
+        least[nearer], found[nearer] = far[nearer, at[nearer]], first + at[nearer]
+    return found
 
 
 def nearest_captions(train: np.ndarray, captions: Sequence[Sequence[str]], test: np.ndarray,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +89,23 @@ def fusion(sweeps: dict[str, dict], title: str, path: Path) -> None:
     axes.set_title(title)
     figure.tight_layout()
     save(figure, path)
+
+
+def captioned(images: list[np.ndarray], captions: list[dict[str, str]], title: str, path: Path) -> None:
+    """Images (BGR) in a grid, four a row, each above its captions {who said it: caption}."""
+    columns = min(4, len(images))
+    rows = -(-len(images) // columns)
+    lines = [["\n".join(textwrap.wrap(f"{name}: {text}", 44, max_lines=4)) for name, text in said.items()]
+             for said in captions]
+    below = 0.16 * max("\n".join(said).count("\n") + 1 for said in lines) + 0.2  # inches
+    figure, panels = pyplot().subplots(rows, columns, figsize=(3.2 * columns, (2.4 + below) * rows + 0.4),
+                                       squeeze=False, constrained_layout=True)
+    for axes in panels.flat:
+        axes.axis("off")
+    for axes, image, said in zip(panels.flat, images, lines):
+        axes.imshow(image[..., ::-1])
+        axes.set_title("\n".join(said), fontsize=8, loc="left", y=0, va="top", pad=-4, parse_math=False)
+    figure.suptitle(title, parse_math=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
+        save(figure, path)

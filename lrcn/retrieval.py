@@ -7,6 +7,7 @@ Of an image's several captions the one that is found first counts.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import DataError
-from data_prep.store import write_json, write_text
+from data_prep.store import write_bytes, write_json, write_text
 
 RECALLS = (1, 5, 10)
+TOGETHER = 500  # captions scored at once
 BLOCK = 1 << 22  # scores that are worked on at once
 
 
@@ -41,15 +43,31 @@ def _summary(ranks: np.ndarray, of: int) -> dict:
 
 
 def retrieve(captioner, features: np.ndarray, captions: Sequence[Sequence[str]], owners: Sequence[int],
-             progress=lambda what, done, total: None) -> tuple[np.ndarray, Ranks]:
+             progress=lambda what, done, total: None, kept=None) -> tuple[np.ndarray, Ranks]:
     """Normalised scores (images, captions), and ranks. features: fc8 (N, D) of the images; captions: the words of each;
-    owners: the number of its image, from 0. DataError as `rank` has it.
+    owners: the number of its image, from 0; kept: a folder in which the scores of some hundred captions at a time are
+    kept, and found by a call that goes on. DataError as `rank` has it.
 
     The net's predictions are there for a few hundred captions at a time; what is kept is a number a pair (1,000 images
     and 5,000 captions: 40 MB).
     """
     _check(len(features), len(captions), owners)
-    scores = captioner.score(features, [captioner.indices(words) for words in captions], progress)
+    indices = [captioner.indices(words) for words in captions]
+    order = sorted(range(len(indices)), key=indices.__getitem__)  # those that begin alike go through the net together
+    scores, pairs = np.empty((len(features), len(captions))), len(features) * len(captions)
+    for first in range(0, len(order), TOGETHER):
+        part = order[first:first + TOGETHER]
+        path = None if kept is None else Path(kept) / f"scores_{first:06d}.npy"
+        if path is not None and path.exists():
+            scores[:, part] = np.load(path)
+        else:
+            scores[:, part] = captioner.score(
+                features, [indices[c] for c in part],
+                lambda what, done, total, first=first: progress(what, len(features) * first + done, pairs))
+            if path is not None:
+                content = io.BytesIO()
+                np.save(content, scores[:, part])
+                write_bytes(path, content.getvalue())
     normalise(scores)
     return scores, rank(scores, owners)
 

@@ -12,9 +12,11 @@ from lrcn.commands.common import FILE, FOLDER, Progress, read_settings, settings
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--net", required=True, metavar="NAME", help="Of the catalogue: caption/lrcn-2f.")
-@click.option("--weights", type=FILE, required=True, help="The .caffemodel of its training.")
-@click.option("--vocabulary", type=FILE, required=True, help="vocabulary.txt of the captions it was trained on.")
+@click.option("--run", type=FOLDER, help="The --out of `lrcn train`.")
+@click.option("--model", metavar="NAME", help="With --run: which of its nets; lrcn-2f by default, or what is there.")
+@click.option("--net", metavar="NAME", help="In place of --run: a net of the catalogue, caption/lrcn-2f, with ...")
+@click.option("--weights", type=FILE, help="... the .caffemodel of its training, and ...")
+@click.option("--vocabulary", type=FILE, help="... vocabulary.txt of the captions it was trained on.")
 @click.option("--beam", type=click.IntRange(1), help="Sentences that the search keeps at every word; 1, the default, "
               "is the greedy choice.")
 @click.option("--best", type=click.IntRange(1), help="Sentences to show of each image's; all by default.")
@@ -28,14 +30,14 @@ from lrcn.commands.common import FILE, FOLDER, Progress, read_settings, settings
 @click.option("--out", type=FOLDER, default="captioned", show_default=True, help="Where the pictures go.")
 @settings_options
 @click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
-def caption(images, net, weights, vocabulary, beam, best, temperature, samples, seed, length, as_json, out, changes,
-            config, gpu):
+def caption(images, run, model, net, weights, vocabulary, beam, best, temperature, samples, seed, length, as_json, out,
+            changes, config, gpu):
     """Describe IMAGES in sentences, with the log probability of each.
 
     All images are read before any is described. Each gets a picture with its sentences.
     """
     from lrcn import engine
-    from lrcn.captioner import Captioner, draw, read_images, read_vocabulary
+    from lrcn.captioner import Captioner, draw, open_captioner, read_images, read_vocabulary
     from lrcn.classify import picture_names
     from netspecs import catalogue
     from prototxt_gen import SpecError
@@ -45,7 +47,20 @@ def caption(images, net, weights, vocabulary, beam, best, temperature, samples, 
         raise click.UsageError("--beam searches and --temperature or --samples draws: give one of them")
     if best is not None and best > ((samples if drawn else beam) or 1):
         raise click.UsageError(f"--best {best}: there are no more than --{'samples' if drawn else 'beam'} sentences")
-    changes = catalogue.share_out(read_settings(changes, config), [net])[net]
+    if run is None:
+        lacking = [f"--{name}" for name, value in (("net", net), ("weights", weights), ("vocabulary", vocabulary))
+                   if not value]
+        if lacking:
+            raise click.UsageError(f"{' and '.join(lacking)} missing: give --run DIR, a trained run, or --net, "
+                                   "--weights and --vocabulary")
+        if model:
+            raise click.UsageError("--model: names a net of --run; give --run")
+        changes = catalogue.share_out(read_settings(changes, config), [net])[net]
+    else:
+        if net or weights or vocabulary or changes or config:
+            raise click.UsageError("--run: holds net, weights, vocabulary and settings; leave --net, --weights, "
+                                   "--vocabulary, --set and --config out")
+        net, weights, vocabulary, changes = open_captioner(run, model)
     if catalogue.get(net).task != "caption":
         raise SpecError(f"{net}: describes no images; caption/* do, `lrcn nets list` names them")
     pictures = [out / name for name in picture_names(images)]

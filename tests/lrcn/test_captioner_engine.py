@@ -31,7 +31,8 @@ NETS = {name: SMALL | ({} if name.startswith("lm") else GIVEN)
 
 def write_weights(path, name, changes, size=1.0, end=0.0):
     """Random weights of all of a net's layers, uniform in -size..size; `end` is added to the bias of the end."""
-    files = catalogue.get(name).files(vocabulary=len(WORDS) + 1, deploy_streams=1, **changes)
+    sentences = {} if name.startswith("activity") else {"vocabulary": len(WORDS) + 1, "deploy_streams": 1}
+    files = catalogue.get(name).files(**sentences, **changes)
     made, rng = caffe_pb2.NetParameter(), np.random.default_rng(3)
     for net in (files[kind] for kind in ("deploy", "deploy_images") if kind in files):
         for row in infer(net, "TEST").rows:
@@ -48,6 +49,63 @@ def write_weights(path, name, changes, size=1.0, end=0.0):
 def write_vocabulary(path, words=WORDS):
     path.write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
     return path
+
+
+READS = {"slots": 4, "slot_words": 9, "frames": 5, "feature_size": 3}
+
+
+def video_input(name, count=5):
+    """(settings of a small net, what it is given as `Captioner` takes it, and by blob)."""
+    rng, table = np.random.default_rng(2), catalogue.get(name).table
+    sizes = SMALL | {size: value for size, value in READS.items() if size in table}
+    if name == "video/encoder-decoder-max":
+        slots = rng.integers(0, 9, (count, 4))
+        return sizes, slots, {"input_slots": slots, "cont_sentence": np.tile([0, 1, 1, 1], (count, 1))}
+    if name == "video/encoder-decoder-frames":
+        begun = np.arange(5) > rng.integers(0, 5, (count, 1))  # videos of several lengths
+        given = {"frames": rng.normal(size=(count, 5, 3)), "cont_sentence": begun}
+        return sizes, given, given
+    vectors = rng.uniform(0, 1, (count, 9))
+    return sizes, vectors, {"semantics": vectors}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name, more", [
+    ("video/encoder-decoder-max", {}), ("video/encoder-decoder-frames", {}), ("video/decoder-prob", {}),
+    ("video/decoder-max", {"semantics": "beside"})])
+def test_sentences_of_videos_equal_replaying_the_whole_net(name, more, tmp_path):
+    """Of an encoder-decoder all T + T' steps in one pass, for every prefix."""
+    sizes, given, by_blob = video_input(name)
+    sizes |= more
+    whole = sizes | ({"deploy_steps": 13} if "encoder" in name else {})
+    weights = write_weights(tmp_path / "net.caffemodel", name, whole, end=-2.0)
+    net = catalogue.get(name).files(vocabulary=len(WORDS) + 1, deploy_streams=1, **whole)["deploy"]
+    (tmp_path / "net.prototxt").write_text(to_text(net))
+    np.savez(tmp_path / "given.npz", **by_blob)
+    with Captioner.of(name, weights, WORDS, engine.find(), changes=sizes, streams=7) as captioner:
+        for width in (1, 3):
+            found = captioner.beam(given, width, width, length=12)
+            done = subprocess.run([sys.executable, REPLAY, tmp_path / "net.prototxt", weights, tmp_path / "given.npz",
+                                   str(width), "12"], env=engine.find().environment() | {"GLOG_minloglevel": "2"},
+                                  capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr[-2000:]
+            slow = [json.loads(line)["sentences"] for line in done.stdout.splitlines()]
+            assert len(slow) == len(found) == 5
+            for ours, expected in zip(found, slow):
+                assert [captioner.indices(each.words) + [0] * each.finished for each in ours] == [
+                    [word for word, _ in sentence] for sentence in expected]
+                for each, sentence in zip(ours, expected):
+                    assert each.log_probs == pytest.approx([gain for _, gain in sentence], abs=1e-4)
+        assert len({tuple(sentences[0].words) for sentences in found}) > 1  # the videos count
+        said = [captioner.indices(each.words) + [0] * each.finished for each in found[0]]
+        scores = captioner.score(given, said)
+        assert scores[0] == pytest.approx([each.log_prob for each in found[0]], abs=1e-4)
+        part = {key: value[2:3] for key, value in by_blob.items()}
+        assert captioner.score(part if "frames" in name else given[2:3], said)[0] == pytest.approx(scores[2], abs=1e-4)
+        with pytest.raises(SpecError, match="not 2x2"):
+            captioner.beam({"frames": np.zeros((2, 2))} if "frames" in name else np.zeros((2, 2)))
+        with pytest.raises(SpecError, match="needs a video's"):
+            captioner.beam(None)
 
 
 def features(count=4):

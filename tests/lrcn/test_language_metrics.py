@@ -146,6 +146,16 @@ def test_nearest_is_nearest(seed, distance, count, asked):
         assert at == far.argmin()
 
 
+@pytest.mark.parametrize("distance", metrics.DISTANCES)
+def test_nearest_in_parts_is_nearest(monkeypatch, distance):
+    rng = np.random.default_rng(0)
+    train, test = rng.integers(0, 3, (40, 4)), rng.integers(0, 3, (9, 4))  # many are equally near
+    whole = metrics.nearest_images(train, test, distance)
+    for block in (1, 30, 100):
+        monkeypatch.setattr(metrics, "BLOCK", block)
+        assert (metrics.nearest_images(train, test, distance) == whole).all()
+
+
 def test_nearest_captions():
     train = np.array([[1.0, 0], [10, 0.1], [0, 0]])
     captions = [["one", "another"], ["two"], ["three"]]
