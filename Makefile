@@ -23,9 +23,9 @@ PACKAGES := git ca-certificates cmake ninja-build g++ python3-dev python3-venv p
 
 demo: engine
 	$(LRCN) prepare demo
-	$(LRCN) train demo
-	$(LRCN) evaluate demo
-	$(LRCN) compare runs/demo/results.json
+	for experiment in demo demo-captions demo-video; do \
+	  $(LRCN) train $$experiment && $(LRCN) evaluate $$experiment >/dev/null || exit; done
+	$(LRCN) compare runs/demo/results.json runs/demo-captions/results.json runs/demo-video/results.json
 
 test: engine
 	.venv/bin/python -m pytest

@@ -648,8 +648,8 @@ VIDEO_STEPS = 21  # as many as the longest sentence of a video has
 def prepare_semantics(out: Path, seed: int, progress=videos.no_progress) -> None:
     """OUT/semantics, the data set for video description of OUT/semantics.jsonl, with truth.json."""
     phrases = {slot: {word: phrase(slot, word) for word in words} for slot, words in WORDS.items()}
-    tacos.prepare("demo videos", read_snippets(out / "semantics.jsonl"), out / "semantics", seed=seed, steps=VIDEO_STEPS,
-                  streams=STREAMS, phrases=phrases, progress=progress)
+    tacos.prepare("demo videos", read_snippets(out / "semantics.jsonl"), out / "semantics", seed=seed,
+                  steps=VIDEO_STEPS, streams=STREAMS, phrases=phrases, progress=progress)
 
 
 def prepare_captions(out: Path, seed: int, workers=None, progress=videos.no_progress) -> None:

@@ -155,8 +155,9 @@ def sentences_on(results: dict, of: str = "") -> str:
     """Which data, how much of it (`of`: of retrieval, say), and how the captions were made."""
     data, seen = results["dataset"], results.get("evaluation", {})
     part = f", {data['part']}" if data["part"] != "all" else ""
-    said = [f"{data['name']}{part}: {seen.get(f'{of}images', data['images'])} images",
-            f"{seen.get(f'{of}captions', data['captions'])} captions"]
+    names = ("videos", "sentences") if results.get("task") == "video" else ("images", "captions")
+    said = [f"{data['name']}{part}: {seen.get(f'{of}images', data['images'])} {names[0]}",
+            f"{seen.get(f'{of}captions', data['captions'])} {names[1]}"]
     said += [f"beam {seen['beam']}"] if "beam" in seen and not of else []
     said += [f"tokens {seen['tokens']}"] if seen.get("tokens", "plain") != "plain" and not of else []
     said += [f"seed {results['seed']}"] if results.get("seed") is not None else []
@@ -166,19 +167,48 @@ def sentences_on(results: dict, of: str = "") -> str:
 
 def blocks_of(all_results: list[dict], rows, published: dict[str, dict[str, list]], of: str = "") -> list[dict]:
     """A table of sentences in blocks, as those of Table 1: of each file that has such `rows`, of each mean of several
-    seeds, and as published. Where truth is known, "truth" beside a file's rows of Table 3."""
+    seeds, and as published. Beside the rows of Tables 3 and 5, what else there is: "truth", where it is known, and
+    "by_detail", rows by level of detail; in a mean "truth_spread" and "by_detail_spread" too."""
     table = []
     for results in all_results:
         if found := rows(results):
             block = {"kind": "measured", "on": sentences_on(results, of), "rows": found}
-            table.append(block | ({"truth": truths(results)} if rows is generation and truths(results) else {}))
+            if rows is generation:
+                block |= {name: found for name, found in _beside(results).items() if found}
+            table.append(block)
     for group in seed_groups([results for results in all_results if rows(results)]):
         if len(group) > 1:
             means, spread = _means([rows(results) for results in group])
             seeds = ", ".join(str(results["seed"]) for results in group)
             on = sentences_on(group[0] | {"seed": None}, of)
-            table.append({"kind": "measured", "on": f"{on}, mean of seeds {seeds}", "rows": means, "spread": spread})
+            block = {"kind": "measured", "on": f"{on}, mean of seeds {seeds}", "rows": means, "spread": spread}
+            tables = [_beside(results) for results in group] if rows is generation else [{}]
+            if all(found["truth"] for found in tables):
+                block["truth"], block["truth_spread"] = _mean_truths([found["truth"] for found in tables])
+            if all(found["by_detail"] for found in tables):
+                for level in tables[0]["by_detail"]:
+                    means, spread = _means([found["by_detail"][level] for found in tables])
+                    block.setdefault("by_detail", {})[level] = means
+                    block.setdefault("by_detail_spread", {})[level] = spread
+            table.append(block)
     return table + [{"kind": "published", "on": on, "rows": found} for on, found in published.items()]
+
+
+def _beside(results: dict) -> dict:
+    """"truth" (`truths`) and "by_detail": {level of detail: as `generation`}; empty where there is none."""
+    levels = list(dict.fromkeys(level for row in results["models"].values() for level in row.get("by_detail", {})))
+    return {"truth": truths(results), "by_detail": {level: generation({"models": {
+        model: {"generation": row["by_detail"][level]} for model, row in results["models"].items()
+        if level in row.get("by_detail", {})}}) for level in levels}}
+
+
+def _mean_truths(tables: list[dict[str, dict[str, float]]]) -> tuple[dict, dict]:
+    """`_means` of `truths`, of the slots that all of them have."""
+    slots = [slot for slot in next(iter(tables[0].values()))
+             if all(slot in row for table in tables for row in table.values())]
+    means, spread = _means([{model: [row[slot] for slot in slots] for model, row in table.items()}
+                            for table in tables])
+    return tuple({model: dict(zip(slots, row)) for model, row in found.items()} for found in (means, spread))
 
 
 def seed_groups(all_results: list[dict]) -> list[list[dict]]:
@@ -222,21 +252,29 @@ TABLE5_TITLE = "Table 5: descriptions of videos, BLEU (and the other metrics) ti
 
 
 def block_text(title: str, columns: tuple[str, ...], table: list[dict], above: str = "") -> str:
-    """A table as text; below a measured block, what is true of its captions."""
+    """A table as text; below a measured block, rows by level of detail, and what is true of its captions."""
     width = max([20, *(len(model) for block in table for model in block["rows"])])
+
+    def with_spread(rows, spread, column=9):
+        for model, values in rows.items():
+            lines.append(_row(model, values, width, column))
+            if spread:
+                lines.append(_row("  +- over the seeds", spread[model], width, column))
+
     lines = [title, ""] + ([" " * (width + 2) + above] if above else [])
     lines.append(" " * (width + 2) + "".join(f"{column:>9}" for column in columns))
     for block in table:
         lines += ["", f"{block['kind']} on {block['on']}"]
-        for model, values in block["rows"].items():
-            lines.append(_row(model, values, width, 9))
-            if "spread" in block:
-                lines.append(_row("  +- over the seeds", block["spread"][model], width, 9))
+        with_spread(block["rows"], block.get("spread"))
+        for level, rows in block.get("by_detail", {}).items():
+            lines.append(f"  {level}")
+            with_spread(rows, block.get("by_detail_spread", {}).get(level))
         if "truth" in block:
             slots = list(dict.fromkeys(slot for row in block["truth"].values() for slot in row))
-            lines.append(f"  {'percent true of':<{width}}" + "".join(f"{slot:>12}" for slot in slots))
-            lines += [_row(model, [row.get(slot) for slot in slots], width, 12)
-                      for model, row in block["truth"].items()]
+            column = max([12, *(len(slot) + 2 for slot in slots)])
+            lines.append(f"  {'percent true of':<{width}}" + "".join(f"{slot:>{column}}" for slot in slots))
+            with_spread(*({model: [row.get(slot) for slot in slots] for model, row in found.items()}
+                          for found in (block["truth"], block.get("truth_spread", {}))), column)
     return "\n".join(lines)
 
 

@@ -2,8 +2,8 @@
 
 For each captioner: a sentence of each image of a part, by beam search, and how good they are (Table 3); images found by
 their captions and captions by their images (Table 2); whether they are true, where the data set knows. Beside them the
-baselines of Table 3, the first caption of the nearest training image. Videos' sentences are held against their own and the truth alike (Table 5).
-For a language model its perplexity.
+baselines of Table 3, the first caption of the nearest training image. For each net of videos the same, but for what
+needs images (Table 5). For a language model its perplexity.
 
 What a net's run takes long to find is kept in the run's folder, in blocks, with the digests of weights and images that
 it is of: a call that was cut off goes on, and one with other weights begins anew.
@@ -304,8 +304,8 @@ PAIR = ("object", "motion")  # truths that are reported together too: what a vid
 
 def evaluate_videos(dataset, part: str, nets: Sequence[Net], out: Path, engine, how: How = How(),
                     gpu: int | None = None, progress=no_progress) -> dict:
-    """{"dataset", "evaluation", "models", "notes"} of results.json: a sentence of each video against all of its own, and
-    by level of detail where there are several ("by_detail": {detail: metrics}).
+    """{"dataset", "evaluation", "models", "notes"} of results.json: a sentence of each video against all of its own,
+    and by level of detail where there are several ("by_detail": {detail: metrics}).
 
     Raises DataError, SpecError, TrainError.
     """

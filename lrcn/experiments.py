@@ -270,8 +270,8 @@ def training_folder(net: str, training: str) -> str:
 
 
 def _sentence_stages(variant: str, named: Sequence[str], out: Path | None) -> list[Stage]:
-    """A language model or a net of videos by itself; a captioner in the stages named, each from the one that it starts from where that is
-    named too, else from what lies in `out`."""
+    """A language model or a net of videos by itself; a captioner in the stages named, each from the one that it starts
+    from where that is named too, else from what lies in `out`."""
     captioner = catalogue.get(variant).task == "caption"
     if named:
         _check_named(variant, named, list(STARTS) if captioner else ())

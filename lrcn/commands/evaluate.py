@@ -29,10 +29,10 @@ OPTIONS = {
               help="Frames from clip to clip; given more than once, the scores are averaged over the strides.")
 @click.option("--part", type=click.Choice(["train", "val", "test"]), help="Sentences: of these images; test by "
               "default (language models: val and test).")
-@click.option("--beam", type=click.IntRange(1), default=1, show_default=True, help="Captions: width of the search; 1, "
+@click.option("--beam", type=click.IntRange(1), default=1, show_default=True, help="Sentences: width of the search; 1, "
               "the greedy choice, as the authors' released evaluation.")
 @click.option("--length", type=click.IntRange(1), default=50, show_default=True,
-              help="Captions: words at most, the end of the sentence included.")
+              help="Sentences: words at most, the end of the sentence included.")
 @click.option("--retrieval-images", type=click.IntRange(0), default=1000, show_default=True,
               help="Captions: retrieval among so many images, the first of the part; 0 for none.")
 @click.option("--tokens", type=click.Choice(["plain", "ptb"]), default="plain", show_default=True,
@@ -74,8 +74,8 @@ def evaluate(context, experiment, data, out, gpu, **options):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = "stride" if name == "strides" else name.replace("_", "-")
             raise click.UsageError(f"--{option} means nothing to {experiment}; leave it out")
-    {"activity": _videos, "caption": _captions, "lm": _language_model, "results": _results, "video": _videos_described}[kind](
-        experiment, data, out, gpu, **options)
+    {"activity": _videos, "caption": _captions, "video": _videos_described, "lm": _language_model,
+     "results": _results}[kind](experiment, data, out, gpu, **options)
 
 
 def _task(experiment):

@@ -25,9 +25,9 @@ def train(experiment, data, out, split, rows, stages, seed, changes, config, gpu
           dry_run, trial):
     """Train the nets of an EXPERIMENT in their order.
 
-    EXPERIMENT: activity/table1 (all of Table 1), demo, demo-table1 (the demo with LRCN-fc7), features, demo-captions,
-    demo-video, or a net of the catalogue: an activity net after the single-frame net that it starts from, caption/* in the stages of --stages,
-    lm/lstm-lm, video/*. Given again, it goes on where it was.
+    EXPERIMENT: activity/table1 (all of Table 1), demo, demo-table1 (the demo with LRCN-fc7), demo-captions, demo-video,
+    features, or a net of the catalogue: an activity net after the single-frame net that it starts from, caption/* in
+    the stages of --stages, video/*, lm/lstm-lm. Given again, it goes on where it was.
     """
     from lrcn import engine, experiments
     from lrcn.train import train as train_net

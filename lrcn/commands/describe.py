@@ -1,0 +1,48 @@
+"""`lrcn describe`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from lrcn.commands.common import FOLDER, Progress, say
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@click.option("--run", type=FOLDER, required=True, help="The --out of `lrcn train video/...`.")
+@click.option("--model", metavar="NAME", help="Which of its nets; decoder-prob by default, or what is there.")
+@click.option("--beam", type=click.IntRange(1), default=1, show_default=True,
+              help="Sentences that the search keeps at every word, all of which are shown; 1 is the greedy choice.")
+@click.option("--length", type=click.IntRange(1), default=50, show_default=True,
+              help="Words at most, the end of the sentence included.")
+@click.option("--partial", is_flag=True, help="A slot's probabilities may have a sum below 1.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
+def describe(file, run, model, beam, length, partial, as_json, gpu):
+    """Describe the videos of FILE in sentences, with the log probability of each.
+
+    FILE: what a CRF says of them, JSON Lines or CSV as `lrcn prepare tacos` takes them, sentences not needed; for
+    video/encoder-decoder-frames activations of their frames, an HDF5 or .npz file with (frames, D) for each video.
+    Words that the net does not know count for nothing, and slots that are left out as missing.
+    """
+    from lrcn import engine
+    from lrcn.captioner import Captioner, open_captioner, read_vocabulary
+    from lrcn.describe import of_file
+
+    net, weights, vocabulary, settings = open_captioner(run, model, "video")
+    ids, given = of_file(file, net, settings, vocabulary.parent, partial, say)
+    progress = Progress()
+    with Captioner.of(net, weights, read_vocabulary(vocabulary), engine.find(), gpu, settings) as captioner:
+        found = captioner.beam(given, beam, beam, length, progress)
+    progress.close()
+    if as_json:
+        print(json.dumps({"net": net, "weights": str(weights), "length": length, "beam": beam, "videos": [
+            {"id": name, "sentences": [
+                {"sentence": each.text, "log_prob": each.log_prob, "finished": each.finished, "words": each.words,
+                 "log_probs": each.log_probs} for each in sentences]}
+            for name, sentences in zip(ids, found)]}, indent=1, ensure_ascii=False))
+    else:
+        for name, sentences in zip(ids, found):
+            print(name, *(f"{each.log_prob:9.3f}  {each.text}" for each in sentences), sep="\n")
