@@ -183,22 +183,48 @@ def test_sentences_about_videos_name_the_motion():
         )
 
 
-def test_probabilities_are_calibrated(tmp_path):
-    demo.write_semantics(tmp_path / "s.jsonl", demo.plans(4, 60, 0))
+def test_probabilities_are_calibrated_but_for_the_prior(tmp_path):
+    demo.write_semantics(tmp_path / "s.jsonl", demo.plans(4, 100, 0))
     entries = lines(tmp_path / "s.jsonl")
-    assert len(entries) == 480
-    for slot in ("object", "size", "background", "motion", "place"):
-        given = np.array([max(entry["slots"][slot]["probabilities"]) for entry in entries])
-        right = np.array(
-            [
-                entry["slots"][slot]["words"][np.argmax(entry["slots"][slot]["probabilities"])]
-                == entry["slots"][slot]["truth"]
-                for entry in entries
-            ]
-        )
-        assert all(abs(sum(entry["slots"][slot]["probabilities"]) - 1) < 1e-4 for entry in entries)
-        assert 0.7 < right.mean() < 0.95
-        assert abs(right.mean() - given.mean()) < 0.06  # as sure as it is right
+    assert len(entries) == 800
+    gained = []
+    for slot, words in demo.WORDS.items():
+        held = [entry["slots"][slot] for entry in entries]
+        assert all(each["words"] == words for each in held)
+        probabilities = np.array([each["probabilities"] for each in held])
+        truth = np.array([words.index(each["truth"]) for each in held])
+        assert (abs(probabilities.sum(1) - 1) < 1e-4).all()
+        right = probabilities.argmax(1) == truth
+        assert 0.75 < right.mean() < 0.97
+        assert truth[~right].mean() > truth.mean() + 0.3  # wrong where a word seldom met is true
+        odds = probabilities * np.arange(1, len(words) + 1) ** demo.FAVOUR
+        odds /= odds.sum(1, keepdims=True)
+        without = odds.argmax(1) == truth
+        gained.append(without.mean() - right.mean())
+        if slot != "place":  # all are as likely
+            assert abs(without.mean() - odds.max(1).mean()) < 0.04  # as sure as it is right
+    assert min(gained) > -0.005 and np.mean(gained) > 0.01
+
+
+def test_videos_semantics_are_a_dataset_that_says_what_is_true(made):
+    held, entries = store.Dataset(made / "semantics"), lines(made / "semantics.jsonl")
+    assert held.kind == "semantics" and held.description["slot_names"] == list(demo.WORDS)
+    told = json.loads((made / "semantics" / "truth.json").read_text())
+    assert told["images"] == {
+        entry["video"]: {slot: entry["slots"][slot]["truth"] for slot in demo.WORDS} for entry in entries
+    }
+    assert told["phrases"]["motion"] == demo.MOTIONS and told["phrases"]["place"]["left"] == "on the left"
+    described = {each["file"]: each for each in json.loads((made / "semantics/captions.json").read_text())["images"]}
+    for entry in entries:
+        one = described[entry["video"]]
+        assert [caption.lower() for caption in one["captions"]] == [said.lower() for said in entry["sentences"]]
+        assert (one["split"] == "test") == (entry["split"] == "test")
+    groups = {}
+    for entry in entries:
+        groups.setdefault(entry["group"], set()).add(described[entry["video"]]["split"])
+    assert all(len(parts) == 1 for parts in groups.values())
+    sizes = held.description["splits"]
+    assert sum(sizes[part]["snippets"] for part in ("train", "val", "test")) == len(entries)
 
 
 @pytest.mark.parametrize(

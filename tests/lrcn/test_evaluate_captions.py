@@ -44,6 +44,9 @@ def test_truth_by_hand(tmp_path):
     assert known.measure({"a.jpg": "cat on the left", "b.jpg": "a cat on the right", "unknown.jpg": "x"}) == {
         "object": 0.5, "place": 1.0, "all": 0.5}
     assert known.measure({"unknown.jpg": "cat"}) == {}
+    said = {"a.jpg": "cat on the right", "b.jpg": "a motor bike on the right"}
+    assert known.measure(said, [("object", "place"), ("object", "motion")]) == {
+        "object": 1.0, "place": 0.5, "object+place": 0.5, "all": 0.5}
 
 
 @given(*(st.sampled_from(sorted(PHRASES[slot])) for slot in ("object", "object", "place", "place")))
@@ -255,8 +258,35 @@ def test_seeds_come_together_as_mean_and_spread():
     [mean] = [block for block in compare.table3_blocks([*three, other, three[0]]) if "spread" in block]
     assert mean["rows"]["lrcn-2f"] == [25, 25, 25, 25, None, 25, 150]
     assert mean["spread"]["lrcn-2f"] == [5, 5, 5, 5, None, 5, 0] and mean["on"].endswith("mean of seeds 1, 2, 3")
+    assert "truth" not in mean and "by_detail" not in mean
     [mean] = [block for block in compare.table2_blocks(three) if "spread" in block]
     assert mean["rows"]["lrcn-2f"][0] == 40 and mean["spread"]["lrcn-2f"][0] == 10
+
+
+def test_videos_come_together_by_level_of_detail_and_with_what_is_true():
+    def of(seed, bleu, short, true):
+        metrics = row()["generation"]
+        return results_of(seed, "video", **{"decoder-prob": {
+            "generation": metrics | {"BLEU-4": bleu}, "truth": {"object+motion": true, "all": 0.25},
+            "by_detail": {"detailed": metrics, "short": metrics | {"BLEU-4": short}}}})
+
+    two = [of(1, 0.2, 0.3, 0.875), of(2, 0.4, 0.4, 0.9)]
+    first, second, mean, _ = compare.table5_blocks(two)
+    assert "9 videos, 45 sentences" in first["on"] and first["by_detail"]["short"]["decoder-prob"][3] == 30
+    assert second["truth"] == {"decoder-prob": {"object+motion": 90, "all": 25}}
+    assert mean["rows"]["decoder-prob"][3] == 30 and mean["spread"]["decoder-prob"][3] == 14.14
+    assert mean["by_detail"]["short"]["decoder-prob"][3] == 35
+    assert mean["by_detail_spread"]["short"]["decoder-prob"][3] == 7.07
+    assert mean["truth"] == {"decoder-prob": {"object+motion": 88.75, "all": 25}}
+    assert mean["truth_spread"] == {"decoder-prob": {"object+motion": 1.77, "all": 0}}
+    text = lines(compare.text(two))
+    at = text.index(["percent", "true", "of", "object+motion", "all"])
+    assert text[at + 1] == ["decoder-prob", "87.50", "25.00"]
+    assert ["+-", "over", "the", "seeds", "1.77", "0.00"] in text and text.count(["short"]) == 3
+    half = of(3, 0.3, 0.3, 0.5)
+    del half["models"]["decoder-prob"]["truth"], half["models"]["decoder-prob"]["by_detail"]
+    [mean] = [block for block in compare.table5_blocks([*two, half]) if "spread" in block]
+    assert mean["rows"]["decoder-prob"][3] == 30 and "truth" not in mean and "by_detail" not in mean
 
 
 def test_rows_stay_beside_new_ones_of_the_same_evaluation(tmp_path):

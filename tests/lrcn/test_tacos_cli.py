@@ -17,18 +17,23 @@ from tests.lrcn.test_prepare_cli import prepare, refused
 OBJECTS, WAYS = ["cat", "dog", "cup", "eye"], ["left", "right", "up", "down"]
 
 
-@pytest.fixture
-def source(tmp_path):
-    """set.jsonl: 96 snippets whose slots say all that their sentences do; f.h5: frames that say it too."""
-    with open(tmp_path / "set.jsonl", "w") as file, h5py.File(tmp_path / "f.h5", "w") as frames:
+def write_source(folder, more=lambda number, thing, way: {}):
+    """set.jsonl: 96 snippets whose slots say all that their sentences do; f.h5: frames that say it too. more: what else
+    a line says."""
+    with open(folder / "set.jsonl", "w") as file, h5py.File(folder / "f.h5", "w") as frames:
         for k, (thing, way) in zip(range(96), itertools.cycle(itertools.product(OBJECTS, WAYS))):
             noisy = [0.91 if other == thing else 0.03 for other in OBJECTS]
             file.write(json.dumps({
                 "id": f"v{k}", "split": ["train", "train", "train", "val", "test", "train"][k // 16],
                 "slots": {"object": {"words": OBJECTS, "probabilities": noisy}, "way": way},
-                "sentences": [f"The {thing} goes {way}."]}) + "\n")  # fmt: skip
+                "sentences": [f"The {thing} goes {way}."], **more(k, thing, way)}) + "\n")  # fmt: skip
             # at first which object, then which way: what is said first lies farther back
             frames[f"v{k}"] = np.repeat([np.eye(8)[OBJECTS.index(thing)], np.eye(8)[4 + WAYS.index(way)]], 1 + k % 3, 0)
+
+
+@pytest.fixture
+def source(tmp_path):
+    write_source(tmp_path)
     return tmp_path
 
 
