@@ -182,10 +182,10 @@ def blocks_of(all_results: list[dict], rows, published: dict[str, dict[str, list
             seeds = ", ".join(str(results["seed"]) for results in group)
             on = sentences_on(group[0] | {"seed": None}, of)
             block = {"kind": "measured", "on": f"{on}, mean of seeds {seeds}", "rows": means, "spread": spread}
-            tables = [_beside(results) for results in group] if rows is generation else [{}]
-            if all(found["truth"] for found in tables):
+            tables = [_beside(results) for results in group if rows is generation]
+            if tables and all(found["truth"] for found in tables):
                 block["truth"], block["truth_spread"] = _mean_truths([found["truth"] for found in tables])
-            if all(found["by_detail"] for found in tables):
+            if tables and all(found["by_detail"] for found in tables):
                 for level in tables[0]["by_detail"]:
                     means, spread = _means([found["by_detail"][level] for found in tables])
                     block.setdefault("by_detail", {})[level] = means

@@ -3,6 +3,7 @@ data set, and in `lrcn describe` of a file."""
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def _ids(path: Path) -> list[str]:
             found = []
             with h5py.File(path) as file:
                 file.visititems(lambda name, held: found.append(name) if isinstance(held, h5py.Dataset) else None)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read ({error}); give an HDF5 or .npz file with activations (frames, D) for "
                         "each id") from None
     if not found:
