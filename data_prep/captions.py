@@ -326,10 +326,12 @@ def prepare(name: str, images: list[Image], out, *, with_images: bool = True, se
             cleaned.append(Image(image.file, image.split, kept))
     if not any(image.split == "train" for image in cleaned):
         raise DataError(f"{name}: no training image has a caption; see that the split names images that are there")
-    digest = hashlib.sha1()
-    for image in cleaned:
-        digest.update("\n".join([image.file, image.split, *image.captions, ""]).encode())
-    settings = {"name": name, "inputs": digest.hexdigest(), "images": with_images, "seed": seed, "steps": steps,
+    # A line an image, for captions.json; the encoder in C, which knows no indentation, is slow to start.
+    quote = json.encoder.encode_basestring
+    lines = [f'{{"file": {quote(image.file)}, "split": {quote(image.split)}, "captions": ['
+             f'{", ".join(map(quote, image.captions))}]}}' for image in cleaned]  # fmt: skip
+    inputs = hashlib.sha1("\n".join(lines).encode()).hexdigest()
+    settings = {"name": name, "inputs": inputs, "images": with_images, "seed": seed, "steps": steps,
                 "streams": streams, "min_count": min_count, "skip_unreadable": skip_unreadable}  # fmt: skip
     with store.new_folder(out, settings) as folder:
         if folder is None:
@@ -338,7 +340,9 @@ def prepare(name: str, images: list[Image], out, *, with_images: bool = True, se
             progress(f"left out: {len(left)} captions without a word; the first is of {left[0]}", 0, 0)
         files = [image.file for image in cleaned] if with_images else []
         skipped = check_images(folder, files, skip_unreadable, workers, progress)
-        cleaned = [image for image in cleaned if image.file not in skipped]
+        if skipped:
+            lines = [line for image, line in zip(cleaned, lines, strict=True) if image.file not in skipped]
+            cleaned = [image for image in cleaned if image.file not in skipped]
         if not any(image.split == "train" for image in cleaned):
             raise DataError(f"{out}: no training image can be read; see the paths, or give --no-images")
         if skipped:
@@ -346,11 +350,8 @@ def prepare(name: str, images: list[Image], out, *, with_images: bool = True, se
             progress(f"skipped: {len(skipped)} of {len(files)} images, listed in skipped.tsv; first {first}", 0, 0)
         said = write_sequences(folder, out, cleaned, seed=seed, steps=steps, streams=streams, min_count=min_count,
                                with_images=with_images, progress=progress)  # fmt: skip
-        # a line an image; the encoder in C, which knows no indentation, is slow to start
-        quote = json.encoder.encode_basestring
-        lines = ",\n".join([f'{{"file": {quote(image.file)}, "split": {quote(image.split)}, "captions": ['
-                            f'{", ".join(map(quote, image.captions))}]}}' for image in cleaned])  # fmt: skip
-        store.write_text(folder / "captions.json", f'{{"images": [\n{lines}\n]}}\n')
+        listed = ",\n".join(lines)
+        store.write_text(folder / "captions.json", f'{{"images": [\n{listed}\n]}}\n')
         store.write_json(folder / "dataset.json", {
             "name": name, "kind": "captions", **said, "height": None, "width": None, "images": with_images,
             "seed": seed, "skipped": len(skipped), "left_out": len(left), "prepared": settings})  # fmt: skip
