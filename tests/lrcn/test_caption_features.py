@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.store import Dataset
-from lrcn import caption_features, captioner, engine
+from lrcn import caption_features, captioner, engine, train
 from prototxt_gen import caffe_pb2
 from tests.lrcn.test_cli import lrcn, refused
-from tests.lrcn.test_sentence_training import CNN, OF_TINY, SMALL, TINY, write_captions
+from tests.lrcn.test_sentence_training import CNN, OF_TINY, SMALL, TINY, segments, write_captions
 
 READ = """
 import sys, json, caffe
@@ -63,8 +63,10 @@ def captions(tmp_path_factory):
 def trained(captions, tmp_path_factory):
     """The net of a captioner on images, and weights for it, those of the CNN drawn at random."""
     out, random = tmp_path_factory.mktemp("trained"), np.random.default_rng(0)
-    done = lrcn("train", "caption/lrcn-2f", "--data", captions, "--out", out, "--stages", "train", *SMALL, *OF_TINY,
-                "max_iter=2", "snapshot=2", "test_interval=2", "mirror=false")  # Caffe mirrors in testing too
+    cnn = train.train(segments(Dataset(captions), "caption/lrcn-1u", max_iter=1, crop=32), out / "cnn", engine.find())
+    done = lrcn("train", "caption/lrcn-2f", "--data", captions, "--out", out, "--stages", "train", "--weights", cnn,
+                *SMALL, *OF_TINY, "max_iter=2", "snapshot=2", "test_interval=2",
+                "mirror=false")  # Caffe mirrors in testing too
     assert done.returncode == 0, done.stderr
     net = caffe_pb2.NetParameter.FromString((out / "lrcn-2f/snapshots/net_iter_2.caffemodel").read_bytes())
     for layer in net.layer:
