@@ -101,7 +101,7 @@ def test_what_does_not_fit_is_refused(captions, tmp_path):
     data, _ = captions
     refused(lrcn("train", "lm/lstm-lm", "--data", data, "--rows", "lrcn-fc6", cwd=tmp_path), "--rows")
     refused(lrcn("train", "demo", "--data", data, cwd=tmp_path), "captions")
-    refused(lrcn("train", "video/decoder-max", "--data", data, cwd=tmp_path), "video/*")
+    refused(lrcn("train", "video/decoder-max", "--data", data, cwd=tmp_path), "holds captions", "lrcn prepare tacos")
     refused(lrcn("train", "lm/lstm-lm", "--data", data, "--weights", data / "dataset.json", cwd=tmp_path), "no CNN")
     refused(lrcn("train", "lm/lstm-lm", "--data", data, "--stages", "train", cwd=tmp_path), "lm/lstm-lm has none")
     refused(lrcn("train", "demo", "--data", data, "--stages", "train", cwd=tmp_path), "demo has none")
