@@ -116,7 +116,7 @@ sys.path.insert(0, sys.argv[1])
 import caffe, numpy as np
 from replay import next_word
 net = caffe.Net(sys.argv[2], sys.argv[3], caffe.TEST)
-print(json.dumps([[sum(next_word(net, image, words[:t])[word] for t, word in enumerate(words))
+print(json.dumps([[sum(next_word(net, {"image_features": image}, words[:t])[word] for t, word in enumerate(words))
                    for words in json.loads(sys.argv[5])] for image in np.load(sys.argv[4])]))
 """
 
