@@ -55,7 +55,7 @@ def next_word(net, image, words):
     """Log probabilities (vocabulary,) of what follows `words`."""
     if len(net.blobs["input_sentence"].data) > 1:
         return whole(net, image, words)
-    for name, value in (image or {}).items():
+    for name, value in image.items():
         net.blobs[name].data[...] = value
     for t, word in enumerate([0, *words]):
         net.blobs["cont_sentence"].data[...] = min(t, 1)

@@ -270,7 +270,7 @@ sys.path.insert(0, sys.argv[1])
 import caffe
 from replay import next_word
 net = caffe.Net(sys.argv[2], sys.argv[3], caffe.TEST)
-print(json.dumps([[next_word(net, None, words[:t])[word] for t, word in enumerate([*words, 0])]
+print(json.dumps([[next_word(net, {}, words[:t])[word] for t, word in enumerate([*words, 0])]
                   for words in json.loads(sys.argv[4])]))
 """
 
