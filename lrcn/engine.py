@@ -121,20 +121,21 @@ def find(source: str | None = None) -> Engine:
 
 
 def build(source: str = "auto", cuda: bool = False, jobs: int | None = None, progress: Progress | None = None,
-          native: bool = True, cuda_archs: str = CUDA_ARCHS) -> Engine:
+          native: bool = True, cuda_archs: str = CUDA_ARCHS, nccl: bool = False) -> Engine:
     """Make the engine, unless the cache has it already; return it. A call after one that was cut off goes on.
 
     source: "bvlc" (BVLC/caffe at BVLC_COMMIT), "pypi" (the pinned sdist), a folder with a Caffe tree, or "auto":
         whichever of the first two is built already, else bvlc where GitHub answers, else pypi. Engine.source says it.
     progress: called as (what, done, total); total is 0 where there is nothing to count.
     cuda: compile the GPU code too (needs nvcc). cuda_archs: as CMAKE_CUDA_ARCHITECTURES.
+    nccl: let one training use several GPUs (cuda, and BVLC's sources).
     native: compile for this very processor; False makes one that runs on any of its family (for images that travel).
     jobs: compilers at once; as many as cores and memory allow by default.
     Raises EngineError: sources out of reach or with a wrong hash, system packages missing, a compiler's error, a full
     disk.
     """
     report = progress or (lambda what, done, total: None)
-    variant = {"cuda": cuda_archs if cuda else "", "native": native}
+    variant = {"cuda": cuda_archs if cuda else "", "native": native, "nccl": nccl}
     try:
         if source == "auto":
             source = _choose(variant, report)
@@ -371,7 +372,7 @@ def _make(root: Path, tree: Path, source: str, version: str, variant: dict, jobs
     stage = work / "stage"
     shutil.rmtree(stage, ignore_errors=True)
     options = {"CAFFE_SRC": tree, "Python3_EXECUTABLE": sys.executable, "CMAKE_INSTALL_PREFIX": stage,
-               "NATIVE": "ON" if variant["native"] else "OFF", "CUDA": "ON" if variant["cuda"] else "OFF"}
+               **{name.upper(): "ON" if variant[name] else "OFF" for name in ("native", "cuda", "nccl")}}
     if variant["cuda"]:
         options["CUDA_ARCHS"] = variant["cuda"]
     configure = ["cmake", "-G", "Ninja", "-S", str(RECIPE), "-B", str(work)]

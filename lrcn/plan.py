@@ -184,6 +184,21 @@ def trial(files: dict, engine, gpu=None) -> Pace:
         return late or pace(said)
 
 
+def check(engine, gpu=None) -> Pace:
+    """The pace of a small LRCN on numbers that Caffe makes up itself: is the engine fit for work? TrainError if not."""
+    variant, settings = catalogue.get("activity/lrcn-fc6-rgb"), {"backbone": "tiny", "videos": 2, "frames": 4}
+    files, shapes = variant.files(**settings), variant.input_shapes(**settings)
+    for layer in files["train_test"].layer:
+        if layer.type == "Python":
+            part = "train" if layer.include[0].phase == caffe_pb2.TRAIN else "test"
+            made_up = caffe_pb2.LayerParameter(name=layer.name, type="DummyData", top=layer.top, include=layer.include)
+            for top in layer.top:
+                made_up.dummy_data_param.shape.add(dim=shapes[part][top])
+                made_up.dummy_data_param.data_filler.add(type="gaussian" if top == "data" else "constant")
+            layer.CopyFrom(made_up)
+    return trial(files, engine, gpu)
+
+
 def _wait(caffe, log: Path) -> Pace | None:
     """Waits for iterations enough; a pace at least where none came. TrainError where Caffe ended badly."""
     begun, solving, first = time.monotonic(), None, None

@@ -106,11 +106,12 @@ def test_of_several_engines_find_returns_the_one_used_last(toy, tmp_path):
 @pytest.mark.parametrize("change", [
     {"version": "w"},
     {"source": "pypi"},
-    {"variant": {"cuda": "80", "native": True}},
-    {"variant": {"cuda": "", "native": False}},
+    {"variant": {"cuda": "80", "native": True, "nccl": False}},
+    {"variant": {"cuda": "", "native": False, "nccl": False}},
+    {"variant": {"cuda": "", "native": True, "nccl": True}},
 ])
 def test_key_changes_with_what_is_built(toy, change):
-    usual = {"source": "bvlc", "version": "v", "variant": {"cuda": "", "native": True}}
+    usual = {"source": "bvlc", "version": "v", "variant": {"cuda": "", "native": True, "nccl": False}}
     assert engine._key(**usual) == engine._key(**usual) != engine._key(**{**usual, **change})
 
 
@@ -122,7 +123,7 @@ def test_key_changes_with_what_is_built(toy, change):
     lambda patch: patch.setattr(engine.platform, "freedesktop_os_release", lambda: {"ID": "other"}),
 ], ids=["recipe", "recipe-file", "python", "numpy", "system"])
 def test_key_changes_with_what_it_is_built_for(toy, monkeypatch, change):
-    variant = {"cuda": "", "native": True}
+    variant = {"cuda": "", "native": True, "nccl": False}
     before = engine._key("bvlc", "v", variant)
     change(monkeypatch)
     assert engine._key("bvlc", "v", variant) != before
@@ -447,3 +448,20 @@ def test_real_activate_is_quiet(real):
     code = "from lrcn import engine; engine.find().activate(); import caffe; print(caffe.__file__)"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert process.stdout.strip().startswith(str(real.root)) and process.stderr == ""
+
+
+@pytest.mark.engine
+def test_check_trains_and_says_so(real):
+    check = [Path(sys.executable).with_name("lrcn"), "caffe", "check"]
+    process = subprocess.run(check, capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"Caffe from \w+ trains a small LRCN on this CPU: \d+ ms an iteration\n", process.stderr)
+    if not real.cuda:
+        process = subprocess.run([*check, "--gpu", "0"], capture_output=True, text=True)
+        assert process.returncode == 2 and re.fullmatch("lrcn: Caffe stopped at [^\n]+\n", process.stderr)
+
+
+def test_options_for_gpus_want_cuda():
+    for option in (["--nccl"], ["--archs", "80"]):
+        process = subprocess.run([Path(sys.executable).with_name("lrcn"), "caffe", "build", *option],
+                                 capture_output=True, text=True)
+        assert process.returncode == 2 and "give --cuda with them" in process.stderr
