@@ -5,6 +5,8 @@
 #   make system   the system packages (apt, as root or with sudo that asks nothing)
 #   make venv     .venv, with this project and its Python packages
 #   make engine   Caffe, built into ~/.cache/lrcn
+#   make docker   the image lrcn:cpu; make docker-cuda: lrcn:cuda, for NVIDIA's GPUs
+#   make docker-test  build lrcn:cpu and train the demo in it; with Buildah (apt, as root) where Docker is not
 #   make clean    remove .venv and what Python left about; the cache stays
 #
 # PYTHON=... picks another interpreter. Caffe's Python side needs the distribution's Boost.Python, which fits the
@@ -19,7 +21,7 @@ PACKAGES := git ca-certificates cmake ninja-build g++ python3-dev python3-venv p
   libboost-system-dev libboost-thread-dev libboost-filesystem-dev libboost-python-dev \
   libgoogle-glog-dev libgflags-dev libhdf5-dev libopenblas-dev libopencv-dev liblmdb-dev libgtest-dev
 
-.PHONY: demo test system venv engine clean
+.PHONY: demo test system venv engine docker docker-cuda docker-test clean
 
 demo: engine
 	$(LRCN) prepare demo
@@ -59,6 +61,17 @@ venv: .venv/ready
 	@if [ ! -e .venv/ready ]; then rm -rf .venv; $(PYTHON) -m venv .venv; fi
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch .venv/ready
+
+docker:
+	docker/build.sh cpu
+
+docker-cuda:
+	docker/build.sh cuda
+
+docker-test: engine
+	@docker version >/dev/null 2>&1 || [ "$$(id -u)" != 0 ] || { command -v buildah && command -v debootstrap; } >/dev/null \
+	  || { apt-get update -q && apt-get install -q -y --no-install-recommends buildah debootstrap; }
+	.venv/bin/python -m pytest -rs tests/docker
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis
