@@ -7,6 +7,7 @@ import sys
 import click
 
 from data_prep import DataError
+from lrcn import container
 from lrcn.commands import caffe, caption, classify, describe, evaluate, nets, prepare, rating_sheet, train
 from lrcn.compare import ResultsError
 from lrcn.engine import EngineError
@@ -17,6 +18,8 @@ from prototxt_gen import SpecError
 def main() -> None:
     """Exit codes: 0 done, 1 the honest answer is no, 2 bad usage or bad input, 130 interrupted."""
     try:
+        if container.inside():
+            container.begin()
         sys.exit(cli.main(spread_settings(sys.argv[1:]), standalone_mode=False))
     except click.exceptions.Abort:
         code, line = 130, "interrupted; the same command goes on from here"

@@ -435,8 +435,9 @@ def _reason(output: str, work: Path) -> str:
     said = re.search(r"^CMake Error[^\n]*\n((?:(?:  [^\n]*)?\n)+)", output, re.MULTILINE)
     if said and said[1].strip():
         return f"Caffe cannot be built: {' '.join(said[1].split())}"
-    error = re.search(r"^.*(?:error:|undefined reference|Killed signal|CMake Error|FAILED:).*$", output, re.MULTILINE)
-    line = error[0].strip() if error else _last_line(output)
+    wrong = r"error:|undefined reference|Killed signal|CMake Error", "FAILED:"  # Ninja says the latter first
+    errors = (re.search(rf"^.*(?:{words}).*$", output, re.MULTILINE) for words in wrong)
+    line = next((error[0].strip() for error in errors if error), _last_line(output))
     return f"Caffe cannot be built: {line} (all of it: {work / 'build.log'})"
 
 

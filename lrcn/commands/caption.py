@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FILE, FOLDER, Progress, read_settings, settings_options
+from lrcn.commands.common import FILE, FOLDER, Contained, Progress, read_settings, settings_options
 
 
-@click.command()
+@click.command(cls=Contained)
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--run", type=FOLDER, help="The --out of `lrcn train`.")
 @click.option("--model", metavar="NAME", help="With --run: which of its nets; lrcn-2f by default, or what is there.")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FOLDER, Progress
+from lrcn.commands.common import FOLDER, Contained, Progress
 
 
-@click.command()
+@click.command(cls=Contained, places=lambda given: ([], [_pictures(given["run"], given["out"])]))
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--run", type=FOLDER, required=True, help="What `lrcn train` filled: its --out.")
 @click.option("--split", type=click.IntRange(1, 3), default=1, show_default=True, help="Whose nets.")
@@ -30,7 +30,11 @@ def classify(videos, run, split, model, top, rgb_weight, as_json, out, gpu):
     from lrcn.classify import as_text, classify_videos
 
     progress = Progress()
-    answers = classify_videos(videos, run, split, model, engine.find(), out or run / "classified", top, rgb_weight, gpu,
+    answers = classify_videos(videos, run, split, model, engine.find(), _pictures(run, out), top, rgb_weight, gpu,
                               progress)
     progress.close()
     print(json.dumps(answers, indent=1, ensure_ascii=False) if as_json else as_text(answers))
+
+
+def _pictures(run, out):
+    return out or run / "classified"

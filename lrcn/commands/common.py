@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from lrcn.container import BARS
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -19,6 +22,44 @@ else:
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Contained(click.Command):
+    """A command that `--engine docker` runs in a container, as it was typed; what it is told of --engine, the command
+    itself does not hear.
+
+    It reads the paths among its arguments, --out aside. places: called with its parameters, gives what else it reads,
+    and what it fills, as two lists of paths; --out by default.
+    """
+
+    def __init__(self, *arguments, places=None, **settings):
+        super().__init__(*arguments, **settings)
+        self.places = places or (lambda given: ([], [given["out"]] if given.get("out") else []))
+        self.params += [
+            click.Option(["--engine"], type=click.Choice(["local", "docker"]), default="local", show_default=True,
+                         help="Compute in the Caffe of this machine, or in a container of Docker or Podman."),
+            click.Option(["--image"], metavar="NAME", help="With --engine docker: the image; lrcn:cpu, and with --gpu "
+                         "lrcn:cuda, by default."),
+        ]
+
+    def parse_args(self, ctx, args):
+        ctx.meta["lrcn.arguments"] = [ctx.info_name, *args]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx):
+        from lrcn import container
+
+        engine, image = ctx.params.pop("engine"), ctx.params.pop("image")
+        if image and engine != "docker":
+            raise click.UsageError(f"--image {image}: is for --engine docker; give both")
+        if engine == "local" or container.inside():
+            return super().invoke(ctx)
+        reads = []
+        for param in self.params:
+            if isinstance(param.type, click.Path) and param.name != "out" and (value := ctx.params[param.name]):
+                reads += value if isinstance(value, tuple) else [value]
+        others, writes = self.places(ctx.params)
+        ctx.exit(container.run(ctx.meta["lrcn.arguments"], [*reads, *others], writes, image, ctx.params["gpu"]))
 
 
 class Progress:
@@ -30,7 +71,7 @@ class Progress:
         self.bar, self.what, self.tenth, self.begun, self.first = None, None, -1, 0.0, 0
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        terminal = sys.stderr.isatty()
+        terminal = sys.stderr.isatty() or BARS in os.environ  # the caller's, where this is a container
         if not total:  # a remark
             self.close()
             say(what)

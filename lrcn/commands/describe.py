@@ -6,10 +6,10 @@ import json
 
 import click
 
-from lrcn.commands.common import FOLDER, Progress, say
+from lrcn.commands.common import FOLDER, Contained, Progress, say
 
 
-@click.command()
+@click.command(cls=Contained)
 @click.argument("file", type=click.Path())
 @click.option("--run", type=FOLDER, required=True, help="The --out of `lrcn train video/...`.")
 @click.option("--model", metavar="NAME", help="Which of its nets; decoder-prob by default, or what is there.")

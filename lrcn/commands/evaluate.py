@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from lrcn.commands.common import FILE, Progress, say
-from lrcn.commands.experiment import experiment_options, open_experiment
+from lrcn import container
+from lrcn.commands.common import FILE, Contained, Progress, say
+from lrcn.commands.experiment import experiment_options, open_experiment, places
 
 # Options by what is evaluated; those of another kind are refused rather than left unheard.
 OPTIONS = {
@@ -21,7 +22,7 @@ OPTIONS = {
 }
 
 
-@click.command()
+@click.command(cls=Contained, places=places)
 @experiment_options
 @click.option("--frames", type=click.Choice(["mean", "last"]), default="mean", show_default=True,
               help="A clip's score: the mean of its frames' (as published), or its last frame's.")
@@ -131,7 +132,7 @@ def _videos(experiment, data, out, gpu, rows, frames, strides, **options):
             "evaluation": {"frames": frames, "strides": sorted(set(strides))},
             "engine": found.info(),
             "seed": made[0].settings["seed"],
-            "git": measures.git_revision(),
+            "git": container.revision(),
             **summary,
         }
         write_text(folder / f"results{ending}.json", json.dumps(results, indent=1) + "\n")
@@ -215,12 +216,11 @@ def _results(experiment, data, out, gpu, part, tokens, results, references, name
 def _write(experiment, task, found, path, seed):
     """results.json of sentences, what is in it said in a table, and what there is to note."""
     from lrcn import compare, engine
-    from lrcn import evaluate as measures
     from lrcn import evaluate_captions as captions
 
     used = engine.find().info() if seed is not None else None
     results = captions.write_results(path, {"task": task, "experiment": experiment, **found, "engine": used,
-                                            "seed": seed, "git": measures.git_revision()})
+                                            "seed": seed, "git": container.revision()})
     print(compare.measured_text(results))
     for note in found.get("notes", []):
         say(note)

@@ -49,6 +49,29 @@ class Made(NamedTuple):
     files: dict
 
 
+def folders(experiment, data, out):
+    """The folder of the data set and that of the runs: as given, or where they lie by default."""
+    from lrcn import experiments
+
+    name = experiment.replace("/", "-")
+    return data or Path("data") / experiments.DATA.get(name, name), out or Path("runs") / name
+
+
+def places(given):
+    """What an experiment reads beside the paths among its options, and the folder that it fills, for a container."""
+    from data_prep.store import Dataset
+    from lrcn import container, experiments
+
+    experiment = given["experiment"]
+    data, out = folders(experiment, given["data"], given["out"])
+    if experiment == "caption/results":
+        return [], [out]
+    stages = experiments.stages(experiment, _words(given["rows"]), _words(given["stages"]), out)
+    dataset = Dataset(data)
+    beside = [experiments.opened(stage, dataset).folder for stage in stages if stage.pretrain]
+    return [data, *container.named_by(data), *beside], [out]
+
+
 def open_experiment(experiment, data, out, split, rows, seed, changes, config, stages=None):
     """What train and evaluate both need: data set, folder, splits, and what is made of each stage, in order."""
     from data_prep import DataError
@@ -59,8 +82,7 @@ def open_experiment(experiment, data, out, split, rows, seed, changes, config, s
     from lrcn import experiments
     from netspecs import catalogue
 
-    name = experiment.replace("/", "-")
-    out = out or Path("runs") / name
+    data, out = folders(experiment, data, out)
     values = read_settings(changes, config) | ({} if seed is None else {"seed": seed})
     named = _words(stages)
     chosen = experiments.stages(experiment, _words(rows), named, out)
@@ -68,7 +90,7 @@ def open_experiment(experiment, data, out, split, rows, seed, changes, config, s
     if sentences and any("stage" in each for each in (values, *values.values()) if isinstance(each, dict)):
         raise click.UsageError("stage: a captioner's trainings are named by --stages, as train,finetune")
     shares = catalogue.share_out(values, dict.fromkeys(stage.variant for stage in chosen))
-    dataset = Dataset(data or Path("data") / experiments.DATA.get(name, name))
+    dataset = Dataset(data)
     if dataset.kind == "features" and experiment == "features":
         chosen = experiments.on_features(chosen, dataset)
         shares = catalogue.share_out(values, dict.fromkeys(stage.variant for stage in chosen))

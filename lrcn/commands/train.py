@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from lrcn.commands.common import FILE, Progress, say
-from lrcn.commands.experiment import experiment_options, open_experiment
+from lrcn.commands.common import FILE, Contained, Progress, say
+from lrcn.commands.experiment import experiment_options, open_experiment, places
 
 FROZEN = ("train", "from-lm")  # the captioners' stages that leave the CNN as it is
 NEEDS_CNN = "trains on a frozen CNN, whose weights must be given: --weights bvlc_reference_caffenet.caffemodel, say"
 
 
-@click.command()
+@click.command(cls=Contained, places=places)
 @experiment_options
 @click.option("--weights", type=FILE, help="A .caffemodel that the first net of each modality starts from; for "
               "captioners the CNN's, in every stage.")
