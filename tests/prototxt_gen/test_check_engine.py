@@ -28,6 +28,7 @@ DELIBERATE = [
     "base_lr must be", "momentum must", "momentum2 must", "by gamma", "needs gamma", "needs power",
     "divides by stepsize", "needs stepvalue", "must rise", "divides by delta", "clip_gradients: 0",
     "there is no folder", "regularization_type",
+    "with snapshot goes snapshot_prefix",  # BVLC's Caffe makes a prefix up, the sdist stops
 ]
 
 
