@@ -20,8 +20,6 @@ def call(command, **options) -> subprocess.CompletedProcess:
 class Docker:
     """Runs commands in an image as `docker run` does: without network, as `user`, on a root that cannot be written."""
 
-    name = "docker"
-
     def run(self, image, *command, read=(), write=(), user=None):
         mounts = [*(f"{path}:{path}:ro" for path in read), *(f"{path}:{path}" for path in write)]
         return call(["docker", "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp",
@@ -35,8 +33,6 @@ class Docker:
 
 class Buildah:
     """The same without a daemon: in a network namespace of its own, where there is no network."""
-
-    name = "buildah"
 
     def run(self, image, *command, read=(), write=(), user=None):
         mounts = [*(f"{path}:{path}:ro" for path in read), *(f"{path}:{path}" for path in write)]
@@ -52,22 +48,17 @@ class Buildah:
         return call(["buildah", "inspect", "--type", "image", image], check=True).stdout
 
 
-def no_images() -> str:
-    """Why no image can be built here; empty where one can."""
-    if call(["docker", "version"]).returncode == 0 if shutil.which("docker") else False:
-        return ""
-    if os.geteuid():
-        return "no Docker daemon answers, and Buildah builds as root only"
-    missing = [name for name in ("buildah", "debootstrap") if not shutil.which(name)]
-    return f"no Docker daemon answers, and without {' and '.join(missing)} no image is built: `make docker-test` " \
-           "installs them" if missing else ""
-
-
 @pytest.fixture(scope="session")
 def box():
-    if reason := no_images():
-        pytest.skip(reason)
-    return Docker() if shutil.which("docker") and call(["docker", "version"]).returncode == 0 else Buildah()
+    """What builds and runs images here."""
+    if shutil.which("docker") and call(["docker", "version"]).returncode == 0:
+        return Docker()
+    if os.geteuid():
+        pytest.skip("no Docker daemon answers, and Buildah builds as root only")
+    if missing := [name for name in ("buildah", "debootstrap") if not shutil.which(name)]:
+        pytest.skip(f"no Docker daemon answers, and without {' and '.join(missing)} no image is built: `make "
+                    "docker-test` installs them")
+    return Buildah()
 
 
 @pytest.fixture(scope="session")
