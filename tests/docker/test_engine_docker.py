@@ -118,6 +118,19 @@ def test_a_run_is_the_callers_and_goes_on_however_it_is_ended(begin, here, daemo
     assert {path.stat().st_uid for path in (here / "runs").rglob("*")} == {STRANGER}
 
 
+def test_a_run_can_write_to_its_own_folder_alone(begin, here, daemon, nothing_is_left):
+    child, until, own = begin(*train(5000, "runs/three")), time.monotonic() + 60, []
+    while not own and time.monotonic() < until:
+        own = [each for each in daemon.containers(filters={"label": LABEL})
+               if each["Labels"][LABEL].endswith(f" {child.pid}")]
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=120)
+    assert {mount["Destination"]: mount["RW"] for mount in own[0]["Mounts"]} == {
+        f"{here}/data": False, f"{here}/runs/three": True}
+    assert own[0]["HostConfig"]["NetworkMode"] == "none"
+
+
 def test_training_and_evaluation_leave_the_data_alone(run, here, nothing_is_left):
     before = {path: path.stat().st_mtime_ns for path in (here / "data").rglob("*")}
     done = run(*train(40, "runs/two"))

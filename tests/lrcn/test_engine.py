@@ -450,6 +450,12 @@ def test_real_activate_is_quiet(real):
     assert process.stdout.strip().startswith(str(real.root)) and process.stderr == ""
 
 
+def test_the_reason_of_a_failed_build_is_the_compilers_not_ninjas(tmp_path):
+    said = "[2/2] Building x.o\nFAILED: x.o\nx.cu(240): error: no template definition\nninja: build stopped"
+    assert "x.cu(240): error: no template definition" in engine._reason(said, tmp_path)
+    assert "FAILED: x.o" in engine._reason("FAILED: x.o\nninja: build stopped", tmp_path)
+
+
 @pytest.mark.engine
 def test_check_trains_and_says_so(real):
     check = [Path(sys.executable).with_name("lrcn"), "caffe", "check"]
