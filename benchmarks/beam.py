@@ -1,4 +1,4 @@
-"""How fast captions are made: beam 5 by `lrcn.captioner`, which carries the LSTMs' states from word to word for all
+"""How fast captions are made: beam 5 by `lrcn.sentences.captioner`, which carries the LSTMs' states from word to word for all
 images and beams at once, against replaying every prefix of every beam through the net before each word.
 
     python benchmarks/beam.py [--images 20] [--replayed 2] [--length 12] [--width 5]
@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from lrcn import engine
-from lrcn.captioner import UNKNOWN, Captioner
+from lrcn.sentences.captioner import UNKNOWN, Captioner
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
 from prototxt_gen.shapes import infer
 
-REPLAY = Path(__file__).resolve().parents[1] / "tests" / "lrcn" / "replay.py"
+REPLAY = Path(__file__).resolve().parents[1] / "tests" / "lrcn" / "sentences" / "replay.py"
 
 
 def write_weights(path: Path, net) -> None:

@@ -29,8 +29,8 @@ import skimage.util
 from clip_data import stored, wandering_windows
 
 from data_prep.store import Dataset
-from lrcn.clip_loader import Loader
-from lrcn.sampler import Sampler
+from lrcn.activity.clip_loader import Loader
+from lrcn.activity.sampler import Sampler
 
 MEAN = [103.939, 116.779, 123.68]
 

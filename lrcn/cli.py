@@ -7,11 +7,11 @@ import sys
 import click
 
 from data_prep import DataError
-from lrcn import container
+from lrcn.engine import container
 from lrcn.commands import caffe, caption, classify, describe, evaluate, nets, prepare, rating_sheet, train
-from lrcn.compare import ResultsError
+from lrcn.results.compare import ResultsError
 from lrcn.engine import EngineError
-from lrcn.train import TrainError
+from lrcn.training.train import TrainError
 from prototxt_gen import SpecError
 
 

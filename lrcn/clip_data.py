@@ -21,9 +21,9 @@ import caffe
 import numpy as np
 
 from data_prep.store import Dataset
-from lrcn.clip_loader import MESSAGE, Loader, LoaderError
-from lrcn.clip_settings import TOPS, read_settings
-from lrcn.sampler import Sampler
+from lrcn.activity.clip_loader import MESSAGE, Loader, LoaderError
+from lrcn.activity.clip_settings import TOPS, read_settings
+from lrcn.activity.sampler import Sampler
 
 
 class ClipData(caffe.Layer):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from lrcn.sampler import Clip
+from lrcn.activity.sampler import Clip
 
 
 def decode(jpeg: bytes, name: str, height: int, width: int) -> np.ndarray:

@@ -53,7 +53,8 @@ def caffe_info(as_json):
 @click.option("--gpu", type=click.IntRange(0), help="On this GPU; on the CPU by default.")
 def caffe_check(gpu):
     """Train a small LRCN on made-up numbers for a few steps: does the engine work here?"""
-    from lrcn import engine, plan
+    from lrcn import engine
+    from lrcn.training import plan
 
     found = engine.find()
     pace = plan.check(found, gpu)

@@ -37,8 +37,8 @@ def caption(images, run, model, net, weights, vocabulary, beam, best, temperatur
     All images are read before any is described. Each gets a picture with its sentences.
     """
     from lrcn import engine
-    from lrcn.captioner import Captioner, draw, open_captioner, read_images, read_vocabulary
-    from lrcn.classify import picture_names
+    from lrcn.sentences.captioner import Captioner, draw, open_captioner, read_images, read_vocabulary
+    from lrcn.activity.classify import picture_names
     from netspecs import catalogue
     from prototxt_gen import SpecError
 

@@ -27,7 +27,7 @@ def classify(videos, run, split, model, top, rgb_weight, as_json, out, gpu):
     All videos are read before any is classified. Each gets a picture: frames above the scores over its time.
     """
     from lrcn import engine
-    from lrcn.classify import as_text, classify_videos
+    from lrcn.activity.classify import as_text, classify_videos
 
     progress = Progress()
     answers = classify_videos(videos, run, split, model, engine.find(), _pictures(run, out), top, rgb_weight, gpu,

@@ -13,7 +13,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from lrcn.container import BARS
+from lrcn.engine.container import BARS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,7 +47,7 @@ class Contained(click.Command):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx):
-        from lrcn import container
+        from lrcn.engine import container
 
         engine, image = ctx.params.pop("engine"), ctx.params.pop("image")
         if image and engine != "docker":

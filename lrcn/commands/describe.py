@@ -28,8 +28,8 @@ def describe(file, run, model, beam, length, partial, as_json, gpu):
     Words that the net does not know count for nothing, and slots that are left out as missing.
     """
     from lrcn import engine
-    from lrcn.captioner import Captioner, open_captioner, read_vocabulary
-    from lrcn.describe import of_file
+    from lrcn.sentences.captioner import Captioner, open_captioner, read_vocabulary
+    from lrcn.sentences.describe import of_file
 
     net, weights, vocabulary, settings = open_captioner(run, model, "video")
     ids, given = of_file(file, net, settings, vocabulary.parent, partial, say)

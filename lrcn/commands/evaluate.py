@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from lrcn import container
+from lrcn.engine import container
 from lrcn.commands.common import FILE, Contained, Progress, say
 from lrcn.commands.experiment import experiment_options, open_experiment, places
 
@@ -81,7 +81,7 @@ def evaluate(context, experiment, data, out, gpu, **options):
 
 def _task(experiment):
     """activity, caption, lm or video: what the nets of an experiment are for. SpecError for a name that is none."""
-    from lrcn import experiments
+    from lrcn.training import experiments
     from netspecs import catalogue
 
     if experiment in catalogue.names():
@@ -95,7 +95,7 @@ def _open(experiment, data, out, split, rows, seed, changes, config, stages, **o
 
 def _trained(each, experiment):
     """The weights that a stage ended with. TrainError where it was trained otherwise, or has not ended."""
-    from lrcn.train import TrainError, check_run, last_snapshot, snapshot
+    from lrcn.training.train import TrainError, check_run, last_snapshot, snapshot
 
     check_run(each.folder, each.files)
     if last_snapshot(each.folder) < (last := each.files["solver"].max_iter):
@@ -105,9 +105,10 @@ def _trained(each, experiment):
 
 def _videos(experiment, data, out, gpu, rows, frames, strides, **options):
     from data_prep.store import write_text
-    from lrcn import engine, score
-    from lrcn import evaluate as measures
-    from lrcn.experiments import split_folder
+    from lrcn import engine
+    from lrcn.activity import score
+    from lrcn.activity import evaluate as measures
+    from lrcn.training.experiments import split_folder
 
     dataset, out, splits, made = _open(experiment, data, out, rows=rows, **options)
     wanted = {row.strip() for row in rows.split(",")} if rows else {each.stage.model for each in made}
@@ -141,7 +142,7 @@ def _videos(experiment, data, out, gpu, rows, frames, strides, **options):
 
 def _captions(experiment, data, out, gpu, part, beam, length, retrieval_images, tokens, weights, neighbours, **options):
     from lrcn import engine
-    from lrcn import evaluate_captions as captions
+    from lrcn.sentences import evaluate as captions
 
     dataset, out, _, made = _open(experiment, data, out, **options)
     last = {each.stage.variant: each for each in made if each.stage.task == "caption"}
@@ -159,7 +160,7 @@ def _captions(experiment, data, out, gpu, part, beam, length, retrieval_images, 
 
 def _videos_described(experiment, data, out, gpu, part, beam, length, tokens, **options):
     from lrcn import engine
-    from lrcn import evaluate_captions as captions
+    from lrcn.sentences import evaluate as captions
 
     dataset, out, _, made = _open(experiment, data, out, **options)
     nets = [captions.Net(each.stage.variant, None, each.settings, _trained(each, experiment), each.folder)
@@ -173,8 +174,8 @@ def _videos_described(experiment, data, out, gpu, part, beam, length, tokens, **
 def _first_cnn(made, weights, experiment):
     """The CNN before it was trained on captions: --weights, or what it was pretrained as; or that of a stage that left
     it as it was up to fc7. None where there is none of these."""
-    from lrcn import evaluate_captions as captions
-    from lrcn import experiments
+    from lrcn.sentences import evaluate as captions
+    from lrcn.training import experiments
 
     if weights:
         return captions.Cnn(weights, captions.BLOBS, weights.name)
@@ -191,7 +192,7 @@ def _first_cnn(made, weights, experiment):
 
 def _language_model(experiment, data, out, gpu, part, **options):
     from lrcn import engine
-    from lrcn import evaluate_captions as captions
+    from lrcn.sentences import evaluate as captions
 
     dataset, out, _, made = _open(experiment, data, out, **options)
     each, progress = made[-1], Progress()
@@ -204,7 +205,7 @@ def _language_model(experiment, data, out, gpu, part, **options):
 
 
 def _results(experiment, data, out, gpu, part, tokens, results, references, name, **options):
-    from lrcn import evaluate_captions as captions
+    from lrcn.sentences import evaluate as captions
 
     if not results or not (references or data):
         raise click.UsageError("caption/results: give --results FILE, and --references FILE (COCO's annotations or a "
@@ -215,8 +216,9 @@ def _results(experiment, data, out, gpu, part, tokens, results, references, name
 
 def _write(experiment, task, found, path, seed):
     """results.json of sentences, what is in it said in a table, and what there is to note."""
-    from lrcn import compare, engine
-    from lrcn import evaluate_captions as captions
+    from lrcn import engine
+    from lrcn.results import compare
+    from lrcn.sentences import evaluate as captions
 
     used = engine.find().info() if seed is not None else None
     results = captions.write_results(path, {"task": task, "experiment": experiment, **found, "engine": used,
@@ -236,8 +238,8 @@ def compare(results, as_json):
     RESULTS: results.json files, and for Table 4 the answers that rating sheets saved (with their key.json); by default
     runs/*/results.json, runs/*/split*/results.json and runs/*/results_lm.json.
     """
-    from lrcn.compare import document, read, text
-    from lrcn.rating_sheet import collect, is_ratings
+    from lrcn.results.compare import document, read, text
+    from lrcn.sentences.rating_sheet import collect, is_ratings
 
     paths = results or sorted(path for pattern in ("*/results.json", "*/split*/results.json", "*/results_lm.json")
                               for path in Path("runs").glob(pattern))

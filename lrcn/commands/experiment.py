@@ -51,7 +51,7 @@ class Made(NamedTuple):
 
 def folders(experiment, data, out):
     """The folder of the data set and that of the runs: as given, or where they lie by default."""
-    from lrcn import experiments
+    from lrcn.training import experiments
 
     name = experiment.replace("/", "-")
     return data or Path("data") / experiments.DATA.get(name, name), out or Path("runs") / name
@@ -60,7 +60,8 @@ def folders(experiment, data, out):
 def places(given):
     """What an experiment reads beside the paths among its options, and the folder that it fills, for a container."""
     from data_prep.store import Dataset
-    from lrcn import container, experiments
+    from lrcn.engine import container
+    from lrcn.training import experiments
 
     experiment = given["experiment"]
     data, out = folders(experiment, given["data"], given["out"])
@@ -79,7 +80,7 @@ def open_experiment(experiment, data, out, split, rows, seed, changes, config, s
     from data_prep.features import check_features
     from data_prep.store import Dataset
     from data_prep.tacos import check_semantics
-    from lrcn import experiments
+    from lrcn.training import experiments
     from netspecs import catalogue
 
     data, out = folders(experiment, data, out)

@@ -121,7 +121,7 @@ def nets_show(net, phase, stages, level, kind, inputs, changes, config, as_json,
 
     Without --phase it is the training net where there is one; without --stage a NAME's solver says the stages.
     """
-    from lrcn import net_table
+    from lrcn.commands import net_table
     from prototxt_gen.diagram import draw
 
     chosen = net_table.choose(net, kind, read_settings(changes, config), phase, stages)
@@ -192,7 +192,7 @@ def nets_check(context, files, phase, stages, folder, as_json):
     A solver is checked with its nets, in every state in which it builds them. For a net alone, --phase and --stage say
     in which; without them it is every state that its rules leave open.
     """
-    from lrcn import clip_settings
+    from lrcn.activity import clip_settings
     from prototxt_gen.check import Hooks, check
 
     if stages and not phase:
@@ -221,7 +221,8 @@ def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config,
 
     Without --phase it is the training net where there is one; without --stage a NAME's solver says the stages.
     """
-    from lrcn import clip_settings, net_table
+    from lrcn.activity import clip_settings
+    from lrcn.commands import net_table
     from prototxt_gen.weights import IGNORED, plan, read_weights, shape_text
 
     chosen = net_table.choose(net, kind, read_settings(changes, config), phase, list(stages))

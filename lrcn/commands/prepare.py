@@ -333,11 +333,12 @@ def prepare_features(data, net, weights, blob, views, npz, out, modality, frames
             raise click.UsageError(f"{option} is missing; give --data, --net and --weights, or --npz")
     from data_prep.store import Dataset
     from data_prep.workers import cores
-    from lrcn import engine, extract
+    from lrcn import engine
+    from lrcn.activity import extract
 
     progress = Progress()
     if Dataset(data).kind == "captions":
-        from lrcn import caption_features
+        from lrcn.sentences import features as caption_features
         from netspecs import catalogue
 
         changes = catalogue.share_out(read_settings(changes, config), [net])[net]

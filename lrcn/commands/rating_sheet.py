@@ -32,8 +32,8 @@ def rating_sheet(systems, references, images, count, parts, seed, out):
     saves. OUT/key.json tells which caption is whose and is not for them. `lrcn compare OUT/key.json ANSWERS...` makes
     the table.
     """
-    from lrcn.language_metrics import read_references, read_results
-    from lrcn.rating_sheet import names_of, write_sheet
+    from lrcn.sentences.metrics import read_references, read_results
+    from lrcn.sentences.rating_sheet import names_of, write_sheet
 
     described = {}
     for given in systems:

@@ -29,9 +29,10 @@ def train(experiment, data, out, split, rows, stages, seed, changes, config, gpu
     features, or a net of the catalogue: an activity net after the single-frame net that it starts from, caption/* in
     the stages of --stages, video/*, lm/lstm-lm. Given again, it goes on where it was.
     """
-    from lrcn import engine, experiments
-    from lrcn.train import train as train_net
-    from lrcn.train import trained as trained_there
+    from lrcn import engine
+    from lrcn.training import experiments
+    from lrcn.training.train import train as train_net
+    from lrcn.training.train import trained as trained_there
 
     if weights and from_scratch:
         raise click.UsageError("--weights and --from-scratch: give one of them")
@@ -41,7 +42,7 @@ def train(experiment, data, out, split, rows, stages, seed, changes, config, gpu
     _check_starts(experiment, out, made)
     whole = experiment in experiments.NEED_FRAMES
     if whole and not (weights or from_scratch or dry_run):
-        from lrcn import plan
+        from lrcn.training import plan
 
         raise click.UsageError(f"{experiment}: {plan.NEEDED}")
     if dry_run or whole or trial:
@@ -80,8 +81,8 @@ def _starts(stage, start, weights):
 
 def _check_starts(experiment, out, made):
     """TrainError where a stage starts from one that is neither trained now nor lies trained in OUT."""
-    from lrcn import experiments
-    from lrcn.train import TrainError, trained
+    from lrcn.training import experiments
+    from lrcn.training.train import TrainError, trained
 
     for each in made:
         stage = each.stage
@@ -93,7 +94,7 @@ def _check_starts(experiment, out, made):
 
 def _without_cnn(made, out):
     """What there is to say where a captioner has no weights for its CNN, --weights aside; None where all have."""
-    from lrcn import experiments
+    from lrcn.training import experiments
 
     nets = {each.stage.folder: each for each in made}
     for each in made:
@@ -117,8 +118,10 @@ def _without_cnn(made, out):
 
 def _say_plan(experiment, dataset, out, splits, made, weights, from_scratch, resume, gpu, trial, dry_run):
     """The plan on standard output; with `trial`, after a few iterations of every net that is not trained yet."""
-    from lrcn import engine, experiments, plan
-    from lrcn.train import last_snapshot
+    from lrcn import engine
+    from lrcn.training import experiments
+    from lrcn.training import plan
+    from lrcn.training.train import last_snapshot
     from netspecs import catalogue
 
     def start(each):
@@ -155,7 +158,7 @@ def _say_plan(experiment, dataset, out, splits, made, weights, from_scratch, res
 
 def _time(steps, made, found, gpu):
     """Sets the pace of every step that is not done, by trials in the engine `found`."""
-    from lrcn import plan
+    from lrcn.training import plan
 
     paces, progress = {}, Progress()
     for number, (step, each) in enumerate(zip(steps, made)):

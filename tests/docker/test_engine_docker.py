@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from lrcn.container import LABEL, connect
+from lrcn.engine.container import LABEL, connect
 from lrcn.engine import EngineError
-from lrcn.train import last_snapshot
+from lrcn.training.train import last_snapshot
 from tests.docker.conftest import ROOT
 from tests.lrcn.conftest import make_dataset
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lrcn import pixels
-from lrcn.sampler import Clip
+from lrcn.activity.sampler import Clip
 
 SETTINGS = {"modality": "rgb", "crop": 20, "crop_slip": False}
 

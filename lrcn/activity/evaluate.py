@@ -1,0 +1,244 @@
+"""Scores of trained nets, what follows from them, and the files that hold it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.features import read_videos
+from data_prep.store import Dataset, write_text
+from lrcn.results import pictures
+from lrcn.training.train import TrainError, digest, end_with_parent, explain
+
+MODALITIES = ("rgb", "flow")
+AVERAGES = {"average_1/2_1/2": 1 / 2, "average_1/3_2/3": 1 / 3}  # weight of RGB
+STRIDE = 8  # published: a clip every 8 frames
+SWEEP = [round(0.05 * step, 2) for step in range(21)]  # weights of RGB
+FRAMES = {  # how a video's score follows from its frames' (videos, frames, classes)
+    "mean": lambda probs: probs.mean(1),
+    "last": lambda probs: probs[:, -1],
+}
+
+
+# ---- scores ------------------------------------------------------------------------------------------------
+
+def score_stage(stage, settings, files, weights, out, engine, gpu=None, progress=None, strides=(STRIDE,)) -> Path:
+    """Scores the test videos with one trained net, at all `strides`, and gives the file, for `score.load`; goes on
+    where an earlier call stopped. Raises TrainError."""
+    out, dataset = Path(out), Dataset(settings["data"])
+    job = shown(stage, settings, files["train_test"]) | {
+        "data": settings["data"],
+        "list": f"test{settings['split']}.txt",
+        "split": settings["split"],
+        "labels": test_labels(dataset, settings["split"]).tolist(),
+    }
+    if job["modality"] is None:
+        job["sequences"] = [len(x) for x in read_videos(dataset.folder, "test", settings["split"])[0]]
+    if job["modality"] is None or job["frames"] == 1:  # no clips: every frame is seen once
+        job, path = job | {"strides": [job["frames"]]}, out / "scores.npz"
+    else:
+        job, path = job | {"strides": sorted(set(strides))}, out / f"scores{suffix(strides)}.npz"
+    run_score(job, files["deploy"], weights, path, engine, gpu, out / "logs" / "evaluate.log",
+              lambda done, total: progress and progress(f"{stage.folder}: test videos", done, total))
+    return path
+
+
+def run_score(job: dict, deploy, weights, path: Path, engine, gpu, log: Path, tell=lambda done, total: None) -> None:
+    """Runs `lrcn.activity.score` on the net `deploy`, a message, until `path` holds the job's scores. Raises TrainError."""
+    from prototxt_gen import to_text
+
+    net = path.with_name(f"deploy_{path.stem}.prototxt")
+    write_text(net, to_text(deploy))
+    job = {
+        "keep_clips": False,
+        **job,
+        "deploy": str(net.resolve()),
+        "weights": str(Path(weights).resolve()),
+        "sha256": digest(weights),
+        "gpu": gpu,
+        "out": str(path.resolve()),
+    }
+    note = path.with_name(f"job_{path.stem}.json")
+    write_text(note, json.dumps(job) + "\n")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as kept:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "lrcn.activity.score", str(note)],
+            stdout=subprocess.PIPE,
+            stderr=kept,
+            text=True,
+            env={**os.environ, **engine.environment()},
+            preexec_fn=end_with_parent,
+        )
+        for line in child.stdout:
+            tell(*map(int, line.split()))
+        status = child.wait()
+    if status:
+        raise TrainError(explain(deque(log.read_text(errors="replace").splitlines(), maxlen=400), status, log))
+
+
+def shown(stage, settings: dict, train_test) -> dict:
+    """What the net is shown at once, for `lrcn.activity.score`: frames and clips, and of each frame what its settings say, with
+    the mean of its data layers (the project's ClipData, or Caffe's own Data). modality None: activations."""
+    if settings["backbone"] == "features":
+        return {"modality": None, "frames": settings["frames"], "clips": settings["videos"], "workers": 1}
+    mean = [0.0, 0.0, 0.0]
+    for layer in train_test.layer:
+        if layer.python_param.layer == "ClipData":
+            mean = json.loads(layer.python_param.param_str)["mean"]
+        elif layer.type == "Data":
+            mean = [float(value) for value in layer.transform_param.mean_value] or mean
+    frames, clips = settings["frames"], settings["deploy_clips"]
+    if stage.model == "single-frame":
+        frames, clips = 1, frames * clips
+    keys = ("crop", "height", "width", "mirror", "scale", "workers")
+    return {"modality": stage.modality, "frames": frames, "clips": clips, "mean": mean,
+            **{key: settings[key] for key in keys}}
+
+
+def test_labels(dataset, split: int) -> np.ndarray:
+    """The classes of the test videos, (videos,)."""
+    if dataset.kind == "features":
+        return read_videos(dataset.folder, "test", split)[1]
+    return np.array([video.label for video in dataset.videos(split, "test")])
+
+
+def git_revision() -> str | None:
+    """The revision of the lrcn that runs, with "+" where files differ from it; None where it is no checkout."""
+    here = Path(__file__).parent
+    answer = subprocess.run(
+        ["git", "-C", here, "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
+        capture_output=True,
+        text=True,
+    )
+    return answer.stdout.strip() or None if answer.returncode == 0 else None
+
+
+# ---- what follows from them --------------------------------------------------------------------------------
+
+def percent(probs: np.ndarray, labels: np.ndarray) -> float:
+    """Percent of the videos whose highest score (videos, classes) is their class's."""
+    return round(100 * float((probs.argmax(-1) == labels).mean()), 2)
+
+
+def measure(probs: np.ndarray, labels: np.ndarray, classes: list[str]) -> dict:
+    """Accuracy in percent, per class and over all videos, and the confusion matrix (row: true class, column: answer),
+    of scores (videos, classes)."""
+    confusion = np.zeros((len(classes), len(classes)), int)
+    np.add.at(confusion, (labels, probs.argmax(1)), 1)
+    return {
+        "accuracy": round(100 * np.trace(confusion) / len(labels), 2),
+        "videos": len(labels),
+        "per_class": {
+            name: round(100 * confusion[i, i] / max(confusion[i].sum(), 1), 2) for i, name in enumerate(classes)
+        },
+        "confusion": confusion.tolist(),
+    }
+
+
+def with_averages(scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The scores of each modality {"rgb": ..., "flow": ...} and, where both are there, p RGB + (1 - p) flow."""
+    if not set(MODALITIES) <= scores.keys():
+        return scores
+    return scores | {name: p * scores["rgb"] + (1 - p) * scores["flow"] for name, p in AVERAGES.items()}
+
+
+def measure_model(scores: dict[str, np.ndarray], labels: np.ndarray, classes: list[str], frames: str = "mean") -> dict:
+    """The measures of each modality in `scores` {"rgb": (videos, frames, classes), ...} and, where both are there, of
+    their averages. frames: a video's score is the "mean" of its frames' (as published), or its clips' "last" one's."""
+    flat = {modality: FRAMES[frames](probs) for modality, probs in scores.items()}
+    return {name: measure(probs, labels, classes) for name, probs in with_averages(flat).items()}
+
+
+def most_confused(confusion, classes: list[str], most: int = 10) -> list[dict]:
+    """The pairs of a confusion matrix with the most videos of `class` taken for `answer`, most first; `percent` of the
+    class's videos."""
+    counts = np.array(confusion)
+    wrong = counts - np.diag(np.diag(counts))
+    pairs = [(int(wrong[i, j]), i, j) for i, j in np.argwhere(wrong)]
+    return [
+        {"class": classes[i], "answer": classes[j], "videos": n, "percent": round(100 * n / int(counts[i].sum()), 2)}
+        for n, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))[:most]
+    ]
+
+
+def over_time(scores: dict[str, np.ndarray], labels: np.ndarray, hits: dict[str, np.ndarray]) -> dict[str, dict]:
+    """Does the net gain with t? Percent right by frame t of the clip alone, for each modality and the averages.
+
+    scores (videos, T, classes) give "video": all clips of a video are averaged at their frame t. hits (T,), percent,
+    are those of single clips: "clip".
+    """
+    found = {}
+    for column, probs in with_averages(scores).items():
+        found[column] = {"video": [percent(probs[:, t], labels) for t in range(probs.shape[1])]}
+        if column in hits:
+            found[column]["clip"] = [round(float(value), 2) for value in hits[column]]
+    return found
+
+
+def fusion_sweep(scores: dict[str, np.ndarray], labels: np.ndarray, frames: str = "mean") -> dict:
+    """Accuracy of p RGB + (1 - p) flow for p from 0 to 1: {"rgb_weight": [...], "accuracy": [...]}."""
+    rgb, flow = (FRAMES[frames](scores[modality]) for modality in MODALITIES)
+    return {"rgb_weight": SWEEP, "accuracy": [percent(p * rgb + (1 - p) * flow, labels) for p in SWEEP]}
+
+
+# ---- the files ---------------------------------------------------------------------------------------------
+
+def suffix(strides=(STRIDE,), frames: str = "mean") -> str:
+    """What the names of files end in that hold something else than the published evaluation."""
+    strides = sorted(set(strides))
+    return (f"_stride{'-'.join(map(str, strides))}" if strides != [STRIDE] else "") \
+        + (f"_{frames}" if frames != "mean" else "")
+
+
+def summarise(scores: dict[str, dict], hits: dict[str, dict], labels, classes, frames: str = "mean") -> dict:
+    """Everything that follows from the scores {model: {modality: (videos, T, classes)}}: models, confused pairs,
+    accuracy over time, fusion sweeps."""
+    models = {model: measure_model(by_modality, labels, classes, frames) for model, by_modality in scores.items()}
+    return {
+        "models": models,
+        "confused": {model: {column: most_confused(measured["confusion"], classes)
+                             for column, measured in columns.items()} for model, columns in models.items()},
+        "over_time": {model: over_time(by_modality, labels, hits[model]) for model, by_modality in scores.items()
+                      if any(probs.shape[1] > 1 for probs in by_modality.values())},
+        "fusion": {model: fusion_sweep(by_modality, labels, frames) for model, by_modality in scores.items()
+                   if set(MODALITIES) <= by_modality.keys()},
+    }
+
+
+def write_reports(found: dict, classes: list[str], out: Path, ending: str = "") -> None:
+    """Tables and pictures of what `summarise` found, in the folder `out`; their names end in `ending`.
+
+    per_class.tsv, confused.tsv, over_time.tsv and .png, fusion.tsv and .png, confusion_MODEL_COLUMN.png.
+    """
+    columns = [(model, column) for model, measured in found["models"].items() for column in measured]
+    per_class = [["class", *(f"{model} {column}" for model, column in columns)]]
+    for name in classes:
+        per_class.append([name, *(found["models"][model][column]["per_class"][name] for model, column in columns)])
+    _write_table(out / f"per_class{ending}.tsv", per_class)
+    _write_table(out / f"confused{ending}.tsv", [["model", "column", "class", "answer", "videos", "percent"]] + [
+        [model, column, *pair.values()] for model, column in columns for pair in found["confused"][model][column]])
+    for model, column in columns:
+        name = f"confusion_{model}_{column.replace('/', '')}{ending}.png"
+        pictures.confusion(found["models"][model][column], classes, f"{model}, {column}", out / name)
+    if found["over_time"]:
+        _write_table(out / f"over_time{ending}.tsv", [["model", "column", "of", "frame", "percent"]] + [
+            [model, column, kind, t, value] for model, by_column in found["over_time"].items()
+            for column, kinds in by_column.items() for kind, values in kinds.items()
+            for t, value in enumerate(values, 1)])
+        pictures.over_time(found["over_time"], "Accuracy over time within the clip", out / f"over_time{ending}.png")
+    if found["fusion"]:
+        _write_table(out / f"fusion{ending}.tsv", [["model", "rgb_weight", "percent"]] + [
+            [model, *point] for model, sweep in found["fusion"].items()
+            for point in zip(sweep["rgb_weight"], sweep["accuracy"])])
+        pictures.fusion(found["fusion"], "Average of RGB and flow", out / f"fusion{ending}.png")
+
+
+def _write_table(path: Path, rows: list[list]) -> None:
+    write_text(path, "".join("\t".join(map(str, row)) + "\n" for row in rows))

@@ -1,0 +1,375 @@
+"""The activations of one blob of a Caffe net over the frames of a prepared data set, extracted once: a features data
+set, which trains an LSTM in minutes where the CNN before it stays as it is.
+
+`extract` makes the data set; Caffe runs in a process of its own, `python -m lrcn.activity.extract JOB.json`, because it ends the
+process it runs in when something is wrong. Of the net only what the blob depends on is built, for pictures alone and
+for as many at a time as memory allows, so that any deploy net will do: a single frame's, an LRCN's, another task's.
+
+A blob holds what the last layer that writes it left there. In the paper's nets, in CaffeNet and in VGG-16 the ReLUs
+work in place, so `fc6` and `fc7` are the activations after the ReLU, as the LSTM of the whole net reads them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_prep import DataError, store
+from data_prep.store import Dataset, Video
+from lrcn.activity.frame_loader import Frames
+from lrcn.activity.sampler import clip_images, clip_starts, image_range
+from lrcn.engine.crew import MESSAGE, LoaderError
+from prototxt_gen import SpecError, caffe_pb2, filter_net, nearest, to_text
+from prototxt_gen.shapes import infer, show
+from prototxt_gen.weights import AFRESH, plan, read_weights
+
+STRIDE = 8  # between clips, as videos are classified
+CROPS = ("centre", "ten-mean")
+MEANS = {"rgb": [103.939, 116.779, 123.68], "flow": [128.0, 128.0, 128.0]}  # blue, green, red; published
+SIZE = (240, 320)  # published: smaller frames are enlarged to this
+GROUP = 64  # videos; a run that was cut off goes on after the last whole group, whose batches do not reach beyond it
+BATCH = 64  # pictures a forward pass, at most
+BATCH_BYTES = 1 << 30  # of activations, about
+
+
+# ---- which net, and what it is shown -----------------------------------------------------------------------
+
+def source(net: str, dataset: Dataset, modality=None, changes=None, mean=None, scale=None, size=None):
+    """(name, net, what it is shown of a frame) of a deploy net's file, or of a variant's deploy net.
+
+    A variant's mean, scale and size follow from its settings with `changes` (of --set), those of a file are given, or
+    as published. Raises SpecError, DataError.
+    """
+    from lrcn.training import experiments
+    from lrcn.activity.evaluate import shown
+    from netspecs import catalogue
+    from prototxt_gen import parse
+
+    if dataset.kind != "frames":
+        raise DataError(f"{dataset.folder}: holds {dataset.kind}, no frames; give a data set of videos")
+    if Path(net).is_file() or net.endswith(".prototxt"):
+        if changes:
+            raise SpecError(f"--set is for a net of the catalogue; {net} is a file, whose net stays as it is")
+        modality, (height, width) = modality or "rgb", size or SIZE
+        return net, parse(Path(net)), {"modality": modality, "mean": list(mean or MEANS[modality]),
+                                       "scale": 1.0 if scale is None else scale, "height": height, "width": width}
+    variant = catalogue.get(net)
+    if variant.task != "activity":
+        raise SpecError(f"{net}: only activity/* read the frames of videos; of another net give the deploy net's file")
+    for option, given in {"--mean": mean, "--scale": scale, "--size": size}.items():
+        if given is not None:
+            raise SpecError(f"{option} is for a net's file; what {net} is shown follows from its settings (--set)")
+    stage = experiments.Stage(net)
+    if modality not in (None, stage.modality):
+        raise SpecError(f"{net} reads {stage.modality}: leave --modality {modality} out, or name the net that reads it")
+    settings = experiments.settings(stage, dataset, 1, catalogue.share_out(changes or {}, [net])[net])
+    if settings["backbone"] == "features":
+        raise SpecError(f"{net}: backbone features has no CNN to extract from; name another with --set backbone=...")
+    files = variant.files(**settings)
+    said = shown(stage, settings, files["train_test"])
+    return net, files["deploy"], {key: said[key] for key in ("modality", "mean", "scale", "height", "width")}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a net must compute for one blob: `net` reads pictures (rows, 3, crop, crop) as `input`, and its `blob` has
+    one row of `size` values a picture."""
+
+    net: caffe_pb2.NetParameter
+    input: str
+    blob: str
+    crop: int
+    size: int
+    written_by: list[str]  # "fc6 (InnerProduct)", then what changes it in place: "relu6 (ReLU)"
+    bytes_a_row: int
+
+    @property
+    def rectified(self) -> bool:
+        return self.written_by[-1].endswith("(ReLU)")
+
+    def deploy(self, rows: int) -> caffe_pb2.NetParameter:
+        """The net for this many pictures at a time."""
+        made = caffe_pb2.NetParameter()
+        made.CopyFrom(self.net)
+        made.layer[0].input_param.shape[0].dim[0] = rows
+        return made
+
+
+def part_for(net: caffe_pb2.NetParameter, blob: str, name: str) -> Part:
+    """The part of a deploy net that makes `blob`. Raises SpecError, one line that begins with `name`, for a blob that
+    is not there, that needs more than pictures, or has not one row for each of them."""
+    layers = _with_input_layers(filter_net(net, "TEST"))
+    if not any(blob in layer.top for layer in layers):
+        known = {top for layer in layers for top in layer.top}
+        hint = nearest(blob, known) or "; `lrcn nets show` names its blobs"
+        raise SpecError(f"{name}: has no blob '{blob}'{hint}")
+    needed, kept = {blob}, []
+    for layer in reversed(layers):
+        if needed.intersection(layer.top):
+            kept.insert(0, layer)
+            needed.update(layer.bottom)
+    for orphan in sorted(needed - {top for layer in kept for top in layer.top}):
+        raise SpecError(f"{name}: blob '{blob}' comes from '{orphan}', which no layer makes; give a deploy net, which"
+                        " takes pictures by an Input layer")
+    inputs = [layer for layer in kept if not layer.bottom]
+    for layer in inputs:
+        if layer.type != "Input":
+            raise SpecError(f"{name}: blob '{blob}' comes from layer '{layer.name}' ({layer.type}), which reads data of"
+                            " its own; give a deploy net, which takes pictures by an Input layer")
+    if len(inputs) != 1:
+        given = ", ".join(layer.top[0] for layer in inputs)
+        raise SpecError(f"{name}: blob '{blob}' needs the inputs {given}; only a blob that pictures alone make can be"
+                        " extracted, as fc6")
+    shape = tuple(inputs[0].input_param.shape[0].dim) if inputs[0].input_param.shape else ()
+    if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3]:
+        raise SpecError(f"{name}: its input {inputs[0].top[0]} is {show(shape)}; pictures are rows x 3 x side x side")
+    kept.remove(inputs[0])
+    alone = caffe_pb2.NetParameter(name=net.name, layer=[inputs[0], *kept])
+    writers = [f"{layer.name} ({layer.type})" for layer in alone.layer if blob in layer.top]
+    made = Part(alone, inputs[0].top[0], blob, shape[2], 0, writers, 0)
+    for rows in (3, 7):  # two numbers that no net is made for tell what follows the rows from what is fixed
+        found = infer(made.deploy(rows), "TEST")
+        for problem in found.problems:
+            layer = "" if problem.index is None else f"layer '{alone.layer[problem.index].name}': "
+            raise SpecError(f"{name}: with {rows} pictures, for which blob '{blob}' is asked: {layer}{problem}")
+        held = found.blobs[blob]
+        if not held or held[0] != rows:
+            raise SpecError(f"{name}: blob '{blob}' has not one row a frame: for {rows} pictures it is {show(held)};"
+                            " name one that has, as fc6")
+    bytes_a_row = sum(row.activation_bytes or 0 for row in found.rows) // rows
+    return Part(alone, inputs[0].top[0], blob, shape[2], int(np.prod(held[1:])), writers, bytes_a_row)
+
+
+def _with_input_layers(net: caffe_pb2.NetParameter) -> list[caffe_pb2.LayerParameter]:
+    """The layers, with an Input layer for each input, old `input:` fields included."""
+    layers = list(net.layer)
+    if net.input:
+        first = caffe_pb2.LayerParameter(name="input", type="Input", top=net.input)
+        first.input_param.shape.extend(net.input_shape)
+        for at in range(0, len(net.input_dim) - 3, 4):
+            first.input_param.shape.add(dim=net.input_dim[at:at + 4])
+        layers.insert(0, first)
+    single = []
+    for layer in layers:
+        if layer.type != "Input":
+            single.append(layer)
+            continue
+        shapes = layer.input_param.shape
+        for at, top in enumerate(layer.top):
+            one = caffe_pb2.LayerParameter(name=layer.name if len(layer.top) == 1 else top, type="Input", top=[top])
+            one.input_param.shape.extend(shapes[at:at + 1] if len(shapes) > 1 else shapes)
+            single.append(one)
+    return single
+
+
+def check_weights(part: Part, weights, name: str) -> None:
+    """Refuses a weight file that does not fill every layer before the blob. Raises SpecError."""
+    entries = plan(part.deploy(1), read_weights(weights), "TEST")
+    for entry in entries.clashes:
+        raise SpecError(f"{weights}: does not fit {name}: layer '{entry.layer}': {entry.why}")
+    missing = [entry.layer for entry in entries.entries if entry.status == AFRESH]
+    if missing:
+        raise SpecError(f"{weights}: has no weights for {', '.join(missing)} of {name}, on which blob '{part.blob}'"
+                        " depends; give the .caffemodel that was trained for this net")
+
+
+# ---- which frames ------------------------------------------------------------------------------------------
+
+def sequences(video: Video, modality: str, frames: int, clips: bool) -> list[list[int]]:
+    """The image numbers of a video's sequences: one of `frames` evenly spaced ones from the first to the last image
+    (some twice where there are fewer); or clips of consecutive ones at stride 8, as videos are classified, the last
+    images in every clip for which `frames` do not remain. [] where there is no image."""
+    first, last = image_range(modality, video.frames)
+    images = last - first + 1
+    if images < 1:
+        return []
+    if clips:
+        return [[first + i for i in clip_images(start, frames, images - 1)]
+                for start in clip_starts(images, frames, STRIDE)]
+    if frames == 1:
+        return [[first + (images - 1) // 2]]
+    gaps = frames - 1
+    return [[first + (2 * t * (images - 1) + gaps) // (2 * gaps) for t in range(frames)]]
+
+
+def extract(data, name: str, net, shown: dict, weights, blob: str, out, engine, frames: int = 16, clips: bool = False,
+            crops: str = "centre", videos: int = 24, seed: int = 1701, workers: int = 2, gpu=None,
+            progress=lambda what, done, total: None) -> Path:
+    """Makes the features data set `out` of every list of the prepared data set `data`: float32 activations of `blob`,
+    a row (D,) a frame, in sequences of `frames`.
+
+    name, net, shown: of `source`. crops: "centre", or "ten-mean", the mean over the ten crops (five where labels do not
+    survive a mirror) that videos are classified by. clips: clips of consecutive frames in place of evenly spaced ones;
+    in training each once, in testing as released, where the last counts more than once. videos: a training batch's. A
+    call after one that was cut off goes on. Raises SpecError, DataError, TrainError.
+    """
+    from data_prep.features import Gathered, output_folder, write_part
+    from lrcn.training.train import digest
+
+    out, dataset, modality = output_folder(out), Dataset(data), shown["modality"]
+    dataset.check(modality)
+    part = part_for(net, blob, name)
+    if part.crop > min(shown["height"], shown["width"]):
+        raise SpecError(f"{name}: reads {part.crop}x{part.crop} pixels, and smaller frames are enlarged only to"
+                        f" {shown['height']}x{shown['width']}; give --size HEIGHT WIDTH")
+    check_weights(part, weights, name)
+
+    lists = {(split, kind): dataset.videos(split, kind) for split in dataset.description.get("splits", [1])
+             for kind in ("train", "test")}
+    every = {video.name: video for listed in lists.values() for video in listed}
+    at = {key: sequences(video, modality, frames, clips) for key, video in every.items()}
+    empty = [key for key in every if not at[key]]
+    every = {key: video for key, video in every.items() if at[key]}
+    lists = {key: [video for video in listed if video.name in every] for key, listed in lists.items()}
+    for (split, kind), listed in lists.items():
+        if not listed:
+            raise DataError(f"{data}: no video of {kind}{split}.txt has an image of {modality}")
+
+    count = 1 if crops == "centre" else 10 if dataset.mirror else 5
+    together = max(1, min(BATCH, BATCH_BYTES // max(part.bytes_a_row, 1)) // count)
+    settings = {
+        "data": _identity(dataset, modality, lists), "net": to_text(part.net), "weights": digest(weights), "blob": blob,
+        "shown": shown, "frames": frames, "clips": clips, "crops": crops, "videos": videos, "seed": seed,
+        "together": together,
+    }
+    with store.new_folder(out, settings) as folder:
+        if folder is None:
+            return out
+        if empty:
+            progress(f"left out, having no image of {modality}: {', '.join(empty)}", 0, 0)
+        progress(f"{name}: {blob} is what {', then '.join(part.written_by)} left there: {part.size} values a frame, "
+                 f"{'after' if part.rectified else 'not after'} a ReLU", 0, 0)
+        work = folder / "work"
+        work.mkdir(exist_ok=True)
+        numbers = {key: sorted({number for one in at[key] for number in one}) for key in every}
+        job = shown | {
+            "data": str(dataset.folder.resolve()), "crop": part.crop, "mirror": dataset.mirror and crops != "centre",
+            "crops": crops, "count": count, "together": together, "workers": workers, "input": part.input,
+            "blob": blob, "weights": str(Path(weights).resolve()), "gpu": gpu, "videos": list(numbers.items()),
+        }
+        store.write_text(work / "deploy.prototxt", to_text(part.deploy(together * count)))
+        store.write_text(work / "job.json", json.dumps(job))
+        _run_caffe(work, engine, lambda done, total: progress(f"{blob}: frames", done, total))
+
+        rows = np.memmap(work / "rows.f32", np.float32, "r").reshape(-1, part.size)
+        for (split, kind), listed in lists.items():
+            which = [(video, one) for video in listed
+                     for one in (at[video.name] if kind == "test" else _distinct(at[video.name]))]
+            x, labels = Gathered(rows, _places(numbers, which)), np.array([video.label for video, _ in which])
+            write_part(folder, out, kind, split, x, labels, videos, seed)
+            store.write_text(folder / f"{kind}{split}_sequences.tsv", "video\tlabel\tfirst\n" + "".join(
+                f"{video.name}\t{video.label}\t{one[0]}\n" for video, one in which))
+        del rows, x
+        if empty:
+            store.write_text(folder / "skipped.tsv", "video\treason\n" + "".join(
+                f"{key}\tno image of {modality}\n" for key in empty))
+        shutil.rmtree(work)
+        store.write_json(folder / "dataset.json", {
+            "name": dataset.name, "kind": "features", "classes": dataset.classes, "mirror": dataset.mirror,
+            "seed": seed, "splits": dataset.description.get("splits", [1]), "frames": frames,
+            "feature_size": part.size, "videos": videos, "modality": modality, "clips": clips, "skipped": len(empty),
+            "extracted": {"net": name, "weights": str(weights), "blob": blob, "written_by": part.written_by,
+                          "rectified": part.rectified, "crops": crops, "engine": engine.info()},
+            "prepared": settings,
+        })
+    return out
+
+
+def _places(numbers: dict[str, list[int]], which: list[tuple[Video, list[int]]]) -> np.ndarray:
+    """The rows (S, T) of sequences in a file that holds the images `numbers` of video after video."""
+    begins = dict(zip(numbers, np.cumsum([0, *map(len, numbers.values())])))
+    return np.array([begins[video.name] + np.searchsorted(numbers[video.name], one) for video, one in which])
+
+
+def _distinct(one_by_one: list[list[int]]) -> list[list[int]]:
+    return [list(one) for one in dict.fromkeys(map(tuple, one_by_one))]
+
+
+def _identity(dataset: Dataset, modality: str, lists) -> str:
+    """What tells this data set's frames and lists from others'."""
+    made = dataset.description.get("flow" if modality == "flow" else "prepared")
+    digest = hashlib.sha256(json.dumps([made, dataset.classes, dataset.mirror], sort_keys=True).encode())
+    digest.update((dataset.folder / "videos.tsv").read_bytes())
+    for key, listed in lists.items():
+        digest.update(f"{key}\n{store.list_text(listed)}".encode())
+    return digest.hexdigest()
+
+
+def _run_caffe(work: Path, engine, tell) -> None:
+    from lrcn.training.train import TrainError, end_with_parent, explain
+
+    log = work / "caffe.log"
+    with log.open("w") as kept:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "lrcn.activity.extract", str(work / "job.json")], stdout=subprocess.PIPE, stderr=kept,
+            text=True, env={**os.environ, **engine.environment()}, preexec_fn=end_with_parent)
+        for line in child.stdout:
+            tell(*map(int, line.split()))
+        status = child.wait()
+    if status:
+        raise TrainError(explain(deque(log.read_text(errors="replace").splitlines(), maxlen=400), status, log))
+
+
+# ---- Caffe's process ---------------------------------------------------------------------------------------
+
+def run(job: dict, work: Path) -> None:
+    """Writes rows.f32, the activations (frames of all videos, D) float32, whole groups of videos at a time."""
+    import caffe
+
+    (caffe.set_mode_cpu if job["gpu"] is None else caffe.set_mode_gpu)()
+    if job["gpu"] is not None:
+        caffe.set_device(job["gpu"])
+    net = caffe.Net(str(work / "deploy.prototxt"), job["weights"], caffe.TEST)
+    together, pictures, blob = job["together"], net.blobs[job["input"]], net.blobs[job["blob"]]
+    shape = (job["count"], *pictures.shape[1:])
+    lanes = pictures.data.reshape(together, *shape)
+    videos, note = job["videos"], work / "groups.json"
+    due, total = _done(work, note, blob), sum(len(numbers) for _, numbers in videos)
+    todo = [(v, name, number, 1) for v, (name, numbers) in enumerate(videos) if v >= due["videos"]
+            for number in numbers]
+    frames = Frames(job, shape, iter(todo), together=1, ahead=2 * together)
+    with open(work / "rows.f32", "r+b") as file:
+        file.seek(0, os.SEEK_END)
+        for begin in range(due["videos"], len(videos), GROUP):
+            group = [(v, number) for v in range(begin, min(begin + GROUP, len(videos))) for number in videos[v][1]]
+            for batch in (group[at:at + together] for at in range(0, len(group), together)):
+                for lane, frame in zip(lanes, batch):
+                    lane[...] = frames[frame]
+                    frames.give_back(frame)
+                net.forward()
+                found = blob.data.reshape(together, job["count"], -1)[:len(batch)].mean(1, dtype=np.float32)
+                if not np.isfinite(found).all():
+                    v = batch[int((~np.isfinite(found).all(1)).argmax())][0]
+                    raise ValueError(f"{videos[v][0]}: {job['blob']} is not finite; are these the net's weights?")
+                file.write(found.tobytes())
+                due["frames"] += len(batch)
+                print(due["frames"], total, flush=True)
+            file.flush()
+            os.fsync(file.fileno())
+            due["videos"] = min(begin + GROUP, len(videos))
+            store.write_json(note, due)
+
+
+def _done(work: Path, note: Path, blob) -> dict:
+    """Whole groups that an earlier process left: {"videos": ..., "frames": ...}; what goes beyond them is cut off."""
+    due = store.read_json(note) if note.exists() else {"videos": 0, "frames": 0}
+    with open(work / "rows.f32", "ab") as file:
+        file.truncate(due["frames"] * 4 * (blob.data.size // blob.data.shape[0]))
+    return due
+
+
+if __name__ == "__main__":
+    try:
+        path = Path(sys.argv[1])
+        run(json.loads(path.read_text()), path.parent)
+    except (ValueError, OSError, LoaderError) as error:
+        sys.exit(f"{MESSAGE}{error}")

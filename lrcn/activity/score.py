@@ -1,0 +1,176 @@
+"""Class scores of every test video from a deploy net in Caffe, as the authors' `classify_video.py` has it. Runs as a
+process of its own: `python -m lrcn.activity.score JOB.json`, because Caffe ends the process it runs in when something is wrong.
+
+A video's score is the mean of the softmax over the crops of a frame, the frames of a clip and the clips of the video:
+16 frames every 8, and the last 16 where 16 do not remain. Single-frame nets see every frame once. Written every so
+often, so that a scoring that was cut off goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.store import Dataset
+from lrcn.activity.frame_loader import Frames
+from lrcn.activity.sampler import clip_images, clip_starts, image_range
+from lrcn.engine.crew import MESSAGE, LoaderError
+
+SAVE_EVERY = 64  # videos
+BESIDE = ("workers", "keep_clips")  # of a job: what changes no score
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What the net sees at once of one video: the numbers of its images, and how much it counts at each stride."""
+
+    v: int
+    video: str
+    images: list[int]
+    weights: np.ndarray
+
+
+class Scores:
+    """Sums over clips by video, stride and position in the clip, in a file that says which job they are of.
+
+    sums (V, S, T, classes) of the softmax; hits (V, S, T): how many clips were classified right by that frame alone;
+    weights (V, S): how many clips there were; clips: (video's number, first image, softmax (T, classes)), where the job
+    keeps them.
+    """
+
+    def __init__(self, path: Path, job: dict, videos: int, classes: int):
+        self.path, self.job = path, json.dumps({k: v for k, v in job.items() if k not in BESIDE}, sort_keys=True)
+        shape = videos, len(job["strides"]), job["frames"]
+        self.sums, self.hits, self.weights, self.done = np.zeros((*shape, classes)), np.zeros(shape), \
+            np.zeros(shape[:2]), 0
+        self.keep, self.clips = job["keep_clips"], []
+        if path.exists() and not self.keep:
+            with np.load(path) as kept:
+                if str(kept["job"]) == self.job:
+                    self.sums, self.hits, self.weights = kept["sums"], kept["hits"], kept["weights"]
+                    self.done = int(kept["done"])
+
+    def add(self, clip: Clip, probs: np.ndarray, label: int) -> None:
+        weights = clip.weights[:, None]
+        self.sums[clip.v] += weights[..., None] * probs
+        self.hits[clip.v] += weights * (probs.argmax(-1) == label)
+        self.weights[clip.v] += clip.weights
+        if self.keep:
+            self.clips.append((clip.v, clip.images[0], probs.copy()))
+
+    def save(self, done: int) -> None:
+        kept = {}
+        if self.keep:
+            kept = {"clip_video": [v for v, _, _ in self.clips], "clip_first": [first for _, first, _ in self.clips],
+                    "clip_probs": np.array([probs for *_, probs in self.clips]).reshape(-1, *self.sums.shape[2:])}
+        part = self.path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, job=self.job, sums=self.sums, hits=self.hits, weights=self.weights, done=done, **kept)
+        part.replace(self.path)
+
+
+def load(path) -> np.ndarray:
+    """Mean softmax (V, T, classes) by position in the clip from a finished file of scores: the mean over its strides of
+    the mean over a video's clips. A video too short for a single image of flow scores all classes alike."""
+    with np.load(path) as kept:
+        sums, weights = kept["sums"], kept["weights"][..., None, None]
+    return np.where(weights > 0, sums / np.where(weights > 0, weights, 1), 1 / sums.shape[-1]).mean(1)
+
+
+def load_hits(path) -> np.ndarray:
+    """Percent of the clips (T,) that are classified right by their frame t alone, over all clips of all videos."""
+    with np.load(path) as kept:
+        return (100 * kept["hits"].sum(0) / np.maximum(kept["weights"].sum(0)[:, None], 1)).mean(0)
+
+
+def load_clips(path) -> list[tuple[int, int, np.ndarray]]:
+    """(video's number, number of the first image, softmax (T, classes)) of every clip, where the job kept them."""
+    with np.load(path) as kept:
+        return list(zip(kept["clip_video"].tolist(), kept["clip_first"].tolist(), kept["clip_probs"]))
+
+
+def clips_of(v: int, video: str, first: int, images: int, length: int, strides: Sequence[int]) -> list[Clip]:
+    """The clips of one video at all strides, each once, in their order. `first`: the number of its first image."""
+    counts = [Counter(clip_starts(images, length, stride)) for stride in strides]
+    return [
+        Clip(v, video, [first + i for i in clip_images(start, length, images - 1)],
+             np.array([float(count[start]) for count in counts]))
+        for start in sorted(set().union(*counts))
+    ]
+
+
+def video_clips(job: dict, dataset: Dataset) -> list[list[Clip]]:
+    """The clips of every video of the job."""
+    length, strides = job["frames"], job["strides"]
+    if job["modality"] is None:
+        return [[Clip(v, str(v), list(range(s * length, (s + 1) * length)), np.ones(1)) for s in range(count)]
+                for v, count in enumerate(job["sequences"])]
+    found = []
+    for v, video in enumerate(dataset.read_list(job["list"])):
+        first, last = image_range(job["modality"], video.frames)
+        found.append(clips_of(v, video.name, first, last - first + 1, length, strides))
+    return found
+
+
+def frames_of(clips: list[Clip]) -> Iterator[tuple[int, str, int, int]]:
+    """(video's number, its name, image number, clips that it is in), in the order of their first clip."""
+    counts = Counter((clip.v, number) for clip in clips for number in set(clip.images))
+    names = {clip.v: clip.video for clip in clips}
+    for (v, number), count in sorted(counts.items()):
+        yield v, names[v], number, count
+
+
+def run(job: dict) -> None:
+    import caffe
+
+    (caffe.set_mode_cpu if job["gpu"] is None else caffe.set_mode_gpu)()
+    if job["gpu"] is not None:
+        caffe.set_device(job["gpu"])
+    net = caffe.Net(job["deploy"], job["weights"], caffe.TEST)
+    length, group, classes = job["frames"], job["clips"], net.blobs["probs"].shape[-1]
+    clips = video_clips(job, Dataset(job["data"]))
+    scores = Scores(Path(job["out"]), job, len(clips), classes)
+    if scores.done >= len(clips):
+        return
+
+    blob = net.blobs["data"].shape
+    shape = tuple(blob[-1:]) if job["modality"] is None else (blob[0] // (length * group), *blob[1:])
+    todo = [clip for of_video in clips[scores.done:] for clip in of_video]
+    frames = Frames(job, shape, frames_of(todo), together=length, ahead=length * group)
+
+    def forward(waiting):
+        lanes = net.blobs["data"].data.reshape(length, group, *shape)
+        if "clip_markers" in net.blobs:
+            markers = net.blobs["clip_markers"].data.reshape(length, -1)
+            markers[0], markers[1:] = 0, 1
+        for g, clip in enumerate(waiting):
+            for t, number in enumerate(clip.images):
+                lanes[t, g] = frames[clip.v, number]
+            for number in set(clip.images):
+                frames.give_back((clip.v, number))
+        probs = net.forward()["probs"].reshape(length, group, -1, classes).mean(2)
+        for g, clip in enumerate(waiting):
+            scores.add(clip, probs[:, g], job["labels"][clip.v])
+
+    for begin in range(scores.done, len(clips), SAVE_EVERY):
+        end = min(begin + SAVE_EVERY, len(clips))
+        part = [clip for of_video in clips[begin:end] for clip in of_video]
+        for at in range(0, len(part), group):
+            waiting = part[at:at + group]
+            forward(waiting)
+            print(waiting[-1].v, len(clips), flush=True)
+        scores.save(end)
+        print(end, len(clips), flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        run(json.loads(Path(sys.argv[1]).read_text()))
+    except (ValueError, OSError, LoaderError) as error:
+        sys.exit(f"{MESSAGE}{error}")

@@ -1,0 +1,152 @@
+"""What `lrcn nets show` says of a net: which net is meant, in which state, and the table of its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lrcn.activity import clip_settings
+from netspecs import catalogue
+from prototxt_gen import SpecError, nearest, parse
+from prototxt_gen import caffe_pb2 as pb
+from prototxt_gen.shapes import DATA_TYPES, NetShapes, Shape, infer, show
+
+
+class Chosen(NamedTuple):
+    """A net and the state in which to look at it. `inputs`: what its data layers give, as far as the catalogue says."""
+
+    name: str
+    net: pb.NetParameter
+    phase: str
+    stages: list[str]
+    inputs: dict[str, Shape]
+
+
+def choose(net: str, kind: str | None, settings: Mapping[str, Any], phase: str | None, stages: list[str]) -> Chosen:
+    """The net of a file or of a catalogue name; `kind` "train_test" (None too), "deploy", ... of a name's files.
+
+    Without a phase it is TRAIN for what trains, else TEST; without stages those with which a name's solver trains, or
+    tests first. Raises SpecError.
+    """
+    if net not in catalogue.names():
+        if not Path(net).exists():
+            raise SpecError(f"{net}: no such file, nor a net of the catalogue{nearest(net, catalogue.names())}")
+        if settings or kind:
+            raise SpecError(f"{net} is a file: --set, --config, --deploy and --part go with a net of the catalogue")
+        message = parse(Path(net))
+        rules = [rule for layer in message.layer for rule in layer.include if rule.HasField("phase")]
+        trains = any(rule.phase == pb.TRAIN for rule in rules)
+        return Chosen(net, message, phase or ("TRAIN" if trains else "TEST"), list(stages), {})
+    variant, kind = catalogue.get(net), kind or "train_test"
+    settings = catalogue.share_out(settings, [net])[net]
+    files = variant.files(**settings)
+    if kind not in files or kind == "solver":
+        parts = [part for part in files if part != "solver"]
+        raise SpecError(f"{net} has no net '{kind}', only {', '.join(parts)}{nearest(kind, parts)}")
+    if kind != "train_test":
+        return Chosen(f"{net} {kind}", files[kind], phase or "TEST", list(stages), {})
+    phase = phase or "TRAIN"
+    if not stages:
+        states = [files["solver"].train_state] if phase == "TRAIN" else list(files["solver"].test_state)
+        stages = list(states[0].stage) if states else []
+    shapes = variant.input_shapes(**settings)["train" if phase == "TRAIN" else "test"]
+    return Chosen(net, files[kind], phase, list(stages), shapes)
+
+
+def look(chosen: Chosen, level: int = 0, inputs: Mapping[str, Shape] | None = None) -> NetShapes:
+    """Its layers. `inputs` sets tops of data layers, over what is known; SpecError where none has such a top."""
+    found = infer(chosen.net, chosen.phase, chosen.stages, level, {**chosen.inputs, **(inputs or {})},
+                  clip_settings.top_shapes)
+    tops = [top for row in found.rows for top in row.layer.top if row.layer.type in DATA_TYPES and not row.layer.bottom]
+    for name in inputs or {}:
+        if name not in tops:
+            raise SpecError(f"--input {name}: no data layer of {chosen.name} makes it in this state, only "
+                            f"{', '.join(tops) or 'nothing'}{nearest(name, tops)}")
+    return found
+
+
+def read_input(text: str) -> tuple[str, Shape]:
+    """("cont_sentence", (20, 100)) of "cont_sentence=20,100"; SpecError for anything else."""
+    name, _, sizes = text.partition("=")
+    try:
+        shape = tuple(int(size) for size in sizes.replace("x", ",").split(",") if size.strip())
+    except ValueError:
+        shape = ()
+    if not name or not shape or min(shape) < 1:
+        raise SpecError(f"--input {text}: it takes a blob and its sizes, as data=24,3,227,227")
+    return name, shape
+
+
+def as_text(chosen: Chosen, found: NetShapes) -> str:
+    """The table, the totals, and what is not known or would be refused, a line each."""
+    lines = [f"{chosen.name}, {chosen.phase}" + "".join(f", {stage}" for stage in chosen.stages), ""]
+    rows = [("layer", "type", "tops", "parameters", "multiply-adds", "activations")]
+    for row in found.rows:
+        names = [*row.layer.top, *["(loss)"] * (len(row.tops) - len(row.layer.top))]
+        tops = [f"{name} {show(shape)}" for name, shape in zip(names, row.tops)]
+        learned = "shared" if row.weights and not row.own_parameters else _number(row.own_parameters)
+        rows.append((row.layer.name, row.layer.type, tops[0] if tops else "", learned,
+                     _scaled(row.macs), _bytes(row.activation_bytes)))
+        rows += [("", "", top, "", "", "") for top in tops[1:]]
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    for row in rows:
+        cells = [cell.ljust(width) if column < 3 else cell.rjust(width)
+                 for column, (cell, width) in enumerate(zip(row, widths))]
+        lines.append("  ".join(cells).rstrip())
+    least = "at least " if found.unknown else ""
+    total = [f"{least}{found.parameters:,} parameters", f"{_scaled(found.macs) or '0'} multiply-adds a forward pass",
+             f"{_bytes(found.activation_bytes) or '0'} of activations"]
+    if chosen.phase == "TRAIN":
+        total.append(f"about {_bytes(found.training_bytes())} of GPU memory to train")
+    lines += ["", ", ".join(total)]
+    lines += [f"note: {note}" for note in found.notes]
+    lines += [f"problem: {_where(chosen, problem)}{problem}" for problem in found.problems]
+    return "\n".join(lines)
+
+
+def as_json(chosen: Chosen, found: NetShapes, level: int) -> dict[str, Any]:
+    """The same as one document: shapes as lists, memory in bytes; null: not known."""
+    layers = [{
+        "name": row.layer.name, "type": row.layer.type,
+        "bottoms": [[name, shape] for name, shape in zip(row.layer.bottom, row.bottoms)],
+        "tops": [[name, shape] for name, shape in zip(row.layer.top, row.tops)],
+        "weights": row.weights, "shared": row.shared, "parameters": row.parameters, "macs": row.macs,
+        "activation_bytes": row.activation_bytes} for row in found.rows]
+    totals = {"parameters": found.parameters, "macs": found.macs, "activation_bytes": found.activation_bytes,
+              "training_bytes": found.training_bytes() if chosen.phase == "TRAIN" else None}
+    problems = [{"layer": _layer(chosen, problem), "field": problem.field, "message": problem.message}
+                for problem in found.problems]
+    return {"net": chosen.name, "phase": chosen.phase, "stages": chosen.stages, "level": level, "layers": layers,
+            "totals": totals, "unknown": found.unknown, "notes": found.notes, "problems": problems}
+
+
+def _layer(chosen: Chosen, problem) -> str | None:
+    return None if problem.index is None else chosen.net.layer[problem.index].name
+
+
+def _where(chosen: Chosen, problem) -> str:
+    name = _layer(chosen, problem)
+    return "" if name is None else f"layer '{name}': "
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}" if value else ""
+
+
+def _scaled(value: int | None) -> str:
+    if not value:
+        return "?" if value is None else ""
+    for unit, size in ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3):
+        if value >= size:
+            return f"{value / size:.2f} {unit}"
+    return str(value)
+
+
+def _bytes(value: int | None) -> str:
+    if not value:
+        return "?" if value is None else ""
+    for unit, size in ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10):
+        if value >= size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value} B"

@@ -1,0 +1,387 @@
+"""`--engine docker`: a command of lrcn run in a container, by Docker or by Podman's socket.
+
+The container is given the very command line that the user typed, his working folder and, each at its own path, the
+folders that the command reads (read-only) and fills. So a path says the same within and without, and a run may go on
+here that began there. It runs as the caller, without a network, on a file system that it cannot write to.
+
+Its standard input tells it that the caller lives: where that ends, however it ends, the container's command is
+interrupted as by Ctrl-C.
+"""
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from lrcn.engine import EngineError
+
+IMAGES = {"cpu": ("lrcn:cpu", "make docker"), "cuda": ("lrcn:cuda", "make docker-cuda")}  # and what builds each
+# What the command in the container is told: the caller's code and its revision, the image's name, and the width of the
+# caller's terminal, if standard error is one.
+CODE, REVISION, IMAGE, BARS = "LRCN_CODE", "LRCN_REVISION", "LRCN_IMAGE", "LRCN_BARS"
+HANDED_ON = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "TZ")
+SCRATCH = "/run/lrcn"  # in the container: its home, and for what it writes beside the folders that it fills
+LABEL = "lrcn.caller"
+PACKAGES = ("netspecs", "prototxt_gen", "data_prep", "lrcn")
+MOUNTS = 64  # at most, about
+SYSTEM = {"/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr", "/usr/bin",
+          "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/var"}  # mounted, they would hide the image's
+READY = 3.0  # seconds after which a command has surely come as far as to hear Ctrl-C, if it has said nothing before
+_HERE = Path(__file__).resolve().parents[2]
+
+
+# ---- within the container ----------------------------------------------------------------------------------
+
+def inside() -> bool:
+    """Whether this is the command that `run` began."""
+    return CODE in os.environ
+
+
+def begin() -> None:
+    """What the command in the container does first. Raises EngineError where the image holds other code than the
+    caller's."""
+    image, build = os.environ.get(IMAGE, IMAGES["cpu"][0]), IMAGES["cpu"][1]
+    for name, how in IMAGES.values():
+        build = how if image == name else build
+    if os.environ[CODE] != code_digest():
+        raise EngineError(f"image {image}: was built from other code than this lrcn; build it again: `{build}`")
+    threading.Thread(target=_end_with_caller, daemon=True).start()
+
+
+def _end_with_caller() -> None:
+    with contextlib.suppress(OSError):
+        while os.read(0, 1024):
+            pass
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def code_digest(root: Path = _HERE) -> str:
+    """What tells one lrcn's code from another's, in a checkout or where it is installed: a hash of the packages'
+    files."""
+    digest, recipe = hashlib.sha256(), root / "lrcn" / "recipe"  # the recipe is in a wheel alone: it makes Caffe
+    files = [path for package in PACKAGES for path in (root / package).rglob("*") if path.is_file()
+             and "__pycache__" not in path.parts and not path.is_relative_to(recipe)]
+    for path in sorted(files):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def revision() -> str | None:
+    """The git revision of the code: in a container, whose code is the caller's, that of the caller's checkout. None
+    where it is no checkout, or there is no git."""
+    from lrcn.activity.evaluate import git_revision
+
+    if inside():
+        return os.environ.get(REVISION) or None
+    return git_revision() if shutil.which("git") else None
+
+
+# ---- what is mounted ---------------------------------------------------------------------------------------
+
+class Bind(NamedTuple):
+    """A file or folder `source` of this machine, without links, that the container sees at `target`."""
+
+    source: str
+    target: str
+    writable: bool = False
+
+
+def binds(reads: Iterable, writes: Iterable = ()) -> list[Bind]:
+    """The mounts for what is read and what is written: each at the path that was given and at the one that its links
+    lead to, and also where links within it lead to. None for what is not there: the command then says so itself.
+
+    Raises EngineError for folders of the system, which would hide the image's own.
+    """
+    found: dict[str, Bind] = {}
+    reads = few(map(os.path.abspath, reads))
+    waiting, walked = [(path, True, True) for path in writes] + [(path, False, True) for path in reads], set()
+    while waiting:
+        path, writable, given = waiting.pop()
+        path, source = os.path.abspath(path), os.path.realpath(path)
+        if not (os.path.isfile(source) or os.path.isdir(source)):
+            continue
+        if not {path, source}.isdisjoint(SYSTEM):
+            if given:
+                raise EngineError(f"{path}: a folder of the system, which would hide the container's own; --engine "
+                                  "docker takes files in folders of their own")
+            continue
+        for target in (path, source):
+            writable = writable or (target in found and found[target].writable)
+            found[target] = Bind(source, target, writable)
+        if os.path.isdir(source) and (source, writable) not in walked:
+            walked.add((source, writable))
+            waiting += [(link, writable, False) for link in links(source)]
+    kept: dict[str, Bind] = {}
+    for target in sorted(found, key=lambda path: Path(path).parts):  # what holds another comes before it
+        bind = found[target]
+        above = next((kept[str(place)] for place in Path(target).parents if str(place) in kept), None)
+        if above:
+            there = os.path.join(above.source, os.path.relpath(target, above.target))
+            alike = bind.writable == above.writable or (above.writable and os.path.isfile(bind.source))
+            if alike and there == bind.source:
+                continue
+        kept[target] = bind
+    return list(kept.values())
+
+
+def links(folder: str) -> Iterator[str]:
+    """What the symbolic links within a folder name, as they name it."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # the command meets it too
+        return
+    for entry in entries:
+        if entry.is_symlink():
+            yield os.path.join(folder, os.readlink(entry.path))
+        elif entry.is_dir(follow_symlinks=False):
+            yield from links(entry.path)
+
+
+def few(paths: Iterable[str], most: int = MOUNTS) -> list[str]:
+    """These files and folders; where they are more than `most`, folders that hold them in place of the deepest."""
+    found = set(paths)
+    while len(found) > most:
+        deepest = max(len(Path(path).parts) for path in found)
+        lifted = {os.path.dirname(path) if len(Path(path).parts) == deepest and os.path.dirname(path) not in SYSTEM
+                  else path for path in found}
+        if lifted == found:
+            break
+        found = lifted
+    return sorted(found)
+
+
+def named_by(folder: Path) -> list[str]:
+    """The folders and files outside of a prepared data set that it names by their paths: images, and the HDF5 files of
+    sentences or activations. Errors: DataError where `folder` is no data set."""
+    from data_prep.store import Dataset, read_json
+
+    dataset, named = Dataset(folder), set()
+    if dataset.kind == "frames":
+        return []
+    for part in ("images", "captions", "sentences", "features"):
+        for listing in dataset.folder.glob(f"*_{part}.txt"):
+            lines = dict.fromkeys(listing.read_text(encoding="utf-8").splitlines())
+            named |= {os.path.dirname(line) for line in lines if line.startswith("/")}
+    if dataset.kind == "captions" and (dataset.folder / "captions.json").exists():
+        with contextlib.suppress(KeyError, TypeError, AttributeError):  # the command says what is wrong with it
+            named |= {os.path.dirname(each["file"]) for each in read_json(dataset.folder / "captions.json")["images"]
+                      if each["file"].startswith("/")}
+    if isinstance(features := dataset.description.get("features"), str):
+        named.add(features)
+    return few(map(os.path.abspath, named))
+
+
+# ---- the container -----------------------------------------------------------------------------------------
+
+def run(arguments: list[str], reads: Iterable, writes: Iterable, image: str | None = None,
+        gpu: int | None = None) -> int:
+    """Run `lrcn ARGUMENTS` in a container to its end and return its exit code. What it says comes out here as it says
+    it. Ctrl-C, SIGTERM and SIGHUP interrupt it; a second one kills it and raises KeyboardInterrupt.
+
+    image: IMAGES' by default. gpu: whether it needs one; all are handed on, so that N names here what it names there.
+    Raises EngineError, one line: no daemon, no image, no GPU for containers, whatever else the daemon says.
+    """
+    from docker.errors import APIError, DockerException, ImageNotFound
+    from requests.exceptions import RequestException
+
+    kind = "cpu" if gpu is None else "cuda"
+    image = image or IMAGES[kind][0]
+    container, made = None, []
+    with Signals() as signals:
+        api = connect()
+        try:
+            _sweep(api)
+            for folder in writes:
+                made += _make(Path(folder))  # else the daemon would, as root
+            container = _create(api, arguments, binds(reads, writes), image, gpu)
+            return _follow(api, container, signals)
+        except ImageNotFound:
+            raise EngineError(f"image {image}: not here; build it: `{IMAGES[kind][1]}`") from None
+        except APIError as error:
+            raise EngineError(_explain(error.explanation or str(error), image, gpu)) from None
+        except (DockerException, RequestException) as error:
+            raise EngineError(f"the container daemon answers no more: {_one_line(error)}") from None
+        finally:
+            if container:
+                with contextlib.suppress(DockerException, RequestException):
+                    api.remove_container(container, force=True, v=True)
+            for folder in made:
+                with contextlib.suppress(OSError):  # something lies there now
+                    folder.rmdir()
+
+
+def connect():
+    """The daemon that DOCKER_HOST names, else Docker's or Podman's that answers here: a docker.APIClient."""
+    from docker.client import DockerClient, from_env
+    from docker.errors import DockerException
+
+    given, own = os.environ.get("DOCKER_HOST"), os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    sockets = ["/var/run/docker.sock", f"{own}/docker.sock", f"{own}/podman/podman.sock", "/run/podman/podman.sock"]
+    closed = None
+    for place in [given] if given else [f"unix://{path}" for path in sockets if os.path.exists(path)]:
+        try:
+            api = (from_env(version="auto") if given else DockerClient(place, version="auto")).api
+            api.ping()
+            return api
+        except DockerException as error:
+            if "Permission denied" in str(error):
+                closed = closed or place.removeprefix("unix://")
+            elif given:
+                raise EngineError(f"DOCKER_HOST {given}: no daemon answers there ({_one_line(error)}); start it, or "
+                                  "unset DOCKER_HOST") from None
+    if closed:
+        raise EngineError(f"{closed}: you may not use this Docker daemon; `sudo usermod -aG docker $USER` and a new "
+                          "login let you")
+    raise EngineError("no Docker or Podman daemon answers: `sudo systemctl start docker` or `systemctl --user start "
+                      "podman.socket` starts one; --engine local does without")
+
+
+def _create(api, arguments, mounts: list[Bind], image: str, gpu: int | None) -> str:
+    """The id of a new container, not started yet."""
+    from docker.types import DeviceRequest, LogConfig, Mount
+
+    podman = any("Podman" in part.get("Name", "") for part in api.version().get("Components") or [])
+    info = api.info()
+    security = " ".join(info.get("SecurityOptions") or [])
+    user, namespace = f"{os.getuid()}:{os.getgid()}", None
+    if podman and (info.get("Rootless") or "rootless" in security):  # Podman says it in a field of its own
+        namespace = "keep-id"
+    elif "rootless" in security:
+        user = "0:0"  # who is the caller outside
+    elif "name=userns" in security:
+        namespace = "host"  # user ids as they are
+    environment = {
+        CODE: code_digest(), REVISION: revision() or "", IMAGE: image, "HOME": SCRATCH, "TMPDIR": SCRATCH,
+        "MPLCONFIGDIR": SCRATCH, "LANG": "C.UTF-8", **{name: os.environ[name] for name in HANDED_ON
+                                                       if name in os.environ}}
+    if sys.stderr.isatty():
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        environment |= {BARS: str(width), "COLUMNS": str(width + 1), "LINES": "25"}  # tqdm takes one off
+    scratch = {place: "rw,exec,nosuid,nodev,mode=1777" for place in (SCRATCH, "/tmp")
+               if all(bind.target != place for bind in mounts)}
+    host = api.create_host_config(
+        mounts=[Mount(bind.target, bind.source, type="bind", read_only=not bind.writable) for bind in mounts],
+        tmpfs=scratch, network_mode="none", read_only=True, log_config=LogConfig(type="none"),
+        security_opt=["no-new-privileges", "label=disable"],  # SELinux would keep the mounts from the container
+        group_add=None if namespace == "keep-id" or user == "0:0" else [str(group) for group in os.getgroups()],
+        device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpu is not None and not podman else None,
+        devices=["nvidia.com/gpu=all"] if gpu is not None and podman else None)
+    if namespace:
+        host["UsernsMode"] = namespace  # the SDK knows "host" alone
+    return api.create_container(
+        image, arguments, user=user, environment=environment, working_dir=os.getcwd(), host_config=host,
+        stdin_open=True, healthcheck={"test": ["NONE"]},  # the image's would take its time from the training
+        labels={LABEL: f"{socket.gethostname()} {os.getpid()}"})["Id"]
+
+
+def _follow(api, container: str, signals: Signals) -> int:
+    """Starts the container, hands on what it says and what signals come, and gives its exit code."""
+    from docker.errors import APIError
+
+    stream = api.attach_socket(container, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+    copy = Copy(stream)
+    if signals.count:
+        raise KeyboardInterrupt
+    copy.start()
+    api.start(container)
+    begun, passed_on = time.monotonic(), False
+    while copy.is_alive():
+        copy.join(0.05)
+        if signals.count and not passed_on and (copy.heard or time.monotonic() - begun > READY):
+            passed_on = True
+            with contextlib.suppress(APIError):  # it has just ended
+                api.kill(container, signal.SIGINT)
+        if signals.count > 1:
+            with contextlib.suppress(APIError):
+                api.kill(container)
+            copy.join(10)
+            raise KeyboardInterrupt
+    code = api.wait(container)["StatusCode"]
+    if code == 128 + signal.SIGKILL:
+        short = api.inspect_container(container)["State"].get("OOMKilled")
+        print(f"lrcn: the container was killed{': memory is short' if short else ''}", file=sys.stderr)
+    return code
+
+
+class Copy(threading.Thread):
+    """Copies what a container says to this process's standard output and error, until it ends."""
+
+    def __init__(self, stream):
+        super().__init__(daemon=True)
+        self.stream, self.heard, self.closed = stream, False, set()
+
+    def run(self) -> None:
+        from docker.utils.socket import frames_iter
+
+        sys.stdout.flush()
+        for number, content in frames_iter(self.stream, tty=False):
+            self.heard, left = True, memoryview(content)
+            while left and number not in self.closed:
+                try:
+                    left = left[os.write(number, left):]
+                except OSError:  # nobody reads it any more
+                    self.closed.add(number)
+
+
+class Signals:
+    """Counts the signals that ask this process to end, within a `with`, in place of ending it."""
+
+    ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __enter__(self):
+        self.count = 0
+        self.before = {number: signal.signal(number, self._note) for number in self.ALL}
+        return self
+
+    def __exit__(self, *failure) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, frame) -> None:
+        self.count += 1
+
+
+def _make(folder: Path) -> list[Path]:
+    """Makes a folder and those above it; gives what was made, the deepest first."""
+    lacking = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return lacking
+
+
+def _sweep(api) -> None:
+    """Removes ended containers whose callers were killed and could not."""
+    for each in api.containers(all=True, filters={"label": LABEL, "status": "exited"}):
+        machine, _, process = each["Labels"][LABEL].partition(" ")
+        if machine == socket.gethostname() and not Path("/proc", process).exists():
+            with contextlib.suppress(Exception):  # another lrcn is at it
+                api.remove_container(each["Id"], v=True)
+
+
+def _explain(said: str, image: str, gpu: int | None) -> str:
+    """One line for what the daemon says."""
+    said = _one_line(said)
+    if gpu is not None and any(words in said for words in ("device driver", "nvidia", "gpu")):
+        return (f"--gpu {gpu}: containers have no GPU here ({said}); install nvidia-container-toolkit and restart the "
+                "daemon, or leave --gpu out")
+    if "executable file not found" in said or "no such file or directory" in said and "exec" in said:
+        build = IMAGES["cpu" if gpu is None else "cuda"][1]
+        return f"image {image}: does not run lrcn ({said}); build it again: `{build}`"
+    return f"the container daemon refuses: {said}"
+
+
+def _one_line(error) -> str:
+    said = str(error)
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        said = json.loads(said)["message"]
+    return " ".join(said.split())

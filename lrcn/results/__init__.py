@@ -1,0 +1,1 @@
+"""The paper's numbers, and what was measured, as tables and pictures."""

@@ -1,0 +1,474 @@
+"""Sentences for images from a trained `caption/*` net, for videos from `video/*`, or without either from `lm/*`: the
+likeliest by beam search, drawn ones, and the log probability of given ones.
+
+Caffe runs in a process of its own (`lrcn.sentences.sentence_net`) for as long as a Captioner is open.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from data_prep import DataError
+from lrcn.training import experiments
+from lrcn.results import pictures
+from lrcn.sentences.decoding import FLOOR
+from lrcn.training.train import TrainError, end_with_parent, explain, last_snapshot, snapshot
+from netspecs import catalogue
+from prototxt_gen import SpecError, nearest, parse, to_text
+from prototxt_gen.shapes import infer
+from prototxt_gen.weights import AFRESH, plan, read_weights, shape_text
+
+LENGTH = 50  # words of a sentence at most, its end included, as published
+STREAMS = 500  # sentences that the net goes on with at once
+MEAN = (104, 117, 123)  # BGR, as published
+UNKNOWN = "<unk>"
+# What a net that writes sentences is given of each image or video, and what that is called.
+GIVEN = {"image_features": "an image's fc8", "semantics": "a video's CRF vector", "input_slots": "a video's slots",
+         "frames": "a video's frames", "cont_sentence": "a video's markers"}
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A sentence: its words, and the log probability of each, and of the end last where the sentence has ended."""
+
+    words: list[str]
+    log_probs: list[float]
+
+    @property
+    def finished(self) -> bool:
+        return len(self.log_probs) > len(self.words)
+
+    @property
+    def log_prob(self) -> float:
+        return math.fsum(self.log_probs)
+
+    @property
+    def text(self) -> str:
+        """As the authors write it out: "A dog on the grass."; "..." ends one that was cut off."""
+        line = " ".join(self.words)
+        return line[:1].upper() + line[1:] + ("." if self.finished else "...")
+
+
+def read_vocabulary(path) -> list[str]:
+    """The words of vocabulary.txt, one a line, the unknown word first. DataError, one line, for another file."""
+    try:
+        words = Path(path).read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8 text; give the vocabulary.txt of the prepared captions") from None
+    except OSError as error:
+        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}; give the vocabulary.txt of the prepared "
+                        "captions") from None
+    words = [word.strip() for word in (words[:-1] if words[-1] == "" else words)]
+    if not words or words[0] != UNKNOWN:
+        raise DataError(f"{path}: not a vocabulary, which begins with {UNKNOWN}, a word a line")
+    seen: set[str] = set()
+    for number, word in enumerate(words, 1):
+        if not word or word in seen:
+            raise DataError(f"{path}:{number}: {f'{word!r} is there twice' if word else 'no word'}; give the "
+                            "vocabulary.txt of the prepared captions as it is")
+        seen.add(word)
+    return words
+
+
+USUAL = {"caption": "lrcn-2f", "video": "decoder-prob"}
+
+
+def open_captioner(run, model: str | None = None, task: str = "caption") -> tuple[str, Path, Path, dict]:
+    """Of a run of `lrcn train`, the net of a task, caption or video, that its last training left: its name in the
+    catalogue, weights, vocabulary.txt and settings. model: USUAL's, or what is there, by default.
+
+    Raises TrainError, one line, where there is none, or not such a one.
+    """
+    run, nets = Path(run), {}
+    for place in sorted(path.parent for path in [*run.glob("*/stage.json"), *run.glob("stage.json")]):
+        note = experiments.read_note(place)
+        if note and note["variant"].startswith(f"{task}/"):
+            name = note["variant"].split("/")[1]
+            stage = list(experiments.STARTS).index(note["settings"].get("stage", "train"))
+            if name not in nets or nets[name][0] < stage:
+                nets[name] = stage, place, note
+    if not nets:
+        what = "captioner" if task == "caption" else "net that describes videos"
+        raise TrainError(f"{run}: holds no trained {what}; name the --out of `lrcn train {task}/...`, and give that "
+                         "command again if it is of an earlier lrcn")
+    model = model or (USUAL[task] if USUAL[task] in nets else next(iter(nets)))
+    if model not in nets:
+        raise TrainError(f"{run}: has no {model}, only {', '.join(nets)}{nearest(model, nets)}")
+    _, place, note = nets[model]
+    if note["settings"].get("backbone") == "features":
+        raise TrainError(f"{place}: reads activations computed beforehand, not images; name a run on images")
+    last = note["settings"]["max_iter"]
+    if last_snapshot(place) < last:
+        raise TrainError(f"{place}: not trained to iteration {last} yet; run `lrcn train`")
+    return note["variant"], snapshot(place, last), place / "vocabulary.txt", note["settings"]
+
+
+# ---- images ------------------------------------------------------------------------------------------------
+
+def read_image(path) -> np.ndarray:
+    """The image (height, width, 3), BGR uint8, as Caffe's ImageData would read it; grey ones in three equal channels,
+    the first picture of a moving one, transparency on white. DataError, one line, for a file that is missing, cut off
+    or no image."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            image.load()  # the whole of it: OpenCV takes half an image for one
+            clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+            if image.format != "GIF" and image.mode != "CMYK" and not clear:
+                found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+                if found is not None:
+                    return found
+            image = ImageOps.exif_transpose(image)
+            if clear:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such image") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: a folder, not an image") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        said = "not an image, or of a kind that cannot be read" if isinstance(error, Image.UnidentifiedImageError) \
+            else str(error).lower() or "cannot be read"
+        raise DataError(f"{path}: {said}") from None
+
+
+def read_images(paths: Sequence) -> list[np.ndarray]:
+    """All of them; DataError, one line, names every one that cannot be read."""
+    found, trouble = [], []
+    for path in paths:
+        try:
+            found.append(read_image(path))
+        except DataError as error:
+            trouble.append((path, str(error)))
+    if trouble:
+        others = ", ".join(str(path) for path, _ in trouble[1:])
+        raise DataError(trouble[0][1] + (f" (and {others})" if others else ""))
+    return found
+
+
+def crop(image: np.ndarray, settings: dict) -> np.ndarray:
+    """What the net sees in testing (3, crop, crop), float32: the middle of the image, resized to height x width, less
+    the mean."""
+    height, width, side = settings["height"], settings["width"], settings["crop"]
+    if image.shape[:2] != (height, width):
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    top, left = (height - side) // 2, (width - side) // 2
+    pixels = image[top:top + side, left:left + side].astype(np.float32) - np.array(MEAN, np.float32)
+    return np.moveaxis(pixels, -1, 0) * np.float32(settings["scale"])
+
+
+def draw(image: np.ndarray, captions: Sequence[Caption], path) -> None:
+    """A picture of the image (BGR) with its sentences and their log probabilities below, PNG."""
+    lines = []
+    for caption in captions:
+        wrapped = textwrap.wrap(caption.text, 72) or [""]
+        lines += [f"{caption.log_prob:9.2f}  {wrapped[0]}", *(" " * 11 + line for line in wrapped[1:])]
+    below, height = 0.2 * len(lines) + 0.25, 7 * min(max(image.shape[0] / image.shape[1], 0.15), 2)  # inches
+    figure = pictures.pyplot().figure(figsize=(7, height + below))
+    axes = figure.add_axes((0.02, below / (height + below), 0.96, 0.98 * height / (height + below)))
+    axes.imshow(image[..., ::-1])
+    axes.axis("off")
+    figure.text(0.02, (below - 0.08) / (height + below), "\n".join(lines), va="top", fontsize=9, family="monospace",
+                linespacing=1.3, parse_math=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
+        pictures.save(figure, Path(path))
+
+
+# ---- the net -----------------------------------------------------------------------------------------------
+
+class ImageNet:
+    """A net that reads images, as a deploy net up to fc8 (`deploy_images` of caption/*). A context manager, which ends
+    Caffe's process.
+
+    images: the net, a message or a file; settings: a catalogue net's, which say how images are cut.
+
+    Raises SpecError where net and weights do not fit, before Caffe is started.
+    """
+
+    def __init__(self, images, weights, engine, gpu: int | None = None, settings: dict | None = None):
+        self.process, images = None, _net(images)
+        _check_weights([images], weights)
+        self._begin(None, images, weights, engine, gpu, settings)
+
+    def _begin(self, words, images, weights, engine, gpu, settings, streams=1, reader=None) -> None:
+        self.settings, self.row, self.together = settings, None, 1
+        self.blobs = infer(images, "TEST").blobs if images is not None else {}
+        if images is not None:
+            self.together, *self.row = images.layer[0].input_param.shape[0].dim
+        self.folder = Path(tempfile.mkdtemp(prefix="lrcn-captioner-"))
+        nets = {"words": words, "images": images, "reader": reader}
+        for name, net in nets.items():
+            if net is not None:
+                (self.folder / f"{name}.prototxt").write_text(to_text(net))
+        job = {name: None if net is None else str(self.folder / f"{name}.prototxt") for name, net in nets.items()}
+        job |= {"weights": str(Path(weights).resolve()), "gpu": gpu, "streams": streams}
+        (self.folder / "job.json").write_text(json.dumps(job))
+        self.log = self.folder / "caffe.log"
+        with self.log.open("w") as kept:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "lrcn.sentences.sentence_net", str(self.folder / "job.json")], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=kept, text=True, env={**os.environ, **engine.environment()},
+                preexec_fn=end_with_parent)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends Caffe's process; its log stays where it says why Caffe failed."""
+        if self.process is None:
+            return
+        with suppress(BrokenPipeError):  # an order that it did not live to read
+            self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.terminate()
+        if self.process.wait() in (0, -15) and self.folder.exists():
+            shutil.rmtree(self.folder)
+        self.process = None
+
+    def activations(self, inputs: Iterable[np.ndarray], names: Sequence[str] = ("fc8",),
+                    progress=lambda what, done, total: None, total: int = 0) -> dict[str, np.ndarray]:
+        """{blob: (N, D)} of whatever the net reads, one after another: pixels (3, crop, crop) of `crop`, or activations
+        (D,). They are taken a batch at a time, so that N may be large."""
+        if self.row is None:
+            raise SpecError("this net reads no images")
+        for name in names:
+            if name not in self.blobs:
+                raise SpecError(f"the image net has no blob '{name}'{nearest(name, self.blobs)}")
+        found, waiting, done = [], [], 0
+
+        def forward():
+            nonlocal done
+            np.save(self.folder / "images.npy", np.array(waiting, np.float32))
+            found.append(self._ask({"do": "features", "images": str(self.folder / "images.npy"), "blobs": [*names]}))
+            done += len(waiting)
+            waiting.clear()
+            if total:
+                progress("images", done, total)
+
+        for one in inputs:
+            if list(np.shape(one)) != self.row:
+                raise SpecError(f"the image net reads {shape_text(self.row)}, not {shape_text(np.shape(one))}")
+            waiting.append(one)
+            if len(waiting) == self.together:
+                forward()
+        if waiting:
+            forward()
+        return {name: np.concatenate([part[name] for part in found]) if found
+                else np.zeros((0, int(np.prod(self.blobs[name][1:]))), np.float32) for name in names}
+
+    def features(self, inputs: Iterable[np.ndarray], progress=lambda what, done, total: None,
+                 total: int = 0) -> np.ndarray:
+        """fc8 (N, D), as `activations`."""
+        return self.activations(inputs, ("fc8",), progress, total)["fc8"]
+
+    def cut(self, images: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
+        """What the net reads of BGR images of any size, as `read_image` gives them."""
+        if self.row is None or len(self.row) != 3:
+            raise SpecError("this net's images are activations computed beforehand (backbone features); give those")
+        return (crop(image, self.settings) for image in images)
+
+    def image_features(self, images: Iterable[np.ndarray], progress=lambda what, done, total: None,
+                       total: int = 0) -> np.ndarray:
+        """fc8 (N, D) of BGR images of any size, as `read_image` gives them."""
+        return self.features(self.cut(images), progress, total)
+
+    def _ask(self, order: dict, progress=lambda what, done, total: None) -> dict[str, np.ndarray]:
+        """Caffe's answer. TrainError, one line, where it has ended."""
+        with suppress(BrokenPipeError):  # its log says why
+            print(json.dumps(order | {"out": str(self.folder / "answer.npz")}), file=self.process.stdin, flush=True)
+        for line in self.process.stdout:
+            answer = json.loads(line)
+            if "out" in answer:
+                with np.load(answer["out"]) as found:
+                    return dict(found)
+            progress("captions", answer["done"], answer["total"])
+        status = self.process.wait()
+        raise TrainError(explain(self.log.read_text(errors="replace").splitlines()[-400:], status, self.log))
+
+
+Features = np.ndarray | Mapping[str, np.ndarray] | None
+
+
+class Captioner(ImageNet):
+    """A trained net that writes sentences.
+
+    words: deploy net of a step with exposed states, a message or a file, as `nets.files(deploy_steps=1,
+    deploy_state="exposed")` makes it; images: the deploy net that makes fc8 of images, or None; vocabulary: a list of
+    words (`read_vocabulary`) or its file; settings: a catalogue net's, which say how images are cut; reader: for an
+    encoder-decoder, of which `words` is `deploy_part="decoder"`, the whole of it, made with the same settings.
+
+    What the net sees of N images or videos, `features` below: fc8 (N, D); for video/decoder-* the vectors (N, W); for
+    video/encoder-decoder-max the slots' words (N, T); for video/encoder-decoder-frames {"frames": (N, T, D),
+    "cont_sentence": markers (N, T)}; None for a language model.
+
+    Raises SpecError where net, weights and vocabulary do not fit, before Caffe is started.
+    """
+
+    def __init__(self, words, weights, vocabulary, engine, gpu: int | None = None, images=None,
+                 settings: dict | None = None, streams: int = STREAMS, reader=None):
+        self.process = None
+        self.vocabulary = vocabulary if isinstance(vocabulary, list) else read_vocabulary(vocabulary)
+        self.known = {word: index for index, word in enumerate(self.vocabulary, 1)}
+        words, images, reader = (None if net is None else _net(net) for net in (words, images, reader))
+        for net in filter(None, (words, reader)):
+            _check_words(net, len(self.vocabulary) + 1, net is words)
+        _check_weights([net for net in (words, images, reader) if net is not None], weights, len(self.vocabulary) + 1)
+        blobs = infer(reader or words, "TEST").blobs
+        # Blob: shape for one image or video.
+        self.sees = {name: list(blobs[name][1:]) for name in GIVEN if name in blobs and name != "cont_sentence"}
+        if reader is not None:
+            steps = blobs["input_sentence"][0] - 1
+            self.sees = {name: [steps, *shape[1:]] for name, shape in self.sees.items()} | {"cont_sentence": [steps]}
+        self._begin(words, images, weights, engine, gpu, settings, streams, reader)
+
+    @classmethod
+    def of(cls, name: str, weights, vocabulary, engine, gpu: int | None = None, changes: dict | None = None,
+           streams: int = STREAMS) -> Captioner:
+        """Of a net of the catalogue, caption/*, video/* or lm/*, with the number of words that the vocabulary has, and
+        `changes`."""
+        variant = catalogue.get(name)
+        if variant.task not in experiments.KINDS:
+            raise SpecError(f"{name}: writes no sentences; {', '.join(f'{task}/*' for task in experiments.KINDS)} do, "
+                            "`lrcn nets list` names them")
+        vocabulary = vocabulary if isinstance(vocabulary, list) else read_vocabulary(vocabulary)
+        settings = variant.settings(**{"vocabulary": len(vocabulary) + 1, **(changes or {}), "deploy_steps": 1,
+                                       "deploy_streams": 1, "deploy_state": "exposed"})
+        files = variant.files(**settings)
+        words, reader = files["deploy"], None
+        if "deploy_part" in variant.table:
+            words, reader = variant.files(**settings | {"deploy_part": "decoder"})["deploy"], words
+        return cls(words, weights, vocabulary, engine, gpu, files.get("deploy_images"), settings, streams, reader)
+
+    def beam(self, features: Features, width: int = 1, best: int = 1, length: int = LENGTH,
+             progress=lambda what, done, total: None) -> list[list[Caption]]:
+        """The `best` of `width` sentences of each image or video, the likeliest first; greedy at width 1. Without
+        features, for a language model: one list."""
+        if width < 1 or length < 1 or not 1 <= best <= width:
+            raise SpecError(f"width {width}, best {best}, length {length}: give whole numbers from 1, and best at most "
+                            "the width")
+        if features is not None and not _count(features):
+            return []
+        found = self._of_images({"do": "beam", "width": width, "length": length}, features, progress)
+        return [sentences[:best] for sentences in self._captions(found)]
+
+    def sample(self, features: Features, n: int = 1, temperature: float = 1.0, length: int = LENGTH,
+               seed: int = 1701, progress=lambda what, done, total: None) -> list[list[Caption]]:
+        """`n` sentences drawn for each image, the likeliest first. temperature: what the softmax's inputs are
+        multiplied by; infinity is the greedy choice."""
+        if n < 1 or length < 1 or not temperature >= 0 or seed < 0:
+            raise SpecError(f"n {n}, length {length}, temperature {temperature}, seed {seed}: give at least 1, 1, 0 "
+                            "and 0")
+        if features is not None and not _count(features):
+            return []
+        order = {"do": "sample", "n": n, "length": length, "temperature": temperature, "seed": seed}
+        return self._captions(self._of_images(order, features, progress))
+
+    def score(self, features: Features, captions: Sequence[Sequence[int]],
+              progress=lambda what, done, total: None, floor: float = FLOOR) -> np.ndarray:
+        """Log probability (N, captions) of every caption, word indices in the net (`indices`), under every image: of
+        its words, without the end unless it is among them, a word's at least `floor`, log 1e-12 as the authors have
+        it."""
+        trouble = next((word for caption in captions for word in caption
+                        if not 0 <= word <= len(self.vocabulary)), None)
+        if trouble is not None:
+            raise SpecError(f"word {trouble} of a caption is not one of the net's, 0 to {len(self.vocabulary)}")
+        order = {"do": "score", "captions": [list(map(int, caption)) for caption in captions], "floor": floor}
+        return self._of_images(order, features, progress)["scores"]
+
+    def indices(self, words: Iterable[str]) -> list[int]:
+        """Words as the net counts them; what the vocabulary has not is the unknown word."""
+        return [self.known.get(word, 1) for word in words]
+
+    def _captions(self, found) -> list[list[Caption]]:
+        made = []
+        for words, log_probs, counts in zip(found["words"], found["log_probs"], found["counts"]):
+            made.append([Caption([self.vocabulary[w - 1] for w in said[:count] if w], probs[:count].tolist())
+                         for said, probs, count in zip(words, log_probs, counts) if count])
+        return made
+
+    def _of_images(self, order: dict, features: Features, progress) -> dict[str, np.ndarray]:
+        if (features is None) != (not self.sees):
+            raise SpecError(f"this net needs {' and '.join(GIVEN[name] for name in self.sees)} for every sentence"
+                            if features is None else "this net sees no images; give None in place of features")
+        given = {}
+        if features is not None:
+            if not isinstance(features, Mapping):
+                features = {next(iter(self.sees)): features}
+            given = {name: np.asarray(value, np.float32) for name, value in features.items()}
+            if "input_slots" in given:
+                given["cont_sentence"] = np.ones_like(given["input_slots"])
+                given["cont_sentence"][:, :1] = 0
+            for name, shape in self.sees.items():
+                found = given[name].shape if name in given else ()
+                if len(found) != len(shape) + 1 or list(found[1:]) != shape:
+                    raise SpecError(f"the net sees {shape_text(shape)} values of {GIVEN[name]} (N x "
+                                    f"{shape_text(shape)}), not {shape_text(found)}")
+            np.savez(self.folder / "features.npz", **given)
+        place = str(self.folder / "features.npz") if given else None
+        return self._ask(order | {"features": place, "count": 1 if features is None else _count(features)}, progress)
+
+
+def _count(features: np.ndarray | Mapping[str, np.ndarray]) -> int:
+    """N, of how many images or videos these are."""
+    return len(next(iter(features.values())) if isinstance(features, Mapping) else features)
+
+
+def _net(net):
+    if not isinstance(net, (str, Path)):
+        return net
+    try:
+        return parse(Path(net))
+    except OSError as error:
+        raise SpecError(f"{net}: {(error.strerror or str(error)).lower()}") from None
+
+
+def _check_words(net, outputs: int, by_word: bool) -> None:
+    shapes = infer(net, "TEST")
+    for problem in shapes.problems:
+        raise SpecError(f"{net.name}: {problem}")
+    predict = shapes.blobs.get("predict")
+    if predict is None or by_word and predict[0] != 1 or not any(name.endswith("_h_0") for name in shapes.blobs):
+        raise SpecError(f"{net.name}: not a net that goes word by word; make it with deploy_steps=1 and "
+                        "deploy_state=exposed")
+    if predict[-1] != outputs:
+        raise SpecError(f"the vocabulary has {outputs - 1} words, and so {outputs} outputs with the end of a sentence; "
+                        f"the net has {predict[-1]}")
+
+
+def _check_weights(nets, weights, outputs: int | None = None) -> None:
+    """Refuses weights that do not fill these nets, of a vocabulary with so many outputs. SpecError, one line."""
+    given = read_weights(weights)
+    for net in nets:
+        entries = plan(net, given, "TEST")
+        for entry in entries.clashes:
+            if entry.layer in ("predict", "embedding") and entry.file and entry.file[0]:
+                known = entry.file[0][-2]
+                if known != outputs:
+                    raise SpecError(f"{weights}: made for a vocabulary of {known - 1} words and the end of a sentence; "
+                                    f"this one has {outputs - 1} words")
+            raise SpecError(f"{weights}: does not fit {net.name}: layer '{entry.layer}': {entry.why}")
+        missing = [entry.layer for entry in entries.entries if entry.status == AFRESH]
+        if missing:
+            raise SpecError(f"{weights}: has no weights for {', '.join(missing)} of {net.name}; give the .caffemodel "
+                            "that was trained for this net")

@@ -1,0 +1,68 @@
+"""Are captions true of their images? For data sets whose captions were generated, and which say so in truth.json:
+
+    {"phrases": {SLOT: {VALUE: phrase}}, "images": {file as in captions.json: {SLOT: VALUE}}}
+
+A caption is true of a slot if it has the phrase of the image's value, and none of the slot's other phrases.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep import DataError, store
+from lrcn.sentences.metrics import words
+
+
+@dataclass(frozen=True)
+class Truth:
+    """phrases: {slot: {value: its words}}; images: {file: {slot: value}}."""
+
+    phrases: Mapping[str, Mapping[str, str]]
+    images: Mapping[str, Mapping[str, str]]
+
+    def holds(self, file: str, caption: str) -> dict[str, bool]:
+        """{slot: whether the caption is true of it}. A phrase within a longer one of its slot ("bike" in "motor bike")
+        does not count."""
+        text, found = " ".join(words(caption)), {}
+        for slot, value in self.images[file].items():
+            longest = sorted(self.phrases[slot].values(), key=len, reverse=True)
+            said = re.findall(rf"(?<!\S)(?:{'|'.join(map(re.escape, longest))})(?!\S)", text)
+            found[slot] = set(said) == {self.phrases[slot][value]}
+        return found
+
+    def measure(self, captions: Mapping[str, str], together: Sequence[Sequence[str]] = ()) -> dict[str, float]:
+        """Fractions of the captions {file: caption} that are true, by slot, of the slots `together` ("object+motion"),
+        and of every slot: "all"."""
+        held = [self.holds(file, caption) for file, caption in captions.items() if file in self.images]
+        if not held:
+            return {}
+        slots = [slot for slot in self.phrases if any(slot in each for each in held)]
+        fractions = {slot: [each[slot] for each in held if slot in each] for slot in slots}
+        for names in together:
+            if both := [all(each[slot] for slot in names) for each in held if set(names) <= set(each)]:
+                fractions["+".join(names)] = both
+        fractions["all"] = [all(each.values()) for each in held]
+        return {slot: round(sum(each) / len(each), 6) for slot, each in fractions.items()}
+
+
+def read(folder) -> Truth | None:
+    """The truth of a data set's folder; None where there is none. DataError, one line, for a file that is not whole."""
+    path = Path(folder) / "truth.json"
+    if not path.exists():
+        return None
+    found = store.read_json(path)
+    try:
+        phrases = {slot: {value: " ".join(words(phrase)) for value, phrase in values.items()}
+                   for slot, values in found["phrases"].items()}
+        for file, slots in found["images"].items():
+            for slot, value in slots.items():
+                if not phrases.get(slot, {}).get(value):
+                    raise DataError(f"{path}: {file} is {slot} {value!r}, for which there is no phrase; prepare the "
+                                    "data set again")
+        return Truth(phrases, found["images"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not a data set's truth ({type(error).__name__}: {error}); prepare the data set "
+                        "again") from None

@@ -1,0 +1,1 @@
+"""Experiments, and how they are trained and evaluated."""

@@ -1,0 +1,114 @@
+"""The loader's worker processes: the batches they make, how they fail, and that they end."""
+
+import gc
+import os
+import signal
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from data_prep.store import Dataset
+from lrcn.activity.clip_loader import Loader, LoaderError
+from lrcn.activity.sampler import Sampler
+from tests.lrcn.conftest import clip_settings, make_dataset
+
+
+def loader(settings, first=0):
+    return Loader(Sampler(Dataset(settings["data"]).read_list(settings["list"]), settings), settings, first)
+
+
+def batches(count, settings, first=0):
+    made = loader(settings, first)
+    return [(data.copy(), labels.copy()) for data, labels in (next(made) for _ in range(count))]
+
+
+def same(one, two):
+    return all(np.array_equal(a, b) for x, y in zip(one, two, strict=True) for a, b in zip(x, y))
+
+
+@pytest.mark.parametrize("workers", [1, 3, 9])
+def test_any_number_of_workers_makes_the_same_batches(dataset, workers):
+    assert same(batches(5, clip_settings(dataset)), batches(5, clip_settings(dataset, workers=workers)))
+
+
+def test_a_resumed_loader_goes_on_with_the_batch_it_had_come_to(dataset):
+    assert same(batches(6, clip_settings(dataset))[3:], batches(3, clip_settings(dataset), first=3))
+
+
+@pytest.mark.parametrize("modality", ["rgb", "flow"])
+def test_batches_hold_the_pixels_that_the_draws_ask_for(dataset, modality):
+    """Made again from the stored images, the sampler's clips, and the words of ClipData's description."""
+    settings = clip_settings(dataset, modality=modality)
+    folder, mean = Dataset(dataset), np.array(settings["mean"])
+    clips = Sampler(folder.read_list("train1.txt"), settings)
+    for index, (data, labels) in enumerate(batches(4, settings)):
+        for v, clip in enumerate(clips.batch(index)):
+            assert labels[v] == clip.label
+            for t in range(settings["frames"]):
+                image = cv2.imdecode(
+                    np.frombuffer(folder.jpeg(modality, clip.video, clip.first + t), np.uint8), cv2.IMREAD_COLOR
+                ).astype(float)
+                if clip.mirror:
+                    image = image[:, ::-1].copy()
+                    if modality == "flow":
+                        image[..., 2] = 255 - image[..., 2]
+                window = image[clip.row : clip.row + 16, clip.column : clip.column + 16] - mean
+                assert np.allclose(data[t, v], window.transpose(2, 0, 1), atol=1e-4)
+
+
+def test_a_broken_image_is_named(tmp_path):
+    folder = make_dataset(tmp_path / "broken")
+    from data_prep import store
+
+    with store.ImageWriter(folder, "rgb") as writer:
+        writer.add("v_01", 1, [b"\xff\xd8 not a jpeg"] * 20, 24, 32)
+    with pytest.raises(LoaderError, match="v_01"):
+        batches(2, clip_settings(folder))
+
+
+def alive(process):
+    return process.poll() is None
+
+
+def test_a_worker_that_is_killed_is_reported_not_waited_for(dataset):
+    made = loader(clip_settings(dataset))
+    next(made)
+    made.workers[1].send_signal(signal.SIGKILL)
+    with pytest.raises(LoaderError, match="loader process"):
+        for _ in range(4):
+            next(made)
+
+
+def test_workers_end_with_the_loader(dataset):
+    made = loader(clip_settings(dataset))
+    next(made)
+    workers = made.workers
+    assert all(map(alive, workers))
+    del made
+    gc.collect()
+    assert not any(map(alive, workers))
+
+
+def test_workers_end_when_their_parent_is_killed(dataset, tmp_path):
+    pids = tmp_path / "pids"
+    child = os.fork()
+    if child == 0:
+        made = loader(clip_settings(dataset))
+        next(made)
+        pids.write_text(" ".join(str(worker.pid) for worker in made.workers))
+        time.sleep(60)
+        os._exit(0)
+    while not pids.exists() or len(pids.read_text().split()) < 2:
+        time.sleep(0.05)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    deadline = time.monotonic() + 20
+    left = [Path(f"/proc/{pid}/stat") for pid in pids.read_text().split()]
+    while time.monotonic() < deadline and any(
+        p.exists() and p.read_text().rsplit(")")[1].split()[0] != "Z" for p in left
+    ):
+        time.sleep(0.05)
+    assert time.monotonic() < deadline

@@ -1,0 +1,380 @@
+"""Activations extracted from a data set: what is refused, which frames are taken, and that they are Caffe's own."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_prep import DataError, features, store
+from data_prep.store import Dataset
+from lrcn import engine, pixels
+from lrcn.activity import extract
+from lrcn.activity.sampler import image_range
+from netspecs import catalogue
+from prototxt_gen import SpecError, caffe_pb2, parse
+from prototxt_gen.shapes import infer
+from tests.lrcn.conftest import make_dataset
+from tests.lrcn.commands.test_cli import LRCN, lrcn, refused
+
+CROP, FC6 = 20, 6
+MEAN = [100.0, 110.0, 120.0]
+NET = """
+name: "small"
+layer { name: "data" type: "Input" top: "data" top: "clip_markers"
+        input_param { shape { dim: 16 dim: 3 dim: 20 dim: 20 } shape { dim: 16 dim: 1 dim: 1 dim: 1 } } }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+        convolution_param { num_output: 4 kernel_size: 5 stride: 2 } }
+layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+layer { name: "fc6" type: "InnerProduct" bottom: "conv1" top: "fc6" inner_product_param { num_output: 6 } }
+layer { name: "relu6" type: "ReLU" bottom: "fc6" top: "fc6" }
+layer { name: "drop6" type: "Dropout" bottom: "fc6" top: "fc6" include { phase: TRAIN } }
+layer { name: "raw" type: "InnerProduct" bottom: "fc6" top: "raw" inner_product_param { num_output: 3 } }
+layer { name: "fixed" type: "Reshape" bottom: "fc6" top: "fixed" reshape_param { shape { dim: 4 dim: 4 dim: 6 } } }
+layer { name: "markers" type: "Reshape" bottom: "clip_markers" top: "markers"
+        reshape_param { shape { dim: 4 dim: 4 } } }
+layer { name: "lstm1" type: "LSTM" bottom: "fixed" bottom: "markers" top: "lstm1"
+        recurrent_param { num_output: 2 weight_filler { type: "uniform" min: -1 max: 1 } } }
+layer { name: "flat" type: "Reshape" bottom: "fc6" top: "flat" reshape_param { shape { dim: -1 } } }
+"""
+
+
+def write_weights(path, net, seed=0, **changes):
+    """Random weights of a net as a .caffemodel; changes: a layer's blobs by their shapes, or None to leave it out."""
+    made, rng = caffe_pb2.NetParameter(), np.random.default_rng(seed)
+    for row in infer(net, "TEST").rows:
+        shapes = changes.get(row.layer.name, row.weights)
+        if shapes:
+            layer = made.layer.add(name=row.layer.name, type=row.layer.type)
+            for shape in shapes:
+                blob = layer.blobs.add(data=rng.normal(0, 0.05, int(np.prod(shape))))
+                blob.shape.dim.extend(shape)
+    path.write_bytes(made.SerializeToString())
+    return path
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    """(deploy.prototxt, .caffemodel)"""
+    folder = tmp_path_factory.mktemp("net")
+    (folder / "deploy.prototxt").write_text(NET)
+    return folder / "deploy.prototxt", write_weights(folder / "small.caffemodel", parse(NET))
+
+
+def options(dataset, net, out, *more):
+    return ["prepare", "features", "--data", dataset, "--net", net[0], "--weights", net[1], "--out", out,
+            "--size", "24", "32", "--frames", "4", "--videos", "2", "--workers", "2", *more]
+
+
+# ---- which frames ------------------------------------------------------------------------------------------
+
+@given(st.integers(1, 300), st.integers(1, 20), st.sampled_from(["rgb", "flow"]))
+def test_frames_are_evenly_spaced_over_the_whole_video(frames, length, modality):
+    found = extract.sequences(store.Video("v", "c", 0, frames), modality, length, False)
+    first, last = image_range(modality, frames)
+    if last < first:
+        assert found == []
+        return
+    [numbers] = found
+    assert len(numbers) == length and numbers == sorted(numbers) and first <= numbers[0] and numbers[-1] <= last
+    if length > 1:
+        assert (numbers[0], numbers[-1]) == (first, last)
+        gaps = np.diff(numbers)
+        assert gaps.max() - gaps.min() <= 1
+
+
+def test_clips_are_those_that_videos_are_classified_by():
+    video = store.Video("v", "c", 0, 40)
+    starts = [numbers[0] for numbers in extract.sequences(video, "rgb", 16, True)]
+    assert starts == [1, 9, 17, 25, 25]
+    assert extract.sequences(video, "flow", 16, True)[0] == list(range(2, 18))
+    assert extract.sequences(store.Video("v", "c", 0, 3), "rgb", 5, True) == [[1, 2, 3, 3, 3]]
+
+
+# ---- which part of the net, with which weights -------------------------------------------------------------
+
+def test_only_what_the_blob_depends_on_is_built():
+    part = extract.part_for(parse(NET), "fc6", "net")
+    assert [layer.name for layer in part.net.layer] == ["data", "conv1", "relu1", "fc6", "relu6"]
+    assert (part.input, part.crop, part.size) == ("data", CROP, FC6)
+    assert part.written_by == ["fc6 (InnerProduct)", "relu6 (ReLU)"] and part.rectified
+    assert not extract.part_for(parse(NET), "raw", "net").rectified
+    assert extract.part_for(parse(NET), "conv1", "net").size == 4 * 8 * 8
+
+
+def test_old_input_fields_will_do():
+    layers = NET[NET.index('layer { name: "conv1"'):NET.index('layer { name: "markers"')]
+    old = 'input: "data" input_dim: 10 input_dim: 3 input_dim: 20 input_dim: 20\n' + layers
+    assert extract.part_for(parse(old), "fc6", "net").deploy(5).layer[0].input_param.shape[0].dim == [5, 3, 20, 20]
+
+
+@pytest.mark.parametrize("name, settings", [
+    ("activity/lrcn-fc6-rgb", {}), ("activity/single-frame-flow", {}),
+    ("activity/lrcn-fc7-rgb", {"backbone": "vgg16"})])
+def test_the_published_nets_have_fc6_after_the_relu(name, settings):
+    part = extract.part_for(catalogue.get(name).files(**settings)["deploy"], "fc6", name)
+    assert part.size == 4096 and part.rectified
+
+
+@pytest.mark.parametrize("blob, said", [
+    ("fc66", "has no blob 'fc66'; did you mean 'fc6'?"),
+    ("probabilities", "has no blob 'probabilities'; `lrcn nets show` names its blobs"),
+    ("fixed", "with 3 pictures, for which blob 'fixed' is asked: layer 'fixed': "),
+    ("lstm1", "needs the inputs data, clip_markers; only a blob that pictures alone make"),
+    ("flat", "has not one row a frame: for 3 pictures it is "),
+    ("clip_markers", "its input clip_markers is "),
+])
+def test_blobs_that_cannot_be_extracted_are_named(blob, said):
+    with pytest.raises(SpecError) as caught:
+        extract.part_for(parse(NET), blob, "deploy.prototxt")
+    assert str(caught.value).startswith("deploy.prototxt: ") and said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_training_net_is_refused():
+    net = catalogue.get("activity/lrcn-fc6-flow").files(data="d")["train_test"]
+    with pytest.raises(SpecError, match=r"comes from 'data', which no layer makes; give a deploy net"):
+        extract.part_for(net, "fc6", "net")
+    for layer in net.layer:
+        layer.ClearField("include")
+    with pytest.raises(SpecError, match=r"comes from layer 'data' \(Python\).*give a deploy net"):
+        extract.part_for(net, "fc6", "net")
+
+
+@pytest.mark.parametrize("changes, said", [
+    ({"fc6": [(7, 256), (7,)]}, "small.caffemodel: does not fit net: layer 'fc6': blob 0 is 6x256 in the net"),
+    ({"conv1": None, "fc6": None}, "small.caffemodel: has no weights for conv1, fc6 of net"),
+])
+def test_weights_that_do_not_fit_are_named(tmp_path, changes, said):
+    path = write_weights(tmp_path / "small.caffemodel", parse(NET), **changes)
+    with pytest.raises(SpecError) as caught:
+        extract.check_weights(extract.part_for(parse(NET), "fc6", "net"), path, "net")
+    assert said in str(caught.value)
+
+
+def test_a_net_of_the_catalogue_brings_its_own_mean(dataset):
+    folder = Dataset(dataset)
+    name, deploy, shown = extract.source("activity/single-frame-flow", folder, changes={"backbone": "tiny", "crop": 20})
+    assert (shown["modality"], shown["mean"], shown["scale"]) == ("flow", [128, 128, 128], 0.02)
+    assert (shown["height"], shown["width"]) == (24, 32)
+    for arguments, said in ((dict(mean=MEAN), "--mean is for a net's file"), (dict(modality="rgb"), "reads flow")):
+        with pytest.raises(SpecError, match=said):
+            extract.source("activity/single-frame-flow", folder, **arguments)
+    with pytest.raises(SpecError, match="did you mean 'activity/single-frame-flow'"):
+        extract.source("activity/single-frame-flwo", folder)
+    with pytest.raises(SpecError, match="only activity/"):
+        extract.source("caption/lrcn-2f", folder)
+
+
+# ---- extracted by Caffe ------------------------------------------------------------------------------------
+
+FORWARD = """
+import sys, numpy as np, caffe
+net = caffe.Net(sys.argv[1], sys.argv[2], caffe.TEST)
+shown = np.load(sys.argv[3])
+rows = []
+for picture in shown:
+    net.blobs["data"].data[...] = picture
+    net.forward(end="raw")
+    rows.append([net.blobs[name].data[0].copy().ravel() for name in ("conv1", "fc6", "raw")])
+np.savez(sys.argv[4], **{name: [row[i] for row in rows] for i, name in enumerate(("conv1", "fc6", "raw"))})
+"""
+
+
+def by_hand(dataset, net, modality, folder, ten):
+    """Blob -> {(video, image): activations}, every image by itself through the whole deploy net in pycaffe; the pixels
+    cut as the words say."""
+    pictures, whose, opened = [], [], Dataset(dataset)
+    for video in opened.index.values():
+        first, last = image_range(modality, video.frames)
+        for number in range(first, last + 1):
+            image = pixels.decode(opened.jpeg(modality, video.name, number), "x", 24, 32)
+            places = [(0, 0), (0, 12), (4, 0), (4, 12), (2, 6)] if ten else [(2, 6)]
+            for row, column in places:
+                crop = image[row:row + CROP, column:column + CROP].astype(np.float32)
+                both = [crop]
+                if ten:
+                    other = crop[:, ::-1].copy()
+                    if modality == "flow":
+                        other[..., 2] = 255 - other[..., 2]
+                    both.append(other)
+                pictures += [(one - np.float32(MEAN)).transpose(2, 0, 1) for one in both]
+                whose += [(video.name, number)] * len(both)
+    np.save(folder / "shown.npy", pictures)
+    arguments = map(str, (*net, folder / "shown.npy", folder / "found.npz"))
+    done = subprocess.run([sys.executable, "-c", FORWARD, *arguments], env=engine.find().environment(),
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = np.load(folder / "found.npz")
+    sums = {}
+    for name in found:
+        for key, row in zip(whose, found[name].astype(float)):
+            sums.setdefault(name, {}).setdefault(key, []).append(row)
+    return {name: {key: np.mean(rows, 0) for key, rows in held.items()} for name, held in sums.items()}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("modality, crops, clips, blob", [
+    ("rgb", "centre", False, "fc6"), ("flow", "ten-mean", True, "fc6"), ("rgb", "ten-mean", False, "raw"),
+    ("rgb", "centre", True, "conv1")])
+def test_activations_are_those_of_a_direct_forward_pass(tmp_path, dataset, net, modality, crops, clips, blob):
+    done = lrcn(*options(dataset, net, tmp_path / "out", "--modality", modality, "--crops", crops, "--blob", blob,
+                         *["--clips"] * clips, "--mean", *MEAN))
+    assert done.returncode == 0, done.stderr
+    relu = "not after a ReLU" if blob == "raw" else "after a ReLU"
+    assert relu in done.stderr
+    features.check_features(tmp_path / "out")
+    due = by_hand(dataset, net, modality, tmp_path, crops == "ten-mean")[blob]
+    folder = Dataset(dataset)
+    for part in ("train", "test"):
+        x, y, _ = features.read_sequences(tmp_path / "out", part)
+        assert x.dtype == np.float32
+        wanted = []
+        for video in folder.videos(1, part):
+            lists = extract.sequences(video, modality, 4, clips)
+            if part == "train":
+                lists = [one for i, one in enumerate(lists) if one not in lists[:i]]
+            wanted += [(video, one) for one in lists]
+        assert len(x) == len(wanted)
+        lines = (tmp_path / "out" / f"{part}1_sequences.tsv").read_text().splitlines()[1:]
+        for found, label, line, (video, numbers) in zip(x, y, lines, wanted):
+            assert label == video.label and line == f"{video.name}\t{video.label}\t{numbers[0]}"
+            np.testing.assert_allclose(found, [due[video.name, number] for number in numbers], atol=1e-5)
+    assert not (tmp_path / "out" / "work").exists()
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("clips, split", [([], 2), (["--clips"], 1)])
+def test_from_frames_to_a_trained_and_evaluated_head(tmp_path, clips, split):
+    """A net of the catalogue, by name, at tiny size; all splits of the data set; a score for each video."""
+    data = make_dataset(tmp_path / "data")
+    described = json.loads((data / "dataset.json").read_text())
+    store.write_json(data / "dataset.json", described | {"splits": [1, 2]})
+    index = list(Dataset(data).index.values())
+    store.write_text(data / "train2.txt", store.list_text(index[2:]))
+    store.write_text(data / "test2.txt", store.list_text(index[:2]))
+    small = ["backbone=tiny", "widths=4,4,4", "fc6=8", "crop=20"]
+    deploy = catalogue.get("activity/single-frame-rgb").files(
+        **dict(one.split("=") for one in small), classes=3, height=24, width=32)["deploy"]
+    weights = write_weights(tmp_path / "tiny.caffemodel", deploy)
+    done = lrcn("prepare", "features", "--data", data, "--net", "activity/single-frame-rgb", "--set", *small,
+                "--weights", weights, "--out", tmp_path / "features", "--frames", "4", "--videos", "3", *clips)
+    assert done.returncode == 0, done.stderr
+    described = Dataset(tmp_path / "features").description
+    assert (described["frames"], described["feature_size"], described["splits"]) == (4, 8, [1, 2])
+    head = ["--data", tmp_path / "features", "--out", tmp_path / "runs", "--split", split, "--set", "max_iter=20",
+            "snapshot=10", "test_iter=1", "test_interval=10", "fc7=5"]
+    for command in "train", "evaluate":
+        done = lrcn(command, "features", *head)
+        assert done.returncode == 0, done.stderr
+    [results] = [json.loads(path.read_text()) for path in (tmp_path / "runs").rglob("results.json")]
+    tested = {1: 3, 2: 2}[split]
+    assert set(results["models"]) == {"single-frame", "lrcn-fc6"} and results["dataset"]["test_videos"] == tested
+    [scores] = (tmp_path / "runs").rglob("lrcn-fc6-rgb/scores.npz")
+    with np.load(scores) as held:
+        assert held["sums"].shape == (tested, 1, 4, 3)
+        assert (held["weights"] == (len(extract.sequences(index[0], "rgb", 4, True)) if clips else 1)).all()
+
+
+@pytest.mark.engine
+def test_the_sequences_of_a_video_come_together(tmp_path, dataset, net):
+    assert lrcn(*options(dataset, net, tmp_path / "out", "--clips")).returncode == 0
+    x, y, _ = features.read_sequences(tmp_path / "out")
+    by_video, labels, names = features.read_videos(tmp_path / "out")
+    listed = Dataset(dataset).videos(1, "test")
+    assert names == [video.name for video in listed] and list(labels) == [video.label for video in listed]
+    assert [len(one) for one in by_video] == [len(extract.sequences(v, "rgb", 4, True)) for v in listed]
+    np.testing.assert_array_equal(np.concatenate(by_video), x)
+    (tmp_path / "out" / "test1_sequences.tsv").write_text("video\tlabel\tfirst\n")
+    with pytest.raises(DataError, match="test1_sequences.tsv: names 0 sequences"):
+        features.read_videos(tmp_path / "out")
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in (".h5", ".tsv")}
+
+
+@pytest.mark.engine
+def test_killed_again_and_again_it_ends_with_the_same_content(tmp_path, net):
+    data = make_dataset(tmp_path / "data", videos=150, frames=12)
+    begun = time.monotonic()
+    assert lrcn(*options(data, net, tmp_path / "whole")).returncode == 0
+    whole, rng, killed = time.monotonic() - begun, random.Random(5), 0
+    command = [str(LRCN), *map(str, options(data, net, tmp_path / "cut"))]
+    while True:
+        child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            assert child.wait(whole * rng.uniform(0.3, 0.9) if killed < 8 else None) == 0
+            break
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            killed += 1
+    assert killed
+    assert content(tmp_path / "cut") == content(tmp_path / "whole")
+    again = lrcn(*options(data, net, tmp_path / "cut"))
+    assert again.returncode == 0 and "frames:" not in again.stderr
+
+
+@pytest.mark.engine
+def test_a_run_that_was_cut_off_does_not_begin_anew(tmp_path, net):
+    data = make_dataset(tmp_path / "data", videos=150, frames=12)
+    partial = tmp_path / "out.partial" / "work" / "groups.json"
+    child = subprocess.Popen([str(LRCN), *map(str, options(data, net, tmp_path / "out"))], stderr=subprocess.DEVNULL)
+    while not partial.exists() and child.poll() is None:
+        time.sleep(0.005)
+    child.kill()
+    child.wait()
+    assert partial.exists()
+    done_before = json.loads(partial.read_text())["frames"]
+    done = lrcn(*options(data, net, tmp_path / "out"))
+    [first, *_] = [line for line in done.stderr.splitlines() if line.startswith("fc6: frames: ")]
+    assert int(first.split()[2].split("/")[0]) > done_before > 0
+
+
+@pytest.mark.engine
+def test_what_is_wrong_is_said_in_one_line(tmp_path, net, dataset):
+    out = tmp_path / "out"
+    refused(lrcn(*options(dataset, net, out, "--blob", "fc7")), "has no blob 'fc7'", "fc6")
+    refused(lrcn(*options(dataset, (tmp_path / "no.prototxt", net[1]), out)), "no.prototxt")
+    refused(lrcn(*options(dataset, (net[0], tmp_path / "no.caffemodel"), out)), "no.caffemodel")
+    refused(lrcn(*options(dataset, net, out, "--size", "10", "32")), "20x20 pixels", "--size")
+    refused(lrcn("prepare", "features", "--out", out), "--data", "--npz")
+    without = make_dataset(tmp_path / "without")
+    described = json.loads((without / "dataset.json").read_text())
+    store.write_json(without / "dataset.json", described | {"flow": None})
+    refused(lrcn(*options(without, net, out, "--modality", "flow")), "has no flow", "lrcn prepare flow")
+    assert not out.exists() and not (tmp_path / "out.partial").exists()
+    with store.ImageWriter(without, "rgb") as writer:
+        writer.add("v_03", 0, [b"\xff\xd8 no jpeg"] * 20, 24, 32)
+    refused(lrcn(*options(without, net, out)), "v_03")
+    assert not out.exists()
+
+
+def test_features_are_no_frames(tmp_path, net):
+    store.write_json(tmp_path / "dataset.json", {"name": "f", "kind": "features", "classes": ["a"], "mirror": True})
+    for one in str(net[0]), "activity/lrcn-fc6-rgb":
+        with pytest.raises(DataError, match="no frames"):
+            extract.source(one, Dataset(tmp_path))
+
+
+@pytest.mark.engine
+def test_a_video_too_short_for_flow_is_left_out_and_named(tmp_path, net):
+    data = make_dataset(tmp_path / "data")
+    index = [store.Video(v.name, v.class_name, v.label, v.frames) for v in Dataset(data).index.values()]
+    index.append(store.Video("v_short", "class0", 0, 1))
+    jpeg = bytes(Dataset(data).jpeg("rgb", "v_00", 1))
+    with store.ImageWriter(data, "rgb") as writer:
+        writer.add("v_short", 0, [jpeg], 24, 32)
+    store.write_text(data / "videos.tsv", store.index_text(index))
+    store.write_text(data / "train1.txt", store.list_text(index))
+    done = lrcn(*options(data, net, tmp_path / "out", "--modality", "flow"))
+    assert done.returncode == 0 and "v_short" in done.stderr, done.stderr
+    assert (tmp_path / "out" / "skipped.tsv").read_text().splitlines()[1:] == ["v_short\tno image of flow"]
+    assert len(features.read_sequences(tmp_path / "out", "train")[0]) == 6
+    assert "v_short" not in (tmp_path / "out" / "train1_sequences.tsv").read_text()

@@ -1,0 +1,115 @@
+"""Which clips a video is scored by and how they are averaged, and the loader that makes their frames; no Caffe."""
+
+import gc
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_prep import store
+from data_prep.store import Dataset
+from lrcn.activity import score
+from lrcn.activity.frame_loader import Frames
+from lrcn.engine.crew import LoaderError
+from tests.lrcn.conftest import make_dataset
+
+
+def job(dataset, **changes):
+    return {"data": str(dataset), "list": "test1.txt", "modality": "rgb", "frames": 4, "clips": 2, "strides": [8],
+            "crop": 16, "height": 24, "width": 32, "mirror": True, "mean": [1.0, 2.0, 3.0], "scale": 0.5, "workers": 2,
+            "keep_clips": False, "labels": [0, 1, 2], **changes}
+
+
+def test_clips_by_hand():
+    clips = score.clips_of(3, "v", 1, 20, 16, [8])
+    assert [clip.images for clip in clips] == [list(range(1, 17)), list(range(5, 21))]
+    assert [clip.weights.tolist() for clip in clips] == [[1], [2]]  # the last 16 stand for strides 8 and 16
+    short = score.clips_of(0, "v", 2, 3, 4, [8])
+    assert [clip.images for clip in short] == [[2, 3, 4, 4]]
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.lists(st.integers(1, 24), min_size=1, max_size=3, unique=True))
+def test_clips_of_several_strides_are_those_of_each(images, length, strides):
+    together = score.clips_of(0, "v", 1, images, length, strides)
+    for place, stride in enumerate(strides):
+        alone = score.clips_of(0, "v", 1, images, length, [stride])
+        assert [(c.images, c.weights[0]) for c in alone] == [
+            (c.images, c.weights[place]) for c in together if c.weights[place]]
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 30))
+def test_frames_come_in_the_order_in_which_clips_ask_for_them(images, length, stride):
+    clips = score.clips_of(0, "v", 1, images, length, [stride]) + score.clips_of(1, "w", 2, images, length, [stride])
+    order = list(score.frames_of(clips))
+    asked = list(dict.fromkeys((clip.v, number) for clip in clips for number in clip.images))
+    assert [(v, number) for v, _, number, _ in order] == asked
+    assert sum(count for *_, count in order) == sum(len(set(clip.images)) for clip in clips)
+
+
+def scores(tmp_path, **changes):
+    return score.Scores(tmp_path / "s.npz", job("", frames=2, strides=[4, 8], **changes), 2, 3)
+
+
+def test_scores_are_the_mean_over_clips_then_over_strides(tmp_path):
+    kept = scores(tmp_path)
+    one, two = np.array([[1, 0, 0], [0, 1, 0]]), np.array([[0, 0, 1], [0, 1, 0]])
+    kept.add(score.Clip(0, "v", [1, 2], np.array([1.0, 1.0])), one, 1)
+    kept.add(score.Clip(0, "v", [3, 4], np.array([3.0, 0.0])), two, 1)
+    kept.save(2)
+    found = score.load(kept.path)
+    assert np.allclose(found[0], [[(1 / 4 + 1) / 2, 0, (3 / 4) / 2], [0, 1, 0]])
+    assert np.allclose(found[1], 1 / 3)  # no clip at all: no class is likelier than another
+    assert score.load_hits(kept.path).tolist() == [0, 100]
+
+
+def test_scores_of_another_job_are_not_taken(tmp_path):
+    kept = scores(tmp_path)
+    kept.add(score.Clip(0, "v", [1, 2], np.array([1.0, 1.0])), np.ones((2, 3)), 0)
+    kept.save(1)
+    assert scores(tmp_path).done == scores(tmp_path, workers=9).done == 1
+    assert scores(tmp_path, crop=20).done == 0 and not scores(tmp_path, crop=20).sums.any()
+
+
+@pytest.mark.parametrize("modality", ["rgb", "flow"])
+def test_frames_are_the_ten_crops_of_the_stored_images_each_made_once(dataset, modality):
+    settings = job(dataset, modality=modality)
+    folder = Dataset(dataset)
+    clips = [clip for video in score.video_clips(settings | {"frames": 16}, folder) for clip in video]
+    frames = Frames(settings, (10, 3, 16, 16), score.frames_of(clips), together=16, ahead=5)
+    for clip in clips:
+        for number in clip.images:
+            image = cv2.imdecode(np.frombuffer(folder.jpeg(modality, clip.video, number), np.uint8), 1).astype(float)
+            seen = []
+            for mirror in (False, True):
+                for row, column in ((0, 0), (0, 16), (8, 0), (8, 16), (4, 8)):
+                    piece = image[row:row + 16, column:column + 16]
+                    if mirror:
+                        piece = piece[:, ::-1].copy()
+                        if modality == "flow":
+                            piece[..., 2] = 255 - piece[..., 2]
+                    seen.append((piece - [1, 2, 3]).transpose(2, 0, 1) * 0.5)
+            assert np.allclose(frames[clip.v, number], seen, atol=1e-4)
+        for number in set(clip.images):
+            frames.give_back((clip.v, number))
+    assert not frames.held and frames.asked == len(list(score.frames_of(clips)))
+    assert frames.asked < sum(len(clip.images) for clip in clips)  # clips do share frames here
+    workers = frames.crew.workers
+    del frames
+    gc.collect()
+    assert all(worker.poll() is not None for worker in workers)
+
+
+def test_a_broken_frame_is_named(tmp_path):
+    folder = make_dataset(tmp_path / "broken")
+    with store.ImageWriter(folder, "rgb") as writer:
+        writer.add("v_02", 2, [b"not a jpeg"] * 20, 24, 32)
+    clips = [clip for video in score.video_clips(job(folder), Dataset(folder)) for clip in video]
+    frames = Frames(job(folder), (10, 3, 16, 16), score.frames_of(clips), together=4, ahead=4)
+    with pytest.raises(LoaderError, match="image 1 of v_02"):
+        for clip in clips:
+            for number in clip.images:
+                assert frames[clip.v, number] is not None
+            for number in clip.images:
+                frames.give_back((clip.v, number))

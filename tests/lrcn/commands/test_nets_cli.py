@@ -1,0 +1,270 @@
+"""The commands `lrcn nets ...`: what they print, and with which exit code."""
+
+import json
+
+import numpy as np
+import pytest
+
+from prototxt_gen import caffe_pb2 as pb
+from tests.lrcn.conftest import clip_settings
+from tests.lrcn.commands.test_cli import lrcn, refused
+
+# ---- nets diff and nets weights ----
+
+RELU = "layer { name: 'a' type: 'ReLU' bottom: 'x' top: 'y' include { phase: TRAIN } }\n"
+
+
+def write(folder, **texts):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / f"{name}.prototxt").write_text(text)
+    return folder
+
+
+def test_diff_says_nothing_of_files_that_mean_the_same(tmp_path):
+    other = "layer: < type: 'ReLU' name: 'a'  # the same\n top: 'y' bottom: 'x' exclude { phase: TEST } >\n"
+    write(tmp_path, a=RELU, b=other)
+    done = lrcn("nets", "diff", "a.prototxt", "b.prototxt", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_diff_prints_a_line_a_difference(tmp_path):
+    write(tmp_path, a=RELU, b=RELU.replace("'ReLU'", "'ELU' elu_param { alpha: 2 }"))
+    done = lrcn("nets", "diff", "a.prototxt", "b.prototxt", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == ["layer a: type: ReLU -> ELU", "layer a: elu_param.alpha: 1 (default) -> 2"]
+    done = lrcn("nets", "diff", "a.prototxt", "b.prototxt", "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    said = json.loads(done.stdout)
+    assert not said["same"] and [row["what"] for row in said["differences"]] == ["type", "elu_param.alpha"]
+    assert said["differences"][0] == {"where": "layer a", "what": "type", "left": "ReLU", "right": "ELU", "remark": ""}
+
+
+def test_diff_compares_what_caffe_would_build(tmp_path):
+    write(tmp_path, a=RELU, b=RELU.replace("TRAIN", "TRAIN stage: 's'"))
+    assert lrcn("nets", "diff", "a.prototxt", "b.prototxt", cwd=tmp_path).returncode == 1
+    done = lrcn("nets", "diff", "a.prototxt", "b.prototxt", "--phase", "TRAIN", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "layer a: only in A: ReLU x -> y\n")
+    for state in ["--phase", "TEST"], ["--phase", "train", "--stage", "s", "--stage", "t"]:
+        assert lrcn("nets", "diff", "a.prototxt", "b.prototxt", *state, cwd=tmp_path).returncode == 0
+
+
+def test_diff_of_folders_goes_by_file(tmp_path):
+    solver = "base_lr: 0.1\nstepsize: %d\n"
+    write(tmp_path / "a" / "x", net=RELU, solver=solver % 1)
+    write(tmp_path / "b" / "x", net=RELU, solver=solver % 2)
+    write(tmp_path / "a", old=RELU)
+    write(tmp_path / "b", new=RELU)
+    done = lrcn("nets", "diff", "a", "b", "--phase", "TRAIN", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == ["only in A: old.prototxt", "only in B: new.prototxt", "x/solver.prototxt:",
+                                        "  solver: stepsize: 1 -> 2"]
+    said = json.loads(lrcn("nets", "diff", "a", "b", "--json", cwd=tmp_path).stdout)
+    assert (said["only_in_a"], said["only_in_b"]) == (["old.prototxt"], ["new.prototxt"])
+    assert [(row["file"], row["where"]) for row in said["differences"]] == [("x/solver.prototxt", "solver")]
+    assert lrcn("nets", "diff", "a", "a", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["net.prototxt", "solver.prototxt"], "net.prototxt is a net and solver.prototxt a solver"),
+    (["net.prototxt", "none.prototxt"], "none.prototxt"),
+    (["net.prototxt", "folder"], "two files or two folders"),
+    (["folder", "folder"], "no .prototxt in folder"),
+    (["net.prototxt", "old.prototxt"], "upgrade_net_proto_text"),
+    (["net.prototxt", "bad.prototxt"], "bad.prototxt:2: "),
+    (["net.prototxt", "net.prototxt", "--stage", "s"], "--phase"),
+    (["net.prototxt", "weights.caffemodel"], "weights.caffemodel: not a text file"),
+])
+def test_diff_refuses_bad_input_in_one_line(arguments, said, tmp_path):
+    write(tmp_path, net=RELU, solver="base_lr: 1\n", old="layers { name: 'a' type: RELU }\n",
+          bad="name: 'x'\nlayer { type: }\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "weights.caffemodel").write_bytes(b"\x0a\x02\xff\xfe")
+    refused(lrcn("nets", "diff", *arguments, cwd=tmp_path), said)
+
+
+IMAGE = "layer { name: 'data' type: 'Input' top: 'data' input_param { shape { dim: [1, 3, 8, 8] } } }\n"
+CONV = IMAGE + ("layer { name: 'conv' type: 'Convolution' bottom: 'data' top: 'conv'"
+                " convolution_param { num_output: 2 kernel_size: 3 } }\n")
+
+
+def trained(path, *shapes):
+    net = pb.NetParameter()
+    net.layer.add(name="conv", blobs=[
+        pb.BlobProto(shape=pb.BlobShape(dim=shape), data=np.zeros(int(np.prod(shape)))) for shape in shapes])
+    path.write_bytes(net.SerializeToString())
+
+
+def test_weights_says_layer_by_layer_what_is_copied(tmp_path):
+    write(tmp_path, net=CONV + CONV.replace(IMAGE, "").replace("name: 'conv'", "name: 'conv2'"))
+    trained(tmp_path / "net.caffemodel", (2, 3, 3, 3), (2,))
+    done = lrcn("nets", "weights", "net.prototxt", "net.caffemodel", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["conv", "copied", "2x3x3x3,", "2"],
+        ["conv2", "initialised", "afresh", "2x3x3x3,", "2", "(the", "file", "has", "no", "such", "layer)"],
+        ["copied:", "56", "of", "112", "parameters", "(50.0", "%)"]]
+    said = json.loads(lrcn("nets", "weights", "net.prototxt", "net.caffemodel", "--json", cwd=tmp_path).stdout)
+    assert (said["copied"], said["parameters"], said["clashes"]) == (56, 112, 0)
+    assert said["layers"][0] == {"layer": "conv", "type": "Convolution", "status": "copied", "why": "",
+                                 "net": [[2, 3, 3, 3], [2]], "file": [[2, 3, 3, 3], [2]]}
+
+
+def test_weights_that_clash_are_no(tmp_path):
+    write(tmp_path, net=CONV)
+    trained(tmp_path / "net.caffemodel", (2, 3, 5, 5), (2,))
+    done = lrcn("nets", "weights", "net.prototxt", "net.caffemodel", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "blob 0 is 2x3x3x3 in the net, 2x3x5x5 in the file" in done.stdout
+    assert done.stdout.splitlines()[-1] == "Caffe would stop at 1 clash and copy nothing"
+
+
+def test_weights_go_into_a_net_of_the_catalogue_as_it_is_set(tmp_path):
+    net = pb.NetParameter()
+    net.layer.add(name="fc6", blobs=[pb.BlobProto(shape=pb.BlobShape(dim=[7]), data=[0] * 7)])
+    net.layer.add(name="fc9", blobs=[pb.BlobProto(shape=pb.BlobShape(dim=[7]), data=[0] * 7)])
+    (tmp_path / "net.caffemodel").write_bytes(net.SerializeToString())
+    done = lrcn("nets", "weights", "activity/lrcn-fc6-rgb", "net.caffemodel", "--set", "units=512", "--json",
+                cwd=tmp_path)
+    assert done.returncode == 1
+    layers = {row["layer"]: row for row in json.loads(done.stdout)["layers"]}
+    assert layers["lstm1"]["net"] == [[2048, 4096], [2048], [2048, 512]]
+    assert [layers[name]["status"] for name in ("fc6", "fc9", "lstm1")] == ["clash", "ignored", "initialised afresh"]
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["net.caffemodel", "net.prototxt"], "net.caffemodel: not a text file"),
+    (["net.prototxt", "net.prototxt"], "net.prototxt: a text file; a .caffemodel is expected here"),
+    (["net.prototxt", "cut.caffemodel"], "cut off"),
+    (["net.prototxt", "none.caffemodel"], "none.caffemodel"),
+    (["none.prototxt", "net.caffemodel"], "none.prototxt: no such file"),
+])
+def test_weights_refuses_bad_input_in_one_line(arguments, said, tmp_path):
+    write(tmp_path, net=CONV)
+    trained(tmp_path / "net.caffemodel", (2, 3, 3, 3), (2,))
+    (tmp_path / "cut.caffemodel").write_bytes((tmp_path / "net.caffemodel").read_bytes()[:100])
+    refused(lrcn("nets", "weights", *arguments, cwd=tmp_path), said)
+
+
+# ---- list and write ----------------------------------------------------------------------------------------
+
+def test_all_is_every_edition_and_the_same_twice(tmp_path):
+    for out in "once", "twice":
+        assert lrcn("nets", "write", "--all", "--out", tmp_path / out).returncode == 0
+    once, twice = ({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.prototxt")}
+                   for folder in (tmp_path / "once", tmp_path / "twice"))
+    assert once == twice
+    folders = {str(path.parent) for path in once}
+    assert {"activity/single-frame-rgb", "activity/lrcn-fc7-flow/split-3", "caption/lrcn-4f-vgg16/finetune-trainval",
+            "caption/lrcn-1u/from-lm", "lm/lstm-lm", "video/decoder-prob"} <= folders
+    assert len(folders) == 6 * 3 + 8 * 4 + 1 + 4
+    for folder in folders:
+        assert {path.stem for path in once if str(path.parent) == folder} >= {"train_test", "deploy", "solver"}
+
+
+def test_the_published_files_lie_under_their_names_and_say_what_is_left_out(tmp_path):
+    assert lrcn("nets", "write", "--published", "--out", tmp_path).returncode == 0
+    assert len(list(tmp_path.rglob("*.prototxt"))) == 26
+    flow = (tmp_path / "LRCN_activity_recognition" / "train_test_singleFrame_flow.prototxt").read_text()
+    header = [line for line in flow.splitlines() if line.startswith("#")]
+    assert any("fork" in line for line in header) and any("min_height" in line for line in header)
+    assert "fork" not in (tmp_path / "coco_caption" / "lrcn.prototxt").read_text()
+    refused(lrcn("nets", "write", "--published", "--set", "units=3", "--out", tmp_path), "--set")
+
+
+def test_settings_from_a_toml_file_and_several_after_one_set(tmp_path):
+    (tmp_path / "small.toml").write_text('units = 32\nvideos = 5\n["lm/lstm-lm"]\nvocabulary = 77\n')
+    done = lrcn("nets", "write", "activity/lrcn-fc6-rgb", "lm/lstm-lm", "--config", "small.toml",
+                "--set", "videos=8", "steps=9", "--out", "nets", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lrcn_net = (tmp_path / "nets" / "activity" / "lrcn-fc6-rgb" / "train_test.prototxt").read_text()
+    assert "shape { dim: 16 dim: 8 dim: 4096 }" in lrcn_net and "num_output: 32" in lrcn_net
+    language_model = (tmp_path / "nets" / "lm" / "lstm-lm" / "train_test.prototxt").read_text()
+    assert "input_dim: 77" in language_model and "batch_size: 9" in language_model
+
+
+@pytest.mark.parametrize("text, said", [
+    ("units = ", "not TOML"), ("unitz = 3", "did you mean 'units'?"),
+    ('["lm/lstm-ml"]\nunits = 3', "did you mean 'lm/lstm-lm'?"),
+    ('["lm/lstm-lm"]\nunitz = 3', "did you mean 'units'?")])
+def test_a_wrong_toml_file_is_refused(tmp_path, text, said):
+    (tmp_path / "wrong.toml").write_text(text)
+    refused(lrcn("nets", "write", "lm/lstm-lm", "--config", "wrong.toml", "--out", "nets", cwd=tmp_path), said)
+    assert not (tmp_path / "nets").exists()
+
+
+def test_the_list_shows_task_place_parameters_and_inputs():
+    done = lrcn("nets", "list", "--task", "caption")
+    lines = done.stdout.splitlines()
+    assert len(lines) == 9 and lines[0].split() == ["name", "task", "paper", "parameters", "inputs"]
+    line = next(line for line in lines if line.startswith("caption/lrcn-2f "))
+    for words in "caption", "Tables 2 and 3, LRCN-2f", "98.58 M", "data 100x3x227x227", "input_sentence 20x100":
+        assert words in line
+    settings = lrcn("nets", "list", "caption/lrcn-2f").stdout
+    assert "vocabulary=8801" in settings and "stage=train" in settings
+    refused(lrcn("nets", "list", "caption/lrcn-3f"), "did you mean")
+
+
+# ---- nets check ----
+
+FINE = """\
+layer { name: "data" type: "DummyData" top: "x" top: "label"
+  dummy_data_param { shape { dim: 4 dim: 5 } shape { dim: 4 } } }
+layer {
+  name: "y" type: "InnerProduct" bottom: "x" top: "y"
+  inner_product_param {
+    num_output: 3
+  }
+}
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "loss" include { phase: TRAIN } }
+"""
+
+
+def test_check_prints_file_line_and_mend(tmp_path):
+    write(tmp_path, fine=FINE, bad=FINE.replace("num_output", "num_outputs").replace('"label" top', '"labels" top'))
+    done = lrcn("nets", "check", "fine.prototxt", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "fine.prototxt: nothing found in TRAIN, TEST\n")
+    done = lrcn("nets", "check", "fine.prototxt", "bad.prototxt", cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert "bad.prototxt:6: InnerProductParameter has no field 'num_outputs'; did you mean 'num_output'?" in lines
+    assert any(line.startswith("bad.prototxt:9: ") and "did you mean 'label'?" in line for line in lines)
+    assert all(line.startswith("bad.prototxt:") for line in lines)
+    found = json.loads(lrcn("nets", "check", "bad.prototxt", "--json", cwd=tmp_path).stdout)
+    assert {"path", "line", "message"} == set(found[0]) and len(found) == len(lines)
+
+
+def test_check_takes_the_state_and_the_folder(tmp_path):
+    write(tmp_path, net=FINE.replace('bottom: "label"', 'bottom: "labels"'))
+    assert lrcn("nets", "check", "net.prototxt", "--phase", "TRAIN", cwd=tmp_path).returncode == 1
+    assert lrcn("nets", "check", "net.prototxt", "--phase", "TEST", cwd=tmp_path).returncode == 0
+    write(tmp_path / "run", net=FINE)
+    write(tmp_path, solver='net: "net.prototxt"\nbase_lr: 1\nlr_policy: "fixed"\nmax_iter: 9\n')
+    assert lrcn("nets", "check", "solver.prototxt", cwd=tmp_path).returncode == 1
+    assert lrcn("nets", "check", "solver.prototxt", "--folder", "run", cwd=tmp_path).returncode == 0
+
+
+def test_check_refuses_what_is_no_prototxt(tmp_path):
+    refused(lrcn("nets", "check", "nowhere.prototxt", cwd=tmp_path), "nowhere.prototxt", "no such file")
+    (tmp_path / "net.caffemodel").write_bytes(b"\xff\xfe\x00\x80")
+    refused(lrcn("nets", "check", "net.caffemodel", cwd=tmp_path), "not a text file")
+    write(tmp_path, net=FINE)
+    refused(lrcn("nets", "check", "net.prototxt", "--stage", "x", cwd=tmp_path), "--phase")
+
+
+def test_check_knows_the_clip_layer_and_the_classes_of_its_lists(tmp_path, dataset):
+    settings = json.dumps(clip_settings(dataset))
+    text = ("layer { name: 'data' type: 'Python' top: 'x' top: 'label'\n python_param { module: 'lrcn.clip_data' "
+            f"layer: 'ClipData' param_str: '{settings}' }} }}\n" + FINE[FINE.index("layer {\n"):])
+    write(tmp_path, net=text)
+    assert lrcn("nets", "check", "net.prototxt", cwd=tmp_path).returncode == 0
+    for old, new, line, said in [
+        ("num_output: 3", "num_output: 2", 9, "'label' of layer 'data' reaches 2, but 'y' has 2 classes"),
+        (str(dataset), "nowhere", 2, "nowhere"),
+        ('"crop"', '"corp"', 2, "did you mean 'crop'?"),
+    ]:
+        write(tmp_path, net=text.replace(old, new))
+        done = lrcn("nets", "check", "net.prototxt", cwd=tmp_path)
+        assert done.returncode == 1
+        rows = done.stdout.splitlines()
+        assert any(row.startswith(f"net.prototxt:{line}: ") and said in row for row in rows), rows

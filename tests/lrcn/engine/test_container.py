@@ -1,0 +1,261 @@
+"""What `--engine docker` mounts, how it tells its code from an image's, and what it refuses, without a daemon."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+import threading
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from data_prep import store
+from lrcn.engine import container
+from lrcn.cli import cli
+from lrcn.engine.container import Bind, binds, code_digest, few, named_by
+from lrcn.engine import EngineError
+
+LRCN = Path(sys.executable).with_name("lrcn")
+
+
+def lrcn(*arguments, **environment):
+    return subprocess.run([LRCN, *map(str, arguments)], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, **environment})
+
+
+# ---- mounts ------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working folder with folders and a file in it."""
+    for name in ("data", "runs/a/classified", "elsewhere/deep"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("weights.caffemodel", "data/dataset.json", "elsewhere/deep/1.jpg", "elsewhere/2.jpg"):
+        (tmp_path / name).write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_everything_is_mounted_at_its_own_path(here):
+    assert binds(["data", "weights.caffemodel", "gone"], ["runs/a"]) == [
+        Bind(f"{here}/data", f"{here}/data"),
+        Bind(f"{here}/runs/a", f"{here}/runs/a", True),
+        Bind(f"{here}/weights.caffemodel", f"{here}/weights.caffemodel"),
+    ]
+
+
+def test_a_folder_within_a_mounted_one_needs_a_mount_where_it_is_written_to(here):
+    run, inner = Bind(f"{here}/runs/a", f"{here}/runs/a"), f"{here}/runs/a/classified"
+    assert binds(["runs/a", inner]) == [run]
+    assert binds(["runs/a"], [inner]) == [run, Bind(inner, inner, True)]
+    assert binds([inner], ["runs/a"]) == [run._replace(writable=True), Bind(inner, inner)]
+    assert binds(["runs/a"], ["runs/a"]) == [run._replace(writable=True)]
+
+
+def test_what_links_lead_to_is_mounted_too(here):
+    (here / "link").symlink_to(here / "data")
+    (here / "data" / "1.jpg").symlink_to("../elsewhere/deep/1.jpg")
+    assert binds(["link"]) == [
+        Bind(f"{here}/data", f"{here}/data"),
+        Bind(f"{here}/elsewhere/deep/1.jpg", f"{here}/elsewhere/deep/1.jpg"),
+        Bind(f"{here}/data", f"{here}/link"),
+    ]
+    (here / "data" / "round").symlink_to(here)  # leads back to where it came from
+    assert Bind(str(here), str(here)) in binds(["link"])
+
+
+def test_folders_of_the_system_are_refused(here):
+    with pytest.raises(EngineError, match="^/usr: a folder of the system"):
+        binds(["/usr"])
+    (here / "data" / "all").symlink_to("/")
+    assert binds(["data"]) == [Bind(f"{here}/data", f"{here}/data")]
+
+
+def test_many_files_become_few_folders():
+    files = [f"/data/pictures/{number % 10}/{number}.jpg" for number in range(1000)]
+    assert few(files, 20) == [f"/data/pictures/{number}" for number in range(10)]
+    assert few([*files, "/runs/a"], 5) == ["/data/pictures", "/runs/a"]
+    assert few(["/a", "/b", "/c"], 2) == ["/a", "/b", "/c"]  # never the whole machine
+
+
+def test_what_a_data_set_names_is_mounted(here):
+    data = here / "captions"
+    data.mkdir()
+    store.write_json(data / "dataset.json", {"name": "c", "kind": "captions"})
+    store.write_json(data / "captions.json", {"images": [{"file": f"{here}/elsewhere/2.jpg"}, {"file": "word"}]})
+    store.write_text(data / "train_images.txt", f"{here}/elsewhere/deep/1.jpg 0\n" * 3)
+    store.write_text(data / "train_captions.txt", f"{here}/data/batch_0.h5\n")
+    store.write_text(data / "vocabulary.txt", "<unk>\n/usr/bin/x\n")
+    assert named_by(data) == [f"{here}/data", f"{here}/elsewhere", f"{here}/elsewhere/deep"]
+    store.write_json(data / "dataset.json", {"name": "c", "kind": "semantics", "features": f"{here}/f.h5"})
+    assert f"{here}/f.h5" in named_by(data)
+
+
+# ---- from the command line ---------------------------------------------------------------------------------
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What a command asks of `container.run`, which does nothing here."""
+    found = []
+    monkeypatch.setattr(container, "run", lambda *arguments: found.append(arguments) or 7)
+    return found
+
+
+def test_commands_hand_on_what_was_typed_and_what_it_reads_and_fills(here, asked):
+    typed = ["classify", "--run", "runs/a", "weights.caffemodel", "--engine", "docker", "--gpu", "1"]
+    assert CliRunner().invoke(cli, typed, standalone_mode=False).return_value == 7
+    arguments, reads, writes, image, gpu = asked.pop()
+    assert arguments == typed and (image, gpu) == (None, 1)
+    assert sorted(map(str, reads)) == ["runs/a", "weights.caffemodel"] and writes == [Path("runs/a/classified")]
+
+    CliRunner().invoke(cli, ["caption", "1.jpg", "2.jpg", "--run", "r", "--engine=docker", "--image", "mine"],
+                       standalone_mode=False)
+    _, reads, writes, image, _ = asked.pop()
+    assert list(map(str, reads)) == ["1.jpg", "2.jpg", "r"] and image == "mine"
+    assert list(map(str, writes)) == ["captioned"]
+
+    CliRunner().invoke(cli, ["describe", "crf.jsonl", "--run", "r", "--engine", "docker"], standalone_mode=False)
+    assert asked.pop()[1:3] == (["crf.jsonl", Path("r")], [])
+
+
+def test_experiments_fill_their_usual_folders(here, asked):
+    (here / "data" / "lm-lstm-lm").mkdir()
+    store.write_json(here / "data" / "lm-lstm-lm" / "dataset.json", {"name": "c", "kind": "captions"})
+    for command in ("train", "evaluate"):
+        CliRunner().invoke(cli, [command, "lm/lstm-lm", "--engine", "docker"], standalone_mode=False)
+        _, reads, writes, _, _ = asked.pop()
+        assert reads == [Path("data/lm-lstm-lm")] and writes == [Path("runs/lm-lstm-lm")]
+    CliRunner().invoke(cli, ["evaluate", "caption/results", "--results", "r.json", "--references", "c.json",
+                             "--engine", "docker"], standalone_mode=False)
+    _, reads, writes, _, _ = asked.pop()
+    assert list(map(str, reads)) == ["r.json", "c.json"] and writes == [Path("runs/caption-results")]
+
+
+def test_image_without_docker_is_refused(asked):
+    done = CliRunner().invoke(cli, ["describe", "x", "--run", "r", "--image", "y"], standalone_mode=False)
+    assert isinstance(done.exception, click.UsageError) and "--engine docker" in str(done.exception) and not asked
+
+
+# ---- the code ----------------------------------------------------------------------------------------------
+
+def test_an_installed_lrcn_has_the_digest_of_its_checkout(tmp_path):
+    pytest.importorskip("hatchling")
+    root = Path(container.__file__).parents[2]
+    source = tmp_path / "source"
+    names = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"], capture_output=True,
+                           text=True).stdout.split()
+    for name in names:
+        if (root / name).is_file() and not name.startswith("tests/"):
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((root / name).read_bytes())
+    if not names:
+        pytest.skip("this is no checkout")
+    built = subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path], cwd=source,
+                           capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    zipfile.ZipFile(next(tmp_path.glob("*.whl"))).extractall(tmp_path / "built")
+    assert (tmp_path / "built" / "lrcn" / "recipe").is_dir()
+    assert code_digest(tmp_path / "built") == code_digest(source) == code_digest()
+    (tmp_path / "built" / "lrcn" / "sentences" / "templates" / "new.html").write_text("x")
+    assert code_digest(tmp_path / "built") != code_digest()
+
+
+def test_an_image_of_other_code_is_refused():
+    told = {container.CODE: "0" * 64, container.IMAGE: "lrcn:cuda"}
+    done = lrcn("train", "demo", "--engine", "docker", **told)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "image lrcn:cuda" in done.stderr and "`make docker-cuda`" in done.stderr
+
+
+def test_the_command_ends_when_its_caller_is_gone():
+    """In the container; the caller holds its standard input."""
+    program = "import time; from lrcn.engine import container; container.begin(); print(flush=True); time.sleep(60)"
+    child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, env={**os.environ, container.CODE: code_digest()})
+    child.stdout.readline()
+    assert child.poll() is None
+    child.stdin.close()
+    assert child.wait(30) in (-signal.SIGINT, 130)
+
+
+# ---- the daemon --------------------------------------------------------------------------------------------
+
+def test_no_daemon_is_one_line(tmp_path, here):
+    done = lrcn("describe", here / "data/dataset.json", "--run", here, "--engine", "docker",
+                DOCKER_HOST="unix:///nonexistent")
+    assert done.returncode == 2 and done.stderr.startswith("lrcn: DOCKER_HOST unix:///nonexistent")
+    assert done.stderr.count("\n") == 1
+
+
+class Daemon:
+    """The few calls of docker.APIClient that a run makes; its container ends when it is interrupted, or killed."""
+
+    def __init__(self, obeys=True):
+        self.calls, self.obeys, self.over = [], obeys, threading.Event()
+        self.reading, self.writing = os.pipe()
+
+    def version(self):
+        return {}
+
+    def info(self):
+        return {"SecurityOptions": ["name=seccomp"]}
+
+    def containers(self, **filters):
+        return []
+
+    def create_host_config(self, **settings):
+        return settings
+
+    def create_container(self, image, arguments, **settings):
+        self.settings = settings
+        return {"Id": "1"}
+
+    def attach_socket(self, *arguments):
+        return os.fdopen(self.reading, "rb", buffering=0)
+
+    def start(self, container):
+        os.write(self.writing, b"\x02\0\0\0\0\0\0\x06begun\n")
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        if not self.obeys:
+            threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    def kill(self, container, number=signal.SIGKILL):
+        self.calls.append(number)
+        if self.obeys or number == signal.SIGKILL:
+            os.close(self.writing)
+
+    def wait(self, container):
+        return {"StatusCode": 130}
+
+    def remove_container(self, container, **how):
+        self.calls.append("removed")
+
+
+def test_ctrl_c_is_handed_on_and_a_second_kills(monkeypatch, tmp_path, capfd):
+    daemon, before = Daemon(), signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(container, "connect", lambda: daemon)
+    assert container.run(["train"], [], [tmp_path / "a" / "b"]) == 130
+    assert daemon.calls == [signal.SIGINT, "removed"] and not (tmp_path / "a").exists()
+    assert daemon.settings["host_config"]["network_mode"] == "none"
+    assert daemon.settings["user"] == f"{os.getuid()}:{os.getgid()}"
+    assert capfd.readouterr().err == "begun\n" and signal.getsignal(signal.SIGINT) is before
+
+    stubborn = Daemon(obeys=False)
+    monkeypatch.setattr(container, "connect", lambda: stubborn)
+    with pytest.raises(KeyboardInterrupt):
+        container.run(["train"], [], [])
+    assert stubborn.calls == [signal.SIGINT, signal.SIGKILL, "removed"]
+
+
+@pytest.mark.parametrize("said, line", [
+    ('could not select device driver "" with capabilities: [[gpu]]', "--gpu 0: containers have no GPU here"),
+    ('exec: "lrcn": executable file not found in $PATH', "image mine: does not run lrcn"),
+    (json.dumps({"message": "no\nspace"}), "the container daemon refuses: no space"),
+])
+def test_what_the_daemon_says_becomes_one_line(said, line):
+    explained = container._explain(said, "mine", 0)
+    assert explained.startswith(line) and "\n" not in explained

@@ -1,0 +1,473 @@
+"""The engine's cache, with a toy recipe in Caffe's place that takes no time; then the real engine."""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from lrcn import engine
+
+# What the real recipe installs, in toy form. Each of its two steps notes in NOTES that it ran; the second takes WAIT
+# seconds.
+TOY_RECIPE = """
+cmake_minimum_required(VERSION 3.18)
+project(toy NONE)
+file(WRITE ${CMAKE_BINARY_DIR}/toy.c "const char* openblas_get_config(void) { return \\"Toy BLAS\\"; }")
+add_custom_command(OUTPUT libcaffe.so VERBATIM
+  COMMAND sh -c "echo one >> $NOTES; cc -shared -fPIC toy.c -o libcaffe.so")
+add_custom_command(OUTPUT two DEPENDS libcaffe.so VERBATIM COMMAND sh -c "echo two >> $NOTES; sleep $WAIT; touch two")
+add_custom_target(everything ALL DEPENDS two)
+install(FILES ${CMAKE_BINARY_DIR}/libcaffe.so DESTINATION lib)
+"""
+TOY_INSTALLS = {
+    "bin/caffe": "#!/bin/sh\necho caffe version toy\n",
+    "python/caffe/__init__.py": "def layer_type_list():\n    return ['LSTM', 'Python', 'HDF5Data', 'Data', 'Embed']\n",
+    "share/caffe.proto": "",
+    "share/build.json": '{"flags": "-O0", "compiler": "toy 1"}',
+}
+for _name, _text in TOY_INSTALLS.items():
+    TOY_RECIPE += (f"file(WRITE ${{CMAKE_BINARY_DIR}}/toy/{_name} [==[{_text}]==])\n"
+                   f"install(PROGRAMS ${{CMAKE_BINARY_DIR}}/toy/{_name} DESTINATION {os.path.dirname(_name)})\n")
+
+
+def _toy_tree(folder: Path) -> Path:
+    """A folder that passes for Caffe's sources."""
+    for name in ("src/caffe/proto/caffe.proto", "include/caffe/blob.hpp", "python/caffe/io.py", "tools/caffe.cpp"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"// {name}\n")
+    return folder
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A toy recipe, a toy source tree (returned) and an empty cache."""
+    recipe = tmp_path / "recipe"
+    recipe.mkdir()
+    (recipe / "CMakeLists.txt").write_text(TOY_RECIPE)
+    monkeypatch.setattr(engine, "RECIPE", recipe)
+    monkeypatch.setenv("LRCN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
+    monkeypatch.setenv("WAIT", "0")
+    return _toy_tree(tmp_path / "tree")
+
+
+def _notes() -> list[str]:
+    path = Path(os.environ["NOTES"])
+    return path.read_text().split() if path.exists() else []
+
+
+def _build_elsewhere(tree: Path) -> subprocess.Popen:
+    """The same build in another process; it prints the engine's root."""
+    code = (f"from pathlib import Path; from lrcn import engine; engine.RECIPE = Path({str(engine.RECIPE)!r}); "
+            f"print(engine.build({str(tree)!r}).root)")
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def _wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.02)
+
+
+# ---- the cache -----------------------------------------------------------------------------------------------------
+
+def test_build_makes_an_engine_that_find_returns_and_a_second_call_makes_nothing(toy):
+    seen = []
+    made = engine.build(str(toy), progress=lambda *step: seen.append(step))
+    assert ("building Caffe", 2, 2) in seen
+    assert (made.source, made.blas, made.flags, made.cuda) == ("folder", "Toy BLAS", "-O0", False)
+    assert made.caffe.is_file() and made.proto.is_file()
+    assert engine.build(str(toy)) == engine.find() == engine.find(str(toy)) == made
+    assert _notes() == ["one", "two"]
+    assert not list(made.root.parent.glob("*.build"))
+    assert json.loads(json.dumps(made.info()))["version"] == made.version
+
+
+def test_of_several_engines_find_returns_the_one_used_last(toy, tmp_path):
+    other = _toy_tree(tmp_path / "other")
+    (other / "tools" / "caffe.cpp").write_text("// changed\n")
+    first, second = engine.build(str(toy)), engine.build(str(other))
+    assert first.root != second.root
+    os.utime(first.root / "engine.json", (1, 1))
+    assert engine.find() == second and engine.find(str(toy)) == first
+    os.utime(second.root / "engine.json", (2, 2))
+    engine.build(str(toy))
+    assert engine.find() == first
+
+
+@pytest.mark.parametrize("change", [
+    {"version": "w"},
+    {"source": "pypi"},
+    {"variant": {"cuda": "80", "native": True, "nccl": False}},
+    {"variant": {"cuda": "", "native": False, "nccl": False}},
+    {"variant": {"cuda": "", "native": True, "nccl": True}},
+])
+def test_key_changes_with_what_is_built(toy, change):
+    usual = {"source": "bvlc", "version": "v", "variant": {"cuda": "", "native": True, "nccl": False}}
+    assert engine._key(**usual) == engine._key(**usual) != engine._key(**{**usual, **change})
+
+
+@pytest.mark.parametrize("change", [
+    lambda patch: (engine.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + "# changed\n"),
+    lambda patch: (engine.RECIPE / "one_more.h").write_text(""),
+    lambda patch: patch.setattr(engine.sysconfig, "get_python_version", lambda: "3.99"),
+    lambda patch: patch.setattr(engine.importlib.metadata, "version", lambda name: "99.0"),
+    lambda patch: patch.setattr(engine.platform, "freedesktop_os_release", lambda: {"ID": "other"}),
+], ids=["recipe", "recipe-file", "python", "numpy", "system"])
+def test_key_changes_with_what_it_is_built_for(toy, monkeypatch, change):
+    variant = {"cuda": "", "native": True, "nccl": False}
+    before = engine._key("bvlc", "v", variant)
+    change(monkeypatch)
+    assert engine._key("bvlc", "v", variant) != before
+
+
+def test_an_engine_of_another_recipe_or_python_is_not_found(toy, monkeypatch):
+    engine.build(str(toy))
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.importlib.metadata, "version", lambda name: "99.0")
+        with pytest.raises(engine.EngineError, match="^no Caffe engine: run `lrcn caffe build`$"):
+            engine.find()
+    (engine.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + "# changed\n")
+    with pytest.raises(engine.EngineError):
+        engine.find()
+
+
+def test_an_engine_not_made_for_one_processor_is_found_on_another(toy, monkeypatch):
+    made = engine.build(str(toy), native=False)
+    there = {**engine._fit(), "cpu": "another"}
+    monkeypatch.setattr(engine, "_fit", lambda: there)
+    assert engine.find() == made
+    assert engine.build(str(toy), native=False) == made
+    assert engine.build(str(toy)) != made
+
+
+def test_a_change_to_a_source_file_makes_another_engine_and_one_to_a_test_does_not(toy):
+    version = engine._folder_version(toy)
+    (toy / "src" / "caffe" / "test").mkdir()
+    (toy / "src" / "caffe" / "test" / "test_blob.cpp").write_text("")
+    assert engine._folder_version(toy) == version
+    (toy / "include" / "caffe" / "blob.hpp").write_text("// changed\n")
+    assert engine._folder_version(toy) != version
+
+
+# ---- interrupted, in parallel --------------------------------------------------------------------------------------
+
+def test_a_build_killed_in_the_middle_is_not_taken_for_whole_and_goes_on(toy, monkeypatch):
+    monkeypatch.setenv("WAIT", "2")
+    process = _build_elsewhere(toy)
+    _wait_for(lambda: "two" in _notes())
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    with pytest.raises(engine.EngineError, match="no Caffe engine"):
+        engine.find()
+    monkeypatch.setenv("WAIT", "0")
+    seen = []
+    made = engine.build(str(toy), progress=lambda what, done, total: seen.append(what))
+    assert engine.find() == made
+    assert _notes().count("one") == 1, "the step that was done is not done again"
+    assert "waiting for another build of the engine" in seen, "the killed build's orphans are waited for, not run into"
+
+
+def test_parallel_builds_make_one_engine(toy, monkeypatch):
+    monkeypatch.setenv("WAIT", "1")
+    processes = [_build_elsewhere(toy) for _ in range(3)]
+    roots = {process.communicate()[0].strip() for process in processes}
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert roots == {str(engine.find().root)}
+    assert _notes() == ["one", "two"]
+
+
+def test_the_lock_keeps_others_out_until_it_is_released(tmp_path):
+    order = []
+
+    def second():
+        with engine._lock(tmp_path / "lock", lambda what, done, total: order.append(what)):
+            order.append("second")
+
+    with engine._lock(tmp_path / "lock", lambda *step: order.append("first waited")):
+        thread = threading.Thread(target=second)
+        thread.start()
+        _wait_for(lambda: order)
+        order.append("first ends")
+    thread.join()
+    assert order == ["waiting for another build of the engine", "first ends", "second"]
+
+
+def test_a_spoilt_build_folder_is_started_afresh(toy):
+    made = engine.build(str(toy))
+    work = made.root.with_name(made.root.name + ".build")
+    work.mkdir()
+    for name in ("build.ninja", "CMakeCache.txt"):
+        (work / name).write_text("CMAKE_HOME_DIRECTORY:INTERNAL=/elsewhere\n")
+    (made.root / "engine.json").unlink()
+    assert engine.build(str(toy)) == made
+
+
+# ---- what goes wrong, in one line ----------------------------------------------------------------------------------
+
+def _refusal(call, *arguments, **options) -> str:
+    with pytest.raises(engine.EngineError) as caught:
+        call(*arguments, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_no_engine(toy):
+    assert _refusal(engine.find) == "no Caffe engine: run `lrcn caffe build`"
+    assert _refusal(engine.find, "pypi") == "no Caffe engine: run `lrcn caffe build --source pypi`"
+
+
+def test_a_folder_without_caffe(toy, tmp_path):
+    message = _refusal(engine.build, str(tmp_path / "nowhere"))
+    assert "nowhere is no Caffe source tree" in message and "auto, bvlc, pypi" in message
+
+
+MISSING = "system packages are missing: apt-get install libhdf5-dev liblmdb-dev libopenblas-dev libopencv-dev"  # wraps
+
+
+@pytest.mark.parametrize("says, told", [
+    (f'message(FATAL_ERROR "{MISSING}")', f"Caffe cannot be built: {MISSING}"),
+    ('add_custom_target(bad ALL COMMAND sh -c "echo x.cpp:3:1: error: no type; exit 1" VERBATIM)',
+     "x.cpp:3:1: error: no type"),
+    ('add_custom_target(bad ALL COMMAND sh -c "echo No space left on device; exit 1" VERBATIM)', "no space left"),
+], ids=["packages", "compiler", "disk"])
+def test_a_build_that_fails_leaves_no_engine_and_says_why(toy, says, told):
+    recipe = engine.RECIPE / "CMakeLists.txt"
+    recipe.write_text(TOY_RECIPE + says + "\n")
+    assert told in _refusal(engine.build, str(toy))
+    assert told in _refusal(engine.build, str(toy)), "the second time too"
+    _refusal(engine.find)
+
+
+def test_a_caffe_that_does_not_run_is_no_engine(toy):
+    recipe = engine.RECIPE / "CMakeLists.txt"
+    recipe.write_text(TOY_RECIPE.replace("'LSTM', ", ""))
+    assert "Caffe was built, but does not run: it lacks the layers LSTM" in _refusal(engine.build, str(toy))
+    _refusal(engine.find)
+
+
+def test_a_missing_tool_and_a_cache_that_cannot_be_made(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine.shutil, "which", lambda name: None if name == "ninja" else name)
+    assert _refusal(engine.build, str(toy)) == "ninja is missing: apt-get install ninja-build"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LRCN_CACHE", str(tmp_path / "file"))
+    assert "cannot make the engine in" in _refusal(engine.build, str(toy))
+
+
+def test_cuda_needs_its_compiler(toy, monkeypatch):
+    monkeypatch.setattr(engine.shutil, "which", lambda name: None if name == "nvcc" else name)
+    assert _refusal(engine.build, str(toy), cuda=True).startswith("nvcc is missing")
+
+
+# ---- downloads -----------------------------------------------------------------------------------------------------
+
+def _archive(folder: Path, inside: str) -> Path:
+    """A toy archive as a package index or git makes one: the tree, within a folder `inside` or bare."""
+    tree = _toy_tree(folder / "content" / inside)
+    (tree / "docs").mkdir()
+    (tree / "docs" / "readme").write_text("not wanted")
+    archive = folder / f"{engine.PYPI_NAME}-{engine.PYPI_VERSION}.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder / "content" / inside, arcname=inside or ".")
+    return archive
+
+
+@pytest.mark.parametrize("inside", ["", "caffe-1.0"])
+def test_unpack_takes_the_parts_that_the_recipe_reads(tmp_path, inside):
+    engine._unpack(_archive(tmp_path, inside), tmp_path / "out")
+    files = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert files == {"src/caffe/proto/caffe.proto", "include/caffe/blob.hpp", "python/caffe/io.py", "tools/caffe.cpp"}
+
+
+def test_a_pypi_download_with_another_hash_is_refused(toy, tmp_path, monkeypatch):
+    archive = _archive(tmp_path, "caffe")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(archive.parent))
+    assert "has not the pinned sha256" in _refusal(engine.build, "pypi")
+    assert not [path for path in (engine.cache() / "sources").iterdir() if path.is_dir()]
+    assert "in place of" in _refusal(engine._check_sha256, archive, engine.PYPI_SHA256)
+
+
+def _git(*arguments, cwd):
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_bvlc_is_taken_at_its_commit_and_no_other(toy, monkeypatch):
+    _git("init", "--quiet", cwd=toy)
+    _git("add", ".", cwd=toy)
+    _git("commit", "--quiet", "-m", "one", cwd=toy)
+    commit = _git("rev-parse", "HEAD", cwd=toy)
+    _git("commit", "--quiet", "--allow-empty", "-m", "two", cwd=toy)
+    _git("config", "uploadpack.allowAnySHA1InWant", "true", cwd=toy)
+    monkeypatch.setattr(engine, "BVLC_URL", f"file://{toy}")
+    monkeypatch.setattr(engine, "BVLC_COMMIT", "0123456789" * 4)
+    assert "cannot be fetched" in _refusal(engine.build, "bvlc")
+    monkeypatch.setattr(engine, "BVLC_COMMIT", commit)
+    made = engine.build("auto")
+    assert (made.source, made.version) == ("bvlc", commit)
+    monkeypatch.setattr(engine, "BVLC_URL", "file:///nowhere")
+    assert engine.build("auto") == engine.build("bvlc") == engine.find("bvlc") == made
+
+
+def test_auto_falls_back_to_pypi_says_so_and_stays_with_it(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "BVLC_URL", "file:///nowhere")
+    monkeypatch.setattr(engine, "_fetch_pypi", lambda work: _archive(tmp_path, "caffe"))
+    seen = []
+    made = engine.build("auto", progress=lambda what, done, total: seen.append(what))
+    assert made.source == "pypi" and engine.PYPI_SHA256 in made.version
+    assert any("cannot be fetched from file:///nowhere" in what and "taking pypi instead" in what for what in seen)
+    monkeypatch.setattr(engine, "_fetch_bvlc", lambda work: pytest.fail("the network was asked again"))
+    assert engine.build("auto") == made
+
+
+def test_a_command_that_does_not_answer_is_ended_with_its_children():
+    start = time.monotonic()
+    status, output = engine._call(["sh", "-c", "echo begun; sleep 30 & wait"], 0.5)
+    assert status and "begun" in output and "no answer in 0.5 s" in output
+    assert time.monotonic() - start < 5
+
+
+# ---- the environment -----------------------------------------------------------------------------------------------
+
+def test_environment_puts_this_python_and_pycaffe_first(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONPATH", f":{tmp_path}:")
+    monkeypatch.setenv("PYTHONHOME", "/elsewhere")
+    monkeypatch.setenv("GLOG_minloglevel", "2")
+    made = engine.Engine(Path("/e"), "folder", "", "", "", False, "", "", {})
+    env = made.environment()
+    assert env["PATH"].split(":")[0] == os.path.dirname(sys.executable)
+    paths = env["PYTHONPATH"].split(":")
+    assert paths[0] == "/e/python" and str(Path(engine.__file__).parents[2]) in paths and str(tmp_path) in paths
+    assert "" not in paths and len(set(paths)) == len(paths)
+    assert "PYTHONHOME" not in env and env["GLOG_minloglevel"] == "0" and env["GLOG_logtostderr"] == "1"
+    assert os.environ["PYTHONHOME"] == "/elsewhere"
+
+
+# ---- the real engine -----------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def real():
+    return engine.find()
+
+
+def _python(real, code: str, *arguments) -> str:
+    process = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], env=real.environment(), text=True,
+                             capture_output=True)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+@pytest.mark.engine
+def test_real_info(real):
+    info = real.info()
+    assert info["source"] in ("bvlc", "pypi", "folder") and info["version"]
+    assert "OpenBLAS" in info["blas"] and "-O3" in info["flags"]
+    assert info["python"] == "%d.%d" % sys.version_info[:2]
+    assert 'package caffe;' in real.proto.read_text()
+
+
+@pytest.mark.engine
+def test_real_pycaffe_beside_numpy_h5py_and_opencv(real, tmp_path):
+    """All in one process; and its messages are whole: Caffe reads a net written with them, an LSTM layer in it."""
+    said = _python(real, """
+import sys
+import caffe, cv2, h5py, lmdb, numpy
+from caffe import layers as L
+from caffe.proto import caffe_pb2
+net = caffe.NetSpec()
+net.x = L.DummyData(shape=dict(dim=[4, 2, 3]), data_filler=dict(type="constant", value=1))
+net.cont = L.DummyData(shape=dict(dim=[4, 2]))
+net.h = L.LSTM(net.x, net.cont, recurrent_param=dict(num_output=5, weight_filler=dict(type="xavier")))
+open(sys.argv[1], "w").write(str(net.to_proto()))
+net = caffe.Net(sys.argv[1], caffe.TEST)
+net.forward()
+assert net.blobs["h"].data.shape == (4, 2, 5) and net.blobs["h"].data.dtype == numpy.float32
+assert abs(net.blobs["h"].data).sum() > 0
+assert caffe_pb2.TEST == caffe.TEST == caffe_pb2.Phase.Value("TEST") == 1
+assert caffe_pb2.PoolingParameter.MAX == 0 and caffe_pb2.PoolingParameter.PoolMethod.Name(1) == "AVE"
+net.save(sys.argv[1] + ".caffemodel")
+saved = caffe_pb2.NetParameter.FromString(open(sys.argv[1] + ".caffemodel", "rb").read())
+assert [layer.type for layer in saved.layer][-1] == "LSTM" and len(saved.layer[-1].blobs) == 3
+with h5py.File(sys.argv[1] + ".h5", "w") as file:
+    file["x"] = numpy.ones(3)
+assert cv2.imdecode(cv2.imencode(".jpg", numpy.zeros((8, 8, 3), "u1"))[1], 1).shape == (8, 8, 3)
+print("numpy", numpy.__version__)
+""", tmp_path / "net.prototxt")
+    assert re.match(r"numpy \d", said)
+
+
+@pytest.mark.engine
+def test_real_tool_runs_a_python_layer_of_this_environment(real, tmp_path):
+    (tmp_path / "probe_layer.py").write_text("""
+import json, os, sys
+import caffe
+import numpy
+import lrcn
+class Probe(caffe.Layer):
+    def setup(self, bottom, top):
+        top[0].reshape(2, 3)
+        where = [sys.executable, sys.prefix, numpy.__file__, lrcn.__file__, json.loads(self.param_str)["say"]]
+        with open(os.environ["PROBE"], "w") as file:
+            json.dump(where, file)
+    def reshape(self, bottom, top):
+        pass
+    def forward(self, bottom, top):
+        top[0].data[...] = 7
+    def backward(self, top, propagate_down, bottom):
+        pass
+""")
+    net = tmp_path / "net.prototxt"
+    net.write_text("""
+layer { name: "x" type: "Python" top: "x"
+  python_param { module: "probe_layer" layer: "Probe" param_str: '{"say": "it"}' } }
+layer { name: "sum" type: "Reduction" bottom: "x" top: "sum" loss_weight: 1 }
+""")
+    env = {**real.environment(), "PROBE": str(tmp_path / "where.json")}
+    env["PYTHONPATH"] += f":{tmp_path}"
+    command = [real.caffe, "time", "-model", net, "-iterations", "1"]
+    process = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert "Initial loss: 42" in process.stderr
+    executable, prefix, numpy_file, lrcn_file, said = json.loads((tmp_path / "where.json").read_text())
+    assert Path(executable).parent == Path(sys.executable).parent and prefix == sys.prefix and said == "it"
+    assert numpy_file == __import__("numpy").__file__ and lrcn_file == __import__("lrcn").__file__
+
+
+@pytest.mark.engine
+def test_real_activate_is_quiet(real):
+    code = "from lrcn import engine; engine.find().activate(); import caffe; print(caffe.__file__)"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip().startswith(str(real.root)) and process.stderr == ""
+
+
+def test_the_reason_of_a_failed_build_is_the_compilers_not_ninjas(tmp_path):
+    said = "[2/2] Building x.o\nFAILED: x.o\nx.cu(240): error: no template definition\nninja: build stopped"
+    assert "x.cu(240): error: no template definition" in engine._reason(said, tmp_path)
+    assert "FAILED: x.o" in engine._reason("FAILED: x.o\nninja: build stopped", tmp_path)
+
+
+@pytest.mark.engine
+def test_check_trains_and_says_so(real):
+    check = [Path(sys.executable).with_name("lrcn"), "caffe", "check"]
+    process = subprocess.run(check, capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"Caffe from \w+ trains a small LRCN on this CPU: \d+ ms an iteration\n", process.stderr)
+    if not real.cuda:
+        process = subprocess.run([*check, "--gpu", "0"], capture_output=True, text=True)
+        assert process.returncode == 2 and re.fullmatch("lrcn: Caffe stopped at [^\n]+\n", process.stderr)
+
+
+def test_options_for_gpus_want_cuda():
+    for option in (["--nccl"], ["--archs", "80"]):
+        process = subprocess.run([Path(sys.executable).with_name("lrcn"), "caffe", "build", *option],
+                                 capture_output=True, text=True)
+        assert process.returncode == 2 and "give --cuda with them" in process.stderr

@@ -1,0 +1,169 @@
+"""Generation metrics by hand and against the libraries, COCO's files, and nearest neighbours."""
+
+import json
+import math
+import string
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_prep import DataError
+from lrcn.sentences import metrics
+from prototxt_gen import SpecError
+
+SAID = {1: "the cat sat on the mat", 2: "a dog runs"}
+TRUE = {1: ["the cat is on the mat", "there is a cat on the mat"], 2: ["a dog runs fast", "the dog is running"]}
+needs_java = pytest.mark.skipif(not metrics.java(), reason="no Java")
+
+
+def test_bleu_by_hand():
+    found = metrics.score(SAID, TRUE, meteor=False)
+    # Of 9 words 8 are in a reference ("sat" is not); of 7 pairs "the cat", "on the", "the mat", "a dog", "dog runs";
+    # of 5 triples "on the mat", "a dog runs"; no four. References of 6 and 4 words are closest: 9 words against 10.
+    short = math.exp(1 - 10 / 9)
+    expected = [8 / 9, (8 / 9 * 5 / 7) ** (1 / 2), (8 / 9 * 5 / 7 * 2 / 5) ** (1 / 3)]
+    for n, value in enumerate(expected, 1):
+        assert found[f"BLEU-{n}"] == pytest.approx(short * value, abs=1e-6)
+        assert found[f"BLEU-{n} (NLTK)"] == pytest.approx(short * value, abs=1e-6)
+    assert found["BLEU-4"] < 1e-3 and found["BLEU-4 (NLTK)"] < 1e-3
+    assert found["METEOR"] is None and found["images"] == 2
+
+
+def test_rouge_and_cider_by_hand():
+    found = metrics.score(SAID, TRUE, meteor=False)
+
+    def f(precision, recall):  # beta 1.2
+        return (1 + 1.44) * precision * recall / (recall + 1.44 * precision)
+
+    # "the cat on the mat" is common to the first, "a dog runs" to the second.
+    assert found["ROUGE-L"] == pytest.approx((f(5 / 6, 5 / 6) + f(1, 3 / 4)) / 2)
+    firsts = {key: texts[:1] for key, texts in TRUE.items()}
+    same = metrics.score({key: texts[0] for key, texts in firsts.items()}, firsts, meteor=False)
+    assert same["CIDEr"] == pytest.approx(10)
+    for name in [f"BLEU-{n}{library}" for n in range(1, 5) for library in ("", " (NLTK)")] + ["ROUGE-L"]:
+        assert same[name] == pytest.approx(1, abs=1e-6)
+
+
+def grams(lines, n):
+    return {tuple(line[at:at + n]) for line in lines for at in range(len(line) - n + 1)}
+
+
+sentences = st.lists(st.sampled_from("a b c d e".split()), min_size=4, max_size=9)
+
+
+@given(st.lists(st.tuples(sentences, st.lists(sentences, min_size=1, max_size=5)), min_size=1, max_size=8))
+def test_both_libraries_agree(pairs):
+    """On captions of four words or more; of n-grams that match nowhere only the trace of a constant is left."""
+    said, expected = dict(enumerate(a for a, _ in pairs)), dict(enumerate(b for _, b in pairs))
+    found = metrics.score_tokens(said, expected, meteor=False)
+    for n in range(1, 5):
+        matches = any(grams([said[key]], n) & grams(expected[key], n) for key in said)
+        ours, theirs = found[f"BLEU-{n}"], found[f"BLEU-{n} (NLTK)"]
+        assert ours == pytest.approx(theirs, abs=1e-6 if matches else 1e-2)
+        assert matches or theirs < 1e-6
+
+
+def test_captions_that_are_odd():
+    odd = {1: "", 2: "con", 3: "chó | ||| \t \"quoted\" $1 " + "word " * 200}
+    true = {1: ["a dog"], 2: ["Một con chó."], 3: ["a ||| b", "chó quoted"]}
+    found = metrics.score(odd, true)
+    assert all(0 <= found[name] <= 1 for name in found if name[:4] in ("BLEU", "ROUG"))
+    assert metrics.words("Một con CHÓ's “áo”, 3-4 con!") == ["một", "con", "chó's", "áo", "3", "4", "con"]
+    assert metrics.words("हिन्दी के शब्द।") == ["हिन्दी", "के", "शब्द"]
+    assert metrics.words("áo") == metrics.words("a\u0301o")
+    assert metrics.words(string.punctuation) == []
+
+
+@needs_java
+def test_meteor_and_treebank_tokens():
+    true = {key: [texts[0]] for key, texts in TRUE.items()}
+    same = metrics.score({key: texts[0] for key, texts in TRUE.items()}, true)
+    assert same["METEOR"] == pytest.approx(1, abs=0.01) and not same["notes"]
+    other = metrics.score(SAID, true)
+    assert 0.2 < other["METEOR"] < 0.95
+    treebank = metrics.score(SAID, TRUE, tokens="ptb", meteor=False)
+    plain = metrics.score(SAID, TRUE, meteor=False)
+    assert treebank.pop("tokens") == "ptb" and plain.pop("tokens") == "plain"
+    assert treebank == plain  # of words alone they are the same
+
+
+def test_without_java_it_is_said(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    found = metrics.score(SAID, TRUE)
+    assert found["METEOR"] is None and "Java" in found["notes"][0]
+    with pytest.raises(SpecError, match="Java"):
+        metrics.tokenise(TRUE, "ptb")
+    with pytest.raises(SpecError, match="did you mean 'plain'"):
+        metrics.tokenise(TRUE, "plane")
+
+
+def test_images_must_be_the_same():
+    with pytest.raises(DataError, match="image 3 has a caption and no references"):
+        metrics.score(SAID | {3: "x"}, TRUE)
+    with pytest.raises(DataError, match="1 of 2 images have no caption, 2 for one"):
+        metrics.score({1: "x"}, TRUE)
+    with pytest.raises(DataError, match="no caption"):
+        metrics.score({}, {})
+
+
+def test_cocos_files(tmp_path):
+    captions = {42: "Một con chó.", "b.jpg": 'with "quotes"'}
+    metrics.write_results(tmp_path / "r.json", captions)
+    assert metrics.read_results(tmp_path / "r.json") == captions
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))[0] == {"image_id": 42,
+                                                                              "caption": "Một con chó."}
+    coco = {"images": [{"id": 1}, {"id": 2}], "annotations": [
+        {"image_id": 2, "caption": "x"}, {"image_id": 1, "caption": "y"}, {"image_id": 2, "caption": "z"}]}
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    assert metrics.read_references(tmp_path / "coco.json") == {1: ["y"], 2: ["x", "z"]}
+    ours = {"images": [{"file": "a.jpg", "split": "val", "captions": ["x"]},
+                       {"file": "b.jpg", "split": "test", "captions": ["y", "z"]}]}
+    (tmp_path / "captions.json").write_text(json.dumps(ours))
+    assert metrics.read_references(tmp_path / "captions.json", "test") == {"b.jpg": ["y", "z"]}
+    assert len(metrics.read_references(tmp_path / "captions.json")) == 2
+    bad = {"results": [("{}", "format"), ('[{"image_id": 1}]', "entry 1"), ("[3]", "entry 1"), ("{", "not JSON"),
+                       ('[{"image_id": 1, "caption": "a"}, {"image_id": 1, "caption": "b"}]', "twice")],
+           "references": [("[]", "neither"), ('{"images": 3}', "neither"), ('{"images": []}', "no images"),
+                          ('{"images": [{"id": 1}], "annotations": []}', "image 1 has no captions")]}
+    for kind, cases in bad.items():
+        for text, said in cases:
+            (tmp_path / "bad.json").write_text(text)
+            with pytest.raises(DataError, match=said):
+                getattr(metrics, f"read_{kind}")(tmp_path / "bad.json")
+    with pytest.raises(DataError, match="no such file"):
+        metrics.read_results(tmp_path / "none.json")
+
+
+@given(st.integers(0, 10**6), st.sampled_from(metrics.DISTANCES), st.integers(1, 30), st.integers(0, 9))
+def test_nearest_is_nearest(seed, distance, count, asked):
+    rng = np.random.default_rng(seed)
+    train, test = rng.normal(size=(count, 4)), rng.normal(size=(asked, 4))
+    for row, at in zip(test, metrics.nearest_images(train, test, distance), strict=True):
+        far = np.linalg.norm(train - row, axis=1) if distance == "euclidean" else (
+            1 - train @ row / np.linalg.norm(train, axis=1) / np.linalg.norm(row))
+        assert at == far.argmin()
+
+
+@pytest.mark.parametrize("distance", metrics.DISTANCES)
+def test_nearest_in_parts_is_nearest(monkeypatch, distance):
+    rng = np.random.default_rng(0)
+    train, test = rng.integers(0, 3, (40, 4)), rng.integers(0, 3, (9, 4))  # many are equally near
+    whole = metrics.nearest_images(train, test, distance)
+    for block in (1, 30, 100):
+        monkeypatch.setattr(metrics, "BLOCK", block)
+        assert (metrics.nearest_images(train, test, distance) == whole).all()
+
+
+def test_nearest_captions():
+    train = np.array([[1.0, 0], [10, 0.1], [0, 0]])
+    captions = [["one", "another"], ["two"], ["three"]]
+    assert metrics.nearest_captions(train, captions, [[2, 0], [9, 0], [0, 0]]) == ["one", "two", "three"]
+    assert metrics.nearest_captions(train, captions, [[2, 0.02]], "cosine") == ["two"]
+    with pytest.raises(SpecError, match="did you mean 'cosine'"):
+        metrics.nearest_images(train, train, "cosinus")
+    with pytest.raises(SpecError, match="for 3 rows"):
+        metrics.nearest_captions(train, captions[:2], train)
+    with pytest.raises(SpecError, match=r"\(3, 2\)"):
+        metrics.nearest_images(train, train[:, :1])

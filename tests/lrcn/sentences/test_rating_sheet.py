@@ -1,0 +1,269 @@
+"""The page on which people rank captions, its answers, and Table 4."""
+
+import json
+from fractions import Fraction
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_prep import DataError
+from lrcn.sentences import rating_sheet
+from tests.lrcn.commands.test_cli import lrcn, refused
+
+NASTY = ['A "quoted" dog\'s\ttail', "</script><script>alert(1)</script>", "Một con chó đang chạy <!-- & -->",
+         "dog " * 200, "{{ 7 * 7 }} {% raw %}", "รูปภาพ  العربية"]  # fmt: skip
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Twelve images; results of two systems that share a caption of the third image; references."""
+    entries = []
+    for k in range(12):
+        image = np.random.default_rng(k).integers(0, 256, (700, 900, 3) if k == 0 else (30, 40), np.uint8)
+        assert cv2.imwrite(str(tmp_path / f"{k}.jpg"), image)
+        entries.append({"file": str(tmp_path / f"{k}.jpg"), "split": "test", "captions": [f"ref {k} a", f"ref {k} b"]})
+    (tmp_path / "captions.json").write_text(json.dumps({"images": entries}))
+    for name, said in (("NN", lambda k: NASTY[k % 6]), ("lrcn", lambda k: "dog " * 200 if k == 3 else f"lrcn {k}")):
+        (tmp_path / f"{name}.json").write_text(json.dumps(
+            [{"image_id": f"{k}.jpg", "caption": said(k)} for k in range(12)]))  # fmt: skip
+    return tmp_path
+
+
+def make(source, *more):
+    return lrcn("evaluate", "caption/rating-sheet", "--system", f"NN={source}/NN.json", "--system",
+                f"lrcn={source}/lrcn.json", "--references", source / "captions.json", "--out", source / "out", *more)
+
+
+class Page(HTMLParser):
+    """Ids, addresses, and the scripts' texts of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.addresses, self.scripts, self.tags = set(), [], [], []
+        self.inside = False
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+        self.sheet = json.loads(self.scripts[0])
+
+    def handle_starttag(self, tag, attributes):
+        told = dict(attributes)
+        self.tags.append(tag)
+        self.ids.add(told.get("id"))
+        self.addresses += [told[name] for name in ("src", "href", "action") if name in told]
+        if tag == "script":
+            self.scripts.append("")
+        self.inside = tag == "script"
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.scripts[-1] += data
+
+
+def answered(page, rater, rank=lambda image, criterion, line: line + 1, images=None, **more):
+    """An answers file's content as the page saves it, of all images or the first few."""
+    return {"format": page.sheet["format"], "sheet": page.sheet["sheet"], "part": page.sheet["part"], "rater": rater,
+            "saved": "2015-06-07T00:00:00.000Z", "answers": {
+                image["id"]: {criterion: [rank(image, criterion, k) for k in range(len(image["captions"]))]
+                              for criterion in page.sheet["criteria"]}
+                for image in page.sheet["images"][:images]}} | more  # fmt: skip
+
+
+def write(path, content):
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_page_stands_alone_and_hides_the_systems(source):
+    done = make(source, "--count", 10)
+    assert done.returncode == 0, done.stderr
+    page, key = Page(source / "out/sheet/index.html"), json.loads((source / "out/key.json").read_text())
+    assert page.addresses == [] and "http" not in (source / "out/sheet/index.html").read_text()
+    assert page.tags.count("script") == 2  # the sheet and what shows it: no caption became a tag
+    for wanted in ("rater", "bar", "picture", "captions", "next", "previous", "save", "load", "notice"):
+        assert wanted in page.ids and f'byId("{wanted}")' in page.scripts[1]
+    said = json.dumps(page.sheet, ensure_ascii=False)
+    assert "NN" not in said and "systems" not in said
+    assert not list((source / "out/sheet").rglob("key.json"))
+    assert [image["id"] for image in page.sheet["images"]] == list(key["images"]) and len(key["images"]) == 10
+    orders = set()
+    for image in page.sheet["images"]:
+        entry = key["images"][image["id"]]
+        k = int(entry["image_id"].removesuffix(".jpg"))
+        due = {"NN": " ".join(NASTY[k % 6].split()), "lrcn": ("dog " * 200).strip() if k == 3 else f"lrcn {k}"}
+        shown = {name: text for text, names in zip(image["captions"], entry["systems"], strict=True) for name in names}
+        assert shown.pop("captions") in (f"ref {k} a", f"ref {k} b")
+        assert shown == due
+        orders.add(json.dumps(entry["systems"]))
+        pixels = cv2.imread(str(source / "out/sheet" / image["picture"]))
+        assert pixels is not None and max(pixels.shape) <= rating_sheet.SIDE
+    assert len(orders) > 2
+
+
+def test_systems_with_the_same_caption_share_a_line(source):
+    assert make(source).returncode == 0
+    key = json.loads((source / "out/key.json").read_text())
+    third = next(entry for entry in key["images"].values() if entry["image_id"] == "3.jpg")
+    assert sorted(map(sorted, third["systems"])) == [["NN", "lrcn"], ["captions"]] and len(third["captions"]) == 2
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_same_again_another_seed_and_another_sheet(source):
+    assert make(source).returncode == 0
+    first = contents(source / "out")
+    assert make(source).returncode == 0 and contents(source / "out") == first
+    (source / "out/key.json").unlink()  # as a run that was cut off leaves it
+    (source / "out/sheet/images/0001.jpg").write_bytes(b"")
+    assert make(source).returncode == 0 and contents(source / "out") == first
+    refused(make(source, "--seed", 3), "out: holds another sheet")
+
+
+def test_parts_share_the_images_out(source):
+    assert make(source, "--parts", 3).returncode == 0
+    pages = [Page(source / f"out/sheet{part}/index.html") for part in (1, 2, 3)]
+    assert [len(page.sheet["images"]) for page in pages] == [4, 4, 4]
+    assert len({image["id"] for page in pages for image in page.sheet["images"]}) == 12
+    for number, page in enumerate(pages):
+        write(source / f"out/{number}.json", answered(page, "Thu Hà"))
+    found = rating_sheet.collect([source / f"out/{number}.json" for number in range(3)])
+    assert (found["raters"], found["images"], found["rows"], found["unfinished"]) == (1, 12, [12] * 3, [0] * 3)
+
+
+def test_answers_become_table_4(source):
+    assert make(source).returncode == 0
+    page, key = Page(source / "out/sheet/index.html"), json.loads((source / "out/key.json").read_text())
+    best = {"captions": 1, "lrcn": 2, "NN": 3}
+
+    def rank(image, criterion, line):
+        names = key["images"][image["id"]]["systems"][line]
+        if len(key["images"][image["id"]]["captions"]) == 2:
+            return 1 if "captions" in names else 2
+        return 4 - best[names[0]] if criterion == "grammar" else best[names[0]]
+
+    anna, binh = answered(page, "Anna", rank), answered(page, "Bình", rank, images=5)
+    binh["answers"]["0005"]["correctness"][0] = None
+    anna_before = answered(page, " Anna", lambda *_: 1, saved="2014")
+    files = [write(source / name, content) for name, content in
+             (("a.json", anna), ("b.json", binh), ("old.json", anna_before))]  # fmt: skip
+    found = rating_sheet.collect([source / "out/key.json", *files])
+    assert (found["raters"], found["images"], found["rows"], found["unfinished"]) == (2, 12, [16, 17, 17], [8, 7, 7])
+    ratings = found["ratings"]
+    ties = shared(binh, key)
+    assert ratings["captions"][0] == 1
+    assert ratings["lrcn"][0] == pytest.approx((2 * (16 - ties) + 2.5 * ties) / 16)
+    for criterion in range(3):
+        assert sum(values[criterion] for values in ratings.values()) == pytest.approx(6)
+    text = rating_sheet.table4(found)
+    assert "ranks 1 to 3, 2 raters, 12 images" in text and "unfinished, left out" in text
+    for name, values in rating_sheet.TABLE4.items():
+        assert any(line.split()[:-3] == name.split() and line.split()[-3:] == [f"{v:.2f}" for v in values]
+                   for line in text.splitlines())  # fmt: skip
+    assert json.loads(json.dumps(rating_sheet.as_json(found)))["published"]["LRCN FT"] == [3.47, 3.01, 3.50]
+
+
+def shared(part_answers, key):
+    """Rows of correctness, of a whole file and of these finished ones, in which systems share a line."""
+    pairs = [name for name, entry in key["images"].items() if len(entry["captions"]) == 2]
+    return len(pairs) + sum(name in part_answers["answers"] and None not in part_answers["answers"][name]["correctness"]
+                            for name in pairs)  # fmt: skip
+
+
+def test_published_rows_are_those_of_the_paper_and_of_strict_rankings():
+    for criterion in range(3):
+        assert np.mean([row[criterion] for row in rating_sheet.TABLE4.values()]) == pytest.approx(3.5, abs=0.02)
+
+
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 3)), min_size=1, max_size=6))
+def test_places_always_add_up_to_a_strict_ranking(lines):
+    ranks, names, count = [], [], 0
+    for rank, systems in lines:
+        ranks.append(rank)
+        names.append([str(count + k) for k in range(systems)])
+        count += systems
+    found = rating_sheet.places(ranks, names)
+    assert sum(found.values()) == Fraction(count * (count + 1), 2)
+    flat = [(rank, name) for rank, group in zip(ranks, names) for name in group]
+    for rank, name in flat:
+        for other_rank, other in flat:
+            assert (rank < other_rank) == (found[name] < found[other])
+
+
+def test_answers_that_do_not_fit_are_refused_in_a_line(source):
+    assert make(source).returncode == 0
+    page, path = Page(source / "out/sheet/index.html"), source / "out/answers.json"
+
+    def says(content, *said):
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        with pytest.raises(DataError) as error:
+            rating_sheet.collect([path])
+        for text in (str(path), *said):
+            assert text in str(error.value)
+        assert "\n" not in str(error.value)
+
+    good = answered(page, "Anna")
+    says("[", "not JSON")
+    says([], "neither the answers")
+    says(good | {"rater": " "}, "rater")
+    says(good | {"answers": None}, "answers")
+    says(good | {"part": 2}, "image '0001' is not on part 2")
+    for bad in ([9, 1, 2], [1], "123", [True, 1, 2], [1.5, 1, 2], 3):
+        says(good | {"answers": {"0001": {"grammar": bad}}}, "image 0001: grammar is")
+    says(good | {"answers": {"0001": {"beauty": [1, 2, 3]}}}, "beauty")
+    says(good | {"answers": {"9999": {}}}, "'9999'")
+    says(good | {"sheet": "0" * 16}, "key.json is not beside it")
+    write(path, good)
+    other = write(source / "out/other.json", good | {"sheet": "0" * 16})
+    with pytest.raises(DataError, match="other.json: answers of another sheet"):
+        rating_sheet.collect([path, other])
+    with pytest.raises(DataError, match="key alone"):
+        rating_sheet.collect([source / "out/key.json"])
+    key = json.loads((source / "out/key.json").read_text())
+    write(source / "out/key.json", key | {"systems": key["systems"][::-1]})
+    with pytest.raises(DataError, match="was changed"):
+        rating_sheet.collect([path])
+
+
+def test_nothing_finished_is_a_table_of_dashes(source):
+    assert make(source).returncode == 0
+    page = Page(source / "out/sheet/index.html")
+    found = rating_sheet.collect([write(source / "out/a.json", answered(page, "Anna", images=0))])
+    assert found["rows"] == [0, 0, 0] and found["ratings"]["NN"] == [None] * 3
+    assert "-" in rating_sheet.table4(found)
+
+
+@pytest.mark.parametrize("more, said", [
+    (["--system", "x"], "it takes NAME=CAPTIONS.json"),
+    (["--system", "NN=other.json"], "NN is given twice"),
+    (["--system", "captions=NN.json"], "a system is called captions"),
+    (["--system", "x=none.json"], "none.json"),
+    (["--parts", "13"], "13 parts of 12 images"),
+])  # fmt: skip
+def test_what_makes_no_sheet_is_refused_in_a_line(source, monkeypatch, more, said):
+    monkeypatch.chdir(source)
+    (source / "other.json").write_bytes((source / "NN.json").read_bytes())
+    refused(make(source, *more), said)
+    assert not (source / "out").exists()
+
+
+def test_images_missing_and_ids_unknown(source):
+    (source / "4.jpg").unlink()
+    refused(make(source), "4.jpg: no such image", "--images")
+    (source / "4.jpg").write_bytes(b"no image")
+    refused(make(source), "4.jpg: not an image")
+    (source / "elsewhere").mkdir()
+    assert cv2.imwrite(str(source / "elsewhere/4.jpg"), np.zeros((5, 5, 3), np.uint8))
+    numbers = write(source / "n.json", [{"image_id": k, "caption": "x"} for k in range(3)])
+    refused(lrcn("evaluate", "caption/rating-sheet", "--system", f"a={numbers}", "--system", f"b={numbers}", "--out",
+                 source / "n"), "image 0: its file is not known")  # fmt: skip
+    refused(lrcn("evaluate", "caption/rating-sheet", "--system", f"a={numbers}", "--system", f"b={source}/NN.json",
+                 "--out", source / "n"), "no image has a caption of all")  # fmt: skip
+    refused(lrcn("evaluate", "caption/rating-sheet", "--system", f"a={numbers}", "--out", source / "n"), "1 systems")

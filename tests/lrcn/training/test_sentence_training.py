@@ -1,0 +1,365 @@
+"""The language model and the captioners, trained by the command line on small captions of a language made here."""
+
+import csv
+import json
+import math
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from data_prep import DataError, store
+from data_prep.captions import check_captions
+from data_prep.store import Dataset
+from lrcn import cli, engine
+from lrcn.training import experiments
+from lrcn.training import train
+from lrcn.training.experiments import Stage
+from netspecs import catalogue
+from prototxt_gen import SpecError
+from tests.lrcn.conftest import make_dataset
+from tests.lrcn.commands.test_cli import lrcn, refused
+from tests.lrcn.training.test_training_engine import weights
+
+COLOURS = {"red": (0, 0, 255), "green": (0, 255, 0), "blue": (255, 0, 0)}
+SMALL = ["--set", "units=24", "embedding=24", "type=Adam", "base_lr=0.02", "lr_policy=fixed", "test_iter=1",
+         "loss_weight=1", "display=5"]
+# A captioner of a CNN that trains in no time
+TINY = {"backbone": "tiny", "widths": "4,4,4", "crop": 32, "height": 40, "width": 40, "fc6": 8, "fc7": 8, "fc8": 8}
+OF_TINY = [f"{name}={value}" for name, value in TINY.items()]
+CNN = ("conv1", "conv2", "conv3", "fc6", "fc7", "fc8")
+
+
+def write_captions(folder, images):
+    """Pictures of one colour, each with captions whose every word but the colour follows from the one before."""
+    rng, entries = np.random.default_rng(0), []
+    folder.mkdir()
+    for number in range(images):
+        colour = list(COLOURS)[number % 3]
+        name = f"{number:03d}.png"
+        cv2.imwrite(str(folder / name), np.full((40, 40, 3), COLOURS[colour], np.uint8))
+        captions = [f"one {colour} square lies on a {rng.choice(['table', 'floor'])}" for _ in range(5)]
+        entries.append({"image": name, "captions": captions, "split": "val" if number % 4 == 3 else "train"})
+    (folder / "captions.json").write_text(json.dumps(entries))
+    return entries
+
+
+@pytest.fixture(scope="module")
+def captions(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("captions")
+    entries = write_captions(folder / "raw", 24)
+    done = lrcn("prepare", "captions", "--captions", folder / "raw" / "captions.json", "--out", folder / "data",
+                "--streams", 10, "--steps", 9, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "data", entries
+
+
+def last_tested(run, column):
+    with (run / "curve.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row.get(column)]
+    return float(rows[-1][column])
+
+
+@pytest.mark.engine
+def test_the_language_model_beats_the_unigram_model(captions, tmp_path):
+    data, entries = captions
+    done = lrcn("train", "lm/lstm-lm", "--data", data, "--out", tmp_path / "runs", *SMALL, "max_iter=60",
+                "test_interval=20", "snapshot=30", "embed_drop=0", "lstm_drop=0")
+    assert done.returncode == 0, done.stderr
+    words = Counter(word for entry in entries for caption in entry["captions"] for word in [*caption.split(), ""])
+    total = sum(words.values())
+    unigram = -sum(count / total * math.log(count / total) for count in words.values())
+    columns = (tmp_path / "runs" / "lstm-lm" / "curve.csv").read_text().splitlines()[0].split(",")
+    losses = [column for column in columns if "cross_entropy_loss" in column and "test" in column.lower()]
+    assert losses and all(last_tested(tmp_path / "runs" / "lstm-lm", column) < 0.5 * unigram for column in losses)
+
+
+@pytest.mark.engine
+def test_a_captioner_trains_on_a_frozen_cnn_and_then_whole(captions, whole_way, tmp_path):
+    data, _ = captions
+    training = ["train", "caption/lrcn-2f", "--data", data, "--out", tmp_path / "runs", *SMALL, *OF_TINY, "max_iter=6",
+                "snapshot=6", "test_interval=3"]
+    refused(lrcn(*training), "lrcn-2f trains on a frozen CNN", "--weights bvlc_reference_caffenet.caffemodel")
+    refused(lrcn(*training, "--from-scratch"), "lrcn-2f trains on a frozen CNN")
+    assert not (tmp_path / "runs").exists()
+    done = lrcn(*training, "--weights", whole_way[0] / "cnn.caffemodel")
+    assert done.returncode == 0, done.stderr
+    for folder in "lrcn-2f", "lrcn-2f-finetune":
+        assert (tmp_path / "runs" / folder / "snapshots" / "net_iter_6.caffemodel").exists()
+    log = (tmp_path / "runs" / "lrcn-2f-finetune" / "logs" / "from-0000000.log").read_text()
+    for layer in "conv1", "lstm1", "lstm2", "predict":
+        assert f"{layer}: weights taken" in log
+
+
+def test_what_does_not_fit_is_refused(captions, tmp_path):
+    data, _ = captions
+    refused(lrcn("train", "lm/lstm-lm", "--data", data, "--rows", "lrcn-fc6", cwd=tmp_path), "--rows")
+    refused(lrcn("train", "demo", "--data", data, cwd=tmp_path), "captions")
+    refused(lrcn("train", "video/decoder-max", "--data", data, cwd=tmp_path), "holds captions", "lrcn prepare tacos")
+    refused(lrcn("train", "lm/lstm-lm", "--data", data, "--weights", data / "dataset.json", cwd=tmp_path), "no CNN")
+    refused(lrcn("train", "lm/lstm-lm", "--data", data, "--stages", "train", cwd=tmp_path), "lm/lstm-lm has none")
+    refused(lrcn("train", "demo", "--data", data, "--stages", "train", cwd=tmp_path), "demo has none")
+    captioner = ("train", "caption/lrcn-2f", "--data", data)
+    refused(lrcn(*captioner, "--stages", "train,finetun", cwd=tmp_path), "'finetun'", "did you mean 'finetune'")
+    refused(lrcn(*captioner, "--stages", "train,from-lm,finetune", cwd=tmp_path), "one of train and from-lm")
+    refused(lrcn(*captioner, "--stages", "finetune", cwd=tmp_path), "runs/caption-lrcn-2f/lrcn-2f", "--stages train`")
+    refused(lrcn(*captioner, "--stages", "finetune-trainval", "--dry-run", cwd=tmp_path), "lrcn-2f-finetune",
+            "--stages finetune`")
+    refused(lrcn(*captioner, "--set", "stage=finetune", cwd=tmp_path), "--stages")
+    assert not list(tmp_path.iterdir())
+
+
+# ---- stages ------------------------------------------------------------------------------------------------
+
+def named(*stages, net="caption/lrcn-2f", out=None):
+    return [(stage.folder, stage.training, stage.start) for stage in experiments.stages(net, (), stages, out)]
+
+
+def test_the_stages_of_a_captioner_start_from_each_other(tmp_path):
+    assert named() == [("lrcn-2f", "train", None), ("lrcn-2f-finetune", "finetune", "lrcn-2f")]
+    assert named("finetune-trainval", "from-lm", "finetune") == [
+        ("lstm-lm", None, None), ("lrcn-2f-from-lm", "from-lm", "lstm-lm"),
+        ("lrcn-2f-finetune", "finetune", "lrcn-2f-from-lm"),
+        ("lrcn-2f-finetune-trainval", "finetune-trainval", "lrcn-2f-finetune")]
+    assert named("finetune", out=tmp_path) == [("lrcn-2f-finetune", "finetune", "lrcn-2f")]
+    (tmp_path / "lrcn-2f-from-lm").mkdir()
+    (tmp_path / "lrcn-2f-from-lm" / "run.json").touch()
+    assert named("finetune", out=tmp_path) == [("lrcn-2f-finetune", "finetune", "lrcn-2f-from-lm")]
+    (tmp_path / "lrcn-2f").mkdir()
+    (tmp_path / "lrcn-2f" / "run.json").touch()
+    assert named("finetune", out=tmp_path) == [("lrcn-2f-finetune", "finetune", "lrcn-2f")]
+    assert [stage.model for stage in experiments.stages("caption/lrcn-1u-vgg16")] == ["lrcn-1u-vgg16"] * 2
+
+
+def test_each_stage_has_its_published_solver_and_reads_its_lists(captions):
+    data = Dataset(captions[0])
+    for variant in (name for name in catalogue.names() if name.startswith("caption/")):
+        for stage in experiments.stages(variant, (), ["from-lm", "finetune", "finetune-trainval"]):
+            settings = experiments.settings(stage, data)
+            published = catalogue.get(stage.variant).settings(**stage.settings)
+            # Captions an iteration as published, however many streams the data set has.
+            if published["iter_size"] > 1:
+                assert settings["iter_size"] * settings["streams"] == 100
+            told = {"data", "vocabulary", "steps", "streams", "iter_size"}
+            assert {k: v for k, v in settings.items() if k not in told} == {
+                k: v for k, v in published.items() if k not in told}
+            solver = catalogue.get(stage.variant).files(**settings)["solver"]
+            assert ("trainval" in solver.train_state.stage) == (stage.training == "finetune-trainval")
+            assert ("freeze-convnet" in solver.train_state.stage) == (stage.training == "from-lm")
+
+
+def test_rows_and_stages_of_an_experiment_of_captioners(monkeypatch):
+    monkeypatch.setitem(experiments.EXPERIMENTS, "two", captioners())
+    assert [stage.folder for stage in experiments.stages("two")] == [
+        "pretrain-rgb", "lrcn-1u", "lrcn-1u-finetune", "lrcn-2f", "lrcn-2f-finetune"]
+    assert [stage.folder for stage in experiments.stages("two", ["lrcn-2f"])] == [
+        "pretrain-rgb", "lrcn-2f", "lrcn-2f-finetune"]
+    assert [stage.folder for stage in experiments.stages("two", [], ["train"])] == [
+        "pretrain-rgb", "lrcn-1u", "lrcn-2f"]
+    assert "lrcn-2f" not in [stage.folder for stage in experiments.stages("two", ["lrcn-2f"], ["finetune"])]
+    with pytest.raises(SpecError, match="two has no row 'lrcn-2g', only lrcn-1u, lrcn-2f; did you mean 'lrcn-2f'"):
+        experiments.stages("two", ["lrcn-2g"])
+    with pytest.raises(SpecError, match="two has no stage 'from-lm', only train, finetune"):
+        experiments.stages("two", [], ["from-lm"])
+
+
+def captioners():
+    """What the demo does: a CNN pretrained on stills, then two captioners."""
+    few = {"max_iter": 2, "test_iter": 1, "test_interval": 2, "snapshot": 2, "display": 1}
+    stages = [Stage("activity/single-frame-rgb", {**TINY, **few, "batch": 4, "test_batch": 4, "crop": 20, "height": 24,
+                                                  "width": 32}, pretrain="stills")]
+    for net in ("lrcn-1u", "lrcn-2f"):
+        settings = {**TINY, **few, "crop": 20, "units": 6, "embedding": 6}
+        stages += [Stage(f"caption/{net}", settings | {"stage": "train"}, start="pretrain-rgb"),
+                   Stage(f"caption/{net}", settings | {"stage": "finetune"}, start=net, name=f"{net}-finetune")]
+    return stages
+
+
+@pytest.mark.engine
+def test_an_experiment_of_captioners_pretrains_on_the_frames_beside_the_captions(captions, tmp_path, monkeypatch):
+    monkeypatch.setitem(experiments.EXPERIMENTS, "two", captioners())
+    make_dataset(tmp_path / "demo" / "stills")
+    shutil.copytree(captions[0], tmp_path / "demo" / "captions")
+    options = ["--data", str(tmp_path / "demo" / "captions"), "--out", str(tmp_path / "runs")]
+    done = CliRunner().invoke(cli.cli, ["train", "two", *options, "--rows", "lrcn-2f"])
+    assert done.exit_code == 0, done.output
+    assert sorted(path.parent.name for path in (tmp_path / "runs").glob("*/run.json")) == [
+        "lrcn-2f", "lrcn-2f-finetune", "pretrain-rgb"]
+    cnn = weights(train.trained(tmp_path / "runs" / "pretrain-rgb"))
+    start = weights(train.snapshot(tmp_path / "runs" / "lrcn-2f", 0))
+    assert all(start[layer] == cnn[layer] for layer in CNN if layer != "fc8")
+    planned = CliRunner().invoke(cli.cli, ["train", "two", *options, "--dry-run"])
+    assert planned.exit_code == 0 and "lrcn-2f-finetune  2 (done)" in planned.output
+    assert planned.output.splitlines()[3].startswith("pretrain-rgb") and "10 x 9 words" in planned.output
+
+
+@pytest.fixture(scope="module")
+def whole_way(captions, tmp_path_factory):
+    """LRCN-2f through all published stages, with a CNN's weights: its folder, the CNN's file, what was said."""
+    folder = tmp_path_factory.mktemp("stages")
+    few = ["max_iter=2", "test_interval=2", "snapshot=2"]
+    cnn = segments(Dataset(captions[0]), "caption/lrcn-1u", max_iter=1, seed=5, crop=32)
+    shutil.copy(train.train(cnn, folder / "cnn", engine.find()), folder / "cnn.caffemodel")
+    arguments = ["train", "caption/lrcn-2f", "--data", captions[0], "--out", folder / "runs", "--stages",
+                 "from-lm,finetune,finetune-trainval", "--weights", folder / "cnn.caffemodel", *SMALL, *OF_TINY, *few]
+    planned = lrcn(*arguments, "--dry-run")
+    assert planned.returncode == 0 and not (folder / "runs").exists(), planned.stderr
+    done = lrcn(*arguments)
+    assert done.returncode == 0, done.stderr
+    return folder, planned.stdout, arguments
+
+
+def starts(run):
+    return weights(train.snapshot(run, 0))
+
+
+@pytest.mark.engine
+def test_from_lm_takes_words_from_the_language_model_and_images_from_the_cnn(whole_way):
+    runs = whole_way[0] / "runs"
+    cnn, lm = weights(whole_way[0] / "cnn.caffemodel"), weights(train.trained(runs / "lstm-lm"))
+    start = starts(runs / "lrcn-2f-from-lm")
+    assert set(start) == {*CNN, "embedding", "lstm1", "lstm2", "predict"}
+    assert all(start[layer] == cnn[layer] for layer in CNN)
+    assert all(start[layer] == lm[layer] and lm[layer] != cnn[layer] for layer in ("embedding", "lstm1", "predict"))
+    log = (runs / "lrcn-2f-from-lm" / "logs" / "from-0000000.log").read_text()
+    for layer in "embedding", "lstm1", "predict":
+        assert f"{layer}: weights taken from {train.trained(runs / 'lstm-lm')}" in log
+    assert f"lstm1: weights of another shape, not taken from {whole_way[0] / 'cnn.caffemodel'}" in log
+    assert not (runs / "lstm-lm" / "snapshots" / "net_iter_0.caffemodel").exists()  # which no CNN's weights start
+
+
+@pytest.mark.engine
+def test_later_stages_start_from_all_of_the_one_before(whole_way):
+    runs = whole_way[0] / "runs"
+    for before, stage in (("-from-lm", "-finetune"), ("-finetune", "-finetune-trainval")):
+        final = weights(train.trained(runs / f"lrcn-2f{before}"))
+        assert starts(runs / f"lrcn-2f{stage}") == final
+    frozen, tuned = (weights(train.trained(runs / f"lrcn-2f-{stage}")) for stage in ("from-lm", "finetune"))
+    assert frozen["conv1"] == starts(runs / "lrcn-2f-from-lm")["conv1"] != tuned["conv1"]
+    log = (runs / "lrcn-2f-finetune-trainval" / "logs" / "from-0000000.log").read_text()
+    assert "trainval_images.txt" in log and "trainval_captions.txt" in log and "/train_images.txt" not in log
+
+
+@pytest.mark.engine
+def test_a_run_has_all_that_captioning_needs(whole_way, captions):
+    for stage in "lstm-lm", "lrcn-2f-from-lm", "lrcn-2f-finetune", "lrcn-2f-finetune-trainval":
+        run = whole_way[0] / "runs" / stage
+        assert (run / "vocabulary.txt").read_bytes() == (captions[0] / "vocabulary.txt").read_bytes()
+        note = experiments.read_note(run)
+        assert stage == "lstm-lm" or f"lrcn-2f-{note['settings']['stage']}" == stage
+        files = catalogue.get(note["variant"]).files(**note["settings"])
+        train.check_run(run, files)  # the settings are those that it was trained with
+
+
+@pytest.mark.engine
+def test_the_plan_names_each_start(whole_way):
+    lines = {line.split()[0]: line for line in whole_way[1].splitlines() if line}
+    assert "random weights" in lines["lstm-lm"] and "10 x 9 words" in lines["lstm-lm"]
+    assert "lstm-lm + cnn.caffemodel" in lines["lrcn-2f-from-lm"] and "MiB" in lines["lrcn-2f-from-lm"]
+    assert "lrcn-2f-finetune + cnn.caffemodel" in lines["lrcn-2f-finetune-trainval"]
+    taken = next(line for line in whole_way[1].splitlines() if "caption/lrcn-2f takes" in line)
+    assert "conv1" in taken and "lstm1" not in taken
+    done = lrcn(*whole_way[2], "--dry-run")
+    assert done.stdout.count("2 (done)") == 4 and "time: none, all of it is done" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def activations(captions, tmp_path_factory):
+    """The captions with values in place of images: as many rows, in files of uneven length."""
+    folder = tmp_path_factory.mktemp("activations") / "data"
+    shutil.copytree(captions[0], folder)
+    rng = np.random.default_rng(0)
+    for part in "train", "trainval", "val":
+        count, names = len((folder / f"{part}_images.txt").read_text().splitlines()), []
+        for number, rows in enumerate((7, count - 7)):
+            names.append(folder / f"{part}_fc7_{number}.h5")
+            with h5py.File(names[-1], "w") as file:
+                file["fc7"] = rng.random((rows, 8), dtype=np.float32)
+        store.write_text(folder / f"{part}_images.txt", "".join(f"{name}\n" for name in names))
+    description = json.loads((folder / "dataset.json").read_text())
+    store.write_json(folder / "dataset.json", description | {"feature_size": 8, "extracted": {"blob": "fc7"}})
+    return folder
+
+
+@pytest.mark.engine
+def test_a_frozen_stage_on_activations_then_finetuning_on_images(captions, activations, whole_way, tmp_path):
+    few = [*SMALL, "max_iter=2", "test_interval=2", "snapshot=2", "fc8=8"]
+    frozen = ["train", "caption/lrcn-2f", "--data", activations, "--out", tmp_path / "runs"]
+    done = lrcn(*frozen, *few)
+    assert done.returncode == 0 and "no --weights: lrcn-2f: fc8 starts from random weights" in done.stderr, done.stderr
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["lrcn-2f"]
+    assert experiments.read_note(tmp_path / "runs" / "lrcn-2f")["settings"]["backbone"] == "features"
+    refused(lrcn(*frozen, "--stages", "finetune", *few), "activations")
+    refused(lrcn(*frozen, *SMALL, "backbone=tiny"), "backbone=tiny")
+
+    images = ["train", "caption/lrcn-2f", "--data", captions[0], "--out", tmp_path / "runs", "--stages", "finetune"]
+    planned = lrcn(*images, *few, *OF_TINY, "--dry-run").stdout
+    assert "weights: none; lrcn-2f-finetune: its CNN starts from random weights" in planned
+    done = lrcn(*images, "--weights", whole_way[0] / "cnn.caffemodel", *few, *OF_TINY)
+    assert done.returncode == 0 and "no --weights" not in done.stderr, done.stderr
+    start, cnn = starts(tmp_path / "runs" / "lrcn-2f-finetune"), weights(whole_way[0] / "cnn.caffemodel")
+    lstms = weights(train.trained(tmp_path / "runs" / "lrcn-2f"))
+    assert set(lstms) == {"fc8", "embedding", "lstm1", "lstm2", "predict"}
+    assert all(start[layer] == lstms.get(layer, cnn.get(layer)) for layer in start)
+
+
+def test_the_published_weights_are_named(captions, tmp_path):
+    done = lrcn("train", "caption/lrcn-2f", "--data", captions[0], "--out", tmp_path / "runs", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "lrcn-2f trains on a frozen CNN" in done.stdout and "bvlc_reference_caffenet.caffemodel" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_lists_that_are_not_there_are_named(captions, tmp_path):
+    shutil.copytree(captions[0], tmp_path / "data")
+    (tmp_path / "data" / "trainval_images.txt").unlink()
+    check_captions(Dataset(tmp_path / "data"), "images")
+    with pytest.raises(DataError, match="trainval_images.txt"):
+        check_captions(Dataset(tmp_path / "data"), "images", "trainval")
+
+
+# ---- resuming ----------------------------------------------------------------------------------------------
+
+def segments(data, variant, **changes):
+    """A small net of `variant` in segments of 3 iterations, the data's end lying amid one of them."""
+    stage = Stage(variant, {"stage": "finetune"} if variant.startswith("caption") else {})
+    sizes = {"units": 6, "embedding": 6, "max_iter": 20, "snapshot": 3, "test_interval": 4, "test_iter": 1,
+             "display": 1, "type": "Adam", **changes}
+    tiny = TINY | {"crop": 20} if variant.startswith("caption") and "feature_size" not in data.description else {}
+    settings = experiments.settings(stage, data, 1, {**tiny, **sizes})
+    return catalogue.get(variant).files(**settings)
+
+
+def _train_segments(data, variant, out):
+    train.train(segments(Dataset(data), variant), out, engine.find())
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("variant, on", [("caption/lrcn-2f", "images"), ("caption/lrcn-2f", "activations"),
+                                         ("lm/lstm-lm", "images")])
+def test_a_killed_training_on_sentences_ends_as_an_uninterrupted_one(captions, activations, tmp_path, variant, on):
+    data = captions[0] if on == "images" else activations
+    _train_segments(data, variant, tmp_path / "whole")
+    assert (tmp_path / "whole" / "stretch.prototxt").exists()
+    out = tmp_path / "killed"
+    child = multiprocessing.get_context("spawn").Process(target=_train_segments, args=(data, variant, out))
+    child.start()
+    deadline = time.monotonic() + 60
+    while (child.is_alive() and time.monotonic() < deadline
+           and not any("Iteration 10" in log.read_text() for log in out.glob("logs/*.log"))):
+        time.sleep(0.005)
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    assert train.last_snapshot(out) < 20
+    _train_segments(data, variant, out)
+    final = weights(train.trained(tmp_path / "whole"))
+    assert weights(train.trained(out)) == final
+    assert not (out / "stretch").exists()

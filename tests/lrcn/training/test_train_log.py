@@ -1,0 +1,91 @@
+"""Caffe's log, read: curves, and the one line that says why Caffe stopped. The lines are in the form of BVLC's and of
+the derivative's log."""
+
+import pytest
+
+from lrcn.training import train
+from prototxt_gen import caffe_pb2
+
+LOG = """I1121 06:00:00.000001    99 solver.cpp:330] Iteration 0, Testing net (#0)
+I1121 06:00:00.000002    99 solver.cpp:397]     Test net output #0: accuracy = 0.125
+I1121 06:00:00.000003    99 solver.cpp:397]     Test net output #1: loss = 2.1 (* 1 = 2.1 loss)
+I1121 06:00:00.000004    99 solver.cpp:218] Iteration 0 (0 iter/s, 0.1s/20 iters), loss = 2.0794
+I1121 06:00:00.000005    99 solver.cpp:237]     Train net output #0: accuracy = 0.25
+I1121 06:00:00.000006    99 sgd_solver.cpp:105] Iteration 0, lr = 0.001
+I1121 06:00:01.000004    99 solver.cpp:218] Iteration 20, loss = 1.5e-02
+I1121 06:00:01.000005    99 solver.cpp:237]     Train net output #0: accuracy = 1
+"""
+
+
+def test_curve_has_a_row_an_iteration_and_the_later_run_wins(tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "from-0000000.log").write_text(LOG)
+    (tmp_path / "logs" / "from-0000020.log").write_text(
+        "I1121 06:00:02.0 99 solver.cpp:218] Iteration 20 (1 iter/s, 1s/20 iters), loss = 0.5\n"
+    )
+    zero, twenty = train.read_curve(tmp_path)
+    assert zero == {
+        "iteration": 0,
+        "test accuracy": 0.125,
+        "test loss": 2.1,
+        "loss": 2.0794,
+        "train accuracy": 0.25,
+        "lr": 0.001,
+    }
+    assert twenty == {"iteration": 20, "loss": 0.5, "train accuracy": 1.0}
+    train.draw_curve(tmp_path)
+    assert (tmp_path / "curve.csv").read_text().splitlines()[0].startswith("iteration,")
+    assert (tmp_path / "curve.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_why_caffe_stopped():
+    assert (
+        train.explain(
+            ["x", "lrcn-error: frame 3 of v_Jump: not readable", "F1121 06:00:00.1 9 a.cpp:1] Check failed"], -6, "log"
+        )
+        == "frame 3 of v_Jump: not readable"
+    )
+    line = train.explain(
+        [
+            "I1121 fine",
+            "F1121 06:00:00.000001    99 insert_splits.cpp:29] Unknown bottom blob 'fc9'",
+            "*** Check failure stack trace: ***",
+        ],
+        -6,
+        "l.log",
+    )
+    assert "Unknown bottom blob 'fc9'" in line and "insert_splits.cpp:29" in line and "l.log" in line
+    assert "signal 9" in train.explain(["nothing"], -9, "l.log")
+
+
+def snapshot(out, iteration, whole=True, net=True):
+    state = caffe_pb2.SolverState(iter=iteration, current_step=0)
+    state.history.add().data.extend([1.0] * 10)
+    data = state.SerializeToString()
+    out.joinpath("snapshots").mkdir(exist_ok=True)
+    path = train.snapshot(out, iteration)
+    path.with_suffix(".solverstate").write_bytes(data if whole else data[: whole - 1])
+    if net:
+        path.write_bytes(b"net")
+
+
+def test_the_last_whole_snapshot_counts(tmp_path):
+    assert train.last_snapshot(tmp_path) == 0
+    snapshot(tmp_path, 20)
+    snapshot(tmp_path, 100)
+    assert train.last_snapshot(tmp_path) == 100
+    snapshot(tmp_path, 120, whole=False)  # cut off within a field, or before the last
+    assert train.last_snapshot(tmp_path) == 100
+    snapshot(tmp_path, 140, net=False)
+    assert train.last_snapshot(tmp_path) == 100
+    state = caffe_pb2.SolverState(iter=160)
+    train.snapshot(tmp_path, 160).with_suffix(".solverstate").write_bytes(state.SerializeToString())
+    train.snapshot(tmp_path, 160).write_bytes(b"net")
+    assert train.last_snapshot(tmp_path) == 100
+
+
+def test_a_folder_belongs_to_one_run(tmp_path):
+    train.claim(tmp_path, {"data": "x", "seed": 1})
+    train.claim(tmp_path, {"data": "x", "seed": 1})
+    with pytest.raises(train.TrainError, match="differs in seed"):
+        train.claim(tmp_path, {"data": "x", "seed": 2})

@@ -1,0 +1,338 @@
+"""Training and scoring in real Caffe on small noise videos: what ClipData feeds it, how a run survives being killed,
+and how it ends when something is wrong."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+
+from data_prep import store, stretch
+from data_prep.store import Dataset
+from lrcn import engine
+from lrcn.activity import evaluate
+from lrcn.activity import score
+from lrcn.training import train
+from lrcn.training.experiments import Stage
+from lrcn.activity.sampler import Sampler
+from netspecs import catalogue
+from prototxt_gen import caffe_pb2, parse, to_text
+from tests.lrcn.conftest import clip_settings, make_dataset
+
+pytestmark = pytest.mark.engine
+
+SMALL = {
+    "backbone": "tiny",
+    "widths": [4, 4, 4],
+    "fc6": 8,
+    "fc7": 8,
+    "crop": 20,
+    "height": 24,
+    "width": 32,
+    "classes": 3,
+    "workers": 2,
+    "display": 1,
+    "deploy_clips": 2,
+    "frames": 4,
+    "test_iter": 1,
+    "test_interval": 5,
+    "snapshot": 5,
+    "max_iter": 20,
+}
+
+
+def small(dataset, variant="activity/lrcn-fc6-rgb", **changes):
+    sizes = {"batch": 6, "test_batch": 4} if "single" in variant else {"videos": 3, "test_videos": 2, "units": 5}
+    settings = catalogue.get(variant).settings(**{**SMALL, **sizes, "data": str(dataset), **changes})
+    return settings, catalogue.get(variant).files(**settings)
+
+
+def run_python(code, *arguments):
+    """Caffe in a process of its own, since it ends the process when something is wrong."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=engine.find().environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+READ = """
+import sys, caffe, numpy as np
+net = caffe.Net(sys.argv[1], caffe.TRAIN)
+np.savez(sys.argv[2], *[blob.data.copy() for _ in range(3) for blob in (net.forward(), *net.blobs.values())[1:]])
+"""
+
+
+def test_caffe_gets_time_major_clips_with_labels_and_markers(dataset, tmp_path):
+    settings = clip_settings(dataset, modality="flow")
+    net = caffe_pb2.NetParameter(name="clips")
+    layer = net.layer.add(name="data", type="Python", top=["data", "label", "clip_markers"])
+    layer.python_param.module, layer.python_param.layer, layer.python_param.param_str = (
+        "lrcn.clip_data",
+        "ClipData",
+        json.dumps(settings),
+    )
+    (tmp_path / "net.prototxt").write_text(to_text(net))
+    run_python(READ, tmp_path / "net.prototxt", tmp_path / "out.npz")
+    folder = Dataset(dataset)
+    sampler = Sampler(folder.read_list("train1.txt"), settings)
+    tops = list(np.load(tmp_path / "out.npz").values())
+    for index in range(3):
+        data, label, markers = tops[3 * index : 3 * index + 3]
+        assert data.shape == (20, 3, 16, 16) and label.shape == markers.shape == (20,)
+        assert markers.tolist() == [0] * 4 + [1] * 16
+        for v, clip in enumerate(sampler.batch(index)):
+            assert label[v::4].tolist() == [clip.label] * 5
+            image = cv2.imdecode(np.frombuffer(folder.jpeg("flow", clip.video, clip.first + 3), np.uint8), 1).astype(
+                float
+            )
+            if clip.mirror:
+                image = image[:, ::-1].copy()
+                image[..., 2] = 255 - image[..., 2]
+            seen = (
+                image[clip.row : clip.row + 16, clip.column : clip.column + 16].transpose(2, 0, 1)
+                - np.array(settings["mean"])[:, None, None]
+            )
+            assert np.allclose(data[3 * 4 + v], seen, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"vidoes": 3}, "did you mean 'videos'"),
+        ({"crop": 99}, "crop 99 does not fit"),
+        ({"order": "random"}, "order is 'random'"),
+        ({"list": "train7.txt"}, "train7.txt"),
+        ({"data": "/nowhere"}, "/nowhere"),
+    ],
+)
+def test_senseless_settings_reach_the_user_as_one_line(dataset, tmp_path, change, said):
+    settings, files = small(dataset)
+    for layer in files["train_test"].layer:
+        if layer.type == "Python":
+            layer.python_param.param_str = json.dumps(json.loads(layer.python_param.param_str) | change)
+    with pytest.raises(train.TrainError) as caught:
+        train.train(files, tmp_path / "run", engine.find())
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_broken_image_reaches_the_user_with_its_video(tmp_path):
+    folder = make_dataset(tmp_path / "broken")
+    with store.ImageWriter(folder, "rgb") as writer:
+        writer.add("v_03", 0, [b"not a jpeg"] * 20, 24, 32)
+    with pytest.raises(train.TrainError, match="v_03"):
+        train.train(small(folder)[1], tmp_path / "run", engine.find())
+
+
+def test_a_net_that_caffe_refuses_is_said_in_caffe_s_words(dataset, tmp_path):
+    files = small(dataset)[1]
+    files["train_test"].layer[-1].bottom[0] = "fc9"
+    with pytest.raises(train.TrainError, match="fc9"):
+        train.train(files, tmp_path / "run", engine.find())
+
+
+def test_a_diverging_training_is_stopped(dataset, tmp_path):
+    with pytest.raises(train.TrainError, match="diverged"):
+        train.train(small(dataset, base_lr=1e9, max_iter=50, test_iter=0)[1], tmp_path / "run", engine.find())
+
+
+def weights(path):
+    net = caffe_pb2.NetParameter.FromString(path.read_bytes())
+    return {layer.name: [list(blob.data) for blob in layer.blobs] for layer in net.layer if layer.blobs}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(dataset, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole")
+    return weights(train.train(small(dataset)[1], out, engine.find()))
+
+
+def _train_until_killed(dataset, out):
+    train.train(small(dataset)[1], out, engine.find())
+
+
+@pytest.mark.parametrize("moment", [1, 7, 13])
+def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(dataset, tmp_path, uninterrupted, moment):
+    child = multiprocessing.get_context("spawn").Process(target=_train_until_killed, args=(dataset, tmp_path))
+    child.start()
+    deadline = time.monotonic() + 60
+    while (
+        child.is_alive()
+        and time.monotonic() < deadline
+        and not any(f"Iteration {moment}" in log.read_text() for log in tmp_path.glob("logs/*.log"))
+    ):
+        time.sleep(0.005)
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    assert weights(train.train(small(dataset)[1], tmp_path, engine.find())) == uninterrupted
+    assert [row["iteration"] for row in train.read_curve(tmp_path)] == list(range(21))
+
+
+def test_weights_differ_with_the_seed_and_are_learnt(dataset, tmp_path, uninterrupted):
+    other = weights(train.train(small(dataset, seed=3)[1], tmp_path / "other", engine.find()))
+    assert other.keys() == uninterrupted.keys() >= {"conv1", "fc6", "lstm1", "fc8-final"}
+    assert all(other[name] != uninterrupted[name] for name in other)
+
+
+def test_an_lrcn_starts_from_the_weights_it_is_given(dataset, tmp_path):
+    single = train.train(small(dataset, "activity/single-frame-rgb")[1], tmp_path / "single", engine.find())
+    lrcn = train.train(small(dataset, base_lr=0, max_iter=1)[1], tmp_path / "lrcn", engine.find(), weights=single)
+    before, after = weights(single), weights(lrcn)
+    assert all(before[name] == after[name] for name in ("conv1", "conv2", "conv3", "fc6"))
+
+
+def test_a_fresh_run_takes_nothing_of_the_old_one(dataset, tmp_path, uninterrupted):
+    train.train(small(dataset, seed=3, max_iter=10)[1], tmp_path, engine.find())
+    with pytest.raises(train.TrainError, match="differs in solver"):
+        train.train(small(dataset)[1], tmp_path, engine.find())
+    assert weights(train.train(small(dataset)[1], tmp_path, engine.find(), fresh=True)) == uninterrupted
+    assert train.read_curve(tmp_path)[-1]["iteration"] == 20
+
+
+def test_two_trainings_do_not_share_a_folder(dataset, tmp_path):
+    import fcntl
+
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(train.TrainError, match="another training"):
+            train.train(small(dataset)[1], tmp_path, engine.find())
+
+
+SLOWLY = """
+import json, sys, caffe, cv2, numpy as np
+from data_prep.store import Dataset
+deploy, weights, data, single = sys.argv[1:5]
+net = caffe.Net(deploy, weights, caffe.TEST)
+folder, answers = Dataset(data), []
+for video in folder.read_list("test1.txt"):
+    jpegs = [folder.jpeg("rgb", video.name, i) for i in range(1, video.frames + 1)]
+    images = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1).astype(np.float64) for jpeg in jpegs]
+    frames = []
+    clips = [images[s:s + 4] if s + 4 < len(images) else images[-4:] for s in range(0, len(images), 8)]
+    clips = [[image] for image in images] if single == "1" else clips
+    for clip in clips:
+        for mirror in (False, True):
+            for row, column in ((0, 0), (0, 12), (4, 0), (4, 12), (2, 6)):
+                net.blobs["data"].data[...] = 0
+                for t, image in enumerate(clip):
+                    piece = image[row:row + 20, column:column + 20]
+                    piece = piece[:, ::-1] if mirror else piece
+                    piece = (piece - [103.939, 116.779, 123.68]) * 0.02
+                    net.blobs["data"].data[t] = piece.transpose(2, 0, 1)
+                if "clip_markers" in net.blobs:
+                    net.blobs["clip_markers"].data[...] = 1
+                    net.blobs["clip_markers"].data[0] = 0
+                frames.append(net.forward()["probs"].reshape(-1, 3)[:len(clip)].mean(0))
+    answers.append(np.mean(frames, 0).tolist())
+print(json.dumps(answers))
+"""
+
+
+@pytest.mark.parametrize("variant", ["activity/lrcn-fc6-rgb", "activity/single-frame-rgb"])
+def test_batched_scores_equal_one_crop_of_one_clip_at_a_time(dataset, tmp_path, variant):
+    """SLOWLY goes video by video, clip by clip, crop by crop through a deploy net of one crop, in the words of the
+    paper and the released script."""
+    settings, files = (
+        small(dataset, variant, lstm_init=0.5, base_lr=0.1)
+        if "lrcn" in variant
+        else small(dataset, variant, base_lr=0.1)
+    )
+    net = train.train(files, tmp_path / "run", engine.find())
+    path = evaluate.score_stage(Stage(variant), settings, files, net, tmp_path / "run", engine.find())
+    found = score.load(path).mean(1)
+    one = small(dataset, variant, deploy_crops=1, deploy_clips=1)[1]["deploy"]
+    (tmp_path / "one.prototxt").write_text(to_text(one))
+    slowly = np.array(json.loads(run_python(SLOWLY, tmp_path / "one.prototxt", net, dataset, int("single" in variant))))
+    assert found.shape == (3, 3) and np.allclose(found.sum(1), 1)
+    assert np.abs(found - 1 / 3).max() > 1e-3  # the nets do say something
+    assert np.allclose(found, slowly, atol=1e-5)
+
+
+def test_a_cut_off_scoring_goes_on(dataset, tmp_path):
+    settings, files = small(dataset)
+    net = train.train(files, tmp_path, engine.find())
+    stage = Stage("activity/lrcn-fc6-rgb")
+    whole = score.load(evaluate.score_stage(stage, settings, files, net, tmp_path, engine.find()))
+    kept = dict(np.load(tmp_path / "scores.npz"))
+    kept["sums"][1:], kept["weights"][1:], kept["done"] = 0, 0, 1
+    kept["sums"][0] *= -1  # so that it shows that video 0 is not computed again
+    np.savez(tmp_path / "scores.npz", **kept)
+    again = score.load(evaluate.score_stage(stage, settings, files, net, tmp_path, engine.find()))
+    assert np.array_equal(again[0], -whole[0]) and np.array_equal(again[1:], whole[1:])
+
+
+def test_single_frames_go_on_where_the_last_snapshot_stood(dataset, tmp_path):
+    """Caffe's Data layer begins with the first image each time; what goes on is given the images that are due."""
+    def images(folder):
+        with store.reader(folder).begin() as transaction:
+            return [value for _, value in transaction.cursor()]
+
+    files = small(dataset, "activity/single-frame-rgb", reader="lmdb", max_iter=4, snapshot=2)[1]
+    train.train(files, tmp_path / "run", engine.find())
+    assert (tmp_path / "run" / "stretch.prototxt").exists()
+    assert not (tmp_path / "run" / "stretch").exists()  # the training is over
+    net = parse(tmp_path / "run" / "stretch.prototxt")
+    sources = {layer.include[0].phase: layer.data_param.source for layer in net.layer if layer.type == "Data"}
+    assert sources[caffe_pb2.TEST] == str(dataset / "stills_test1")
+    at = Path(sources[caffe_pb2.TRAIN])
+    stretch.begin_at(parse(tmp_path / "run" / "train_test.prototxt"), caffe_pb2.NetState(phase=caffe_pb2.TRAIN), 2, 4,
+                     tmp_path / "run")
+    due = images(dataset / "stills_train1")
+    assert images(at) == due[2 * 6:4 * 6]
+
+
+def rows_and_images(folder):
+    """Data that say where in the files they stand: images labelled by their line, rows by their number."""
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), np.zeros((4, 4, 3), np.uint8))
+    (folder / "images.txt").write_text("".join(f"{folder}/a.png {k}\n" for k in range(5)))
+    for number, (first, last) in enumerate(((0, 4), (4, 5), (5, 11))):
+        with h5py.File(folder / f"{number}.h5", "w") as file:
+            file["row"] = np.arange(first, last, dtype=np.float32)[:, None]
+    (folder / "rows.txt").write_text("".join(f"{folder}/{number}.h5\n" for number in range(3)))
+    return parse(f"""
+        layer {{ name: "images" type: "ImageData" top: "image" top: "label"
+                 image_data_param {{ source: "{folder}/images.txt" batch_size: 2 }} }}
+        layer {{ name: "rows" type: "HDF5Data" top: "row"
+                 hdf5_data_param {{ source: "{folder}/rows.txt" batch_size: 3 }} }}
+        layer {{ name: "silence" type: "Silence" bottom: "image" }}""")
+
+
+def data_seen(out):
+    """Iteration -> what Caffe's log says of the data of its (last) batch."""
+    seen = {}
+    for log in sorted(out.glob("logs/*.log")):
+        iteration = None
+        for line in log.read_text().splitlines():
+            if found := train.ITERATION.search(line):
+                iteration = int(found[1])
+            elif found := train.OUTPUT.search(line):
+                seen.setdefault(iteration, []).append((found[2], float(found[3])))
+    return seen
+
+
+@pytest.mark.parametrize("iter_size", [1, 3])
+def test_lists_cut_into_segments_give_the_data_of_an_uncut_training(tmp_path, iter_size):
+    net = rows_and_images(tmp_path / "data")
+    seen = {}
+    for step in (20, 3, 7):
+        solver = caffe_pb2.SolverParameter(max_iter=20, snapshot=step, display=1, base_lr=1, lr_policy="fixed",
+                                           iter_size=iter_size)
+        train.train({"train_test": net, "solver": solver}, tmp_path / str(step), engine.find())
+        seen[step] = data_seen(tmp_path / str(step))
+    assert len(seen[20]) == 20 and seen[20] == seen[3] == seen[7]
+    batch = 4 * iter_size + iter_size - 1  # the last one of iteration 4
+    assert seen[20][4] == ([("label", (2 * batch + k) % 5) for k in range(2)]
+                           + [("row", (3 * batch + k) % 11) for k in range(3)])
