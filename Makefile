@@ -1,7 +1,8 @@
 # `make demo` and `make test` do all their own set-up on a fresh Debian 12 or Ubuntu 22.04/24.04, each step once.
 #
 #   make demo     from nothing to a trained, evaluated and compared LRCN
-#   make test     every test
+#   make test     every test, after make lint
+#   make lint     what ruff says of the code
 #   make system   the system packages (apt, as root or with sudo that asks nothing)
 #   make venv     .venv, with this project and its Python packages
 #   make engine   Caffe, built into ~/.cache/lrcn
@@ -21,7 +22,7 @@ PACKAGES := git ca-certificates cmake ninja-build g++ python3-dev python3-venv p
   libboost-system-dev libboost-thread-dev libboost-filesystem-dev libboost-python-dev \
   libgoogle-glog-dev libgflags-dev libhdf5-dev libopenblas-dev libopencv-dev liblmdb-dev libgtest-dev
 
-.PHONY: demo test system venv engine docker docker-cuda docker-test clean
+.PHONY: demo test lint system venv engine docker docker-cuda docker-test clean
 
 demo: engine
 	$(LRCN) prepare demo
@@ -29,8 +30,12 @@ demo: engine
 	  $(LRCN) train $$experiment && $(LRCN) evaluate $$experiment >/dev/null || exit; done
 	$(LRCN) compare runs/demo/results.json runs/demo-captions/results.json runs/demo-video/results.json
 
-test: engine
+test: lint engine
 	.venv/bin/python -m pytest
+
+lint: venv
+	.venv/bin/ruff format --check --quiet
+	.venv/bin/ruff check --quiet
 
 engine: venv
 	$(LRCN) caffe build

@@ -1,4 +1,4 @@
-"""How fast captions are made: beam 5 by `lrcn.sentences.captioner`, which carries the LSTMs' states from word to word for all
+"""How fast captions are made: beam 5 by `Captioner`, which carries the LSTMs' states from word to word for all
 images and beams at once, against replaying every prefix of every beam through the net before each word.
 
     python benchmarks/beam.py [--images 20] [--replayed 2] [--length 12] [--width 5]
@@ -69,22 +69,41 @@ def main() -> None:
                 begun = time.perf_counter()
                 captions = captioner.beam(fc8, given.width, given.width, given.length)
                 ours.append((time.perf_counter() - begun) / len(fc8))
-                np.save(folder / "fc8.npy", fc8[turn:turn + 1])
-                slow = json.loads(subprocess.run(
-                    [sys.executable, REPLAY, folder / "carried.prototxt", weights, folder / "fc8.npy",
-                     str(given.width), str(given.length)], env=found.environment() | {"GLOG_minloglevel": "2"},
-                    capture_output=True, text=True, check=True).stdout)
+                np.save(folder / "fc8.npy", fc8[turn : turn + 1])
+                slow = json.loads(
+                    subprocess.run(
+                        [
+                            sys.executable,
+                            REPLAY,
+                            folder / "carried.prototxt",
+                            weights,
+                            folder / "fc8.npy",
+                            str(given.width),
+                            str(given.length),
+                        ],
+                        env=found.environment() | {"GLOG_minloglevel": "2"},
+                        capture_output=True,
+                        text=True,
+                        check=True,
+                    ).stdout
+                )
                 theirs.append(slow["seconds"])
                 for said, sentence in zip(captions[turn], slow["sentences"], strict=True):
                     assert captioner.indices(said.words) + [0] * said.finished == [word for word, _ in sentence]
                     np.testing.assert_allclose(said.log_probs, [gain for _, gain in sentence], atol=1e-4)
     carried, replayed = 1 / statistics.median(ours), 1 / statistics.median(theirs)
-    print(f"beam {given.width}, {given.length} words, {given.units} units, {given.vocabulary} words known, "
-          f"{found.blas.split(' ')[0]} {found.blas.split(' ')[1]}")
-    print(f"carried, {given.images} images at once: {carried:.2f} captions a second "
-          f"({', '.join(f'{1 / each:.2f}' for each in ours)})")
-    print(f"replayed, one image at a time:  {replayed:.4f} captions a second "
-          f"({', '.join(f'{1 / each:.4f}' for each in theirs)})")
+    print(
+        f"beam {given.width}, {given.length} words, {given.units} units, {given.vocabulary} words known, "
+        f"{found.blas.split(' ')[0]} {found.blas.split(' ')[1]}"
+    )
+    print(
+        f"carried, {given.images} images at once: {carried:.2f} captions a second "
+        f"({', '.join(f'{1 / each:.2f}' for each in ours)})"
+    )
+    print(
+        f"replayed, one image at a time:  {replayed:.4f} captions a second "
+        f"({', '.join(f'{1 / each:.4f}' for each in theirs)})"
+    )
     print(f"ratio {carried / replayed:.1f}; at least 20 is demanded; the sentences are the same")
 
 

@@ -39,8 +39,10 @@ def draw(count: int) -> list[Image]:
     for k in range(count):
         text = " ".join([words[w] for w in drawn[20 * k : 20 * k + lengths[k]]]).capitalize()
         texts.append(text.replace(" ", ", ", 1) + "." if commas[k] else text + ".")
-    return [Image(f"images/{k:06d}.jpg", "val" if k % 10 == 9 else "train", texts[5 * k : 5 * k + 5])
-            for k in range(count // 5)]  # fmt: skip
+    return [
+        Image(f"images/{k:06d}.jpg", "val" if k % 10 == 9 else "train", texts[5 * k : 5 * k + 5])
+        for k in range(count // 5)
+    ]
 
 
 def plain(folder: Path, images: list[Image]) -> None:
@@ -117,8 +119,12 @@ def write_plain(place: Path, images: list[Image], chosen: list, index: dict[str,
 
 def same(ours: Path, theirs: Path) -> int:
     """Compares the files; gives how many there are."""
-    for path in (ours / "vocabulary.txt", ours / "captions.json", *ours.glob("*_captions.txt"),
-                 *ours.glob("*_sentences.txt")):  # fmt: skip
+    for path in (
+        ours / "vocabulary.txt",
+        ours / "captions.json",
+        *ours.glob("*_captions.txt"),
+        *ours.glob("*_sentences.txt"),
+    ):
         assert path.read_text() == (theirs / path.name).read_text().replace(str(theirs), str(ours)), path
     paths = sorted(path.relative_to(ours) for path in ours.rglob("*.h5"))
     assert paths == sorted(path.relative_to(theirs) for path in theirs.rglob("*.h5"))
@@ -141,8 +147,11 @@ def main() -> None:
         captions.prepare("drawn", images, folder / "ours", with_images=False)
         ours = time.perf_counter() - begun
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"prepare: {ours:.1f} s, {asked.captions / ours:.0f} captions a second; peak memory {peak:.0f} MiB, "
-              f"of it the captions given {drawn:.0f} MiB", flush=True)  # fmt: skip
+        print(
+            f"prepare: {ours:.1f} s, {asked.captions / ours:.0f} captions a second; peak memory {peak:.0f} MiB, "
+            f"of it the captions given {drawn:.0f} MiB",
+            flush=True,
+        )
         (folder / "plain").mkdir()
         begun = time.perf_counter()
         plain(folder / "plain", images)

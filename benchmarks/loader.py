@@ -38,9 +38,21 @@ MEAN = [103.939, 116.779, 123.68]
 def settings(data: Path, videos: int, workers: int, crop_slip: bool) -> dict:
     """ClipData's, of the published LRCN nets on RGB."""
     return {
-        "data": str(data), "list": "train1.txt", "modality": "rgb", "videos": videos, "frames": 16, "crop": 227,
-        "height": 240, "width": 320, "mirror": True, "crop_slip": crop_slip, "mean": MEAN, "scale": 1.0,
-        "order": "list", "seed": 1701, "workers": workers,
+        "data": str(data),
+        "list": "train1.txt",
+        "modality": "rgb",
+        "videos": videos,
+        "frames": 16,
+        "crop": 227,
+        "height": 240,
+        "width": 320,
+        "mirror": True,
+        "crop_slip": crop_slip,
+        "mean": MEAN,
+        "scale": 1.0,
+        "order": "list",
+        "seed": 1701,
+        "workers": workers,
     }
 
 
@@ -69,8 +81,9 @@ def plain_frame(path: Path, clip, crop: int = 227) -> np.ndarray:
 
 def plain_batch(files: dict[str, list[Path]], clips, frames: int = 16) -> np.ndarray:
     """(T, N, 3, crop, crop): one frame after the other, in one process."""
-    return np.stack([[plain_frame(files[clip.video][clip.first - 1 + t], clip) for clip in clips]
-                     for t in range(frames)])
+    return np.stack(
+        [[plain_frame(files[clip.video][clip.first - 1 + t], clip) for clip in clips] for t in range(frames)]
+    )
 
 
 def processor_seconds(processes) -> float:
@@ -106,8 +119,9 @@ def main() -> None:
                 files[name] = [Path(scratch) / f"{name}.{t:04d}.jpg" for t in range(1, len(jpegs) + 1)]
                 for path, jpeg in zip(files[name], jpegs):
                     path.write_bytes(jpeg)
-        data = stored({name: [path.read_bytes() for path in paths] for name, paths in files.items()},
-                      Path(scratch) / "data")
+        data = stored(
+            {name: [path.read_bytes() for path in paths] for name, paths in files.items()}, Path(scratch) / "data"
+        )
         chosen = settings(data, asked.videos, asked.workers, asked.crop_slip)
         sampler = Sampler(Dataset(data).read_list("train1.txt"), chosen)
         rows = 16 * asked.videos
@@ -124,8 +138,9 @@ def main() -> None:
             for _ in range(batches):
                 blob[...] = next(loader)[0]
             rates["ClipData"].append(batches * rows / (time.perf_counter() - begun))
-            costs["ClipData"].append((processor_seconds(loader.workers) + time.process_time() - spent)
-                                     / (batches * rows))
+            costs["ClipData"].append(
+                (processor_seconds(loader.workers) + time.process_time() - spent) / (batches * rows)
+            )
             del loader
             few = sampler.batch(turn)[: max(1, asked.videos // 2)]
             begun, spent = time.perf_counter(), time.process_time()
@@ -133,11 +148,15 @@ def main() -> None:
             rates["plain"].append(16 * len(few) / (time.perf_counter() - begun))
             costs["plain"].append((time.process_time() - spent) / (16 * len(few)))
         fast, slow = (statistics.median(rates[name]) for name in ("ClipData", "plain"))
-        print(f"frames a second (median of {asked.batches} turns, load {os.getloadavg()[0]:.2f}): "
-              f"ClipData {fast:.0f}, plain {slow:.0f}; ratio {fast / slow:.1f}")
+        print(
+            f"frames a second (median of {asked.batches} turns, load {os.getloadavg()[0]:.2f}): "
+            f"ClipData {fast:.0f}, plain {slow:.0f}; ratio {fast / slow:.1f}"
+        )
         cheap, dear = (1000 * statistics.median(costs[name]) for name in ("ClipData", "plain"))
-        print(f"milliseconds of a processor's time a frame: ClipData {cheap:.2f}, plain {dear:.2f}; "
-              f"ratio {dear / cheap:.1f} on one processor")
+        print(
+            f"milliseconds of a processor's time a frame: ClipData {cheap:.2f}, plain {dear:.2f}; "
+            f"ratio {dear / cheap:.1f} on one processor"
+        )
 
 
 if __name__ == "__main__":

@@ -26,8 +26,12 @@ END = "</s>"
 
 def sentences(data: Path, split: str, words: set[str]) -> list[list[str]]:
     images = json.loads((data / "captions.json").read_text(encoding="utf-8"))["images"]
-    return [[word if word in words else vocabulary.UNKNOWN for word in vocabulary.split(caption)]
-            for image in images if image["split"] == split for caption in image["captions"]]
+    return [
+        [word if word in words else vocabulary.UNKNOWN for word in vocabulary.split(caption)]
+        for image in images
+        if image["split"] == split
+        for caption in image["captions"]
+    ]
 
 
 def main() -> None:
@@ -55,8 +59,10 @@ def main() -> None:
             if pair not in after:
                 after[pair] = math.log(max(bigrams.score(pair[1], [pair[0]]), 1e-12))
             lost -= after[pair]
-    print(f"{len(val)} captions, {total} words with their ends; perplexity of lstm-lm {measured['perplexity']:.1f}, "
-          f"bigrams {math.exp(lost / total):.1f}, unigrams {math.exp(unigram / total):.1f}")
+    print(
+        f"{len(val)} captions, {total} words with their ends; perplexity of lstm-lm {measured['perplexity']:.1f}, "
+        f"bigrams {math.exp(lost / total):.1f}, unigrams {math.exp(unigram / total):.1f}"
+    )
 
 
 if __name__ == "__main__":

@@ -73,10 +73,24 @@ def with_ffmpeg(paths: list[Path], out: Path, fps: float, workers: int) -> tuple
         (out / path.stem).mkdir(parents=True)
         arguments = ["-r", str(fps)] if fps != FPS else []
         subprocess.run(
-            ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", "-i", path, *arguments, "-q:v", "2", "-threads", "1",
-             out / path.stem / "%04d.jpg"],
+            [
+                "ffmpeg",
+                "-v",
+                "error",
+                "-nostdin",
+                "-threads",
+                "1",
+                "-i",
+                path,
+                *arguments,
+                "-q:v",
+                "2",
+                "-threads",
+                "1",
+                out / path.stem / "%04d.jpg",
+            ],
             check=True,
-        )  # fmt: skip
+        )
 
     begun = time.perf_counter()
     with ThreadPoolExecutor(workers) as pool:

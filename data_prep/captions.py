@@ -42,8 +42,15 @@ FILE_NUMBERS = 100_000  # of each dataset in a file at most, as released
 HASHES = 100_000
 PARTS = {"train": ("train",), "trainval": ("train", "restval", "val"), "val": ("val",), "test": ("test",)}
 SENTENCE_PARTS = ("train", "val")
-SPLITS = {"train": "train", "val": "val", "dev": "val", "valid": "val", "validation": "val", "test": "test",
-          "restval": "restval"}  # fmt: skip
+SPLITS = {
+    "train": "train",
+    "val": "val",
+    "dev": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "restval": "restval",
+}
 NAMES = ("cont", "cont_sentence", "hashed_image_path", "input_sentence", "stage_indicators", "target_sentence")
 _UNLISTABLE = re.compile("[\x00-\x1f\ud800-\udfff]")  # in a file's name
 BLOCK = 64  # images checked in one piece of work
@@ -157,8 +164,10 @@ class Layout:
     def blank(self) -> tuple[bytearray, dict[str, np.ndarray]]:
         """A file's bytes, and its datasets as arrays within them, to be filled."""
         content = bytearray(self.content)
-        return content, {name: np.frombuffer(content, np.float32, np.prod(self.shape), offset).reshape(self.shape)
-                         for name, offset in self.offsets.items()}  # fmt: skip
+        return content, {
+            name: np.frombuffer(content, np.float32, np.prod(self.shape), offset).reshape(self.shape)
+            for name, offset in self.offsets.items()
+        }
 
 
 def _write_file(path: Path, layout: Layout, fill) -> None:
@@ -189,8 +198,18 @@ def write_files(folder: Path, rows: int, each: int, fill, streams: int, progress
     return [path.name for path in paths]
 
 
-def write_sequences(folder: Path, out: Path, images: list[Image], *, seed: int, steps: int, streams: int,
-                    min_count: int = vocabulary.MIN_COUNT, with_images: bool = True, progress=no_progress) -> dict:
+def write_sequences(
+    folder: Path,
+    out: Path,
+    images: list[Image],
+    *,
+    seed: int,
+    steps: int,
+    streams: int,
+    min_count: int = vocabulary.MIN_COUNT,
+    with_images: bool = True,
+    progress=no_progress,
+) -> dict:
     """Writes vocabulary, HDF5 files and lists of `images` (captions cleaned) to `folder`, which will be `out`.
 
     Gives what dataset.json says of them. Errors: DataError where the vocabulary comes out empty.
@@ -291,17 +310,30 @@ def check_images(folder: Path, files: list[str], skip: bool, workers=None, progr
             progress("images", checked, len(files))
     if bad and not skip:
         file, reason = next(iter(bad.items()))
-        raise DataError(f"{file}: {reason} ({len(bad)} of {len(files)} images cannot be read); mend them, or leave "
-                        "such images out with --skip-unreadable")  # fmt: skip
+        raise DataError(
+            f"{file}: {reason} ({len(bad)} of {len(files)} images cannot be read); mend them, or leave "
+            "such images out with --skip-unreadable"
+        )
     store.write_text(done, "file\treason\n" + "".join(f"{file}\t{why}\n" for file, why in bad.items()))
     note.unlink()
     return bad
 
 
 # ---- a data set --------------------------------------------------------------------------------------------
-def prepare(name: str, images: list[Image], out, *, with_images: bool = True, seed: int = 1701, steps: int = STEPS,
-            streams: int = STREAMS, min_count: int = vocabulary.MIN_COUNT, skip_unreadable: bool = False, workers=None,
-            progress=no_progress) -> Path:
+def prepare(
+    name: str,
+    images: list[Image],
+    out,
+    *,
+    with_images: bool = True,
+    seed: int = 1701,
+    steps: int = STEPS,
+    streams: int = STREAMS,
+    min_count: int = vocabulary.MIN_COUNT,
+    skip_unreadable: bool = False,
+    workers=None,
+    progress=no_progress,
+) -> Path:
     """Makes the caption data set `out` of `images`; `with_images`: their files must be there, and are listed.
 
     Captions without a word are left out, and then images without a caption. The same images and seed give the same
@@ -316,8 +348,9 @@ def prepare(name: str, images: list[Image], out, *, with_images: bool = True, se
         if image.file in told:
             raise DataError(f"{image.file}: named twice; give each image once, with all its captions")
         if _UNLISTABLE.search(image.file):
-            raise DataError(f"{image.file!r}: a file name with a tab, a line end or no UTF-8 cannot stand in a list; "
-                            "rename it")  # fmt: skip
+            raise DataError(
+                f"{image.file!r}: a file name with a tab, a line end or no UTF-8 cannot stand in a list; rename it"
+            )
         told.add(image.file)
         captions = vocabulary.clean_all(image.captions)
         kept = [caption for caption in captions if caption.strip(". ")]
@@ -328,11 +361,22 @@ def prepare(name: str, images: list[Image], out, *, with_images: bool = True, se
         raise DataError(f"{name}: no training image has a caption; see that the split names images that are there")
     # A line an image, for captions.json; the encoder in C, which knows no indentation, is slow to start.
     quote = json.encoder.encode_basestring
-    lines = [f'{{"file": {quote(image.file)}, "split": {quote(image.split)}, "captions": ['
-             f'{", ".join(map(quote, image.captions))}]}}' for image in cleaned]  # fmt: skip
+    lines = [
+        f'{{"file": {quote(image.file)}, "split": {quote(image.split)}, "captions": ['
+        f"{', '.join(map(quote, image.captions))}]}}"
+        for image in cleaned
+    ]
     inputs = hashlib.sha1("\n".join(lines).encode()).hexdigest()
-    settings = {"name": name, "inputs": inputs, "images": with_images, "seed": seed, "steps": steps,
-                "streams": streams, "min_count": min_count, "skip_unreadable": skip_unreadable}  # fmt: skip
+    settings = {
+        "name": name,
+        "inputs": inputs,
+        "images": with_images,
+        "seed": seed,
+        "steps": steps,
+        "streams": streams,
+        "min_count": min_count,
+        "skip_unreadable": skip_unreadable,
+    }
     with store.new_folder(out, settings) as folder:
         if folder is None:
             return out
@@ -348,13 +392,34 @@ def prepare(name: str, images: list[Image], out, *, with_images: bool = True, se
         if skipped:
             first = " (".join(next(iter(skipped.items()))) + ")"
             progress(f"skipped: {len(skipped)} of {len(files)} images, listed in skipped.tsv; first {first}", 0, 0)
-        said = write_sequences(folder, out, cleaned, seed=seed, steps=steps, streams=streams, min_count=min_count,
-                               with_images=with_images, progress=progress)  # fmt: skip
+        said = write_sequences(
+            folder,
+            out,
+            cleaned,
+            seed=seed,
+            steps=steps,
+            streams=streams,
+            min_count=min_count,
+            with_images=with_images,
+            progress=progress,
+        )
         listed = ",\n".join(lines)
         store.write_text(folder / "captions.json", f'{{"images": [\n{listed}\n]}}\n')
-        store.write_json(folder / "dataset.json", {
-            "name": name, "kind": "captions", **said, "height": None, "width": None, "images": with_images,
-            "seed": seed, "skipped": len(skipped), "left_out": len(left), "prepared": settings})  # fmt: skip
+        store.write_json(
+            folder / "dataset.json",
+            {
+                "name": name,
+                "kind": "captions",
+                **said,
+                "height": None,
+                "width": None,
+                "images": with_images,
+                "seed": seed,
+                "skipped": len(skipped),
+                "left_out": len(left),
+                "prepared": settings,
+            },
+        )
     return out
 
 
@@ -398,8 +463,12 @@ def _records(path: Path):
         if not isinstance(entry, dict):
             raise DataError(f"{where} is no {{image, captions, split}}; mend it")
         captions = entry.get("captions", entry.get("caption"))
-        yield where, entry.get("image", entry.get("file")), entry.get("split"), (
-            [captions] if isinstance(captions, str) else captions)  # fmt: skip
+        yield (
+            where,
+            entry.get("image", entry.get("file")),
+            entry.get("split"),
+            ([captions] if isinstance(captions, str) else captions),
+        )
 
 
 def read_captions(path, images=None) -> list[Image]:
@@ -435,5 +504,6 @@ def check_captions(dataset: store.Dataset, what: str, training: str = "train") -
     for part in (training, "val"):
         for name in ("captions", "images") if what == "images" else ("sentences",):
             if not (dataset.folder / f"{part}_{name}.txt").exists():
-                raise DataError(f"{dataset.folder}: has no {part}_{name}.txt; "
-                                f"it needs captions of {training} and of val")  # fmt: skip
+                raise DataError(
+                    f"{dataset.folder}: has no {part}_{name}.txt; it needs captions of {training} and of val"
+                )

@@ -28,8 +28,10 @@ def read_annotations(paths) -> dict[int, tuple[str, list[str]]]:
                     raise TypeError("a caption that is no text")
                 found[annotation["image_id"]][1].append(annotation["caption"])
         except (KeyError, TypeError, IndexError) as error:
-            raise DataError(f"{path}: not COCO's captions ({type(error).__name__}: {error}); "
-                            "name captions_train2014.json or the like") from None  # fmt: skip
+            raise DataError(
+                f"{path}: not COCO's captions ({type(error).__name__}: {error}); "
+                "name captions_train2014.json or the like"
+            ) from None
     return found
 
 

@@ -101,7 +101,7 @@ EVIDENCE = {"object": 3.4, "size": 2.4, "background": 2.4, "motion": 3.4, "place
 FAVOUR = 1.5  # the CRF's prior of a slot's k-th word is k to the power of -1.5
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _photograph(file: str) -> np.ndarray:
     package = importlib.util.find_spec("skimage")
     path = Path(package.submodule_search_locations[0]) / "data" / file if package else Path(file)
@@ -648,18 +648,35 @@ VIDEO_STEPS = 21  # as many as the longest sentence of a video has
 def prepare_semantics(out: Path, seed: int, progress=videos.no_progress) -> None:
     """OUT/semantics, the data set for video description of OUT/semantics.jsonl, with truth.json."""
     phrases = {slot: {word: phrase(slot, word) for word in words} for slot, words in WORDS.items()}
-    tacos.prepare("demo videos", read_snippets(out / "semantics.jsonl"), out / "semantics", seed=seed,
-                  steps=VIDEO_STEPS, streams=STREAMS, phrases=phrases, progress=progress)
+    tacos.prepare(
+        "demo videos",
+        read_snippets(out / "semantics.jsonl"),
+        out / "semantics",
+        seed=seed,
+        steps=VIDEO_STEPS,
+        streams=STREAMS,
+        phrases=phrases,
+        progress=progress,
+    )
 
 
 def prepare_captions(out: Path, seed: int, workers=None, progress=videos.no_progress) -> None:
     """OUT/captions, the caption data set of OUT/pictures, and in it truth.json, which says of every picture what a
     caption of it must say."""
     source = out / "pictures"
-    captions.prepare("demo captions", captions.read_captions(source / "captions.json", source), out / "captions",
-                     seed=seed, steps=STEPS, streams=STREAMS, workers=workers, progress=progress)
-    truths = {captions.located(entry["image"], source): entry["truth"]["slots"]
-              for entry in captions.read_source(source / "captions.json")}
-    phrases = {slot: {word: phrase(slot, word) for word in WORDS[slot]}
-               for slot in next(iter(truths.values()))}
+    captions.prepare(
+        "demo captions",
+        captions.read_captions(source / "captions.json", source),
+        out / "captions",
+        seed=seed,
+        steps=STEPS,
+        streams=STREAMS,
+        workers=workers,
+        progress=progress,
+    )
+    truths = {
+        captions.located(entry["image"], source): entry["truth"]["slots"]
+        for entry in captions.read_source(source / "captions.json")
+    }
+    phrases = {slot: {word: phrase(slot, word) for word in WORDS[slot]} for slot in next(iter(truths.values()))}
     store.write_json(out / "captions" / "truth.json", {"phrases": phrases, "images": truths})

@@ -139,8 +139,9 @@ def output_folder(out) -> Path:
     return out
 
 
-def write_part(folder: Path, out: Path, part: str, split: int, x, y, videos: int, seed: int,
-               file_bytes: int = FILE_BYTES) -> None:
+def write_part(
+    folder: Path, out: Path, part: str, split: int, x, y, videos: int, seed: int, file_bytes: int = FILE_BYTES
+) -> None:
     """Writes `train` or `test` of a split into `folder`, which is to become `out`: the HDF5 files and their list.
 
     Training videos are put in a seeded random order (a batch of one class would be of no use) and topped up to a

@@ -78,8 +78,11 @@ def read_flickr(tokens, split, images=None) -> list[Image]:
     else:
         karpathy = karpathy_images(split)
         named = [(split_name(e["split"], ""), f"{split}: image {n}", e["filename"]) for n, e in enumerate(karpathy, 1)]
-    captions = (read_tokens(tokens) if tokens is not None
-                else {entry["filename"]: [s["raw"] for s in entry["sentences"]] for entry in karpathy})  # fmt: skip
+    captions = (
+        read_tokens(tokens)
+        if tokens is not None
+        else {entry["filename"]: [s["raw"] for s in entry["sentences"]] for entry in karpathy}
+    )
     taken: dict[str, Image] = {}
     for part, where, name in named:
         file = name if name in captions else f"{name}.jpg"  # Flickr30k's lists leave the ending out

@@ -8,10 +8,10 @@ from pathlib import Path
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # a broken file is reported once, by us, in one line
 
-import cv2  # noqa: E402 (reads the setting above)
-import numpy as np  # noqa: E402
+import cv2
+import numpy as np
 
-from data_prep import DataError  # noqa: E402
+from data_prep import DataError
 
 # OpenCV 5 moved it
 _set_log_level = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else cv2.setLogLevel

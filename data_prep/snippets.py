@@ -69,8 +69,10 @@ def read_snippets(path, partial: bool = False, described: bool = True) -> list[S
     path, found = Path(path), {}
     for where, snippet in (_of_csv if path.suffix.lower() == ".csv" else _of_lines)(path, partial, described):
         if snippet.id in found:
-            raise DataError(f"{where}: {snippet.id} is named twice; give each snippet an id of its own and one line "
-                            "with all its sentences")  # fmt: skip
+            raise DataError(
+                f"{where}: {snippet.id} is named twice; give each snippet an id of its own and one line "
+                "with all its sentences"
+            )
         found[snippet.id] = snippet
     if not found:
         raise DataError(f"{path}: holds no snippet; name a file with a snippet a line")
@@ -129,8 +131,18 @@ def _of_lines(path: Path, partial: bool, described: bool):
         sentences = [sentences] if isinstance(sentences, str) else sentences
         if not isinstance(sentences, list) or not all(isinstance(text, str) for text in sentences):
             raise DataError(f"{where}: sentences of {name} is {_short(sentences)}; give a list of texts")
-        yield where, Snippet(name, _split(entry.get("split"), where), slots, sentences,
-                             _text(entry.get("detail"), where), _text(entry.get("group"), where), truth)  # fmt: skip
+        yield (
+            where,
+            Snippet(
+                name,
+                _split(entry.get("split"), where),
+                slots,
+                sentences,
+                _text(entry.get("detail"), where),
+                _text(entry.get("group"), where),
+                truth,
+            ),
+        )
 
 
 def _of_csv(path: Path, partial: bool, described: bool):
@@ -162,13 +174,16 @@ def _of_csv(path: Path, partial: bool, described: bool):
                         except ValueError:
                             raise DataError(f"{here}: probability {said!r} is no number; mend it") from None
                         held[slot] = _candidates(
-                            {"words": [row[slot]], "probabilities": [probability]}, here, partial=True)  # fmt: skip
+                            {"words": [row[slot]], "probabilities": [probability]}, here, partial=True
+                        )
                 split = _split(row["split"], where) if described else "test"
                 one = Snippet(name, split, held, [], _text(row.get("detail"), where), _text(row.get("group"), where))
                 _, there = found.setdefault(name, (where, one))
                 if (there.split, there.slots, there.detail, there.group) != (split, held, one.detail, one.group):
-                    raise DataError(f"{where}: {name} differs from its line before by more than the sentence; make "
-                                    "them agree, or give the snippet an id of its own")  # fmt: skip
+                    raise DataError(
+                        f"{where}: {name} differs from its line before by more than the sentence; make "
+                        "them agree, or give the snippet an id of its own"
+                    )
                 there.sentences.append(row.get("sentence", ""))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as CSV ({error}); save it as CSV in UTF-8") from None
@@ -270,8 +285,10 @@ def read_annotations(levels: dict[str, Path], splits, slots=None, partial: bool 
     if slots is not None:
         for snippet in read_snippets(slots, partial, described=False):
             if snippet.id not in found:
-                raise DataError(f"{slots}: names {snippet.id}, which no sentence is of; ids are VIDEO_FIRST_LAST, or "
-                                "LEVEL/VIDEO_FIRST_LAST where levels are named")  # fmt: skip
+                raise DataError(
+                    f"{slots}: names {snippet.id}, which no sentence is of; ids are VIDEO_FIRST_LAST, or "
+                    "LEVEL/VIDEO_FIRST_LAST where levels are named"
+                )
             found[snippet.id].slots.update(snippet.slots)
     return list(found.values())
 
@@ -292,8 +309,10 @@ def _annotations(folder: Path):
     index = index or [path for path in [folder / "index.tsv"] if path.exists()]
     aligned = sorted(folder.glob("alignments-text/*.aligned.tsv")) or sorted(folder.glob("*.aligned.tsv"))
     if not index and not aligned:
-        raise DataError(f"{folder}: has no index.tsv, index/VIDEO.sentences.tsv or alignments-text/VIDEO.aligned.tsv; "
-                        "name the unpacked folder of one level of detail")  # fmt: skip
+        raise DataError(
+            f"{folder}: has no index.tsv, index/VIDEO.sentences.tsv or alignments-text/VIDEO.aligned.tsv; "
+            "name the unpacked folder of one level of detail"
+        )
     for path in index or aligned:
         for where, cells in table(path, "\t"):
             if len(cells) < (5 if index else 7):

@@ -30,8 +30,9 @@ def begin_at(net, state, first: int, last: int, run: Path, name: str = "stretch"
     folder, changed = Path(run) / name, False
     shutil.rmtree(folder, ignore_errors=True)
     for number, layer in enumerate(net.layer):
-        param = {"Data": layer.data_param, "ImageData": layer.image_data_param,
-                 "HDF5Data": layer.hdf5_data_param}.get(layer.type)
+        param = {"Data": layer.data_param, "ImageData": layer.image_data_param, "HDF5Data": layer.hdf5_data_param}.get(
+            layer.type
+        )
         if param is None or not is_in(layer, state) or getattr(param, "shuffle", False):
             continue
         with store.writing(folder):

@@ -78,8 +78,9 @@ class SlotVocabulary:
         """Errors: DataError."""
         lines = [cells for _, cells in table(Path(path), "\t")]
         if lines[:1] != [[NONE]] or any(len(cells) != 2 for cells in lines[1:]):
-            raise DataError(f"{path}: is no SLOT<tab>WORD a line after {NONE}; name the slot_vocabulary.txt of a "
-                            "prepared data set")  # fmt: skip
+            raise DataError(
+                f"{path}: is no SLOT<tab>WORD a line after {NONE}; name the slot_vocabulary.txt of a prepared data set"
+            )
         return cls([(slot, word) for slot, word in lines[1:]])
 
     def text(self) -> str:
@@ -127,17 +128,22 @@ def read_semantics(folder) -> tuple[list[str], np.ndarray, np.ndarray]:
 def check_semantics(dataset: store.Dataset, what: str) -> None:
     """DataError where the data set lacks what video/* reads, of "slots" or "frames", or lm/* ("sentences")."""
     if what == "slots" and not dataset.description["slots"]:
-        raise DataError(f"{dataset.folder}: was prepared without slots, of which this net reads; prepare it with them, "
-                        "or train video/encoder-decoder-frames")  # fmt: skip
+        raise DataError(
+            f"{dataset.folder}: was prepared without slots, of which this net reads; prepare it with them, "
+            "or train video/encoder-decoder-frames"
+        )
     if what == "frames" and not dataset.description["frames"]:
-        raise DataError(f"{dataset.folder}: was prepared without activations of frames, which "
-                        "video/encoder-decoder-frames reads; prepare it with --features")  # fmt: skip
+        raise DataError(
+            f"{dataset.folder}: was prepared without activations of frames, which "
+            "video/encoder-decoder-frames reads; prepare it with --features"
+        )
     lists = {"slots": ("captions", "max", "prob", "encoder_decoder"), "frames": ("frames", "frame_sentences")}
     for part in ("train", "val"):
         for name in lists.get(what, (what,)):
             if not (dataset.folder / f"{part}_{name}.txt").exists():
-                raise DataError(f"{dataset.folder}: has no {part}_{name}.txt; it needs snippets of train and of val, "
-                                "with sentences")  # fmt: skip
+                raise DataError(
+                    f"{dataset.folder}: has no {part}_{name}.txt; it needs snippets of train and of val, with sentences"
+                )
 
 
 # ---- frames ------------------------------------------------------------------------------------------------
@@ -160,8 +166,10 @@ class Frames:
         except DataError:
             raise
         except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-            raise DataError(f"{self.path}: cannot be read ({error}); name an HDF5 or .npz file with activations "
-                            "(frames, D) for each id") from None  # fmt: skip
+            raise DataError(
+                f"{self.path}: cannot be read ({error}); name an HDF5 or .npz file with activations "
+                "(frames, D) for each id"
+            ) from None
         self.size = 0
         for name in ids:
             held = self.file[name] if name in self.file else None
@@ -171,8 +179,9 @@ class Frames:
                 raise DataError(f"{self.path}: {said} activations of {name}; give floating point (frames, D)")
             self.size = self.size or shape[1]
             if shape[1] != self.size:
-                raise DataError(f"{self.path}: {shape[1]} values a frame of {name}, {self.size} of {ids[0]}; they must "
-                                "agree")  # fmt: skip
+                raise DataError(
+                    f"{self.path}: {shape[1]} values a frame of {name}, {self.size} of {ids[0]}; they must agree"
+                )
 
     def count(self, name: str) -> int:
         """How many frames there are of a snippet."""
@@ -227,9 +236,21 @@ def digest(path) -> str:
 
 
 # ---- a data set --------------------------------------------------------------------------------------------
-def prepare(name: str, snippets: list[Snippet], out, *, seed: int = 1701, steps: int = captions.STEPS,
-            streams: int = captions.STREAMS, min_count: int = vocabulary.MIN_COUNT, val_share: float = 0.1,
-            features=None, frames: int = 16, phrases: dict | None = None, progress=no_progress) -> Path:
+def prepare(
+    name: str,
+    snippets: list[Snippet],
+    out,
+    *,
+    seed: int = 1701,
+    steps: int = captions.STEPS,
+    streams: int = captions.STREAMS,
+    min_count: int = vocabulary.MIN_COUNT,
+    val_share: float = 0.1,
+    features=None,
+    frames: int = 16,
+    phrases: dict | None = None,
+    progress=no_progress,
+) -> Path:
     """Makes the data set `out` of `snippets`; steps is T'.
 
     Sentences without a word are left out, and then snippets without a sentence. val_share: of the training snippets,
@@ -253,9 +274,18 @@ def prepare(name: str, snippets: list[Snippet], out, *, seed: int = 1701, steps:
         words = {slot: words for slot, (words, _) in snippet.slots.items()}
         inputs.update(json.dumps({**vars(snippet), "slots": words}).encode())
         inputs.update(b"".join(np.array(numbers).tobytes() for _, numbers in snippet.slots.values()))
-    settings = {"name": name, "inputs": inputs.hexdigest(), "seed": seed, "steps": steps, "streams": streams,
-                "min_count": min_count, "val_share": val_share, "features": features and digest(features),
-                "frames": features and frames, "phrases": phrases}  # fmt: skip
+    settings = {
+        "name": name,
+        "inputs": inputs.hexdigest(),
+        "seed": seed,
+        "steps": steps,
+        "streams": streams,
+        "min_count": min_count,
+        "val_share": val_share,
+        "features": features and digest(features),
+        "frames": features and frames,
+        "phrases": phrases,
+    }
     drawn = 0
     if not any(snippet.split == "val" for snippet in cleaned):
         cleaned, drawn = with_val(cleaned, val_share, seed)
@@ -270,10 +300,20 @@ def prepare(name: str, snippets: list[Snippet], out, *, seed: int = 1701, steps:
         if left:
             progress(f"left out: {len(left)} sentences without a word; the first is of {left[0]}", 0, 0)
         said = captions.write_sequences(
-            folder, out, [Image(s.id, s.split, s.sentences) for s in cleaned], seed=seed, steps=steps, streams=streams,
-            min_count=min_count, with_images=False, progress=progress)  # fmt: skip
-        sizes = {part: {"snippets": count["images"], "sentences": count["captions"]}
-                 for part, count in said.pop("splits").items()}  # fmt: skip
+            folder,
+            out,
+            [Image(s.id, s.split, s.sentences) for s in cleaned],
+            seed=seed,
+            steps=steps,
+            streams=streams,
+            min_count=min_count,
+            with_images=False,
+            progress=progress,
+        )
+        sizes = {
+            part: {"snippets": count["images"], "sentences": count["captions"]}
+            for part, count in said.pop("splits").items()
+        }
         rows = {part: rows_of(cleaned, part, streams, seed) for part in sizes if part != "trainval"}
         unknown = []
         if words.slots:
@@ -283,18 +323,39 @@ def prepare(name: str, snippets: list[Snippet], out, *, seed: int = 1701, steps:
             _write_semantics(folder, out, words, cleaned, likeliest, vectors, rows, steps, streams, progress)
         if held:
             _write_frames(folder, out, held, frames, cleaned, rows, steps, streams, progress)
-        lines = ",\n".join(json.dumps({"file": s.id, "split": s.split, "captions": s.sentences, "detail": s.detail},
-                                      ensure_ascii=False) for s in cleaned)  # fmt: skip
+        lines = ",\n".join(
+            json.dumps(
+                {"file": s.id, "split": s.split, "captions": s.sentences, "detail": s.detail}, ensure_ascii=False
+            )
+            for s in cleaned
+        )
         store.write_text(folder / "captions.json", f'{{"images": [\n{lines}\n]}}\n')
         if any(snippet.truth for snippet in cleaned):
             store.write_json(folder / "truth.json", _truth(cleaned, phrases or {}))
-        store.write_json(folder / "dataset.json", {
-            "name": name, "kind": "semantics", **said, "slots": len(words.slots), "slot_names": words.slots,
-            "slot_words": words.size if words.slots else 0, "frames": frames if held else 0,
-            "feature_size": held.size if held else 0, "features": features and str(Path(features).absolute()),
-            "details": sorted({s.detail for s in cleaned} - {""}), "splits": sizes, "drawn_for_val": drawn,
-            "height": None, "width": None, "images": False, "seed": seed, "left_out": len(left),
-            "unknown_slot_words": len(unknown), "prepared": settings})  # fmt: skip
+        store.write_json(
+            folder / "dataset.json",
+            {
+                "name": name,
+                "kind": "semantics",
+                **said,
+                "slots": len(words.slots),
+                "slot_names": words.slots,
+                "slot_words": words.size if words.slots else 0,
+                "frames": frames if held else 0,
+                "feature_size": held.size if held else 0,
+                "features": features and str(Path(features).absolute()),
+                "details": sorted({s.detail for s in cleaned} - {""}),
+                "splits": sizes,
+                "drawn_for_val": drawn,
+                "height": None,
+                "width": None,
+                "images": False,
+                "seed": seed,
+                "left_out": len(left),
+                "unknown_slot_words": len(unknown),
+                "prepared": settings,
+            },
+        )
     return out
 
 
@@ -328,9 +389,12 @@ def _truth(snippets: list[Snippet], phrases: dict) -> dict:
     for snippet in snippets:
         for slot, word in snippet.truth.items():
             words.setdefault(slot, set()).add(word)
-    return {"phrases": {slot: {word: word for word in sorted(found)} | phrases.get(slot, {})
-                        for slot, found in words.items()},
-            "images": {snippet.id: snippet.truth for snippet in snippets if snippet.truth}}  # fmt: skip
+    return {
+        "phrases": {
+            slot: {word: word for word in sorted(found)} | phrases.get(slot, {}) for slot, found in words.items()
+        },
+        "images": {snippet.id: snippet.truth for snippet in snippets if snippet.truth},
+    }
 
 
 def _write_file(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -371,8 +435,11 @@ def _sentences(folder: Path, part: str, steps: int, streams: int):
 
 def two_phases(sentences: dict[str, np.ndarray], markers: np.ndarray) -> dict[str, np.ndarray]:
     """Sentences (batches, T', N) with T rows before each, of `markers` (batches, T, N): (batches * (T + T'), N)."""
-    first = {"cont_sentence": markers, "input_sentence": np.zeros_like(markers),
-             "target_sentence": np.full_like(markers, -1)}  # fmt: skip
+    first = {
+        "cont_sentence": markers,
+        "input_sentence": np.zeros_like(markers),
+        "target_sentence": np.full_like(markers, -1),
+    }
     whole = {name: np.concatenate([first[name], rows], 1) for name, rows in sentences.items()}
     whole["cont_sentence"][:, markers.shape[1]] = 1  # the sentence goes on from what was read
     return {name: rows.reshape(-1, rows.shape[2]) for name, rows in whole.items()}
@@ -403,7 +470,8 @@ def _write_semantics(folder, out, words, snippets, likeliest, vectors, rows, ste
             given = likeliest[of(first, last)].reshape(-1, streams, slots).transpose(0, 2, 1).astype(np.float32)
             after = np.zeros((last - first, steps, streams), np.float32)
             return two_phases(read(first, last), markers) | {
-                "input_slots": np.concatenate([given, after], 1).reshape(-1, streams)}  # fmt: skip
+                "input_slots": np.concatenate([given, after], 1).reshape(-1, streams)
+            }
 
         for kind, make in (("max", maximum), ("prob", probabilities), ("encoder_decoder", both)):
             _write_part(folder, out, kind, part, blocks, each, make, progress)

@@ -66,7 +66,7 @@ def check_sources(sources: list[Source], classes: list[str]) -> None:
     seen: dict[str, Path] = {}
     for source in sources:
         if not _is_text(source.name + source.class_name):
-            raise DataError(f"{ascii(str(source.path))}: its name is not UTF-8; rename it")
+            raise DataError(f"{str(source.path)!a}: its name is not UTF-8; rename it")
         if any(c in source.name + source.class_name for c in "\t\n\r/"):
             raise DataError(f"{source.path}: a tab, a line break or a slash in a video's or class's name; rename it")
         if source.name in seen:
@@ -447,9 +447,7 @@ def _loose_sources(lines: list[Line], loose: list[Path], labels: dict[str, int])
     """Videos that lie in no class's folder, with the class that the lists give them."""
     classes = {line.video: line.class_name for line in lines if line.class_name in labels}
     found = [Source(path, "", 0) for path in loose]
-    return [
-        Source(s.path, classes[s.name], labels[classes[s.name]]) for s in found if s.name in classes
-    ]
+    return [Source(s.path, classes[s.name], labels[classes[s.name]]) for s in found if s.name in classes]
 
 
 def _resolve(lines: list[Line], sources: list[Source], labels, root) -> dict[str, list[str]]:

@@ -106,8 +106,11 @@ def build(sentences: Sentences, training: np.ndarray, min_count: int = MIN_COUNT
     falling count, then alphabetically.
     """
     counts = sentences.counts(training).tolist()
-    often = [(-count, word) for word, count in zip(sentences.words[1:], counts[1:], strict=True)
-             if count >= max(min_count, 1)]  # fmt: skip
+    often = [
+        (-count, word)
+        for word, count in zip(sentences.words[1:], counts[1:], strict=True)
+        if count >= max(min_count, 1)
+    ]
     return [UNKNOWN, *(word for _, word in sorted(often))]
 
 
@@ -118,6 +121,8 @@ def read(path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error}); name the vocabulary.txt of a caption data set") from None
     if words[0] != UNKNOWN:
-        raise DataError(f"{path}: begins with {words[0]!r} where a vocabulary begins with {UNKNOWN}; "
-                        "name the vocabulary.txt of a caption data set")  # fmt: skip
+        raise DataError(
+            f"{path}: begins with {words[0]!r} where a vocabulary begins with {UNKNOWN}; "
+            "name the vocabulary.txt of a caption data set"
+        )
     return words

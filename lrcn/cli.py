@@ -7,10 +7,9 @@ import sys
 import click
 
 from data_prep import DataError
-from lrcn.engine import container
 from lrcn.commands import caffe, caption, classify, describe, evaluate, nets, prepare, rating_sheet, train
+from lrcn.engine import EngineError, container
 from lrcn.results.compare import ResultsError
-from lrcn.engine import EngineError
 from lrcn.training.train import TrainError
 from prototxt_gen import SpecError
 
@@ -62,6 +61,15 @@ def cli():
     """Long-term Recurrent Convolutional Networks (Donahue et al., CVPR 2015) in real Caffe."""
 
 
-for command in (caffe.caffe, nets.nets, prepare.prepare, train.train, evaluate.evaluate, evaluate.compare,
-                classify.classify, caption.caption, describe.describe):
+for command in (
+    caffe.caffe,
+    nets.nets,
+    prepare.prepare,
+    train.train,
+    evaluate.evaluate,
+    evaluate.compare,
+    classify.classify,
+    caption.caption,
+    describe.describe,
+):
     cli.add_command(command)

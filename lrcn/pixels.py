@@ -24,8 +24,12 @@ def decode(jpeg: bytes, name: str, height: int, width: int) -> np.ndarray:
 
 def read(dataset, modality: str, video: str, number: int, settings) -> np.ndarray:
     """An image of a data set, as `decode` gives it. ValueError names one that is missing or does not decode."""
-    return decode(dataset.jpeg(modality, video, number), f"{settings['data']}: {modality} image {number} of {video}",
-                  settings["height"], settings["width"])
+    return decode(
+        dataset.jpeg(modality, video, number),
+        f"{settings['data']}: {modality} image {number} of {video}",
+        settings["height"],
+        settings["width"],
+    )
 
 
 def mirrored(image: np.ndarray, modality: str) -> np.ndarray:

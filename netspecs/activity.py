@@ -50,8 +50,12 @@ SETTINGS = {
 
 SINGLE_FRAME = {
     **SETTINGS,
-    "reader": Setting("clips", one_of("lmdb", "clips"), "who reads the frames: Caffe's Data layer, a shuffled LMDB; "
-                      "or this project's layer, which alone knows how to mirror flow"),
+    "reader": Setting(
+        "clips",
+        one_of("lmdb", "clips"),
+        "who reads the frames: Caffe's Data layer, a shuffled LMDB; "
+        "or this project's layer, which alone knows how to mirror flow",
+    ),
     "batch": Setting(128, whole(), "frames a batch in training"),
     "test_batch": Setting(128, whole(), "frames a batch in testing"),
     "videos": Setting(24, whole(), "N, videos a batch of the feature files (backbone features)"),
@@ -72,6 +76,7 @@ LRCN = {
 
 
 # ---- one frame at a time -----------------------------------------------------------------------------------
+
 
 def single_frame(s: SimpleNamespace, deploy: bool) -> Message:
     """The baseline: the CNN classifies every frame by itself.
@@ -102,15 +107,23 @@ def _single_frame_data(n: NetSpec, s: SimpleNamespace) -> Top:
     for part, rule, batch in ("train", TRAIN, s.batch), ("test", TEST, s.test_batch):
         if s.reader == "lmdb":
             n.data, n.label = L.Data(
-                name="data", ntop=2, include=rule, source=posixpath.join(s.data, f"stills_{part}{s.split}"),
-                batch_size=batch, backend="LMDB", transform_param=dict(
-                    mirror=s.mirror, crop_size=s.crop, mean_value=mean(s), scale=s.scale if s.scale != 1 else None))
+                name="data",
+                ntop=2,
+                include=rule,
+                source=posixpath.join(s.data, f"stills_{part}{s.split}"),
+                batch_size=batch,
+                backend="LMDB",
+                transform_param=dict(
+                    mirror=s.mirror, crop_size=s.crop, mean_value=mean(s), scale=s.scale if s.scale != 1 else None
+                ),
+            )
         else:
             n.data, n.label = _clips(s, part, videos=batch, frames=1, ntop=2)
     return n.label
 
 
 # ---- LRCN --------------------------------------------------------------------------------------------------
+
 
 def lrcn(s: SimpleNamespace, deploy: bool) -> Message:
     """Figure 3, left: CNN, then an LSTM over the frames of a clip, a prediction at every frame, loss over all of them.
@@ -174,22 +187,43 @@ def _loss(n: NetSpec, s: SimpleNamespace, scores: Top, label: Top, **axis: int) 
 
 def classifier(s: SimpleNamespace) -> dict:
     """Rates and fillers of the layer that tells the classes: it starts afresh, so it learns faster."""
-    return dict(param=[dict(lr_mult=s.classifier_lr, decay_mult=1), dict(lr_mult=2 * s.classifier_lr, decay_mult=0)],
-                weight_filler=dict(type="gaussian", std=0.01), bias_filler=dict(type="constant", value=0))
+    return dict(
+        param=[dict(lr_mult=s.classifier_lr, decay_mult=1), dict(lr_mult=2 * s.classifier_lr, decay_mult=0)],
+        weight_filler=dict(type="gaussian", std=0.01),
+        bias_filler=dict(type="constant", value=0),
+    )
 
 
 # ---- inputs ------------------------------------------------------------------------------------------------
 
+
 def _clips(s: SimpleNamespace, part: str, videos: int, frames: int, ntop: int) -> tuple[Top, ...]:
     """The layer of `lrcn.clip_data` that reads the list of `part`, "train" or "test": pixels less `mean`."""
     settings = dict(
-        data=s.data, list=f"{part}{s.split}.txt", modality=s.modality,
-        videos=videos, frames=frames,
-        crop=s.crop, height=s.height, width=s.width, mirror=s.mirror, crop_slip=s.crop_slip, mean=mean(s),
+        data=s.data,
+        list=f"{part}{s.split}.txt",
+        modality=s.modality,
+        videos=videos,
+        frames=frames,
+        crop=s.crop,
+        height=s.height,
+        width=s.width,
+        mirror=s.mirror,
+        crop_slip=s.crop_slip,
+        mean=mean(s),
         scale=s.scale,
-        order=s.order if part == "train" else "list", seed=s.seed, workers=s.workers)
-    return L.Python(name="data", ntop=ntop, include=TRAIN if part == "train" else TEST,
-                    module="lrcn.clip_data", layer="ClipData", param_str=json.dumps(settings, sort_keys=True))
+        order=s.order if part == "train" else "list",
+        seed=s.seed,
+        workers=s.workers,
+    )
+    return L.Python(
+        name="data",
+        ntop=ntop,
+        include=TRAIN if part == "train" else TEST,
+        module="lrcn.clip_data",
+        layer="ClipData",
+        param_str=json.dumps(settings, sort_keys=True),
+    )
 
 
 def mean(s: SimpleNamespace) -> list[float]:
@@ -214,20 +248,25 @@ def _deploy_inputs(n: NetSpec, s: SimpleNamespace) -> None:
 def _deploy_shapes(s: SimpleNamespace) -> dict[str, list[int]]:
     steps, streams, recurrent = _deploy_frames(s), _streams(s), hasattr(s, "reads")
     if s.backbone == "features":
-        return (dict(data=[steps, streams, s.feature_size], clip_markers=[steps, streams]) if recurrent
-                else dict(data=[steps * streams, s.feature_size]))
+        return (
+            dict(data=[steps, streams, s.feature_size], clip_markers=[steps, streams])
+            if recurrent
+            else dict(data=[steps * streams, s.feature_size])
+        )
     rows = steps * streams
-    return (dict(data=[rows, 3, s.crop, s.crop]) | (dict(clip_markers=[rows, 1, 1, 1]) if recurrent else {}))
+    return dict(data=[rows, 3, s.crop, s.crop]) | (dict(clip_markers=[rows, 1, 1, 1]) if recurrent else {})
 
 
 def inputs(s: SimpleNamespace) -> dict[str, dict[str, list[int]]]:
     """What the data layers give in training and in testing."""
+
     def part(videos, frames):
         if s.backbone == "features":
             return dict(data=[frames, videos, s.feature_size], label=[frames, videos], clip_markers=[frames, videos])
         rows = frames * videos
         markers = dict(clip_markers=[rows]) if hasattr(s, "reads") else {}
         return dict(data=[rows, 3, s.crop, s.crop], label=[rows]) | markers
+
     if s.backbone == "features":
         return dict(train=part(s.videos, s.frames), test=part(s.videos, s.frames))
     if hasattr(s, "reads"):
@@ -239,11 +278,16 @@ def _features(n: NetSpec, s: SimpleNamespace) -> None:
     """Precomputed activations: data (T, N, D), label and clip_markers (T, N); N lies in the files."""
     for part, rule in ("train", TRAIN), ("test", TEST):
         n.data, n.label, n.clip_markers = L.HDF5Data(
-            name="data", ntop=3, include=rule,
-            source=posixpath.join(s.data, f"{part}{s.split}_features.txt"), batch_size=s.frames)
+            name="data",
+            ntop=3,
+            include=rule,
+            source=posixpath.join(s.data, f"{part}{s.split}_features.txt"),
+            batch_size=s.frames,
+        )
 
 
 # ---- solver, checks, variants ------------------------------------------------------------------------------
+
 
 def solver(s: SimpleNamespace) -> Message:
     """Tested on the test list, stage `test-on-test`."""
@@ -261,15 +305,37 @@ def check(s: SimpleNamespace) -> None:
 
 
 VARIANTS = [
-    Variant(f"activity/single-frame-{modality}", "activity", f"Table 1, single frame, {modality}",
-            solvers.published(SINGLE_FRAME, solvers.ACTIVITY["single-frame", modality]
-                              | dict(reader="clips" if modality == "flow" else "lmdb")), single_frame, solver, inputs,
-            fixed=dict(modality=modality), editions="split", presets=dict(backbone=backbones.DEFAULTS), check=check)
+    Variant(
+        f"activity/single-frame-{modality}",
+        "activity",
+        f"Table 1, single frame, {modality}",
+        solvers.published(
+            SINGLE_FRAME,
+            solvers.ACTIVITY["single-frame", modality] | dict(reader="clips" if modality == "flow" else "lmdb"),
+        ),
+        single_frame,
+        solver,
+        inputs,
+        fixed=dict(modality=modality),
+        editions="split",
+        presets=dict(backbone=backbones.DEFAULTS),
+        check=check,
+    )
     for modality in ("rgb", "flow")
 ] + [
-    Variant(f"activity/lrcn-{reads}-{modality}", "activity", f"Table 1, LRCN-{reads}, {modality}",
-            solvers.published(LRCN, solvers.ACTIVITY["lrcn", modality]), lrcn, solver, inputs,
-            fixed=dict(modality=modality, reads=reads), editions="split",
-            presets=dict(backbone=backbones.DEFAULTS), check=check)
-    for reads in ("fc6", "fc7") for modality in ("rgb", "flow")
+    Variant(
+        f"activity/lrcn-{reads}-{modality}",
+        "activity",
+        f"Table 1, LRCN-{reads}, {modality}",
+        solvers.published(LRCN, solvers.ACTIVITY["lrcn", modality]),
+        lrcn,
+        solver,
+        inputs,
+        fixed=dict(modality=modality, reads=reads),
+        editions="split",
+        presets=dict(backbone=backbones.DEFAULTS),
+        check=check,
+    )
+    for reads in ("fc6", "fc7")
+    for modality in ("rgb", "flow")
 ]

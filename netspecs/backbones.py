@@ -117,6 +117,7 @@ def fc7(n: NetSpec, s: SimpleNamespace, fc6: Top, train: bool, ways: Ways = LEAR
 
 # ---- the layers they are made of ---------------------------------------------------------------------------
 
+
 def weighted(n: NetSpec, name: str, make: Callable, below: Top, ways: Ways, fillers: dict, **fields: Any) -> Top:
     """A layer with weights, once for each of `ways`; fillers only where it learns: frozen weights come from a file."""
     for way in ways:
@@ -138,8 +139,9 @@ def pool_and_norm(n: NetSpec, number: str, below: Top) -> None:
     n[f"norm{number}"] = L.LRN(n[f"pool{number}"], local_size=5, alpha=1e-4, beta=0.75)
 
 
-def fully_connected(n: NetSpec, number: str, below: Top, outputs: int, drop: float, train: bool, ways: Ways,
-                    fillers: dict, **axis: int) -> Top:
+def fully_connected(
+    n: NetSpec, number: str, below: Top, outputs: int, drop: float, train: bool, ways: Ways, fillers: dict, **axis: int
+) -> Top:
     """fc6, relu6 and drop6, in place."""
     fc = weighted(n, f"fc{number}", L.InnerProduct, below, ways, fillers, num_output=outputs, **axis)
     n[f"relu{number}"] = L.ReLU(fc, in_place=True)
@@ -155,6 +157,7 @@ def dropout(n: NetSpec, name: str, top: Top, ratio: float, train: bool, in_place
 
 
 # ---- by name -----------------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -173,14 +176,36 @@ class Backbone:
 
 
 BACKBONES = {
-    "hybrid": Backbone(hybrid, HYBRID, convolutions=5, least_crop=49, groups=2,
-                       defaults=dict(widths=[96, 384, 512, 512, 384], crop=227)),
-    "caffenet": Backbone(caffenet, gaussian(0.005, 1), convolutions=5, least_crop=39, groups=2,
-                         defaults=dict(widths=[96, 256, 384, 384, 256], crop=227)),
-    "vgg16": Backbone(vgg16, MSRA, convolutions=13, least_crop=1,
-                      defaults=dict(widths=[64] * 2 + [128] * 2 + [256] * 3 + [512] * 6, crop=224)),
-    "tiny": Backbone(tiny, MSRA, convolutions=3, least_crop=5,
-                     defaults=dict(widths=[16, 32, 48], fc6=128, fc7=128, crop=56, height=64, width=80, scale=0.02)),
+    "hybrid": Backbone(
+        hybrid,
+        HYBRID,
+        convolutions=5,
+        least_crop=49,
+        groups=2,
+        defaults=dict(widths=[96, 384, 512, 512, 384], crop=227),
+    ),
+    "caffenet": Backbone(
+        caffenet,
+        gaussian(0.005, 1),
+        convolutions=5,
+        least_crop=39,
+        groups=2,
+        defaults=dict(widths=[96, 256, 384, 384, 256], crop=227),
+    ),
+    "vgg16": Backbone(
+        vgg16,
+        MSRA,
+        convolutions=13,
+        least_crop=1,
+        defaults=dict(widths=[64] * 2 + [128] * 2 + [256] * 3 + [512] * 6, crop=224),
+    ),
+    "tiny": Backbone(
+        tiny,
+        MSRA,
+        convolutions=3,
+        least_crop=5,
+        defaults=dict(widths=[16, 32, 48], fc6=128, fc7=128, crop=56, height=64, width=80, scale=0.02),
+    ),
     "features": Backbone(features, HYBRID, convolutions=0, least_crop=0, defaults=dict(widths=[])),
 }
 

@@ -25,8 +25,7 @@ FREEZE = P.NetStateRule(stage="freeze-convnet")
 
 # Which data is read when: part -> the states of the net.
 STATES = {
-    "train": (P.NetStateRule(phase="TRAIN", not_stage="trainval"),
-              P.NetStateRule(phase="TEST", stage="test-on-train")),
+    "train": (P.NetStateRule(phase="TRAIN", not_stage="trainval"), P.NetStateRule(phase="TEST", stage="test-on-train")),
     "trainval": (P.NetStateRule(phase="TRAIN", stage="trainval"),),
     "val": (P.NetStateRule(phase="TEST", stage="test-on-val"),),
 }
@@ -71,8 +70,14 @@ def lrcn(s: SimpleNamespace, deploy: bool) -> Message:
         n.image_features = L.Input(shape=[s.deploy_streams, s.fc8])
         image = n.image_features
     else:
-        data(n, s, {part: (posixpath.join(s.data, f"{part}_images.txt"), posixpath.join(s.data, f"{part}_captions.txt"))
-                    for part in STATES})
+        data(
+            n,
+            s,
+            {
+                part: (posixpath.join(s.data, f"{part}_images.txt"), posixpath.join(s.data, f"{part}_captions.txt"))
+                for part in STATES
+            },
+        )
         recurrent.padding_to_end(n)
         image = cnn(n, s, True, learning(s))
 
@@ -104,12 +109,23 @@ def data(n: NetSpec, s: SimpleNamespace, sources: Mapping[str, tuple[str, str]])
             n.fc7 = L.HDF5Data(name="data", include=rule, source=image_list, batch_size=s.streams)
         else:
             n.data, n.label = L.ImageData(
-                name="data", ntop=2, include=rule,
-                transform_param=dict(mirror=s.mirror, crop_size=s.crop, mean_value=[104, 117, 123],
-                                     scale=s.scale if s.scale != 1 else None),
-                source=image_list, batch_size=s.streams, new_height=s.height, new_width=s.width)
+                name="data",
+                ntop=2,
+                include=rule,
+                transform_param=dict(
+                    mirror=s.mirror,
+                    crop_size=s.crop,
+                    mean_value=[104, 117, 123],
+                    scale=s.scale if s.scale != 1 else None,
+                ),
+                source=image_list,
+                batch_size=s.streams,
+                new_height=s.height,
+                new_width=s.width,
+            )
         n.cont_sentence, n.input_sentence, n.target_sentence = L.HDF5Data(
-            name="data", ntop=3, include=rule, source=sentence_list, batch_size=s.steps)
+            name="data", ntop=3, include=rule, source=sentence_list, batch_size=s.steps
+        )
     if s.backbone != "features":
         n.silence = L.Silence(n.label, ntop=0)
 
@@ -117,8 +133,10 @@ def data(n: NetSpec, s: SimpleNamespace, sources: Mapping[str, tuple[str, str]])
 def learning(s: SimpleNamespace) -> Ways:
     """The CNN below fc8: frozen in stage `freeze-convnet`, else at a tenth of the net's rate."""
     decay = dict(decay_mult=0) if s.backbone == "vgg16" else {}  # the release's VGG-16 spells it out; no difference
-    return [dict(param=[dict(lr_mult=0), dict(lr_mult=0, **decay)], include=FREEZE),
-            dict(param=rates(s.cnn_lr), exclude=FREEZE)]
+    return [
+        dict(param=[dict(lr_mult=0), dict(lr_mult=0, **decay)], include=FREEZE),
+        dict(param=rates(s.cnn_lr), exclude=FREEZE),
+    ]
 
 
 def rates(rate: float) -> list[dict]:
@@ -132,18 +150,29 @@ def cnn(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
         fc7 = dropout(n, "drop7", n.fc7, s.drop7, train, in_place=False)
     else:
         fc7 = backbones.fc7(n, s, BACKBONES[s.backbone].add(n, s, train, ways), train, ways)
-    return weighted(n, "fc8", L.InnerProduct, fc7, [dict(param=rates(s.cnn_lr))] if train else [{}],
-                    gaussian(0.01, 0), num_output=s.fc8)
+    return weighted(
+        n,
+        "fc8",
+        L.InnerProduct,
+        fc7,
+        [dict(param=rates(s.cnn_lr))] if train else [{}],
+        gaussian(0.01, 0),
+        num_output=s.fc8,
+    )
 
 
 def inputs(s: SimpleNamespace) -> dict[str, dict[str, list[int]]]:
     """What the data layers give."""
-    image = (dict(fc7=[s.streams, s.feature_size]) if s.backbone == "features"
-             else dict(data=[s.streams, 3, s.crop, s.crop], label=[s.streams]))
+    image = (
+        dict(fc7=[s.streams, s.feature_size])
+        if s.backbone == "features"
+        else dict(data=[s.streams, 3, s.crop, s.crop], label=[s.streams])
+    )
     return dict(train=image | sentence_shapes(s), test=image | sentence_shapes(s))
 
 
 # ---- solver, checks, variants ------------------------------------------------------------------------------
+
 
 def solver(s: SimpleNamespace) -> Message:
     """The solver of one stage. It names the architecture's stages too, to drive the authors' net file as well."""
@@ -151,8 +180,11 @@ def solver(s: SimpleNamespace) -> Message:
     stages = (["freeze-convnet"] if s.stage in ("train", "from-lm") else []) + architecture
     last = s.stage == "finetune-trainval"
     tests = ["test-on-val"] if last else ["test-on-train", "test-on-val"]
-    return solvers.solver(s, train_state=P.NetState(stage=stages + (["trainval"] if last else [])),
-                          test_states=[P.NetState(stage=[*stages, test]) for test in tests])
+    return solvers.solver(
+        s,
+        train_state=P.NetState(stage=stages + (["trainval"] if last else [])),
+        test_states=[P.NetState(stage=[*stages, test]) for test in tests],
+    )
 
 
 def check(s: SimpleNamespace) -> None:
@@ -169,12 +201,21 @@ def variant(architecture: str, backbone: str, **defaults) -> Variant:
     defaults = dict(backbone=backbone, image_layers=[2 if factored else 1]) | defaults
     suffix, on = ("", "") if backbone == "caffenet" else (f"-{backbone}", f", {backbone}")
     return Variant(
-        f"caption/lrcn-{architecture}{suffix}", "caption",
+        f"caption/lrcn-{architecture}{suffix}",
+        "caption",
         ("Tables 2 and 3" if architecture == "2f" else "section 5") + f", LRCN-{architecture}{on}",
-        solvers.published(SETTINGS, defaults), lrcn, solver, inputs, fixed=dict(layers=layers, factored=factored),
+        solvers.published(SETTINGS, defaults),
+        lrcn,
+        solver,
+        inputs,
+        fixed=dict(layers=layers, factored=factored),
         presets=dict(backbone=backbones.DEFAULTS, stage=solvers.caption_stages(architecture, backbone)),
-        check=check, extra=dict(deploy_images=images), editions="stage")
+        check=check,
+        extra=dict(deploy_images=images),
+        editions="stage",
+    )
 
 
-VARIANTS = [variant(architecture, backbone)
-            for backbone in ("caffenet", "vgg16") for architecture in ("1u", "2u", "2f", "4f")]
+VARIANTS = [
+    variant(architecture, backbone) for backbone in ("caffenet", "vgg16") for architecture in ("1u", "2u", "2f", "4f")
+]

@@ -12,8 +12,7 @@ from netspecs import activity, caption, lm, video
 from netspecs.variant import Variant
 from prototxt_gen import SpecError, nearest
 
-_VARIANTS = {variant.name: variant for task in (activity, caption, lm, video)
-             for variant in task.VARIANTS}
+_VARIANTS = {variant.name: variant for task in (activity, caption, lm, video) for variant in task.VARIANTS}
 
 
 def names() -> list[str]:

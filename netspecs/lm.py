@@ -40,7 +40,8 @@ def data(n: NetSpec, s: SimpleNamespace, sources: dict[str, str]) -> None:
     """Sentences, "unaligned": streams of them end to end. sources: part -> HDF5 list."""
     for rule, part in recurrent.PARTS:
         n.cont_sentence, n.input_sentence, n.target_sentence = L.HDF5Data(
-            name="data", ntop=3, include=rule, source=sources[part], batch_size=s.steps)
+            name="data", ntop=3, include=rule, source=sources[part], batch_size=s.steps
+        )
 
 
 def layers(n: NetSpec, s: SimpleNamespace, train: bool):
@@ -60,10 +61,22 @@ def inputs(s: SimpleNamespace) -> dict[str, dict[str, list[int]]]:
 
 def solver(s: SimpleNamespace) -> Message:
     """Trained with both dropouts, tested without, on training and validation sentences."""
-    return solvers.solver(s, train_state=P.NetState(stage=["embed-drop", "lstm-drop"]),
-                          test_states=[P.NetState(stage="test-on-train"), P.NetState(stage="test-on-val")])
+    return solvers.solver(
+        s,
+        train_state=P.NetState(stage=["embed-drop", "lstm-drop"]),
+        test_states=[P.NetState(stage="test-on-train"), P.NetState(stage="test-on-val")],
+    )
 
 
-VARIANTS = [Variant(
-    "lm/lstm-lm", "lm", "section 5, what caption/* from-lm starts from",
-    solvers.published(SETTINGS, solvers.LANGUAGE_MODEL), language_model, solver, inputs, check=solvers.check)]
+VARIANTS = [
+    Variant(
+        "lm/lstm-lm",
+        "lm",
+        "section 5, what caption/* from-lm starts from",
+        solvers.published(SETTINGS, solvers.LANGUAGE_MODEL),
+        language_model,
+        solver,
+        inputs,
+        check=solvers.check,
+    )
+]

@@ -46,6 +46,7 @@ def _legacy_input(net: pb.NetParameter, shapes: dict[str, list[int]], field: str
 
 # ---- activity recognition ----------------------------------------------------------------------------------
 
+
 def train_test_single_frame(modality: str) -> Message:
     """Frames from image lists."""
     s = _settings(f"activity/single-frame-{modality}")
@@ -56,8 +57,15 @@ def train_test_single_frame(modality: str) -> Message:
     n = NetSpec(f"singleFrame_{released}")
     for part, rule in ("train", activity.TRAIN), ("test", activity.TEST):
         n.data, n.label = L.ImageData(
-            name="data", ntop=2, include=rule, transform_param=dict(mirror=True, crop_size=s.crop, mean_value=mean),
-            source=f"ucf101_singleFrame_{released}_{part}_split1.txt", root_folder=folder, batch_size=s.batch, **size)
+            name="data",
+            ntop=2,
+            include=rule,
+            transform_param=dict(mirror=True, crop_size=s.crop, mean_value=mean),
+            source=f"ucf101_singleFrame_{released}_{part}_split1.txt",
+            root_folder=folder,
+            batch_size=s.batch,
+            **size,
+        )
     scores = _single_frame_scores(n, s)
     n.loss = L.SoftmaxWithLoss(scores, n.label)
     n.accuracy = L.Accuracy(scores, n.label)
@@ -114,13 +122,23 @@ def activity_solver(name: str, net: str, **overrides) -> Message:
 
 # ---- image description -------------------------------------------------------------------------------------
 
+
 def lrcn(backbone: str, buffer: int = 100) -> Message:
     """One net for all architectures, chosen by the stages factored, unfactored and 2-layer."""
     s = _settings("caption/lrcn-2f-vgg16" if backbone == "vgg16" else "caption/lrcn-2f", streams=buffer)
     n = NetSpec("lrcn_caffenet_to_lstm")
     folder = f"{_COCO_FILES}/h5_data/buffer_{buffer}/{{}}_aligned_20_batches"
-    caption.data(n, s, {part: (f"{folder}/image_list.with_dummy_labels.txt".format(part),
-                               f"{folder}/hdf5_chunk_list.txt".format(part)) for part in caption.STATES})
+    caption.data(
+        n,
+        s,
+        {
+            part: (
+                f"{folder}/image_list.with_dummy_labels.txt".format(part),
+                f"{folder}/hdf5_chunk_list.txt".format(part),
+            )
+            for part in caption.STATES
+        },
+    )
     image = caption.cnn(n, s, True, caption.learning(s))
 
     words = recurrent.embedding(n, s, n.input_sentence, True)
@@ -164,21 +182,24 @@ def word_to_preds_deploy() -> Message:
 
 def caption_solver(name: str, net: str, prefix: str, **overrides) -> Message:
     """The variant's solver of one stage; it does not say on which GPU."""
-    solver = catalogue.get(name).files(net=f"{_COCO_FILES}/{net}", snapshot_prefix=f"{_COCO_FILES}/{prefix}",
-                                       **overrides)["solver"]
+    solver = catalogue.get(name).files(
+        net=f"{_COCO_FILES}/{net}", snapshot_prefix=f"{_COCO_FILES}/{prefix}", **overrides
+    )["solver"]
     solver.ClearField("device_id")
     return solver
 
 
 def finetune_vgg_solver() -> Message:
     """Its tests are commented out in the release, but for their interval."""
-    solver = caption_solver("caption/lrcn-2f-vgg16", "lrcn.vgg.buffer_50.prototxt", "lrcn_finetune_vgg",
-                            stage="finetune")
+    solver = caption_solver(
+        "caption/lrcn-2f-vgg16", "lrcn.vgg.buffer_50.prototxt", "lrcn_finetune_vgg", stage="finetune"
+    )
     solver.test_interval = 1000
     return solver
 
 
 # ---- language model ----------------------------------------------------------------------------------------
+
 
 def language_model() -> Message:
     """The variant's net, on the release's files."""
@@ -204,45 +225,67 @@ def language_model_deploy() -> Message:
 # ---- the files ---------------------------------------------------------------------------------------------
 
 _FILES: dict[str, Callable[[], Message]] = {
-    **{f"{ACTIVITY}/{path}": write for path, write in {
-        "train_test_singleFrame_RGB.prototxt": lambda: train_test_single_frame("rgb"),
-        "train_test_singleFrame_flow.prototxt": lambda: train_test_single_frame("flow"),
-        "train_test_lstm_RGB.prototxt": lambda: train_test_lstm("rgb"),
-        "train_test_lstm_flow.prototxt": lambda: train_test_lstm("flow"),
-        "deploy_singleFrame.prototxt": deploy_single_frame,
-        "deploy_lstm.prototxt": deploy_lstm,
-        "singleFrame_solver_RGB.prototxt": lambda: activity_solver(
-            "activity/single-frame-rgb", "train_test_singleFrame_RGB.prototxt"),
-        "singleFrame_solver_flow.prototxt": lambda: activity_solver(
-            "activity/single-frame-flow", "train_test_singleFrame_flow.prototxt", device_id=1),
-        "lstm_solver_RGB.prototxt": lambda: activity_solver("activity/lrcn-fc6-rgb", "train_test_lstm_RGB.prototxt"),
-        "lstm_solver_flow.prototxt": lambda: activity_solver("activity/lrcn-fc6-flow", "train_test_lstm_flow.prototxt"),
-    }.items()},
-    **{f"{COCO}/{path}": write for path, write in {
-        "lrcn.prototxt": lambda: lrcn("caffenet"),
-        "lrcn.vgg.prototxt": lambda: lrcn("vgg16"),
-        "lrcn.vgg.buffer_50.prototxt": lambda: lrcn("vgg16", buffer=50),
-        "lrcn_word_to_preds.deploy.prototxt": word_to_preds_deploy,
-        "lstm_language_model.prototxt": language_model,
-        "lstm_lm.deploy.prototxt": language_model_deploy,
-        "lrcn_solver.prototxt": lambda: caption_solver("caption/lrcn-2f", "lrcn.prototxt", "lrcn"),
-        "lrcn_solver.single_layer.prototxt": lambda: caption_solver(
-            "caption/lrcn-1u", "lrcn.prototxt", "lrcn_single_layer"),
-        "lrcn_solver.unfactored.prototxt": lambda: caption_solver(
-            "caption/lrcn-2u", "lrcn.prototxt", "lrcn_unfactored"),
-        "lrcn_solver.from_lm.prototxt": lambda: caption_solver(
-            "caption/lrcn-2f", "lrcn.prototxt", "lrcn_from_lm", stage="from-lm"),
-        "lrcn_solver.vgg.prototxt": lambda: caption_solver("caption/lrcn-2f-vgg16", "lrcn.vgg.prototxt", "lrcn_vgg"),
-        "lrcn_finetune_solver.prototxt": lambda: caption_solver(
-            "caption/lrcn-2f", "lrcn.prototxt", "lrcn_finetune", stage="finetune"),
-        "lrcn_finetune_solver.trainval.prototxt": lambda: caption_solver(
-            "caption/lrcn-2f", "lrcn.prototxt", "lrcn_finetune_trainval", stage="finetune-trainval"),
-        "lrcn_finetune_solver.vgg.prototxt": finetune_vgg_solver,
-        "lrcn_finetune_solver.vgg.trainval.prototxt": lambda: caption_solver(
-            "caption/lrcn-2f-vgg16", "lrcn.vgg.buffer_50.prototxt", "lrcn_finetune_vgg_trainval",
-            stage="finetune-trainval"),
-        "lstm_lm_solver.prototxt": lambda: caption_solver("lm/lstm-lm", "lstm_language_model.prototxt", "lstm_lm"),
-    }.items()},
+    **{
+        f"{ACTIVITY}/{path}": write
+        for path, write in {
+            "train_test_singleFrame_RGB.prototxt": lambda: train_test_single_frame("rgb"),
+            "train_test_singleFrame_flow.prototxt": lambda: train_test_single_frame("flow"),
+            "train_test_lstm_RGB.prototxt": lambda: train_test_lstm("rgb"),
+            "train_test_lstm_flow.prototxt": lambda: train_test_lstm("flow"),
+            "deploy_singleFrame.prototxt": deploy_single_frame,
+            "deploy_lstm.prototxt": deploy_lstm,
+            "singleFrame_solver_RGB.prototxt": lambda: activity_solver(
+                "activity/single-frame-rgb", "train_test_singleFrame_RGB.prototxt"
+            ),
+            "singleFrame_solver_flow.prototxt": lambda: activity_solver(
+                "activity/single-frame-flow", "train_test_singleFrame_flow.prototxt", device_id=1
+            ),
+            "lstm_solver_RGB.prototxt": lambda: activity_solver(
+                "activity/lrcn-fc6-rgb", "train_test_lstm_RGB.prototxt"
+            ),
+            "lstm_solver_flow.prototxt": lambda: activity_solver(
+                "activity/lrcn-fc6-flow", "train_test_lstm_flow.prototxt"
+            ),
+        }.items()
+    },
+    **{
+        f"{COCO}/{path}": write
+        for path, write in {
+            "lrcn.prototxt": lambda: lrcn("caffenet"),
+            "lrcn.vgg.prototxt": lambda: lrcn("vgg16"),
+            "lrcn.vgg.buffer_50.prototxt": lambda: lrcn("vgg16", buffer=50),
+            "lrcn_word_to_preds.deploy.prototxt": word_to_preds_deploy,
+            "lstm_language_model.prototxt": language_model,
+            "lstm_lm.deploy.prototxt": language_model_deploy,
+            "lrcn_solver.prototxt": lambda: caption_solver("caption/lrcn-2f", "lrcn.prototxt", "lrcn"),
+            "lrcn_solver.single_layer.prototxt": lambda: caption_solver(
+                "caption/lrcn-1u", "lrcn.prototxt", "lrcn_single_layer"
+            ),
+            "lrcn_solver.unfactored.prototxt": lambda: caption_solver(
+                "caption/lrcn-2u", "lrcn.prototxt", "lrcn_unfactored"
+            ),
+            "lrcn_solver.from_lm.prototxt": lambda: caption_solver(
+                "caption/lrcn-2f", "lrcn.prototxt", "lrcn_from_lm", stage="from-lm"
+            ),
+            "lrcn_solver.vgg.prototxt": lambda: caption_solver(
+                "caption/lrcn-2f-vgg16", "lrcn.vgg.prototxt", "lrcn_vgg"
+            ),
+            "lrcn_finetune_solver.prototxt": lambda: caption_solver(
+                "caption/lrcn-2f", "lrcn.prototxt", "lrcn_finetune", stage="finetune"
+            ),
+            "lrcn_finetune_solver.trainval.prototxt": lambda: caption_solver(
+                "caption/lrcn-2f", "lrcn.prototxt", "lrcn_finetune_trainval", stage="finetune-trainval"
+            ),
+            "lrcn_finetune_solver.vgg.prototxt": finetune_vgg_solver,
+            "lrcn_finetune_solver.vgg.trainval.prototxt": lambda: caption_solver(
+                "caption/lrcn-2f-vgg16",
+                "lrcn.vgg.buffer_50.prototxt",
+                "lrcn_finetune_vgg_trainval",
+                stage="finetune-trainval",
+            ),
+            "lstm_lm_solver.prototxt": lambda: caption_solver("lm/lstm-lm", "lstm_language_model.prototxt", "lstm_lm"),
+        }.items()
+    },
 }
 
 # Path -> the fields that its original has and upstream Caffe does not, in both data layers.
@@ -250,5 +293,7 @@ FORK_ONLY = {
     f"{ACTIVITY}/train_test_singleFrame_RGB.prototxt": ["transform_param.flow: false"],
     f"{ACTIVITY}/train_test_singleFrame_flow.prototxt": [
         "transform_param.flow: true (a mirrored flow image has its x channel negated)",
-        "image_data_param.min_height: 227", "image_data_param.min_width: 227"],
+        "image_data_param.min_height: 227",
+        "image_data_param.min_width: 227",
+    ],
 }

@@ -15,8 +15,10 @@ from prototxt_gen import params as P
 from prototxt_gen.netspec import Top
 
 STATES = ("carried", "exposed")
-STATES_HELP = ("the LSTM's state between the deploy net's passes: carried by Caffe from one pass to the next where the "
-               "marker is 1, or exposed as inputs LSTM_h_0, LSTM_c_0 and outputs LSTM_h_T, LSTM_c_T")
+STATES_HELP = (
+    "the LSTM's state between the deploy net's passes: carried by Caffe from one pass to the next where the "
+    "marker is 1, or exposed as inputs LSTM_h_0, LSTM_c_0 and outputs LSTM_h_T, LSTM_c_T"
+)
 
 # In which state of the net which part of the data is read.
 PARTS = [
@@ -44,8 +46,15 @@ def uniform(init: float) -> dict:
     return dict(type="uniform", min=-init, max=init)
 
 
-def lstm(n: NetSpec, name: str, bottoms: Sequence[Top], units: int, exposed_streams: int | None = None,
-         init: float | None = None, **rule: Any) -> Top:
+def lstm(
+    n: NetSpec,
+    name: str,
+    bottoms: Sequence[Top],
+    units: int,
+    exposed_streams: int | None = None,
+    init: float | None = None,
+    **rule: Any,
+) -> Top:
     """LSTM `name` over `bottoms`: a sequence (T, N, D), markers (T, N) and, if there is a third, a static input (N, S)
     that it sees at every step. -> (T, N, units).
 
@@ -59,11 +68,13 @@ def lstm(n: NetSpec, name: str, bottoms: Sequence[Top], units: int, exposed_stre
     for blob in state:
         n[blob] = L.Input(shape=[1, exposed_streams, units])
     n[name], n[f"{name}_h_T"], n[f"{name}_c_T"] = L.LSTM(
-        *bottoms, *(n[blob] for blob in state), ntop=3, name=name, num_output=units, expose_hidden=True, **fillers)
+        *bottoms, *(n[blob] for blob in state), ntop=3, name=name, num_output=units, expose_hidden=True, **fillers
+    )
     return n[name]
 
 
 # ---- sentences ---------------------------------------------------------------------------------------------
+
 
 def padding_to_end(n: NetSpec) -> None:
     """Input -1, the padding of published files, as 0. The authors' nets do without: Caffe's Embed then reads, and adds
@@ -75,23 +86,32 @@ def padding_to_end(n: NetSpec) -> None:
 def embedding(n: NetSpec, s: SimpleNamespace, words: Top, train: bool) -> Top:
     """Word indices (T, N) -> (T, N, embedding)."""
     fields = dict(param=dict(lr_mult=1), weight_filler=uniform(s.init)) if train else {}
-    n.embedded_input_sentence = L.Embed(words, name="embedding", bias_term=False, input_dim=s.vocabulary,
-                                        num_output=s.embedding, **fields)
+    n.embedded_input_sentence = L.Embed(
+        words, name="embedding", bias_term=False, input_dim=s.vocabulary, num_output=s.embedding, **fields
+    )
     return n.embedded_input_sentence
 
 
 def predict(n: NetSpec, s: SimpleNamespace, hidden: Top, train: bool, **rule: Any) -> Top:
     """(T, N, units) -> scores (T, N, vocabulary)."""
-    fields = dict(param=[dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)],
-                  weight_filler=uniform(s.init), bias_filler=dict(type="constant", value=0)) if train else {}
+    fields = (
+        dict(
+            param=[dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)],
+            weight_filler=uniform(s.init),
+            bias_filler=dict(type="constant", value=0),
+        )
+        if train
+        else {}
+    )
     n.predict = L.InnerProduct(hidden, num_output=s.vocabulary, axis=2, **fields, **rule)
     return n.predict
 
 
 def word_loss(n: NetSpec, s: SimpleNamespace, scores: Top) -> None:
     """Cross-entropy and, in testing, accuracy over all words; target -1 counts for nothing."""
-    n.cross_entropy_loss = L.SoftmaxWithLoss(scores, n.target_sentence, loss_weight=s.loss_weight,
-                                             loss_param=dict(ignore_label=-1), axis=2)
+    n.cross_entropy_loss = L.SoftmaxWithLoss(
+        scores, n.target_sentence, loss_weight=s.loss_weight, loss_param=dict(ignore_label=-1), axis=2
+    )
     n.accuracy = L.Accuracy(scores, n.target_sentence, include=P.NetStateRule(phase="TEST"), axis=2, ignore_label=-1)
 
 

@@ -47,19 +47,32 @@ SETTINGS = {
 
 # What the authors' solver files say, where it is not what SETTINGS has. Activity recognition, by family and modality:
 ACTIVITY: dict[tuple[str, str], dict[str, Any]] = {
-    ("single-frame", "rgb"): dict(stepsize=3000, max_iter=5000, test_iter=75,
-                                  snapshot_prefix="snapshots_singleFrame_RGB"),
-    ("single-frame", "flow"): dict(stepsize=20000, max_iter=50000, test_iter=75,
-                                   snapshot_prefix="snapshots_singleFrame_flow"),
-    ("lrcn", "rgb"): dict(stepsize=10000, max_iter=30000, clip_gradients=5, average_loss=1000,
-                          snapshot_prefix="snapshots_lstm_RGB"),
-    ("lrcn", "flow"): dict(stepsize=20000, max_iter=70000, clip_gradients=15, average_loss=1000,
-                           snapshot_prefix="snapshots_lstm_flow"),
+    ("single-frame", "rgb"): dict(
+        stepsize=3000, max_iter=5000, test_iter=75, snapshot_prefix="snapshots_singleFrame_RGB"
+    ),
+    ("single-frame", "flow"): dict(
+        stepsize=20000, max_iter=50000, test_iter=75, snapshot_prefix="snapshots_singleFrame_flow"
+    ),
+    ("lrcn", "rgb"): dict(
+        stepsize=10000, max_iter=30000, clip_gradients=5, average_loss=1000, snapshot_prefix="snapshots_lstm_RGB"
+    ),
+    ("lrcn", "flow"): dict(
+        stepsize=20000, max_iter=70000, clip_gradients=15, average_loss=1000, snapshot_prefix="snapshots_lstm_flow"
+    ),
 }
 
 # Image description, by stage; the language model; VIDEO is ours: no solver of that task was released.
-SENTENCES = dict(gamma=0.5, stepsize=20000, max_iter=110000, weight_decay=0, clip_gradients=10, average_loss=100,
-                 test_iter=25, test_interval=1000, display=1)
+SENTENCES = dict(
+    gamma=0.5,
+    stepsize=20000,
+    max_iter=110000,
+    weight_decay=0,
+    clip_gradients=10,
+    average_loss=100,
+    test_iter=25,
+    test_interval=1000,
+    display=1,
+)
 LANGUAGE_MODEL = SENTENCES | dict(base_lr=0.1, snapshot_prefix="lstm_lm")
 VIDEO = SENTENCES | dict(base_lr=0.01, snapshot_prefix="lrcn_video")
 _TRAIN = SENTENCES | dict(base_lr=0.01)
@@ -83,10 +96,15 @@ def caption_stages(architecture: str, backbone: str) -> dict[str, dict[str, Any]
     """Stage -> the settings that come with it, as the authors trained LRCN-2f."""
     model = {"2f": "lrcn", "1u": "lrcn_single_layer", "2u": "lrcn_unfactored"}.get(architecture, f"lrcn_{architecture}")
     vgg, of_vgg = ("_vgg", CAPTION_VGG) if backbone == "vgg16" else ("", {})
-    names = {"train": model + vgg, "from-lm": f"{model}_from_lm{vgg}", "finetune": f"{model}_finetune{vgg}",
-             "finetune-trainval": f"{model}_finetune{vgg}_trainval"}
-    return {stage: values | of_vgg.get(stage, {}) | dict(snapshot_prefix=names[stage])
-            for stage, values in CAPTION.items()}
+    names = {
+        "train": model + vgg,
+        "from-lm": f"{model}_from_lm{vgg}",
+        "finetune": f"{model}_finetune{vgg}",
+        "finetune-trainval": f"{model}_finetune{vgg}_trainval",
+    }
+    return {
+        stage: values | of_vgg.get(stage, {}) | dict(snapshot_prefix=names[stage]) for stage, values in CAPTION.items()
+    }
 
 
 def published(table: Mapping[str, Setting], values: Mapping[str, Any]) -> dict[str, Setting]:
@@ -96,8 +114,11 @@ def published(table: Mapping[str, Setting], values: Mapping[str, Any]) -> dict[s
 
 def solver(s: SimpleNamespace, test_states: Sequence[Message], train_state: Message | None = None) -> Message:
     """The SolverParameter of settings `s`, tested in each of `test_states` for `test_iter` batches."""
-    tests = dict(test_state=list(test_states), test_iter=[s.test_iter] * len(test_states),
-                 test_interval=s.test_interval) if s.test_iter else {}
+    tests = (
+        dict(test_state=list(test_states), test_iter=[s.test_iter] * len(test_states), test_interval=s.test_interval)
+        if s.test_iter
+        else {}
+    )
     return P.Solver(
         net=s.net,
         train_state=train_state,

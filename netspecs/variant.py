@@ -28,30 +28,36 @@ class Setting(NamedTuple):
 
 def whole(least: int = 1) -> Kind:
     """Whole numbers from `least`."""
+
     def read(value):
         number = float(value)
         if isinstance(value, bool) or number != int(number) or number < least:
             raise ValueError
         return int(number)
+
     return Kind(f"a whole number from {least}", read)
 
 
 def number(least: float = 0.0, below: float = float("inf")) -> Kind:
     """Numbers from `least` up to, and without, `below`."""
+
     def read(value):
         if isinstance(value, bool) or not least <= float(value) < below:
             raise ValueError
         return float(value)
+
     return Kind(f"a number from {least:g}" + ("" if below == float("inf") else f" to below {below:g}"), read)
 
 
 def one_of(*choices: Any) -> Kind:
     """One of `choices`, written as text or as itself."""
+
     def read(value):
         for choice in choices:
             if str(value) == str(choice):
                 return choice
         raise ValueError(nearest(value, map(str, choices)))
+
     return Kind("one of " + ", ".join(map(str, choices)), read, choices)
 
 
@@ -136,24 +142,31 @@ class Variant:
         Raises SpecError as `settings` does.
         """
         s = self._namespace(overrides)
-        return {"train_test": self.net(s, False), "deploy": self.net(s, True), "solver": self.solver(s),
-                **{kind: write(s) for kind, write in self.extra.items()}}
+        return {
+            "train_test": self.net(s, False),
+            "deploy": self.net(s, True),
+            "solver": self.solver(s),
+            **{kind: write(s) for kind, write in self.extra.items()},
+        }
 
     def input_shapes(self, **overrides: Any) -> dict[str, dict[str, tuple[int, ...]]]:
         """{"train": {blob: shape}, "test": {blob: shape}}: the tops of the data layers, with these settings.
 
         Raises SpecError as `settings` does.
         """
-        return {part: {blob: tuple(shape) for blob, shape in blobs.items()}
-                for part, blobs in self.inputs(self._namespace(overrides)).items()}
+        return {
+            part: {blob: tuple(shape) for blob, shape in blobs.items()}
+            for part, blobs in self.inputs(self._namespace(overrides)).items()
+        }
 
     def every_edition(self) -> dict[str, dict[str, Any]]:
         """Folder, below the variant's own, -> settings: the default in the folder itself, `split-2` and the like."""
         if self.editions is None:
             return {"": {}}
         default, kind, _ = self.table[self.editions]
-        folders = {choice: f"{self.editions}-{choice}" if isinstance(choice, int) else choice
-                   for choice in kind.choices}
+        folders = {
+            choice: f"{self.editions}-{choice}" if isinstance(choice, int) else choice for choice in kind.choices
+        }
         return {"" if choice == default else folder: {self.editions: choice} for choice, folder in folders.items()}
 
     def _namespace(self, overrides: Mapping[str, Any]) -> SimpleNamespace:

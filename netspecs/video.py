@@ -24,35 +24,46 @@ SETTINGS = {
     "data": Setting("", text, "the dataset folder; empty: the folder in which Caffe runs"),
     **SENTENCES,
     "vocabulary": SENTENCES["vocabulary"]._replace(
-        default=3000, help="words that can be said, the end of a sentence (0) included (not in the paper)"),
+        default=3000, help="words that can be said, the end of a sentence (0) included (not in the paper)"
+    ),
     "deploy_streams": Setting(1, whole(), "N in the deploy net"),
     "seed": Setting(1701, whole(0), "seed of the weights"),
     **solvers.SETTINGS,
 }
 
 SLOT_WORDS = {
-    "slot_words": Setting(350, whole(2), "words that the CRF can give, over all slots, and no word (0) (not in the "
-                                         "paper)"),
+    "slot_words": Setting(
+        350, whole(2), "words that the CRF can give, over all slots, and no word (0) (not in the paper)"
+    )
 }
 
 TWO_PHASES = SETTINGS | {
-    "deploy_part": Setting("whole", one_of("whole", "decoder"), "deployed: all T + T' steps, or the last T' alone"),
+    "deploy_part": Setting("whole", one_of("whole", "decoder"), "deployed: all T + T' steps, or the last T' alone")
 }
 
-ENCODER_DECODER = TWO_PHASES | SLOT_WORDS | {
-    "slots": Setting(5, whole(), "T, slots of a snippet: words that the CRF gives for it (not in the paper)"),
-}
+ENCODER_DECODER = (
+    TWO_PHASES
+    | SLOT_WORDS
+    | {"slots": Setting(5, whole(), "T, slots of a snippet: words that the CRF gives for it (not in the paper)")}
+)
 
 OF_FRAMES = TWO_PHASES | {
     "frames": Setting(16, whole(), "T, frames of a video, as a clip of activity recognition has (not in the paper)"),
     "feature_size": Setting(4096, whole(), "D, values a frame, of the activations given"),
 }
 
-DECODER = SETTINGS | SLOT_WORDS | {
-    "semantics": Setting("static", one_of("static", "beside"),
-                         "the CRF's vector as the LSTM's static input, or beside the word at every step: the same "
-                         "equations with the weights in one matrix or two; static is computed once, not T times"),
-}
+DECODER = (
+    SETTINGS
+    | SLOT_WORDS
+    | {
+        "semantics": Setting(
+            "static",
+            one_of("static", "beside"),
+            "the CRF's vector as the LSTM's static input, or beside the word at every step: the same "
+            "equations with the weights in one matrix or two; static is computed once, not T times",
+        )
+    }
+)
 
 
 def encoder_decoder(s: SimpleNamespace, deploy: bool) -> Message:
@@ -87,12 +98,14 @@ def encoder_decoder(s: SimpleNamespace, deploy: bool) -> Message:
     if s.reads == "slots":
         n.slots, n["dummy-slots"] = L.Slice(n.input_slots, name="slice-slots", ntop=2, axis=0, slice_point=reading(s))
         n.silence = L.Silence(n["dummy-slots"], n["dummy-words"], ntop=0)
-        read = n.embedded_slots = L.Embed(n.slots, name="slot-embedding", bias_term=False, input_dim=s.slot_words,
-                                          num_output=s.embedding, **fields)
+        read = n.embedded_slots = L.Embed(
+            n.slots, name="slot-embedding", bias_term=False, input_dim=s.slot_words, num_output=s.embedding, **fields
+        )
     else:
         n.silence = L.Silence(n["dummy-words"], ntop=0)
-        read = n.embedded_frames = L.InnerProduct(n.frames, name="frame-embedding", bias_term=False, axis=2,
-                                                  num_output=s.embedding, **fields)
+        read = n.embedded_frames = L.InnerProduct(
+            n.frames, name="frame-embedding", bias_term=False, axis=2, num_output=s.embedding, **fields
+        )
     n.sequence = L.Concat(read, embedding(n, s, n.words, not deploy), axis=0)
     return two_lstms(n, s, deploy, n.sequence, None)
 
@@ -119,8 +132,9 @@ def decoder(s: SimpleNamespace, deploy: bool) -> Message:
     if s.semantics == "static":
         return two_lstms(n, s, deploy, words, n.semantics)
     n["semantics-step"] = L.Reshape(n.semantics, name="reshape-semantics", shape=[1, -1, s.slot_words])
-    n["semantics-steps"] = L.Tile(n["semantics-step"], name="tile-semantics", axis=0,
-                                  tiles=s.deploy_steps if deploy else s.steps)
+    n["semantics-steps"] = L.Tile(
+        n["semantics-step"], name="tile-semantics", axis=0, tiles=s.deploy_steps if deploy else s.steps
+    )
     n["words-and-semantics"] = L.Concat(words, n["semantics-steps"], axis=2)
     return two_lstms(n, s, deploy, n["words-and-semantics"], None)
 
@@ -139,8 +153,13 @@ def two_lstms(n: NetSpec, s: SimpleNamespace, deploy: bool, sequence: Top, stati
 def data(n: NetSpec, s: SimpleNamespace, blobs: list[str], what: str, rows: int) -> None:
     """`blobs` of the files that {part}_`what`.txt lists, `rows` rows a batch; a sentence is a stream."""
     for rule, part in recurrent.PARTS:
-        tops = L.HDF5Data(name=blobs[0] if len(blobs) == 1 else "data", ntop=len(blobs), include=rule, batch_size=rows,
-                          source=posixpath.join(s.data, f"{part}_{what}.txt"))
+        tops = L.HDF5Data(
+            name=blobs[0] if len(blobs) == 1 else "data",
+            ntop=len(blobs),
+            include=rule,
+            batch_size=rows,
+            source=posixpath.join(s.data, f"{part}_{what}.txt"),
+        )
         for blob, top in zip(blobs, tops if len(blobs) > 1 else [tops], strict=True):
             n[blob] = top
 
@@ -149,8 +168,11 @@ def two_phases(s: SimpleNamespace, written: int, streams: int) -> dict[str, list
     """What the encoder-decoder is given, to write `written` steps: blob -> shape."""
     rows = [reading(s) + written, streams]
     words = dict(cont_sentence=rows, input_sentence=rows, target_sentence=rows)
-    return dict(input_slots=rows) | words if s.reads == "slots" else (
-        dict(frames=[s.frames, streams, s.feature_size]) | words)
+    return (
+        dict(input_slots=rows) | words
+        if s.reads == "slots"
+        else (dict(frames=[s.frames, streams, s.feature_size]) | words)
+    )
 
 
 def encoder_decoder_inputs(s: SimpleNamespace) -> dict[str, dict[str, list[int]]]:
@@ -171,13 +193,40 @@ def solver(s: SimpleNamespace) -> Message:
 
 
 VARIANTS = [
-    Variant("video/encoder-decoder-max", "video", "Table 5, LSTM encoder-decoder, CRF max",
-            solvers.published(ENCODER_DECODER, solvers.VIDEO), encoder_decoder, solver, encoder_decoder_inputs,
-            fixed=dict(reads="slots"), check=solvers.check),
-    *(Variant(f"video/decoder-{crf}", "video", f"Table 5, LSTM decoder, CRF {crf}",
-              solvers.published(DECODER, solvers.VIDEO), decoder, solver, decoder_inputs,
-              fixed=dict(crf=crf), check=solvers.check) for crf in ("max", "prob")),
-    Variant("video/encoder-decoder-frames", "video", "section 3, T inputs and T' outputs; not in the tables",
-            solvers.published(OF_FRAMES, solvers.VIDEO), encoder_decoder, solver, encoder_decoder_inputs,
-            fixed=dict(reads="frames"), check=solvers.check),
+    Variant(
+        "video/encoder-decoder-max",
+        "video",
+        "Table 5, LSTM encoder-decoder, CRF max",
+        solvers.published(ENCODER_DECODER, solvers.VIDEO),
+        encoder_decoder,
+        solver,
+        encoder_decoder_inputs,
+        fixed=dict(reads="slots"),
+        check=solvers.check,
+    ),
+    *(
+        Variant(
+            f"video/decoder-{crf}",
+            "video",
+            f"Table 5, LSTM decoder, CRF {crf}",
+            solvers.published(DECODER, solvers.VIDEO),
+            decoder,
+            solver,
+            decoder_inputs,
+            fixed=dict(crf=crf),
+            check=solvers.check,
+        )
+        for crf in ("max", "prob")
+    ),
+    Variant(
+        "video/encoder-decoder-frames",
+        "video",
+        "section 3, T inputs and T' outputs; not in the tables",
+        solvers.published(OF_FRAMES, solvers.VIDEO),
+        encoder_decoder,
+        solver,
+        encoder_decoder_inputs,
+        fixed=dict(reads="frames"),
+        check=solvers.check,
+    ),
 ]

@@ -8,5 +8,15 @@ from prototxt_gen.netspec import LAYER_TYPES, NetSpec, layers, params
 from prototxt_gen.states import filter_net, solver_states
 from prototxt_gen.text import parse, to_text
 
-__all__ = ["LAYER_TYPES", "NetSpec", "SpecError", "filter_net", "layers", "nearest", "params", "parse", "solver_states",
-           "to_text"]
+__all__ = [
+    "LAYER_TYPES",
+    "NetSpec",
+    "SpecError",
+    "filter_net",
+    "layers",
+    "nearest",
+    "params",
+    "parse",
+    "solver_states",
+    "to_text",
+]

@@ -35,8 +35,13 @@ _MOST_STAGES = 6  # of which every combination is tried
 # Layers that hand a label or a word on as it is.
 _HAND_ON = ("Concat", "Flatten", "Reshape", "Slice", "Split")
 # Losses and measures that take a label as a class: where they read predictions, and their message with an axis, if any.
-_CLASSIFIERS = {"SoftmaxWithLoss": "softmax_param", "Accuracy": "accuracy_param", "MultinomialLogisticLoss": None,
-                "InfogainLoss": "infogain_loss_param", "HingeLoss": None}
+_CLASSIFIERS = {
+    "SoftmaxWithLoss": "softmax_param",
+    "Accuracy": "accuracy_param",
+    "MultinomialLogisticLoss": None,
+    "InfogainLoss": "infogain_loss_param",
+    "HingeLoss": None,
+}
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,14 @@ class Hooks:
     labels: Callable[[pb.LayerParameter, str], Iterable[float] | None] | None = None
 
 
-def check(path: str | Path, phase: str | None = None, stages: Iterable[str] = (), folder: str | Path | None = None,
-          hooks: Hooks = Hooks(), looked_at: list[str] | None = None) -> list[Finding]:
+def check(
+    path: str | Path,
+    phase: str | None = None,
+    stages: Iterable[str] = (),
+    folder: str | Path | None = None,
+    hooks: Hooks = Hooks(),
+    looked_at: list[str] | None = None,
+) -> list[Finding]:
     """Everything found wrong with the net or solver file at `path`, in the order of files and lines.
 
     `phase` and `stages` set the one state in which a net alone is checked. `folder` is where Caffe will be run: paths
@@ -85,8 +96,9 @@ def check(path: str | Path, phase: str | None = None, stages: Iterable[str] = ()
             if phase:
                 filter_net(pb.NetParameter(), phase)  # a phase that is none is the caller's error
                 state = source.message.state
-                states = [pb.NetState(phase=pb.Phase.Value(phase.upper()), level=state.level,
-                                      stage=[*state.stage, *stages])]
+                states = [
+                    pb.NetState(phase=pb.Phase.Value(phase.upper()), level=state.level, stage=[*state.stage, *stages])
+                ]
             findings.net(_Part(source), states)
         else:
             findings.solver(source)
@@ -157,8 +169,12 @@ class _Check:
         lines = [line for place, line in source.places.items() if place[-2] == "layers"]
         lines += [unknown.line for unknown in source.unknown if unknown.field == "layers"]
         if lines:
-            self.add(source, min(lines), "'layers' is the format of Caffe before 2014; Caffe's upgrade_net_proto_text "
-                     "writes it anew with 'layer'")
+            self.add(
+                source,
+                min(lines),
+                "'layers' is the format of Caffe before 2014; Caffe's upgrade_net_proto_text "
+                "writes it anew with 'layer'",
+            )
         return not lines
 
     # ---- nets ----
@@ -170,8 +186,10 @@ class _Check:
         net, given = part.net, states is not None
         states = states if given else _open_states(net)
         results = [self._infer(net, state) for state in states]
-        problems = [[*_said(net, state, found), *self._data(found), *_vocabulary(found), *self._on_cpu(found)]
-                    for state, found in zip(states, results)]
+        problems = [
+            [*_said(net, state, found), *self._data(found), *_vocabulary(found), *self._on_cpu(found)]
+            for state, found in zip(states, results)
+        ]
         chosen = list(range(len(states))) if given else _likely(net, states, results)
         self.looked_at += [_name(states[i]) for i in chosen]
         if not given:
@@ -192,8 +210,16 @@ class _Check:
     def _on_cpu(self, found: NetShapes) -> Iterator[tuple]:
         """What only a GPU runs, unless the net is for one: a solver says so, a net alone does not."""
         for row in () if self.gpu else found.rows:
-            for block in "convolution_param", "lrn_param", "pooling_param", "relu_param", "sigmoid_param", \
-                    "softmax_param", "spp_param", "tanh_param":
+            for block in (
+                "convolution_param",
+                "lrn_param",
+                "pooling_param",
+                "relu_param",
+                "sigmoid_param",
+                "softmax_param",
+                "spp_param",
+                "tanh_param",
+            ):
                 param = getattr(row.layer, block)
                 if LAYER_TYPES.get(row.layer.type) == block and param.engine == param.CUDNN:
                     yield row.index, f"{block}.engine", "engine: CUDNN runs on a GPU only; leave engine out for both"
@@ -221,8 +247,9 @@ class _Check:
             if row.layer.type in _CLASSIFIERS and len(row.bottoms) > 1 and row.bottoms[0]:
                 classes = _classes(row)
                 if classes:
-                    problems += self._beyond(row, 1, sources, classes, _ignored(row.layer),
-                                             f"'{row.layer.bottom[0]}' has {classes} classes")
+                    problems += self._beyond(
+                        row, 1, sources, classes, _ignored(row.layer), f"'{row.layer.bottom[0]}' has {classes} classes"
+                    )
         return problems
 
     def _beyond(self, row, number, sources, limit, ignored, why) -> Iterator[tuple]:
@@ -235,8 +262,12 @@ class _Check:
             if len(outside):
                 worst = outside.max() if outside.max() >= limit else outside.min()
                 what = "embed_param.input_dim" if row.layer.type == "Embed" else f"bottom[{number}]"
-                yield (row.index, what, f"'{top}' of layer '{data.layer.name}' reaches {worst:g}, but {why}: it takes "
-                       f"0 to {limit - 1}" + (f" and {ignored} (ignore_label)" if ignored is not None else ""))
+                yield (
+                    row.index,
+                    what,
+                    f"'{top}' of layer '{data.layer.name}' reaches {worst:g}, but {why}: it takes "
+                    f"0 to {limit - 1}" + (f" and {ignored} (ignore_label)" if ignored is not None else ""),
+                )
 
     def _values(self, layer, top: str) -> np.ndarray | None:
         """The different values of a top, cut to whole numbers as Caffe does; None where they are not known."""
@@ -293,10 +324,16 @@ class _Check:
                 if part.net.layer and not any(_is_data(row) for row in found.rows):
                     known = {stage for layer in part.net.layer for stage in _stages_of(layer)}
                     strange = [stage for stage in state.stage if stage not in known]
-                    mend = f": no rule names '{strange[0]}'{nearest(strange[0], known)}" if strange else (
-                        f"; its rules name {', '.join(sorted(known))}" if known else "")
-                    self.add(source, source.line(field), f"no data layer of {part.source.name} is built "
-                             f"in {_name(state)}{mend}")
+                    mend = (
+                        f": no rule names '{strange[0]}'{nearest(strange[0], known)}"
+                        if strange
+                        else (f"; its rules name {', '.join(sorted(known))}" if known else "")
+                    )
+                    self.add(
+                        source,
+                        source.line(field),
+                        f"no data layer of {part.source.name} is built in {_name(state)}{mend}",
+                    )
                 else:
                     states.append(state)
                     built.append((state, field, found))
@@ -308,20 +345,30 @@ class _Check:
         solver = source.message
         fields = [name for name in ("net", "net_param", "train_net", "train_net_param") if solver.HasField(name)]
         if len(fields) != 1:
-            self.add(source, source.line(*fields[1:2]), "it names no net to train: set net" if not fields else
-                     f"{' and '.join(fields)} both name the net to train: keep one")
+            self.add(
+                source,
+                source.line(*fields[1:2]),
+                "it names no net to train: set net"
+                if not fields
+                else f"{' and '.join(fields)} both name the net to train: keep one",
+            )
             return None
         general = fields[0] if fields[0] in ("net", "net_param") else None
         tests = [("test_net_param", i) for i in range(len(solver.test_net_param))]
         tests += [("test_net", i) for i in range(len(solver.test_net))]
         count = len(solver.test_iter)
         if len(tests) > count or len(tests) < count and not general:
-            self.add(source, source.line("test_iter"),
-                     f"it has {count} test_iter for {len(tests)} test nets: give one each")
+            self.add(
+                source, source.line("test_iter"), f"it has {count} test_iter for {len(tests)} test nets: give one each"
+            )
         tests += [(general,)] * (count - len(tests)) if general else []
         if len(solver.test_state) not in (0, len(tests)):
-            self.add(source, source.line("test_state"), f"it has {len(solver.test_state)} test_state for {len(tests)} "
-                     "test_iter: give one each, in the same order")
+            self.add(
+                source,
+                source.line("test_state"),
+                f"it has {len(solver.test_state)} test_state for {len(tests)} "
+                "test_iter: give one each, in the same order",
+            )
         wanted = [((fields[0],), "train_state")]
         wanted += [(field, f"test_state[{i}]") for i, (field, _) in enumerate(zip(tests, solver_states(solver)[1:]))]
         parts, by_place = [], {}
@@ -360,26 +407,40 @@ class _Check:
             for row in found.rows:
                 other = trained.get(row.layer.name)
                 if row.weights is not None and other is not None and row.weights != other:
-                    self.add(source, source.line(field), f"layer '{row.layer.name}' has the weights "
-                             f"{_shapes(row.weights)} in {_name(state)} and {_shapes(other)} in training: "
-                             "Caffe's test nets take the training net's weights")
+                    self.add(
+                        source,
+                        source.line(field),
+                        f"layer '{row.layer.name}' has the weights "
+                        f"{_shapes(row.weights)} in {_name(state)} and {_shapes(other)} in training: "
+                        "Caffe's test nets take the training net's weights",
+                    )
 
 
 # ---- states ------------------------------------------------------------------------------------------------
+
 
 def _open_states(net: pb.NetParameter) -> list[pb.NetState]:
     """Both phases, each with every combination of the stages that its rules name (if many: of few rules)."""
     states = []
     for phase in pb.TRAIN, pb.TEST:
-        rules = [rule for layer in net.layer for rule in [*layer.include, *layer.exclude]
-                 if not rule.HasField("phase") or rule.phase == phase]
+        rules = [
+            rule
+            for layer in net.layer
+            for rule in [*layer.include, *layer.exclude]
+            if not rule.HasField("phase") or rule.phase == phase
+        ]
         stages = sorted({stage for rule in rules for stage in [*rule.stage, *rule.not_stage]} - set(net.state.stage))
         if len(stages) <= _MOST_STAGES:
             chosen = itertools.chain(*(itertools.combinations(stages, n) for n in range(len(stages) + 1)))
         else:
             sets = sorted({tuple(sorted(rule.stage)) for rule in rules})
-            chosen = sorted({tuple(sorted(set(itertools.chain(*some))))
-                             for n in range(4) for some in itertools.combinations(sets, n)})
+            chosen = sorted(
+                {
+                    tuple(sorted(set(itertools.chain(*some))))
+                    for n in range(4)
+                    for some in itertools.combinations(sets, n)
+                }
+            )
         states += [pb.NetState(phase=phase, level=net.state.level, stage=[*net.state.stage, *some]) for some in chosen]
     return states
 
@@ -409,11 +470,17 @@ def _kept(net, states, problems, chosen) -> list[list[tuple]]:
 
     def always(problem, phase) -> bool:
         return problem[0] is not None and all(
-            problem in found for state, found in zip(states, problems)
-            if state.phase == phase and _is_in(net.layer[problem[0]], state))
-    return [found if i in chosen else [problem for problem in found if state.phase in phases
-                                       and always(problem, state.phase)]
-            for i, (state, found) in enumerate(zip(states, problems))]
+            problem in found
+            for state, found in zip(states, problems)
+            if state.phase == phase and _is_in(net.layer[problem[0]], state)
+        )
+
+    return [
+        found
+        if i in chosen
+        else [problem for problem in found if state.phase in phases and always(problem, state.phase)]
+        for i, (state, found) in enumerate(zip(states, problems))
+    ]
 
 
 def _is_in(layer, state) -> bool:
@@ -428,8 +495,12 @@ def _is_data(row: Row) -> bool:
 
 
 def _is_wiring(problem) -> bool:
-    return (problem.field == "bottom" and problem.message.startswith("no layer makes")
-            or problem.field == "top" and "already" in problem.message)
+    return (
+        problem.field == "bottom"
+        and problem.message.startswith("no layer makes")
+        or problem.field == "top"
+        and "already" in problem.message
+    )
 
 
 def _stages_of(layer) -> set[str]:
@@ -442,6 +513,7 @@ def _name(state: pb.NetState) -> str:
 
 
 # ---- problems of a built net -------------------------------------------------------------------------------
+
 
 def _said(net, state, found: NetShapes) -> Iterator[tuple]:
     """What `infer` found, and for a bottom that only other states make, in which they do."""
@@ -507,13 +579,17 @@ def _vocabulary(found: NetShapes) -> Iterator[tuple]:
         above = list(_above(row, sources))
         classes = _classes(row)
         axis = row.layer.softmax_param.axis % len(row.bottoms[0])
-        places = row.bottoms[0][:axis] + row.bottoms[0][axis + 1:]
+        places = row.bottoms[0][:axis] + row.bottoms[0][axis + 1 :]
         for embed in above:
             words = embed.layer.embed_param.input_dim
             if embed.layer.type == "Embed" and embed.bottoms[0] == places and words != classes:
-                yield (embed.index, "embed_param.input_dim", f"it embeds {words} words, and "
-                       f"'{row.layer.bottom[0]}' predicts {classes}: a word more or less on one side is never learned; "
-                       f"set input_dim: {classes}, or num_output: {words} there")
+                yield (
+                    embed.index,
+                    "embed_param.input_dim",
+                    f"it embeds {words} words, and "
+                    f"'{row.layer.bottom[0]}' predicts {classes}: a word more or less on one side is never learned; "
+                    f"set input_dim: {classes}, or num_output: {words} there",
+                )
 
 
 def _classes(row: Row) -> int | None:
@@ -534,8 +610,13 @@ def _shapes(weights: list[Shape]) -> str:
 # ---- files that nets name ----------------------------------------------------------------------------------
 
 # The field by which a layer names what it reads.
-_SOURCES = {"Data": "data_param", "HDF5Data": "hdf5_data_param", "ImageData": "image_data_param",
-            "WindowData": "window_data_param", "InfogainLoss": "infogain_loss_param"}
+_SOURCES = {
+    "Data": "data_param",
+    "HDF5Data": "hdf5_data_param",
+    "ImageData": "image_data_param",
+    "WindowData": "window_data_param",
+    "InfogainLoss": "infogain_loss_param",
+}
 
 
 def _missing(layer) -> Iterator[tuple[str, str]]:
@@ -574,16 +655,24 @@ def _missing(layer) -> Iterator[tuple[str, str]]:
     step = max(1, len(lines) // _SAMPLED)
     absent = [name for name in (root + line.rpartition(" ")[0] for line in lines[::step]) if not Path(name).exists()]
     if absent:
-        yield field, (f"'{source}' lists '{absent[0]}', which is not there" + (
-            f", nor are {len(absent) - 1} others of {len(lines[::step])} looked for" if len(absent) > 1 else "")
-            + "; paths count from the folder in which Caffe is run")
+        yield (
+            field,
+            (
+                f"'{source}' lists '{absent[0]}', which is not there"
+                + (f", nor are {len(absent) - 1} others of {len(lines[::step])} looked for" if len(absent) > 1 else "")
+                + "; paths count from the folder in which Caffe is run"
+            ),
+        )
 
 
 def _absent(field: str, name: str) -> Iterator[tuple[str, str]]:
     if not Path(name).exists():
         folder = Path(name).parent
-        near = nearest(Path(name).name, [other.name for other in folder.iterdir()
-                                         if other.suffix == Path(name).suffix]) if folder.is_dir() else ""
+        near = (
+            nearest(Path(name).name, [other.name for other in folder.iterdir() if other.suffix == Path(name).suffix])
+            if folder.is_dir()
+            else ""
+        )
         yield field, f"there is no '{name}'{near or '; paths count from the folder in which Caffe is run'}"
 
 
@@ -594,6 +683,7 @@ def _unread_hdf5(name: str, tops: Iterable[str]) -> Iterator[str]:
         return
     try:
         import h5py
+
         with h5py.File(name, "r") as file:
             lacking = [top for top in tops if top not in file]
             rows = {top: file[top].shape[:1] for top in tops if top not in lacking}
@@ -611,33 +701,39 @@ def _unread_hdf5(name: str, tops: Iterable[str]) -> Iterator[str]:
 def _hdf5_values(source: str, top: str) -> np.ndarray:
     """The different values of a dataset, cut to whole numbers, in all files of a list."""
     import h5py
+
     values = []
     for name in Path(source).read_text(encoding="utf-8").split():
         with h5py.File(name, "r") as file:
             data = file[top] if top in file else np.empty(0)
             for start in range(0, len(data), 65536):
-                values.append(np.unique(np.trunc(data[start:start + 65536])))
+                values.append(np.unique(np.trunc(data[start : start + 65536])))
     return np.concatenate(values) if values else np.empty(0)
 
 
 def _datum_labels(source: str) -> list[int]:
     """The labels of a database's first records."""
     import lmdb
+
     if not Path(source).exists():  # which would make one
         raise OSError(source)
     try:
         with lmdb.open(source, readonly=True, lock=False, subdir=Path(source).is_dir()) as database:
             with database.begin() as transaction, transaction.cursor() as cursor:
-                return [pb.Datum.FromString(value).label for value in itertools.islice(
-                    cursor.iternext(keys=False, values=True), _RECORDS)]
+                return [
+                    pb.Datum.FromString(value).label
+                    for value in itertools.islice(cursor.iternext(keys=False, values=True), _RECORDS)
+                ]
     except (lmdb.Error, DecodeError) as error:
         raise ValueError(f"{source}: {error}") from None
 
 
 # ---- solvers -----------------------------------------------------------------------------------------------
 
+
 def _solver_values(solver: pb.SolverParameter) -> Iterator[tuple[str, str]]:
     """(field, message) for each value that Caffe refuses or that makes its training senseless."""
+
     def given(name):
         return solver.HasField(name)
 
@@ -693,8 +789,11 @@ def _solver_values(solver: pb.SolverParameter) -> Iterator[tuple[str, str]]:
     if kind in ("AdaGrad", "RMSProp", "AdaDelta", "Adam") and not solver.delta > 0:
         yield "delta", f"{kind} divides by delta: it must be above 0"
     if solver.regularization_type not in ("L1", "L2"):
-        yield ("regularization_type", f"there is no regularization_type '{solver.regularization_type}', only L1 and L2"
-               f"{nearest(solver.regularization_type, ('L1', 'L2'))}")
+        yield (
+            "regularization_type",
+            f"there is no regularization_type '{solver.regularization_type}', only L1 and L2"
+            f"{nearest(solver.regularization_type, ('L1', 'L2'))}",
+        )
     if solver.clip_gradients == 0:
         yield "clip_gradients", "clip_gradients: 0 makes every gradient 0; leave it out to clip none"
 

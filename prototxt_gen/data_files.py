@@ -25,6 +25,7 @@ def hdf5_shapes(source: str, names: Iterable[str]) -> dict[str, tuple[int, ...]]
     _exists(files[0])
     try:
         import h5py
+
         with h5py.File(files[0], "r") as file:
             return {name: tuple(file[name].shape) for name in names if name in file}
     except (ImportError, OSError) as error:
@@ -97,6 +98,7 @@ def _decoded(data: bytes, where: str) -> tuple[int, int, int]:
     try:
         import cv2
         import numpy as np
+
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     except ImportError as error:
         raise Unread(f"{where}: {error}") from None

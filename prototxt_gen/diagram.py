@@ -24,8 +24,12 @@ SINKS = (*AUTOMATIC_TOPS, "Accuracy")
 LETTER, LINE, PAD, GAP, LANE, BETWEEN, MARGIN = 7.5, 0.15, 0.07, 0.30, 0.26, 0.95, 0.3
 
 COLOURS = {  # kind -> face, edge
-    "data": ("#dfe6ec", "#60717f"), "cnn": ("#fdf1cf", "#b8942c"), "recurrent": ("#f6d3cf", "#b04a3f"),
-    "dense": ("#dcebd9", "#55854c"), "loss": ("#e6dcf0", "#76559a")}
+    "data": ("#dfe6ec", "#60717f"),
+    "cnn": ("#fdf1cf", "#b8942c"),
+    "recurrent": ("#f6d3cf", "#b04a3f"),
+    "dense": ("#dcebd9", "#55854c"),
+    "loss": ("#e6dcf0", "#76559a"),
+}
 FLOW, RECURRENCE, STATIC = "#3c4650", "#b04a3f", "#b8742c"
 
 
@@ -51,6 +55,7 @@ def lay_out(found: NetShapes) -> "Picture":
 
 
 # ---- what there is to draw ---------------------------------------------------------------------------------
+
 
 @dataclass(eq=False)
 class Node:
@@ -119,6 +124,7 @@ def _reach(starts: Iterable[Node], way: str) -> set[Node]:
 
 # ---- boxes, arrows, words ----------------------------------------------------------------------------------
 
+
 @dataclass
 class Box:
     lines: list[str]
@@ -142,7 +148,7 @@ class Box:
 class Picture:
     boxes: list[Box] = field(default_factory=list)
     arrows: list[tuple[list[tuple[float, float]], str, bool]] = field(default_factory=list)  # points, colour, dashed
-    words: list[tuple[float, float, str, str]] = field(default_factory=list)                 # x, y, text, colour
+    words: list[tuple[float, float, str, str]] = field(default_factory=list)  # x, y, text, colour
 
     def arrow(self, *points, colour: str = FLOW, dashed: bool = False) -> None:
         self.arrows.append((list(points), colour, dashed))
@@ -167,6 +173,7 @@ def _width(text: str) -> float:
 
 
 # ---- a net without recurrence ------------------------------------------------------------------------------
+
 
 def _layered(nodes: list[Node]) -> Picture:
     """Each layer as far up as what reads it allows; those of one height side by side."""
@@ -195,13 +202,18 @@ def _layered(nodes: list[Node]) -> Picture:
         side = sorted(side, key=lambda below: boxes[below].x)
         feet = sorted(dict.fromkeys(node.below), key=lambda b: boxes[b].x)
         for number, below in enumerate(feet):  # lines from different boxes bend at different heights
-            picture.lift(boxes[below], boxes[node], lane=(side.index(below) + 1) / (len(side) + 1),
-                         place=(number + 1) / (len(feet) + 1) if len(feet) > 1 else None)
+            picture.lift(
+                boxes[below],
+                boxes[node],
+                lane=(side.index(below) + 1) / (len(side) + 1),
+                place=(number + 1) / (len(feet) + 1) if len(feet) > 1 else None,
+            )
     picture.boxes = list(boxes.values())
     return picture
 
 
 # ---- a net unrolled in time --------------------------------------------------------------------------------
+
 
 @dataclass
 class Column:
@@ -227,8 +239,10 @@ def _unrolled(nodes: list[Node], recurrent: list[Node]) -> Picture:
 
     picture, placed = Picture(), {}
     depth = max(len(column.stacks) for column in columns) - len(upper)
-    widths = [max(sum(_group(g).width for g in stack) + 0.1 * (len(stack) - 1) for stack in column.stacks)
-              for column in columns]
+    widths = [
+        max(sum(_group(g).width for g in stack) + 0.1 * (len(stack) - 1) for stack in column.stacks)
+        for column in columns
+    ]
     width = max(widths)
     side = _chain(next(it for it in statics.values() if it), follow) if image else []
     side_boxes = [[_group(group) for group in stack] for stack in side]
@@ -281,8 +295,14 @@ def _unrolled(nodes: list[Node], recurrent: list[Node]) -> Picture:
     if first.row.tops[0]:
         length, streams = first.row.tops[0][:2]
         batch = f"{length} step{'s' * (length > 1)} of {streams} sequence{'s' * (streams > 1)}"
-        picture.words.append(((centres[0] + centres[-1]) / 2, min(y for _, y, *_ in picture.words) - 0.22,
-                              f"shapes are of {batch}", "#555555"))
+        picture.words.append(
+            (
+                (centres[0] + centres[-1]) / 2,
+                min(y for _, y, *_ in picture.words) - 0.22,
+                f"shapes are of {batch}",
+                "#555555",
+            )
+        )
     if sinks:
         _losses(picture, sinks, follow, placed, len(columns), centres, width, feet[-1] + heights[-1] + GAP)
     return picture
@@ -415,8 +435,14 @@ def _static_input(picture, side_boxes, recurrent, statics, placed, columns, side
             x = box.x - box.width / 2 + 0.25
             picture.arrow((head.x, head.top), (head.x, lane), (x, lane), (x, box.y), colour=STATIC)
     for node, lane in zip(readers, lanes):
-        picture.words.append((head.x + 0.1 + _width(f"{statics[node].name} at every step") / 2, lane + 0.12,
-                              f"{statics[node].name} at every step", STATIC))
+        picture.words.append(
+            (
+                head.x + 0.1 + _width(f"{statics[node].name} at every step") / 2,
+                lane + 0.12,
+                f"{statics[node].name} at every step",
+                STATIC,
+            )
+        )
 
 
 def _losses(picture, sinks, follow, placed, columns, centres, width, y) -> None:
@@ -446,6 +472,7 @@ def _losses(picture, sinks, follow, placed, columns, centres, width, y) -> None:
 
 # ---- ink ---------------------------------------------------------------------------------------------------
 
+
 def _render(picture: Picture, path: Path, title: str) -> None:
     try:
         import matplotlib
@@ -467,29 +494,61 @@ def _render(picture: Picture, path: Path, title: str) -> None:
     foot, head = min(ys) - MARGIN, max(ys) + MARGIN + 0.35 * bool(title)
     right = max(right, left + _width(title) * 1.5 + 2 * MARGIN)
     # Without hinting, which would widen the letters; with letters as outlines, whatever fonts the viewer has.
-    with matplotlib.rc_context({"svg.hashsalt": "lrcn", "svg.fonttype": "path", "font.family": "DejaVu Sans Mono",
-                                "text.hinting": "none"}):
+    with matplotlib.rc_context(
+        {"svg.hashsalt": "lrcn", "svg.fonttype": "path", "font.family": "DejaVu Sans Mono", "text.hinting": "none"}
+    ):
         figure = Figure(figsize=(right - left, head - foot), dpi=150, facecolor="white")
         FigureCanvasAgg(figure)
         axes = figure.add_axes((0, 0, 1, 1), xlim=(left, right), ylim=(foot, head))
         axes.set_axis_off()
         for points, colour, dashed in picture.arrows:
             axes.plot(*zip(*points), color=colour, linewidth=1.0, linestyle=(0, (3, 2)) if dashed else "-", zorder=1)
-            axes.annotate("", points[-1], points[-2], zorder=3, arrowprops=dict(
-                arrowstyle="-|>", color=colour, linewidth=0, mutation_scale=8, shrinkA=0, shrinkB=0))
+            axes.annotate(
+                "",
+                points[-1],
+                points[-2],
+                zorder=3,
+                arrowprops=dict(arrowstyle="-|>", color=colour, linewidth=0, mutation_scale=8, shrinkA=0, shrinkB=0),
+            )
         for box in picture.boxes:
             face, edge = COLOURS[box.kind]
             corner = box.x - box.width / 2 + 0.03, box.y + 0.03
-            axes.add_patch(FancyBboxPatch(corner, box.width - 0.06, box.height - 0.06, boxstyle="round,pad=0.03",
-                                          facecolor=face, edgecolor=edge, linewidth=1, zorder=2))
+            axes.add_patch(
+                FancyBboxPatch(
+                    corner,
+                    box.width - 0.06,
+                    box.height - 0.06,
+                    boxstyle="round,pad=0.03",
+                    facecolor=face,
+                    edgecolor=edge,
+                    linewidth=1,
+                    zorder=2,
+                )
+            )
             across = box.x - box.width / 2 + 2 * PAD if box.listed else box.x
             for place, line in enumerate(box.lines):
-                axes.text(across, box.top - PAD - LINE * (place + 0.5), line, fontsize=LETTER, zorder=4, va="center",
-                          ha="left" if box.listed else "center",
-                          weight="normal" if box.listed or place else "bold")
+                axes.text(
+                    across,
+                    box.top - PAD - LINE * (place + 0.5),
+                    line,
+                    fontsize=LETTER,
+                    zorder=4,
+                    va="center",
+                    ha="left" if box.listed else "center",
+                    weight="normal" if box.listed or place else "bold",
+                )
         for x, y, text, colour in picture.words:
-            axes.text(x, y, text, fontsize=LETTER, color=colour, ha="center", va="center", zorder=4,
-                      bbox=dict(facecolor="white", edgecolor="none", pad=0.5, alpha=0.85))
+            axes.text(
+                x,
+                y,
+                text,
+                fontsize=LETTER,
+                color=colour,
+                ha="center",
+                va="center",
+                zorder=4,
+                bbox=dict(facecolor="white", edgecolor="none", pad=0.5, alpha=0.85),
+            )
         if title:
             axes.text(left + MARGIN, head - MARGIN / 1.5, title, fontsize=LETTER + 3, weight="bold", va="center")
         svg = path.suffix.lower() == ".svg"

@@ -29,30 +29,67 @@ FORK_ONLY = "a field that upstream Caffe does not have"
 
 # Fields that Caffe asks for with has_...(): set to what they read as when absent, they still mean something else.
 _PRESENCE = {
-    "AccuracyParameter.ignore_label", "ArgMaxParameter.axis", "BatchNormParameter.use_global_stats",
-    "ClipParameter.max", "ClipParameter.min", "ConcatParameter.concat_dim", "ConvolutionParameter.kernel_h",
-    "ConvolutionParameter.kernel_w", "ConvolutionParameter.stride_h", "ConvolutionParameter.stride_w",
-    "InfogainLossParameter.source", "LayerParameter.phase", "LossParameter.ignore_label", "LossParameter.normalize",
-    "NetState.phase", "PoolingParameter.kernel_h", "PoolingParameter.kernel_size", "PoolingParameter.kernel_w",
-    "PoolingParameter.stride_h", "PoolingParameter.stride_w", "SliceParameter.slice_dim", "SolverParameter.net",
-    "SolverParameter.snapshot_prefix", "SolverParameter.solver_type", "SolverParameter.train_net",
-    "TileParameter.tiles", "TransformationParameter.mean_file",
+    "AccuracyParameter.ignore_label",
+    "ArgMaxParameter.axis",
+    "BatchNormParameter.use_global_stats",
+    "ClipParameter.max",
+    "ClipParameter.min",
+    "ConcatParameter.concat_dim",
+    "ConvolutionParameter.kernel_h",
+    "ConvolutionParameter.kernel_w",
+    "ConvolutionParameter.stride_h",
+    "ConvolutionParameter.stride_w",
+    "InfogainLossParameter.source",
+    "LayerParameter.phase",
+    "LossParameter.ignore_label",
+    "LossParameter.normalize",
+    "NetState.phase",
+    "PoolingParameter.kernel_h",
+    "PoolingParameter.kernel_size",
+    "PoolingParameter.kernel_w",
+    "PoolingParameter.stride_h",
+    "PoolingParameter.stride_w",
+    "SliceParameter.slice_dim",
+    "SolverParameter.net",
+    "SolverParameter.snapshot_prefix",
+    "SolverParameter.solver_type",
+    "SolverParameter.train_net",
+    "TileParameter.tiles",
+    "TransformationParameter.mean_file",
 }
 
 # Lists in which one item stands for as many as are needed, and what no item stands for.
 _ONE_FOR_ALL = {
-    "ConvolutionParameter.kernel_size": None, "ConvolutionParameter.stride": 1, "ConvolutionParameter.pad": 0,
-    "ConvolutionParameter.dilation": 1, "CropParameter.offset": 0, "TransformationParameter.mean_value": None,
-    "InputParameter.shape": None, "DummyDataParameter.shape": None,
+    "ConvolutionParameter.kernel_size": None,
+    "ConvolutionParameter.stride": 1,
+    "ConvolutionParameter.pad": 0,
+    "ConvolutionParameter.dilation": 1,
+    "CropParameter.offset": 0,
+    "TransformationParameter.mean_value": None,
+    "InputParameter.shape": None,
+    "DummyDataParameter.shape": None,
     "DummyDataParameter.data_filler": pb.FillerParameter(),
 }
 
-_LOSSES = {"ContrastiveLoss", "EuclideanLoss", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss",
-           "SigmoidCrossEntropyLoss", "SoftmaxWithLoss"}
-_SOLVER_TYPES = {"SGD": "SGD", "NESTEROV": "Nesterov", "ADAGRAD": "AdaGrad", "RMSPROP": "RMSProp",
-                 "ADADELTA": "AdaDelta", "ADAM": "Adam"}
-_MANY = 20          # items of a list that a line shows
-_MANY_STAGES = 10   # stages up to which rules are compared state by state
+_LOSSES = {
+    "ContrastiveLoss",
+    "EuclideanLoss",
+    "HingeLoss",
+    "InfogainLoss",
+    "MultinomialLogisticLoss",
+    "SigmoidCrossEntropyLoss",
+    "SoftmaxWithLoss",
+}
+_SOLVER_TYPES = {
+    "SGD": "SGD",
+    "NESTEROV": "Nesterov",
+    "ADAGRAD": "AdaGrad",
+    "RMSPROP": "RMSProp",
+    "ADADELTA": "AdaDelta",
+    "ADAM": "Adam",
+}
+_MANY = 20  # items of a list that a line shows
+_MANY_STAGES = 10  # stages up to which rules are compared state by state
 
 
 @dataclass(frozen=True)
@@ -60,7 +97,7 @@ class Difference:
     """One line: where it is, which field, and what either side says; None is a field left out that has no default."""
 
     where: str  # "layer conv1", "layer data [TRAIN]", "input data", "net", "solver"
-    what: str   # "convolution_param.stride", "moved", "only in A"
+    what: str  # "convolution_param.stride", "moved", "only in A"
     left: str | None
     right: str | None
     remark: str = ""
@@ -73,8 +110,14 @@ class Difference:
         return f"{self.where}: {self.what}: {said}" + (f", {self.remark}" if self.remark else "")
 
 
-def differences(a: Message, b: Message, phase: int | str | None = None, stages: Iterable[str] = (), level: int = 0,
-                unknown: tuple[Sequence[Unknown], Sequence[Unknown]] = ((), ())) -> list[Difference]:
+def differences(
+    a: Message,
+    b: Message,
+    phase: int | str | None = None,
+    stages: Iterable[str] = (),
+    level: int = 0,
+    unknown: tuple[Sequence[Unknown], Sequence[Unknown]] = ((), ()),
+) -> list[Difference]:
     """What differs between two NetParameters or two SolverParameters; [] where they mean the same.
 
     With a `phase`, nets are first filtered as Caffe does for that phase, `stages` and `level`; then rules do not count.
@@ -93,8 +136,9 @@ def differences(a: Message, b: Message, phase: int | str | None = None, stages: 
     return _net_differences(*(_Net(net, some, phase, stages, level) for net, some in zip((a, b), unknown, strict=True)))
 
 
-def file_differences(a: str | Path, b: str | Path, phase: int | str | None = None,
-                     stages: Iterable[str] = ()) -> list[Difference]:
+def file_differences(
+    a: str | Path, b: str | Path, phase: int | str | None = None, stages: Iterable[str] = ()
+) -> list[Difference]:
     """`differences` of two prototxt files; what is said of a phase is for nets, and not asked of solvers.
 
     Fields that the schema lacks, as forks of Caffe have them, are differences of their own. Raises SpecError with file
@@ -109,8 +153,10 @@ def file_differences(a: str | Path, b: str | Path, phase: int | str | None = Non
     for source in left, right:
         for it in source.unknown:
             if it.field == "layers" and not it.path:
-                raise SpecError(f"{source.name}:{it.line}: 'layers' is a format that Caffe retired; its tool "
-                                "upgrade_net_proto_text makes 'layer' of it")
+                raise SpecError(
+                    f"{source.name}:{it.line}: 'layers' is a format that Caffe retired; its tool "
+                    "upgrade_net_proto_text makes 'layer' of it"
+                )
         if phase is not None:
             try:
                 filter_net(source.message, phase, stages)
@@ -213,7 +259,7 @@ class _Net:
         for index, blob in enumerate(self.net.input):
             shape = list(self.net.input_shape[index].dim) if index < len(self.net.input_shape) else None
             if not self.net.input_shape and len(dims) >= 4 * index + 4:
-                shape = dims[4 * index:4 * index + 4]
+                shape = dims[4 * index : 4 * index + 4]
             found.append((blob, "no shape" if shape is None else _shape(shape), ""))
         for layer in self.layers:
             if layer.param.type == "Input":
@@ -242,7 +288,7 @@ class _Layer:
         return self.param.name
 
     def summary(self) -> str:
-        """"Dropout fc6 -> fc6": type, bottoms and tops."""
+        """ "Dropout fc6 -> fc6": type, bottoms and tops."""
         bottoms, tops = ", ".join(self.param.bottom), ", ".join(self.param.top)
         return " ".join(filter(None, [self.param.type, bottoms, "->" if tops else "", tops]))
 
@@ -318,8 +364,9 @@ def _settle_shared(layers: list[_Layer]) -> None:
 
 def _net_differences(a: _Net, b: _Net) -> list[Difference]:
     found = [Difference("net", *line) for line in _compare(a.fields(), b.fields())]
-    found += _unknown_differences("net", *(
-        [it for it in side.unknown if it.path[:1] != ("layer",)] for side in (a, b)), 0)
+    found += _unknown_differences(
+        "net", *([it for it in side.unknown if it.path[:1] != ("layer",)] for side in (a, b)), 0
+    )
 
     def grouping(side: _Net) -> set[tuple]:
         return {tuple(layer.param.top) for layer in side.layers if layer.param.type == "Input"}
@@ -341,13 +388,23 @@ def _net_differences(a: _Net, b: _Net) -> list[Difference]:
             found.append(Difference(where, "only in B", None, b.layers[j].summary()))
         else:
             if i in moved:
-                found.append(Difference(where, "moved", *(
-                    f"after {side.layers[at - 1].name}" if at else "first" for side, at in ((a, i), (b, j)))))
+                found.append(
+                    Difference(
+                        where,
+                        "moved",
+                        *(f"after {side.layers[at - 1].name}" if at else "first" for side, at in ((a, i), (b, j))),
+                    )
+                )
             left, right = a.layers[i], b.layers[j]
             found += [Difference(where, *line) for line in _layer_lines(left, right)]
-            found += _unknown_differences(where, *(
-                [it for it in side.unknown if it.path[:2] == ("layer", layer.index)]
-                for side, layer in ((a, left), (b, right))), 2)
+            found += _unknown_differences(
+                where,
+                *(
+                    [it for it in side.unknown if it.path[:2] == ("layer", layer.index)]
+                    for side, layer in ((a, left), (b, right))
+                ),
+                2,
+            )
     return found
 
 
@@ -390,12 +447,19 @@ def _paired(a: list[_Layer], b: list[_Layer]) -> list[tuple[int, int]]:
         if len(left) == len(right) == 1:
             pairs.append((left[0], right[0]))
         elif left and right:
+
             def distance(pair, left=left, right=right):
                 (p, i), (q, j) = pair
                 mine, theirs = a[i], b[j]
-                return (any(_layer_lines(mine, theirs)), any(_rule_lines(mine, theirs)),
-                        mine.param.type != theirs.param.type, list(mine.param.top) != list(theirs.param.top),
-                        abs(p - q), p)
+                return (
+                    any(_layer_lines(mine, theirs)),
+                    any(_rule_lines(mine, theirs)),
+                    mine.param.type != theirs.param.type,
+                    list(mine.param.top) != list(theirs.param.top),
+                    abs(p - q),
+                    p,
+                )
+
             taken = set(), set()
             for (_, i), (_, j) in sorted(itertools.product(enumerate(left), enumerate(right)), key=distance):
                 if i not in taken[0] and j not in taken[1]:
@@ -420,8 +484,8 @@ def _moved(pairs: list[tuple[int, int]]) -> set[int]:
     tails, ends, before = [], [], {}
     for i, j in pairs:
         at = bisect_left(tails, j)
-        tails[at:at + 1] = [j]
-        ends[at:at + 1] = [i]
+        tails[at : at + 1] = [j]
+        ends[at : at + 1] = [i]
         before[i] = ends[at - 1] if at else None
     stay, at = set(), ends[-1] if ends else None
     while at is not None:
@@ -443,14 +507,16 @@ def _merged(pairs: list[tuple[int, int]], a: int, b: int) -> list[tuple[int | No
 
 
 def _labels(layers: list[_Layer], several: set[str]) -> list[str]:
-    """"layer conv1"; "layer data [TRAIN]" where there are several of a name, then with the type, then counted."""
+    """ "layer conv1"; "layer data [TRAIN]" where there are several of a name, then with the type, then counted."""
     labels = []
     for layer in layers:
         label = f"layer {layer.name}" if layer.name else f"layer (no name, {layer.summary()})"
         labels.append(f"{label} [{layer.rules}]" if layer.name in several and layer.rules else label)
     total = Counter(labels)
-    labels = [f"{label} ({layer.param.type})" if total[label] > 1 else label
-              for label, layer in zip(labels, layers, strict=True)]
+    labels = [
+        f"{label} ({layer.param.type})" if total[label] > 1 else label
+        for label, layer in zip(labels, layers, strict=True)
+    ]
     total, seen = Counter(labels), Counter()
     for at, label in enumerate(labels):
         seen[label] += 1
@@ -463,7 +529,8 @@ def _labels(layers: list[_Layer], several: set[str]) -> list[str]:
 
 
 def _rules_label(layer: pb.LayerParameter) -> str:
-    """"TRAIN, !trainval"; several rules with " or ", exclude rules with "not"."""
+    """ "TRAIN, !trainval"; several rules with " or ", exclude rules with "not"."""
+
     def one(rule: pb.NetStateRule) -> str:
         said = [pb.Phase.Name(rule.phase)] if rule.HasField("phase") else []
         said += [f"level >= {rule.min_level}"] if rule.HasField("min_level") else []
@@ -500,7 +567,7 @@ def _same_rules(a: pb.LayerParameter, b: pb.LayerParameter) -> bool:
     for phase, level in itertools.product((pb.TRAIN, pb.TEST), levels):
         for chosen in itertools.product((False, True), repeat=len(stages)):
             state = pb.NetState(phase=phase, stage=list(itertools.compress(stages, chosen)))
-            state.level = max(min(level, 2**31 - 1), -2**31)
+            state.level = max(min(level, 2**31 - 1), -(2**31))
             if is_in(a, state) != is_in(b, state):
                 return False
     return True
@@ -511,13 +578,19 @@ def _same_rules(a: pb.LayerParameter, b: pb.LayerParameter) -> bool:
 
 def _layer_lines(a: _Layer, b: _Layer) -> Iterator[tuple[str, str | None, str | None]]:
     left, right = a.param, b.param
-    if left == right and a.ruled == b.ruled and a.original.include == b.original.include and (
-            a.original.exclude == b.original.exclude):
+    if (
+        left == right
+        and a.ruled == b.ruled
+        and a.original.include == b.original.include
+        and (a.original.exclude == b.original.exclude)
+    ):
         return
     sized = [block for block in ("convolution_param", "pooling_param") if left.HasField(block) or right.HasField(block)]
     if sized:
-        left, right = pb.LayerParameter.FromString(left.SerializePartialToString()), (
-            pb.LayerParameter.FromString(right.SerializePartialToString()))
+        left, right = (
+            pb.LayerParameter.FromString(left.SerializePartialToString()),
+            (pb.LayerParameter.FromString(right.SerializePartialToString())),
+        )
         for block in sized:
             _agree_on_axes(getattr(left, block), getattr(right, block))
     for field in left.DESCRIPTOR.fields:
@@ -525,8 +598,11 @@ def _layer_lines(a: _Layer, b: _Layer) -> Iterator[tuple[str, str | None, str | 
             yield from _rule_lines(a, b)
         elif field.name == "param":
             yield from _param_lines(left, right)
-        elif field.name == "transform_param" and "HDF5Data" in (left.type, right.type) and (
-                left.HasField(field.name) != right.HasField(field.name)):  # that there is one is refused
+        elif (
+            field.name == "transform_param"
+            and "HDF5Data" in (left.type, right.type)
+            and (left.HasField(field.name) != right.HasField(field.name))
+        ):  # that there is one is refused
             yield field.name, *("{ }" if side.HasField(field.name) else None for side in (left, right))
         else:
             yield from _field_lines(left, right, field, "")
@@ -534,6 +610,7 @@ def _layer_lines(a: _Layer, b: _Layer) -> Iterator[tuple[str, str | None, str | 
 
 def _param_lines(a: pb.LayerParameter, b: pb.LayerParameter) -> Iterator[tuple[str, str | None, str | None]]:
     """A weight without a `param` has its defaults; BatchNorm sets its own to learn nothing."""
+
     def spec(layer: pb.LayerParameter, index: int) -> pb.ParamSpec:
         if index < len(layer.param):
             return layer.param[index]
@@ -545,8 +622,11 @@ def _param_lines(a: pb.LayerParameter, b: pb.LayerParameter) -> Iterator[tuple[s
 
 def _agree_on_axes(a: Message, b: Message) -> None:
     """Where one side gives height and width apart and the other does not, let both do so."""
-    for size, height, width, default in (("kernel_size", "kernel_h", "kernel_w", None),
-                                         ("stride", "stride_h", "stride_w", 1), ("pad", "pad_h", "pad_w", 0)):
+    for size, height, width, default in (
+        ("kernel_size", "kernel_h", "kernel_w", None),
+        ("stride", "stride_h", "stride_w", 1),
+        ("pad", "pad_h", "pad_w", 0),
+    ):
         apart = [message.HasField(height) or message.HasField(width) for message in (a, b)]
         if not any(apart):
             continue

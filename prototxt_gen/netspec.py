@@ -19,9 +19,11 @@ from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.errors import SpecError, nearest
 from prototxt_gen.fields import fill
 
-_BLOCKS = {field.message_type.name.removesuffix("Parameter"): field.name
-           for field in pb.LayerParameter.DESCRIPTOR.fields
-           if field.message_type is not None and field.message_type.name.endswith("Parameter")}
+_BLOCKS = {
+    field.message_type.name.removesuffix("Parameter"): field.name
+    for field in pb.LayerParameter.DESCRIPTOR.fields
+    if field.message_type is not None and field.message_type.name.endswith("Parameter")
+}
 _NO_TYPES = {"Transformation", "Loss", "Recurrent"}  # blocks that several types read; no layer type is called so
 
 # The layer types that Caffe registers under a name that no message of the schema has, and the block that each reads.
@@ -46,7 +48,9 @@ _OTHER_TYPES = {
 
 # Layer type -> the name of its own parameter block in LayerParameter, None where it has none.
 LAYER_TYPES: dict[str, str | None] = {
-    **{name: block for name, block in _BLOCKS.items() if name not in _NO_TYPES}, **_OTHER_TYPES}
+    **{name: block for name, block in _BLOCKS.items() if name not in _NO_TYPES},
+    **_OTHER_TYPES,
+}
 
 
 # The fields that every layer has, less those given otherwise: by the function, its positions and the names assigned to.
@@ -156,7 +160,7 @@ class NetSpec:
 
     def __init__(self, name: str = ""):
         self.__dict__["_net"] = pb.NetParameter(name=name) if name else pb.NetParameter()
-        self.__dict__["_tops"] = {}    # name given in the spec -> Top
+        self.__dict__["_tops"] = {}  # name given in the spec -> Top
         self.__dict__["_layers"] = []  # assigned, in order
 
     def __setitem__(self, name: str, made: Top | Layer) -> None:
@@ -192,8 +196,10 @@ class NetSpec:
         """Two layers of one name are meant only when their rules keep them apart."""
         for known in self._layers:
             if known.param.name == layer.param.name and not (_has_rules(known) and _has_rules(layer)):
-                raise SpecError(f"net '{self._net.name}' has two layers '{layer.param.name}': "
-                                "rename one, or give both an include rule")
+                raise SpecError(
+                    f"net '{self._net.name}' has two layers '{layer.param.name}': "
+                    "rename one, or give both an include rule"
+                )
 
     def to_proto(self) -> pb.NetParameter:
         """The NetParameter: a copy, the layers in the order in which they were assigned."""

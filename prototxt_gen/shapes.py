@@ -58,10 +58,10 @@ class Row:
     shared: list[bool]
     macs: int | None
     in_place: list[bool] = field(default_factory=list)  # per top: it is the bottom's own blob
-    held: int = 0                                       # values kept while training, beside the tops
-    aliases: bool = False                               # the tops' data are the bottom's own
-    aliases_diff: bool = False                          # and their gradients too
-    backward: bool = False                              # Caffe runs it backward: its tops have gradients
+    held: int = 0  # values kept while training, beside the tops
+    aliases: bool = False  # the tops' data are the bottom's own
+    aliases_diff: bool = False  # and their gradients too
+    backward: bool = False  # Caffe runs it backward: its tops have gradients
 
     @property
     def parameters(self) -> int | None:
@@ -156,9 +156,14 @@ class NetShapes:
         return FLOAT * (values + (2 + history) * self.parameters)
 
 
-def infer(net: pb.NetParameter, phase: int | str = "TRAIN", stages: Iterable[str] = (), level: int = 0,
-          inputs: Mapping[str, Shape] | None = None,
-          python: Callable[[pb.LayerParameter], list[Shape] | None] | None = None) -> NetShapes:
+def infer(
+    net: pb.NetParameter,
+    phase: int | str = "TRAIN",
+    stages: Iterable[str] = (),
+    level: int = 0,
+    inputs: Mapping[str, Shape] | None = None,
+    python: Callable[[pb.LayerParameter], list[Shape] | None] | None = None,
+) -> NetShapes:
     """Everything about `net` as Caffe would build it in this state. Neither changes `net` nor raises for a bad one.
 
     `inputs` sets the shapes of tops of data layers (blob -> shape), over what the layers themselves say. `python` is
@@ -177,7 +182,7 @@ class _Walk:
         self.inputs, self.python = inputs, python
         self.found = NetShapes()
         self.shared: dict[str, tuple[str, Shape, pb.ParamSpec]] = {}  # weight's name -> layer, shape, what it set
-        self.backward: dict[str, bool] = {}                           # blob -> whether gradients reach it
+        self.backward: dict[str, bool] = {}  # blob -> whether gradients reach it
 
     def run(self, net, phase, stages, level) -> NetShapes:
         layers = [*self._old_inputs(net), *self._filtered(net, phase, stages, level)]
@@ -201,11 +206,11 @@ class _Walk:
             field = "input_shape"
         else:
             for i in range(0, len(net.input_dim) - 3, 4):
-                layer.input_param.shape.add(dim=net.input_dim[i:i + 4])
+                layer.input_param.shape.add(dim=net.input_dim[i : i + 4])
             given, field = len(net.input_dim) / 4, "input_dim"
         if given < len(net.input):
             self._problem(None, field, f"{len(net.input)} inputs take as many input_shape, or 4 input_dim each")
-        del layer.input_param.shape[len(net.input):]
+        del layer.input_param.shape[len(net.input) :]
         return [(None, layer)]
 
     def _filtered(self, net, phase, stages, level) -> list:
@@ -231,8 +236,9 @@ class _Walk:
             for name, source in zip(layer.bottom, meant):
                 if source is None:
                     after = [other.name for _, other in layers if name in other.top]
-                    hint = (f"; layer '{after[0]}' makes it, further down: move it up" if after
-                            else nearest(name, latest))
+                    hint = (
+                        f"; layer '{after[0]}' makes it, further down: move it up" if after else nearest(name, latest)
+                    )
                     self._problem(index, "bottom", f"no layer makes its bottom '{name}'{hint}")
                 else:
                     readers[source] += 1
@@ -251,8 +257,10 @@ class _Walk:
     def _layer(self, place, index, layer, sources, readers, weighted, made_by) -> None:
         blobs = self.found.blobs
         bottoms = [blobs.get(name) if source is not None else None for name, source in zip(layer.bottom, sources)]
-        in_place = [self._in_place(index, layer, number, name, sources, readers, made_by)
-                    for number, name in enumerate(layer.top)]
+        in_place = [
+            self._in_place(index, layer, number, name, sources, readers, made_by)
+            for number, name in enumerate(layer.top)
+        ]
         automatic = max(0, AUTOMATIC_TOPS.get(layer.type, 0) - len(layer.top))
         in_place += [False] * automatic
         row = Row(layer, index, bottoms, [None] * len(in_place), None, [], None, in_place)
@@ -277,22 +285,36 @@ class _Walk:
             made_by[name] = layer.name
             return True
         if own:
-            self._problem(index, "top", f"it computes in place on '{name}', which another layer or the loss reads too: "
-                          "give its top a name of its own")
+            self._problem(
+                index,
+                "top",
+                f"it computes in place on '{name}', which another layer or the loss reads too: "
+                "give its top a name of its own",
+            )
         elif name in made_by:
-            self._problem(index, "top", f"layer '{made_by[name]}' makes the top '{name}' already: "
-                          "rename one, or keep them apart by include rules")
+            self._problem(
+                index,
+                "top",
+                f"layer '{made_by[name]}' makes the top '{name}' already: "
+                "rename one, or keep them apart by include rules",
+            )
         made_by[name] = layer.name
         return False
 
     def _set_up(self, row: Row) -> None:
         layer, tops = row.layer, len(row.tops)
         need(layer.type != "", "type", "it has no type")
-        need(layer.type in LAYER_TYPES, "type",
-             f"there is no layer type '{layer.type}'{nearest(layer.type, LAYER_TYPES)}")
+        need(
+            layer.type in LAYER_TYPES,
+            "type",
+            f"there is no layer type '{layer.type}'{nearest(layer.type, LAYER_TYPES)}",
+        )
         check_counts(layer, tops)
-        need(len(layer.propagate_down) in (0, len(layer.bottom)), "propagate_down",
-             f"give propagate_down once for each of its {len(layer.bottom)} bottoms, or not at all")
+        need(
+            len(layer.propagate_down) in (0, len(layer.bottom)),
+            "propagate_down",
+            f"give propagate_down once for each of its {len(layer.bottom)} bottoms, or not at all",
+        )
         if None in row.bottoms:
             if layer.type in LOSSES:
                 row.tops[0] = ()
@@ -307,8 +329,12 @@ class _Walk:
             if shape is not None:
                 check_blob(shape, f"'{name}'")
                 below = row.bottoms[number] if row.in_place[number] else shape
-                need(shape == below, "top", f"it computes '{name}' in place, but makes {show(shape)} of {show(below)}: "
-                     "give its top a name of its own")
+                need(
+                    shape == below,
+                    "top",
+                    f"it computes '{name}' in place, but makes {show(shape)} of {show(below)}: "
+                    "give its top a name of its own",
+                )
         row.tops = list(made.tops)
 
     def _made(self, row: Row, tops: int) -> Made | None:
@@ -323,8 +349,9 @@ class _Walk:
         elif layer.type == "Python":
             shapes = self._python(layer, row.bottoms)
         elif layer.type == "Input" and not layer.input_param.shape:
-            raise Refusal("input_param.shape", "it has no shape, and Caffe makes its tops empty: give shape once, "
-                          "or once a top")
+            raise Refusal(
+                "input_param.shape", "it has no shape, and Caffe makes its tops empty: give shape once, or once a top"
+            )
         else:
             return RULES[layer.type](layer, row.bottoms, tops)
         shapes = [other if other is None else tuple(other) for other in shapes]
@@ -342,8 +369,11 @@ class _Walk:
             raise Refusal("python_param.param_str", str(error)) from None
         if shapes is None:
             return [None] * len(layer.top)
-        need(len(shapes) == len(layer.top), "top", f"its layer class {layer.python_param.layer} gives {len(shapes)} "
-             f"tops, and {len(layer.top)} are named")
+        need(
+            len(shapes) == len(layer.top),
+            "top",
+            f"its layer class {layer.python_param.layer} gives {len(shapes)} tops, and {len(layer.top)} are named",
+        )
         return shapes
 
     def _check_loss(self, row: Row, place: int, readers, weighted) -> None:
@@ -353,8 +383,11 @@ class _Walk:
         weights = 0 if moved else len(layer.loss_weight)
         if not weights and layer.type in LOSSES:
             weights = 1
-        need(weights in (0, len(row.tops)), "loss_weight",
-             f"give loss_weight once for each of its {len(row.tops)} tops, not {weights} times")
+        need(
+            weights in (0, len(row.tops)),
+            "loss_weight",
+            f"give loss_weight once for each of its {len(row.tops)} tops, not {weights} times",
+        )
 
     def _share(self, row: Row) -> None:
         """Weights of one name are one: their shapes and multipliers must agree."""
@@ -362,8 +395,11 @@ class _Walk:
         if row.weights is None:
             return
         specs = [] if layer.type == "BatchNorm" and len(layer.param) == 3 else layer.param
-        need(len(specs) <= len(row.weights), "param",
-             f"it has {len(row.weights)} weights, and param is given {len(specs)} times")
+        need(
+            len(specs) <= len(row.weights),
+            "param",
+            f"it has {len(row.weights)} weights, and param is given {len(specs)} times",
+        )
         row.shared = [False] * len(row.weights)
         for number, (spec, shape) in enumerate(zip(specs, row.weights)):
             if not spec.name:
@@ -376,14 +412,20 @@ class _Walk:
             owner, other, kept = self.shared[spec.name]
             row.shared[number] = True
             permissive = spec.share_mode == pb.ParamSpec.PERMISSIVE
-            need(count(shape) == count(other) if permissive else shape == other, "param.name",
-                 f"it shares the weight '{spec.name}' with layer '{owner}', where it is {show(other)}, "
-                 f"not {show(shape)}")
+            need(
+                count(shape) == count(other) if permissive else shape == other,
+                "param.name",
+                f"it shares the weight '{spec.name}' with layer '{owner}', where it is {show(other)}, "
+                f"not {show(shape)}",
+            )
             for name in "lr_mult", "decay_mult":
                 if spec.HasField(name) and kept.HasField(name):
-                    need(getattr(spec, name) == getattr(kept, name), f"param.{name}",
-                         f"it shares the weight '{spec.name}' with layer '{owner}', whose {name} is "
-                         f"{getattr(kept, name):g}, not {getattr(spec, name):g}")
+                    need(
+                        getattr(spec, name) == getattr(kept, name),
+                        f"param.{name}",
+                        f"it shares the weight '{spec.name}' with layer '{owner}', whose {name} is "
+                        f"{getattr(kept, name):g}, not {getattr(spec, name):g}",
+                    )
                 elif spec.HasField(name):
                     setattr(kept, name, getattr(spec, name))
 
@@ -391,8 +433,11 @@ class _Walk:
         """Caffe runs a layer backward where a weight of it learns or gradients are wanted below."""
         layer = row.layer
         learns = [spec.lr_mult != 0 for spec in layer.param] + [True] * (len(row.weights or []) - len(layer.param))
-        row.backward = (any(learns[:len(row.weights or [])]) and layer.type != "BatchNorm"
-                        or any(self.backward.get(name, False) for name in layer.bottom)) and layer.type != "Silence"
+        row.backward = (
+            any(learns[: len(row.weights or [])])
+            and layer.type != "BatchNorm"
+            or any(self.backward.get(name, False) for name in layer.bottom)
+        ) and layer.type != "Silence"
         self.backward.update(dict.fromkeys(layer.top, row.backward))
 
     def _prune(self) -> None:
@@ -414,6 +459,7 @@ class _Walk:
 
 # ---- data layers that read files ---------------------------------------------------------------------------
 
+
 def _hdf5_data(layer, note) -> list[Shape | None]:
     block = layer.hdf5_data_param
     need(not layer.HasField("transform_param"), "transform_param", "HDF5Data transforms nothing: leave it out")
@@ -425,9 +471,12 @@ def _hdf5_data(layer, note) -> list[Shape | None]:
         return [None] * len(layer.top)
     for name in layer.top:
         need(name in shapes, "top", f"the first file that {block.source} lists has no dataset '{name}'")
-        need(len(shapes[name]) >= 1 and shapes[name][0] == shapes[layer.top[0]][0], "hdf5_data_param.source",
-             f"its datasets must have as many rows: '{layer.top[0]}' is {show(shapes[layer.top[0]])}, "
-             f"'{name}' {show(shapes[name])}")
+        need(
+            len(shapes[name]) >= 1 and shapes[name][0] == shapes[layer.top[0]][0],
+            "hdf5_data_param.source",
+            f"its datasets must have as many rows: '{layer.top[0]}' is {show(shapes[layer.top[0]])}, "
+            f"'{name}' {show(shapes[name])}",
+        )
     return [(block.batch_size, *shapes[name][1:]) for name in layer.top]
 
 
@@ -445,8 +494,9 @@ def _data(layer, note) -> list[Shape | None]:
 def _image_data(layer, note) -> list[Shape | None]:
     block = layer.image_data_param
     size = block.new_height, block.new_width
-    need((size[0] > 0) == (size[1] > 0), "image_data_param.new_height",
-         "give new_height and new_width both, or neither")
+    need(
+        (size[0] > 0) == (size[1] > 0), "image_data_param.new_height", "give new_height and new_width both, or neither"
+    )
     if not size[0]:
         try:
             size = data_files.image_size(block.source, block.root_folder)
@@ -475,7 +525,7 @@ def _colour(layer, note, error) -> tuple[int, None, None]:
 def _image_tops(layer, batch: int, shape: tuple, field: str) -> list[Shape | None]:
     check_transform(layer.transform_param, shape)
     blob = images(batch, shape, layer.transform_param, f"'{layer.top[0]}'", field)
-    return [blob, (batch,)][:len(layer.top)]
+    return [blob, (batch,)][: len(layer.top)]
 
 
 _DATA = {"Data": _data, "HDF5Data": _hdf5_data, "ImageData": _image_data, "WindowData": _window_data}

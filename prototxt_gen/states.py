@@ -59,8 +59,13 @@ def is_in(layer: pb.LayerParameter, state: pb.NetState) -> bool:
 
 
 def _met(rule: pb.NetStateRule, state: pb.NetState) -> bool:
-    return not (rule.HasField("phase") and rule.phase != state.phase
-                or rule.HasField("min_level") and state.level < rule.min_level
-                or rule.HasField("max_level") and state.level > rule.max_level
-                or set(rule.stage) - set(state.stage)
-                or set(rule.not_stage) & set(state.stage))
+    return not (
+        rule.HasField("phase")
+        and rule.phase != state.phase
+        or rule.HasField("min_level")
+        and state.level < rule.min_level
+        or rule.HasField("max_level")
+        and state.level > rule.max_level
+        or set(rule.stage) - set(state.stage)
+        or set(rule.not_stage) & set(state.stage)
+    )

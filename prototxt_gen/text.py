@@ -110,7 +110,7 @@ def read(source: str | Path, kind: str = "net") -> Source:
 
 
 def kind_of(source: str | Path) -> str:
-    """"net" or "solver", by the names of its outermost fields; "net" where they tell nothing. SpecError as `parse`."""
+    """ "net" or "solver", by the names of its outermost fields; "net" where they tell nothing. SpecError as `parse`."""
     places, unknown = {}, []
     _Walk(_text_of(source)[1], places, unknown, []).fields((), pb.NetParameter.DESCRIPTOR)
     of_solver = pb.SolverParameter.DESCRIPTOR.fields_by_name
@@ -130,8 +130,11 @@ def _text_of(source: str | Path) -> tuple[str, str]:
         raise SpecError(f"{source}: not a text file; a prototxt is expected here, not a .caffemodel") from None
 
 
-_TOKEN = re.compile(r"""(?:\s|\#[^\n]*)*(
-    [A-Za-z_][\w+-]* | (?:[0-9+-]|\.[0-9])[\w.+-]* | "(?:[^"\n\\]|\\.)*" | '(?:[^'\n\\]|\\.)*' | \S)""", re.VERBOSE)
+_TOKEN = re.compile(
+    r"""(?:\s|\#[^\n]*)*(
+    [A-Za-z_][\w+-]* | (?:[0-9+-]|\.[0-9])[\w.+-]* | "(?:[^"\n\\]|\\.)*" | '(?:[^'\n\\]|\\.)*' | \S)""",
+    re.VERBOSE,
+)
 
 
 class _Walk:
@@ -210,18 +213,18 @@ class _Walk:
 
 def _lines(message: Message, indent: str = "") -> list[str]:
     lines = []
-    for field in message.DESCRIPTOR.fields:
-        if is_repeated(field):
-            values = list(getattr(message, field.name))
+    for each in message.DESCRIPTOR.fields:
+        if is_repeated(each):
+            values = list(getattr(message, each.name))
         else:
-            values = [getattr(message, field.name)] if message.HasField(field.name) else []
+            values = [getattr(message, each.name)] if message.HasField(each.name) else []
         for value in values:
-            if not is_message(field):
-                lines.append(f"{indent}{field.name}: {scalar_text(field, value)}")
-            elif field.message_type.name in _ON_ONE_LINE:
-                lines.append(f"{indent}{field.name} {{ {' '.join(_lines(value))} }}".replace("{  }", "{ }"))
+            if not is_message(each):
+                lines.append(f"{indent}{each.name}: {scalar_text(each, value)}")
+            elif each.message_type.name in _ON_ONE_LINE:
+                lines.append(f"{indent}{each.name} {{ {' '.join(_lines(value))} }}".replace("{  }", "{ }"))
             else:
-                lines += [f"{indent}{field.name} {{", *_lines(value, indent + "  "), f"{indent}}}"]
+                lines += [f"{indent}{each.name} {{", *_lines(value, indent + "  "), f"{indent}}}"]
     return lines
 
 

@@ -97,8 +97,14 @@ def read_weights(path: str | Path) -> Weights:
         raise SpecError(f"{path}: {(error.strerror or str(error)).lower()}") from None
 
 
-def plan(net: pb.NetParameter, weights: Weights, phase: int | str = "TRAIN", stages: Iterable[str] = (),
-         level: int = 0, **known) -> Plan:
+def plan(
+    net: pb.NetParameter,
+    weights: Weights,
+    phase: int | str = "TRAIN",
+    stages: Iterable[str] = (),
+    level: int = 0,
+    **known,
+) -> Plan:
     """What `Net::CopyTrainedLayersFrom` would do with `weights` in the net that Caffe builds for this state.
 
     Layers are matched by name. Of several layers of one name Caffe fills the first (from HDF5: the last). `known` is
@@ -115,12 +121,15 @@ def plan(net: pb.NetParameter, weights: Weights, phase: int | str = "TRAIN", sta
         if name in target:
             sources.setdefault(target[name], []).append(blobs)
 
-    stops = {at: next(filter(None, (_clash(rows[at], blobs, weights.hdf5) for blobs in given)), "")
-             for at, given in sources.items() if rows[at].weights is not None}
+    stops = {
+        at: next(filter(None, (_clash(rows[at], blobs, weights.hdf5) for blobs in given)), "")
+        for at, given in sources.items()
+        if rows[at].weights is not None
+    }
     filled = {}  # a weight, under the name that it is shared by -> the layer whose part of the file fills it
     for at in sources:
         for index in range(0 if stops.get(at) else len(rows[at].weights or ())):
-            if any(blob is not None for blobs in sources[at] for blob in blobs[index:index + 1]):
+            if any(blob is not None for blobs in sources[at] for blob in blobs[index : index + 1]):
                 filled.setdefault(_shared_name(rows[at], index) or (at, index), rows[at].layer.name)
     found = Plan([], notes=[*shapes.notes, *(problem.message for problem in shapes.problems)])
     counted = set()
@@ -138,8 +147,11 @@ def plan(net: pb.NetParameter, weights: Weights, phase: int | str = "TRAIN", sta
                 counted.add(key)
                 found.parameters += prod(shape)
                 found.copied += prod(shape) * (key in filled)
-    found.entries += [Entry(name, "", IGNORED, None, _shapes(blobs), "the net has no such layer")
-                      for name, blobs in weights.layers if name not in target and blobs]
+    found.entries += [
+        Entry(name, "", IGNORED, None, _shapes(blobs), "the net has no such layer")
+        for name, blobs in weights.layers
+        if name not in target and blobs
+    ]
     return found
 
 
@@ -150,6 +162,7 @@ def _shared_name(row, index: int) -> str | None:
 
 def _entry(at: int, row, sources: list[list[Blob | None]], clash: str, filled: dict, missing: str) -> Entry:
     """`clash`: why Caffe would stop; `missing`: why nothing of the file is this layer's."""
+
     def entry(status: str, why: str = "") -> Entry:
         file = _shapes(sources[-1]) if sources else None
         return Entry(row.layer.name, row.layer.type, status, row.weights, file, why)
@@ -192,7 +205,7 @@ def _blobs(count: int) -> str:
 
 
 def shape_text(shape: Shape) -> str:
-    """"96x3x7x7"; "a scalar" for ()."""
+    """ "96x3x7x7"; "a scalar" for ()."""
     return "x".join(map(str, shape)) or "a scalar"
 
 
@@ -243,8 +256,11 @@ def _read_binary(path: Path, data: mmap.mmap) -> list[tuple[str, list[Blob]]]:
                 retired.append(value)
         older = [(value, dict(_slices(data, value)).get(_V1_LAYER)) for value in retired]
         any_v0 = any(v0 for _, v0 in older)
-        layers_v1 = [_read_layer(data, v0, _V0) if v0 else _read_layer(data, value, _V1)
-                     for value, v0 in older if v0 or not any_v0]
+        layers_v1 = [
+            _read_layer(data, v0, _V0) if v0 else _read_layer(data, value, _V1)
+            for value, v0 in older
+            if v0 or not any_v0
+        ]
     except _Cut as error:
         mend = "; give the .caffemodel beside it" if path.suffix == ".solverstate" else ""
         raise SpecError(f"{path}: not a .caffemodel, or cut off: {error}{mend}") from None
@@ -314,7 +330,7 @@ def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int | sli
         if kind == 2:
             yield number, slice(at, at + size)
         else:
-            yield number, int.from_bytes(data[at:at + size], "little")
+            yield number, int.from_bytes(data[at : at + size], "little")
         at += size
 
 

@@ -1,5 +1,6 @@
 """Tests that need the built engine come last, so that the fast ones speak first; and none is timed, whatever the
 machine is busy with."""
+
 from hypothesis import settings
 
 settings.register_profile("lrcn", deadline=None)

@@ -37,8 +37,8 @@ def forward(x: np.ndarray, markers: np.ndarray, weights: Weights, static: np.nda
         z = x_t @ weights.x.T + weights.b + (carried * h) @ weights.h.T
         if static is not None:
             z = z + static @ weights.static.T
-        i, f, o = (sigmoid(z[:, gate * units:(gate + 1) * units]) for gate in range(3))
-        g = np.tanh(z[:, 3 * units:])
+        i, f, o = (sigmoid(z[:, gate * units : (gate + 1) * units]) for gate in range(3))
+        g = np.tanh(z[:, 3 * units :])
         c = carried * f * c + i * g
         h = o * np.tanh(c)
         outputs.append(h)

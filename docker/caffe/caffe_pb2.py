@@ -4,6 +4,7 @@ It stands where protoc's generated module would, and offers the same names. Code
 by a newer protobuf runtime, a descriptor never is; and a pool of its own keeps `package caffe` clear of any other in
 the process.
 """
+
 import os
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory

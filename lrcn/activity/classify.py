@@ -13,10 +13,10 @@ import numpy as np
 
 from data_prep import DataError, flow, frames, store
 from data_prep.workers import parallel
-from lrcn.training import experiments
-from lrcn.results import pictures
 from lrcn.activity import score
 from lrcn.activity.evaluate import MODALITIES, run_score, shown
+from lrcn.results import pictures
+from lrcn.training import experiments
 from lrcn.training.experiments import ROWS, Stage
 from lrcn.training.train import TrainError, last_snapshot, snapshot
 from netspecs import catalogue
@@ -26,6 +26,7 @@ THUMBNAILS, LINES = 8, 5  # frames and classes in a picture
 
 
 # ---- the run -----------------------------------------------------------------------------------------------
+
 
 def open_run(run: Path, split: int, model: str | None) -> tuple[str, dict[str, tuple[Path, dict]]]:
     """The model that is meant, and its nets: {"rgb": (folder, note), ...}, of those modalities that are trained.
@@ -37,8 +38,10 @@ def open_run(run: Path, split: int, model: str | None) -> tuple[str, dict[str, t
     notes = {place.name: (place, experiments.read_note(place)) for place in places}
     there = [row for row in ROWS if any(f"{row}-{modality}" in notes for modality in MODALITIES)]
     if not there:
-        raise TrainError(f"{folder}: holds no trained nets; name the --out of `lrcn train`, and give that command "
-                         "again if it is of an earlier lrcn")
+        raise TrainError(
+            f"{folder}: holds no trained nets; name the --out of `lrcn train`, and give that command "
+            "again if it is of an earlier lrcn"
+        )
     model = model or ("lrcn-fc6" if "lrcn-fc6" in there else there[-1])
     if model not in there:
         raise TrainError(f"{folder}: has no {model}, only {', '.join(there)}{nearest(model, there)}")
@@ -54,6 +57,7 @@ def open_run(run: Path, split: int, model: str | None) -> tuple[str, dict[str, t
 
 
 # ---- the videos --------------------------------------------------------------------------------------------
+
 
 def read_videos(videos: list[Path], note: dict, progress=lambda what, done, total: None) -> list[list[bytes]]:
     """The frames of each video as JPEG. Raises DataError, one line that names every video that cannot be read."""
@@ -80,8 +84,9 @@ def _read(job):
         return [], str(error)
 
 
-def write_dataset(folder: Path, videos: list[list[bytes]], note: dict, with_flow: bool,
-                  progress=lambda what, done, total: None) -> Path:
+def write_dataset(
+    folder: Path, videos: list[list[bytes]], note: dict, with_flow: bool, progress=lambda what, done, total: None
+) -> Path:
     """A data set of these videos alone, all in test1.txt under the names 0, 1, ..."""
     folder.mkdir()
     classes, (height, width) = note["classes"], (note["settings"][side] for side in ("height", "width"))
@@ -95,16 +100,28 @@ def write_dataset(folder: Path, videos: list[list[bytes]], note: dict, with_flow
         flow.write(folder, index, algorithm, height, width, progress=progress)
     store.write_text(folder / "videos.tsv", store.index_text(index))
     store.write_text(folder / "test1.txt", store.list_text(index))
-    store.write_json(folder / "dataset.json", {
-        "name": "videos", "kind": "frames", "classes": classes, "mirror": note["settings"]["mirror"], "height": height,
-        "width": width, "splits": [1], "flow": note["flow"] if with_flow else None})
+    store.write_json(
+        folder / "dataset.json",
+        {
+            "name": "videos",
+            "kind": "frames",
+            "classes": classes,
+            "mirror": note["settings"]["mirror"],
+            "height": height,
+            "width": width,
+            "splits": [1],
+            "flow": note["flow"] if with_flow else None,
+        },
+    )
     return folder
 
 
 # ---- scores ------------------------------------------------------------------------------------------------
 
-def classify_videos(videos, run, split, model, engine, out, top=5, rgb_weight=1 / 3, gpu=None,
-                    progress=lambda what, done, total: None) -> dict:
+
+def classify_videos(
+    videos, run, split, model, engine, out, top=5, rgb_weight=1 / 3, gpu=None, progress=lambda what, done, total: None
+) -> dict:
     """The `top` classes of each video by each modality and, where both are there, fused: {"run", "model", "split",
     "rgb_weight", "videos": [{"video", "frames", "rgb": [{"class", "score"}, ...], "flow", "fused", "picture"}]}.
 
@@ -121,11 +138,25 @@ def classify_videos(videos, run, split, model, engine, out, top=5, rgb_weight=1 
             stage, settings = Stage(of_net["variant"]), of_net["settings"]
             files = catalogue.get(stage.variant).files(**settings)
             job = shown(stage, settings, files["train_test"])
-            job |= {"data": str(data), "list": "test1.txt", "split": 1, "labels": [0] * len(images), "keep_clips": True,
-                    "strides": [1 if job["frames"] == 1 else 8]}
+            job |= {
+                "data": str(data),
+                "list": "test1.txt",
+                "split": 1,
+                "labels": [0] * len(images),
+                "keep_clips": True,
+                "strides": [1 if job["frames"] == 1 else 8],
+            }
             path = folder / f"{modality}.npz"
-            run_score(job, files["deploy"], snapshot(place, settings["max_iter"]), path, engine, gpu,
-                      folder / f"{modality}.log", lambda done, total: progress(f"{model}, {modality}", done, total))
+            run_score(
+                job,
+                files["deploy"],
+                snapshot(place, settings["max_iter"]),
+                path,
+                engine,
+                gpu,
+                folder / f"{modality}.log",
+                lambda done, total, modality=modality: progress(f"{model}, {modality}", done, total),
+            )
             scores[modality] = score.load(path).mean(1)
             clips[modality] = score.load_clips(path)
     fuse = set(MODALITIES) <= scores.keys()
@@ -135,17 +166,31 @@ def classify_videos(videos, run, split, model, engine, out, top=5, rgb_weight=1 
     Path(out).mkdir(parents=True, exist_ok=True)
     for v, video in enumerate(videos):
         ranked = {column: top_classes(probs[v], note["classes"], top) for column, probs in scores.items()}
-        timed = {modality: over_time([clip[1:] for clip in clips[modality] if clip[0] == v], len(images[v]))
-                 for modality in nets}
+        timed = {
+            modality: over_time([clip[1:] for clip in clips[modality] if clip[0] == v], len(images[v]))
+            for modality in nets
+        }
         if fuse:
             timed["fused"] = fused_over_time(timed["rgb"], timed["flow"], rgb_weight)
         last = list(scores)[-1]
         picture = Path(out) / names[v]
-        draw(images[v], timed[last], scores[last][v], note["classes"], note["fps"],
-             f"{Path(video).name}: {model}, {COLUMNS[last]}", picture)
+        draw(
+            images[v],
+            timed[last],
+            scores[last][v],
+            note["classes"],
+            note["fps"],
+            f"{Path(video).name}: {model}, {COLUMNS[last]}",
+            picture,
+        )
         answers.append({"video": str(video), "frames": len(images[v]), **ranked, "picture": str(picture)})
-    return {"run": str(run), "model": model, "split": split, "rgb_weight": rgb_weight if fuse else None,
-            "videos": answers}
+    return {
+        "run": str(run),
+        "model": model,
+        "split": split,
+        "rgb_weight": rgb_weight if fuse else None,
+        "videos": answers,
+    }
 
 
 COLUMNS = {"rgb": "RGB", "flow": "flow", "fused": "fused"}
@@ -162,9 +207,9 @@ def over_time(clips: list[tuple[int, np.ndarray]], count: int) -> np.ndarray:
     classes = clips[0][1].shape[1] if clips else 1
     sums, weights = np.zeros((count, classes)), np.zeros((count, 1))
     for first, probs in clips:
-        part = probs[:max(count - first + 1, 0)]  # a video shorter than a clip repeats its last image
-        sums[first - 1:first - 1 + len(part)] += part
-        weights[first - 1:first - 1 + len(part)] += 1
+        part = probs[: max(count - first + 1, 0)]  # a video shorter than a clip repeats its last image
+        sums[first - 1 : first - 1 + len(part)] += part
+        weights[first - 1 : first - 1 + len(part)] += 1
     return np.where(weights > 0, sums / np.maximum(weights, 1), np.nan)
 
 
@@ -195,8 +240,10 @@ def as_text(answers: dict) -> str:
         heads = [names[column] for column in columns]
         cells = [[f"{entry['class']} {entry['score']:.3f}" for entry in answer[column]] for column in columns]
         widths = [max(map(len, [head, *column])) for head, column in zip(heads, cells)]
-        lines += [f"{answer['video']}: {answer['frames']} frames, {answers['model']}",
-                  ("     " + "  ".join(head.ljust(width) for head, width in zip(heads, widths))).rstrip()]
+        lines += [
+            f"{answer['video']}: {answer['frames']} frames, {answers['model']}",
+            ("     " + "  ".join(head.ljust(width) for head, width in zip(heads, widths))).rstrip(),
+        ]
         for rank, row in enumerate(zip(*cells), 1):
             lines.append((f"  {rank}  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths))).rstrip())
         lines += [f"  {answer['picture']}", ""]
@@ -207,11 +254,14 @@ def draw(jpegs: list[bytes], timed: np.ndarray, scores: np.ndarray, classes: lis
     """Frames of the video in a strip, each above its moment in the plot of class scores over time."""
     count = len(jpegs)
     columns = min(THUMBNAILS, count)
-    shown = [frames.decode(jpegs[int((column + 0.5) * count / columns)], frames.cv2.IMREAD_COLOR)[..., ::-1]
-             for column in range(columns)]
+    shown = [
+        frames.decode(jpegs[int((column + 0.5) * count / columns)], frames.cv2.IMREAD_COLOR)[..., ::-1]
+        for column in range(columns)
+    ]
     strip = min(8.4 / columns * shown[0].shape[0] / shown[0].shape[1], 3)  # inches: thumbnails are not squeezed
     figure, (above, below) = pictures.pyplot().subplots(
-        2, 1, figsize=(10, strip + 3.6), height_ratios=[strip, 2.9], sharex=True, constrained_layout=True)
+        2, 1, figsize=(10, strip + 3.6), height_ratios=[strip, 2.9], sharex=True, constrained_layout=True
+    )
     unit = 1 / fps if fps else 1
     for column, image in enumerate(shown):
         span = [(column + side) * count / columns * unit for side in (0.02, 0.98)]
@@ -220,8 +270,13 @@ def draw(jpegs: list[bytes], timed: np.ndarray, scores: np.ndarray, classes: lis
     above.axis("off")
     above.set_title(title)
     for c in np.argsort(-scores, kind="stable")[:LINES]:
-        below.plot((np.arange(count) + 0.5) * unit, timed[:, c], marker="." if count < 3 else None, linewidth=1.5,
-                   label=f"{classes[c]} {scores[c]:.2f}")
+        below.plot(
+            (np.arange(count) + 0.5) * unit,
+            timed[:, c],
+            marker="." if count < 3 else None,
+            linewidth=1.5,
+            label=f"{classes[c]} {scores[c]:.2f}",
+        )
     below.set_xlim(0, count * unit)
     below.set_ylim(-0.02, 1.02)
     below.set_xlabel("seconds" if fps else "frame")

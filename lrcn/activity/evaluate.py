@@ -28,6 +28,7 @@ FRAMES = {  # how a video's score follows from its frames' (videos, frames, clas
 
 # ---- scores ------------------------------------------------------------------------------------------------
 
+
 def score_stage(stage, settings, files, weights, out, engine, gpu=None, progress=None, strides=(STRIDE,)) -> Path:
     """Scores the test videos with one trained net, at all `strides`, and gives the file, for `score.load`; goes on
     where an earlier call stopped. Raises TrainError."""
@@ -44,13 +45,21 @@ def score_stage(stage, settings, files, weights, out, engine, gpu=None, progress
         job, path = job | {"strides": [job["frames"]]}, out / "scores.npz"
     else:
         job, path = job | {"strides": sorted(set(strides))}, out / f"scores{suffix(strides)}.npz"
-    run_score(job, files["deploy"], weights, path, engine, gpu, out / "logs" / "evaluate.log",
-              lambda done, total: progress and progress(f"{stage.folder}: test videos", done, total))
+    run_score(
+        job,
+        files["deploy"],
+        weights,
+        path,
+        engine,
+        gpu,
+        out / "logs" / "evaluate.log",
+        lambda done, total: progress and progress(f"{stage.folder}: test videos", done, total),
+    )
     return path
 
 
 def run_score(job: dict, deploy, weights, path: Path, engine, gpu, log: Path, tell=lambda done, total: None) -> None:
-    """Runs `lrcn.activity.score` on the net `deploy`, a message, until `path` holds the job's scores. Raises TrainError."""
+    """Runs `score` on the net `deploy`, a message, until `path` holds the job's scores. Raises TrainError."""
     from prototxt_gen import to_text
 
     net = path.with_name(f"deploy_{path.stem}.prototxt")
@@ -84,7 +93,7 @@ def run_score(job: dict, deploy, weights, path: Path, engine, gpu, log: Path, te
 
 
 def shown(stage, settings: dict, train_test) -> dict:
-    """What the net is shown at once, for `lrcn.activity.score`: frames and clips, and of each frame what its settings say, with
+    """What the net is shown at once, for `score`: frames and clips, and of each frame what its settings say, with
     the mean of its data layers (the project's ClipData, or Caffe's own Data). modality None: activations."""
     if settings["backbone"] == "features":
         return {"modality": None, "frames": settings["frames"], "clips": settings["videos"], "workers": 1}
@@ -98,8 +107,13 @@ def shown(stage, settings: dict, train_test) -> dict:
     if stage.model == "single-frame":
         frames, clips = 1, frames * clips
     keys = ("crop", "height", "width", "mirror", "scale", "workers")
-    return {"modality": stage.modality, "frames": frames, "clips": clips, "mean": mean,
-            **{key: settings[key] for key in keys}}
+    return {
+        "modality": stage.modality,
+        "frames": frames,
+        "clips": clips,
+        "mean": mean,
+        **{key: settings[key] for key in keys},
+    }
 
 
 def test_labels(dataset, split: int) -> np.ndarray:
@@ -121,6 +135,7 @@ def git_revision() -> str | None:
 
 
 # ---- what follows from them --------------------------------------------------------------------------------
+
 
 def percent(probs: np.ndarray, labels: np.ndarray) -> float:
     """Percent of the videos whose highest score (videos, classes) is their class's."""
@@ -190,11 +205,13 @@ def fusion_sweep(scores: dict[str, np.ndarray], labels: np.ndarray, frames: str 
 
 # ---- the files ---------------------------------------------------------------------------------------------
 
+
 def suffix(strides=(STRIDE,), frames: str = "mean") -> str:
     """What the names of files end in that hold something else than the published evaluation."""
     strides = sorted(set(strides))
-    return (f"_stride{'-'.join(map(str, strides))}" if strides != [STRIDE] else "") \
-        + (f"_{frames}" if frames != "mean" else "")
+    return (f"_stride{'-'.join(map(str, strides))}" if strides != [STRIDE] else "") + (
+        f"_{frames}" if frames != "mean" else ""
+    )
 
 
 def summarise(scores: dict[str, dict], hits: dict[str, dict], labels, classes, frames: str = "mean") -> dict:
@@ -203,12 +220,20 @@ def summarise(scores: dict[str, dict], hits: dict[str, dict], labels, classes, f
     models = {model: measure_model(by_modality, labels, classes, frames) for model, by_modality in scores.items()}
     return {
         "models": models,
-        "confused": {model: {column: most_confused(measured["confusion"], classes)
-                             for column, measured in columns.items()} for model, columns in models.items()},
-        "over_time": {model: over_time(by_modality, labels, hits[model]) for model, by_modality in scores.items()
-                      if any(probs.shape[1] > 1 for probs in by_modality.values())},
-        "fusion": {model: fusion_sweep(by_modality, labels, frames) for model, by_modality in scores.items()
-                   if set(MODALITIES) <= by_modality.keys()},
+        "confused": {
+            model: {column: most_confused(measured["confusion"], classes) for column, measured in columns.items()}
+            for model, columns in models.items()
+        },
+        "over_time": {
+            model: over_time(by_modality, labels, hits[model])
+            for model, by_modality in scores.items()
+            if any(probs.shape[1] > 1 for probs in by_modality.values())
+        },
+        "fusion": {
+            model: fusion_sweep(by_modality, labels, frames)
+            for model, by_modality in scores.items()
+            if set(MODALITIES) <= by_modality.keys()
+        },
     }
 
 
@@ -222,21 +247,37 @@ def write_reports(found: dict, classes: list[str], out: Path, ending: str = "") 
     for name in classes:
         per_class.append([name, *(found["models"][model][column]["per_class"][name] for model, column in columns)])
     _write_table(out / f"per_class{ending}.tsv", per_class)
-    _write_table(out / f"confused{ending}.tsv", [["model", "column", "class", "answer", "videos", "percent"]] + [
-        [model, column, *pair.values()] for model, column in columns for pair in found["confused"][model][column]])
+    _write_table(
+        out / f"confused{ending}.tsv",
+        [["model", "column", "class", "answer", "videos", "percent"]]
+        + [[model, column, *pair.values()] for model, column in columns for pair in found["confused"][model][column]],
+    )
     for model, column in columns:
         name = f"confusion_{model}_{column.replace('/', '')}{ending}.png"
         pictures.confusion(found["models"][model][column], classes, f"{model}, {column}", out / name)
     if found["over_time"]:
-        _write_table(out / f"over_time{ending}.tsv", [["model", "column", "of", "frame", "percent"]] + [
-            [model, column, kind, t, value] for model, by_column in found["over_time"].items()
-            for column, kinds in by_column.items() for kind, values in kinds.items()
-            for t, value in enumerate(values, 1)])
+        _write_table(
+            out / f"over_time{ending}.tsv",
+            [["model", "column", "of", "frame", "percent"]]
+            + [
+                [model, column, kind, t, value]
+                for model, by_column in found["over_time"].items()
+                for column, kinds in by_column.items()
+                for kind, values in kinds.items()
+                for t, value in enumerate(values, 1)
+            ],
+        )
         pictures.over_time(found["over_time"], "Accuracy over time within the clip", out / f"over_time{ending}.png")
     if found["fusion"]:
-        _write_table(out / f"fusion{ending}.tsv", [["model", "rgb_weight", "percent"]] + [
-            [model, *point] for model, sweep in found["fusion"].items()
-            for point in zip(sweep["rgb_weight"], sweep["accuracy"])])
+        _write_table(
+            out / f"fusion{ending}.tsv",
+            [["model", "rgb_weight", "percent"]]
+            + [
+                [model, *point]
+                for model, sweep in found["fusion"].items()
+                for point in zip(sweep["rgb_weight"], sweep["accuracy"])
+            ],
+        )
         pictures.fusion(found["fusion"], "Average of RGB and flow", out / f"fusion{ending}.png")
 
 

@@ -1,9 +1,10 @@
 """The activations of one blob of a Caffe net over the frames of a prepared data set, extracted once: a features data
 set, which trains an LSTM in minutes where the CNN before it stays as it is.
 
-`extract` makes the data set; Caffe runs in a process of its own, `python -m lrcn.activity.extract JOB.json`, because it ends the
-process it runs in when something is wrong. Of the net only what the blob depends on is built, for pictures alone and
-for as many at a time as memory allows, so that any deploy net will do: a single frame's, an LRCN's, another task's.
+`extract` makes the data set; Caffe runs in a process of its own, `python -m lrcn.activity.extract JOB.json`, because it
+ends the process it runs in when something is wrong. Of the net only what the blob depends on is built, for pictures
+alone and for as many at a time as memory allows, so that any deploy net will do: a single frame's, an LRCN's, another
+task's.
 
 A blob holds what the last layer that writes it left there. In the paper's nets, in CaffeNet and in VGG-16 the ReLUs
 work in place, so `fc6` and `fc7` are the activations after the ReLU, as the LSTM of the whole net reads them.
@@ -43,14 +44,15 @@ BATCH_BYTES = 1 << 30  # of activations, about
 
 # ---- which net, and what it is shown -----------------------------------------------------------------------
 
+
 def source(net: str, dataset: Dataset, modality=None, changes=None, mean=None, scale=None, size=None):
     """(name, net, what it is shown of a frame) of a deploy net's file, or of a variant's deploy net.
 
     A variant's mean, scale and size follow from its settings with `changes` (of --set), those of a file are given, or
     as published. Raises SpecError, DataError.
     """
-    from lrcn.training import experiments
     from lrcn.activity.evaluate import shown
+    from lrcn.training import experiments
     from netspecs import catalogue
     from prototxt_gen import parse
 
@@ -60,8 +62,17 @@ def source(net: str, dataset: Dataset, modality=None, changes=None, mean=None, s
         if changes:
             raise SpecError(f"--set is for a net of the catalogue; {net} is a file, whose net stays as it is")
         modality, (height, width) = modality or "rgb", size or SIZE
-        return net, parse(Path(net)), {"modality": modality, "mean": list(mean or MEANS[modality]),
-                                       "scale": 1.0 if scale is None else scale, "height": height, "width": width}
+        return (
+            net,
+            parse(Path(net)),
+            {
+                "modality": modality,
+                "mean": list(mean or MEANS[modality]),
+                "scale": 1.0 if scale is None else scale,
+                "height": height,
+                "width": width,
+            },
+        )
     variant = catalogue.get(net)
     if variant.task != "activity":
         raise SpecError(f"{net}: only activity/* read the frames of videos; of another net give the deploy net's file")
@@ -118,17 +129,23 @@ def part_for(net: caffe_pb2.NetParameter, blob: str, name: str) -> Part:
             kept.insert(0, layer)
             needed.update(layer.bottom)
     for orphan in sorted(needed - {top for layer in kept for top in layer.top}):
-        raise SpecError(f"{name}: blob '{blob}' comes from '{orphan}', which no layer makes; give a deploy net, which"
-                        " takes pictures by an Input layer")
+        raise SpecError(
+            f"{name}: blob '{blob}' comes from '{orphan}', which no layer makes; give a deploy net, which"
+            " takes pictures by an Input layer"
+        )
     inputs = [layer for layer in kept if not layer.bottom]
     for layer in inputs:
         if layer.type != "Input":
-            raise SpecError(f"{name}: blob '{blob}' comes from layer '{layer.name}' ({layer.type}), which reads data of"
-                            " its own; give a deploy net, which takes pictures by an Input layer")
+            raise SpecError(
+                f"{name}: blob '{blob}' comes from layer '{layer.name}' ({layer.type}), which reads data of"
+                " its own; give a deploy net, which takes pictures by an Input layer"
+            )
     if len(inputs) != 1:
         given = ", ".join(layer.top[0] for layer in inputs)
-        raise SpecError(f"{name}: blob '{blob}' needs the inputs {given}; only a blob that pictures alone make can be"
-                        " extracted, as fc6")
+        raise SpecError(
+            f"{name}: blob '{blob}' needs the inputs {given}; only a blob that pictures alone make can be"
+            " extracted, as fc6"
+        )
     shape = tuple(inputs[0].input_param.shape[0].dim) if inputs[0].input_param.shape else ()
     if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3]:
         raise SpecError(f"{name}: its input {inputs[0].top[0]} is {show(shape)}; pictures are rows x 3 x side x side")
@@ -143,8 +160,10 @@ def part_for(net: caffe_pb2.NetParameter, blob: str, name: str) -> Part:
             raise SpecError(f"{name}: with {rows} pictures, for which blob '{blob}' is asked: {layer}{problem}")
         held = found.blobs[blob]
         if not held or held[0] != rows:
-            raise SpecError(f"{name}: blob '{blob}' has not one row a frame: for {rows} pictures it is {show(held)};"
-                            " name one that has, as fc6")
+            raise SpecError(
+                f"{name}: blob '{blob}' has not one row a frame: for {rows} pictures it is {show(held)};"
+                " name one that has, as fc6"
+            )
     bytes_a_row = sum(row.activation_bytes or 0 for row in found.rows) // rows
     return Part(alone, inputs[0].top[0], blob, shape[2], int(np.prod(held[1:])), writers, bytes_a_row)
 
@@ -156,7 +175,7 @@ def _with_input_layers(net: caffe_pb2.NetParameter) -> list[caffe_pb2.LayerParam
         first = caffe_pb2.LayerParameter(name="input", type="Input", top=net.input)
         first.input_param.shape.extend(net.input_shape)
         for at in range(0, len(net.input_dim) - 3, 4):
-            first.input_param.shape.add(dim=net.input_dim[at:at + 4])
+            first.input_param.shape.add(dim=net.input_dim[at : at + 4])
         layers.insert(0, first)
     single = []
     for layer in layers:
@@ -166,7 +185,7 @@ def _with_input_layers(net: caffe_pb2.NetParameter) -> list[caffe_pb2.LayerParam
         shapes = layer.input_param.shape
         for at, top in enumerate(layer.top):
             one = caffe_pb2.LayerParameter(name=layer.name if len(layer.top) == 1 else top, type="Input", top=[top])
-            one.input_param.shape.extend(shapes[at:at + 1] if len(shapes) > 1 else shapes)
+            one.input_param.shape.extend(shapes[at : at + 1] if len(shapes) > 1 else shapes)
             single.append(one)
     return single
 
@@ -178,11 +197,14 @@ def check_weights(part: Part, weights, name: str) -> None:
         raise SpecError(f"{weights}: does not fit {name}: layer '{entry.layer}': {entry.why}")
     missing = [entry.layer for entry in entries.entries if entry.status == AFRESH]
     if missing:
-        raise SpecError(f"{weights}: has no weights for {', '.join(missing)} of {name}, on which blob '{part.blob}'"
-                        " depends; give the .caffemodel that was trained for this net")
+        raise SpecError(
+            f"{weights}: has no weights for {', '.join(missing)} of {name}, on which blob '{part.blob}'"
+            " depends; give the .caffemodel that was trained for this net"
+        )
 
 
 # ---- which frames ------------------------------------------------------------------------------------------
+
 
 def sequences(video: Video, modality: str, frames: int, clips: bool) -> list[list[int]]:
     """The image numbers of a video's sequences: one of `frames` evenly spaced ones from the first to the last image
@@ -193,17 +215,33 @@ def sequences(video: Video, modality: str, frames: int, clips: bool) -> list[lis
     if images < 1:
         return []
     if clips:
-        return [[first + i for i in clip_images(start, frames, images - 1)]
-                for start in clip_starts(images, frames, STRIDE)]
+        return [
+            [first + i for i in clip_images(start, frames, images - 1)] for start in clip_starts(images, frames, STRIDE)
+        ]
     if frames == 1:
         return [[first + (images - 1) // 2]]
     gaps = frames - 1
     return [[first + (2 * t * (images - 1) + gaps) // (2 * gaps) for t in range(frames)]]
 
 
-def extract(data, name: str, net, shown: dict, weights, blob: str, out, engine, frames: int = 16, clips: bool = False,
-            crops: str = "centre", videos: int = 24, seed: int = 1701, workers: int = 2, gpu=None,
-            progress=lambda what, done, total: None) -> Path:
+def extract(
+    data,
+    name: str,
+    net,
+    shown: dict,
+    weights,
+    blob: str,
+    out,
+    engine,
+    frames: int = 16,
+    clips: bool = False,
+    crops: str = "centre",
+    videos: int = 24,
+    seed: int = 1701,
+    workers: int = 2,
+    gpu=None,
+    progress=lambda what, done, total: None,
+) -> Path:
     """Makes the features data set `out` of every list of the prepared data set `data`: float32 activations of `blob`,
     a row (D,) a frame, in sequences of `frames`.
 
@@ -219,12 +257,17 @@ def extract(data, name: str, net, shown: dict, weights, blob: str, out, engine, 
     dataset.check(modality)
     part = part_for(net, blob, name)
     if part.crop > min(shown["height"], shown["width"]):
-        raise SpecError(f"{name}: reads {part.crop}x{part.crop} pixels, and smaller frames are enlarged only to"
-                        f" {shown['height']}x{shown['width']}; give --size HEIGHT WIDTH")
+        raise SpecError(
+            f"{name}: reads {part.crop}x{part.crop} pixels, and smaller frames are enlarged only to"
+            f" {shown['height']}x{shown['width']}; give --size HEIGHT WIDTH"
+        )
     check_weights(part, weights, name)
 
-    lists = {(split, kind): dataset.videos(split, kind) for split in dataset.description.get("splits", [1])
-             for kind in ("train", "test")}
+    lists = {
+        (split, kind): dataset.videos(split, kind)
+        for split in dataset.description.get("splits", [1])
+        for kind in ("train", "test")
+    }
     every = {video.name: video for listed in lists.values() for video in listed}
     at = {key: sequences(video, modality, frames, clips) for key, video in every.items()}
     empty = [key for key in every if not at[key]]
@@ -237,8 +280,16 @@ def extract(data, name: str, net, shown: dict, weights, blob: str, out, engine, 
     count = 1 if crops == "centre" else 10 if dataset.mirror else 5
     together = max(1, min(BATCH, BATCH_BYTES // max(part.bytes_a_row, 1)) // count)
     settings = {
-        "data": _identity(dataset, modality, lists), "net": to_text(part.net), "weights": digest(weights), "blob": blob,
-        "shown": shown, "frames": frames, "clips": clips, "crops": crops, "videos": videos, "seed": seed,
+        "data": _identity(dataset, modality, lists),
+        "net": to_text(part.net),
+        "weights": digest(weights),
+        "blob": blob,
+        "shown": shown,
+        "frames": frames,
+        "clips": clips,
+        "crops": crops,
+        "videos": videos,
+        "seed": seed,
         "together": together,
     }
     with store.new_folder(out, settings) as folder:
@@ -246,15 +297,28 @@ def extract(data, name: str, net, shown: dict, weights, blob: str, out, engine, 
             return out
         if empty:
             progress(f"left out, having no image of {modality}: {', '.join(empty)}", 0, 0)
-        progress(f"{name}: {blob} is what {', then '.join(part.written_by)} left there: {part.size} values a frame, "
-                 f"{'after' if part.rectified else 'not after'} a ReLU", 0, 0)
+        progress(
+            f"{name}: {blob} is what {', then '.join(part.written_by)} left there: {part.size} values a frame, "
+            f"{'after' if part.rectified else 'not after'} a ReLU",
+            0,
+            0,
+        )
         work = folder / "work"
         work.mkdir(exist_ok=True)
         numbers = {key: sorted({number for one in at[key] for number in one}) for key in every}
         job = shown | {
-            "data": str(dataset.folder.resolve()), "crop": part.crop, "mirror": dataset.mirror and crops != "centre",
-            "crops": crops, "count": count, "together": together, "workers": workers, "input": part.input,
-            "blob": blob, "weights": str(Path(weights).resolve()), "gpu": gpu, "videos": list(numbers.items()),
+            "data": str(dataset.folder.resolve()),
+            "crop": part.crop,
+            "mirror": dataset.mirror and crops != "centre",
+            "crops": crops,
+            "count": count,
+            "together": together,
+            "workers": workers,
+            "input": part.input,
+            "blob": blob,
+            "weights": str(Path(weights).resolve()),
+            "gpu": gpu,
+            "videos": list(numbers.items()),
         }
         store.write_text(work / "deploy.prototxt", to_text(part.deploy(together * count)))
         store.write_text(work / "job.json", json.dumps(job))
@@ -262,25 +326,50 @@ def extract(data, name: str, net, shown: dict, weights, blob: str, out, engine, 
 
         rows = np.memmap(work / "rows.f32", np.float32, "r").reshape(-1, part.size)
         for (split, kind), listed in lists.items():
-            which = [(video, one) for video in listed
-                     for one in (at[video.name] if kind == "test" else _distinct(at[video.name]))]
+            which = [
+                (video, one)
+                for video in listed
+                for one in (at[video.name] if kind == "test" else _distinct(at[video.name]))
+            ]
             x, labels = Gathered(rows, _places(numbers, which)), np.array([video.label for video, _ in which])
             write_part(folder, out, kind, split, x, labels, videos, seed)
-            store.write_text(folder / f"{kind}{split}_sequences.tsv", "video\tlabel\tfirst\n" + "".join(
-                f"{video.name}\t{video.label}\t{one[0]}\n" for video, one in which))
+            store.write_text(
+                folder / f"{kind}{split}_sequences.tsv",
+                "video\tlabel\tfirst\n" + "".join(f"{video.name}\t{video.label}\t{one[0]}\n" for video, one in which),
+            )
         del rows, x
         if empty:
-            store.write_text(folder / "skipped.tsv", "video\treason\n" + "".join(
-                f"{key}\tno image of {modality}\n" for key in empty))
+            store.write_text(
+                folder / "skipped.tsv", "video\treason\n" + "".join(f"{key}\tno image of {modality}\n" for key in empty)
+            )
         shutil.rmtree(work)
-        store.write_json(folder / "dataset.json", {
-            "name": dataset.name, "kind": "features", "classes": dataset.classes, "mirror": dataset.mirror,
-            "seed": seed, "splits": dataset.description.get("splits", [1]), "frames": frames,
-            "feature_size": part.size, "videos": videos, "modality": modality, "clips": clips, "skipped": len(empty),
-            "extracted": {"net": name, "weights": str(weights), "blob": blob, "written_by": part.written_by,
-                          "rectified": part.rectified, "crops": crops, "engine": engine.info()},
-            "prepared": settings,
-        })
+        store.write_json(
+            folder / "dataset.json",
+            {
+                "name": dataset.name,
+                "kind": "features",
+                "classes": dataset.classes,
+                "mirror": dataset.mirror,
+                "seed": seed,
+                "splits": dataset.description.get("splits", [1]),
+                "frames": frames,
+                "feature_size": part.size,
+                "videos": videos,
+                "modality": modality,
+                "clips": clips,
+                "skipped": len(empty),
+                "extracted": {
+                    "net": name,
+                    "weights": str(weights),
+                    "blob": blob,
+                    "written_by": part.written_by,
+                    "rectified": part.rectified,
+                    "crops": crops,
+                    "engine": engine.info(),
+                },
+                "prepared": settings,
+            },
+        )
     return out
 
 
@@ -310,8 +399,13 @@ def _run_caffe(work: Path, engine, tell) -> None:
     log = work / "caffe.log"
     with log.open("w") as kept:
         child = subprocess.Popen(
-            [sys.executable, "-m", "lrcn.activity.extract", str(work / "job.json")], stdout=subprocess.PIPE, stderr=kept,
-            text=True, env={**os.environ, **engine.environment()}, preexec_fn=end_with_parent)
+            [sys.executable, "-m", "lrcn.activity.extract", str(work / "job.json")],
+            stdout=subprocess.PIPE,
+            stderr=kept,
+            text=True,
+            env={**os.environ, **engine.environment()},
+            preexec_fn=end_with_parent,
+        )
         for line in child.stdout:
             tell(*map(int, line.split()))
         status = child.wait()
@@ -320,6 +414,7 @@ def _run_caffe(work: Path, engine, tell) -> None:
 
 
 # ---- Caffe's process ---------------------------------------------------------------------------------------
+
 
 def run(job: dict, work: Path) -> None:
     """Writes rows.f32, the activations (frames of all videos, D) float32, whole groups of videos at a time."""
@@ -334,19 +429,20 @@ def run(job: dict, work: Path) -> None:
     lanes = pictures.data.reshape(together, *shape)
     videos, note = job["videos"], work / "groups.json"
     due, total = _done(work, note, blob), sum(len(numbers) for _, numbers in videos)
-    todo = [(v, name, number, 1) for v, (name, numbers) in enumerate(videos) if v >= due["videos"]
-            for number in numbers]
+    todo = [
+        (v, name, number, 1) for v, (name, numbers) in enumerate(videos) if v >= due["videos"] for number in numbers
+    ]
     frames = Frames(job, shape, iter(todo), together=1, ahead=2 * together)
     with open(work / "rows.f32", "r+b") as file:
         file.seek(0, os.SEEK_END)
         for begin in range(due["videos"], len(videos), GROUP):
             group = [(v, number) for v in range(begin, min(begin + GROUP, len(videos))) for number in videos[v][1]]
-            for batch in (group[at:at + together] for at in range(0, len(group), together)):
+            for batch in (group[at : at + together] for at in range(0, len(group), together)):
                 for lane, frame in zip(lanes, batch):
                     lane[...] = frames[frame]
                     frames.give_back(frame)
                 net.forward()
-                found = blob.data.reshape(together, job["count"], -1)[:len(batch)].mean(1, dtype=np.float32)
+                found = blob.data.reshape(together, job["count"], -1)[: len(batch)].mean(1, dtype=np.float32)
                 if not np.isfinite(found).all():
                     v = batch[int((~np.isfinite(found).all(1)).argmax())][0]
                     raise ValueError(f"{videos[v][0]}: {job['blob']} is not finite; are these the net's weights?")

@@ -1,5 +1,6 @@
 """Class scores of every test video from a deploy net in Caffe, as the authors' `classify_video.py` has it. Runs as a
-process of its own: `python -m lrcn.activity.score JOB.json`, because Caffe ends the process it runs in when something is wrong.
+process of its own, `python -m lrcn.activity.score JOB.json`, because Caffe ends the one it runs in when something is
+wrong.
 
 A video's score is the mean of the softmax over the crops of a frame, the frames of a clip and the clips of the video:
 16 frames every 8, and the last 16 where 16 do not remain. Single-frame nets see every frame once. Written every so
@@ -47,8 +48,12 @@ class Scores:
     def __init__(self, path: Path, job: dict, videos: int, classes: int):
         self.path, self.job = path, json.dumps({k: v for k, v in job.items() if k not in BESIDE}, sort_keys=True)
         shape = videos, len(job["strides"]), job["frames"]
-        self.sums, self.hits, self.weights, self.done = np.zeros((*shape, classes)), np.zeros(shape), \
-            np.zeros(shape[:2]), 0
+        self.sums, self.hits, self.weights, self.done = (
+            np.zeros((*shape, classes)),
+            np.zeros(shape),
+            np.zeros(shape[:2]),
+            0,
+        )
         self.keep, self.clips = job["keep_clips"], []
         if path.exists() and not self.keep:
             with np.load(path) as kept:
@@ -67,8 +72,11 @@ class Scores:
     def save(self, done: int) -> None:
         kept = {}
         if self.keep:
-            kept = {"clip_video": [v for v, _, _ in self.clips], "clip_first": [first for _, first, _ in self.clips],
-                    "clip_probs": np.array([probs for *_, probs in self.clips]).reshape(-1, *self.sums.shape[2:])}
+            kept = {
+                "clip_video": [v for v, _, _ in self.clips],
+                "clip_first": [first for _, first, _ in self.clips],
+                "clip_probs": np.array([probs for *_, probs in self.clips]).reshape(-1, *self.sums.shape[2:]),
+            }
         part = self.path.with_suffix(".part")
         with part.open("wb") as file:
             np.savez(file, job=self.job, sums=self.sums, hits=self.hits, weights=self.weights, done=done, **kept)
@@ -99,8 +107,12 @@ def clips_of(v: int, video: str, first: int, images: int, length: int, strides: 
     """The clips of one video at all strides, each once, in their order. `first`: the number of its first image."""
     counts = [Counter(clip_starts(images, length, stride)) for stride in strides]
     return [
-        Clip(v, video, [first + i for i in clip_images(start, length, images - 1)],
-             np.array([float(count[start]) for count in counts]))
+        Clip(
+            v,
+            video,
+            [first + i for i in clip_images(start, length, images - 1)],
+            np.array([float(count[start]) for count in counts]),
+        )
         for start in sorted(set().union(*counts))
     ]
 
@@ -109,8 +121,10 @@ def video_clips(job: dict, dataset: Dataset) -> list[list[Clip]]:
     """The clips of every video of the job."""
     length, strides = job["frames"], job["strides"]
     if job["modality"] is None:
-        return [[Clip(v, str(v), list(range(s * length, (s + 1) * length)), np.ones(1)) for s in range(count)]
-                for v, count in enumerate(job["sequences"])]
+        return [
+            [Clip(v, str(v), list(range(s * length, (s + 1) * length)), np.ones(1)) for s in range(count)]
+            for v, count in enumerate(job["sequences"])
+        ]
     found = []
     for v, video in enumerate(dataset.read_list(job["list"])):
         first, last = image_range(job["modality"], video.frames)
@@ -141,7 +155,7 @@ def run(job: dict) -> None:
 
     blob = net.blobs["data"].shape
     shape = tuple(blob[-1:]) if job["modality"] is None else (blob[0] // (length * group), *blob[1:])
-    todo = [clip for of_video in clips[scores.done:] for clip in of_video]
+    todo = [clip for of_video in clips[scores.done :] for clip in of_video]
     frames = Frames(job, shape, frames_of(todo), together=length, ahead=length * group)
 
     def forward(waiting):
@@ -162,7 +176,7 @@ def run(job: dict) -> None:
         end = min(begin + SAVE_EVERY, len(clips))
         part = [clip for of_video in clips[begin:end] for clip in of_video]
         for at in range(0, len(part), group):
-            waiting = part[at:at + group]
+            waiting = part[at : at + group]
             forward(waiting)
             print(waiting[-1].v, len(clips), flush=True)
         scores.save(end)

@@ -58,5 +58,7 @@ def caffe_check(gpu):
 
     found = engine.find()
     pace = plan.check(found, gpu)
-    say(f"Caffe from {found.source} trains a small LRCN on this {plan.device_name(gpu)}: "
-        f"{1000 * pace.iteration:.0f} ms an iteration")
+    say(
+        f"Caffe from {found.source} trains a small LRCN on this {plan.device_name(gpu)}: "
+        f"{1000 * pace.iteration:.0f} ms an iteration"
+    )

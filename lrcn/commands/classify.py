@@ -16,8 +16,13 @@ from lrcn.commands.common import FOLDER, Contained, Progress
 @click.option("--split", type=click.IntRange(1, 3), default=1, show_default=True, help="Whose nets.")
 @click.option("--model", help="Row of Table 1; lrcn-fc6 by default, or the one that is there.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes to name.")
-@click.option("--rgb-weight", type=click.FloatRange(0, 1), default=1 / 3, show_default="1/3",
-              help="Weight of RGB in the fused scores, beside flow's.")
+@click.option(
+    "--rgb-weight",
+    type=click.FloatRange(0, 1),
+    default=1 / 3,
+    show_default="1/3",
+    help="Weight of RGB in the fused scores, beside flow's.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.option("--out", type=FOLDER, help="Where the pictures go; RUN/classified by default.")
 @click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
@@ -30,8 +35,9 @@ def classify(videos, run, split, model, top, rgb_weight, as_json, out, gpu):
     from lrcn.activity.classify import as_text, classify_videos
 
     progress = Progress()
-    answers = classify_videos(videos, run, split, model, engine.find(), _pictures(run, out), top, rgb_weight, gpu,
-                              progress)
+    answers = classify_videos(
+        videos, run, split, model, engine.find(), _pictures(run, out), top, rgb_weight, gpu, progress
+    )
     progress.close()
     print(json.dumps(answers, indent=1, ensure_ascii=False) if as_json else as_text(answers))
 

@@ -36,10 +36,18 @@ class Contained(click.Command):
         super().__init__(*arguments, **settings)
         self.places = places or (lambda given: ([], [given["out"]] if given.get("out") else []))
         self.params += [
-            click.Option(["--engine"], type=click.Choice(["local", "docker"]), default="local", show_default=True,
-                         help="Compute in the Caffe of this machine, or in a container of Docker or Podman."),
-            click.Option(["--image"], metavar="NAME", help="With --engine docker: the image; lrcn:cpu, and with --gpu "
-                         "lrcn:cuda, by default."),
+            click.Option(
+                ["--engine"],
+                type=click.Choice(["local", "docker"]),
+                default="local",
+                show_default=True,
+                help="Compute in the Caffe of this machine, or in a container of Docker or Podman.",
+            ),
+            click.Option(
+                ["--image"],
+                metavar="NAME",
+                help="With --engine docker: the image; lrcn:cpu, and with --gpu lrcn:cuda, by default.",
+            ),
         ]
 
     def parse_args(self, ctx, args):
@@ -102,9 +110,15 @@ def say(text: str) -> None:
 def settings_options(command):
     """--set NAME=VALUE ... and --config FILE.toml; `read_settings` makes one dictionary of both."""
     command = click.option("--config", type=FILE, help="Settings in a TOML file, for all nets or in a table for one.")(
-        command)
-    return click.option("--set", "changes", multiple=True, metavar="NAME=VALUE...",
-                        help="Set any number of the paper otherwise: --set units=512 videos=8.")(command)
+        command
+    )
+    return click.option(
+        "--set",
+        "changes",
+        multiple=True,
+        metavar="NAME=VALUE...",
+        help="Set any number of the paper otherwise: --set units=512 videos=8.",
+    )(command)
 
 
 def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]:

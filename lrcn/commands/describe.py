@@ -13,10 +13,20 @@ from lrcn.commands.common import FOLDER, Contained, Progress, say
 @click.argument("file", type=click.Path())
 @click.option("--run", type=FOLDER, required=True, help="The --out of `lrcn train video/...`.")
 @click.option("--model", metavar="NAME", help="Which of its nets; decoder-prob by default, or what is there.")
-@click.option("--beam", type=click.IntRange(1), default=1, show_default=True,
-              help="Sentences that the search keeps at every word, all of which are shown; 1 is the greedy choice.")
-@click.option("--length", type=click.IntRange(1), default=50, show_default=True,
-              help="Words at most, the end of the sentence included.")
+@click.option(
+    "--beam",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Sentences that the search keeps at every word, all of which are shown; 1 is the greedy choice.",
+)
+@click.option(
+    "--length",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Words at most, the end of the sentence included.",
+)
 @click.option("--partial", is_flag=True, help="A slot's probabilities may have a sum below 1.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
@@ -38,11 +48,34 @@ def describe(file, run, model, beam, length, partial, as_json, gpu):
         found = captioner.beam(given, beam, beam, length, progress)
     progress.close()
     if as_json:
-        print(json.dumps({"net": net, "weights": str(weights), "length": length, "beam": beam, "videos": [
-            {"id": name, "sentences": [
-                {"sentence": each.text, "log_prob": each.log_prob, "finished": each.finished, "words": each.words,
-                 "log_probs": each.log_probs} for each in sentences]}
-            for name, sentences in zip(ids, found)]}, indent=1, ensure_ascii=False))
+        print(
+            json.dumps(
+                {
+                    "net": net,
+                    "weights": str(weights),
+                    "length": length,
+                    "beam": beam,
+                    "videos": [
+                        {
+                            "id": name,
+                            "sentences": [
+                                {
+                                    "sentence": each.text,
+                                    "log_prob": each.log_prob,
+                                    "finished": each.finished,
+                                    "words": each.words,
+                                    "log_probs": each.log_probs,
+                                }
+                                for each in sentences
+                            ],
+                        }
+                        for name, sentences in zip(ids, found)
+                    ],
+                },
+                indent=1,
+                ensure_ascii=False,
+            )
+        )
     else:
         for name, sentences in zip(ids, found):
             print(name, *(f"{each.log_prob:9.3f}  {each.text}" for each in sentences), sep="\n")

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from lrcn.engine import container
 from lrcn.commands.common import FILE, Contained, Progress, say
 from lrcn.commands.experiment import experiment_options, open_experiment, places
+from lrcn.engine import container
 
 # Options by what is evaluated; those of another kind are refused rather than left unheard.
 OPTIONS = {
@@ -24,28 +24,72 @@ OPTIONS = {
 
 @click.command(cls=Contained, places=places)
 @experiment_options
-@click.option("--frames", type=click.Choice(["mean", "last"]), default="mean", show_default=True,
-              help="A clip's score: the mean of its frames' (as published), or its last frame's.")
-@click.option("--stride", "strides", type=click.IntRange(1), multiple=True, default=[8], show_default=True,
-              help="Frames from clip to clip; given more than once, the scores are averaged over the strides.")
-@click.option("--part", type=click.Choice(["train", "val", "test"]), help="Sentences: of these images; test by "
-              "default (language models: val and test).")
-@click.option("--beam", type=click.IntRange(1), default=1, show_default=True, help="Sentences: width of the search; 1, "
-              "the greedy choice, as the authors' released evaluation.")
-@click.option("--length", type=click.IntRange(1), default=50, show_default=True,
-              help="Sentences: words at most, the end of the sentence included.")
-@click.option("--retrieval-images", type=click.IntRange(0), default=1000, show_default=True,
-              help="Captions: retrieval among so many images, the first of the part; 0 for none.")
-@click.option("--tokens", type=click.Choice(["plain", "ptb"]), default="plain", show_default=True,
-              help="Sentences: words of the metrics, plain in any language, or COCO's, by the tokeniser of the Penn "
-              "Treebank (needs Java).")
-@click.option("--weights", type=FILE, help="Captions: the CNN that training started from, for the nearest neighbours "
-              "by its fc7 and fc8.")
-@click.option("--neighbours/--no-neighbours", default=True, help="Captions: with the captions of the nearest training "
-              "image beside the nets' (the default), or not.")
+@click.option(
+    "--frames",
+    type=click.Choice(["mean", "last"]),
+    default="mean",
+    show_default=True,
+    help="A clip's score: the mean of its frames' (as published), or its last frame's.",
+)
+@click.option(
+    "--stride",
+    "strides",
+    type=click.IntRange(1),
+    multiple=True,
+    default=[8],
+    show_default=True,
+    help="Frames from clip to clip; given more than once, the scores are averaged over the strides.",
+)
+@click.option(
+    "--part",
+    type=click.Choice(["train", "val", "test"]),
+    help="Sentences: of these images; test by default (language models: val and test).",
+)
+@click.option(
+    "--beam",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Sentences: width of the search; 1, the greedy choice, as the authors' released evaluation.",
+)
+@click.option(
+    "--length",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Sentences: words at most, the end of the sentence included.",
+)
+@click.option(
+    "--retrieval-images",
+    type=click.IntRange(0),
+    default=1000,
+    show_default=True,
+    help="Captions: retrieval among so many images, the first of the part; 0 for none.",
+)
+@click.option(
+    "--tokens",
+    type=click.Choice(["plain", "ptb"]),
+    default="plain",
+    show_default=True,
+    help="Sentences: words of the metrics, plain in any language, or COCO's, by the tokeniser of the Penn "
+    "Treebank (needs Java).",
+)
+@click.option(
+    "--weights",
+    type=FILE,
+    help="Captions: the CNN that training started from, for the nearest neighbours by its fc7 and fc8.",
+)
+@click.option(
+    "--neighbours/--no-neighbours",
+    default=True,
+    help="Captions: with the captions of the nearest training image beside the nets' (the default), or not.",
+)
 @click.option("--results", type=FILE, help="caption/results: captions from elsewhere, in COCO's results format.")
-@click.option("--references", type=FILE, help="caption/results: COCO's annotations, or a prepared captions.json; "
-              "DATA/captions.json by default.")
+@click.option(
+    "--references",
+    type=FILE,
+    help="caption/results: COCO's annotations, or a prepared captions.json; DATA/captions.json by default.",
+)
 @click.option("--name", help="caption/results: their row's name; the file's by default.")
 @click.pass_context
 def evaluate(context, experiment, data, out, gpu, **options):
@@ -75,8 +119,9 @@ def evaluate(context, experiment, data, out, gpu, **options):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = "stride" if name == "strides" else name.replace("_", "-")
             raise click.UsageError(f"--{option} means nothing to {experiment}; leave it out")
-    {"activity": _videos, "caption": _captions, "video": _videos_described, "lm": _language_model,
-     "results": _results}[kind](experiment, data, out, gpu, **options)
+    {"activity": _videos, "caption": _captions, "video": _videos_described, "lm": _language_model, "results": _results}[
+        kind
+    ](experiment, data, out, gpu, **options)
 
 
 def _task(experiment):
@@ -106,8 +151,8 @@ def _trained(each, experiment):
 def _videos(experiment, data, out, gpu, rows, frames, strides, **options):
     from data_prep.store import write_text
     from lrcn import engine
-    from lrcn.activity import score
     from lrcn.activity import evaluate as measures
+    from lrcn.activity import score
     from lrcn.training.experiments import split_folder
 
     dataset, out, splits, made = _open(experiment, data, out, rows=rows, **options)
@@ -120,8 +165,9 @@ def _videos(experiment, data, out, gpu, rows, frames, strides, **options):
         scores, hits, labels = {}, {}, measures.test_labels(dataset, number)
         for stage, of_split, _, folder, settings, files in made:
             if of_split == number:
-                path = measures.score_stage(stage, settings, files, weights[folder], folder, found, gpu, progress,
-                                            strides)
+                path = measures.score_stage(
+                    stage, settings, files, weights[folder], folder, found, gpu, progress, strides
+                )
                 scores.setdefault(stage.model, {})[stage.modality] = score.load(path)
                 hits.setdefault(stage.model, {})[stage.modality] = score.load_hits(path)
         progress.close()
@@ -146,16 +192,17 @@ def _captions(experiment, data, out, gpu, part, beam, length, retrieval_images, 
 
     dataset, out, _, made = _open(experiment, data, out, **options)
     last = {each.stage.variant: each for each in made if each.stage.task == "caption"}
-    nets = [captions.Net(each.stage.variant, each.settings["stage"], each.settings, _trained(each, experiment),
-                         each.folder) for each in last.values()]
+    nets = [
+        captions.Net(each.stage.variant, each.settings["stage"], each.settings, _trained(each, experiment), each.folder)
+        for each in last.values()
+    ]
     how, progress = captions.How(beam, length, retrieval_images, tokens), Progress()
     cnn = _first_cnn(made, weights, experiment) if neighbours else None
     results = captions.evaluate(dataset, part or "test", nets, out, engine.find(), how, cnn, neighbours, gpu, progress)
     progress.close()
     if neighbours and "1nn-fc8" not in results["models"]:
         say("1nn-fc8 is left out: the CNN's own fc8, as it was before training; --weights FILE gives it")
-    _write(experiment, "caption", results, out / f"results{how.suffix(part or 'test')}.json",
-           made[0].settings["seed"])
+    _write(experiment, "caption", results, out / f"results{how.suffix(part or 'test')}.json", made[0].settings["seed"])
 
 
 def _videos_described(experiment, data, out, gpu, part, beam, length, tokens, **options):
@@ -163,8 +210,9 @@ def _videos_described(experiment, data, out, gpu, part, beam, length, tokens, **
     from lrcn.sentences import evaluate as captions
 
     dataset, out, _, made = _open(experiment, data, out, **options)
-    nets = [captions.Net(each.stage.variant, None, each.settings, _trained(each, experiment), each.folder)
-            for each in made]
+    nets = [
+        captions.Net(each.stage.variant, None, each.settings, _trained(each, experiment), each.folder) for each in made
+    ]
     how, progress = captions.How(beam, length, 0, tokens), Progress()
     results = captions.evaluate_videos(dataset, part or "test", nets, out, engine.find(), how, gpu, progress)
     progress.close()
@@ -208,8 +256,10 @@ def _results(experiment, data, out, gpu, part, tokens, results, references, name
     from lrcn.sentences import evaluate as captions
 
     if not results or not (references or data):
-        raise click.UsageError("caption/results: give --results FILE, and --references FILE (COCO's annotations or a "
-                               "prepared captions.json) or --data DIR")
+        raise click.UsageError(
+            "caption/results: give --results FILE, and --references FILE (COCO's annotations or a "
+            "prepared captions.json) or --data DIR"
+        )
     found = captions.score_results(results, references or data / "captions.json", part, name or results.stem, tokens)
     _write(experiment, "caption", found, (out or Path("runs") / "caption-results") / "results.json", None)
 
@@ -221,8 +271,10 @@ def _write(experiment, task, found, path, seed):
     from lrcn.sentences import evaluate as captions
 
     used = engine.find().info() if seed is not None else None
-    results = captions.write_results(path, {"task": task, "experiment": experiment, **found, "engine": used,
-                                            "seed": seed, "git": container.revision()})
+    results = captions.write_results(
+        path,
+        {"task": task, "experiment": experiment, **found, "engine": used, "seed": seed, "git": container.revision()},
+    )
     print(compare.measured_text(results))
     for note in found.get("notes", []):
         say(note)
@@ -241,8 +293,11 @@ def compare(results, as_json):
     from lrcn.results.compare import document, read, text
     from lrcn.sentences.rating_sheet import collect, is_ratings
 
-    paths = results or sorted(path for pattern in ("*/results.json", "*/split*/results.json", "*/results_lm.json")
-                              for path in Path("runs").glob(pattern))
+    paths = results or sorted(
+        path
+        for pattern in ("*/results.json", "*/split*/results.json", "*/results_lm.json")
+        for path in Path("runs").glob(pattern)
+    )
     if not paths:
         raise click.UsageError("no results in runs/*/results.json; `lrcn evaluate` writes them")
     rated = [path for path in paths if is_ratings(path)]

@@ -15,14 +15,25 @@ def experiment_options(command):
         [
             click.argument("experiment"),
             click.option("--data", type=FOLDER, help="Prepared data set; data/EXPERIMENT by default."),
-            click.option("--out", type=FOLDER, help="Where the runs lie; runs/EXPERIMENT by default. Splits 2 and 3 "
-                         "lie in split2/ and split3/ there."),
+            click.option(
+                "--out",
+                type=FOLDER,
+                help="Where the runs lie; runs/EXPERIMENT by default. Splits 2 and 3 lie in split2/ and split3/ there.",
+            ),
             click.option("--split", type=click.Choice(["1", "2", "3", "all"]), default="1", show_default=True),
-            click.option("--rows", metavar="ROW,...", help="These rows of an experiment alone, with what they start "
-                         "from: single-frame,lrcn-fc6,lrcn-fc7 of Table 1; lrcn-2f,... of captioners."),
-            click.option("--stages", metavar="STAGE,...", help="What of a captioner's training: train,finetune (the "
-                         "default), from-lm (in place of train, after the language model), finetune-trainval. What is "
-                         "not named but started from must lie trained in OUT."),
+            click.option(
+                "--rows",
+                metavar="ROW,...",
+                help="These rows of an experiment alone, with what they start "
+                "from: single-frame,lrcn-fc6,lrcn-fc7 of Table 1; lrcn-2f,... of captioners.",
+            ),
+            click.option(
+                "--stages",
+                metavar="STAGE,...",
+                help="What of a captioner's training: train,finetune (the "
+                "default), from-lm (in place of train, after the language model), finetune-trainval. What is "
+                "not named but started from must lie trained in OUT.",
+            ),
             click.option(
                 "--seed", type=int, help="Seed of the solver and of the clips that are drawn; 1701 as published."
             ),
@@ -96,24 +107,29 @@ def open_experiment(experiment, data, out, split, rows, seed, changes, config, s
         chosen = experiments.on_features(chosen, dataset)
         shares = catalogue.share_out(values, dict.fromkeys(stage.variant for stage in chosen))
     if dataset.kind == "features" and experiment in experiments.NEED_FRAMES:
-        raise DataError(f"{dataset.folder}: holds activations, and {experiment} trains on frames; "
-                        "`lrcn train features` trains on activations")
+        raise DataError(
+            f"{dataset.folder}: holds activations, and {experiment} trains on frames; "
+            "`lrcn train features` trains on activations"
+        )
     task = next((stage.task for stage in chosen if stage.task != "activity"), None)
     fitting = experiments.KINDS.get(task, ())
     if sentences and dataset.kind not in fitting:
-        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {experiment} trains on "
-                        f"{experiments.MADE[fitting[0]]}")
+        raise DataError(
+            f"{dataset.folder}: holds {dataset.kind}; {experiment} trains on {experiments.MADE[fitting[0]]}"
+        )
     if not sentences and dataset.kind in experiments.MADE:
         nets = " and ".join(f"{name}/*" for name, kinds in experiments.KINDS.items() if dataset.kind in kinds)
-        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {experiment} does not train on {dataset.kind}; "
-                        f"{nets} do")
+        raise DataError(
+            f"{dataset.folder}: holds {dataset.kind}; {experiment} does not train on {dataset.kind}; {nets} do"
+        )
     if dataset.kind == "captions" and "feature_size" in dataset.description:
         chosen = experiments.on_activations(chosen, dataset, named)
     there = [1] if sentences else dataset.description.get("splits", [1])
     splits = there if split == "all" else [int(split)]
     if not set(splits) <= set(there):
-        raise DataError(f"{dataset.folder}: has no split {split}, only {', '.join(map(str, there))}; "
-                        "prepare the data set with it")
+        raise DataError(
+            f"{dataset.folder}: has no split {split}, only {', '.join(map(str, there))}; prepare the data set with it"
+        )
     made: list[Made] = []
     checked = set()
     for number in splits:
@@ -123,11 +139,16 @@ def open_experiment(experiment, data, out, split, rows, seed, changes, config, s
                 continue
             shown = experiments.opened(stage, dataset)
             if shown.kind == "semantics":
-                check_semantics(shown, "sentences" if stage.task == "lm" else
-                                catalogue.get(stage.variant).fixed.get("reads", "slots"))
+                check_semantics(
+                    shown,
+                    "sentences" if stage.task == "lm" else catalogue.get(stage.variant).fixed.get("reads", "slots"),
+                )
             elif shown.kind == "captions":
-                check_captions(shown, "images" if stage.task == "caption" else "sentences",
-                               "trainval" if stage.training == "finetune-trainval" else "train")
+                check_captions(
+                    shown,
+                    "images" if stage.task == "caption" else "sentences",
+                    "trainval" if stage.training == "finetune-trainval" else "train",
+                )
             elif shown.kind != "frames":
                 check_features(shown.folder, split=number)
             elif (shown.folder, stage.modality) not in checked:

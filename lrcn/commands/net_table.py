@@ -56,13 +56,16 @@ def choose(net: str, kind: str | None, settings: Mapping[str, Any], phase: str |
 
 def look(chosen: Chosen, level: int = 0, inputs: Mapping[str, Shape] | None = None) -> NetShapes:
     """Its layers. `inputs` sets tops of data layers, over what is known; SpecError where none has such a top."""
-    found = infer(chosen.net, chosen.phase, chosen.stages, level, {**chosen.inputs, **(inputs or {})},
-                  clip_settings.top_shapes)
+    found = infer(
+        chosen.net, chosen.phase, chosen.stages, level, {**chosen.inputs, **(inputs or {})}, clip_settings.top_shapes
+    )
     tops = [top for row in found.rows for top in row.layer.top if row.layer.type in DATA_TYPES and not row.layer.bottom]
     for name in inputs or {}:
         if name not in tops:
-            raise SpecError(f"--input {name}: no data layer of {chosen.name} makes it in this state, only "
-                            f"{', '.join(tops) or 'nothing'}{nearest(name, tops)}")
+            raise SpecError(
+                f"--input {name}: no data layer of {chosen.name} makes it in this state, only "
+                f"{', '.join(tops) or 'nothing'}{nearest(name, tops)}"
+            )
     return found
 
 
@@ -86,17 +89,30 @@ def as_text(chosen: Chosen, found: NetShapes) -> str:
         names = [*row.layer.top, *["(loss)"] * (len(row.tops) - len(row.layer.top))]
         tops = [f"{name} {show(shape)}" for name, shape in zip(names, row.tops)]
         learned = "shared" if row.weights and not row.own_parameters else _number(row.own_parameters)
-        rows.append((row.layer.name, row.layer.type, tops[0] if tops else "", learned,
-                     _scaled(row.macs), _bytes(row.activation_bytes)))
+        rows.append(
+            (
+                row.layer.name,
+                row.layer.type,
+                tops[0] if tops else "",
+                learned,
+                _scaled(row.macs),
+                _bytes(row.activation_bytes),
+            )
+        )
         rows += [("", "", top, "", "", "") for top in tops[1:]]
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     for row in rows:
-        cells = [cell.ljust(width) if column < 3 else cell.rjust(width)
-                 for column, (cell, width) in enumerate(zip(row, widths))]
+        cells = [
+            cell.ljust(width) if column < 3 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths))
+        ]
         lines.append("  ".join(cells).rstrip())
     least = "at least " if found.unknown else ""
-    total = [f"{least}{found.parameters:,} parameters", f"{_scaled(found.macs) or '0'} multiply-adds a forward pass",
-             f"{_bytes(found.activation_bytes) or '0'} of activations"]
+    total = [
+        f"{least}{found.parameters:,} parameters",
+        f"{_scaled(found.macs) or '0'} multiply-adds a forward pass",
+        f"{_bytes(found.activation_bytes) or '0'} of activations",
+    ]
     if chosen.phase == "TRAIN":
         total.append(f"about {_bytes(found.training_bytes())} of GPU memory to train")
     lines += ["", ", ".join(total)]
@@ -107,18 +123,41 @@ def as_text(chosen: Chosen, found: NetShapes) -> str:
 
 def as_json(chosen: Chosen, found: NetShapes, level: int) -> dict[str, Any]:
     """The same as one document: shapes as lists, memory in bytes; null: not known."""
-    layers = [{
-        "name": row.layer.name, "type": row.layer.type,
-        "bottoms": [[name, shape] for name, shape in zip(row.layer.bottom, row.bottoms)],
-        "tops": [[name, shape] for name, shape in zip(row.layer.top, row.tops)],
-        "weights": row.weights, "shared": row.shared, "parameters": row.parameters, "macs": row.macs,
-        "activation_bytes": row.activation_bytes} for row in found.rows]
-    totals = {"parameters": found.parameters, "macs": found.macs, "activation_bytes": found.activation_bytes,
-              "training_bytes": found.training_bytes() if chosen.phase == "TRAIN" else None}
-    problems = [{"layer": _layer(chosen, problem), "field": problem.field, "message": problem.message}
-                for problem in found.problems]
-    return {"net": chosen.name, "phase": chosen.phase, "stages": chosen.stages, "level": level, "layers": layers,
-            "totals": totals, "unknown": found.unknown, "notes": found.notes, "problems": problems}
+    layers = [
+        {
+            "name": row.layer.name,
+            "type": row.layer.type,
+            "bottoms": [[name, shape] for name, shape in zip(row.layer.bottom, row.bottoms)],
+            "tops": [[name, shape] for name, shape in zip(row.layer.top, row.tops)],
+            "weights": row.weights,
+            "shared": row.shared,
+            "parameters": row.parameters,
+            "macs": row.macs,
+            "activation_bytes": row.activation_bytes,
+        }
+        for row in found.rows
+    ]
+    totals = {
+        "parameters": found.parameters,
+        "macs": found.macs,
+        "activation_bytes": found.activation_bytes,
+        "training_bytes": found.training_bytes() if chosen.phase == "TRAIN" else None,
+    }
+    problems = [
+        {"layer": _layer(chosen, problem), "field": problem.field, "message": problem.message}
+        for problem in found.problems
+    ]
+    return {
+        "net": chosen.name,
+        "phase": chosen.phase,
+        "stages": chosen.stages,
+        "level": level,
+        "layers": layers,
+        "totals": totals,
+        "unknown": found.unknown,
+        "notes": found.notes,
+        "problems": problems,
+    }
 
 
 def _layer(chosen: Chosen, problem) -> str | None:

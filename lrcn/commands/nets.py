@@ -33,10 +33,24 @@ def nets_list(names, task, as_json):
         return infer(files["train_test"], "TRAIN", files["solver"].train_state.stage, inputs=inputs[v.name]).parameters
 
     if as_json:
-        print(json.dumps([{
-            "name": v.name, "task": v.task, "paper": v.paper, "parameters": parameters(v), "inputs": inputs[v.name],
-            "settings": v.defaults, "help": v.help, "editions": list(v.every_edition().values()),
-        } for v in rows], indent=1))
+        print(
+            json.dumps(
+                [
+                    {
+                        "name": v.name,
+                        "task": v.task,
+                        "paper": v.paper,
+                        "parameters": parameters(v),
+                        "inputs": inputs[v.name],
+                        "settings": v.defaults,
+                        "help": v.help,
+                        "editions": list(v.every_edition().values()),
+                    }
+                    for v in rows
+                ],
+                indent=1,
+            )
+        )
     elif names:
         for v in rows:
             print(f"{v.name}: {v.paper}")
@@ -102,7 +116,8 @@ def state_options(command):
     """--phase, --stage (more than once): what Caffe would really build."""
     command = click.option("--stage", "stages", multiple=True, metavar="STAGE", help="A stage; or several.")(command)
     return click.option("--phase", type=click.Choice(["TRAIN", "TEST"], case_sensitive=False), help="Only this phase.")(
-        command)
+        command
+    )
 
 
 @nets.command("show")
@@ -111,8 +126,13 @@ def state_options(command):
 @click.option("--level", type=int, default=0, help="The level, for rules that ask for one.")
 @click.option("--deploy", "kind", flag_value="deploy", help="A NAME's deploy net, not the one that trains and tests.")
 @click.option("--part", "kind", metavar="PART", help="Another of a NAME's nets, as deploy_images.")
-@click.option("--input", "inputs", multiple=True, metavar="BLOB=SIZES",
-              help="The shape of a data layer's top, as data=24,3,227,227; more than once.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="BLOB=SIZES",
+    help="The shape of a data layer's top, as data=24,3,227,227; more than once.",
+)
 @settings_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.option("--diagram", type=FILE, metavar="OUT.svg|OUT.png", help="Draw the net, too.")
@@ -163,8 +183,11 @@ def nets_diff(context, a, b, phase, stages, as_json):
     same = not any(found.values()) and not any(lonely.values())
     if as_json:
         rows = [{"file": name, **asdict(one)} if name else asdict(one) for name in found for one in found[name]]
-        print(json.dumps({"same": same, "differences": rows,
-                          "only_in_a": lonely["A"], "only_in_b": lonely["B"]}, indent=1))
+        print(
+            json.dumps(
+                {"same": same, "differences": rows, "only_in_a": lonely["A"], "only_in_b": lonely["B"]}, indent=1
+            )
+        )
     else:
         for side, names in lonely.items():
             for name in names:
@@ -182,8 +205,11 @@ def nets_diff(context, a, b, phase, stages, as_json):
 @nets.command("check")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @state_options
-@click.option("--folder", type=click.Path(exists=True, file_okay=False),
-              help="Where Caffe will be run, from which the paths in the files count (the current folder).")
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False),
+    help="Where Caffe will be run, from which the paths in the files count (the current folder).",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_context
 def nets_check(context, files, phase, stages, folder, as_json):
@@ -226,13 +252,31 @@ def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config,
     from prototxt_gen.weights import IGNORED, plan, read_weights, shape_text
 
     chosen = net_table.choose(net, kind, read_settings(changes, config), phase, list(stages))
-    found = plan(chosen.net, read_weights(caffemodel), chosen.phase, chosen.stages, inputs=chosen.inputs,
-                 python=clip_settings.top_shapes)
+    found = plan(
+        chosen.net,
+        read_weights(caffemodel),
+        chosen.phase,
+        chosen.stages,
+        inputs=chosen.inputs,
+        python=clip_settings.top_shapes,
+    )
     if as_json:
-        print(json.dumps({
-            "net": chosen.name, "phase": chosen.phase, "stages": chosen.stages, "weights": str(caffemodel),
-            "parameters": found.parameters, "copied": found.copied, "clashes": len(found.clashes),
-            "layers": [asdict(entry) for entry in found.entries], "notes": found.notes}, indent=1))
+        print(
+            json.dumps(
+                {
+                    "net": chosen.name,
+                    "phase": chosen.phase,
+                    "stages": chosen.stages,
+                    "weights": str(caffemodel),
+                    "parameters": found.parameters,
+                    "copied": found.copied,
+                    "clashes": len(found.clashes),
+                    "layers": [asdict(entry) for entry in found.entries],
+                    "notes": found.notes,
+                },
+                indent=1,
+            )
+        )
         context.exit(1 if found.clashes else 0)
     rows = []
     for entry in found.entries:

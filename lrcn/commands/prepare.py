@@ -56,8 +56,13 @@ _WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes; on
     show_default=True,
     help="Whose lists and stills to write; others can be added later. Stills take as much room as the frames, each.",
 )
-@click.option("--fps", type=click.FloatRange(0, min_open=True), default=30, show_default=True,
-              help="Frames a second; the authors took 30.")  # fmt: skip
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, min_open=True),
+    default=30,
+    show_default=True,
+    help="Frames a second; the authors took 30.",
+)
 @_EVERY
 @_SIZE
 @click.option("--subset", is_flag=True, help="Take the listed videos that are there, where all 13,320 must be.")
@@ -96,8 +101,11 @@ def prepare_ucf101(videos, splits, out, split, fps, every, size, subset, workers
 )
 @click.option("--out", type=FOLDER, required=True)
 @_SIZE
-@click.option("--fps", type=click.FloatRange(0, min_open=True),
-              help="Take this many frames a second (the authors: 30); all frames by default.")  # fmt: skip
+@click.option(
+    "--fps",
+    type=click.FloatRange(0, min_open=True),
+    help="Take this many frames a second (the authors: 30); all frames by default.",
+)
 @click.option("--flow", type=click.Choice(["dis", "farneback", "tvl1", "none"]), default="dis", show_default=True)
 @_EVERY
 @click.option("--skip-unreadable", is_flag=True, help="Leave out videos that cannot be read; skipped.tsv names them.")
@@ -129,19 +137,39 @@ def prepare_videos(videos, lists, out, size, fps, flow, every, skip_unreadable, 
 
 
 def _caption_options(command):
-    for option in reversed([
-        click.option("--out", type=FOLDER, required=True),
-        click.option("--seed", type=int, default=1701, show_default=True, help="Of the captions' order."),
-        click.option("--min-count", type=click.IntRange(1), default=5, show_default=True,
-                     help="How often a word must be seen in the training captions."),
-        click.option("--steps", type=click.IntRange(2), default=20, show_default=True,
-                     help="Rows of a caption in aligned files."),
-        click.option("--streams", type=click.IntRange(1), default=100, show_default=True,
-                     help="Captions side by side: the nets' streams."),
-        click.option("--skip-unreadable", is_flag=True,
-                     help="Leave out images that Caffe cannot read; skipped.tsv names them."),
-        _WORKERS,
-    ]):
+    for option in reversed(
+        [
+            click.option("--out", type=FOLDER, required=True),
+            click.option("--seed", type=int, default=1701, show_default=True, help="Of the captions' order."),
+            click.option(
+                "--min-count",
+                type=click.IntRange(1),
+                default=5,
+                show_default=True,
+                help="How often a word must be seen in the training captions.",
+            ),
+            click.option(
+                "--steps",
+                type=click.IntRange(2),
+                default=20,
+                show_default=True,
+                help="Rows of a caption in aligned files.",
+            ),
+            click.option(
+                "--streams",
+                type=click.IntRange(1),
+                default=100,
+                show_default=True,
+                help="Captions side by side: the nets' streams.",
+            ),
+            click.option(
+                "--skip-unreadable",
+                is_flag=True,
+                help="Leave out images that Caffe cannot read; skipped.tsv names them.",
+            ),
+            _WORKERS,
+        ]
+    ):
         command = option(command)
     return command
 
@@ -159,13 +187,26 @@ def _prepare_captions(name, images, folder, out, **options):
 
 
 @prepare.command("coco")
-@click.option("--annotations", type=FILE, multiple=True, help="captions_train2014.json, captions_val2014.json; with"
-              " Karpathy's JSON not needed.")
-@click.option("--split", type=click.Path(path_type=Path), required=True,
-              help="Karpathy's dataset_coco.json, or the folder of coco2014_cocoid.{train,val.val,val.test}.txt.")
+@click.option(
+    "--annotations",
+    type=FILE,
+    multiple=True,
+    help="captions_train2014.json, captions_val2014.json; with Karpathy's JSON not needed.",
+)
+@click.option(
+    "--split",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Karpathy's dataset_coco.json, or the folder of coco2014_cocoid.{train,val.val,val.test}.txt.",
+)
 @click.option("--images", type=FOLDER, help="The folder of train2014/ and val2014/; without it, sentences only.")
-@click.option("--restval", type=click.Choice(["none", "trainval", "train"]), default="none", show_default=True,
-              help="What Karpathy's 30,504 `restval` images are for; the release does without.")
+@click.option(
+    "--restval",
+    type=click.Choice(["none", "trainval", "train"]),
+    default="none",
+    show_default=True,
+    help="What Karpathy's 30,504 `restval` images are for; the release does without.",
+)
 @_caption_options
 def prepare_coco(annotations, split, images, restval, out, **options):
     """COCO 2014's captions and images for the captioning nets and the language model."""
@@ -176,10 +217,15 @@ def prepare_coco(annotations, split, images, restval, out, **options):
 
 
 @prepare.command("flickr30k")
-@click.option("--tokens", type=FILE, help="results_20130124.token or Flickr8k.token.txt; with Karpathy's JSON not"
-              " needed.")
-@click.option("--split", type=click.Path(path_type=Path), required=True,
-              help="The folder of the lists (*train*.txt, *val* or *dev*.txt, *test*.txt), or Karpathy's JSON.")
+@click.option(
+    "--tokens", type=FILE, help="results_20130124.token or Flickr8k.token.txt; with Karpathy's JSON not needed."
+)
+@click.option(
+    "--split",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The folder of the lists (*train*.txt, *val* or *dev*.txt, *test*.txt), or Karpathy's JSON.",
+)
 @_IMAGES
 @_caption_options
 def prepare_flickr30k(tokens, split, images, out, **options):
@@ -190,8 +236,12 @@ def prepare_flickr30k(tokens, split, images, out, **options):
 
 
 @prepare.command("captions")
-@click.option("--captions", type=FILE, required=True,
-              help="JSON: a list of {image, captions or caption, split}; or CSV: columns image, caption, split.")
+@click.option(
+    "--captions",
+    type=FILE,
+    required=True,
+    help="JSON: a list of {image, captions or caption, split}; or CSV: columns image, caption, split.",
+)
 @click.option("--images", type=FOLDER, help="The folder of the images; by default the captions' own.")
 @click.option("--no-images", is_flag=True, help="Sentences only: the images need not be there.")
 @_caption_options
@@ -204,26 +254,52 @@ def prepare_captions(captions, images, no_images, out, **options):
 
 
 @prepare.command("tacos")
-@click.option("--snippets", type=FILE, help="JSON Lines or CSV: id, split, slots, sentences; `data_prep/snippets.py`"
-              " says how.")
-@click.option("--annotations", multiple=True, metavar="[LEVEL=]FOLDER", help="Or TACoS' own files, a folder for each"
-              " level of detail: index.tsv, index/*.sentences.tsv or alignments-text/*.aligned.tsv.")
+@click.option(
+    "--snippets", type=FILE, help="JSON Lines or CSV: id, split, slots, sentences; `data_prep/snippets.py` says how."
+)
+@click.option(
+    "--annotations",
+    multiple=True,
+    metavar="[LEVEL=]FOLDER",
+    help="Or TACoS' own files, a folder for each"
+    " level of detail: index.tsv, index/*.sentences.tsv or alignments-text/*.aligned.tsv.",
+)
 @click.option("--splits", type=FILE, help="With --annotations: a video and train, val or test a line.")
 @click.option("--slots", type=FILE, help="With --annotations: JSON Lines of id and slots, what the CRF says.")
-@click.option("--partial", is_flag=True, help="Slots name their likeliest words alone: probabilities may sum to less"
-              " than 1.")
-@click.option("--features", type=click.Path(path_type=Path), help="For video/encoder-decoder-frames: activations"
-              " (frames, D) for each id, HDF5 or .npz; or what `lrcn prepare features` made.")
+@click.option(
+    "--partial", is_flag=True, help="Slots name their likeliest words alone: probabilities may sum to less than 1."
+)
+@click.option(
+    "--features",
+    type=click.Path(path_type=Path),
+    help="For video/encoder-decoder-frames: activations"
+    " (frames, D) for each id, HDF5 or .npz; or what `lrcn prepare features` made.",
+)
 @click.option("--frames", type=click.IntRange(1), default=16, show_default=True, help="T, frames taken of a snippet.")
 @click.option("--out", type=FOLDER, required=True)
 @click.option("--seed", type=int, default=1701, show_default=True, help="Of the sentences' order and of val.")
-@click.option("--val-share", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True,
-              help="Of the training snippets, drawn for val where there is none.")
-@click.option("--min-count", type=click.IntRange(1), default=5, show_default=True,
-              help="How often a word must be seen in the training sentences.")
+@click.option(
+    "--val-share",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Of the training snippets, drawn for val where there is none.",
+)
+@click.option(
+    "--min-count",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="How often a word must be seen in the training sentences.",
+)
 @click.option("--steps", type=click.IntRange(2), default=20, show_default=True, help="T', rows of a sentence.")
-@click.option("--streams", type=click.IntRange(1), default=100, show_default=True,
-              help="Sentences side by side: the nets' streams.")
+@click.option(
+    "--streams",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Sentences side by side: the nets' streams.",
+)
 def prepare_tacos(snippets, annotations, splits, slots, partial, out, **options):
     """Video snippets, a CRF's view of them and sentences: TACoS Multi-Level, the demo's, or any."""
     from data_prep import snippets as reading
@@ -289,14 +365,23 @@ def prepare_stills(data, splits, every, seed):
 
 
 @prepare.command("features")
-@click.option("--data", type=FOLDER, help="A prepared data set of videos, or of captions with images; the features have"
-              " its lists.")
+@click.option(
+    "--data",
+    type=FOLDER,
+    help="A prepared data set of videos, or of captions with images; the features have its lists.",
+)
 @click.option("--net", metavar="FILE|NAME", help="A deploy net, or a net of the catalogue.")
 @click.option("--weights", type=FILE, help="The net's .caffemodel.")
-@click.option("--blob", help="The blob with a row a frame, as the net leaves it; fc6 by default, fc7 of images with"
-              " captions.")
-@click.option("--views", type=click.IntRange(0), default=5, show_default=True, help="Captions: crops drawn of each"
-              " training image, mirrored or not; 0 for the middle alone.")
+@click.option(
+    "--blob", help="The blob with a row a frame, as the net leaves it; fc6 by default, fc7 of images with captions."
+)
+@click.option(
+    "--views",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="Captions: crops drawn of each training image, mirrored or not; 0 for the middle alone.",
+)
 @click.option("--npz", type=FILE, help="Or activations made elsewhere: x_tr (V, T, D), y_tr, x_te, y_te, classes.")
 @click.option("--out", type=FOLDER, required=True)
 @click.option("--modality", type=click.Choice(["rgb", "flow"]), help="What a FILE reads: rgb by default.")
@@ -305,15 +390,40 @@ def prepare_stills(data, splits, every, seed):
 @click.option("--crops", type=click.Choice(["centre", "ten-mean"]), default="centre", show_default=True)
 @click.option("--mean", nargs=3, type=float, help="A FILE's channel means: blue, green, red; as published by default.")
 @click.option("--scale", type=float, help="What a FILE's pixels less their mean are multiplied by; 1 by default.")
-@click.option("--size", nargs=2, type=click.IntRange(1), metavar="HEIGHT WIDTH",
-              help="Smaller frames are enlarged to this for a FILE; 240 320 by default.")
+@click.option(
+    "--size",
+    nargs=2,
+    type=click.IntRange(1),
+    metavar="HEIGHT WIDTH",
+    help="Smaller frames are enlarged to this for a FILE; 240 320 by default.",
+)
 @click.option("--videos", type=click.IntRange(1), default=24, show_default=True, help="Videos a training batch.")
 @click.option("--seed", type=int, default=1701, show_default=True, help="Of the training videos' order.")
 @settings_options
 @_WORKERS
 @click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
-def prepare_features(data, net, weights, blob, views, npz, out, modality, frames, clips, crops, mean, scale, size,
-                     videos, seed, changes, config, workers, gpu):
+def prepare_features(
+    data,
+    net,
+    weights,
+    blob,
+    views,
+    npz,
+    out,
+    modality,
+    frames,
+    clips,
+    crops,
+    mean,
+    scale,
+    size,
+    videos,
+    seed,
+    changes,
+    config,
+    workers,
+    gpu,
+):
     """Activations in place of the CNN, as HDF5: extracted once by any Caffe net, or made elsewhere.
 
     Where the net's ReLUs work in place, as in the paper's nets, fc6 and fc7 are the activations after the ReLU.
@@ -342,15 +452,43 @@ def prepare_features(data, net, weights, blob, views, npz, out, modality, frames
         from netspecs import catalogue
 
         changes = catalogue.share_out(read_settings(changes, config), [net])[net]
-        caption_features.extract(data, net, weights, out, engine.find(), blob=blob or "fc7", views=views, seed=seed,
-                                 changes=changes, gpu=gpu, progress=progress)
+        caption_features.extract(
+            data,
+            net,
+            weights,
+            out,
+            engine.find(),
+            blob=blob or "fc7",
+            views=views,
+            seed=seed,
+            changes=changes,
+            gpu=gpu,
+            progress=progress,
+        )
         progress.close()
         say(f"{out} is whole")
         return
     blob = blob or "fc6"
-    name, message, shown = extract.source(net, Dataset(data), modality, read_settings(changes, config), mean or None,
-                                          scale, size or None)
-    extract.extract(data, name, message, shown, weights, blob, out, engine.find(), frames, clips, crops, videos, seed,
-                    workers or cores(), gpu, progress)
+    name, message, shown = extract.source(
+        net, Dataset(data), modality, read_settings(changes, config), mean or None, scale, size or None
+    )
+    extract.extract(
+        data,
+        name,
+        message,
+        shown,
+        weights,
+        blob,
+        out,
+        engine.find(),
+        frames,
+        clips,
+        crops,
+        videos,
+        seed,
+        workers or cores(),
+        gpu,
+        progress,
+    )
     progress.close()
     say(f"{out} is whole")

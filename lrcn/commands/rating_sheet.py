@@ -12,18 +12,40 @@ NAME = "caption/rating-sheet"
 
 
 @click.command(NAME)
-@click.option("--system", "systems", multiple=True, required=True, metavar="NAME=CAPTIONS.json",
-              help="A system and its captions in COCO's results format; once a system.")
-@click.option("--references", type=FILE, help="captions.json of a prepared data set, or COCO's annotations: adds the "
-              "row \"captions\", one drawn for each image, and tells the images' files.")
-@click.option("--images", type=FOLDER, help="The folder of the images; without it, their paths as the captions have"
-              " them.")
-@click.option("--count", type=click.IntRange(1), default=785, show_default=True,
-              help="Images to draw; 785 as published.")
-@click.option("--parts", type=click.IntRange(1), default=1, show_default=True, help="Share the images out over several"
-              " pages, one a rater or day.")
-@click.option("--seed", type=click.IntRange(0), default=1701, show_default=True, help="Of the images, the references "
-              "and the order of the captions.")
+@click.option(
+    "--system",
+    "systems",
+    multiple=True,
+    required=True,
+    metavar="NAME=CAPTIONS.json",
+    help="A system and its captions in COCO's results format; once a system.",
+)
+@click.option(
+    "--references",
+    type=FILE,
+    help="captions.json of a prepared data set, or COCO's annotations: adds the "
+    'row "captions", one drawn for each image, and tells the images\' files.',
+)
+@click.option(
+    "--images", type=FOLDER, help="The folder of the images; without it, their paths as the captions have them."
+)
+@click.option(
+    "--count", type=click.IntRange(1), default=785, show_default=True, help="Images to draw; 785 as published."
+)
+@click.option(
+    "--parts",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Share the images out over several pages, one a rater or day.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=1701,
+    show_default=True,
+    help="Of the images, the references and the order of the captions.",
+)
 @click.option("--out", type=FOLDER, default=Path("runs/rating-sheet"), show_default=True)
 def rating_sheet(systems, references, images, count, parts, seed, out):
     """A page on which people rank the captions of several systems by correctness, grammar and relevance (Table 4).
@@ -44,9 +66,17 @@ def rating_sheet(systems, references, images, count, parts, seed, out):
             raise click.UsageError(f"--system {given}: {name.strip()} is given twice")
         described[name.strip()] = read_results(path)
     progress = Progress()
-    write_sheet(described, out, references=read_references(references) if references else None,
-                files=names_of(references) if references else None, images=images, count=count, parts=parts, seed=seed,
-                progress=progress)
+    write_sheet(
+        described,
+        out,
+        references=read_references(references) if references else None,
+        files=names_of(references) if references else None,
+        images=images,
+        count=count,
+        parts=parts,
+        seed=seed,
+        progress=progress,
+    )
     progress.close()
     where = f"{out}/sheet1, {out}/sheet2, ..." if parts > 1 else out / "sheet"
     say(f"for the raters: {where}, a folder with index.html; {out / 'key.json'} is not for them")

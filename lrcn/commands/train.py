@@ -13,16 +13,38 @@ NEEDS_CNN = "trains on a frozen CNN, whose weights must be given: --weights bvlc
 
 @click.command(cls=Contained, places=places)
 @experiment_options
-@click.option("--weights", type=FILE, help="A .caffemodel that the first net of each modality starts from; for "
-              "captioners the CNN's, in every stage.")
-@click.option("--from-scratch", is_flag=True,
-              help="Start from random weights where the paper starts from ILSVRC-2012's.")
+@click.option(
+    "--weights",
+    type=FILE,
+    help="A .caffemodel that the first net of each modality starts from; for captioners the CNN's, in every stage.",
+)
+@click.option(
+    "--from-scratch", is_flag=True, help="Start from random weights where the paper starts from ILSVRC-2012's."
+)
 @click.option("--resume/--fresh", default=True, help="Go on from the last snapshot (the default), or begin anew.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and what it takes, and do nothing.")
-@click.option("--trial/--no-trial", default=None, help="Time a few iterations of each net first; by default for "
-              "activity/table1 alone.")
-def train(experiment, data, out, split, rows, stages, seed, changes, config, gpu, weights, from_scratch, resume,
-          dry_run, trial):
+@click.option(
+    "--trial/--no-trial",
+    default=None,
+    help="Time a few iterations of each net first; by default for activity/table1 alone.",
+)
+def train(
+    experiment,
+    data,
+    out,
+    split,
+    rows,
+    stages,
+    seed,
+    changes,
+    config,
+    gpu,
+    weights,
+    from_scratch,
+    resume,
+    dry_run,
+    trial,
+):
     """Train the nets of an EXPERIMENT in their order.
 
     EXPERIMENT: activity/table1 (all of Table 1), demo, demo-table1 (the demo with LRCN-fc7), demo-captions, demo-video,
@@ -46,8 +68,19 @@ def train(experiment, data, out, split, rows, stages, seed, changes, config, gpu
 
         raise click.UsageError(f"{experiment}: {plan.NEEDED}")
     if dry_run or whole or trial:
-        _say_plan(experiment, dataset, out, splits, made, weights, from_scratch, resume, gpu,
-                  whole if trial is None else trial, dry_run)
+        _say_plan(
+            experiment,
+            dataset,
+            out,
+            splits,
+            made,
+            weights,
+            from_scratch,
+            resume,
+            gpu,
+            whole if trial is None else trial,
+            dry_run,
+        )
     elif not (weights or from_scratch) and dataset.kind == "frames" and not experiment.startswith("demo"):
         say("no --weights: the first nets start from random weights; the paper's start from ILSVRC-2012 weights")
     if dry_run:
@@ -64,8 +97,16 @@ def train(experiment, data, out, split, rows, stages, seed, changes, config, gpu
             start = trained_there(experiments.split_folder(out, each.split) / stage.start)
         # Flow may be made after a net was trained on the frames.
         shown = {k: v for k, v in each.dataset.description.items() if stage.modality == "flow" or k != "flow"}
-        final = train_net(each.files, each.folder, found, _starts(stage, start, weights), gpu, {"data_set": shown},
-                          not resume, progress)
+        final = train_net(
+            each.files,
+            each.folder,
+            found,
+            _starts(stage, start, weights),
+            gpu,
+            {"data_set": shown},
+            not resume,
+            progress,
+        )
         experiments.write_note(each.folder, stage, each.settings, each.dataset)
         trained |= {(number, stage.folder): final for number in (splits if stage.pretrain else [each.split])}
     progress.close()
@@ -88,8 +129,10 @@ def _check_starts(experiment, out, made):
         stage = each.stage
         place = experiments.split_folder(out, each.split) / str(stage.start)
         if stage.start and all(stage.start != other.stage.folder for other in made) and not trained(place):
-            raise TrainError(f"{place}: no net trained to its end is there, from which {stage.training} starts; run "
-                             f"`lrcn train {experiment} --stages {experiments.STARTS[stage.training][0]}` first")
+            raise TrainError(
+                f"{place}: no net trained to its end is there, from which {stage.training} starts; run "
+                f"`lrcn train {experiment} --stages {experiments.STARTS[stage.training][0]}` first"
+            )
 
 
 def _without_cnn(made, out):
@@ -111,16 +154,17 @@ def _without_cnn(made, out):
         if not features and stage.training in FROZEN:
             # As published, frozen layers have no fillers: Caffe leaves them 0, and the net sees nothing.
             return f"{stage.folder} {NEEDS_CNN}"
-        return (f"{stage.folder}: {'fc8' if features else 'its CNN'} starts from random weights; the paper's starts "
-                "from ILSVRC-2012 weights")
+        return (
+            f"{stage.folder}: {'fc8' if features else 'its CNN'} starts from random weights; the paper's starts "
+            "from ILSVRC-2012 weights"
+        )
     return None
 
 
 def _say_plan(experiment, dataset, out, splits, made, weights, from_scratch, resume, gpu, trial, dry_run):
     """The plan on standard output; with `trial`, after a few iterations of every net that is not trained yet."""
     from lrcn import engine
-    from lrcn.training import experiments
-    from lrcn.training import plan
+    from lrcn.training import experiments, plan
     from lrcn.training.train import last_snapshot
     from netspecs import catalogue
 
@@ -129,16 +173,23 @@ def _say_plan(experiment, dataset, out, splits, made, weights, from_scratch, res
         published = experiment in experiments.NEED_FRAMES and not from_scratch
         return " + ".join(reversed(names)) or ("ILSVRC-2012 weights" if published else "random weights")
 
-    steps = [plan.step(each.stage, each.folder, each.settings, each.files,
-                       last_snapshot(each.folder) if resume else 0, start(each)) for each in made]
+    steps = [
+        plan.step(
+            each.stage, each.folder, each.settings, each.files, last_snapshot(each.folder) if resume else 0, start(each)
+        )
+        for each in made
+    ]
     about = []
     takes = [each for each in made if each.stage.task != "lm"]
     if weights and takes and (dataset.kind == "captions" or not experiment.startswith("demo")):
         first, shapes = takes[0], catalogue.get(takes[0].stage.variant).input_shapes(**takes[0].settings)["train"]
         about = plan.given_weights(weights, first.stage, first.files, shapes)
     elif not weights and dataset.kind == "frames" and not experiment.startswith("demo"):
-        about = ["weights: none (--from-scratch); the paper's nets start from ILSVRC-2012 weights"] \
-            if from_scratch or not dry_run else plan.needed_weights()
+        about = (
+            ["weights: none (--from-scratch); the paper's nets start from ILSVRC-2012 weights"]
+            if from_scratch or not dry_run
+            else plan.needed_weights()
+        )
     elif not weights and (without := _without_cnn(made, out)):
         about = [f"weights: none; {without}"]
         if any(each.stage.task == "caption" and each.settings["backbone"] == "caffenet" for each in made):

@@ -8,6 +8,7 @@ $XDG_CACHE_HOME/lrcn, else ~/.cache/lrcn:
     engines/KEY/                    a whole engine: bin/caffe, lib/, python/, share/caffe.proto, engine.json
     engines/KEY.build/              a build under way or cut off (the next call goes on from it), build.log within
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -120,8 +121,15 @@ def find(source: str | None = None) -> Engine:
     return max(fitting, key=lambda engine: (engine.root / "engine.json").stat().st_mtime)
 
 
-def build(source: str = "auto", cuda: bool = False, jobs: int | None = None, progress: Progress | None = None,
-          native: bool = True, cuda_archs: str = CUDA_ARCHS, nccl: bool = False) -> Engine:
+def build(
+    source: str = "auto",
+    cuda: bool = False,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    native: bool = True,
+    cuda_archs: str = CUDA_ARCHS,
+    nccl: bool = False,
+) -> Engine:
     """Make the engine, unless the cache has it already; return it. A call after one that was cut off goes on.
 
     source: "bvlc" (BVLC/caffe at BVLC_COMMIT), "pypi" (the pinned sdist), a folder with a Caffe tree, or "auto":
@@ -171,6 +179,7 @@ def cache() -> Path:
 
 # ---- which engine is which -----------------------------------------------------------------------------------------
 
+
 def _engines() -> Path:
     return cache() / "engines"
 
@@ -182,10 +191,18 @@ def _pinned_version(source: str) -> str:
 def _folder_version(tree: Path) -> str:
     """A hash of the files in a Caffe tree that the recipe reads."""
     if not (tree / "src" / "caffe" / "proto" / "caffe.proto").is_file():
-        raise EngineError(f"{tree} is no Caffe source tree (it has no src/caffe/proto/caffe.proto): "
-                          "--source takes auto, bvlc, pypi or the folder of one")
-    files = [path for folder in SOURCE_FOLDERS for path in (tree / folder).rglob("*") if path.is_file()
-             and path.suffix in (".cpp", ".cu", ".hpp", ".cuh", ".h", ".proto", ".py") and "test" not in path.parts]
+        raise EngineError(
+            f"{tree} is no Caffe source tree (it has no src/caffe/proto/caffe.proto): "
+            "--source takes auto, bvlc, pypi or the folder of one"
+        )
+    files = [
+        path
+        for folder in SOURCE_FOLDERS
+        for path in (tree / folder).rglob("*")
+        if path.is_file()
+        and path.suffix in (".cpp", ".cu", ".hpp", ".cuh", ".h", ".proto", ".py")
+        and "test" not in path.parts
+    ]
     return f"sha256:{_digest(sorted(files), tree)}"
 
 
@@ -251,6 +268,7 @@ def _lock(path: Path, report: Progress) -> Iterator[int]:
 
 # ---- sources -------------------------------------------------------------------------------------------------------
 
+
 def _choose(variant: dict, report: Progress) -> str:
     """What `auto` means now."""
     for name in ("bvlc", "pypi"):
@@ -309,8 +327,9 @@ def _fetch_pypi(work: Path) -> Path:
     wanted = work / "requirements.txt"
     wanted.write_text(f"{PYPI_NAME}=={PYPI_VERSION} --hash=sha256:{PYPI_SHA256}\n")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    status, output = _call([*pip, "download", "--no-deps", "--no-binary", PYPI_NAME, "--dest", str(work),
-                            "-r", str(wanted)], FETCH_SECONDS)
+    status, output = _call(
+        [*pip, "download", "--no-deps", "--no-binary", PYPI_NAME, "--dest", str(work), "-r", str(wanted)], FETCH_SECONDS
+    )
     if "DO NOT MATCH THE HASHES" in output:
         raise EngineError(f"the sdist of {PYPI_NAME} {PYPI_VERSION} has not the pinned sha256 {PYPI_SHA256}: refused")
     archives = list(work.glob("*.tar.gz"))
@@ -343,8 +362,9 @@ def _call(command: list[str], seconds: float) -> tuple[int, str]:
     """Run a command that asks nothing; (exit status, all that it printed). Past its time it is ended, children too."""
     env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     with tempfile.TemporaryFile("w+", errors="replace") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env,
-                                   start_new_session=True)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env, start_new_session=True
+        )
         try:
             status = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -360,8 +380,10 @@ def _call(command: list[str], seconds: float) -> tuple[int, str]:
 
 # ---- the build -----------------------------------------------------------------------------------------------------
 
-def _make(root: Path, tree: Path, source: str, version: str, variant: dict, jobs: int | None, lock: int,
-          report: Progress) -> None:
+
+def _make(
+    root: Path, tree: Path, source: str, version: str, variant: dict, jobs: int | None, lock: int, report: Progress
+) -> None:
     """Build `tree` beside `root` and rename it to `root` when it is whole and has been seen to work."""
     for program, package in (("cmake", "cmake"), ("ninja", "ninja-build"), ("c++", "g++")):
         if not shutil.which(program):
@@ -371,8 +393,12 @@ def _make(root: Path, tree: Path, source: str, version: str, variant: dict, jobs
     work = root.with_name(root.name + ".build")
     stage = work / "stage"
     shutil.rmtree(stage, ignore_errors=True)
-    options = {"CAFFE_SRC": tree, "Python3_EXECUTABLE": sys.executable, "CMAKE_INSTALL_PREFIX": stage,
-               **{name.upper(): "ON" if variant[name] else "OFF" for name in ("native", "cuda", "nccl")}}
+    options = {
+        "CAFFE_SRC": tree,
+        "Python3_EXECUTABLE": sys.executable,
+        "CMAKE_INSTALL_PREFIX": stage,
+        **{name.upper(): "ON" if variant[name] else "OFF" for name in ("native", "cuda", "nccl")},
+    }
     if variant["cuda"]:
         options["CUDA_ARCHS"] = variant["cuda"]
     configure = ["cmake", "-G", "Ninja", "-S", str(RECIPE), "-B", str(work)]
@@ -392,8 +418,17 @@ def _make(root: Path, tree: Path, source: str, version: str, variant: dict, jobs
     report("trying Caffe", 0, 0)
     made = json.loads((stage / "share" / "build.json").read_text())
     fit = _fit() if variant["native"] else {**_fit(), "cpu": ""}
-    engine = Engine(root=stage, source=source, version=version, blas="", cuda=bool(variant["cuda"]),
-                    flags=made["flags"], compiler=made["compiler"], python=fit["python"], made_for=fit)
+    engine = Engine(
+        root=stage,
+        source=source,
+        version=version,
+        blas="",
+        cuda=bool(variant["cuda"]),
+        flags=made["flags"],
+        compiler=made["compiler"],
+        python=fit["python"],
+        made_for=fit,
+    )
     record = {**engine.info(), "blas": _try_out(engine)}
     del record["root"]  # it moves, and whoever reads the record knows from where
     (stage / "engine.json").write_text(json.dumps(record, indent=1) + "\n")
@@ -417,8 +452,16 @@ def _step(command: list[str], work: Path, lock: int, report: Progress) -> None:
     work.mkdir(parents=True, exist_ok=True)
     output = []
     with open(work / "build.log", "a", buffering=1) as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   env=env, text=True, errors="replace", pass_fds=(lock,))
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=env,
+            text=True,
+            errors="replace",
+            pass_fds=(lock,),
+        )
         for line in process.stdout:
             log.write(line)
             output.append(line)
@@ -463,8 +506,10 @@ def _try_out(engine: Engine) -> str:
     Raises EngineError where one of them does not run.
     """
     env = {**engine.environment(), "GLOG_minloglevel": "2"}
-    for command in ([str(engine.caffe), "--version"],
-                    [sys.executable, "-c", _TRY_OUT, str(engine.root / "lib" / "libcaffe.so")]):
+    for command in (
+        [str(engine.caffe), "--version"],
+        [sys.executable, "-c", _TRY_OUT, str(engine.root / "lib" / "libcaffe.so")],
+    ):
         process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env)
         if process.returncode:
             raise EngineError(f"Caffe was built, but does not run: {_last_line(process.stdout + process.stderr)}")

@@ -7,6 +7,7 @@ here that began there. It runs as the caller, without a network, on a file syste
 Its standard input tells it that the caller lives: where that ends, however it ends, the container's command is
 interrupted as by Ctrl-C.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -34,13 +35,32 @@ SCRATCH = "/run/lrcn"  # in the container: its home, and for what it writes besi
 LABEL = "lrcn.caller"
 PACKAGES = ("netspecs", "prototxt_gen", "data_prep", "lrcn")
 MOUNTS = 64  # at most, about
-SYSTEM = {"/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/run", "/sbin", "/sys", "/usr", "/usr/bin",
-          "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/var"}  # mounted, they would hide the image's
+SYSTEM = {
+    "/",
+    "/bin",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/opt",
+    "/proc",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/local",
+    "/usr/local/bin",
+    "/usr/local/lib",
+    "/var",
+}  # mounted, they would hide the image's
 READY = 3.0  # seconds after which a command has surely come as far as to hear Ctrl-C, if it has said nothing before
 _HERE = Path(__file__).resolve().parents[2]
 
 
 # ---- within the container ----------------------------------------------------------------------------------
+
 
 def inside() -> bool:
     """Whether this is the command that `run` began."""
@@ -69,8 +89,12 @@ def code_digest(root: Path = _HERE) -> str:
     """What tells one lrcn's code from another's, in a checkout or where it is installed: a hash of the packages'
     files."""
     digest, recipe = hashlib.sha256(), root / "lrcn" / "recipe"  # the recipe is in a wheel alone: it makes Caffe
-    files = [path for package in PACKAGES for path in (root / package).rglob("*") if path.is_file()
-             and "__pycache__" not in path.parts and not path.is_relative_to(recipe)]
+    files = [
+        path
+        for package in PACKAGES
+        for path in (root / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and not path.is_relative_to(recipe)
+    ]
     for path in sorted(files):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
@@ -88,6 +112,7 @@ def revision() -> str | None:
 
 
 # ---- what is mounted ---------------------------------------------------------------------------------------
+
 
 class Bind(NamedTuple):
     """A file or folder `source` of this machine, without links, that the container sees at `target`."""
@@ -113,8 +138,10 @@ def binds(reads: Iterable, writes: Iterable = ()) -> list[Bind]:
             continue
         if not {path, source}.isdisjoint(SYSTEM):
             if given:
-                raise EngineError(f"{path}: a folder of the system, which would hide the container's own; --engine "
-                                  "docker takes files in folders of their own")
+                raise EngineError(
+                    f"{path}: a folder of the system, which would hide the container's own; --engine "
+                    "docker takes files in folders of their own"
+                )
             continue
         for target in (path, source):
             writable = writable or (target in found and found[target].writable)
@@ -153,8 +180,10 @@ def few(paths: Iterable[str], most: int = MOUNTS) -> list[str]:
     found = set(paths)
     while len(found) > most:
         deepest = max(len(Path(path).parts) for path in found)
-        lifted = {os.path.dirname(path) if len(Path(path).parts) == deepest and os.path.dirname(path) not in SYSTEM
-                  else path for path in found}
+        lifted = {
+            os.path.dirname(path) if len(Path(path).parts) == deepest and os.path.dirname(path) not in SYSTEM else path
+            for path in found
+        }
         if lifted == found:
             break
         found = lifted
@@ -175,8 +204,11 @@ def named_by(folder: Path) -> list[str]:
             named |= {os.path.dirname(line) for line in lines if line.startswith("/")}
     if dataset.kind == "captions" and (dataset.folder / "captions.json").exists():
         with contextlib.suppress(KeyError, TypeError, AttributeError):  # the command says what is wrong with it
-            named |= {os.path.dirname(each["file"]) for each in read_json(dataset.folder / "captions.json")["images"]
-                      if each["file"].startswith("/")}
+            named |= {
+                os.path.dirname(each["file"])
+                for each in read_json(dataset.folder / "captions.json")["images"]
+                if each["file"].startswith("/")
+            }
     if isinstance(features := dataset.description.get("features"), str):
         named.add(features)
     return few(map(os.path.abspath, named))
@@ -184,8 +216,10 @@ def named_by(folder: Path) -> list[str]:
 
 # ---- the container -----------------------------------------------------------------------------------------
 
-def run(arguments: list[str], reads: Iterable, writes: Iterable, image: str | None = None,
-        gpu: int | None = None) -> int:
+
+def run(
+    arguments: list[str], reads: Iterable, writes: Iterable, image: str | None = None, gpu: int | None = None
+) -> int:
     """Run `lrcn ARGUMENTS` in a container to its end and return its exit code. What it says comes out here as it says
     it. Ctrl-C, SIGTERM and SIGHUP interrupt it; a second one kills it and raises KeyboardInterrupt.
 
@@ -238,13 +272,17 @@ def connect():
             if "Permission denied" in str(error):
                 closed = closed or place.removeprefix("unix://")
             elif given:
-                raise EngineError(f"DOCKER_HOST {given}: no daemon answers there ({_one_line(error)}); start it, or "
-                                  "unset DOCKER_HOST") from None
+                raise EngineError(
+                    f"DOCKER_HOST {given}: no daemon answers there ({_one_line(error)}); start it, or unset DOCKER_HOST"
+                ) from None
     if closed:
-        raise EngineError(f"{closed}: you may not use this Docker daemon; `sudo usermod -aG docker $USER` and a new "
-                          "login let you")
-    raise EngineError("no Docker or Podman daemon answers: `sudo systemctl start docker` or `systemctl --user start "
-                      "podman.socket` starts one; --engine local does without")
+        raise EngineError(
+            f"{closed}: you may not use this Docker daemon; `sudo usermod -aG docker $USER` and a new login let you"
+        )
+    raise EngineError(
+        "no Docker or Podman daemon answers: `sudo systemctl start docker` or `systemctl --user start "
+        "podman.socket` starts one; --engine local does without"
+    )
 
 
 def _create(api, arguments, mounts: list[Bind], image: str, gpu: int | None) -> str:
@@ -262,27 +300,47 @@ def _create(api, arguments, mounts: list[Bind], image: str, gpu: int | None) -> 
     elif "name=userns" in security:
         namespace = "host"  # user ids as they are
     environment = {
-        CODE: code_digest(), REVISION: revision() or "", IMAGE: image, "HOME": SCRATCH, "TMPDIR": SCRATCH,
-        "MPLCONFIGDIR": SCRATCH, "LANG": "C.UTF-8", **{name: os.environ[name] for name in HANDED_ON
-                                                       if name in os.environ}}
+        CODE: code_digest(),
+        REVISION: revision() or "",
+        IMAGE: image,
+        "HOME": SCRATCH,
+        "TMPDIR": SCRATCH,
+        "MPLCONFIGDIR": SCRATCH,
+        "LANG": "C.UTF-8",
+        **{name: os.environ[name] for name in HANDED_ON if name in os.environ},
+    }
     if sys.stderr.isatty():
         width = os.get_terminal_size(sys.stderr.fileno()).columns
         environment |= {BARS: str(width), "COLUMNS": str(width + 1), "LINES": "25"}  # tqdm takes one off
-    scratch = {place: "rw,exec,nosuid,nodev,mode=1777" for place in (SCRATCH, "/tmp")
-               if all(bind.target != place for bind in mounts)}
+    scratch = {
+        place: "rw,exec,nosuid,nodev,mode=1777"
+        for place in (SCRATCH, "/tmp")
+        if all(bind.target != place for bind in mounts)
+    }
     host = api.create_host_config(
         mounts=[Mount(bind.target, bind.source, type="bind", read_only=not bind.writable) for bind in mounts],
-        tmpfs=scratch, network_mode="none", read_only=True, log_config=LogConfig(type="none"),
+        tmpfs=scratch,
+        network_mode="none",
+        read_only=True,
+        log_config=LogConfig(type="none"),
         security_opt=["no-new-privileges", "label=disable"],  # SELinux would keep the mounts from the container
         group_add=None if namespace == "keep-id" or user == "0:0" else [str(group) for group in os.getgroups()],
         device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpu is not None and not podman else None,
-        devices=["nvidia.com/gpu=all"] if gpu is not None and podman else None)
+        devices=["nvidia.com/gpu=all"] if gpu is not None and podman else None,
+    )
     if namespace:
         host["UsernsMode"] = namespace  # the SDK knows "host" alone
     return api.create_container(
-        image, arguments, user=user, environment=environment, working_dir=os.getcwd(), host_config=host,
-        stdin_open=True, healthcheck={"test": ["NONE"]},  # the image's would take its time from the training
-        labels={LABEL: f"{socket.gethostname()} {os.getpid()}"})["Id"]
+        image,
+        arguments,
+        user=user,
+        environment=environment,
+        working_dir=os.getcwd(),
+        host_config=host,
+        stdin_open=True,
+        healthcheck={"test": ["NONE"]},  # the image's would take its time from the training
+        labels={LABEL: f"{socket.gethostname()} {os.getpid()}"},
+    )["Id"]
 
 
 def _follow(api, container: str, signals: Signals) -> int:
@@ -329,7 +387,7 @@ class Copy(threading.Thread):
             self.heard, left = True, memoryview(content)
             while left and number not in self.closed:
                 try:
-                    left = left[os.write(number, left):]
+                    left = left[os.write(number, left) :]
                 except OSError:  # nobody reads it any more
                     self.closed.add(number)
 
@@ -372,8 +430,10 @@ def _explain(said: str, image: str, gpu: int | None) -> str:
     """One line for what the daemon says."""
     said = _one_line(said)
     if gpu is not None and any(words in said for words in ("device driver", "nvidia", "gpu")):
-        return (f"--gpu {gpu}: containers have no GPU here ({said}); install nvidia-container-toolkit and restart the "
-                "daemon, or leave --gpu out")
+        return (
+            f"--gpu {gpu}: containers have no GPU here ({said}); install nvidia-container-toolkit and restart the "
+            "daemon, or leave --gpu out"
+        )
     if "executable file not found" in said or "no such file or directory" in said and "exec" in said:
         build = IMAGES["cpu" if gpu is None else "cuda"][1]
         return f"image {image}: does not run lrcn ({said}); build it again: `{build}`"

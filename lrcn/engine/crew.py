@@ -35,8 +35,14 @@ class Crew:
         os.ftruncate(memory, 4 * number * int(np.prod(shape)))
         self.slots = _slots(memory, number, shape)
         # Inside the caffe tool sys.executable is a guess; `lrcn train` says which Python it is.
-        command = [os.environ.get("LRCN_PYTHON", sys.executable), "-m", module, str(memory),
-                   json.dumps([number, *shape]), json.dumps(settings)]
+        command = [
+            os.environ.get("LRCN_PYTHON", sys.executable),
+            "-m",
+            module,
+            str(memory),
+            json.dumps([number, *shape]),
+            json.dumps(settings),
+        ]
         self.workers = [
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[memory], text=True)
             for _ in range(count)

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from statistics import mean, stdev
 
-from lrcn.training.experiments import ROWS
 from lrcn.results.published import TABLE1, TABLE1_COLUMNS, TABLE2, TABLE2_COLUMNS, TABLE3, TABLE3_COLUMNS, TABLE5
+from lrcn.training.experiments import ROWS
 
 COLUMNS = ("rgb", "flow", "average_1/2_1/2", "average_1/3_2/3")
 DIRECTIONS = {"caption_to_image": "images by caption", "image_to_caption": "captions by image"}
@@ -37,8 +37,10 @@ def read(path) -> dict:
 
 def measured_on(results: dict) -> str:
     data = results["dataset"]
-    return (f"{data['name']}: {len(data['classes'])} classes, {data['test_videos']} test videos, "
-            f"split {data['split']}, {how(results)}")
+    return (
+        f"{data['name']}: {len(data['classes'])} classes, {data['test_videos']} test videos, "
+        f"split {data['split']}, {how(results)}"
+    )
 
 
 def how(results: dict) -> str:
@@ -57,14 +59,22 @@ def blocks(all_results: list[dict]) -> list[dict]:
     table = [{"kind": "measured", "on": measured_on(results), "rows": accuracies(results)} for results in all_results]
     table += [mean_block(group) for group in split_groups(all_results) if len(group) > 1]
     for part, rows in TABLE1.items():
-        table.append({"kind": "published", "on": f"UCF-101: 101 classes, {part}",
-                      "rows": {model: list(values) for model, values in rows.items()}})
+        table.append(
+            {
+                "kind": "published",
+                "on": f"UCF-101: 101 classes, {part}",
+                "rows": {model: list(values) for model, values in rows.items()},
+            }
+        )
     return table
 
 
 def accuracies(results: dict) -> dict[str, list[float | None]]:
-    return {model: [results["models"][model].get(column, {}).get("accuracy") for column in COLUMNS]
-            for model in ROWS if model in results["models"]}
+    return {
+        model: [results["models"][model].get(column, {}).get("accuracy") for column in COLUMNS]
+        for model in ROWS
+        if model in results["models"]
+    }
 
 
 def split_groups(all_results: list[dict]) -> list[list[dict]]:
@@ -90,8 +100,12 @@ def mean_block(group: list[dict]) -> dict:
     tables = [accuracies(results) for results in group]
     rows, spread = _means(tables)
     data = group[0]["dataset"]
-    return {"kind": "measured", "rows": rows, "spread": spread,
-            "on": f"{data['name']}: {len(data['classes'])} classes, mean of splits {names}, {how(group[0])}"}
+    return {
+        "kind": "measured",
+        "rows": rows,
+        "spread": spread,
+        "on": f"{data['name']}: {len(data['classes'])} classes, mean of splits {names}, {how(group[0])}",
+    }
 
 
 def _means(tables: list[dict[str, list]]) -> tuple[dict[str, list], dict[str, list]]:
@@ -126,29 +140,41 @@ def table1(all_results: list[dict]) -> str:
 
 
 def _row(name: str, values: list[float | None], width: int = 20, column: int = 10) -> str:
-    return f"  {name:<{width}}" + "".join(f"{'-' if value is None else format(value, '.2f'):>{column}}"
-                                           for value in values)
+    return f"  {name:<{width}}" + "".join(
+        f"{'-' if value is None else format(value, '.2f'):>{column}}" for value in values
+    )
 
 
 # ---- sentences: Tables 2, 3 and 5 --------------------------------------------------------------------------
 
+
 def retrieval(results: dict) -> dict[str, list[float]]:
     """{model: [R@1, R@5, R@10, median rank of images found by captions, then of captions by images]}, percent."""
-    return {model: [round(row["retrieval"][way][column], 2) for way in DIRECTIONS for column in RETRIEVAL]
-            for model, row in results["models"].items() if row.get("retrieval")}
+    return {
+        model: [round(row["retrieval"][way][column], 2) for way in DIRECTIONS for column in RETRIEVAL]
+        for model, row in results["models"].items()
+        if row.get("retrieval")
+    }
 
 
 def generation(results: dict) -> dict[str, list[float | None]]:
     """{model: [BLEU 1 to 4, METEOR, ROUGE-L, CIDEr]}, times 100."""
-    return {model: [None if (value := row["generation"].get(metric)) is None else round(100 * value, 2)
-                    for metric in GENERATION]
-            for model, row in results["models"].items() if row.get("generation")}
+    return {
+        model: [
+            None if (value := row["generation"].get(metric)) is None else round(100 * value, 2) for metric in GENERATION
+        ]
+        for model, row in results["models"].items()
+        if row.get("generation")
+    }
 
 
 def truths(results: dict) -> dict[str, dict[str, float]]:
     """{model: {slot: percent of the captions that are true of it, "all"}} where the data set knows."""
-    return {model: {slot: round(100 * share, 2) for slot, share in row["truth"].items()}
-            for model, row in results["models"].items() if row.get("truth")}
+    return {
+        model: {slot: round(100 * share, 2) for slot, share in row["truth"].items()}
+        for model, row in results["models"].items()
+        if row.get("truth")
+    }
 
 
 def sentences_on(results: dict, of: str = "") -> str:
@@ -156,8 +182,10 @@ def sentences_on(results: dict, of: str = "") -> str:
     data, seen = results["dataset"], results.get("evaluation", {})
     part = f", {data['part']}" if data["part"] != "all" else ""
     names = ("videos", "sentences") if results.get("task") == "video" else ("images", "captions")
-    said = [f"{data['name']}{part}: {seen.get(f'{of}images', data['images'])} {names[0]}",
-            f"{seen.get(f'{of}captions', data['captions'])} {names[1]}"]
+    said = [
+        f"{data['name']}{part}: {seen.get(f'{of}images', data['images'])} {names[0]}",
+        f"{seen.get(f'{of}captions', data['captions'])} {names[1]}",
+    ]
     said += [f"beam {seen['beam']}"] if "beam" in seen and not of else []
     said += [f"tokens {seen['tokens']}"] if seen.get("tokens", "plain") != "plain" and not of else []
     said += [f"seed {results['seed']}"] if results.get("seed") is not None else []
@@ -195,19 +223,33 @@ def blocks_of(all_results: list[dict], rows, published: dict[str, dict[str, list
 
 
 def _beside(results: dict) -> dict:
-    """"truth" (`truths`) and "by_detail": {level of detail: as `generation`}; empty where there is none."""
+    """ "truth" (`truths`) and "by_detail": {level of detail: as `generation`}; empty where there is none."""
     levels = list(dict.fromkeys(level for row in results["models"].values() for level in row.get("by_detail", {})))
-    return {"truth": truths(results), "by_detail": {level: generation({"models": {
-        model: {"generation": row["by_detail"][level]} for model, row in results["models"].items()
-        if level in row.get("by_detail", {})}}) for level in levels}}
+    return {
+        "truth": truths(results),
+        "by_detail": {
+            level: generation(
+                {
+                    "models": {
+                        model: {"generation": row["by_detail"][level]}
+                        for model, row in results["models"].items()
+                        if level in row.get("by_detail", {})
+                    }
+                }
+            )
+            for level in levels
+        },
+    }
 
 
 def _mean_truths(tables: list[dict[str, dict[str, float]]]) -> tuple[dict, dict]:
     """`_means` of `truths`, of the slots that all of them have."""
-    slots = [slot for slot in next(iter(tables[0].values()))
-             if all(slot in row for table in tables for row in table.values())]
-    means, spread = _means([{model: [row[slot] for slot in slots] for model, row in table.items()}
-                            for table in tables])
+    slots = [
+        slot
+        for slot in next(iter(tables[0].values()))
+        if all(slot in row for table in tables for row in table.values())
+    ]
+    means, spread = _means([{model: [row[slot] for slot in slots] for model, row in table.items()} for table in tables])
     return tuple({model: dict(zip(slots, row)) for model, row in found.items()} for found in (means, spread))
 
 
@@ -231,19 +273,31 @@ def _wide(values: tuple) -> list[float | None]:
 
 
 def table2_blocks(all_results: list[dict]) -> list[dict]:
-    return blocks_of(_of(all_results, "caption"), retrieval, {
-        on: {model: [*images, *captions] for model, (images, captions) in rows.items()}
-        for on, rows in TABLE2.items()}, "retrieval_")
+    return blocks_of(
+        _of(all_results, "caption"),
+        retrieval,
+        {
+            on: {model: [*images, *captions] for model, (images, captions) in rows.items()}
+            for on, rows in TABLE2.items()
+        },
+        "retrieval_",
+    )
 
 
 def table3_blocks(all_results: list[dict]) -> list[dict]:
-    return blocks_of(_of(all_results, "caption"), generation,
-                     {on: {model: _wide(row) for model, row in rows.items()} for on, rows in TABLE3.items()})
+    return blocks_of(
+        _of(all_results, "caption"),
+        generation,
+        {on: {model: _wide(row) for model, row in rows.items()} for on, rows in TABLE3.items()},
+    )
 
 
 def table5_blocks(all_results: list[dict]) -> list[dict]:
-    return blocks_of(_of(all_results, "video"), generation, {
-        "TACoS multilevel": {model: _wide((None, None, None, value)) for model, value in TABLE5.items()}})
+    return blocks_of(
+        _of(all_results, "video"),
+        generation,
+        {"TACoS multilevel": {model: _wide((None, None, None, value)) for model, value in TABLE5.items()}},
+    )
 
 
 TABLE2_TITLE = "Table 2: retrieval, recall in percent and median rank"
@@ -273,8 +327,13 @@ def block_text(title: str, columns: tuple[str, ...], table: list[dict], above: s
             slots = list(dict.fromkeys(slot for row in block["truth"].values() for slot in row))
             column = max([12, *(len(slot) + 2 for slot in slots)])
             lines.append(f"  {'percent true of':<{width}}" + "".join(f"{slot:>{column}}" for slot in slots))
-            with_spread(*({model: [row.get(slot) for slot in slots] for model, row in found.items()}
-                          for found in (block["truth"], block.get("truth_spread", {}))), column)
+            with_spread(
+                *(
+                    {model: [row.get(slot) for slot in slots] for model, row in found.items()}
+                    for found in (block["truth"], block.get("truth_spread", {}))
+                ),
+                column,
+            )
     return "\n".join(lines)
 
 
@@ -297,19 +356,32 @@ def table5(all_results: list[dict]) -> str:
 
 def perplexities(all_results: list[dict]) -> list[dict]:
     """{"on", "model", "part", "perplexity", "words", "captions"} of each language model and part."""
-    return [{"on": results["dataset"]["name"], "model": model, "part": part,
-             **{key: found[key] for key in ("perplexity", "captions", "words")}}
-            for results in _of(all_results, "lm") for model, row in results["models"].items()
-            for part, found in row["perplexity"].items()]
+    return [
+        {
+            "on": results["dataset"]["name"],
+            "model": model,
+            "part": part,
+            **{key: found[key] for key in ("perplexity", "captions", "words")},
+        }
+        for results in _of(all_results, "lm")
+        for model, row in results["models"].items()
+        for part, found in row["perplexity"].items()
+    ]
 
 
 def perplexity_text(all_results: list[dict]) -> str:
-    return "\n".join(["Language models: perplexity a word, the end of a sentence counted as one", ""] + [
-        f"  {row['model']:<20}{row['perplexity']:>9.2f}   {row['on']}, {row['part']}: {row['captions']} captions, "
-        f"{row['words']} words" for row in perplexities(all_results)])
+    return "\n".join(
+        ["Language models: perplexity a word, the end of a sentence counted as one", ""]
+        + [
+            f"  {row['model']:<20}{row['perplexity']:>9.2f}   {row['on']}, {row['part']}: {row['captions']} captions, "
+            f"{row['words']} words"
+            for row in perplexities(all_results)
+        ]
+    )
 
 
 # ---- all of them -------------------------------------------------------------------------------------------
+
 
 def _of(all_results: list[dict], task: str | None) -> list[dict]:
     return [results for results in all_results if results.get("task") == task]
@@ -323,10 +395,10 @@ def measured_text(results: dict) -> str:
     if retrieval(results):
         found.append(_table2([block for block in table2_blocks([results]) if block["kind"] == "measured"]))
     if generation(results):
-        title, table = ((TABLE3_TITLE, table3_blocks) if results["task"] == "caption"
-                        else (TABLE5_TITLE, table5_blocks))
-        found.append(block_text(title, GENERATION_COLUMNS,
-                                [block for block in table([results]) if block["kind"] == "measured"]))
+        title, table = (TABLE3_TITLE, table3_blocks) if results["task"] == "caption" else (TABLE5_TITLE, table5_blocks)
+        found.append(
+            block_text(title, GENERATION_COLUMNS, [block for block in table([results]) if block["kind"] == "measured"])
+        )
     return "\n\n".join(found)
 
 
@@ -354,6 +426,11 @@ def document(all_results: list[dict], ratings: dict | None = None) -> dict:
     rows in each."""
     from lrcn.sentences import rating_sheet
 
-    return {"table1": blocks(_of(all_results, None)), "table2": table2_blocks(all_results),
-            "table3": table3_blocks(all_results), **({"table4": rating_sheet.as_json(ratings)} if ratings else {}),
-            "table5": table5_blocks(all_results), "perplexity": perplexities(all_results)}
+    return {
+        "table1": blocks(_of(all_results, None)),
+        "table2": table2_blocks(all_results),
+        "table3": table3_blocks(all_results),
+        **({"table4": rating_sheet.as_json(ratings)} if ratings else {}),
+        "table5": table5_blocks(all_results),
+        "perplexity": perplexities(all_results),
+    }

@@ -9,8 +9,12 @@ from pathlib import Path
 import numpy as np
 
 COLOURS = {"rgb": "tab:red", "flow": "tab:blue", "average_1/2_1/2": "tab:gray", "average_1/3_2/3": "black"}
-TITLES = {"rgb": "RGB", "flow": "flow", "average_1/2_1/2": "1/2 RGB + 1/2 flow",
-          "average_1/3_2/3": "1/3 RGB + 2/3 flow"}
+TITLES = {
+    "rgb": "RGB",
+    "flow": "flow",
+    "average_1/2_1/2": "1/2 RGB + 1/2 flow",
+    "average_1/3_2/3": "1/3 RGB + 2/3 flow",
+}
 
 
 def pyplot():
@@ -41,8 +45,15 @@ def confusion(measured: dict, classes: list[str], title: str, path: Path) -> Non
     axes.set_yticks(range(len(classes)), classes, fontsize=7)
     if len(classes) <= 12:
         for row, column in np.ndindex(shares.shape):
-            axes.text(column, row, f"{100 * shares[row, column]:.0f}", ha="center", va="center", fontsize=7,
-                      color="black" if shares[row, column] > 0.6 else "white")
+            axes.text(
+                column,
+                row,
+                f"{100 * shares[row, column]:.0f}",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="black" if shares[row, column] > 0.6 else "white",
+            )
     axes.set_xlabel("answer")
     axes.set_ylabel("true class")
     axes.set_title(f"{title}: {measured['accuracy']:.1f} %")
@@ -60,8 +71,14 @@ def over_time(models: dict[str, dict], title: str, path: Path) -> None:
             for kind, style in ("video", "-"), ("clip", "--"):
                 if kind in numbers:
                     values = numbers[kind]
-                    axes.plot(range(1, len(values) + 1), values, style, color=COLOURS[column], marker=".",
-                              label=f"{TITLES[column]}, {kind}")
+                    axes.plot(
+                        range(1, len(values) + 1),
+                        values,
+                        style,
+                        color=COLOURS[column],
+                        marker=".",
+                        label=f"{TITLES[column]}, {kind}",
+                    )
         axes.set_title(model)
         axes.set_xlabel("frame of the clip")
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -80,8 +97,15 @@ def fusion(sweeps: dict[str, dict], title: str, path: Path) -> None:
         axes.plot(sweep["rgb_weight"], sweep["accuracy"], marker=".", label=model)
     for weight, name in (1 / 3, "1/3"), (1 / 2, "1/2"):
         axes.axvline(weight, color="black", linewidth=0.8, linestyle=":")
-        axes.annotate(f"published {name}", (weight, 0), xycoords=("data", "axes fraction"), xytext=(3, 4),
-                      textcoords="offset points", fontsize=7, rotation=90)
+        axes.annotate(
+            f"published {name}",
+            (weight, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, 4),
+            textcoords="offset points",
+            fontsize=7,
+            rotation=90,
+        )
     axes.set_xlabel("weight p of RGB in p RGB + (1 - p) flow")
     axes.set_ylabel("percent of test videos right")
     axes.grid(alpha=0.3)
@@ -95,11 +119,14 @@ def captioned(images: list[np.ndarray], captions: list[dict[str, str]], title: s
     """Images (BGR) in a grid, four a row, each above its captions {who said it: caption}."""
     columns = min(4, len(images))
     rows = -(-len(images) // columns)
-    lines = [["\n".join(textwrap.wrap(f"{name}: {text}", 44, max_lines=4)) for name, text in said.items()]
-             for said in captions]
+    lines = [
+        ["\n".join(textwrap.wrap(f"{name}: {text}", 44, max_lines=4)) for name, text in said.items()]
+        for said in captions
+    ]
     below = 0.16 * max("\n".join(said).count("\n") + 1 for said in lines) + 0.2  # inches
-    figure, panels = pyplot().subplots(rows, columns, figsize=(3.2 * columns, (2.4 + below) * rows + 0.4),
-                                       squeeze=False, constrained_layout=True)
+    figure, panels = pyplot().subplots(
+        rows, columns, figsize=(3.2 * columns, (2.4 + below) * rows + 0.4), squeeze=False, constrained_layout=True
+    )
     for axes in panels.flat:
         axes.axis("off")
     for axes, image, said in zip(panels.flat, images, lines):

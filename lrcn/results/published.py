@@ -8,10 +8,7 @@ TABLE1 = {
         "lrcn-fc6": (71.12, 76.95, 81.97, 82.92),
         "lrcn-fc7": (70.68, 69.36, 79.01, 80.51),
     },
-    "mean of splits 1-3": {
-        "single-frame": (67.70, 72.19, 75.87, 78.84),
-        "lrcn-fc6": (68.19, 77.46, 80.62, 82.66),
-    },
+    "mean of splits 1-3": {"single-frame": (67.70, 72.19, 75.87, 78.84), "lrcn-fc6": (68.19, 77.46, 80.62, 82.66)},
 }
 
 # Table 2: retrieval. Recalls in percent and the median rank, of images by captions, then of captions by images.

@@ -24,9 +24,9 @@ import cv2
 import numpy as np
 
 from data_prep import DataError
-from lrcn.training import experiments
 from lrcn.results import pictures
 from lrcn.sentences.decoding import FLOOR
+from lrcn.training import experiments
 from lrcn.training.train import TrainError, end_with_parent, explain, last_snapshot, snapshot
 from netspecs import catalogue
 from prototxt_gen import SpecError, nearest, parse, to_text
@@ -38,8 +38,13 @@ STREAMS = 500  # sentences that the net goes on with at once
 MEAN = (104, 117, 123)  # BGR, as published
 UNKNOWN = "<unk>"
 # What a net that writes sentences is given of each image or video, and what that is called.
-GIVEN = {"image_features": "an image's fc8", "semantics": "a video's CRF vector", "input_slots": "a video's slots",
-         "frames": "a video's frames", "cont_sentence": "a video's markers"}
+GIVEN = {
+    "image_features": "an image's fc8",
+    "semantics": "a video's CRF vector",
+    "input_slots": "a video's slots",
+    "frames": "a video's frames",
+    "cont_sentence": "a video's markers",
+}
 
 
 @dataclass(frozen=True)
@@ -71,16 +76,19 @@ def read_vocabulary(path) -> list[str]:
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8 text; give the vocabulary.txt of the prepared captions") from None
     except OSError as error:
-        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}; give the vocabulary.txt of the prepared "
-                        "captions") from None
+        raise DataError(
+            f"{path}: {(error.strerror or str(error)).lower()}; give the vocabulary.txt of the prepared captions"
+        ) from None
     words = [word.strip() for word in (words[:-1] if words[-1] == "" else words)]
     if not words or words[0] != UNKNOWN:
         raise DataError(f"{path}: not a vocabulary, which begins with {UNKNOWN}, a word a line")
     seen: set[str] = set()
     for number, word in enumerate(words, 1):
         if not word or word in seen:
-            raise DataError(f"{path}:{number}: {f'{word!r} is there twice' if word else 'no word'}; give the "
-                            "vocabulary.txt of the prepared captions as it is")
+            raise DataError(
+                f"{path}:{number}: {f'{word!r} is there twice' if word else 'no word'}; give the "
+                "vocabulary.txt of the prepared captions as it is"
+            )
         seen.add(word)
     return words
 
@@ -104,8 +112,10 @@ def open_captioner(run, model: str | None = None, task: str = "caption") -> tupl
                 nets[name] = stage, place, note
     if not nets:
         what = "captioner" if task == "caption" else "net that describes videos"
-        raise TrainError(f"{run}: holds no trained {what}; name the --out of `lrcn train {task}/...`, and give that "
-                         "command again if it is of an earlier lrcn")
+        raise TrainError(
+            f"{run}: holds no trained {what}; name the --out of `lrcn train {task}/...`, and give that "
+            "command again if it is of an earlier lrcn"
+        )
     model = model or (USUAL[task] if USUAL[task] in nets else next(iter(nets)))
     if model not in nets:
         raise TrainError(f"{run}: has no {model}, only {', '.join(nets)}{nearest(model, nets)}")
@@ -119,6 +129,7 @@ def open_captioner(run, model: str | None = None, task: str = "caption") -> tupl
 
 
 # ---- images ------------------------------------------------------------------------------------------------
+
 
 def read_image(path) -> np.ndarray:
     """The image (height, width, 3), BGR uint8, as Caffe's ImageData would read it; grey ones in three equal channels,
@@ -144,8 +155,11 @@ def read_image(path) -> np.ndarray:
     except IsADirectoryError:
         raise DataError(f"{path}: a folder, not an image") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        said = "not an image, or of a kind that cannot be read" if isinstance(error, Image.UnidentifiedImageError) \
+        said = (
+            "not an image, or of a kind that cannot be read"
+            if isinstance(error, Image.UnidentifiedImageError)
             else str(error).lower() or "cannot be read"
+        )
         raise DataError(f"{path}: {said}") from None
 
 
@@ -170,7 +184,7 @@ def crop(image: np.ndarray, settings: dict) -> np.ndarray:
     if image.shape[:2] != (height, width):
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     top, left = (height - side) // 2, (width - side) // 2
-    pixels = image[top:top + side, left:left + side].astype(np.float32) - np.array(MEAN, np.float32)
+    pixels = image[top : top + side, left : left + side].astype(np.float32) - np.array(MEAN, np.float32)
     return np.moveaxis(pixels, -1, 0) * np.float32(settings["scale"])
 
 
@@ -185,14 +199,23 @@ def draw(image: np.ndarray, captions: Sequence[Caption], path) -> None:
     axes = figure.add_axes((0.02, below / (height + below), 0.96, 0.98 * height / (height + below)))
     axes.imshow(image[..., ::-1])
     axes.axis("off")
-    figure.text(0.02, (below - 0.08) / (height + below), "\n".join(lines), va="top", fontsize=9, family="monospace",
-                linespacing=1.3, parse_math=False)
+    figure.text(
+        0.02,
+        (below - 0.08) / (height + below),
+        "\n".join(lines),
+        va="top",
+        fontsize=9,
+        family="monospace",
+        linespacing=1.3,
+        parse_math=False,
+    )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
         pictures.save(figure, Path(path))
 
 
 # ---- the net -----------------------------------------------------------------------------------------------
+
 
 class ImageNet:
     """A net that reads images, as a deploy net up to fc8 (`deploy_images` of caption/*). A context manager, which ends
@@ -224,9 +247,14 @@ class ImageNet:
         self.log = self.folder / "caffe.log"
         with self.log.open("w") as kept:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "lrcn.sentences.sentence_net", str(self.folder / "job.json")], stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=kept, text=True, env={**os.environ, **engine.environment()},
-                preexec_fn=end_with_parent)
+                [sys.executable, "-m", "lrcn.sentences.sentence_net", str(self.folder / "job.json")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=kept,
+                text=True,
+                env={**os.environ, **engine.environment()},
+                preexec_fn=end_with_parent,
+            )
 
     def __enter__(self):
         return self
@@ -246,8 +274,13 @@ class ImageNet:
             shutil.rmtree(self.folder)
         self.process = None
 
-    def activations(self, inputs: Iterable[np.ndarray], names: Sequence[str] = ("fc8",),
-                    progress=lambda what, done, total: None, total: int = 0) -> dict[str, np.ndarray]:
+    def activations(
+        self,
+        inputs: Iterable[np.ndarray],
+        names: Sequence[str] = ("fc8",),
+        progress=lambda what, done, total: None,
+        total: int = 0,
+    ) -> dict[str, np.ndarray]:
         """{blob: (N, D)} of whatever the net reads, one after another: pixels (3, crop, crop) of `crop`, or activations
         (D,). They are taken a batch at a time, so that N may be large."""
         if self.row is None:
@@ -274,11 +307,16 @@ class ImageNet:
                 forward()
         if waiting:
             forward()
-        return {name: np.concatenate([part[name] for part in found]) if found
-                else np.zeros((0, int(np.prod(self.blobs[name][1:]))), np.float32) for name in names}
+        return {
+            name: np.concatenate([part[name] for part in found])
+            if found
+            else np.zeros((0, int(np.prod(self.blobs[name][1:]))), np.float32)
+            for name in names
+        }
 
-    def features(self, inputs: Iterable[np.ndarray], progress=lambda what, done, total: None,
-                 total: int = 0) -> np.ndarray:
+    def features(
+        self, inputs: Iterable[np.ndarray], progress=lambda what, done, total: None, total: int = 0
+    ) -> np.ndarray:
         """fc8 (N, D), as `activations`."""
         return self.activations(inputs, ("fc8",), progress, total)["fc8"]
 
@@ -288,8 +326,9 @@ class ImageNet:
             raise SpecError("this net's images are activations computed beforehand (backbone features); give those")
         return (crop(image, self.settings) for image in images)
 
-    def image_features(self, images: Iterable[np.ndarray], progress=lambda what, done, total: None,
-                       total: int = 0) -> np.ndarray:
+    def image_features(
+        self, images: Iterable[np.ndarray], progress=lambda what, done, total: None, total: int = 0
+    ) -> np.ndarray:
         """fc8 (N, D) of BGR images of any size, as `read_image` gives them."""
         return self.features(self.cut(images), progress, total)
 
@@ -325,8 +364,18 @@ class Captioner(ImageNet):
     Raises SpecError where net, weights and vocabulary do not fit, before Caffe is started.
     """
 
-    def __init__(self, words, weights, vocabulary, engine, gpu: int | None = None, images=None,
-                 settings: dict | None = None, streams: int = STREAMS, reader=None):
+    def __init__(
+        self,
+        words,
+        weights,
+        vocabulary,
+        engine,
+        gpu: int | None = None,
+        images=None,
+        settings: dict | None = None,
+        streams: int = STREAMS,
+        reader=None,
+    ):
         self.process = None
         self.vocabulary = vocabulary if isinstance(vocabulary, list) else read_vocabulary(vocabulary)
         self.known = {word: index for index, word in enumerate(self.vocabulary, 1)}
@@ -343,54 +392,92 @@ class Captioner(ImageNet):
         self._begin(words, images, weights, engine, gpu, settings, streams, reader)
 
     @classmethod
-    def of(cls, name: str, weights, vocabulary, engine, gpu: int | None = None, changes: dict | None = None,
-           streams: int = STREAMS) -> Captioner:
+    def of(
+        cls,
+        name: str,
+        weights,
+        vocabulary,
+        engine,
+        gpu: int | None = None,
+        changes: dict | None = None,
+        streams: int = STREAMS,
+    ) -> Captioner:
         """Of a net of the catalogue, caption/*, video/* or lm/*, with the number of words that the vocabulary has, and
         `changes`."""
         variant = catalogue.get(name)
         if variant.task not in experiments.KINDS:
-            raise SpecError(f"{name}: writes no sentences; {', '.join(f'{task}/*' for task in experiments.KINDS)} do, "
-                            "`lrcn nets list` names them")
+            raise SpecError(
+                f"{name}: writes no sentences; {', '.join(f'{task}/*' for task in experiments.KINDS)} do, "
+                "`lrcn nets list` names them"
+            )
         vocabulary = vocabulary if isinstance(vocabulary, list) else read_vocabulary(vocabulary)
-        settings = variant.settings(**{"vocabulary": len(vocabulary) + 1, **(changes or {}), "deploy_steps": 1,
-                                       "deploy_streams": 1, "deploy_state": "exposed"})
+        settings = variant.settings(
+            **{
+                "vocabulary": len(vocabulary) + 1,
+                **(changes or {}),
+                "deploy_steps": 1,
+                "deploy_streams": 1,
+                "deploy_state": "exposed",
+            }
+        )
         files = variant.files(**settings)
         words, reader = files["deploy"], None
         if "deploy_part" in variant.table:
             words, reader = variant.files(**settings | {"deploy_part": "decoder"})["deploy"], words
         return cls(words, weights, vocabulary, engine, gpu, files.get("deploy_images"), settings, streams, reader)
 
-    def beam(self, features: Features, width: int = 1, best: int = 1, length: int = LENGTH,
-             progress=lambda what, done, total: None) -> list[list[Caption]]:
+    def beam(
+        self,
+        features: Features,
+        width: int = 1,
+        best: int = 1,
+        length: int = LENGTH,
+        progress=lambda what, done, total: None,
+    ) -> list[list[Caption]]:
         """The `best` of `width` sentences of each image or video, the likeliest first; greedy at width 1. Without
         features, for a language model: one list."""
         if width < 1 or length < 1 or not 1 <= best <= width:
-            raise SpecError(f"width {width}, best {best}, length {length}: give whole numbers from 1, and best at most "
-                            "the width")
+            raise SpecError(
+                f"width {width}, best {best}, length {length}: give whole numbers from 1, and best at most the width"
+            )
         if features is not None and not _count(features):
             return []
         found = self._of_images({"do": "beam", "width": width, "length": length}, features, progress)
         return [sentences[:best] for sentences in self._captions(found)]
 
-    def sample(self, features: Features, n: int = 1, temperature: float = 1.0, length: int = LENGTH,
-               seed: int = 1701, progress=lambda what, done, total: None) -> list[list[Caption]]:
+    def sample(
+        self,
+        features: Features,
+        n: int = 1,
+        temperature: float = 1.0,
+        length: int = LENGTH,
+        seed: int = 1701,
+        progress=lambda what, done, total: None,
+    ) -> list[list[Caption]]:
         """`n` sentences drawn for each image, the likeliest first. temperature: what the softmax's inputs are
         multiplied by; infinity is the greedy choice."""
         if n < 1 or length < 1 or not temperature >= 0 or seed < 0:
-            raise SpecError(f"n {n}, length {length}, temperature {temperature}, seed {seed}: give at least 1, 1, 0 "
-                            "and 0")
+            raise SpecError(
+                f"n {n}, length {length}, temperature {temperature}, seed {seed}: give at least 1, 1, 0 and 0"
+            )
         if features is not None and not _count(features):
             return []
         order = {"do": "sample", "n": n, "length": length, "temperature": temperature, "seed": seed}
         return self._captions(self._of_images(order, features, progress))
 
-    def score(self, features: Features, captions: Sequence[Sequence[int]],
-              progress=lambda what, done, total: None, floor: float = FLOOR) -> np.ndarray:
+    def score(
+        self,
+        features: Features,
+        captions: Sequence[Sequence[int]],
+        progress=lambda what, done, total: None,
+        floor: float = FLOOR,
+    ) -> np.ndarray:
         """Log probability (N, captions) of every caption, word indices in the net (`indices`), under every image: of
         its words, without the end unless it is among them, a word's at least `floor`, log 1e-12 as the authors have
         it."""
-        trouble = next((word for caption in captions for word in caption
-                        if not 0 <= word <= len(self.vocabulary)), None)
+        trouble = next(
+            (word for caption in captions for word in caption if not 0 <= word <= len(self.vocabulary)), None
+        )
         if trouble is not None:
             raise SpecError(f"word {trouble} of a caption is not one of the net's, 0 to {len(self.vocabulary)}")
         order = {"do": "score", "captions": [list(map(int, caption)) for caption in captions], "floor": floor}
@@ -403,14 +490,22 @@ class Captioner(ImageNet):
     def _captions(self, found) -> list[list[Caption]]:
         made = []
         for words, log_probs, counts in zip(found["words"], found["log_probs"], found["counts"]):
-            made.append([Caption([self.vocabulary[w - 1] for w in said[:count] if w], probs[:count].tolist())
-                         for said, probs, count in zip(words, log_probs, counts) if count])
+            made.append(
+                [
+                    Caption([self.vocabulary[w - 1] for w in said[:count] if w], probs[:count].tolist())
+                    for said, probs, count in zip(words, log_probs, counts)
+                    if count
+                ]
+            )
         return made
 
     def _of_images(self, order: dict, features: Features, progress) -> dict[str, np.ndarray]:
         if (features is None) != (not self.sees):
-            raise SpecError(f"this net needs {' and '.join(GIVEN[name] for name in self.sees)} for every sentence"
-                            if features is None else "this net sees no images; give None in place of features")
+            raise SpecError(
+                f"this net needs {' and '.join(GIVEN[name] for name in self.sees)} for every sentence"
+                if features is None
+                else "this net sees no images; give None in place of features"
+            )
         given = {}
         if features is not None:
             if not isinstance(features, Mapping):
@@ -422,8 +517,10 @@ class Captioner(ImageNet):
             for name, shape in self.sees.items():
                 found = given[name].shape if name in given else ()
                 if len(found) != len(shape) + 1 or list(found[1:]) != shape:
-                    raise SpecError(f"the net sees {shape_text(shape)} values of {GIVEN[name]} (N x "
-                                    f"{shape_text(shape)}), not {shape_text(found)}")
+                    raise SpecError(
+                        f"the net sees {shape_text(shape)} values of {GIVEN[name]} (N x "
+                        f"{shape_text(shape)}), not {shape_text(found)}"
+                    )
             np.savez(self.folder / "features.npz", **given)
         place = str(self.folder / "features.npz") if given else None
         return self._ask(order | {"features": place, "count": 1 if features is None else _count(features)}, progress)
@@ -449,11 +546,14 @@ def _check_words(net, outputs: int, by_word: bool) -> None:
         raise SpecError(f"{net.name}: {problem}")
     predict = shapes.blobs.get("predict")
     if predict is None or by_word and predict[0] != 1 or not any(name.endswith("_h_0") for name in shapes.blobs):
-        raise SpecError(f"{net.name}: not a net that goes word by word; make it with deploy_steps=1 and "
-                        "deploy_state=exposed")
+        raise SpecError(
+            f"{net.name}: not a net that goes word by word; make it with deploy_steps=1 and deploy_state=exposed"
+        )
     if predict[-1] != outputs:
-        raise SpecError(f"the vocabulary has {outputs - 1} words, and so {outputs} outputs with the end of a sentence; "
-                        f"the net has {predict[-1]}")
+        raise SpecError(
+            f"the vocabulary has {outputs - 1} words, and so {outputs} outputs with the end of a sentence; "
+            f"the net has {predict[-1]}"
+        )
 
 
 def _check_weights(nets, weights, outputs: int | None = None) -> None:
@@ -465,10 +565,14 @@ def _check_weights(nets, weights, outputs: int | None = None) -> None:
             if entry.layer in ("predict", "embedding") and entry.file and entry.file[0]:
                 known = entry.file[0][-2]
                 if known != outputs:
-                    raise SpecError(f"{weights}: made for a vocabulary of {known - 1} words and the end of a sentence; "
-                                    f"this one has {outputs - 1} words")
+                    raise SpecError(
+                        f"{weights}: made for a vocabulary of {known - 1} words and the end of a sentence; "
+                        f"this one has {outputs - 1} words"
+                    )
             raise SpecError(f"{weights}: does not fit {net.name}: layer '{entry.layer}': {entry.why}")
         missing = [entry.layer for entry in entries.entries if entry.status == AFRESH]
         if missing:
-            raise SpecError(f"{weights}: has no weights for {', '.join(missing)} of {net.name}; give the .caffemodel "
-                            "that was trained for this net")
+            raise SpecError(
+                f"{weights}: has no weights for {', '.join(missing)} of {net.name}; give the .caffemodel "
+                "that was trained for this net"
+            )

@@ -99,8 +99,14 @@ def sample(step: Step, images: int, count: int, length: int, temperature: float,
     return Found(words[at], log_probs[at], counts[at])
 
 
-def score(step: Step, images: int, captions: Sequence[Sequence[int]], streams: int, floor: float = FLOOR,
-          tell=lambda done, total: None) -> np.ndarray:
+def score(
+    step: Step,
+    images: int,
+    captions: Sequence[Sequence[int]],
+    streams: int,
+    floor: float = FLOOR,
+    tell=lambda done, total: None,
+) -> np.ndarray:
     """Log probabilities (images, captions) of given words, the end only where it is among them; of a word at least
     `floor`.
 
@@ -110,7 +116,7 @@ def score(step: Step, images: int, captions: Sequence[Sequence[int]], streams: i
     found = np.zeros((images, len(captions)))
     order = sorted(range(len(captions)), key=lambda c: tuple(captions[c]))
     for begin in range(0, len(order), streams):
-        block = order[begin:begin + streams]
+        block = order[begin : begin + streams]
         levels = _levels([captions[c] for c in block])
         widest = max((len(level.words) for level in levels), default=1)
         together = max(1, streams // widest)
@@ -125,7 +131,7 @@ def score(step: Step, images: int, captions: Sequence[Sequence[int]], streams: i
                 gains = scores[at, level.said] - _normaliser(scores)[at]
                 sums[:, level.captions] += np.maximum(gains, floor)
                 before = nodes
-            found[first:first + len(part), block] = sums
+            found[first : first + len(part), block] = sums
             tell(images * begin + len(block) * int(part[-1] + 1), images * len(order))
     return found
 
@@ -145,7 +151,7 @@ def _levels(captions: list[Sequence[int]]) -> list[_Level]:
     lengths = np.array([len(caption) for caption in captions])
     table = np.full((len(captions), lengths.max(initial=0)), -1, np.int64)
     for row, caption in zip(table, captions):
-        row[:len(caption)] = caption
+        row[: len(caption)] = caption
     levels, node = [], np.zeros(len(captions), np.intp)
     for t in range(table.shape[1]):
         there = np.flatnonzero(lengths > t)

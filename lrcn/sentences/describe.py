@@ -1,4 +1,4 @@
-"""What the nets of video description are given of snippets, as `lrcn.sentences.captioner` takes it: in evaluation of a prepared
+"""What the nets of video description are given of snippets, as `captioner` takes it: in evaluation of a prepared
 data set, and in `lrcn describe` of a file."""
 
 from __future__ import annotations
@@ -33,10 +33,14 @@ def of_frames(frames: tacos.Frames, ids: Sequence[str], settings: dict) -> dict[
     """The frames (N, T, D) of a net with these settings, and their markers. Errors: DataError."""
     steps, size = settings["frames"], settings["feature_size"]
     if frames.size != size:
-        raise DataError(f"{frames.path}: has {frames.size} values a frame, and the net reads {size}; give activations "
-                        "of the CNN that it was trained on")
-    return {"frames": np.stack([frames.read(name, steps) for name in ids]),
-            "cont_sentence": tacos.markers(np.array([frames.count(name) for name in ids]), steps)}
+        raise DataError(
+            f"{frames.path}: has {frames.size} values a frame, and the net reads {size}; give activations "
+            "of the CNN that it was trained on"
+        )
+    return {
+        "frames": np.stack([frames.read(name, steps) for name in ids]),
+        "cont_sentence": tacos.markers(np.array([frames.count(name) for name in ids]), steps),
+    }
 
 
 def of_dataset(dataset, variant: str, settings: dict, ids: Sequence[str]) -> Given:
@@ -49,8 +53,14 @@ def of_dataset(dataset, variant: str, settings: dict, ids: Sequence[str]) -> Giv
     return of_slots(variant, likeliest[rows], probabilities[rows])
 
 
-def of_file(path, variant: str, settings: dict, run: Path, partial: bool = False,
-            remark: Callable[[str], None] = lambda text: None) -> tuple[list[str], Given]:
+def of_file(
+    path,
+    variant: str,
+    settings: dict,
+    run: Path,
+    partial: bool = False,
+    remark: Callable[[str], None] = lambda text: None,
+) -> tuple[list[str], Given]:
     """The ids in a file of snippets (`data_prep.snippets`), or of frames (`tacos.Frames`) for the net that reads them,
     and what it sees of each.
 
@@ -62,21 +72,30 @@ def of_file(path, variant: str, settings: dict, run: Path, partial: bool = False
         ids = _ids(path)
         return ids, of_frames(tacos.Frames(path, ids), ids, settings)
     if h5py.is_hdf5(path) or path.suffix == ".npz" or path.is_dir():
-        raise DataError(f"{path}: holds activations, and {variant} reads what a CRF says of slots; give JSON Lines of "
-                        "id and slots, or name a video/encoder-decoder-frames with --model")
+        raise DataError(
+            f"{path}: holds activations, and {variant} reads what a CRF says of slots; give JSON Lines of "
+            "id and slots, or name a video/encoder-decoder-frames with --model"
+        )
     words, snippets = tacos.SlotVocabulary.read(run / "slot_vocabulary.txt"), read_snippets(path, partial, False)
     if words.size != settings["slot_words"]:
-        raise DataError(f"{run / 'slot_vocabulary.txt'}: has {words.size} entries, and the net in {run} was trained "
-                        f"with {settings['slot_words']}; train it again")
+        raise DataError(
+            f"{run / 'slot_vocabulary.txt'}: has {words.size} entries, and the net in {run} was trained "
+            f"with {settings['slot_words']}; train it again"
+        )
     slots = list(dict.fromkeys(slot for snippet in snippets for slot in snippet.slots))
     if not set(slots) & set(words.slots):
-        raise DataError(f"{path}: has no slot that the net knows ({', '.join(words.slots)})"
-                        + (f", only {', '.join(slots)}" if slots else "") + "; give the CRF's output for its slots")
+        raise DataError(
+            f"{path}: has no slot that the net knows ({', '.join(words.slots)})"
+            + (f", only {', '.join(slots)}" if slots else "")
+            + "; give the CRF's output for its slots"
+        )
     likeliest, probabilities, unknown = words.encode(snippets)
     if unknown:
         slot, word = unknown[0]
-        remark(f"{len(unknown)} words of slots are unknown to the net and count for nothing; the first is {word!r} of "
-               f"slot {slot}")
+        remark(
+            f"{len(unknown)} words of slots are unknown to the net and count for nothing; the first is {word!r} of "
+            f"slot {slot}"
+        )
     missing = [slot for slot in words.slots if slot not in slots]
     if missing:
         remark(f"{path}: no snippet has slot {', '.join(missing)}; counted as missing")
@@ -96,8 +115,9 @@ def _ids(path: Path) -> list[str]:
             with h5py.File(path) as file:
                 file.visititems(lambda name, held: found.append(name) if isinstance(held, h5py.Dataset) else None)
     except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: cannot be read ({error}); give an HDF5 or .npz file with activations (frames, D) for "
-                        "each id") from None
+        raise DataError(
+            f"{path}: cannot be read ({error}); give an HDF5 or .npz file with activations (frames, D) for each id"
+        ) from None
     if not found:
         raise DataError(f"{path}: holds no activations; give (frames, D) for each id")
     return found

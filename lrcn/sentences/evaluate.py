@@ -31,11 +31,9 @@ import numpy as np
 from data_prep import DataError, vocabulary
 from data_prep.captions import PARTS, Image
 from data_prep.store import read_json, write_bytes, write_json
-from lrcn.sentences import describe
-from lrcn.sentences import metrics as language_metrics
 from lrcn.results import pictures
-from lrcn.sentences import retrieval
-from lrcn.sentences import truth
+from lrcn.sentences import describe, retrieval, truth
+from lrcn.sentences import metrics as language_metrics
 from lrcn.sentences.captioner import LENGTH, Captioner, ImageNet, read_image
 from lrcn.training.train import digest
 from netspecs import catalogue
@@ -52,6 +50,7 @@ def no_progress(what: str, done: int, total: int) -> None:
 
 
 # ---- what is evaluated -------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class Net:
@@ -90,28 +89,36 @@ class How:
 
     def suffix(self, part: str) -> str:
         """What the names of files end in that hold something else than the published evaluation."""
-        return (f"_{part}" if part != "test" else "") + (f"_beam{self.beam}" if self.beam != 1 else "") \
-            + (f"_{self.tokens}" if self.tokens != "plain" else "") \
+        return (
+            (f"_{part}" if part != "test" else "")
+            + (f"_beam{self.beam}" if self.beam != 1 else "")
+            + (f"_{self.tokens}" if self.tokens != "plain" else "")
             + (f"_length{self.length}" if self.length != LENGTH else "")
+        )
 
 
 def part_images(dataset, part: str) -> list[Image]:
     """The images of a part of a caption data set. DataError, one line, where there are none."""
     described = read_json(dataset.folder / "captions.json")
     if dataset.kind == "captions" and "feature_size" in dataset.description:
-        raise DataError(f"{dataset.folder}: holds activations; evaluation reads the images, so give --data the "
-                        "captions with images, and --out the run that was fine-tuned on them")
+        raise DataError(
+            f"{dataset.folder}: holds activations; evaluation reads the images, so give --data the "
+            "captions with images, and --out the run that was fine-tuned on them"
+        )
     try:
         images = [Image(each["file"], each["split"], each["captions"]) for each in described["images"]]
     except (KeyError, TypeError):
-        raise DataError(f"{dataset.folder / 'captions.json'}: not what `lrcn prepare` writes; prepare the data set "
-                        "again") from None
+        raise DataError(
+            f"{dataset.folder / 'captions.json'}: not what `lrcn prepare` writes; prepare the data set again"
+        ) from None
     found = [image for image in images if image.split in PARTS[part]]
     if not found:
         there = [name for name in PARTS if any(image.split in PARTS[name] for image in images)]
         what = "images" if dataset.kind == "captions" else "videos"
-        raise DataError(f"{dataset.folder}: has no {what} of {part}, only of {', '.join(there)}"
-                        + (f"; give --part {there[-1]}" if part == "test" else ""))
+        raise DataError(
+            f"{dataset.folder}: has no {what} of {part}, only of {', '.join(there)}"
+            + (f"; give --part {there[-1]}" if part == "test" else "")
+        )
     return found
 
 
@@ -119,11 +126,14 @@ def check_files(images: Sequence[Image]) -> None:
     """DataError, one line, where an image's file is gone: before anything is computed."""
     gone = [image.file for image in images if not Path(image.file).is_file()]
     if gone:
-        raise DataError(f"{gone[0]}: no such image any more ({len(gone)} of {len(images)} are gone); put them back, or "
-                        "prepare the data set again from where they are now")
+        raise DataError(
+            f"{gone[0]}: no such image any more ({len(gone)} of {len(images)} are gone); put them back, or "
+            "prepare the data set again from where they are now"
+        )
 
 
 # ---- what is kept ------------------------------------------------------------------------------------------
+
 
 def _claim(folder: Path, job: dict) -> Path:
     """The folder, empty but for what was kept of the very same job."""
@@ -140,20 +150,31 @@ def _names(images: Sequence[Image]) -> str:
     return hashlib.sha1(json.dumps([[image.file, image.captions] for image in images]).encode()).hexdigest()
 
 
-def activations(reader: ImageNet, images: Sequence[Image], blobs: Sequence[str], folder: Path, of: dict,
-                progress=no_progress) -> dict[str, np.ndarray]:
+def activations(
+    reader: ImageNet, images: Sequence[Image], blobs: Sequence[str], folder: Path, of: dict, progress=no_progress
+) -> dict[str, np.ndarray]:
     """{blob: (N, D)} of the images, kept in `folder`; `of` says by which weights."""
     cut = {name: reader.settings[name] for name in ("backbone", "height", "width", "crop", "scale")}
-    _claim(folder, of | {"files": hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest(),
-                         "blobs": list(blobs), "cut": cut})
+    _claim(
+        folder,
+        of
+        | {
+            "files": hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest(),
+            "blobs": list(blobs),
+            "cut": cut,
+        },
+    )
     parts, title = [], folder.name.replace("_", " of ")
     for first in range(0, len(images), BLOCK):
-        path, block = folder / f"{first:07d}.npz", images[first:first + BLOCK]
+        path, block = folder / f"{first:07d}.npz", images[first : first + BLOCK]
         if not path.exists():
             pixels = reader.cut(read_image(image.file) for image in block)
             found = reader.activations(
-                pixels, blobs, lambda what, done, total, first=first: progress(title, first + done, len(images)),
-                len(block))
+                pixels,
+                blobs,
+                lambda what, done, total, first=first: progress(title, first + done, len(images)),
+                len(block),
+            )
             content = io.BytesIO()
             np.savez(content, **found)
             write_bytes(path, content.getvalue())
@@ -169,14 +190,17 @@ def sentences(captioner: Captioner, seen, how: How, path: Path, of: dict, progre
     kept = read_json(path) if path.exists() else {}
     if kept.get("job") != job:
         found = [best[0] for best in captioner.beam(seen, how.beam, 1, how.length, progress)]
-        kept = {"job": job, "sentences": [{"caption": each.text, "log_prob": round(each.log_prob, 6)}
-                                          for each in found]}
+        kept = {
+            "job": job,
+            "sentences": [{"caption": each.text, "log_prob": round(each.log_prob, 6)} for each in found],
+        }
         write_json(path, kept)
     return [each["caption"] for each in kept["sentences"]]
 
 
-def retrieve(captioner: Captioner, fc8: np.ndarray, images: Sequence[Image], folder: Path, of: dict,
-             progress=no_progress) -> dict:
+def retrieve(
+    captioner: Captioner, fc8: np.ndarray, images: Sequence[Image], folder: Path, of: dict, progress=no_progress
+) -> dict:
     """The results of `retrieval` on images and all of their captions, with every rank kept in `folder`."""
     _claim(folder, of | {"retrieval_images": len(images)})
     if not (folder / "retrieval.json").exists():
@@ -191,8 +215,19 @@ def retrieve(captioner: Captioner, fc8: np.ndarray, images: Sequence[Image], fol
 
 # ---- captions ----------------------------------------------------------------------------------------------
 
-def evaluate(dataset, part: str, nets: Sequence[Net], out: Path, engine, how: How = How(), cnn: Cnn | None = None,
-             neighbours: bool = True, gpu: int | None = None, progress=no_progress) -> dict:
+
+def evaluate(
+    dataset,
+    part: str,
+    nets: Sequence[Net],
+    out: Path,
+    engine,
+    how: How = How(),
+    cnn: Cnn | None = None,
+    neighbours: bool = True,
+    gpu: int | None = None,
+    progress=no_progress,
+) -> dict:
     """{"dataset", "evaluation", "models", "notes"} of results.json: each net's row, and of the nearest neighbours by
     the CNN `cnn`, as it was before (1nn-fc7, 1nn-fc8), and, with `neighbours`, by a fine-tuned net's
     (1nn-fc7-finetuned, ...: that of lrcn-2f, else of the first).
@@ -201,11 +236,14 @@ def evaluate(dataset, part: str, nets: Sequence[Net], out: Path, engine, how: Ho
     """
     images = part_images(dataset, part)
     check_files(images)
-    said, models, asked = {}, {}, images[:how.retrieval_images]
+    said, models, asked = {}, {}, images[: how.retrieval_images]
     reference = next((net for net in nets if net.variant == "caption/lrcn-2f"), nets[0])
     for net in nets:
-        words = next(path for path in (net.folder / "vocabulary.txt", dataset.folder / "vocabulary.txt")
-                     if path.exists() or path.parent == dataset.folder)
+        words = next(
+            path
+            for path in (net.folder / "vocabulary.txt", dataset.folder / "vocabulary.txt")
+            if path.exists() or path.parent == dataset.folder
+        )
         tell, of = _titled(progress, net.name), {"weights": digest(net.weights)}
         with Captioner.of(net.variant, net.weights, words, engine, gpu, net.settings) as captioner:
             seen = activations(captioner, images, BLOBS, net.folder / f"features_{part}", of, tell)
@@ -214,8 +252,9 @@ def evaluate(dataset, part: str, nets: Sequence[Net], out: Path, engine, how: Ho
             said[net.name] = sentences(captioner, seen["fc8"], how, path, of, tell)
             models[net.name] = {"stage": net.stage, "weights": of["weights"]}
             if asked:
-                models[net.name]["retrieval"] = retrieve(captioner, seen["fc8"][:len(asked)], asked,
-                                                         net.folder / f"retrieval_{part}", of, tell)
+                models[net.name]["retrieval"] = retrieve(
+                    captioner, seen["fc8"][: len(asked)], asked, net.folder / f"retrieval_{part}", of, tell
+                )
             if neighbours and net is reference and net.stage.startswith("finetune"):
                 for blob, found in _neighbours(dataset, captioner, BLOBS, seen, net.folder, of["weights"], tell):
                     said[f"1nn-{blob}-finetuned"] = found
@@ -232,23 +271,35 @@ def evaluate(dataset, part: str, nets: Sequence[Net], out: Path, engine, how: Ho
 
     measured, notes = _measure(dataset, images, said, how, out, how.suffix(part), progress)
     ours = [net.name for net in nets]
-    pictures.captioned([read_image(image.file) for image in images[:SHOWN]],
-                       [{name: said[name][at] for name in ours} for at in range(min(SHOWN, len(images)))],
-                       f"{dataset.name}, {part}", out / f"captions{how.suffix(part)}.png")
+    pictures.captioned(
+        [read_image(image.file) for image in images[:SHOWN]],
+        [{name: said[name][at] for name in ours} for at in range(min(SHOWN, len(images)))],
+        f"{dataset.name}, {part}",
+        out / f"captions{how.suffix(part)}.png",
+    )
     return {
-        "dataset": {"name": dataset.name, "part": part, "images": len(images),
-                    "captions": sum(len(image.captions) for image in images),
-                    "vocabulary": dataset.description["vocabulary"]},
-        "evaluation": {"beam": how.beam, "length": how.length, "tokens": how.tokens,
-                       "retrieval_images": len(asked),
-                       "retrieval_captions": sum(len(image.captions) for image in asked)},
+        "dataset": {
+            "name": dataset.name,
+            "part": part,
+            "images": len(images),
+            "captions": sum(len(image.captions) for image in images),
+            "vocabulary": dataset.description["vocabulary"],
+        },
+        "evaluation": {
+            "beam": how.beam,
+            "length": how.length,
+            "tokens": how.tokens,
+            "retrieval_images": len(asked),
+            "retrieval_captions": sum(len(image.captions) for image in asked),
+        },
         "models": {name: models[name] | measured[name] for name in [*ours, *sorted(models.keys() - set(ours))]},
         "notes": notes,
     }
 
 
-def _measure(dataset, images: Sequence[Image], said: dict[str, list[str]], how: How, out: Path, suffix: str,
-             progress) -> tuple[dict, list[str]]:
+def _measure(
+    dataset, images: Sequence[Image], said: dict[str, list[str]], how: How, out: Path, suffix: str, progress
+) -> tuple[dict, list[str]]:
     """{name: {"generation", "truth" where it is known}} of everyone's captions of the images, and notes for the user;
     the captions are written into `out`."""
     files, known = [image.file for image in images], truth.read(dataset.folder)
@@ -291,8 +342,10 @@ def cnn_net(reference: Net, cnn: Cnn):
     if "fc8" in unfit and "fc8" in cnn.blobs:
         fc8 = next(layer for layer in net.layer if layer.name == "fc8")
         reads = next(entry.net[0][-1] for entry in entries if entry.layer == "fc8")
-        classifier = next((entry for entry in entries
-                           if entry.layer.startswith("fc8") and entry.file and entry.file[0][-1] == reads), None)
+        classifier = next(
+            (entry for entry in entries if entry.layer.startswith("fc8") and entry.file and entry.file[0][-1] == reads),
+            None,
+        )
         if classifier is None:
             net.layer.remove(fc8)
         else:
@@ -306,8 +359,16 @@ def cnn_net(reference: Net, cnn: Cnn):
 PAIR = ("object", "motion")  # truths that are reported together too: what a video shows, whatever else is said of it
 
 
-def evaluate_videos(dataset, part: str, nets: Sequence[Net], out: Path, engine, how: How = How(),
-                    gpu: int | None = None, progress=no_progress) -> dict:
+def evaluate_videos(
+    dataset,
+    part: str,
+    nets: Sequence[Net],
+    out: Path,
+    engine,
+    how: How = How(),
+    gpu: int | None = None,
+    progress=no_progress,
+) -> dict:
     """{"dataset", "evaluation", "models", "notes"} of results.json: a sentence of each video against all of its own,
     and by level of detail where there are several ("by_detail": {detail: metrics}).
 
@@ -319,8 +380,9 @@ def evaluate_videos(dataset, part: str, nets: Sequence[Net], out: Path, engine, 
         given = describe.of_dataset(dataset, net.variant, net.settings, [video.file for video in videos])
         seen = given.values() if isinstance(given, dict) else [given]
         of["given"] = hashlib.sha1(b"".join(np.ascontiguousarray(each).tobytes() for each in seen)).hexdigest()
-        with Captioner.of(net.variant, net.weights, net.folder / "vocabulary.txt", engine, gpu,
-                          net.settings) as captioner:
+        with Captioner.of(
+            net.variant, net.weights, net.folder / "vocabulary.txt", engine, gpu, net.settings
+        ) as captioner:
             path = net.folder / f"sentences{how.suffix(part) or '_test'}.json"
             said[net.name] = sentences(captioner, given, how, path, of, _titled(progress, net.name))
         models[net.name] = {"weights": of["weights"]}
@@ -331,14 +393,19 @@ def evaluate_videos(dataset, part: str, nets: Sequence[Net], out: Path, engine, 
         measured[name]["by_detail"] = {}
         for level in sorted(levels):
             chosen = [at for at, video in enumerate(videos) if details[video.file] == level]
-            found = language_metrics.score({at: texts[at] for at in chosen},
-                                           {at: videos[at].captions for at in chosen}, how.tokens)
+            found = language_metrics.score(
+                {at: texts[at] for at in chosen}, {at: videos[at].captions for at in chosen}, how.tokens
+            )
             notes += found.pop("notes")
             measured[name]["by_detail"][level or "other"] = found
     return {
-        "dataset": {"name": dataset.name, "part": part, "images": len(videos),
-                    "captions": sum(len(video.captions) for video in videos),
-                    "vocabulary": dataset.description["vocabulary"]},
+        "dataset": {
+            "name": dataset.name,
+            "part": part,
+            "images": len(videos),
+            "captions": sum(len(video.captions) for video in videos),
+            "vocabulary": dataset.description["vocabulary"],
+        },
         "evaluation": {"beam": how.beam, "length": how.length, "tokens": how.tokens},
         "models": {name: models[name] | measured[name] for name in models},
         "notes": list(dict.fromkeys(notes)),
@@ -347,6 +414,7 @@ def evaluate_videos(dataset, part: str, nets: Sequence[Net], out: Path, engine, 
 
 # ---- language models ---------------------------------------------------------------------------------------
 
+
 def perplexity(captioner: Captioner, texts: Sequence[Sequence[str]], progress=no_progress) -> dict:
     """{"perplexity", "captions", "words", "unknown"} of captions, the words of each: exp(-L / (words + captions)),
     where L is the sum of the natural logarithms of the probabilities of all words and of each caption's end. `unknown`:
@@ -354,26 +422,37 @@ def perplexity(captioner: Captioner, texts: Sequence[Sequence[str]], progress=no
     indices = [captioner.indices(text) for text in texts]
     total = captioner.score(None, [[*words, 0] for words in indices], progress, -math.inf)[0]
     words = sum(map(len, indices))
-    return {"perplexity": float(np.exp(-math.fsum(total) / (words + len(indices)))), "captions": len(indices),
-            "words": words, "unknown": sum(word == 1 for words in indices for word in words)}
+    return {
+        "perplexity": float(np.exp(-math.fsum(total) / (words + len(indices)))),
+        "captions": len(indices),
+        "words": words,
+        "unknown": sum(word == 1 for words in indices for word in words),
+    }
 
 
-def evaluate_language_model(dataset, parts: Sequence[str], net: Net, engine, gpu: int | None = None,
-                            progress=no_progress) -> dict:
+def evaluate_language_model(
+    dataset, parts: Sequence[str], net: Net, engine, gpu: int | None = None, progress=no_progress
+) -> dict:
     """{"dataset", "evaluation", "models"} of results_lm.json: perplexity by part."""
     found = {}
-    chosen = {part: [vocabulary.split(caption) for image in part_images(dataset, part) for caption in image.captions]
-              for part in parts}
-    with Captioner.of(net.variant, net.weights, dataset.folder / "vocabulary.txt", engine, gpu,
-                      net.settings) as captioner:
+    chosen = {
+        part: [vocabulary.split(caption) for image in part_images(dataset, part) for caption in image.captions]
+        for part in parts
+    }
+    with Captioner.of(
+        net.variant, net.weights, dataset.folder / "vocabulary.txt", engine, gpu, net.settings
+    ) as captioner:
         for part, texts in chosen.items():
             found[part] = perplexity(captioner, texts, _titled(progress, part))
-    return {"dataset": {"name": dataset.name, "parts": list(parts), "vocabulary": dataset.description["vocabulary"]},
-            "evaluation": {}, "models": {net.variant.split("/")[1]: {
-                "weights": digest(net.weights), "perplexity": found}}}
+    return {
+        "dataset": {"name": dataset.name, "parts": list(parts), "vocabulary": dataset.description["vocabulary"]},
+        "evaluation": {},
+        "models": {net.variant.split("/")[1]: {"weights": digest(net.weights), "perplexity": found}},
+    }
 
 
 # ---- captions from elsewhere -------------------------------------------------------------------------------
+
 
 def score_results(path: Path, references: Path, part: str | None, name: str, tokens: str = "plain") -> dict:
     """{"dataset", "evaluation", "models", "notes"} of captions in COCO's results format against COCO's annotations or a
@@ -383,11 +462,13 @@ def score_results(path: Path, references: Path, part: str | None, name: str, tok
     """
     said, expected = language_metrics.read_results(path), language_metrics.read_references(references, part)
     if not said:
-        raise DataError(f"{path}: holds no caption; a list of {{\"image_id\", \"caption\"}} is needed")
+        raise DataError(f'{path}: holds no caption; a list of {{"image_id", "caption"}} is needed')
     unknown = [key for key in said if key not in expected]
     if unknown:
-        raise DataError(f"{path}: image {unknown[0]} has no references in {references} ({len(unknown)} of {len(said)} "
-                        f"images{f'; of part {part}' if part else ''}); give the references of these images")
+        raise DataError(
+            f"{path}: image {unknown[0]} has no references in {references} ({len(unknown)} of {len(said)} "
+            f"images{f'; of part {part}' if part else ''}); give the references of these images"
+        )
     measured = language_metrics.score(said, {key: expected[key] for key in said}, tokens)
     notes = measured.pop("notes")
     if len(said) < len(expected):
@@ -400,8 +481,12 @@ def score_results(path: Path, references: Path, part: str | None, name: str, tok
         row["truth"] = known.measure({by_id[key]: caption for key, caption in said.items()})
     described = references.parent / "dataset.json"
     return {
-        "dataset": {"name": read_json(described)["name"] if described.exists() else references.stem,
-                    "part": part or "all", "images": len(said), "captions": sum(len(expected[key]) for key in said)},
+        "dataset": {
+            "name": read_json(described)["name"] if described.exists() else references.stem,
+            "part": part or "all",
+            "images": len(said),
+            "captions": sum(len(expected[key]) for key in said),
+        },
         "evaluation": {"tokens": tokens},
         "models": {name: row},
         "notes": notes,
@@ -409,6 +494,7 @@ def score_results(path: Path, references: Path, part: str | None, name: str, tok
 
 
 # ---- the file ----------------------------------------------------------------------------------------------
+
 
 def write_results(path: Path, results: dict) -> dict:
     """Writes results.json; rows that are there already, of the same data, evaluation, engine and seed, stay beside the

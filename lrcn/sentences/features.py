@@ -25,9 +25,9 @@ import numpy as np
 from data_prep import DataError, store
 from data_prep.features import output_folder
 from data_prep.workers import no_progress
-from lrcn.training import experiments
-from lrcn.sentences.captioner import MEAN, ImageNet, read_image
 from lrcn.activity.extract import check_weights, part_for
+from lrcn.sentences.captioner import MEAN, ImageNet, read_image
+from lrcn.training import experiments
 from netspecs import catalogue
 from prototxt_gen import SpecError, to_text
 
@@ -39,8 +39,20 @@ FILE_BYTES = 128 << 20  # of one HDF5 file, about; Caffe holds one in memory
 PARTS = ("train", "val", "test")
 
 
-def extract(data, net: str, weights, out, engine, *, blob: str = BLOB, views: int = VIEWS, seed: int = 1701,
-            changes: dict | None = None, gpu=None, progress=no_progress) -> Path:
+def extract(
+    data,
+    net: str,
+    weights,
+    out,
+    engine,
+    *,
+    blob: str = BLOB,
+    views: int = VIEWS,
+    seed: int = 1701,
+    changes: dict | None = None,
+    gpu=None,
+    progress=no_progress,
+) -> Path:
     """Makes `out` of the prepared captions `data`. net: a variant, caption/*; changes: its settings, as in training,
     which say how images are cut. views: of a training image; 0 for the crop of the middle alone.
 
@@ -51,8 +63,9 @@ def extract(data, net: str, weights, out, engine, *, blob: str = BLOB, views: in
 
     out, dataset = output_folder(out), store.Dataset(data)
     if dataset.kind != "captions" or not dataset.description["images"] or "feature_size" in dataset.description:
-        raise DataError(f"{data}: has no captions with images; name what `lrcn prepare captions`, coco or flickr30k "
-                        "made")  # fmt: skip
+        raise DataError(
+            f"{data}: has no captions with images; name what `lrcn prepare captions`, coco or flickr30k made"
+        )
     if blob != BLOB:
         raise SpecError(f"--blob {blob}: a captioner on activations goes on from {BLOB}")
     if catalogue.get(net).task != "caption":
@@ -63,14 +76,24 @@ def extract(data, net: str, weights, out, engine, *, blob: str = BLOB, views: in
     part = part_for(catalogue.get(net).files(**settings)["deploy_images"], blob, net)
     check_weights(part, weights, net)
 
-    listed = {name: [line.rsplit(" ", 1)[0] for line in _lines(dataset.folder / f"{name}_images.txt")]
-              for name in PARTS if (dataset.folder / f"{name}_images.txt").exists()}
+    listed = {
+        name: [line.rsplit(" ", 1)[0] for line in _lines(dataset.folder / f"{name}_images.txt")]
+        for name in PARTS
+        if (dataset.folder / f"{name}_images.txt").exists()
+    }
     files = {name: list(dict.fromkeys(lines)) for name, lines in listed.items()}
     jobs = [(file, views if name == "train" else 0) for name in listed for file in files[name]]
     of_captions = {name: dataset.description[name] for name in ("name", "prepared")}
     shown = {name: settings[name] for name in ("height", "width", "crop", "mirror", "scale")}
-    said = {"captions": str(dataset.folder.resolve()), "of": of_captions, "net": to_text(part.net), "shown": shown,
-            "weights": digest(weights), "views": views, "seed": seed}
+    said = {
+        "captions": str(dataset.folder.resolve()),
+        "of": of_captions,
+        "net": to_text(part.net),
+        "shown": shown,
+        "weights": digest(weights),
+        "views": views,
+        "seed": seed,
+    }
     with store.new_folder(out, said) as folder:
         if folder is None:
             return out
@@ -81,7 +104,7 @@ def extract(data, net: str, weights, out, engine, *, blob: str = BLOB, views: in
             first = {file: at + each * k for k, file in enumerate(files[name])}
             at += each * len(first)
             if name != "train":
-                _write_npy(folder / f"{name}_{BLOB}.npy", rows[at - len(first):at])
+                _write_npy(folder / f"{name}_{BLOB}.npy", rows[at - len(first) : at])
                 store.write_text(folder / f"{name}_{BLOB}.txt", "".join(f"{file}\n" for file in files[name]))
             _write_part(folder, out, name, rows, _turns(lines, first, each), settings["streams"], progress)
             store.write_text(folder / f"{name}_captions.txt", (dataset.folder / f"{name}_captions.txt").read_text())
@@ -91,8 +114,10 @@ def extract(data, net: str, weights, out, engine, *, blob: str = BLOB, views: in
         del rows
         shutil.rmtree(folder / "work")
         extracted = {"net": net, "weights": said["weights"], "blob": blob, "views": views, "shown": shown}
-        store.write_json(folder / "dataset.json", dataset.description | {
-            "feature_size": part.size, "extracted": extracted, "seed": seed, "prepared": said})  # fmt: skip
+        store.write_json(
+            folder / "dataset.json",
+            dataset.description | {"feature_size": part.size, "extracted": extracted, "seed": seed, "prepared": said},
+        )
     return out
 
 
@@ -108,7 +133,7 @@ def cut(image: np.ndarray, number: int, views: int, settings: dict, seed: int) -
         if views:
             top, left = random.integers(height - side + 1), random.integers(width - side + 1)
             mirror = settings["mirror"] and random.integers(2) == 1
-        seen = image[top:top + side, left:left + side]
+        seen = image[top : top + side, left : left + side]
         pixels = (seen[:, ::-1] if mirror else seen).astype(np.float32) - np.array(MEAN, np.float32)
         out.append(np.moveaxis(pixels, -1, 0) * np.float32(settings["scale"]))
     return out
@@ -159,7 +184,7 @@ def _write_part(folder: Path, out: Path, name: str, rows, at: np.ndarray, stream
         if not (place / names[-1]).exists():
             # Made in memory: where the disk is full, the HDF5 library brings the process down instead of saying so.
             with h5py.File(names[-1], "w", driver="core", backing_store=False) as file:
-                file.create_dataset(BLOB, data=rows[at[start:start + each]])
+                file.create_dataset(BLOB, data=rows[at[start : start + each]])
                 file.flush()
                 store.write_bytes(place / names[-1], file.id.get_file_image())
         progress(f"{name}_{BLOB}", min(start + each, len(at)), len(at))

@@ -32,6 +32,7 @@ BLOCK = 1 << 22  # distances at once
 
 # ---- files -------------------------------------------------------------------------------------------------
 
+
 def read_results(path) -> dict:
     """{image's id: caption} of a file of COCO's results format: [{"image_id": 42, "caption": "..."}, ...]. DataError,
     one line, for another file, and for an image that is there twice."""
@@ -74,14 +75,19 @@ def read_references(path, split: str | None = None) -> dict:
                 found.setdefault(each["image_id"], []).append(each["caption"])
         else:
             images = described["images"]
-            found = {key: image["captions"] for key, image in zip(image_ids([each["file"] for each in images]), images)
-                     if split in (None, image["split"])}
+            found = {
+                key: image["captions"]
+                for key, image in zip(image_ids([each["file"] for each in images]), images)
+                if split in (None, image["split"])
+            }
     except (KeyError, TypeError):
         raise DataError(f"{path}: neither COCO's annotations nor a prepared captions.json") from None
     empty = [key for key, captions in found.items() if not captions]
     if empty or not found:
-        raise DataError(f"{path}: " + (f"image {empty[0]} has no captions" if empty else "no images" + (
-            f" of split {split}" if split else "")))
+        raise DataError(
+            f"{path}: "
+            + (f"image {empty[0]} has no captions" if empty else "no images" + (f" of split {split}" if split else ""))
+        )
     return found
 
 
@@ -96,11 +102,17 @@ def _json(path):
 
 # ---- tokens ------------------------------------------------------------------------------------------------
 
+
 def words(text: str) -> list[str]:
     """The words of a sentence in any script, lower-cased, without punctuation; an apostrophe inside a word stays."""
     text = unicodedata.normalize("NFC", text).lower()
-    kept = [letter if _in_word(letter) or (letter in "'’" and 0 < at < len(text) - 1 and _in_word(text[at - 1])
-                                           and _in_word(text[at + 1])) else " " for at, letter in enumerate(text)]
+    kept = [
+        letter
+        if _in_word(letter)
+        or (letter in "'’" and 0 < at < len(text) - 1 and _in_word(text[at - 1]) and _in_word(text[at + 1]))
+        else " "
+        for at, letter in enumerate(text)
+    ]
     return "".join(kept).split()
 
 
@@ -130,6 +142,7 @@ def java() -> bool:
 
 # ---- the metrics -------------------------------------------------------------------------------------------
 
+
 def score(captions: Mapping, references: Mapping, tokens: str = "plain", meteor: bool = True) -> dict:
     """Metrics of {id: caption} against {id: its references}, as fractions of 1 (CIDEr: of 10):
 
@@ -140,11 +153,15 @@ def score(captions: Mapping, references: Mapping, tokens: str = "plain", meteor:
     """
     unknown, left = captions.keys() - references.keys(), references.keys() - captions.keys()
     if unknown:
-        raise DataError(f"image {min(unknown, key=str)} has a caption and no references"
-                        f"{f' (and {len(unknown) - 1} more)' if len(unknown) > 1 else ''}")
+        raise DataError(
+            f"image {min(unknown, key=str)} has a caption and no references"
+            f"{f' (and {len(unknown) - 1} more)' if len(unknown) > 1 else ''}"
+        )
     if left or not captions:
-        raise DataError(f"{len(left)} of {len(references)} images have no caption"
-                        f"{f', {min(left, key=str)} for one' if left else ''}; every image is scored")
+        raise DataError(
+            f"{len(left)} of {len(references)} images have no caption"
+            f"{f', {min(left, key=str)} for one' if left else ''}; every image is scored"
+        )
     said = {key: found[0] for key, found in tokenise({key: [captions[key]] for key in captions}, tokens).items()}
     expected = tokenise({key: references[key] for key in captions}, tokens)
     return {"images": len(said), "tokens": tokens, **score_tokens(said, expected, meteor)}
@@ -175,8 +192,11 @@ def bleu_nltk(said: Mapping, expected: Mapping) -> list[float]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that a number is 0 shows in it
-        values = corpus_bleu([expected[key] for key in said], [said[key] for key in said],
-                             weights=[(1.0,), (1 / 2,) * 2, (1 / 3,) * 3, (1 / 4,) * 4])
+        values = corpus_bleu(
+            [expected[key] for key in said],
+            [said[key] for key in said],
+            weights=[(1.0,), (1 / 2,) * 2, (1 / 3,) * 3, (1 / 4,) * 4],
+        )
     return [float(value) for value in values]
 
 
@@ -189,8 +209,9 @@ def _meteor(results: dict, truths: dict) -> tuple[float | None, str]:
         return [text.replace("|||", " ") for text in texts]
 
     try:
-        value = _meteor_process().compute_score({key: clean(texts) for key, texts in truths.items()},
-                                                 {key: clean(texts) for key, texts in results.items()})[0]
+        value = _meteor_process().compute_score(
+            {key: clean(texts) for key, texts in truths.items()}, {key: clean(texts) for key, texts in results.items()}
+        )[0]
         return float(value), ""
     except (OSError, ValueError) as error:
         _meteor_process.cache_clear()
@@ -208,32 +229,35 @@ def _meteor_process():
 
 # ---- nearest neighbours ------------------------------------------------------------------------------------
 
+
 def nearest_images(train: np.ndarray, test: np.ndarray, distance: str = "euclidean") -> np.ndarray:
     """For each row of test (N, D) the row of train (M, D), fc7 or fc8 of images, that is nearest: (N,), of equals the
     first. The paper does not say by which distance."""
     if distance not in DISTANCES:
-        raise SpecError(f"there is no distance '{distance}', only {' and '.join(DISTANCES)}"
-                        f"{nearest(distance, DISTANCES)}")
+        raise SpecError(
+            f"there is no distance '{distance}', only {' and '.join(DISTANCES)}{nearest(distance, DISTANCES)}"
+        )
     train, test = np.asarray(train), np.asarray(test, np.float64)
     if train.ndim != 2 or test.ndim != 2 or train.shape[1] != test.shape[1] or not len(train):
         raise SpecError(f"features of {train.shape} to look in and {test.shape} to look for: give (M, D) and (N, D)")
     least, found = np.full(len(test), np.inf), np.zeros(len(test), np.int64)
     step = max(1, BLOCK // max(len(test), train.shape[1]))
     for first in range(0, len(train), step):  # float64 a part at a time: fc7 of all of COCO is 1.3 GB in float32
-        part = train[first:first + step].astype(np.float64)
+        part = train[first : first + step].astype(np.float64)
         if distance == "cosine":
             norms = np.linalg.norm(part, axis=1, keepdims=True)
             far = -test @ (part / np.where(norms > 0, norms, 1)).T
         else:
-            far = (part ** 2).sum(1) / 2 - test @ part.T
+            far = (part**2).sum(1) / 2 - test @ part.T
         at = far.argmin(1)
         nearer = far[np.arange(len(test)), at] < least
         least[nearer], found[nearer] = far[nearer, at[nearer]], first + at[nearer]
     return found
 
 
-def nearest_captions(train: np.ndarray, captions: Sequence[Sequence[str]], test: np.ndarray,
-                     distance: str = "euclidean") -> list[str]:
+def nearest_captions(
+    train: np.ndarray, captions: Sequence[Sequence[str]], test: np.ndarray, distance: str = "euclidean"
+) -> list[str]:
     """The baseline 1NN of Table 3: for each test image the first caption of the nearest training image."""
     if len(captions) != len(train) or not all(captions):
         raise SpecError(f"{len(captions)} images' captions for {len(train)} rows: give one or more for each")

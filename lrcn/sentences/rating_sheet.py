@@ -44,8 +44,19 @@ MOST = 9  # ranks are one digit
 
 # ---- the sheet ---------------------------------------------------------------------------------------------
 
-def write_sheet(systems: Mapping[str, Mapping], out, *, references: Mapping | None = None, files: Mapping | None = None,
-                images=None, count: int = COUNT, parts: int = 1, seed: int = 1701, progress=lambda *_: None) -> Path:
+
+def write_sheet(
+    systems: Mapping[str, Mapping],
+    out,
+    *,
+    references: Mapping | None = None,
+    files: Mapping | None = None,
+    images=None,
+    count: int = COUNT,
+    parts: int = 1,
+    seed: int = 1701,
+    progress=lambda *_: None,
+) -> Path:
     """Writes the page (or `parts` of them), its pictures and the key into `out`.
 
     systems: name -> {image's id: caption}; references: {id: captions that people wrote}, one of which, drawn, is shown
@@ -73,8 +84,14 @@ def write_sheet(systems: Mapping[str, Mapping], out, *, references: Mapping | No
         progress(f"{len(common)} of {every} images have a caption of all systems; the others are left out", 0, 0)
     places = {key: _find(key, files, images) for key in chosen}
 
-    key = {"format": FORMAT, "criteria": list(CRITERIA), "systems": list(named), "seed": seed, "parts": parts,
-           "images": {}}  # fmt: skip
+    key = {
+        "format": FORMAT,
+        "criteria": list(CRITERIA),
+        "systems": list(named),
+        "seed": seed,
+        "parts": parts,
+        "images": {},
+    }
     for number, image in enumerate(chosen):
         lines: dict[str, list[str]] = {}  # caption -> the systems that have it
         for name, captions in named.items():
@@ -82,8 +99,11 @@ def write_sheet(systems: Mapping[str, Mapping], out, *, references: Mapping | No
             lines.setdefault(said[random.integers(len(said))], []).append(name)
         shown = [list(lines.items())[k] for k in random.permutation(len(lines))]
         key["images"][f"{number + 1:04d}"] = {
-            "image_id": image, "part": number * parts // len(chosen) + 1,
-            "captions": [caption for caption, _ in shown], "systems": [names for _, names in shown]}  # fmt: skip
+            "image_id": image,
+            "part": number * parts // len(chosen) + 1,
+            "captions": [caption for caption, _ in shown],
+            "systems": [names for _, names in shown],
+        }
     key["sheet"] = _digest(key)
 
     if (out / KEY).exists():
@@ -102,9 +122,16 @@ def write_sheet(systems: Mapping[str, Mapping], out, *, references: Mapping | No
         for done, (name, entry) in enumerate(shown.items()):
             store.write_bytes(folder / "images" / f"{name}.jpg", _picture(places[entry["image_id"]]))
             progress(f"pictures of part {part}", done + 1, len(shown))
-        page = {"format": FORMAT, "sheet": key["sheet"], "part": part, "criteria": key["criteria"], "images": [
-            {"id": name, "picture": f"images/{name}.jpg", "captions": entry["captions"]}
-            for name, entry in shown.items()]}  # fmt: skip
+        page = {
+            "format": FORMAT,
+            "sheet": key["sheet"],
+            "part": part,
+            "criteria": key["criteria"],
+            "images": [
+                {"id": name, "picture": f"images/{name}.jpg", "captions": entry["captions"]}
+                for name, entry in shown.items()
+            ],
+        }
         store.write_text(folder / "index.html", _page(page, parts))
     store.write_json(out / KEY, key)
     return out
@@ -123,8 +150,11 @@ def _find(image, files: Mapping | None, folder) -> Path:
     tried = [Path(name)] if folder is None or os.path.isabs(name) else []
     if folder is not None:
         base = Path(name).name  # COCO's images lie in a folder a year
-        tried += [Path(folder) / name, Path(folder) / base, *(Path(folder) / year / base
-                                                              for year in ("train2014", "val2014"))]  # fmt: skip
+        tried += [
+            Path(folder) / name,
+            Path(folder) / base,
+            *(Path(folder) / year / base for year in ("train2014", "val2014")),
+        ]
     found = next((path for path in tried if path.is_file()), None)
     if found is None:
         raise DataError(f"{tried[0]}: no such image; name its folder by --images")
@@ -148,12 +178,14 @@ def _page(page: dict, parts: int) -> str:
 
     pages = Environment(loader=PackageLoader("lrcn.sentences"), autoescape=True, keep_trailing_newline=True)
     return pages.get_template("rating_sheet.html").render(
-        sheet=page, criteria=page["criteria"], images=len(page["images"]), part=page["part"], parts=parts)
+        sheet=page, criteria=page["criteria"], images=len(page["images"]), part=page["part"], parts=parts
+    )
 
 
 def _digest(key: dict) -> str:
-    return hashlib.sha1(json.dumps({name: value for name, value in key.items() if name != "sheet"},
-                                   sort_keys=True).encode()).hexdigest()[:16]  # fmt: skip
+    return hashlib.sha1(
+        json.dumps({name: value for name, value in key.items() if name != "sheet"}, sort_keys=True).encode()
+    ).hexdigest()[:16]
 
 
 def _json(path) -> dict:
@@ -177,6 +209,7 @@ def names_of(path) -> dict:
 
 
 # ---- the answers -------------------------------------------------------------------------------------------
+
 
 def is_ratings(path) -> bool:
     """Whether a file is an answers file of a page, or a key."""
@@ -208,8 +241,9 @@ def collect(paths: Sequence) -> dict:
         raise DataError(f"{paths[0]}: the key alone; give the answers of the raters too")
     for path, content in answers:
         beside = [folder / KEY for folder in (Path(path).resolve().parent, Path(path).resolve().parent.parent)]
-        found = next((place for place in beside if is_ratings(place) and _json(place).get("sheet") ==
-                      content.get("sheet")), None)  # fmt: skip
+        found = next(
+            (place for place in beside if is_ratings(place) and _json(place).get("sheet") == content.get("sheet")), None
+        )
         if found and content.get("sheet") not in keys:
             keys[content.get("sheet")] = found
     if not keys:
@@ -239,12 +273,17 @@ def collect(paths: Sequence) -> dict:
         for name, rank in places(ranks, key["images"][image]["systems"]).items():
             totals[name][CRITERIA.index(criterion)] += rank
     return {
-        "ratings": {name: [float(total / n) if n else None for total, n in zip(sums, rows)]
-                    for name, sums in totals.items()},
-        "criteria": list(CRITERIA), "systems": len(totals), "raters": len({rater for rater, _ in asked}),
-        "images": len({image for _, image, _ in full}), "rows": rows,
-        "unfinished": [len(asked) - n for n in rows], "sheet": sheet,
-    }  # fmt: skip
+        "ratings": {
+            name: [float(total / n) if n else None for total, n in zip(sums, rows)] for name, sums in totals.items()
+        },
+        "criteria": list(CRITERIA),
+        "systems": len(totals),
+        "raters": len({rater for rater, _ in asked}),
+        "images": len({image for _, image, _ in full}),
+        "rows": rows,
+        "unfinished": [len(asked) - n for n in rows],
+        "sheet": sheet,
+    }
 
 
 def places(ranks: Sequence[int], systems: Sequence[Sequence[str]]) -> dict[str, Fraction]:
@@ -252,8 +291,9 @@ def places(ranks: Sequence[int], systems: Sequence[Sequence[str]]) -> dict[str, 
     of their places: their sum is always that of 1 to the number of systems."""
     given = {name: rank for rank, names in zip(ranks, systems, strict=True) for name in names}
     every = list(given.values())
-    return {name: sum(other < rank for other in every) + Fraction(every.count(rank) + 1, 2)
-            for name, rank in given.items()}
+    return {
+        name: sum(other < rank for other in every) + Fraction(every.count(rank) + 1, 2) for name, rank in given.items()
+    }
 
 
 def _read_key(path) -> dict:
@@ -271,28 +311,38 @@ def _rows(path, content: dict, key: dict):
     for image, given in answers.items():
         entry = key["images"].get(image)
         if entry is None or entry["part"] != content.get("part") or not isinstance(given, dict):
-            raise DataError(f"{path}: image {image!r} is not on part {content.get('part')!r} of its sheet; "
-                            "save it anew")  # fmt: skip
+            raise DataError(
+                f"{path}: image {image!r} is not on part {content.get('part')!r} of its sheet; save it anew"
+            )
         for criterion, ranks in given.items():
             due = len(entry["captions"])
-            good = isinstance(ranks, list) and len(ranks) == due and all(
-                rank is None or (type(rank) is int and 1 <= rank <= due) for rank in ranks)
+            good = (
+                isinstance(ranks, list)
+                and len(ranks) == due
+                and all(rank is None or (type(rank) is int and 1 <= rank <= due) for rank in ranks)
+            )
             if criterion not in CRITERIA or not good:
-                raise DataError(f"{path}: image {image}: {criterion} is {json.dumps(ranks)}; it must be one of "
-                                f"{', '.join(CRITERIA)} with {due} ranks from 1 to {due} or null")  # fmt: skip
+                raise DataError(
+                    f"{path}: image {image}: {criterion} is {json.dumps(ranks)}; it must be one of "
+                    f"{', '.join(CRITERIA)} with {due} ranks from 1 to {due} or null"
+                )
             yield image, criterion, ranks
 
 
 def table4(collected: dict) -> str:
     """Table 4 as text: what `collect` found, with the published rows below."""
+
     def row(name, values):
         return f"  {name:<20}" + "".join(f"{'-' if v is None else format(v, '.2f'):>13}" for v in values)
 
     count = collected["systems"]
-    lines = ["Table 4: captions ranked by people, mean rank (low is good)", "",
-             f"{'':<22}" + "".join(f"{criterion:>13}" for criterion in collected["criteria"]), "",
-             f"measured: ranks 1 to {count}, {_many(collected['raters'], 'rater')}, "
-             f"{_many(collected['images'], 'image')}"]  # fmt: skip
+    lines = [
+        "Table 4: captions ranked by people, mean rank (low is good)",
+        "",
+        f"{'':<22}" + "".join(f"{criterion:>13}" for criterion in collected["criteria"]),
+        "",
+        f"measured: ranks 1 to {count}, {_many(collected['raters'], 'rater')}, {_many(collected['images'], 'image')}",
+    ]
     lines += [row(name, values) for name, values in collected["ratings"].items()]
     lines.append(row("rankings", []) + "".join(f"{n:>13}" for n in collected["rows"]))
     if any(collected["unfinished"]):

@@ -33,17 +33,29 @@ class Ranks:
     def results(self) -> dict[str, dict]:
         """{"image_to_caption": {"R@1": percent, "R@5", "R@10", "median_rank", "mean_rank", "of"}, "caption_to_image":
         the same}; `of`: among how many."""
-        return {"image_to_caption": _summary(self.captions, len(self.images)),
-                "caption_to_image": _summary(self.images, len(self.captions))}
+        return {
+            "image_to_caption": _summary(self.captions, len(self.images)),
+            "caption_to_image": _summary(self.images, len(self.captions)),
+        }
 
 
 def _summary(ranks: np.ndarray, of: int) -> dict:
-    return {**{f"R@{k}": round(100 * float((ranks <= k).mean()), 4) for k in RECALLS},
-            "median_rank": float(np.median(ranks)), "mean_rank": float(ranks.mean()), "of": of}
+    return {
+        **{f"R@{k}": round(100 * float((ranks <= k).mean()), 4) for k in RECALLS},
+        "median_rank": float(np.median(ranks)),
+        "mean_rank": float(ranks.mean()),
+        "of": of,
+    }
 
 
-def retrieve(captioner, features: np.ndarray, captions: Sequence[Sequence[str]], owners: Sequence[int],
-             progress=lambda what, done, total: None, kept=None) -> tuple[np.ndarray, Ranks]:
+def retrieve(
+    captioner,
+    features: np.ndarray,
+    captions: Sequence[Sequence[str]],
+    owners: Sequence[int],
+    progress=lambda what, done, total: None,
+    kept=None,
+) -> tuple[np.ndarray, Ranks]:
     """Normalised scores (images, captions), and ranks. features: fc8 (N, D) of the images; captions: the words of each;
     owners: the number of its image, from 0; kept: a folder in which the scores of some hundred captions at a time are
     kept, and found by a call that goes on. DataError as `rank` has it.
@@ -56,14 +68,16 @@ def retrieve(captioner, features: np.ndarray, captions: Sequence[Sequence[str]],
     order = sorted(range(len(indices)), key=indices.__getitem__)  # those that begin alike go through the net together
     scores, pairs = np.empty((len(features), len(captions))), len(features) * len(captions)
     for first in range(0, len(order), TOGETHER):
-        part = order[first:first + TOGETHER]
+        part = order[first : first + TOGETHER]
         path = None if kept is None else Path(kept) / f"scores_{first:06d}.npy"
         if path is not None and path.exists():
             scores[:, part] = np.load(path)
         else:
             scores[:, part] = captioner.score(
-                features, [indices[c] for c in part],
-                lambda what, done, total, first=first: progress(what, len(features) * first + done, pairs))
+                features,
+                [indices[c] for c in part],
+                lambda what, done, total, first=first: progress(what, len(features) * first + done, pairs),
+            )
             if path is not None:
                 content = io.BytesIO()
                 np.save(content, scores[:, part])
@@ -109,16 +123,24 @@ def rank(scores: np.ndarray, owners: Sequence[int]) -> Ranks:
     return Ranks(by_image, by_caption)
 
 
-def write(folder, ranks: Ranks, images: Sequence[str], captions: Sequence[Sequence[str]],
-          owners: Sequence[int]) -> None:
+def write(
+    folder, ranks: Ranks, images: Sequence[str], captions: Sequence[Sequence[str]], owners: Sequence[int]
+) -> None:
     """In `folder`: retrieval.json, the results; retrieval_images.tsv and retrieval_captions.tsv, the rank of each."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "retrieval_images.tsv", "image\trank\n" + "".join(
-        f"{image}\t{place}\n" for image, place in zip(images, ranks.captions)))
-    write_text(folder / "retrieval_captions.tsv", "image\trank\tcaption\n" + "".join(
-        f"{images[owner]}\t{place}\t{' '.join(words)}\n"
-        for owner, place, words in zip(owners, ranks.images, captions)))
+    write_text(
+        folder / "retrieval_images.tsv",
+        "image\trank\n" + "".join(f"{image}\t{place}\n" for image, place in zip(images, ranks.captions)),
+    )
+    write_text(
+        folder / "retrieval_captions.tsv",
+        "image\trank\tcaption\n"
+        + "".join(
+            f"{images[owner]}\t{place}\t{' '.join(words)}\n"
+            for owner, place, words in zip(owners, ranks.images, captions)
+        ),
+    )
     write_json(folder / "retrieval.json", ranks.results())
 
 
@@ -133,8 +155,10 @@ def _check(images: int, captions: int, owners: Sequence[int]) -> np.ndarray:
     if owners.shape != (captions,):
         raise DataError(f"{len(owners)} owners for {captions} captions: give one each")
     if captions and not 0 <= owners.min() <= owners.max() < images:
-        raise DataError(f"a caption is of image {owners.max() if owners.max() >= images else owners.min()}, and there "
-                        f"are {images}, from 0 on")
+        raise DataError(
+            f"a caption is of image {owners.max() if owners.max() >= images else owners.min()}, and there "
+            f"are {images}, from 0 on"
+        )
     if missing := images - len(np.unique(owners)):
         raise DataError(f"{missing} of {images} images have no caption; leave them out")
     return owners

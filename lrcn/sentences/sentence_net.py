@@ -1,6 +1,6 @@
-"""Caffe's side of `lrcn.sentences.captioner`: `python -m lrcn.sentences.sentence_net JOB.json` holds the nets and answers orders, a JSON
-line each on standard input, arrays in files. A process of its own, because Caffe ends the one it runs in when something
-is wrong, and its libraries clash with those of the Python wheels.
+"""Caffe's side of a `Captioner`: `python -m lrcn.sentences.sentence_net JOB.json` holds the nets and answers orders, a
+JSON line each on standard input, arrays in files. A process of its own, because Caffe ends the one it runs in when
+something is wrong, and its libraries clash with those of the Python wheels.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lrcn.sentences import decoding
 from lrcn.engine.crew import MESSAGE
+from lrcn.sentences import decoding
 
 
 class WordNet:
-    """A deploy net of one step with exposed states, as `lrcn.sentences.decoding` goes through it; of any number of streams.
+    """A deploy net of one step with exposed states, as `decoding` goes through it; of any number of streams.
 
     reader: an encoder-decoder's deploy net, whole, that writes one step; it takes the first, after all it reads.
     features: {blob: (N, ...)}, what is given of each image; a reader's, time second: it has a step more than is given,
@@ -69,8 +69,9 @@ def run(job: dict, orders, answer) -> None:
     (caffe.set_mode_cpu if job["gpu"] is None else caffe.set_mode_gpu)()
     if job["gpu"] is not None:
         caffe.set_device(job["gpu"])
-    nets = {name: caffe.Net(job[name], job["weights"], caffe.TEST) if job[name] else None
-            for name in ("words", "reader")}
+    nets = {
+        name: caffe.Net(job[name], job["weights"], caffe.TEST) if job[name] else None for name in ("words", "reader")
+    }
     word_net = WordNet(nets["words"], nets["reader"]) if job["words"] else None
     image_net = None
     for line in orders:
@@ -82,9 +83,16 @@ def run(job: dict, orders, answer) -> None:
             features = dict(np.load(order["features"])) if order["features"] else {}
             if order["do"] == "score":
                 word_net.features = features
-                found = {"scores": decoding.score(
-                    word_net, order["count"], order["captions"], job["streams"], order["floor"],
-                    tell=lambda done, total: answer({"done": done, "total": total}))}
+                found = {
+                    "scores": decoding.score(
+                        word_net,
+                        order["count"],
+                        order["captions"],
+                        job["streams"],
+                        order["floor"],
+                        tell=lambda done, total: answer({"done": done, "total": total}),
+                    )
+                }
             else:
                 found = _sentences(word_net, order, features, job["streams"], answer)
         np.savez(order["out"], **found)
@@ -97,7 +105,7 @@ def _sentences(net: WordNet, order: dict, features: dict[str, np.ndarray], strea
     together = max(1, streams // order["n" if sampled else "width"])
     for first in range(0, count, together):
         size = min(together, count - first)
-        net.features = {name: value[first:first + size] for name, value in features.items()}
+        net.features = {name: value[first : first + size] for name, value in features.items()}
         if sampled:
             part = decoding.sample(net, size, order["n"], order["length"], order["temperature"], order["seed"], first)
         else:

@@ -55,14 +55,18 @@ def read(folder) -> Truth | None:
         return None
     found = store.read_json(path)
     try:
-        phrases = {slot: {value: " ".join(words(phrase)) for value, phrase in values.items()}
-                   for slot, values in found["phrases"].items()}
+        phrases = {
+            slot: {value: " ".join(words(phrase)) for value, phrase in values.items()}
+            for slot, values in found["phrases"].items()
+        }
         for file, slots in found["images"].items():
             for slot, value in slots.items():
                 if not phrases.get(slot, {}).get(value):
-                    raise DataError(f"{path}: {file} is {slot} {value!r}, for which there is no phrase; prepare the "
-                                    "data set again")
+                    raise DataError(
+                        f"{path}: {file} is {slot} {value!r}, for which there is no phrase; prepare the data set again"
+                    )
         return Truth(phrases, found["images"])
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not a data set's truth ({type(error).__name__}: {error}); prepare the data set "
-                        "again") from None
+        raise DataError(
+            f"{path}: not a data set's truth ({type(error).__name__}: {error}); prepare the data set again"
+        ) from None

@@ -91,7 +91,8 @@ ROWS = ("single-frame", "lrcn-fc6", "lrcn-fc7")
 # Table 1 as published: every LRCN starts from the single-frame net of its own modality.
 _TABLE1 = [Stage(f"activity/single-frame-{modality}") for modality in ("rgb", "flow")] + [
     Stage(f"activity/lrcn-{reads}-{modality}", start=f"single-frame-{modality}")
-    for reads in ("fc6", "fc7") for modality in ("rgb", "flow")
+    for reads in ("fc6", "fc7")
+    for modality in ("rgb", "flow")
 ]
 
 EXPERIMENTS = {
@@ -131,7 +132,8 @@ EXPERIMENTS = {
 # The demo's Table 1 whole: its LRCN-fc6 nets' settings do for fc7 too.
 EXPERIMENTS["demo-table1"] = EXPERIMENTS["demo"] + [
     Stage(stage.variant.replace("fc6", "fc7"), stage.settings, stage.start)
-    for stage in EXPERIMENTS["demo"] if stage.model == "lrcn-fc6"
+    for stage in EXPERIMENTS["demo"]
+    if stage.model == "lrcn-fc6"
 ]
 
 # Image description on the demo's pictures (Tables 2 and 3). LSTMs of 96 units start from a range that is wider than the
@@ -163,15 +165,15 @@ _CAPTIONS = {
 def _captioner(name: str, finetune: int) -> list[Stage]:
     frozen = _CAPTIONS | {"stage": "train", "base_lr": 0.003, "stepsize": 200, "max_iter": 200}
     whole = _CAPTIONS | {"stage": "finetune", "base_lr": 0.002, "stepsize": finetune * 7 // 8, "max_iter": finetune}
-    return [Stage(f"caption/{name}", frozen, start="pretrain-rgb"),
-            Stage(f"caption/{name}", whole, start=name, name=f"{name}-finetune")]
+    return [
+        Stage(f"caption/{name}", frozen, start="pretrain-rgb"),
+        Stage(f"caption/{name}", whole, start=name, name=f"{name}-finetune"),
+    ]
 
 
 EXPERIMENTS["demo-captions"] = [
     Stage(
-        "activity/single-frame-rgb",
-        _PIXELS | {"max_iter": 300, "stepsize": 200, "base_lr": 0.001},
-        pretrain="kinds",
+        "activity/single-frame-rgb", _PIXELS | {"max_iter": 300, "stepsize": 200, "base_lr": 0.001}, pretrain="kinds"
     ),
     *_captioner("lrcn-1u", 400),
     *_captioner("lrcn-2u", 400),
@@ -205,7 +207,11 @@ EXPERIMENTS["demo-video"] = [
 LANGUAGE_MODEL = "lm/lstm-lm"
 # A captioner's trainings in their order -> those whose weights each starts from, the published one first.
 STARTS: dict[str, tuple[str, ...]] = {
-    "train": (), "from-lm": (LANGUAGE_MODEL,), "finetune": ("train", "from-lm"), "finetune-trainval": ("finetune",)}
+    "train": (),
+    "from-lm": (LANGUAGE_MODEL,),
+    "finetune": ("train", "from-lm"),
+    "finetune-trainval": ("finetune",),
+}
 USUAL = ("train", "finetune")
 
 NEED_FRAMES = ("activity/table1",)  # and weights to start from, or --from-scratch
@@ -213,12 +219,15 @@ NEED_FRAMES = ("activity/table1",)  # and weights to start from, or --from-scrat
 DATA = {"demo-table1": "demo", "demo-captions": "demo/captions", "demo-video": "demo/semantics"}
 # What nets of sentences are trained on: the kinds of data sets, and how they are made.
 KINDS = {"caption": ("captions",), "video": ("semantics",), "lm": ("captions", "semantics")}
-MADE = {"captions": "captions: `lrcn prepare captions`, coco or flickr30k",
-        "semantics": "what a CRF says of videos, with sentences: `lrcn prepare tacos`"}
+MADE = {
+    "captions": "captions: `lrcn prepare captions`, coco or flickr30k",
+    "semantics": "what a CRF says of videos, with sentences: `lrcn prepare tacos`",
+}
 
 
-def stages(experiment: str, rows: Sequence[str] = (), named: Sequence[str] = (),
-           out: Path | None = None) -> list[Stage]:
+def stages(
+    experiment: str, rows: Sequence[str] = (), named: Sequence[str] = (), out: Path | None = None
+) -> list[Stage]:
     """The stages of an experiment, or of a net of the catalogue with what it starts from; of an experiment's `rows`
     alone, where they are given, with what they start from; of captioners the trainings `named` alone.
 
@@ -228,8 +237,10 @@ def stages(experiment: str, rows: Sequence[str] = (), named: Sequence[str] = (),
         found = EXPERIMENTS[experiment]
     elif experiment not in catalogue.names():
         near = nearest(experiment, [*EXPERIMENTS, *catalogue.names()])
-        raise SpecError(f"there is no experiment or net '{experiment}'"
-                        + (near or f"; the experiments are {', '.join(EXPERIMENTS)}"))
+        raise SpecError(
+            f"there is no experiment or net '{experiment}'"
+            + (near or f"; the experiments are {', '.join(EXPERIMENTS)}")
+        )
     elif catalogue.get(experiment).task != "activity":
         if rows:
             raise SpecError(f"--rows {','.join(rows)}: an experiment has rows; {experiment} is one net")
@@ -243,8 +254,10 @@ def stages(experiment: str, rows: Sequence[str] = (), named: Sequence[str] = (),
     for row in rows:
         if row not in there:
             order = ROWS if set(there) <= set(ROWS) else there
-            raise SpecError(f"{experiment} has no row '{row}', only {', '.join(sorted(there, key=order.index))}"
-                            f"{nearest(row, there)}")
+            raise SpecError(
+                f"{experiment} has no row '{row}', only {', '.join(sorted(there, key=order.index))}"
+                f"{nearest(row, there)}"
+            )
     wanted = [stage for stage in found if not rows or stage.model in rows]
     if named:
         _check_named(experiment, named, [stage.training for stage in found if stage.training])
@@ -260,8 +273,9 @@ def _check_named(experiment: str, named: Sequence[str], there: Sequence[str]) ->
         raise SpecError(f"--stages {','.join(named)}: captioners are trained in stages; {experiment} has none")
     for name in named:
         if name not in there:
-            raise SpecError(f"--stages: {experiment} has no stage '{name}', only {', '.join(there)}"
-                            f"{nearest(name, there)}")
+            raise SpecError(
+                f"--stages: {experiment} has no stage '{name}', only {', '.join(there)}{nearest(name, there)}"
+            )
 
 
 def training_folder(net: str, training: str) -> str:
@@ -279,8 +293,10 @@ def _sentence_stages(variant: str, named: Sequence[str], out: Path | None) -> li
         return [Stage(variant)]
     named, net = named or USUAL, variant.split("/")[1]
     if {*STARTS["finetune"], "finetune"} <= set(named):
-        raise SpecError(f"--stages {','.join(named)}: finetune starts from one of train and from-lm; name one of them, "
-                        "and the other with another --out")
+        raise SpecError(
+            f"--stages {','.join(named)}: finetune starts from one of train and from-lm; name one of them, "
+            "and the other with another --out"
+        )
     found = [Stage(LANGUAGE_MODEL)] if "from-lm" in named else []
     for training in STARTS:
         if training in named:
@@ -301,8 +317,9 @@ def given(dataset: Dataset) -> str:
 def on_features(found: list[Stage], dataset: Dataset) -> list[Stage]:
     """The stages of experiment `features`, by the names of what the data set holds: its modality, fc6 or fc7."""
     modality = dataset.description.get("modality", "rgb")
-    return [Stage(stage.variant.replace("fc6", given(dataset)).replace("rgb", modality), stage.settings)
-            for stage in found]
+    return [
+        Stage(stage.variant.replace("fc6", given(dataset)).replace("rgb", modality), stage.settings) for stage in found
+    ]
 
 
 def on_activations(found: list[Stage], dataset: Dataset, named: Sequence[str]) -> list[Stage]:
@@ -310,8 +327,10 @@ def on_activations(found: list[Stage], dataset: Dataset, named: Sequence[str]) -
     trains the CNN. Raises SpecError where that is asked for."""
     kept = [stage for stage in found if not (stage.training or "").startswith("finetune")]
     if named and kept != found:
-        raise SpecError(f"{dataset.folder}: holds a CNN's activations, and finetune trains the CNN; give --data the "
-                        "captions with images, and the same --out")
+        raise SpecError(
+            f"{dataset.folder}: holds a CNN's activations, and finetune trains the CNN; give --data the "
+            "captions with images, and the same --out"
+        )
     return kept
 
 
@@ -378,8 +397,10 @@ def _of_captions(stage: Stage, dataset: Dataset, changes: dict) -> dict:
     ours = {name: said[name] for name in ("vocabulary", "steps", "streams")}
     if "feature_size" in said:
         if changes.get("backbone", "features") != "features":
-            raise SpecError(f"{dataset.folder}: holds activations, and backbone={changes['backbone']} reads images; "
-                            "leave that setting out, or give --data the captions with images")
+            raise SpecError(
+                f"{dataset.folder}: holds activations, and backbone={changes['backbone']} reads images; "
+                "leave that setting out, or give --data the captions with images"
+            )
         ours |= {"backbone": "features", "feature_size": said["feature_size"]}
     # VGG-16's two batches of 50 captions an iteration are one of 100, where the data set has them so.
     published = catalogue.get(stage.variant).settings(**stage.settings)

@@ -27,6 +27,7 @@ TWO_HISTORIES = ("Adam", "AdaDelta")  # solvers that keep two values beside each
 
 # ---- weights to start from ---------------------------------------------------------------------------------
 
+
 @dataclass(frozen=True)
 class Pretrained:
     """An ILSVRC-2012 net that a single-frame net starts from. sha1: None where none was ever published."""
@@ -42,18 +43,31 @@ class Pretrained:
         net = variant.files(backbone=self.backbone, classes=1000)["deploy"]
         megabytes = round(4 * infer(net, "TEST").parameters / 1e6)
         check = f"SHA-1 {self.sha1}" if self.sha1 else "no checksum was published"
-        return (f"{self.file}: {self.backbone}, {self.top1} % top-1, about {megabytes} MB (4 bytes for each of its "
-                f"weights), {check}; {self.where}")
+        return (
+            f"{self.file}: {self.backbone}, {self.top1} % top-1, about {megabytes} MB (4 bytes for each of its "
+            f"weights), {check}; {self.where}"
+        )
 
 
-HYBRID = Pretrained("caffe_imagenet_hyb2_wr_rc_solver_sqrt_iter_310000", "hybrid",
-                    "linked from the page that the authors' release names (LRCN_video)", None, 60.2)
-CAFFENET = Pretrained("bvlc_reference_caffenet.caffemodel", "caffenet",
-                      "named in models/bvlc_reference_caffenet of BVLC Caffe",
-                      "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46", 57.4)
+HYBRID = Pretrained(
+    "caffe_imagenet_hyb2_wr_rc_solver_sqrt_iter_310000",
+    "hybrid",
+    "linked from the page that the authors' release names (LRCN_video)",
+    None,
+    60.2,
+)
+CAFFENET = Pretrained(
+    "bvlc_reference_caffenet.caffemodel",
+    "caffenet",
+    "named in models/bvlc_reference_caffenet of BVLC Caffe",
+    "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
+    57.4,
+)
 
-NEEDED = (f"it starts from ILSVRC-2012 weights: give --weights FILE (the paper's: {HYBRID.file}), or --from-scratch "
-          "for random ones; --dry-run says more")
+NEEDED = (
+    f"it starts from ILSVRC-2012 weights: give --weights FILE (the paper's: {HYBRID.file}), or --from-scratch "
+    "for random ones; --dry-run says more"
+)
 
 
 def needed_weights() -> list[str]:
@@ -77,10 +91,18 @@ def given_weights(path: Path, stage: Stage, files: dict, inputs: dict) -> list[s
             digest.update(piece)
     known = f", BVLC's {CAFFENET.file}" if digest.hexdigest() == CAFFENET.sha1 else ""
     held = weights.read_weights(path)
-    found = weights.plan(files["train_test"], held, "TRAIN", files["solver"].train_state.stage, inputs=inputs,
-                         python=clip_settings.top_shapes)
-    by = {status: [entry.layer for entry in found.entries if entry.status == status]
-          for status in (weights.COPIED, weights.AFRESH, weights.CLASH)}
+    found = weights.plan(
+        files["train_test"],
+        held,
+        "TRAIN",
+        files["solver"].train_state.stage,
+        inputs=inputs,
+        python=clip_settings.top_shapes,
+    )
+    by = {
+        status: [entry.layer for entry in found.entries if entry.status == status]
+        for status in (weights.COPIED, weights.AFRESH, weights.CLASH)
+    }
     said = [f"weights: {path}: {size / 1e6:.1f} MB, SHA-1 {digest.hexdigest()}{known}"]
     hint = " CaffeNet's takes --set backbone=caffenet" if stage.task == "activity" else ""
     if not by[weights.COPIED]:
@@ -95,6 +117,7 @@ def given_weights(path: Path, stage: Stage, files: dict, inputs: dict) -> list[s
 
 
 # ---- stages ------------------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -140,13 +163,20 @@ def step(stage: Stage, folder: Path, settings: dict, files: dict, done: int, sta
     test = infer(files["train_test"], "TEST", tested, inputs=inputs["test"], **known) if solver.test_iter else None
     left = solver.max_iter - done
     return Step(
-        stage, folder, solver.max_iter, done, batch(stage, settings, solver), start,
-        train.training_bytes(2 if solver.type in TWO_HISTORIES else 1), test.activation_bytes if test else 0,
-        (left // solver.test_interval + (not done)) * sum(solver.test_iter) if solver.test_iter and left else 0)
+        stage,
+        folder,
+        solver.max_iter,
+        done,
+        batch(stage, settings, solver),
+        start,
+        train.training_bytes(2 if solver.type in TWO_HISTORIES else 1),
+        test.activation_bytes if test else 0,
+        (left // solver.test_interval + (not done)) * sum(solver.test_iter) if solver.test_iter and left else 0,
+    )
 
 
 def batch(stage: Stage, settings: dict, solver) -> str:
-    """"24 x 16 frames": videos, and frames of each; "100 x 20 words"."""
+    """ "24 x 16 frames": videos, and frames of each; "100 x 20 words"."""
     if "streams" in settings:
         text = f"{settings['streams']} x {settings['steps']} words"
     elif stage.model != "single-frame" or settings["backbone"] == "features":
@@ -173,8 +203,12 @@ def trial(files: dict, engine, gpu=None) -> Pace:
         with log.open("w") as kept:
             caffe = subprocess.Popen(
                 [str(engine.caffe), "train", "--solver=solver.prototxt", *([] if gpu is None else [f"--gpu={gpu}"])],
-                cwd=folder, env=caffe_environment(engine), stderr=kept, stdout=subprocess.DEVNULL,
-                preexec_fn=end_with_parent)
+                cwd=folder,
+                env=caffe_environment(engine),
+                stderr=kept,
+                stdout=subprocess.DEVNULL,
+                preexec_fn=end_with_parent,
+            )
             try:
                 late = _wait(caffe, log)
             finally:
@@ -248,23 +282,37 @@ def cycles(log: str) -> list[tuple[float, float]]:
 
 # ---- in words ----------------------------------------------------------------------------------------------
 
+
 def text(name: str, dataset, splits: list[int], out: Path, steps: list[Step], device: str) -> str:
     """The plan, a line a stage, in the order of training."""
     rows = [("stage", "iterations", "batch", "starts from", "memory", "time")]
     for each in steps:
         state = "" if not each.done else " (done)" if each.done >= each.iterations else f" (from {each.done})"
         due = "?" if each.seconds is None else duration(each.seconds) if each.seconds else "none"
-        rows.append((str(each.folder.relative_to(out)), f"{each.iterations}{state}", each.batch, each.start,
-                     size(each.train_bytes + each.test_bytes), "at least " * each.least + due))
+        rows.append(
+            (
+                str(each.folder.relative_to(out)),
+                f"{each.iterations}{state}",
+                each.batch,
+                each.start,
+                size(each.train_bytes + each.test_bytes),
+                "at least " * each.least + due,
+            )
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     known = [each.seconds for each in steps if each.seconds is not None]
     most = max(each.train_bytes + each.test_bytes for each in steps)
-    what = (f"{dataset.description['vocabulary']} words" if "vocabulary" in dataset.description
-            else f"{len(dataset.classes)} classes, split {', '.join(map(str, splits))}")
+    what = (
+        f"{dataset.description['vocabulary']} words"
+        if "vocabulary" in dataset.description
+        else f"{len(dataset.classes)} classes, split {', '.join(map(str, splits))}"
+    )
     lines = [f"{name} on {dataset.name}: {what}, on the {device}, into {out}", "", *table, ""]
-    lines.append(f"memory: {size(most)} at most, an estimate from the nets' shapes (weights, gradients, activations in "
-                 "training and in tests; what loaders and cuDNN take comes on top)")
+    lines.append(
+        f"memory: {size(most)} at most, an estimate from the nets' shapes (weights, gradients, activations in "
+        "training and in tests; what loaders and cuDNN take comes on top)"
+    )
     if len(known) == len(steps):
         least = "at least " * any(each.least for each in steps)
         total = f"{least}{duration(sum(known))} in all, by a few real iterations of each net just now"
@@ -282,7 +330,7 @@ def size(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """"40 s", "12 min", "3.4 h", "2.5 days"."""
+    """ "40 s", "12 min", "3.4 h", "2.5 days"."""
     for unit, length, until in ("s", 1, 90), ("min", 60, 90), ("h", 3600, 48):
         if seconds < until * length:
             return f"{seconds / length:.{0 if unit != 'h' else 1}f} {unit}"

@@ -148,8 +148,9 @@ def check_run(out: Path, files) -> None:
         raise TrainError(f"{out}: holds no training; run `lrcn train` first") from None
     for name in ("train_test", "solver"):
         if before.get(name) != to_text(files[name]):
-            raise TrainError(f"{out}: was trained with another {name}; "
-                             "give the --set, --split and --seed of `lrcn train`")
+            raise TrainError(
+                f"{out}: was trained with another {name}; give the --set, --split and --seed of `lrcn train`"
+            )
 
 
 def digests(weights) -> str | list[str] | None:

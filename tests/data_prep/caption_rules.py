@@ -8,8 +8,10 @@ import numpy as np
 
 
 def split(caption):
-    caption = "".join(" " if c.isspace() or unicodedata.category(c) in ("Cc", "Cs") else c
-                      for c in unicodedata.normalize("NFC", caption)).strip()  # fmt: skip
+    caption = "".join(
+        " " if c.isspace() or unicodedata.category(c) in ("Cc", "Cs") else c
+        for c in unicodedata.normalize("NFC", caption)
+    ).strip()
     runs = []  # (is it a word, text)
     for c in caption:
         inside = bool(re.match(r"\w", c)) or unicodedata.category(c).startswith("M") or c in "\u200c\u200d"

@@ -32,8 +32,12 @@ def check_data_set(folder, images, seed=1701, steps=20, streams=100, min_count=5
     assert vocabulary.read(folder / "vocabulary.txt") == words
     index, rows = {word: k for k, word in enumerate(words)}, max(100_000 // streams // steps, 1) * steps
     checked = 0
-    for part, splits in {"train": ["train"], "trainval": ["train", "restval", "val"], "val": ["val"],
-                         "test": ["test"]}.items():  # fmt: skip
+    for part, splits in {
+        "train": ["train"],
+        "trainval": ["train", "restval", "val"],
+        "val": ["val"],
+        "test": ["test"],
+    }.items():
         pairs = [(i.file, c) for i in images if i.split in splits for c in i.captions]
         for kind, aligned in (("captions", True), ("sentences", False)):
             if not pairs or (part in ("trainval", "test") and not aligned):
@@ -42,8 +46,11 @@ def check_data_set(folder, images, seed=1701, steps=20, streams=100, min_count=5
             chosen = captions.order(len(pairs), streams, seed, part, aligned).tolist()
             assert set(chosen) == set(range(len(pairs)))
             assert len(chosen) == (-(-len(pairs) // streams) * streams if aligned else len(pairs))
-            due = rules.files([rules.sequences(split[pairs[k][1]], pairs[k][0], index, steps if aligned else None)
-                               for k in chosen], streams, rows)  # fmt: skip
+            due = rules.files(
+                [rules.sequences(split[pairs[k][1]], pairs[k][0], index, steps if aligned else None) for k in chosen],
+                streams,
+                rows,
+            )
             held = read_list(folder / f"{part}_{kind}.txt")
             assert len(held) == len(due)
             for ours, theirs in zip(held, due, strict=True):
@@ -80,12 +87,22 @@ def test_words_of_any_language_stay_whole_and_case_and_form_do_not_matter():
     assert vocabulary.split("हिन्दी में") == ["हिन्दी", "में"]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["train", "val", "test", "restval"]), st.lists(TEXT, max_size=5)),
-                min_size=1, max_size=12), st.integers(1, 7), st.integers(2, 9), st.integers(0, 3))  # fmt: skip
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["train", "val", "test", "restval"]), st.lists(TEXT, max_size=5)),
+        min_size=1,
+        max_size=12,
+    ),
+    st.integers(1, 7),
+    st.integers(2, 9),
+    st.integers(0, 3),
+)
 def test_drawn_captions_are_written_as_published(tmp_path_factory, drawn, streams, steps, seed):
     out = tmp_path_factory.mktemp("drawn") / "data"
-    images = [Image(f"{k}.jpg", split, [c for c in map(vocabulary.clean, texts) if c.strip(". ")])
-              for k, (split, texts) in enumerate(drawn)]  # fmt: skip
+    images = [
+        Image(f"{k}.jpg", split, [c for c in map(vocabulary.clean, texts) if c.strip(". ")])
+        for k, (split, texts) in enumerate(drawn)
+    ]
     images = [image for image in images if image.captions]
     counts = [word for i in images if i.split == "train" for c in i.captions for word in rules.split(c)]
     given_images = [Image(f"{k}.jpg", split, texts) for k, (split, texts) in enumerate(drawn)]
@@ -93,8 +110,9 @@ def test_drawn_captions_are_written_as_published(tmp_path_factory, drawn, stream
         with pytest.raises(DataError, match="no training image has a caption|no word is seen"):
             captions.prepare("drawn", given_images, out, with_images=False, min_count=1)
         return
-    captions.prepare("drawn", given_images, out, with_images=False, seed=seed, steps=steps, streams=streams,
-                     min_count=1)  # fmt: skip
+    captions.prepare(
+        "drawn", given_images, out, with_images=False, seed=seed, steps=steps, streams=streams, min_count=1
+    )
     check_data_set(out, images, seed, steps, streams, 1)
     assert json.loads((out / "captions.json").read_text())["images"] == [vars(image) for image in images]
 
@@ -105,8 +123,10 @@ def test_small_files_are_cut_as_published(tmp_path, monkeypatch):
     random = np.random.default_rng(0)
     lost = 0
     for seed in range(20):
-        images = [Image(f"{k}.jpg", "train", [" ".join(random.choice(list("abcde"), random.integers(1, 12)))])
-                  for k in range(seed + 1)]  # fmt: skip
+        images = [
+            Image(f"{k}.jpg", "train", [" ".join(random.choice(list("abcde"), random.integers(1, 12)))])
+            for k in range(seed + 1)
+        ]
         out = tmp_path / str(seed)
         captions.prepare("drawn", images, out, with_images=False, seed=seed, steps=4, streams=3, min_count=1)
         index = {word: k for k, word in enumerate(vocabulary.read(out / "vocabulary.txt"))}
@@ -173,9 +193,14 @@ def test_same_bytes_again_and_after_an_interruption(tmp_path, monkeypatch):
 
 def test_coco_from_annotations_and_both_kinds_of_split(tmp_path):
     for part, ids in (("train", (1, 2)), ("val", (3, 4, 5))):
-        (tmp_path / f"captions_{part}2014.json").write_text(json.dumps({
-            "images": [{"id": k, "file_name": f"COCO_{part}2014_{k:012d}.jpg"} for k in ids],
-            "annotations": [{"image_id": k, "caption": f"dog {k}."} for k in ids for _ in range(2)]}))  # fmt: skip
+        (tmp_path / f"captions_{part}2014.json").write_text(
+            json.dumps(
+                {
+                    "images": [{"id": k, "file_name": f"COCO_{part}2014_{k:012d}.jpg"} for k in ids],
+                    "annotations": [{"image_id": k, "caption": f"dog {k}."} for k in ids for _ in range(2)],
+                }
+            )
+        )
         (tmp_path / "images" / f"{part}2014").mkdir(parents=True)
     annotations = [tmp_path / "captions_train2014.json", tmp_path / "captions_val2014.json"]
     lists = tmp_path / "lists"
@@ -187,13 +212,32 @@ def test_coco_from_annotations_and_both_kinds_of_split(tmp_path):
         ("train", "train2014/COCO_train2014_000000000002.jpg", ["dog 2."] * 2),
         ("train", "train2014/COCO_train2014_000000000001.jpg", ["dog 1."] * 2),
         ("val", "val2014/COCO_val2014_000000000004.jpg", ["dog 4."] * 2),
-        ("test", "val2014/COCO_val2014_000000000003.jpg", ["dog 3."] * 2)]  # fmt: skip
+        ("test", "val2014/COCO_val2014_000000000003.jpg", ["dog 3."] * 2),
+    ]
     split = tmp_path / "dataset_coco.json"
-    split.write_text(json.dumps({"images": [
-        {"filename": i.file.rsplit("/")[-1], "cocoid": int(i.file[-7:-4]), "split": i.split,
-         "sentences": [{"raw": c} for c in i.captions]} for i in from_lists]
-        + [{"filename": "COCO_val2014_000000000005.jpg", "cocoid": 5, "split": "restval",
-            "sentences": [{"raw": "dog 5."}] * 2}]}))  # fmt: skip
+    split.write_text(
+        json.dumps(
+            {
+                "images": [
+                    {
+                        "filename": i.file.rsplit("/")[-1],
+                        "cocoid": int(i.file[-7:-4]),
+                        "split": i.split,
+                        "sentences": [{"raw": c} for c in i.captions],
+                    }
+                    for i in from_lists
+                ]
+                + [
+                    {
+                        "filename": "COCO_val2014_000000000005.jpg",
+                        "cocoid": 5,
+                        "split": "restval",
+                        "sentences": [{"raw": "dog 5."}] * 2,
+                    }
+                ]
+            }
+        )
+    )
     assert coco.read_coco(annotations, split, tmp_path / "images") == from_lists
     assert coco.read_coco([], split, tmp_path / "images") == from_lists
     assert [i.split for i in coco.read_coco([], split, restval="trainval")][-1] == "restval"

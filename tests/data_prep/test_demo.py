@@ -31,9 +31,9 @@ def test_it_is_a_whole_dataset_that_does_not_survive_a_mirror(made):
     assert held.kind == "frames" and held.mirror is False and held.description["seed"] == 5
     assert held.classes == sorted(held.classes) and len(held.classes) == 8
     train, test = held.videos(1, "train"), held.videos(1, "test")
-    assert Counter(v.label for v in train) == {c: 2 for c in range(8)} and Counter(v.label for v in test) == {
-        c: 1 for c in range(8)
-    }
+    assert Counter(v.label for v in train) == dict.fromkeys(range(8), 2) and Counter(
+        v.label for v in test
+    ) == dict.fromkeys(range(8), 1)
     assert not {v.name.rsplit("_", 1)[0] for v in train} & {v.name.rsplit("_", 1)[0] for v in test}  # no group in both
     assert all(18 <= v.frames <= 21 for v in train + test)
 

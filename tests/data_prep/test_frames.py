@@ -92,7 +92,7 @@ def concatenated(path, sizes):
         writer = cv2.VideoWriter(str(part), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"PIM1"), 25, size)
         if not writer.isOpened():
             pytest.skip("this OpenCV writes no MPEG-1")
-        for i in range(10):
+        for _ in range(10):
             writer.write(np.full((size[1], size[0], 3), 60 + 100 * number, np.uint8))
         writer.release()
         parts.append(part.read_bytes())
@@ -111,9 +111,19 @@ def test_a_video_that_changes_size_in_the_middle(tmp_path, fps):
 
 
 @pytest.mark.parametrize(
-    "fourcc, suffix", [("FFV1", "mkv"), ("FFV1", "avi"), ("VP90", "webm"), ("VP80", "webm"), ("XVID", "avi"),
-                       ("mp4v", "mp4"), ("HFYU", "avi"), ("WMV2", "wmv"), ("FLV1", "flv")]
-)  # fmt: skip
+    "fourcc, suffix",
+    [
+        ("FFV1", "mkv"),
+        ("FFV1", "avi"),
+        ("VP90", "webm"),
+        ("VP80", "webm"),
+        ("XVID", "avi"),
+        ("mp4v", "mp4"),
+        ("HFYU", "avi"),
+        ("WMV2", "wmv"),
+        ("FLV1", "flv"),
+    ],
+)
 @pytest.mark.parametrize("fps", [None, 10])
 def test_odd_codecs(tmp_path, fourcc, suffix, fps):
     path = tmp_path / f"a.{suffix}"
@@ -181,8 +191,10 @@ def test_a_variable_frame_rate_is_no_truncation(tmp_path):
 
 def test_five_frames_at_the_authors_rate(tmp_path):
     assert greys(VideoFile(write_video(tmp_path / "a.avi", frames=5), None, fps=30)) == [
-        6, 6, *(level for level in (7, 8, 9, 10) for _ in range(3))
-    ]  # fmt: skip
+        6,
+        6,
+        *(level for level in (7, 8, 9, 10) for _ in range(3)),
+    ]
 
 
 def test_a_repeated_frame_is_encoded_once(tmp_path):

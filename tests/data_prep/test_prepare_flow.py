@@ -144,16 +144,24 @@ def test_images_of_another_size_are_resized_and_their_motion_with_them(bare, ima
 @pytest.mark.parametrize(
     "harm, message",
     [
-        (lambda d: (d / "v_Run_2/flow_image_v_Run_2.0004.jpg").unlink(),
-         r"lacks flow_image_v_Run_2.0004.jpg \(5 of the video's 6 are there\), and those of 0 more videos"),
-        (lambda d: cv2.imwrite(str(d / "v_Run_2/flow_image_v_Run_2.0008.jpg"), np.zeros((40, 48, 3), np.uint8)),
-         "more flow images of v_Run_2 than its 7 frames have; .*--fps"),
-        (lambda d: (d / "v_Run_2/flow_image_v_Run_2.0004.jpg").write_bytes(b"broken"),
-         "0004.jpg: not a readable image"),
-        (lambda d: cv2.imwrite(str(d / "v_Run_2/flow_image_v_Run_2.0004.jpg"), np.zeros((40, 48), np.uint8)),
-         "0004.jpg: not a flow image .three channels"),
+        (
+            lambda d: (d / "v_Run_2/flow_image_v_Run_2.0004.jpg").unlink(),
+            r"lacks flow_image_v_Run_2.0004.jpg \(5 of the video's 6 are there\), and those of 0 more videos",
+        ),
+        (
+            lambda d: cv2.imwrite(str(d / "v_Run_2/flow_image_v_Run_2.0008.jpg"), np.zeros((40, 48, 3), np.uint8)),
+            "more flow images of v_Run_2 than its 7 frames have; .*--fps",
+        ),
+        (
+            lambda d: (d / "v_Run_2/flow_image_v_Run_2.0004.jpg").write_bytes(b"broken"),
+            "0004.jpg: not a readable image",
+        ),
+        (
+            lambda d: cv2.imwrite(str(d / "v_Run_2/flow_image_v_Run_2.0004.jpg"), np.zeros((40, 48), np.uint8)),
+            "0004.jpg: not a flow image .three channels",
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_bad_images_made_elsewhere(bare, images, harm, message, workers):
     harm(images)

@@ -50,8 +50,11 @@ def test_rows_go_on_with_the_batch_that_is_due(tmp_path_factory, lengths, batch,
     assert len(made) in (0, 2)  # the one file that is cut, and no other is copied
 
 
-@given(lines=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n"), min_size=1), min_size=1),
-       first=st.integers(0, 100), ended=st.booleans())
+@given(
+    lines=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n"), min_size=1), min_size=1),
+    first=st.integers(0, 100),
+    ended=st.booleans(),
+)
 def test_lines_go_on_with_the_image_that_is_due(tmp_path_factory, lines, first, ended):
     source = tmp_path_factory.mktemp("lines") / "images.txt"
     source.write_bytes(("\n".join(f"{line} 0" for line in lines) + "\n" * ended).encode())
@@ -118,12 +121,15 @@ def test_a_net_of_the_projects_own_layer_stays_as_it_is(run):
     assert not (run / "stretch").exists()
 
 
-@pytest.mark.parametrize("spoil, said", [
-    (lambda run: (run / "rows.txt").unlink(), "rows.txt"),
-    (lambda run: (run / "rows.txt").write_text("\n"), "is empty"),
-    (lambda run: (run / "batch_1.h5").write_bytes(b"no HDF5"), "batch_1.h5"),
-    (lambda run: (run / "images.txt").unlink(), "images.txt"),
-])
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (lambda run: (run / "rows.txt").unlink(), "rows.txt"),
+        (lambda run: (run / "rows.txt").write_text("\n"), "is empty"),
+        (lambda run: (run / "batch_1.h5").write_bytes(b"no HDF5"), "batch_1.h5"),
+        (lambda run: (run / "images.txt").unlink(), "images.txt"),
+    ],
+)
 def test_broken_data_is_said_in_one_line(run, spoil, said):
     spoil(run)
     with pytest.raises(DataError, match=said) as caught:

@@ -60,11 +60,14 @@ def plain(entries, seed, steps, streams):
                 maximum[best] = 1 if best else 0
             sentence = rules.sequences(split[text], entry["id"], index, steps)
             rest = len(slots) - 1
-            one = {"max": maximum, "prob": probability,
-                   "input_slots": likeliest + [0] * steps,
-                   "cont_sentence": [0] + [1] * rest + [1] + sentence["cont_sentence"][1:],
-                   "input_sentence": [0] * len(slots) + sentence["input_sentence"],
-                   "target_sentence": [-1] * len(slots) + sentence["target_sentence"]}
+            one = {
+                "max": maximum,
+                "prob": probability,
+                "input_slots": likeliest + [0] * steps,
+                "cont_sentence": [0] + [1] * rest + [1] + sentence["cont_sentence"][1:],
+                "input_sentence": [0] * len(slots) + sentence["input_sentence"],
+                "target_sentence": [-1] * len(slots) + sentence["target_sentence"],
+            }
             for name, row in one.items():
                 rows.setdefault(name, []).append(row)
         due[part] = {kind: np.array(rows.pop(kind), np.float32) for kind in ("max", "prob")}
@@ -76,7 +79,8 @@ def plain(entries, seed, steps, streams):
 
 WORDS = ["cut", "peel", "Knife", "a b", "गाजर", "cho\u0301"]
 SENTENCES = st.lists(st.sampled_from(["she", "cuts", "the", "carrot", ",", "."]), min_size=1, max_size=8).map(
-    lambda words: "x " + " ".join(words))
+    lambda words: "x " + " ".join(words)
+)
 
 
 @st.composite
@@ -89,9 +93,15 @@ def candidates(draw):
 
 @st.composite
 def entries(draw):
-    made = [{"id": f"v{k}é", "split": draw(st.sampled_from(["train", "val", "test"])),
-             "slots": draw(st.dictionaries(st.sampled_from(["activity", "tool", "where"]), candidates())),
-             "sentences": draw(st.lists(SENTENCES, min_size=1, max_size=3))} for k in range(draw(st.integers(1, 6)))]
+    made = [
+        {
+            "id": f"v{k}é",
+            "split": draw(st.sampled_from(["train", "val", "test"])),
+            "slots": draw(st.dictionaries(st.sampled_from(["activity", "tool", "where"]), candidates())),
+            "sentences": draw(st.lists(SENTENCES, min_size=1, max_size=3)),
+        }
+        for k in range(draw(st.integers(1, 6)))
+    ]
     made[0] |= {"split": "train"}
     made[0]["slots"]["tool"] = {"words": ["cut", "Knife"], "probabilities": [0.5, 0.5]}
     return made + [{"id": "last", "split": "val", "slots": {}, "sentences": ["x"]}]
@@ -120,7 +130,11 @@ def test_drawn_snippets_are_written_as_said(tmp_path_factory, made, streams, ste
     assert tacos.SlotVocabulary.read(out / "slot_vocabulary.txt").entries == table[1:]
     slots = list(dict.fromkeys(slot for slot, _ in table[1:]))
     assert (said["kind"], said["slot_words"], said["slots"], said["slot_names"]) == (
-        "semantics", len(table), len(slots), slots)
+        "semantics",
+        len(table),
+        len(slots),
+        slots,
+    )
     assert said["vocabulary"] == len(vocabulary.read(out / "vocabulary.txt")) + 1
     assert store.Dataset(out).kind == "semantics"
     ids, likeliest, vectors = tacos.read_semantics(out)
@@ -138,7 +152,7 @@ def test_drawn_snippets_are_written_as_said(tmp_path_factory, made, streams, ste
         rows = len(read_list(out / f"{part}_captions.txt")["cont"]) // steps
         assert rows * streams == len(arrays["max"]) and rows * (steps + len(slots)) == len(held["input_slots"])
         shown = {tuple(row) for row in likeliest[[e["split"] == part for e in made]].tolist()}
-        first = held["input_slots"].reshape(rows, -1, streams)[:, :len(slots)].transpose(0, 2, 1)
+        first = held["input_slots"].reshape(rows, -1, streams)[:, : len(slots)].transpose(0, 2, 1)
         assert {tuple(row) for row in first.reshape(-1, len(slots)).astype(int).tolist()} == shown
     assert np.array_equal(tacos.one_hot(likeliest, len(table)).sum(1), (likeliest > 0).sum(1))
     assert (vectors[:, 0] == 0).all() and (vectors.sum(1) <= len(slots) + 1e-5).all()
@@ -150,34 +164,49 @@ def basic(count=12, **changes):
     made = []
     for k in range(count):
         split = ["train", "train", "val", "test"][k % 4]
-        made.append({"id": f"v{k}", "split": split, "sentences": [f"He cuts carrot {k}.", "She peels"],
-                     "slots": {"activity": {"words": ["cut", "peel"], "probabilities": [0.25, 0.75]},
-                               "tool": "knife"}} | changes)  # fmt: skip
+        made.append(
+            {
+                "id": f"v{k}",
+                "split": split,
+                "sentences": [f"He cuts carrot {k}.", "She peels"],
+                "slots": {"activity": {"words": ["cut", "peel"], "probabilities": [0.25, 0.75]}, "tool": "knife"},
+            }
+            | changes
+        )
     return made
 
 
 def prepare(tmp_path, made, name="data", **options):
     path = write_lines(tmp_path / f"{name}.jsonl", made)
-    return tacos.prepare("set", snippets.read_snippets(path), tmp_path / name,
-                         **{"streams": 3, "steps": 6, "min_count": 1} | options)
+    return tacos.prepare(
+        "set", snippets.read_snippets(path), tmp_path / name, **{"streams": 3, "steps": 6, "min_count": 1} | options
+    )
 
 
 def test_small_files_hold_whole_batches(tmp_path, monkeypatch):
     monkeypatch.setattr(captions, "FILE_NUMBERS", 36)  # two batches a file
     whole = prepare(tmp_path, basic(30))
     assert len((whole / "train_prob.txt").read_text().splitlines()) > 2
-    _, due = plain([e | {"slots": e["slots"] | {"tool": {"words": ["knife"], "probabilities": [1]}}}
-                    for e in basic(30)], 1701, 6, 3)  # fmt: skip
+    _, due = plain(
+        [e | {"slots": e["slots"] | {"tool": {"words": ["knife"], "probabilities": [1]}}} for e in basic(30)],
+        1701,
+        6,
+        3,
+    )
     np.testing.assert_array_equal(read_list(whole / "train_prob.txt")["semantics"], due["train"]["prob"])
-    np.testing.assert_array_equal(read_list(whole / "train_encoder_decoder.txt")["input_slots"],
-                                  due["train"]["input_slots"])
+    np.testing.assert_array_equal(
+        read_list(whole / "train_encoder_decoder.txt")["input_slots"], due["train"]["input_slots"]
+    )
     sizes = [len(h5py.File(line)["semantics"]) for line in (whole / "train_prob.txt").read_text().splitlines()]
     assert set(sizes[:-1]) == {6}
 
 
 def contents(folder):
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file()}  # fmt: skip
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_the_same_seed_gives_the_same_bytes_and_a_run_goes_on(tmp_path, monkeypatch):
@@ -205,8 +234,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_run_goes_on(tmp_path, monkeypa
 
 
 def test_val_is_drawn_by_groups_where_there_is_none(tmp_path):
-    made = [entry | {"split": "test" if k < 5 else "train", "group": f"g{k // 4}"}
-            for k, entry in enumerate(basic(45))]  # fmt: skip
+    made = [entry | {"split": "test" if k < 5 else "train", "group": f"g{k // 4}"} for k, entry in enumerate(basic(45))]
     held = json.loads((prepare(tmp_path, made, val_share=0.2) / "captions.json").read_text())["images"]
     split = {entry["file"]: entry["split"] for entry in held}
     assert list(split.values())[:5] == ["test"] * 5
@@ -249,8 +277,11 @@ def test_unknown_slot_words_have_no_column(tmp_path):
     assert likeliest[ids.index("v3")].tolist() == [0, 0]
     np.testing.assert_allclose(vectors[ids.index("v3")], [0, 0.1, 0, 0], rtol=1e-6)
     assert json.loads((out / "dataset.json").read_text())["unknown_slot_words"] == 2
-    _, again, unknown = words.encode(snippets.read_snippets(write_lines(tmp_path / "x.jsonl", [
-        {"video": "n", "slots": made[3]["slots"]}]), described=False))  # fmt: skip
+    _, again, unknown = words.encode(
+        snippets.read_snippets(
+            write_lines(tmp_path / "x.jsonl", [{"video": "n", "slots": made[3]["slots"]}]), described=False
+        )
+    )
     assert unknown == [("activity", "stir"), ("place", "sink")]
     np.testing.assert_array_equal(again[0], vectors[ids.index("v3")])
 
@@ -258,38 +289,41 @@ def test_unknown_slot_words_have_no_column(tmp_path):
 SLOT = {"words": ["cut", "peel"], "probabilities": [0.5, 0.5]}
 
 
-@pytest.mark.parametrize("change, said", [
-    ({"slots": {"a": SLOT | {"probabilities": [0.5]}}}, "2 words and 1 probabilities"),
-    ({"slots": {"a": {"words": ["cut", "peel"]}}}, "2 words and no list of probabilities"),
-    ({"slots": {"a": SLOT | {"probabilities": [0.5, 0.4]}}}, "sum to 0.9; they must sum to 1"),
-    ({"slots": {"a": SLOT | {"probabilities": [0.6, 0.5]}}}, "sum to 1.1"),
-    ({"slots": {"a": SLOT | {"probabilities": [1.1, -0.1]}}}, "probability 1.1"),
-    ({"slots": {"a": SLOT | {"probabilities": [1, -0.1]}}}, "probability -0.1 of 'peel'"),
-    ({"slots": {"a": SLOT | {"probabilities": [1, float("nan")]}}}, "probability nan"),
-    ({"slots": {"a": SLOT | {"probabilities": [1, 10 ** 400]}}}, "probability 1000"),
-    ({"slots": {"a": SLOT | {"probabilities": [True, 0]}}}, "probability True"),
-    ({"slots": {"a": SLOT | {"probabilities": ["1", 0]}}}, "probability '1'"),
-    ({"slots": {"a": SLOT | {"words": ["cut", "cut "]}}}, "'cut' stands twice"),
-    ({"slots": {"a": SLOT | {"words": ["cut", ""]}}}, "word ''"),
-    ({"slots": {"a": SLOT | {"words": ["cut", None]}}}, "word None"),
-    ({"slots": {"a": ["cut"]}}, "give {words, probabilities}, a word, or null"),
-    ({"slots": {"a": 3}}, "slot a of v0 is 3"),
-    ({"slots": {"": SLOT}}, "a slot of v0"),
-    ({"slots": {"a": SLOT, "a ": SLOT}}, "named twice"),
-    ({"slots": [SLOT]}, "give {slot:"),
-    ({"truth": "cut"}, "truth of v0"),
-    ({"split": "tain"}, "split 'tain'; it must be train, val or test"),
-    ({"split": "restval"}, "split 'restval'"),
-    ({"split": None}, "split None"),
-    ({"id": None}, "id None"),
-    ({"id": ""}, "id ''"),
-    ({"id": "a\tb"}, "id 'a\\tb'"),
-    ({"id": "a\ud800"}, "id 'a\\ud800'"),
-    ({"id": "v1"}, ":2: v1 is named twice"),
-    ({"sentences": None}, "sentences of v0 is None"),
-    ({"sentences": ["a", 3]}, "give a list of texts"),
-    ({"detail": ["short"]}, "where a text is due"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"slots": {"a": SLOT | {"probabilities": [0.5]}}}, "2 words and 1 probabilities"),
+        ({"slots": {"a": {"words": ["cut", "peel"]}}}, "2 words and no list of probabilities"),
+        ({"slots": {"a": SLOT | {"probabilities": [0.5, 0.4]}}}, "sum to 0.9; they must sum to 1"),
+        ({"slots": {"a": SLOT | {"probabilities": [0.6, 0.5]}}}, "sum to 1.1"),
+        ({"slots": {"a": SLOT | {"probabilities": [1.1, -0.1]}}}, "probability 1.1"),
+        ({"slots": {"a": SLOT | {"probabilities": [1, -0.1]}}}, "probability -0.1 of 'peel'"),
+        ({"slots": {"a": SLOT | {"probabilities": [1, float("nan")]}}}, "probability nan"),
+        ({"slots": {"a": SLOT | {"probabilities": [1, 10**400]}}}, "probability 1000"),
+        ({"slots": {"a": SLOT | {"probabilities": [True, 0]}}}, "probability True"),
+        ({"slots": {"a": SLOT | {"probabilities": ["1", 0]}}}, "probability '1'"),
+        ({"slots": {"a": SLOT | {"words": ["cut", "cut "]}}}, "'cut' stands twice"),
+        ({"slots": {"a": SLOT | {"words": ["cut", ""]}}}, "word ''"),
+        ({"slots": {"a": SLOT | {"words": ["cut", None]}}}, "word None"),
+        ({"slots": {"a": ["cut"]}}, "give {words, probabilities}, a word, or null"),
+        ({"slots": {"a": 3}}, "slot a of v0 is 3"),
+        ({"slots": {"": SLOT}}, "a slot of v0"),
+        ({"slots": {"a": SLOT, "a ": SLOT}}, "named twice"),
+        ({"slots": [SLOT]}, "give {slot:"),
+        ({"truth": "cut"}, "truth of v0"),
+        ({"split": "tain"}, "split 'tain'; it must be train, val or test"),
+        ({"split": "restval"}, "split 'restval'"),
+        ({"split": None}, "split None"),
+        ({"id": None}, "id None"),
+        ({"id": ""}, "id ''"),
+        ({"id": "a\tb"}, "id 'a\\tb'"),
+        ({"id": "a\ud800"}, "id 'a\\ud800'"),
+        ({"id": "v1"}, ":2: v1 is named twice"),
+        ({"sentences": None}, "sentences of v0 is None"),
+        ({"sentences": ["a", 3]}, "give a list of texts"),
+        ({"detail": ["short"]}, "where a text is due"),
+    ],
+)
 def test_what_makes_no_sense_is_refused_in_one_line(tmp_path, change, said):
     made = basic(2)
     made[0] |= change
@@ -302,17 +336,27 @@ def test_what_makes_no_sense_is_refused_in_one_line(tmp_path, change, said):
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["cut", "train"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["words", "probabilities", "truth", "a", "b "]) | st.text(max_size=3), inner, max_size=3),
-    max_leaves=8)  # fmt: skip
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["words", "probabilities", "truth", "a", "b "]) | st.text(max_size=3), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
 
 
-@given(st.dictionaries(st.sampled_from(["id", "video", "split", "detail", "group", "slots", "sentences", "truth"]),
-                       JSON, max_size=4), st.booleans(), st.booleans())  # fmt: skip
+@given(
+    st.dictionaries(
+        st.sampled_from(["id", "video", "split", "detail", "group", "slots", "sentences", "truth"]), JSON, max_size=4
+    ),
+    st.booleans(),
+    st.booleans(),
+)
 def test_whatever_a_line_holds_it_is_read_or_refused_in_one_line(tmp_path_factory, change, partial, described):
     path = write_lines(tmp_path_factory.getbasetemp() / "fuzz.jsonl", [basic(1)[0] | change])
     try:
-        one, = snippets.read_snippets(path, partial, described)
+        (one,) = snippets.read_snippets(path, partial, described)
     except DataError as error:
         assert str(error).startswith(f"{path}:1: ") and len(str(error).splitlines()) == 1
         return
@@ -326,15 +370,18 @@ def test_whatever_a_line_holds_it_is_read_or_refused_in_one_line(tmp_path_factor
     assert held.text() == vocabulary_text and not held.encode([one])[2]
 
 
-@pytest.mark.parametrize("content, said", [
-    (b"", "holds no snippet"),
-    (b"\n \n", "holds no snippet"),
-    (b"[1]\n", ":1: is no object"),
-    (b'{"id": "a"', ":1: is not JSON"),
-    (b'{"id": ' + b"9" * 5000 + b"}", ":1: "),
-    (b'{"id": "\xff"}', "is not UTF-8"),
-    (b"[" * 100000, ":1: is not JSON"),
-])
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"", "holds no snippet"),
+        (b"\n \n", "holds no snippet"),
+        (b"[1]\n", ":1: is no object"),
+        (b'{"id": "a"', ":1: is not JSON"),
+        (b'{"id": ' + b"9" * 5000 + b"}", ":1: "),
+        (b'{"id": "\xff"}', "is not UTF-8"),
+        (b"[" * 100000, ":1: is not JSON"),
+    ],
+)
 def test_files_that_are_no_json_lines(tmp_path, content, said):
     (tmp_path / "x.jsonl").write_bytes(content)
     with pytest.raises(DataError) as refused:
@@ -346,11 +393,20 @@ def test_files_that_are_no_json_lines(tmp_path, content, said):
 
 def test_sums_that_are_nearly_one_and_likeliest_words_alone(tmp_path):
     near = {"words": ["cut", "peel"], "probabilities": [0.5, 0.504]}
-    slots, = (s.slots for s in snippets.read_snippets(write_lines(tmp_path / "a.jsonl", basic(1, slots={"a": near}))))
+    (slots,) = (s.slots for s in snippets.read_snippets(write_lines(tmp_path / "a.jsonl", basic(1, slots={"a": near}))))
     np.testing.assert_allclose(slots["a"][1], np.array([0.5, 0.504]) / 1.004)
-    top = write_lines(tmp_path / "b.jsonl", basic(1, slots={"a": {"words": ["cut", "x"], "probabilities": [0.5, 0.2]},
-                                                            "b": {"words": [], "probabilities": []}, "c": None}))
-    slots, = (s.slots for s in snippets.read_snippets(top, partial=True))
+    top = write_lines(
+        tmp_path / "b.jsonl",
+        basic(
+            1,
+            slots={
+                "a": {"words": ["cut", "x"], "probabilities": [0.5, 0.2]},
+                "b": {"words": [], "probabilities": []},
+                "c": None,
+            },
+        ),
+    )
+    (slots,) = (s.slots for s in snippets.read_snippets(top, partial=True))
     assert slots == {"a": (["cut", "x"], [0.5, 0.2])}
     nothing = write_lines(tmp_path / "c.jsonl", basic(1, slots={"a": {"words": ["x"], "probabilities": [0]}}))
     with pytest.raises(DataError, match="sum to 0"):
@@ -358,8 +414,11 @@ def test_sums_that_are_nearly_one_and_likeliest_words_alone(tmp_path):
 
 
 def test_no_slots_no_training_and_blanks_in_the_folder(tmp_path):
-    for made, said in ((basic(4, slots={}), "no training snippet has a slot"), (basic(4, split="test"), "no training"),
-                       (basic(4, sentences=["."]), "no training snippet has a sentence")):  # fmt: skip
+    for made, said in (
+        (basic(4, slots={}), "no training snippet has a slot"),
+        (basic(4, split="test"), "no training"),
+        (basic(4, sentences=["."]), "no training snippet has a sentence"),
+    ):
         with pytest.raises(DataError, match=said):
             prepare(tmp_path, made)
     with pytest.raises(DataError, match="without blanks"):
@@ -374,33 +433,45 @@ def write_csv(path, rows):
 
 
 def test_a_csv_of_tuples(tmp_path):
-    path = write_csv(tmp_path / "set.csv", [
-        ["id", "split", "sentence", "activity", "tool", "tool_probability", "detail"],
-        ["a", "train", "He cuts.", "cut", "knife", "0.7", "short"],
-        ["a", "train", "A man, cutting", "cut", "knife", "0.7", "short"],
-        ["b", "test", "Nothing", "", "", "", ""]])  # fmt: skip
+    path = write_csv(
+        tmp_path / "set.csv",
+        [
+            ["id", "split", "sentence", "activity", "tool", "tool_probability", "detail"],
+            ["a", "train", "He cuts.", "cut", "knife", "0.7", "short"],
+            ["a", "train", "A man, cutting", "cut", "knife", "0.7", "short"],
+            ["b", "test", "Nothing", "", "", "", ""],
+        ],
+    )
     one, two = snippets.read_snippets(path)
-    assert one == snippets.Snippet("a", "train", {"activity": (["cut"], [1.0]), "tool": (["knife"], [0.7])},
-                                   ["He cuts.", "A man, cutting"], "short")  # fmt: skip
+    assert one == snippets.Snippet(
+        "a",
+        "train",
+        {"activity": (["cut"], [1.0]), "tool": (["knife"], [0.7])},
+        ["He cuts.", "A man, cutting"],
+        "short",
+    )
     assert two == snippets.Snippet("b", "test", {}, ["Nothing"])
 
 
 HEAD = ["id", "split", "sentence", "tool", "tool_probability"]
 
 
-@pytest.mark.parametrize("rows, said", [
-    ([["id", "split", "tool"]], "has no column sentence"),
-    ([[*HEAD, "x_probability"]], "column x_probability is of no slot"),
-    ([[*HEAD, "tool"]], "a column has no name, an odd or a second one"),
-    ([HEAD, ["a", "train", "s", "k", "0.x"]], ":2: slot tool of a: probability '0.x' is no number"),
-    ([HEAD, ["a", "train", "s", "k", "1.5"]], "probability 1.5"),
-    ([HEAD, ["a", "train", "s", "k"]], ":2: has not 5 values"),
-    ([HEAD, ["a", "train", "s", "k", "1", "2"]], ":2: has not 5 values"),
-    ([HEAD, ["a", "train", "s", "k", "1"], ["a", "train", "t", "j", "1"]], ":3: a differs from its line before"),
-    ([HEAD, ["a", "tain", "s", "k", "1"]], "split 'tain'"),
-    ([HEAD], "holds no snippet"),
-    ([], "has no column id"),
-])
+@pytest.mark.parametrize(
+    "rows, said",
+    [
+        ([["id", "split", "tool"]], "has no column sentence"),
+        ([[*HEAD, "x_probability"]], "column x_probability is of no slot"),
+        ([[*HEAD, "tool"]], "a column has no name, an odd or a second one"),
+        ([HEAD, ["a", "train", "s", "k", "0.x"]], ":2: slot tool of a: probability '0.x' is no number"),
+        ([HEAD, ["a", "train", "s", "k", "1.5"]], "probability 1.5"),
+        ([HEAD, ["a", "train", "s", "k"]], ":2: has not 5 values"),
+        ([HEAD, ["a", "train", "s", "k", "1", "2"]], ":2: has not 5 values"),
+        ([HEAD, ["a", "train", "s", "k", "1"], ["a", "train", "t", "j", "1"]], ":3: a differs from its line before"),
+        ([HEAD, ["a", "tain", "s", "k", "1"]], "split 'tain'"),
+        ([HEAD], "holds no snippet"),
+        ([], "has no column id"),
+    ],
+)
 def test_a_csv_that_makes_no_sense(tmp_path, rows, said):
     path = write_csv(tmp_path / "set.csv", rows)
     with pytest.raises(DataError) as refused:
@@ -412,18 +483,27 @@ def test_tacos_own_files(tmp_path):
     for level in ("short", "detailed"):
         (tmp_path / level).mkdir()
     (tmp_path / "short" / "index.tsv").write_text(
-        "1\tHe cuts.\ts13-d21\t252\t452\n2\tHe peels.\ts13-d21\t252\t452\tx\n")
+        "1\tHe cuts.\ts13-d21\t252\t452\n2\tHe peels.\ts13-d21\t252\t452\tx\n"
+    )
     (tmp_path / "detailed" / "alignments-text").mkdir()
     (tmp_path / "detailed" / "alignments-text" / "s14-d1.aligned.tsv").write_text(
-        "10\t20\t0\t0\tx\ty\tShe stirs.\t\tStirring\n")
+        "10\t20\t0\t0\tx\ty\tShe stirs.\t\tStirring\n"
+    )
     (tmp_path / "splits").write_text("s13-d21 train\ns14-d1\ttest\n")
     write_lines(tmp_path / "crf.jsonl", [{"id": "short/s13-d21_252_452", "slots": {"activity": SLOT}}])
     levels = {level: tmp_path / level for level in ("short", "detailed")}
     one, two = snippets.read_annotations(levels, tmp_path / "splits", tmp_path / "crf.jsonl")
-    assert one == snippets.Snippet("short/s13-d21_252_452", "train", {"activity": (["cut", "peel"], [0.5, 0.5])},
-                                   ["He cuts.", "He peels."], "short", "s13-d21")  # fmt: skip
-    assert two == snippets.Snippet("detailed/s14-d1_10_20", "test", {}, ["She stirs.", "Stirring"], "detailed",
-                                   "s14-d1")  # fmt: skip
+    assert one == snippets.Snippet(
+        "short/s13-d21_252_452",
+        "train",
+        {"activity": (["cut", "peel"], [0.5, 0.5])},
+        ["He cuts.", "He peels."],
+        "short",
+        "s13-d21",
+    )
+    assert two == snippets.Snippet(
+        "detailed/s14-d1_10_20", "test", {}, ["She stirs.", "Stirring"], "detailed", "s14-d1"
+    )
     (tmp_path / "index").mkdir()
     (tmp_path / "index" / "s13-d21.sentences.tsv").write_text("1\tHe cuts.\ts13-d21\t252\t452\n")
     assert [s.id for s in snippets.read_annotations({"": tmp_path}, tmp_path / "splits")] == ["s13-d21_252_452"]
@@ -483,18 +563,22 @@ def test_frames_are_spaced_evenly_or_come_last(tmp_path, monkeypatch, kind):
         of = {blob: array[batch * (frames + steps) : (batch + 1) * (frames + steps), n] for blob, array in rows.items()}
         there = {blob: sentences[blob][batch * steps : (batch + 1) * steps, n] for blob in tacos.SENTENCE}
         assert of["cont_sentence"].tolist() == [0] * (lacking + 1) + [1] * (frames - lacking) + list(
-            there["cont_sentence"][1:])  # fmt: skip
+            there["cont_sentence"][1:]
+        )
         assert of["input_sentence"].tolist() == [0] * frames + there["input_sentence"].tolist()
         assert of["target_sentence"].tolist() == [-1] * frames + there["target_sentence"].tolist()
 
 
-@pytest.mark.parametrize("change, said", [
-    ({"v1": np.zeros((0, 4), np.float32)}, "has float32 (0, 4) as activations of v1"),
-    ({"v1": np.zeros(4, np.float32)}, "activations of v1; give floating point (frames, D)"),
-    ({"v1": np.zeros((2, 4), int)}, "has int64 (2, 4)"),
-    ({"v1": np.zeros((2, 5), np.float32)}, "5 values a frame of v1, 4 of v0"),
-    ({"v1": np.full((2, 4), np.nan, np.float32)}, "activations of v1 are not all finite"),
-])
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"v1": np.zeros((0, 4), np.float32)}, "has float32 (0, 4) as activations of v1"),
+        ({"v1": np.zeros(4, np.float32)}, "activations of v1; give floating point (frames, D)"),
+        ({"v1": np.zeros((2, 4), int)}, "has int64 (2, 4)"),
+        ({"v1": np.zeros((2, 5), np.float32)}, "5 values a frame of v1, 4 of v0"),
+        ({"v1": np.full((2, 4), np.nan, np.float32)}, "activations of v1 are not all finite"),
+    ],
+)
 @pytest.mark.parametrize("kind", ["h5", "npz"])
 def test_features_that_make_no_sense(tmp_path, kind, change, said):
     activations(tmp_path / f"f.{kind}", {f"v{k}": 3 for k in range(4)}, **change)
@@ -524,8 +608,9 @@ def features_folder(tmp_path, names, clips=1):
     np.savez(tmp_path / "x.npz", x_tr=x["train"], y_tr=y["train"], x_te=x["test"], y_te=y["test"], classes=["a"])
     out = prepare_npz(tmp_path / "x.npz", tmp_path / f"features{clips}", videos=2)
     for part, of in names.items():
-        (out / f"{part}1_sequences.tsv").write_text("video\tlabel\tfirst\n" + "".join(
-            f"{name}\t0\t1\n" for name in of for _ in range(clips)))
+        (out / f"{part}1_sequences.tsv").write_text(
+            "video\tlabel\tfirst\n" + "".join(f"{name}\t0\t1\n" for name in of for _ in range(clips))
+        )
     return out, {name: x[part][k] for part, of in names.items() for k, name in enumerate(of)}
 
 

@@ -460,9 +460,7 @@ def test_real_frames_without_a_class_level(tmp_path):
     """Twelve videos of UCF-101, cut into i_0001.jpg and so on."""
     names = sorted(path.name for path in REAL.iterdir())[:4]
     lists = own_lists(
-        tmp_path / "lists",
-        train1=f"a/{names[0]} 0\nb/{names[1]} 1\n",
-        test1=f"a/{names[2]} 0\nb/{names[3]} 1\n",
+        tmp_path / "lists", train1=f"a/{names[0]} 0\nb/{names[1]} 1\n", test1=f"a/{names[2]} 0\nb/{names[3]} 1\n"
     )
     held = store.Dataset(prepare_folder(REAL, lists, tmp_path / "d", height=60, width=80))
     held.check("flow")

@@ -27,8 +27,9 @@ def write_ucf101(folder, classes=("Jump", "Run", "Walk"), groups=4, clips=2, fra
     lists = folder / "lists"
     lists.mkdir(parents=True)
     (lists / "classInd.txt").write_text("".join(f"{n} {name}\n" for n, name in enumerate(classes, 1)))
-    names = [(c, g, f"v_{c}_g{g:02d}_c{k:02d}") for c in classes for g in range(1, groups + 1)
-             for k in range(1, clips + 1)]  # fmt: skip
+    names = [
+        (c, g, f"v_{c}_g{g:02d}_c{k:02d}") for c in classes for g in range(1, groups + 1) for k in range(1, clips + 1)
+    ]
     for number, (class_name, group, name) in enumerate(names):
         write_video(folder / "videos" / class_name / f"{name}.avi", frames=frames + group, value=5 * number)
     for split in (1, 2, 3):

@@ -22,10 +22,24 @@ class Docker:
 
     def run(self, image, *command, read=(), write=(), user=None):
         mounts = [*(f"{path}:{path}:ro" for path in read), *(f"{path}:{path}" for path in write)]
-        return call(["docker", "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp",
-                     *(["--user", f"{user}:{user}"] if user else []),
-                     *(part for mount in mounts for part in ("-v", mount)), "--entrypoint", command[0],
-                     image, *command[1:]])
+        return call(
+            [
+                "docker",
+                "run",
+                "--rm",
+                "--network",
+                "none",
+                "--read-only",
+                "--tmpfs",
+                "/tmp",
+                *(["--user", f"{user}:{user}"] if user else []),
+                *(part for mount in mounts for part in ("-v", mount)),
+                "--entrypoint",
+                command[0],
+                image,
+                *command[1:],
+            ]
+        )
 
     def labels(self, image):
         return call(["docker", "inspect", "-f", "{{json .Config}}", image], check=True).stdout
@@ -38,9 +52,21 @@ class Buildah:
         mounts = [*(f"{path}:{path}:ro" for path in read), *(f"{path}:{path}" for path in write)]
         container = call(["buildah", "from", "--pull-never", image], check=True).stdout.strip()
         try:
-            return call(["unshare", "--net", "buildah", "run", "--isolation", "chroot",
-                         *(["--user", f"{user}:{user}"] if user else []),
-                         *(part for mount in mounts for part in ("-v", mount)), container, "--", *command])
+            return call(
+                [
+                    "unshare",
+                    "--net",
+                    "buildah",
+                    "run",
+                    "--isolation",
+                    "chroot",
+                    *(["--user", f"{user}:{user}"] if user else []),
+                    *(part for mount in mounts for part in ("-v", mount)),
+                    container,
+                    "--",
+                    *command,
+                ]
+            )
         finally:
             call(["buildah", "rm", container])
 
@@ -56,8 +82,10 @@ def box():
     if os.geteuid():
         pytest.skip("no Docker daemon answers, and Buildah builds as root only")
     if missing := [name for name in ("buildah", "debootstrap") if not shutil.which(name)]:
-        pytest.skip(f"no Docker daemon answers, and without {' and '.join(missing)} no image is built: `make "
-                    "docker-test` installs them")
+        pytest.skip(
+            f"no Docker daemon answers, and without {' and '.join(missing)} no image is built: `make "
+            "docker-test` installs them"
+        )
     return Buildah()
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lrcn.engine.container import LABEL, connect
 from lrcn.engine import EngineError
+from lrcn.engine.container import LABEL, connect
 from lrcn.training.train import last_snapshot
 from tests.docker.conftest import ROOT
 from tests.lrcn.conftest import make_dataset
@@ -55,9 +55,14 @@ def begin(here, image):
 
     def start(*arguments, **environment):
         return subprocess.Popen(
-            [LRCN, *map(str, arguments), "--image", image], cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, env={**os.environ, "HOME": str(here), "PYTHONDONTWRITEBYTECODE": "1", **environment},
-            **as_caller)
+            [LRCN, *map(str, arguments), "--image", image],
+            cwd=here,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "HOME": str(here), "PYTHONDONTWRITEBYTECODE": "1", **environment},
+            **as_caller,
+        )
 
     return start
 
@@ -81,9 +86,24 @@ def nothing_is_left(daemon):
 
 def train(iterations, out, *more):
     """The small single-frame net."""
-    return ["train", "activity/single-frame-rgb", "--data", "data", "--out", out, "--set", "backbone=tiny",
-            f"max_iter={iterations}", "snapshot=20", "display=5", "test_interval=1000", "videos=4", *more,
-            "--engine", "docker"]
+    return [
+        "train",
+        "activity/single-frame-rgb",
+        "--data",
+        "data",
+        "--out",
+        out,
+        "--set",
+        "backbone=tiny",
+        f"max_iter={iterations}",
+        "snapshot=20",
+        "display=5",
+        "test_interval=1000",
+        "videos=4",
+        *more,
+        "--engine",
+        "docker",
+    ]
 
 
 def refused(done, *said):
@@ -121,13 +141,18 @@ def test_a_run_is_the_callers_and_goes_on_however_it_is_ended(begin, here, daemo
 def test_a_run_can_write_to_its_own_folder_alone(begin, here, daemon, nothing_is_left):
     child, until, own = begin(*train(5000, "runs/three")), time.monotonic() + 60, []
     while not own and time.monotonic() < until:
-        own = [each for each in daemon.containers(filters={"label": LABEL})
-               if each["Labels"][LABEL].endswith(f" {child.pid}")]
+        own = [
+            each
+            for each in daemon.containers(filters={"label": LABEL})
+            if each["Labels"][LABEL].endswith(f" {child.pid}")
+        ]
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     child.communicate(timeout=120)
     assert {mount["Destination"]: mount["RW"] for mount in own[0]["Mounts"]} == {
-        f"{here}/data": False, f"{here}/runs/three": True}
+        f"{here}/data": False,
+        f"{here}/runs/three": True,
+    }
     assert own[0]["HostConfig"]["NetworkMode"] == "none"
 
 
@@ -158,9 +183,14 @@ def test_refusals_are_one_line_and_leave_nothing(run, here, nothing_is_left):
 
 def test_an_image_that_is_not_there_or_of_older_code(here, image, tmp_path, nothing_is_left):
     def call(name, root=ROOT):
-        return subprocess.run([sys.executable, "-c", "from lrcn.cli import main; main()",
-                               *train(20, tmp_path / "no"), "--image", name], cwd=here, capture_output=True, text=True,
-                              env={**os.environ, "PYTHONPATH": str(root)}, timeout=120)
+        return subprocess.run(
+            [sys.executable, "-c", "from lrcn.cli import main; main()", *train(20, tmp_path / "no"), "--image", name],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(root)},
+            timeout=120,
+        )
 
     refused(call("lrcn:never-built"), "image lrcn:never-built: not here", "`make docker`")
     for name in ("lrcn", "netspecs", "prototxt_gen", "data_prep", "docker"):

@@ -1,11 +1,11 @@
 """Runs inside a child Python that has pycaffe: Caffe ends its process on a net that it does not like.
 
-    caffe_worker.py build FILE:PHASE:STAGE,... ...  a JSON line a net: blob -> shape, layer -> weights' shapes, the loss
-    caffe_worker.py lstm FILE IN.npz OUT.npz        forward and backward of a net whose one output is `lstm1`
-    caffe_worker.py gradients FILE IN.npz OUT.npz   forward and backward of a training net: in, inputs, and weights as
-                                                    LAYER:NUMBER; out, its outputs and the gradients of the weights
-    caffe_worker.py features FILE                   one training pass; a JSON line: what data and label hold after it
-    caffe_worker.py solve FILE ITERATIONS           steps a solver; a JSON line: the loss after each step
+caffe_worker.py build FILE:PHASE:STAGE,... ...  a JSON line a net: blob -> shape, layer -> weights' shapes, the loss
+caffe_worker.py lstm FILE IN.npz OUT.npz        forward and backward of a net whose one output is `lstm1`
+caffe_worker.py gradients FILE IN.npz OUT.npz   forward and backward of a training net: in, inputs, and weights as
+                                                LAYER:NUMBER; out, its outputs and the gradients of the weights
+caffe_worker.py features FILE                   one training pass; a JSON line: what data and label hold after it
+caffe_worker.py solve FILE ITERATIONS           steps a solver; a JSON line: the loss after each step
 """
 
 import json
@@ -21,10 +21,16 @@ def build(*nets):
         out = net.forward()
         if phase == "TRAIN":
             net.backward()
-        print(json.dumps({
-            "blobs": {name: list(blob.data.shape) for name, blob in net.blobs.items()},
-            "weights": {name: [list(blob.data.shape) for blob in blobs] for name, blobs in net.params.items()},
-            "loss": sum(float(out[name]) for name in out if name.endswith("loss"))}), flush=True)
+        print(
+            json.dumps(
+                {
+                    "blobs": {name: list(blob.data.shape) for name, blob in net.blobs.items()},
+                    "weights": {name: [list(blob.data.shape) for blob in blobs] for name, blobs in net.params.items()},
+                    "loss": sum(float(out[name]) for name in out if name.endswith("loss")),
+                }
+            ),
+            flush=True,
+        )
 
 
 def lstm(path, inputs, outputs):

@@ -11,6 +11,7 @@ WORKER = Path(__file__).with_name("caffe_worker.py")
 def in_caffe():
     """`in_caffe(command, *arguments)` -> what caffe_worker.py prints; `check=False` -> the CompletedProcess."""
     from lrcn import engine
+
     environment = engine.find().environment()
     environment["GLOG_minloglevel"] = "2"
 
@@ -21,4 +22,5 @@ def in_caffe():
             return done
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
+
     return run

@@ -58,9 +58,16 @@ LRCN_NET = {
     "loss": ("SoftmaxWithLoss", "fc8-final reshape-label", "loss", dict(axis=2)),
     "accuracy": ("Accuracy", "fc8-final reshape-label", "accuracy", dict(axis=2)),
 }
-BLOCKS = {"Convolution": "convolution_param", "Pooling": "pooling_param", "LRN": "lrn_param",
-          "Dropout": "dropout_param", "InnerProduct": "inner_product_param", "LSTM": "recurrent_param",
-          "SoftmaxWithLoss": "softmax_param", "Accuracy": "accuracy_param"}
+BLOCKS = {
+    "Convolution": "convolution_param",
+    "Pooling": "pooling_param",
+    "LRN": "lrn_param",
+    "Dropout": "dropout_param",
+    "InnerProduct": "inner_product_param",
+    "LSTM": "recurrent_param",
+    "SoftmaxWithLoss": "softmax_param",
+    "Accuracy": "accuracy_param",
+}
 
 
 def train_net(name, **settings):
@@ -75,18 +82,22 @@ test_net.__test__ = False
 
 
 def layer(net, name) -> pb.LayerParameter:
-    found, = (layer for layer in net.layer if layer.name == name)
+    (found,) = (layer for layer in net.layer if layer.name == name)
     return found
 
 
 def weights_and_biases(net):
-    return [(layer.name, getattr(layer, BLOCKS[layer.type]), list(layer.param)) for layer in net.layer
-            if layer.type in ("Convolution", "InnerProduct", "LSTM")]
+    return [
+        (layer.name, getattr(layer, BLOCKS[layer.type]), list(layer.param))
+        for layer in net.layer
+        if layer.type in ("Convolution", "InnerProduct", "LSTM")
+    ]
 
 
 @pytest.mark.parametrize("build", [train_net, test_net])
-@pytest.mark.parametrize("name, expected", [
-    *((name, SINGLE_FRAME_NET) for name in SINGLE), *((name, LRCN_NET) for name in LRCN_FC6)])
+@pytest.mark.parametrize(
+    "name, expected", [*((name, SINGLE_FRAME_NET) for name in SINGLE), *((name, LRCN_NET) for name in LRCN_FC6)]
+)
 def test_layers_are_the_authors_in_their_order(build, name, expected):
     net = build(name)
     assert [layer.name for layer in net.layer] == ["data", *expected]
@@ -117,9 +128,15 @@ def test_weights_start_and_learn_as_released(name):
             assert (bias.type, bias.value) == ("constant", pytest.approx(0.1))
 
 
-@pytest.mark.parametrize("name, released", [
-    ("activity/single-frame-rgb", "singleFrame_RGB"), ("activity/single-frame-flow", "singleFrame_flow"),
-    ("activity/lrcn-fc6-rgb", "lstm_joints"), ("activity/lrcn-fc6-flow", "lstm_joints")])
+@pytest.mark.parametrize(
+    "name, released",
+    [
+        ("activity/single-frame-rgb", "singleFrame_RGB"),
+        ("activity/single-frame-flow", "singleFrame_flow"),
+        ("activity/lrcn-fc6-rgb", "lstm_joints"),
+        ("activity/lrcn-fc6-flow", "lstm_joints"),
+    ],
+)
 def test_net_names(name, released):
     assert catalogue.get(name).files()["train_test"].name == released
 
@@ -140,10 +157,13 @@ def test_the_fc7_variant_reads_fc7_and_is_else_the_fc6_one(modality):
     cut = names.index("reshape-data")
     assert [layer.name for layer in fc7.layer] == names[:cut] + list(FC7) + names[cut:]
     assert (list(layer(fc7, "reshape-data").bottom), list(layer(fc7, "lstm1").bottom)) == (
-        ["fc7"], ["fc7-reshape", "reshape-cm"])
+        ["fc7"],
+        ["fc7-reshape", "reshape-cm"],
+    )
 
 
 # ---- data --------------------------------------------------------------------------------------------------
+
 
 def clip_settings(net):
     data = layer(net, "data")
@@ -153,16 +173,32 @@ def clip_settings(net):
 
 def test_the_data_layer_s_settings_are_complete():
     assert clip_settings(train_net("activity/lrcn-fc6-rgb", data="/ucf", seed=3, workers=2)) == {
-        "data": "/ucf", "list": "train1.txt", "modality": "rgb", "videos": 24, "frames": 16,
-        "crop": 227, "height": 240, "width": 320, "mirror": True, "crop_slip": False,
-        "mean": [103.939, 116.779, 123.68], "scale": 1.0, "order": "list", "seed": 3, "workers": 2}
+        "data": "/ucf",
+        "list": "train1.txt",
+        "modality": "rgb",
+        "videos": 24,
+        "frames": 16,
+        "crop": 227,
+        "height": 240,
+        "width": 320,
+        "mirror": True,
+        "crop_slip": False,
+        "mean": [103.939, 116.779, 123.68],
+        "scale": 1.0,
+        "order": "list",
+        "seed": 3,
+        "workers": 2,
+    }
 
 
-@pytest.mark.parametrize("name, build, expected", [
-    ("activity/lrcn-fc6-rgb", test_net, dict(list="test1.txt", videos=3, frames=16)),
-    ("activity/lrcn-fc6-flow", train_net, dict(list="train1.txt", modality="flow", mean=[128, 128, 128])),
-    ("activity/single-frame-flow", test_net, dict(list="test1.txt", videos=128, frames=1, modality="flow")),
-])
+@pytest.mark.parametrize(
+    "name, build, expected",
+    [
+        ("activity/lrcn-fc6-rgb", test_net, dict(list="test1.txt", videos=3, frames=16)),
+        ("activity/lrcn-fc6-flow", train_net, dict(list="train1.txt", modality="flow", mean=[128, 128, 128])),
+        ("activity/single-frame-flow", test_net, dict(list="test1.txt", videos=128, frames=1, modality="flow")),
+    ],
+)
 def test_what_each_data_layer_reads(name, build, expected):
     assert expected.items() <= clip_settings(build(name)).items()
 
@@ -171,7 +207,11 @@ def test_single_rgb_frames_come_from_a_shuffled_lmdb_through_caffe_s_own_layer()
     for build, part in (train_net, "train"), (test_net, "test"):
         data = layer(build("activity/single-frame-rgb", data="/ucf", split=2, scale=0.5, batch=7, test_batch=7), "data")
         assert (data.type, data.data_param.source, data.data_param.batch_size, data.data_param.backend) == (
-            "Data", f"/ucf/stills_{part}2", 7, pb.DataParameter.LMDB)
+            "Data",
+            f"/ucf/stills_{part}2",
+            7,
+            pb.DataParameter.LMDB,
+        )
         transform = data.transform_param
         assert (transform.mirror, transform.crop_size, transform.scale) == (True, 227, 0.5)
         assert list(transform.mean_value) == pytest.approx([103.939, 116.779, 123.68])
@@ -187,8 +227,9 @@ def test_flow_is_not_read_by_caffe_s_own_layer():
 def test_settings_reach_the_data_layer():
     shuffled = dict(order="shuffle", split=3, crop_slip=True, mean_slip=True, mirror=False)
     train = clip_settings(train_net("activity/lrcn-fc6-rgb", **shuffled))
-    assert train == train | dict(order="shuffle", list="train3.txt", crop_slip=True, mirror=False,
-                                 mean=[103.939, 116.779, 128.68])
+    assert train == train | dict(
+        order="shuffle", list="train3.txt", crop_slip=True, mirror=False, mean=[103.939, 116.779, 128.68]
+    )
     assert clip_settings(test_net("activity/lrcn-fc6-rgb", **shuffled))["order"] == "list"  # tests repeat
 
 
@@ -202,11 +243,15 @@ def test_tops_and_rules_of_the_data_layers(name, tops):
 
 # ---- features ----------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name, layers", [
-    (SINGLE[0], "data reshape-data reshape-label silence drop6 fc7 relu7 drop7 fc8-ucf loss accuracy"),
-    ("activity/lrcn-fc6-rgb", "data drop6 lstm1 lstm1-drop fc8-final loss accuracy"),
-    ("activity/lrcn-fc7-rgb", "data drop6 fc7 relu7 drop7 lstm1 lstm1-drop fc8-final loss accuracy"),
-])
+
+@pytest.mark.parametrize(
+    "name, layers",
+    [
+        (SINGLE[0], "data reshape-data reshape-label silence drop6 fc7 relu7 drop7 fc8-ucf loss accuracy"),
+        ("activity/lrcn-fc6-rgb", "data drop6 lstm1 lstm1-drop fc8-final loss accuracy"),
+        ("activity/lrcn-fc7-rgb", "data drop6 fc7 relu7 drop7 lstm1 lstm1-drop fc8-final loss accuracy"),
+    ],
+)
 def test_features_stand_in_for_the_cnn(name, layers):
     for build, part in (train_net, "train"), (test_net, "test"):
         net = build(name, backbone="features", data="/f", split=2)
@@ -220,10 +265,14 @@ def test_features_stand_in_for_the_cnn(name, layers):
 
 # ---- deploy ------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name, shapes", [
-    (SINGLE[0], dict(data=[160, 3, 227, 227])),
-    (LRCN_FC6[0], dict(data=[160, 3, 227, 227], clip_markers=[160, 1, 1, 1])),
-])
+
+@pytest.mark.parametrize(
+    "name, shapes",
+    [
+        (SINGLE[0], dict(data=[160, 3, 227, 227])),
+        (LRCN_FC6[0], dict(data=[160, 3, 227, 227], clip_markers=[160, 1, 1, 1])),
+    ],
+)
 def test_deploy_takes_16_frames_of_10_crops(name, shapes):
     net = catalogue.get(name).files()["deploy"]
     assert {found.name: list(found.input_param.shape[0].dim) for found in net.layer if found.type == "Input"} == shapes
@@ -250,18 +299,36 @@ def test_deploy_lrcn_is_the_release_s():
 
 # ---- solvers -----------------------------------------------------------------------------------------------
 
-COMMON = dict(base_lr=0.001, momentum=0.9, weight_decay=0.005, lr_policy="step", gamma=0.1, snapshot=5000, display=20,
-              random_seed=1701, test_interval=100, net="train_test.prototxt", solver_mode=pb.SolverParameter.GPU)
+COMMON = dict(
+    base_lr=0.001,
+    momentum=0.9,
+    weight_decay=0.005,
+    lr_policy="step",
+    gamma=0.1,
+    snapshot=5000,
+    display=20,
+    random_seed=1701,
+    test_interval=100,
+    net="train_test.prototxt",
+    solver_mode=pb.SolverParameter.GPU,
+)
 
 
-@pytest.mark.parametrize("name, facts", [
-    ("activity/single-frame-rgb", dict(stepsize=3000, max_iter=5000, test_iter=[75])),
-    ("activity/single-frame-flow", dict(stepsize=20000, max_iter=50000, test_iter=[75])),
-    ("activity/lrcn-fc6-rgb",
-     dict(stepsize=10000, max_iter=30000, test_iter=[100], clip_gradients=5, average_loss=1000)),
-    ("activity/lrcn-fc6-flow",
-     dict(stepsize=20000, max_iter=70000, test_iter=[100], clip_gradients=15, average_loss=1000)),
-])
+@pytest.mark.parametrize(
+    "name, facts",
+    [
+        ("activity/single-frame-rgb", dict(stepsize=3000, max_iter=5000, test_iter=[75])),
+        ("activity/single-frame-flow", dict(stepsize=20000, max_iter=50000, test_iter=[75])),
+        (
+            "activity/lrcn-fc6-rgb",
+            dict(stepsize=10000, max_iter=30000, test_iter=[100], clip_gradients=5, average_loss=1000),
+        ),
+        (
+            "activity/lrcn-fc6-flow",
+            dict(stepsize=20000, max_iter=70000, test_iter=[100], clip_gradients=15, average_loss=1000),
+        ),
+    ],
+)
 def test_solvers_are_the_authors(name, facts):
     solver = catalogue.get(name).files()["solver"]
     for field, value in {**COMMON, **facts}.items():
@@ -280,7 +347,8 @@ def test_a_solver_without_tests():
 
 def test_a_solver_by_another_policy_and_method():
     solver = catalogue.get("activity/lrcn-fc6-rgb").files(
-        type="Adam", lr_policy="multistep", stepvalue="100,200", solver_mode="CPU", iter_size=2)["solver"]
+        type="Adam", lr_policy="multistep", stepvalue="100,200", solver_mode="CPU", iter_size=2
+    )["solver"]
     assert (solver.type, list(solver.stepvalue), solver.iter_size) == ("Adam", [100, 200], 2)
     assert solver.solver_mode == pb.SolverParameter.CPU and not solver.HasField("stepsize")
 
@@ -288,10 +356,18 @@ def test_a_solver_by_another_policy_and_method():
 def test_given_fc7_goes_where_fc7_would_go():
     single = train_net("activity/single-frame-flow", backbone="features", given="fc7")
     assert [layer.name for layer in single.layer] == [
-        "data", "reshape-data", "reshape-label", "silence", "drop7", "fc8-ucf", "loss", "accuracy"]
+        "data",
+        "reshape-data",
+        "reshape-label",
+        "silence",
+        "drop7",
+        "fc8-ucf",
+        "loss",
+        "accuracy",
+    ]
     clips = train_net("activity/lrcn-fc7-rgb", backbone="features", given="fc7")
     assert [layer.name for layer in clips.layer][:3] == ["data", "drop7", "lstm1"]
-    assert list(layer(clips, "lstm1").bottom)[0] == "drop7"
+    assert layer(clips, "lstm1").bottom[0] == "drop7"
     assert "fc7" in [layer.name for layer in train_net("activity/lrcn-fc7-rgb", backbone="features").layer]
     with pytest.raises(SpecError, match="given=fc7 has nothing for an LSTM after fc6"):
         train_net("activity/lrcn-fc6-rgb", backbone="features", given="fc7")

@@ -10,12 +10,26 @@ from prototxt_gen import SpecError, filter_net, parse, solver_states, to_text
 
 def test_the_names():
     assert catalogue.names() == [
-        "activity/single-frame-rgb", "activity/single-frame-flow", "activity/lrcn-fc6-rgb", "activity/lrcn-fc6-flow",
-        "activity/lrcn-fc7-rgb", "activity/lrcn-fc7-flow",
-        "caption/lrcn-1u", "caption/lrcn-2u", "caption/lrcn-2f", "caption/lrcn-4f", "caption/lrcn-1u-vgg16",
-        "caption/lrcn-2u-vgg16", "caption/lrcn-2f-vgg16", "caption/lrcn-4f-vgg16",
-        "lm/lstm-lm", "video/encoder-decoder-max", "video/decoder-max", "video/decoder-prob",
-        "video/encoder-decoder-frames"]
+        "activity/single-frame-rgb",
+        "activity/single-frame-flow",
+        "activity/lrcn-fc6-rgb",
+        "activity/lrcn-fc6-flow",
+        "activity/lrcn-fc7-rgb",
+        "activity/lrcn-fc7-flow",
+        "caption/lrcn-1u",
+        "caption/lrcn-2u",
+        "caption/lrcn-2f",
+        "caption/lrcn-4f",
+        "caption/lrcn-1u-vgg16",
+        "caption/lrcn-2u-vgg16",
+        "caption/lrcn-2f-vgg16",
+        "caption/lrcn-4f-vgg16",
+        "lm/lstm-lm",
+        "video/encoder-decoder-max",
+        "video/decoder-max",
+        "video/decoder-prob",
+        "video/encoder-decoder-frames",
+    ]
 
 
 def editions(name):
@@ -27,9 +41,16 @@ def editions(name):
 
 def test_splits_and_stages_are_editions():
     assert catalogue.get("activity/lrcn-fc7-flow").every_edition() == {
-        "": {"split": 1}, "split-2": {"split": 2}, "split-3": {"split": 3}}
+        "": {"split": 1},
+        "split-2": {"split": 2},
+        "split-3": {"split": 3},
+    }
     assert list(catalogue.get("caption/lrcn-4f-vgg16").every_edition()) == [
-        "", "from-lm", "finetune", "finetune-trainval"]
+        "",
+        "from-lm",
+        "finetune",
+        "finetune-trainval",
+    ]
     assert catalogue.get("lm/lstm-lm").every_edition() == {"": {}}
 
 
@@ -52,8 +73,10 @@ def test_every_setting_has_a_default_and_help(name):
     assert all(line and "\n" not in line for line in variant.help.values())
     assert json.loads(json.dumps(variant.defaults)) == variant.defaults
     assert variant.settings(**variant.defaults) == variant.defaults
-    assert variant.settings(**{key: json.dumps(value).strip('"') for key, value in variant.defaults.items()}) \
-        == variant.defaults  # as a command line gives them
+    assert (
+        variant.settings(**{key: json.dumps(value).strip('"') for key, value in variant.defaults.items()})
+        == variant.defaults
+    )  # as a command line gives them
     assert variant.task == name.split("/")[0] and ("Table" in variant.paper or "section" in variant.paper)
 
 
@@ -72,7 +95,9 @@ def test_the_inputs_are_those_of_the_data_layers(name):
 def test_settings_are_shared_out_to_the_nets_that_have_them():
     names = ["activity/lrcn-fc6-rgb", "caption/lrcn-2f"]
     assert catalogue.share_out({"units": 512, "videos": 8, "caption/lrcn-2f": {"units": 3}}, names) == {
-        "activity/lrcn-fc6-rgb": {"units": 512, "videos": 8}, "caption/lrcn-2f": {"units": 3}}
+        "activity/lrcn-fc6-rgb": {"units": 512, "videos": 8},
+        "caption/lrcn-2f": {"units": 3},
+    }
     with pytest.raises(SpecError, match="no setting 'unit' in activity/lrcn-fc6-rgb and caption/lrcn-2f; did you mean"):
         catalogue.share_out({"unit": 512}, names)
     with pytest.raises(SpecError, match="there is no net 'caption/lrcn-2ff'; did you mean 'caption/lrcn-2f'"):
@@ -88,33 +113,38 @@ def test_a_backbone_brings_its_sizes_and_they_can_be_set():
 
 def test_values_may_come_as_text():
     settings = catalogue.get("activity/lrcn-fc6-rgb").settings(
-        units="512", drop6="0.5", mirror="false", split="2", widths="8,16,8,8,8", clip_gradients="-1", base_lr="1e-2")
-    assert settings == settings | dict(units=512, drop6=0.5, mirror=False, split=2, widths=[8, 16, 8, 8, 8],
-                                       clip_gradients=-1, base_lr=0.01)
+        units="512", drop6="0.5", mirror="false", split="2", widths="8,16,8,8,8", clip_gradients="-1", base_lr="1e-2"
+    )
+    assert settings == settings | dict(
+        units=512, drop6=0.5, mirror=False, split=2, widths=[8, 16, 8, 8, 8], clip_gradients=-1, base_lr=0.01
+    )
 
 
-@pytest.mark.parametrize("settings, said", [
-    (dict(unit=3), "no setting 'unit'; did you mean 'units'?"),
-    (dict(test_batch=3), "no setting 'test_batch'"),
-    (dict(units=0), "units=0 makes no sense: it takes a whole number from 1"),
-    (dict(units=2.5), "units=2.5"),
-    (dict(units=True), "units=True"),
-    (dict(units=None), "units=None"),
-    (dict(units="many"), "units=many"),
-    (dict(units=float("inf")), "units=inf"),
-    (dict(drop6=1), "drop6=1 makes no sense: it takes a number from 0 to below 1"),
-    (dict(drop7=-0.1), "drop7=-0.1"),
-    (dict(base_lr="nan"), "base_lr=nan"),
-    (dict(backbone="tinny"), "one of hybrid, caffenet, vgg16, tiny, features; did you mean 'tiny'?"),
-    (dict(split=4), "split=4 makes no sense: it takes one of 1, 2, 3"),
-    (dict(mirror="perhaps"), "mirror=perhaps makes no sense: it takes true or false"),
-    (dict(data=3), "data=3 makes no sense: it takes text"),
-    (dict(widths=[8, 8]), "widths=[8, 8]: backbone hybrid has 5 convolutions"),
-    (dict(widths=[8, 7, 8, 8, 8]), "must be even"),
-    (dict(crop=241), "crop=241 does not fit into pictures of height=240"),
-    (dict(crop=48), "crop=48 is too small: backbone hybrid takes 49 at least"),
-    (dict(lr_policy="multistep"), "stepvalue, which is empty"),
-])
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        (dict(unit=3), "no setting 'unit'; did you mean 'units'?"),
+        (dict(test_batch=3), "no setting 'test_batch'"),
+        (dict(units=0), "units=0 makes no sense: it takes a whole number from 1"),
+        (dict(units=2.5), "units=2.5"),
+        (dict(units=True), "units=True"),
+        (dict(units=None), "units=None"),
+        (dict(units="many"), "units=many"),
+        (dict(units=float("inf")), "units=inf"),
+        (dict(drop6=1), "drop6=1 makes no sense: it takes a number from 0 to below 1"),
+        (dict(drop7=-0.1), "drop7=-0.1"),
+        (dict(base_lr="nan"), "base_lr=nan"),
+        (dict(backbone="tinny"), "one of hybrid, caffenet, vgg16, tiny, features; did you mean 'tiny'?"),
+        (dict(split=4), "split=4 makes no sense: it takes one of 1, 2, 3"),
+        (dict(mirror="perhaps"), "mirror=perhaps makes no sense: it takes true or false"),
+        (dict(data=3), "data=3 makes no sense: it takes text"),
+        (dict(widths=[8, 8]), "widths=[8, 8]: backbone hybrid has 5 convolutions"),
+        (dict(widths=[8, 7, 8, 8, 8]), "must be even"),
+        (dict(crop=241), "crop=241 does not fit into pictures of height=240"),
+        (dict(crop=48), "crop=48 is too small: backbone hybrid takes 49 at least"),
+        (dict(lr_policy="multistep"), "stepvalue, which is empty"),
+    ],
+)
 def test_nonsense_is_refused_with_the_mend(settings, said):
     with pytest.raises(SpecError) as refused:
         catalogue.get("activity/lrcn-fc6-rgb").files(**settings)
@@ -122,8 +152,10 @@ def test_nonsense_is_refused_with_the_mend(settings, said):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name, said", [
-    ("activity/lrcn-fc6-rbg", "did you mean 'activity/lrcn-fc6-rgb'?"), ("x", "`lrcn nets list` names them")])
+@pytest.mark.parametrize(
+    "name, said",
+    [("activity/lrcn-fc6-rbg", "did you mean 'activity/lrcn-fc6-rgb'?"), ("x", "`lrcn nets list` names them")],
+)
 def test_an_unknown_name_is_refused(name, said):
     with pytest.raises(SpecError, match="there is no net") as refused:
         catalogue.get(name)

@@ -23,9 +23,13 @@ def case(request):
         return rng.uniform(-1, 1, shape).astype(np.float32).astype(float)  # what float32 holds too
 
     static = request.param == "static"
-    return dict(x=draw(T, N, D), markers=markers, static=draw(N, S) if static else None,
-                weights=Weights(draw(4 * H, D), draw(4 * H), draw(4 * H, H), draw(4 * H, S) if static else None),
-                projection=draw(T, N, H))
+    return dict(
+        x=draw(T, N, D),
+        markers=markers,
+        static=draw(N, S) if static else None,
+        weights=Weights(draw(4 * H, D), draw(4 * H), draw(4 * H, H), draw(4 * H, S) if static else None),
+        projection=draw(T, N, H),
+    )
 
 
 def caffe_s(case, in_caffe, tmp_path) -> dict[str, np.ndarray]:
@@ -80,8 +84,9 @@ def test_a_marker_of_0_starts_afresh(case):
     for part in slice(0, 4), slice(4, T):
         alone = forward(case["x"][part], markers[part], case["weights"], case["static"])
         np.testing.assert_array_equal(whole[part], alone)
-    assert not np.allclose(whole, forward(case["x"], np.minimum(1, np.arange(T))[:, None] * np.ones(N), case["weights"],
-                                          case["static"]))
+    assert not np.allclose(
+        whole, forward(case["x"], np.minimum(1, np.arange(T))[:, None] * np.ones(N), case["weights"], case["static"])
+    )
 
 
 def test_one_step_by_hand():

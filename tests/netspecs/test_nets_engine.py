@@ -18,9 +18,27 @@ T, N, TEST_N, CLASSES, D = 4, 3, 2, 5, 12
 
 # Every size in a net, small; each variant takes those that it has.
 SIZES = dict(
-    classes=CLASSES, frames=T, videos=N, test_videos=TEST_N, batch=T * N, test_batch=T * TEST_N, units=7, fc6=10, fc7=9,
-    fc8=8, feature_size=D, deploy_crops=2, vocabulary=11, embedding=6, steps=T, streams=N, slots=2, slot_words=5,
-    deploy_streams=2, deploy_images=2)
+    classes=CLASSES,
+    frames=T,
+    videos=N,
+    test_videos=TEST_N,
+    batch=T * N,
+    test_batch=T * TEST_N,
+    units=7,
+    fc6=10,
+    fc7=9,
+    fc8=8,
+    feature_size=D,
+    deploy_crops=2,
+    vocabulary=11,
+    embedding=6,
+    steps=T,
+    streams=N,
+    slots=2,
+    slot_words=5,
+    deploy_streams=2,
+    deploy_images=2,
+)
 BACKBONES = {
     "hybrid": dict(widths=[4, 6, 8, 8, 6]),
     "caffenet": dict(widths=[4, 6, 8, 8, 6]),
@@ -134,7 +152,7 @@ def test_caffe_builds_every_net_in_every_state_with_the_shapes_we_say(index, bui
 
 def find(name, state, built, **chosen):
     """What Caffe made of a variant with these choices."""
-    index, = (i for i, (known, choice) in enumerate(EVERY) if known == name and chosen.items() <= choice.items())
+    (index,) = (i for i, (known, choice) in enumerate(EVERY) if known == name and chosen.items() <= choice.items())
     return built[index, state]["blobs"]
 
 
@@ -154,11 +172,14 @@ def test_the_shapes_are_the_documented_ones(built):
 
 
 # A kernel of 5 on 4 pixels passes Caffe's rounding, hence 3.
-@pytest.mark.parametrize("backbone, least, refused, last", [
-    ("hybrid", 49, 48, "pool5"), ("caffenet", 39, 38, "pool5"), ("tiny", 5, 3, "conv3")])
+@pytest.mark.parametrize(
+    "backbone, least, refused, last",
+    [("hybrid", 49, 48, "pool5"), ("caffenet", 39, 38, "pool5"), ("tiny", 5, 3, "conv3")],
+)
 def test_the_least_crop_is_the_least(backbone, least, refused, last, in_caffe, tmp_path):
     net = catalogue.get("activity/single-frame-rgb").files(
-        **small("activity/single-frame-rgb", backbone=backbone) | dict(crop=least))["deploy"]
+        **small("activity/single-frame-rgb", backbone=backbone) | dict(crop=least)
+    )["deploy"]
     (tmp_path / "least").write_text(to_text(net))
     assert json.loads(in_caffe("build", f"{tmp_path / 'least'}:TEST:"))["blobs"][last][2:] == [1, 1]
     for dim in (2, 3):
@@ -197,8 +218,19 @@ def test_features_are_read_time_major_and_left_whole(name, feature_files, in_caf
 def test_caffe_s_solver_takes_the_solver_and_learns(name, feature_files, in_caffe):
     folder, *_ = feature_files
     chosen = small(name, backbone="features") | dict(
-        drop6=0, drop7=0, base_lr=0.02, lr_policy="fixed", max_iter=60, test_iter=2, test_interval=30, snapshot=0,
-        snapshot_prefix=str(folder / "snapshot"), solver_mode="CPU", net=str(folder / "net"), data=str(folder))
+        drop6=0,
+        drop7=0,
+        base_lr=0.02,
+        lr_policy="fixed",
+        max_iter=60,
+        test_iter=2,
+        test_interval=30,
+        snapshot=0,
+        snapshot_prefix=str(folder / "snapshot"),
+        solver_mode="CPU",
+        net=str(folder / "net"),
+        data=str(folder),
+    )
     files = catalogue.get(name).files(**chosen)
     (folder / "net").write_text(to_text(files["train_test"]))
     (folder / "solver").write_text(to_text(files["solver"]))

@@ -30,8 +30,12 @@ READS = {
     "1u": {"lstm1": f"{WORDS} fc8"},
     "2u": {"lstm1": f"{WORDS} fc8", "lstm2": "lstm1 cont_sentence"},
     "2f": {"lstm1": WORDS, "lstm2": "lstm1 cont_sentence fc8"},
-    "4f": {"lstm1": WORDS, "lstm2": "lstm1 cont_sentence fc8", "lstm3": "lstm2 cont_sentence",
-           "lstm4": "lstm3 cont_sentence"},
+    "4f": {
+        "lstm1": WORDS,
+        "lstm2": "lstm1 cont_sentence fc8",
+        "lstm3": "lstm2 cont_sentence",
+        "lstm4": "lstm3 cont_sentence",
+    },
 }
 
 
@@ -43,7 +47,8 @@ def test_who_sees_words_and_image(architecture, suffix):
     assert list(layers(training(name), "InnerProduct")["predict"].bottom) == [f"lstm{architecture[0]}"]
     deploy = catalogue.get(name).files()["deploy"]
     assert wiring(deploy) == {
-        lstm: reads.replace("fc8", "image_features") for lstm, reads in READS[architecture].items()}
+        lstm: reads.replace("fc8", "image_features") for lstm, reads in READS[architecture].items()
+    }
 
 
 @pytest.mark.parametrize("name", [name for name in catalogue.names() if not name.startswith("activity/")])
@@ -59,8 +64,11 @@ def test_padding_reaches_no_embedding(name):
 
 def test_which_lstms_see_the_image_can_be_set():
     assert wiring(training("caption/lrcn-4f", image_layers=[3, 4])) == {
-        "lstm1": WORDS, "lstm2": "lstm1 cont_sentence", "lstm3": "lstm2 cont_sentence fc8",
-        "lstm4": "lstm3 cont_sentence fc8"}
+        "lstm1": WORDS,
+        "lstm2": "lstm1 cont_sentence",
+        "lstm3": "lstm2 cont_sentence fc8",
+        "lstm4": "lstm3 cont_sentence fc8",
+    }
 
 
 @pytest.mark.parametrize("stage", list(caption.STAGES))
@@ -69,7 +77,8 @@ def test_which_lstms_see_the_image_can_be_set():
 def test_in_every_state_the_net_is_the_authors_but_for_data_and_fillers(architecture, backbone, file, stage):
     """The solver names the authors' stages, so it drives the authors' file and ours alike."""
     files = catalogue.get(f"caption/lrcn-{architecture}{backbone}").files(
-        stage=stage, test_iter=1, iter_size=1, streams=100)
+        stage=stage, test_iter=1, iter_size=1, streams=100
+    )
     fillers = "|layer (conv|fc).*_filler" if backbone else ""  # the authors' VGG-16 always starts from weights
     theirs = published.files()[f"coco_caption/{file}.prototxt"]
     for state in solver_states(files["solver"]):
@@ -81,14 +90,23 @@ def test_in_every_state_the_net_is_the_authors_but_for_data_and_fillers(architec
             for layer in net.layer:
                 layer.ClearField("include")
                 layer.ClearField("exclude")
-        found = [one for one in map(str, differences(mine, released))
-                 if not re.search(rf"layer data.*: (image|hdf5)_data_param.source:{fillers}", one)]
+        found = [
+            one
+            for one in map(str, differences(mine, released))
+            if not re.search(rf"layer data.*: (image|hdf5)_data_param.source:{fillers}", one)
+        ]
         assert found == []
 
 
-@pytest.mark.parametrize("stage, start, steps, streams", [
-    ("train", 0.01, 110000, 100), ("from-lm", 0.01, 110000, 100), ("finetune", 0.001, 50000, 50),
-    ("finetune-trainval", 0.001, 100000, 50)])
+@pytest.mark.parametrize(
+    "stage, start, steps, streams",
+    [
+        ("train", 0.01, 110000, 100),
+        ("from-lm", 0.01, 110000, 100),
+        ("finetune", 0.001, 50000, 50),
+        ("finetune-trainval", 0.001, 100000, 50),
+    ],
+)
 def test_stages_bring_the_published_solver_and_batch(stage, start, steps, streams):
     plain, vgg = (catalogue.get(f"caption/lrcn-2f{suffix}").settings(stage=stage) for suffix in ("", "-vgg16"))
     assert (plain["base_lr"], plain["max_iter"], plain["streams"], plain["iter_size"]) == (start, steps, 100, 1)
@@ -107,16 +125,25 @@ def test_the_frozen_cnn_does_not_learn_and_the_tuned_one_does_slowly():
 def test_stage_trainval_reads_trainval_and_tests_on_val():
     files = catalogue.get("caption/lrcn-2f").files(stage="finetune-trainval", data="coco")
     train, *tests = solver_states(files["solver"])
-    read = [filter_net(files["train_test"], state.phase, state.stage).layer[0].image_data_param.source
-            for state in (train, *tests)]
+    read = [
+        filter_net(files["train_test"], state.phase, state.stage).layer[0].image_data_param.source
+        for state in (train, *tests)
+    ]
     assert read == ["coco/trainval_images.txt", "coco/val_images.txt"]
 
 
-@pytest.mark.parametrize("settings, said", [
-    (dict(image_layers=[3]), "name some of this net's LSTMs, 1 to 2"), (dict(image_layers="[]"), "image_layers=[]"),
-    (dict(stage="finetun"), "did you mean 'finetune'?"), (dict(vocabulary=1), "a whole number from 2"),
-    (dict(crop=300), "does not fit into pictures of height=256"),
-    (dict(widths=[64] * 12, backbone="vgg16"), "13 convolutions"), (dict(deploy_state="exposd"), "mean 'exposed'?")])
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        (dict(image_layers=[3]), "name some of this net's LSTMs, 1 to 2"),
+        (dict(image_layers="[]"), "image_layers=[]"),
+        (dict(stage="finetun"), "did you mean 'finetune'?"),
+        (dict(vocabulary=1), "a whole number from 2"),
+        (dict(crop=300), "does not fit into pictures of height=256"),
+        (dict(widths=[64] * 12, backbone="vgg16"), "13 convolutions"),
+        (dict(deploy_state="exposd"), "mean 'exposed'?"),
+    ],
+)
 def test_nonsense_is_refused(settings, said):
     with pytest.raises(SpecError) as refused:
         catalogue.get("caption/lrcn-2f").files(**settings)
@@ -141,6 +168,7 @@ def test_the_state_may_be_carried_or_exposed(name):
 
 
 # ---- language model and video ------------------------------------------------------------------------------
+
 
 def test_the_language_model_drops_out_in_training_alone():
     files = catalogue.get("lm/lstm-lm").files()
@@ -189,8 +217,10 @@ def test_frames_are_read_as_words_are():
     net = training("video/encoder-decoder-frames", frames=3, steps=7, data="d")
     assert wiring(net) == {"lstm1": "sequence cont_sentence", "lstm2": "lstm1 cont_sentence"}
     assert list(layers(net, "Concat")["sequence"].bottom) == ["embedded_frames", "embedded_input_sentence"]
-    read = {name: (layer.hdf5_data_param.source, layer.hdf5_data_param.batch_size)
-            for name, layer in layers(net, "HDF5Data").items()}
+    read = {
+        name: (layer.hdf5_data_param.source, layer.hdf5_data_param.batch_size)
+        for name, layer in layers(net, "HDF5Data").items()
+    }
     assert read == {"data": ("d/train_frame_sentences.txt", 10), "frames": ("d/train_frames.txt", 3)}
     projection = layers(net, "InnerProduct")["frame-embedding"].inner_product_param
     assert (projection.axis, projection.num_output, projection.bias_term) == (2, 1000, False)

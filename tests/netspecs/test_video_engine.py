@@ -12,11 +12,22 @@ from prototxt_gen.shapes import infer
 from tests.numpy_lstm import Weights, forward, numerical_gradient
 
 T, WRITTEN, N, D, SLOT_WORDS, VOCABULARY, EMBEDDING, UNITS = 3, 5, 4, 6, 7, 8, 3, 4
-SIZES = dict(slots=T, frames=T, feature_size=D, steps=WRITTEN, streams=N, slot_words=SLOT_WORDS, vocabulary=VOCABULARY,
-             embedding=EMBEDDING, units=UNITS)
+SIZES = dict(
+    slots=T,
+    frames=T,
+    feature_size=D,
+    steps=WRITTEN,
+    streams=N,
+    slot_words=SLOT_WORDS,
+    vocabulary=VOCABULARY,
+    embedding=EMBEDDING,
+    units=UNITS,
+)
 CASES = {
-    "encoder-decoder-max": {}, "encoder-decoder-frames": {}, "decoder-prob": {}, "decoder-prob beside": dict(
-        semantics="beside"),
+    "encoder-decoder-max": {},
+    "encoder-decoder-frames": {},
+    "decoder-prob": {},
+    "decoder-prob beside": dict(semantics="beside"),
 }
 
 
@@ -34,8 +45,11 @@ def training_net(case):
     for blob, shape in shapes.items():
         layer = made.layer.add(name=blob, type="Input", top=[blob])
         layer.input_param.shape.add(dim=shape)
-    made.layer.extend(layer for layer in net.layer if layer.type != "HDF5Data" and not (
-        layer.include and layer.include[0].phase == pb.TEST))
+    made.layer.extend(
+        layer
+        for layer in net.layer
+        if layer.type != "HDF5Data" and not (layer.include and layer.include[0].phase == pb.TEST)
+    )
     return made
 
 
@@ -44,16 +58,22 @@ def drawn(case):
     rng = np.random.default_rng(1701)
     lengths = [WRITTEN + 2, 3, 1, 2]  # the first is cut
     words = rng.integers(1, VOCABULARY, (WRITTEN + 2, N))
-    given = {"cont_sentence": np.zeros((WRITTEN, N)), "input_sentence": np.full((WRITTEN, N), -1.0),
-             "target_sentence": np.full((WRITTEN, N), -1.0)}
+    given = {
+        "cont_sentence": np.zeros((WRITTEN, N)),
+        "input_sentence": np.full((WRITTEN, N), -1.0),
+        "target_sentence": np.full((WRITTEN, N), -1.0),
+    }
     for n, length in enumerate(lengths):
         for t in range(min(length + 1, WRITTEN)):
             given["cont_sentence"][t, n] = t > 0
             given["input_sentence"][t, n] = words[t - 1, n] if t else 0
             given["target_sentence"][t, n] = words[t, n] if t < length else 0
     if "encoder" in case:
-        read = {"cont_sentence": np.ones((T, N)), "input_sentence": np.zeros((T, N)),
-                "target_sentence": np.full((T, N), -1.0)}
+        read = {
+            "cont_sentence": np.ones((T, N)),
+            "input_sentence": np.zeros((T, N)),
+            "target_sentence": np.full((T, N), -1.0),
+        }
         read["cont_sentence"][0] = 0
         given["cont_sentence"][0] = 1
         given = {blob: np.concatenate([read[blob], rows]) for blob, rows in given.items()}
@@ -75,8 +95,11 @@ def loss(case, given):
     words = np.maximum(given["input_sentence"], 0).astype(int)  # what pads a sentence counts for nothing
     static = None
     if "encoder" in case:
-        read = (given["slot-embedding:0"][given["input_slots"][:T].astype(int)] if "max" in case
-                else given["frames"] @ given["frame-embedding:0"].T)
+        read = (
+            given["slot-embedding:0"][given["input_slots"][:T].astype(int)]
+            if "max" in case
+            else given["frames"] @ given["frame-embedding:0"].T
+        )
         x = np.concatenate([read, given["embedding:0"][words[T:]]])
     else:
         x = given["embedding:0"][words]
@@ -97,13 +120,16 @@ def loss(case, given):
 @pytest.fixture
 def run(in_caffe, tmp_path):
     """`run(net, given)` -> Caffe's loss, as "loss", and gradients."""
+
     def of(net, given):
         (tmp_path / "net.prototxt").write_text(to_text(net))
         np.savez(tmp_path / "in.npz", **given)
         in_caffe("gradients", tmp_path / "net.prototxt", tmp_path / "in.npz", tmp_path / "out.npz")
         found = dict(np.load(tmp_path / "out.npz"))
         return {"loss": 20 * float(found.pop("cross_entropy_loss"))} | {
-            name: array for name, array in found.items() if ":" in name}
+            name: array for name, array in found.items() if ":" in name
+        }
+
     return of
 
 

@@ -30,8 +30,10 @@ def build(path, phase, stages):
     learned = {blob.data.ctypes.data: blob.data.size for blobs in net.params.values() for blob in blobs}
     found = {
         "blobs": {name: list(blob.data.shape) for name, blob in net.blobs.items()},
-        "weights": weights, "learned": sum(learned.values()),
-        "logged": sum(math.prod(blob.shape) for blob in tops)}
+        "weights": weights,
+        "learned": sum(learned.values()),
+        "logged": sum(math.prod(blob.shape) for blob in tops),
+    }
     net.forward()
     if phase == "TRAIN":
         net.backward()

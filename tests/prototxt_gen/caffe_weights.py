@@ -1,9 +1,9 @@
 """Runs inside a child Python that has pycaffe: what Caffe really copies from weight files, and what it trains.
 
-    caffe_weights.py load JOBS      JOBS: a JSON list of [net, weights]; each in a process of its own, since Caffe ends
-                                    its process at a clash. A JSON line a job: layer -> the means of its blobs, or null
-    caffe_weights.py train JOBS     the same of [solver]: blob or layer -> sums of its arrays after a step of training
-    caffe_weights.py snapshot SOLVER ITERATIONS     trains, and snapshots as the solver says
+caffe_weights.py load JOBS      JOBS: a JSON list of [net, weights]; each in a process of its own, since Caffe ends
+                                its process at a clash. A JSON line a job: layer -> the means of its blobs, or null
+caffe_weights.py train JOBS     the same of [solver]: blob or layer -> sums of its arrays after a step of training
+caffe_weights.py snapshot SOLVER ITERATIONS     trains, and snapshots as the solver says
 """
 
 import json
@@ -25,8 +25,10 @@ def trained(path):
     net = solver.net
     arrays = {name: [blob] for name, blob in net.blobs.items()}
     arrays |= {f"layer {name}": blobs for name, blobs in net.params.items()}
-    return {name: [[*blob.data.shape, float(blob.data.sum()), float((blob.data**2).sum())] for blob in blobs]
-            for name, blobs in arrays.items()}
+    return {
+        name: [[*blob.data.shape, float(blob.data.sum()), float((blob.data**2).sum())] for blob in blobs]
+        for name, blobs in arrays.items()
+    }
 
 
 def each(job_file, work):

@@ -72,13 +72,19 @@ def a_layer(net, rng):
 
 def change_number(net, rng):
     layer = a_layer(net, rng)
-    found = [it for it in set_values(layer) if not left_out(it[1]) and it[1].name not in ("bottom", "top", "name")
-             and (it[0] is not layer or it[1].name != "type")]
+    found = [
+        it
+        for it in set_values(layer)
+        if not left_out(it[1])
+        and it[1].name not in ("bottom", "top", "name")
+        and (it[0] is not layer or it[1].name != "type")
+    ]
     if not found:
         return change_type(net, rng)
     message, field, index, where = rng.choice(found)
-    value = value_for(field, rng, getattr(message, field.name)[index] if index is not None
-                      else getattr(message, field.name))
+    value = value_for(
+        field, rng, getattr(message, field.name)[index] if index is not None else getattr(message, field.name)
+    )
     put(message, field, index, value)
     return f"{layer.name}.{where} = {value}"
 
@@ -106,8 +112,12 @@ def add_field(net, rng):
 def drop_field(net, rng):
     layer = a_layer(net, rng)
     messages = [(layer, field) for field, _ in layer.ListFields()]
-    messages += [(getattr(layer, field.name), inner) for field, value in layer.ListFields()
-                 if is_message(field) and not is_repeated(field) for inner, _ in value.ListFields()]
+    messages += [
+        (getattr(layer, field.name), inner)
+        for field, value in layer.ListFields()
+        if is_message(field) and not is_repeated(field)
+        for inner, _ in value.ListFields()
+    ]
     message, field = rng.choice(messages)
     message.ClearField(field.name)
     return f"{layer.name} without {field.name}"
@@ -189,16 +199,40 @@ def change_weights(net, rng):
     return f"{layer.name} with {what}"
 
 
-CHANGES = [change_number] * 6 + [add_field] * 3 + [drop_field, drop_field, change_type, change_ends, change_ends,
-                                                   in_place, move_layer, move_layer, change_rules, change_weights]
+CHANGES = (
+    [change_number] * 6
+    + [add_field] * 3
+    + [
+        drop_field,
+        drop_field,
+        change_type,
+        change_ends,
+        change_ends,
+        in_place,
+        move_layer,
+        move_layer,
+        change_rules,
+        change_weights,
+    ]
+)
 
 
 def solver_mutant(solver: pb.SolverParameter, rng: random.Random) -> tuple[pb.SolverParameter, str]:
     """A changed copy of a solver, and in words how."""
     changed, done = pb.SolverParameter(), []
     changed.CopyFrom(solver)
-    left_out = {"net_param", "train_net_param", "test_net_param", "solver_mode", "device_id", "weights",
-                "layer_wise_reduce", "snapshot_diff", "debug_info", "random_seed"}
+    left_out = {
+        "net_param",
+        "train_net_param",
+        "test_net_param",
+        "solver_mode",
+        "device_id",
+        "weights",
+        "layer_wise_reduce",
+        "snapshot_diff",
+        "debug_info",
+        "random_seed",
+    }
     fields = [field for field in changed.DESCRIPTOR.fields if field.name not in left_out]
     for _ in range(rng.choice([1, 1, 2])):
         field = rng.choice(fields)
@@ -211,9 +245,12 @@ def solver_mutant(solver: pb.SolverParameter, rng: random.Random) -> tuple[pb.So
                 getattr(changed, field.name).stage.append(rng.choice(["factored", "other"]))
             done.append(f"{field.name} otherwise")
             continue
-        words = {"type": ["SGD", "Adam", "AdaGrad", "RMSProp", "AdaDelta", "Nesterov", "Adams"],
-                 "lr_policy": ["fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid", "steps"],
-                 "regularization_type": ["L1", "L2", "L3"], "snapshot_prefix": ["here", "nowhere/here"]}
+        words = {
+            "type": ["SGD", "Adam", "AdaGrad", "RMSProp", "AdaDelta", "Nesterov", "Adams"],
+            "lr_policy": ["fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid", "steps"],
+            "regularization_type": ["L1", "L2", "L3"],
+            "snapshot_prefix": ["here", "nowhere/here"],
+        }
         value = rng.choice(words[field.name]) if field.name in words else value_for(field, rng)
         put(changed, field, None, value)
         done.append(f"{field.name} = {value}")

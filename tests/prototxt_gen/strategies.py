@@ -12,7 +12,7 @@ from prototxt_gen.text import scalar_text
 WORDS = st.text("abcxyz0189_-/. ", min_size=1, max_size=8)
 SCALARS = {
     "int32": st.integers(-9, 99),
-    "int64": st.integers(-2**63, 2**63 - 1),
+    "int64": st.integers(-(2**63), 2**63 - 1),
     "uint32": st.integers(0, 99),
     "bool": st.booleans(),
     "string": WORDS | st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
@@ -24,10 +24,17 @@ TYPE_NAMES = {1: "double", 2: "float", 3: "int64", 5: "int32", 8: "bool", 9: "st
 
 # Fields that say what another field says too; the tests of the diff write them by hand.
 DOUBLED = {
-    "ConcatParameter.concat_dim", "SliceParameter.slice_dim", "LossParameter.normalize", "SolverParameter.solver_type",
+    "ConcatParameter.concat_dim",
+    "SliceParameter.slice_dim",
+    "LossParameter.normalize",
+    "SolverParameter.solver_type",
     *(f"DummyDataParameter.{name}" for name in ("num", "channels", "height", "width")),
-    *(f"{block}.{size}_{axis}" for block in ("ConvolutionParameter", "PoolingParameter")
-      for size in ("kernel", "stride", "pad") for axis in "hw"),
+    *(
+        f"{block}.{size}_{axis}"
+        for block in ("ConvolutionParameter", "PoolingParameter")
+        for size in ("kernel", "stride", "pad")
+        for axis in "hw"
+    ),
 }
 
 
@@ -50,9 +57,13 @@ def other_than(field, value):
 def filled(draw, kind, depth=2):
     """A message of `kind` with a few fields set; no fields of `DOUBLED`, no arrays."""
     message = kind()
-    fields = [field for field in kind.DESCRIPTOR.fields
-              if key(field) not in DOUBLED and (depth or not is_message(field))
-              and (field.message_type is None or field.message_type.name not in ("BlobProto", "NetParameter"))]
+    fields = [
+        field
+        for field in kind.DESCRIPTOR.fields
+        if key(field) not in DOUBLED
+        and (depth or not is_message(field))
+        and (field.message_type is None or field.message_type.name not in ("BlobProto", "NetParameter"))
+    ]
     some = draw(st.lists(st.sampled_from(fields), unique_by=lambda field: field.name, max_size=5)) if fields else []
     for field in some:
         values = filled(getattr(pb, field.message_type.name), depth - 1) if is_message(field) else scalars(field)
@@ -124,8 +135,13 @@ def specs(draw, most=5):
         made = draw(st.sampled_from(["conv", "pool", "relu", "lrn", "drop", "scale", "power", "tanh"]))
         filler = P.Filler(type="gaussian", std=draw(st.sampled_from([0.01, 0.1])))
         n[name] = {
-            "conv": lambda: L.Convolution(top, num_output=draw(st.integers(1, 4)), kernel_size=draw(st.integers(1, 2)),
-                                          weight_filler=filler, param=[dict(lr_mult=1), dict(lr_mult=2, decay_mult=0)]),
+            "conv": lambda: L.Convolution(
+                top,
+                num_output=draw(st.integers(1, 4)),
+                kernel_size=draw(st.integers(1, 2)),
+                weight_filler=filler,
+                param=[dict(lr_mult=1), dict(lr_mult=2, decay_mult=0)],
+            ),
             "pool": lambda: L.Pooling(top, kernel_size=2, stride=1, pool=draw(st.sampled_from(["MAX", "AVE"]))),
             "relu": lambda: L.ReLU(top, in_place=index > 0),
             "lrn": lambda: L.LRN(top, local_size=draw(st.sampled_from([3, 5])), alpha=1e-4),

@@ -103,31 +103,55 @@ def test_nothing_is_found_where_nothing_is_wrong(tmp_path):
     assert found(tmp_path, "") == [(1, "no layer is built: Caffe has nothing to run")]
 
 
-@pytest.mark.parametrize("old, new, line, said", [
-    ('    group: 2', '    gruop: 2', 17, "ConvolutionParameter has no field 'gruop'; did you mean 'group'?"),
-    ('    group: 2', '    pad: -1', 17, "-1"),
-    ('name: "captions"', 'name: "captions', 1, ""),
-    ('  type: "Convolution"', '  type: "Convolutoin"', 11, "no layer type 'Convolutoin'; did you mean 'Convolution'?"),
-    ('  bottom: "image"', '  bottom: "imgae"', 12, "no layer makes its bottom 'imgae'; did you mean 'image'?"),
-    ('  bottom: "image"', '  bottom: "lstm"', 12, "layer 'lstm' makes it, further down"),
-    ('  bottom: "cont"', '  bottom: "cnt"', 31, "no layer makes its bottom 'cnt'; did you mean 'cont'?"),
-    ('  top: "conv"', '  top: "cont"', 13, "layer 'data' makes the top 'cont' already"),
-    ('    group: 2', '    group: 3', 17, "group 3 does not divide"),
-    ('    kernel_size: 3', '    kernel_size: 12', 16, "kernel"),
-    ('{ type: "xavier" }', '{ type: "xavir" }', 18, "no filler 'xavir'; did you mean 'xavier'?"),
-    ('shape { dim: 4 dim: 3 } shape { dim: 4 dim: 3 } shape', 'shape { dim: 4 dim: 3 } shape { dim: 5 dim: 3 } shape',
-     30, "'cont' 5 steps of 3"),
-    ('shape { dim: 4 dim: 3 } shape { dim: 4 dim: 3 } shape', 'shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } shape',
-     30, "'cont' 4 steps of 2"),
-    ('    axis: 2', '    axis: 3', 42, "axis 3 is out of range"),
-    ('  softmax_param { axis: 2 }', '  softmax_param { axis: 1 }', 47, "labels"),
-    ('    input_dim: 11', '    input_dim: 12', 24, "it embeds 12 words, and 'predict' predicts 11"),
-    ('data_filler { value: 10 } data_filler { value: 1 }', 'data_filler { value: 11 } data_filler { value: 1 }', 24,
-     "'words' of layer 'data' reaches 11, but its input_dim is 11: it takes 0 to 10"),
-    ('data_filler { } data_filler { value: 10 }', 'data_filler { } data_filler { value: 11 }', 48,
-     "'target' of layer 'data' reaches 11, but 'predict' has 11 classes: it takes 0 to 10"),
-    ('data_filler { } data_filler { value: 10 }', 'data_filler { } data_filler { value: -1 }', 48, "reaches -1"),
-])
+@pytest.mark.parametrize(
+    "old, new, line, said",
+    [
+        ("    group: 2", "    gruop: 2", 17, "ConvolutionParameter has no field 'gruop'; did you mean 'group'?"),
+        ("    group: 2", "    pad: -1", 17, "-1"),
+        ('name: "captions"', 'name: "captions', 1, ""),
+        (
+            '  type: "Convolution"',
+            '  type: "Convolutoin"',
+            11,
+            "no layer type 'Convolutoin'; did you mean 'Convolution'?",
+        ),
+        ('  bottom: "image"', '  bottom: "imgae"', 12, "no layer makes its bottom 'imgae'; did you mean 'image'?"),
+        ('  bottom: "image"', '  bottom: "lstm"', 12, "layer 'lstm' makes it, further down"),
+        ('  bottom: "cont"', '  bottom: "cnt"', 31, "no layer makes its bottom 'cnt'; did you mean 'cont'?"),
+        ('  top: "conv"', '  top: "cont"', 13, "layer 'data' makes the top 'cont' already"),
+        ("    group: 2", "    group: 3", 17, "group 3 does not divide"),
+        ("    kernel_size: 3", "    kernel_size: 12", 16, "kernel"),
+        ('{ type: "xavier" }', '{ type: "xavir" }', 18, "no filler 'xavir'; did you mean 'xavier'?"),
+        (
+            "shape { dim: 4 dim: 3 } shape { dim: 4 dim: 3 } shape",
+            "shape { dim: 4 dim: 3 } shape { dim: 5 dim: 3 } shape",
+            30,
+            "'cont' 5 steps of 3",
+        ),
+        (
+            "shape { dim: 4 dim: 3 } shape { dim: 4 dim: 3 } shape",
+            "shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } shape",
+            30,
+            "'cont' 4 steps of 2",
+        ),
+        ("    axis: 2", "    axis: 3", 42, "axis 3 is out of range"),
+        ("  softmax_param { axis: 2 }", "  softmax_param { axis: 1 }", 47, "labels"),
+        ("    input_dim: 11", "    input_dim: 12", 24, "it embeds 12 words, and 'predict' predicts 11"),
+        (
+            "data_filler { value: 10 } data_filler { value: 1 }",
+            "data_filler { value: 11 } data_filler { value: 1 }",
+            24,
+            "'words' of layer 'data' reaches 11, but its input_dim is 11: it takes 0 to 10",
+        ),
+        (
+            "data_filler { } data_filler { value: 10 }",
+            "data_filler { } data_filler { value: 11 }",
+            48,
+            "'target' of layer 'data' reaches 11, but 'predict' has 11 classes: it takes 0 to 10",
+        ),
+        ("data_filler { } data_filler { value: 10 }", "data_filler { } data_filler { value: -1 }", 48, "reaches -1"),
+    ],
+)
 def test_what_is_wrong_in_a_net_is_found_where_it_stands(tmp_path, old, new, line, said):
     lines = found(tmp_path, replaced(NET, old, new))
     assert lines, "nothing found"
@@ -136,27 +160,36 @@ def test_what_is_wrong_in_a_net_is_found_where_it_stands(tmp_path, old, new, lin
 
 def test_the_labels_that_a_loss_ignores_may_be_any(tmp_path):
     text = replaced(NET, "data_filler { } data_filler { value: 10 }", "data_filler { } data_filler { value: -1 }")
-    assert found(tmp_path, replaced(text, 'softmax_param { axis: 2 }',
-                                    'softmax_param { axis: 2 } loss_param { ignore_label: -1 }')) == []
+    assert (
+        found(
+            tmp_path,
+            replaced(text, "softmax_param { axis: 2 }", "softmax_param { axis: 2 } loss_param { ignore_label: -1 }"),
+        )
+        == []
+    )
 
 
 def test_all_unknown_fields_are_told_at_once(tmp_path):
     text = NET.replace("kernel_size", "kernal_size").replace('name: "lstm"', 'nmae: "lstm"')
-    assert {(16, "ConvolutionParameter has no field 'kernal_size'; did you mean 'kernel_size'?"),
-            (29, "LayerParameter has no field 'nmae'; did you mean 'name'?")} < set(found(tmp_path, text))
+    assert {
+        (16, "ConvolutionParameter has no field 'kernal_size'; did you mean 'kernel_size'?"),
+        (29, "LayerParameter has no field 'nmae'; did you mean 'name'?"),
+    } < set(found(tmp_path, text))
 
 
 def test_required_fields_and_old_formats(tmp_path):
     clip = 'layer { name: "c" type: "Clip" bottom: "conv" top: "c" clip_param {\n min: 1 } }\n'
     assert (52, "clip_param needs a value for max") in found(tmp_path, NET + clip)
-    (line, said), = found(tmp_path, 'name: "old"\nlayers {\n  type: CONVOLUTION\n}\nlayers { }\n')
+    ((line, said),) = found(tmp_path, 'name: "old"\nlayers {\n  type: CONVOLUTION\n}\nlayers { }\n')
     assert line == 2 and "upgrade_net_proto_text" in said
 
 
 def test_what_only_a_gpu_runs(tmp_path):
-    pool = ('layer { name: "p" type: "Pooling" bottom: "image" top: "p"\n'
-            '  pooling_param { kernel_size: 2 pool: STOCHASTIC } }\n')
-    (line, said), = found(tmp_path, NET + pool)
+    pool = (
+        'layer { name: "p" type: "Pooling" bottom: "image" top: "p"\n'
+        "  pooling_param { kernel_size: 2 pool: STOCHASTIC } }\n"
+    )
+    ((line, said),) = found(tmp_path, NET + pool)
     assert line == 53 and "STOCHASTIC runs on a GPU only" in said
     (tmp_path / "net").write_text(NET + pool)
     assert found(tmp_path, SOLVER + "solver_mode: GPU\n") == []
@@ -189,10 +222,12 @@ def test_a_net_alone_is_checked_in_the_states_that_its_rules_leave_open(tmp_path
 
 
 def test_a_phase_that_no_rule_names_need_not_do(tmp_path):
-    deploy = ('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [6, 5] } } }\n'
-              'layer { name: "r" type: "Reshape" bottom: "x" top: "r" reshape_param { shape { dim: [3, 2, 5] } }\n'
-              '  include { phase: TEST } }\n'
-              'layer { name: "p" type: "Softmax"\n  bottom: "r" top: "p" }\n')
+    deploy = (
+        'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: [6, 5] } } }\n'
+        'layer { name: "r" type: "Reshape" bottom: "x" top: "r" reshape_param { shape { dim: [3, 2, 5] } }\n'
+        "  include { phase: TEST } }\n"
+        'layer { name: "p" type: "Softmax"\n  bottom: "r" top: "p" }\n'
+    )
     states = []
     assert found(tmp_path, deploy, looked_at=states) == [] and states == ["TEST"]
     assert [line for line, _ in found(tmp_path, deploy, phase="TRAIN")] == [5]
@@ -203,7 +238,7 @@ def test_a_phase_that_no_rule_names_need_not_do(tmp_path):
 
 
 def test_a_phase_without_data_is_none_unless_a_rule_names_it(tmp_path):
-    trains = STAGES[:STAGES.index("layer {", 9)] + STAGES[STAGES.index('layer { name: "y"'):]
+    trains = STAGES[: STAGES.index("layer {", 9)] + STAGES[STAGES.index('layer { name: "y"') :]
     trains = replaced(trains, ' bottom: "w"', ' bottom: "x"')
     states = []
     assert found(tmp_path, trains, looked_at=states) == [] and states == ["TRAIN", "TRAIN with wide"]
@@ -227,15 +262,17 @@ def test_a_solver_s_net_is_checked_in_the_solver_s_states(tmp_path):
     assert found(tmp_path, SOLVER + 'test_state { stage: "on-val" }\n') == []
     findings = check(_written(tmp_path, SOLVER + 'test_state { stage: "on-train" }\n'), folder=tmp_path)
     assert [(finding.path, finding.line) for finding in findings] == [(str(tmp_path / "net"), 10)]
-    (line, said), = found(tmp_path, SOLVER + 'test_state {\n  stage: "on-vl"\n}\n')
+    ((line, said),) = found(tmp_path, SOLVER + 'test_state {\n  stage: "on-vl"\n}\n')
     assert line == 12
-    assert said == (f"no data layer of {tmp_path / 'net'} is built in TEST with on-vl: "
-                    "no rule names 'on-vl'; did you mean 'on-val'?")
+    assert said == (
+        f"no data layer of {tmp_path / 'net'} is built in TEST with on-vl: "
+        "no rule names 'on-vl'; did you mean 'on-val'?"
+    )
 
 
 def test_a_test_net_s_weights_must_be_the_training_net_s(tmp_path):
     (tmp_path / "net").write_text(STAGES.replace("[{ dim: [2, 5] }, { dim: 2 }]", "[{ dim: [2, 6] }, { dim: 2 }]"))
-    (line, said), = found(tmp_path, SOLVER + 'test_state { stage: "on-val" }\n')
+    ((line, said),) = found(tmp_path, SOLVER + 'test_state { stage: "on-val" }\n')
     assert line == 12 and "layer 'y' has the weights 3x6, 3 in TEST with on-val and 3x5, 3 in training" in said
 
 
@@ -246,39 +283,43 @@ def _written(folder, text):
 
 # ---- solvers ----
 
-@pytest.mark.parametrize("old, new, line, said", [
-    ("max_iter: 1000", "max_itre: 1000", 6, "SolverParameter has no field 'max_itre'; did you mean 'max_iter'?"),
-    ('net: "net"', 'net: "nte"', 1, "nte: no such file"),
-    ('net: "net"', 'test_net: "net"', 1, "names no net to train"),
-    ('net: "net"', 'net: "net" train_net: "net"', 1, "both name the net to train"),
-    ('net: "net"', 'train_net: "net"', 8, "it has 1 test_iter for 0 test nets"),
-    ('"step"', '"stpe"', 3, "no lr_policy 'stpe'; did you mean 'step'?"),
-    ('lr_policy: "step"', '', 1, "lr_policy must be set"),
-    ("stepsize: 100", "stepsize: 0", 5, "stepsize"),
-    ("gamma: 0.5", "", 1, "gamma"),
-    ("base_lr: 0.1", "base_lr: -0.1", 2, "base_lr must be above 0"),
-    ("max_iter: 1000", "max_iter: 0", 6, "max_iter must be 1 or more"),
-    ("momentum: 0.9", "momentum: 1.9", 7, "between 0 and 1"),
-    ("momentum: 0.9", 'momentum: 0.9 type: "AdaGrad"', 7, "AdaGrad takes no momentum"),
-    ("momentum: 0.9", 'type: "Adma"', 7, "no solver type 'Adma'; did you mean 'Adam'?"),
-    ("momentum: 0.9", 'type: "SGD" solver_type: SGD', 7, "keep type alone"),
-    ("momentum: 0.9", 'type: "RMSProp" rms_decay: 1', 7, "rms_decay must lie between 0 and 1"),
-    ("momentum: 0.9", 'type: "Adam" momentum2: 1', 7, "momentum2"),
-    ("momentum: 0.9", 'type: "Adam" delta: 0', 7, "delta"),
-    ("momentum: 0.9", "iter_size: 0", 7, "iter_size"),
-    ("momentum: 0.9", "average_loss: 0", 7, "average_loss"),
-    ("momentum: 0.9", "weight_decay: -1", 7, "weight_decay"),
-    ("momentum: 0.9", "clip_gradients: 0", 7, "clip_gradients: 0"),
-    ("momentum: 0.9", 'regularization_type: "L3"', 7, "only L1 and L2"),
-    ("momentum: 0.9", 'weights: "nowhere.caffemodel"', 7, "there is no 'nowhere.caffemodel'"),
-    ("test_iter: 5", "test_iter: 0", 8, "test_iter must be 1 or more"),
-    ("test_iter: 5", "test_iter: 5 test_state { } test_state { }", 8, "it has 2 test_state for 1 test_iter"),
-    ("test_interval: 100", "", 8, "test_interval"),
-    ("snapshot: 500", "snapshot: -1", 10, "snapshot must not be below 0"),
-    ('snapshot_prefix: "snap"', "", 10, "with snapshot goes snapshot_prefix"),
-    ('snapshot_prefix: "snap"', 'snapshot_prefix: "nowhere/snap"', 11, "there is no folder 'nowhere'"),
-    ("stepsize: 100", 'stepvalue: 4\nstepvalue: 3', 5, "must rise"),
-])
+
+@pytest.mark.parametrize(
+    "old, new, line, said",
+    [
+        ("max_iter: 1000", "max_itre: 1000", 6, "SolverParameter has no field 'max_itre'; did you mean 'max_iter'?"),
+        ('net: "net"', 'net: "nte"', 1, "nte: no such file"),
+        ('net: "net"', 'test_net: "net"', 1, "names no net to train"),
+        ('net: "net"', 'net: "net" train_net: "net"', 1, "both name the net to train"),
+        ('net: "net"', 'train_net: "net"', 8, "it has 1 test_iter for 0 test nets"),
+        ('"step"', '"stpe"', 3, "no lr_policy 'stpe'; did you mean 'step'?"),
+        ('lr_policy: "step"', "", 1, "lr_policy must be set"),
+        ("stepsize: 100", "stepsize: 0", 5, "stepsize"),
+        ("gamma: 0.5", "", 1, "gamma"),
+        ("base_lr: 0.1", "base_lr: -0.1", 2, "base_lr must be above 0"),
+        ("max_iter: 1000", "max_iter: 0", 6, "max_iter must be 1 or more"),
+        ("momentum: 0.9", "momentum: 1.9", 7, "between 0 and 1"),
+        ("momentum: 0.9", 'momentum: 0.9 type: "AdaGrad"', 7, "AdaGrad takes no momentum"),
+        ("momentum: 0.9", 'type: "Adma"', 7, "no solver type 'Adma'; did you mean 'Adam'?"),
+        ("momentum: 0.9", 'type: "SGD" solver_type: SGD', 7, "keep type alone"),
+        ("momentum: 0.9", 'type: "RMSProp" rms_decay: 1', 7, "rms_decay must lie between 0 and 1"),
+        ("momentum: 0.9", 'type: "Adam" momentum2: 1', 7, "momentum2"),
+        ("momentum: 0.9", 'type: "Adam" delta: 0', 7, "delta"),
+        ("momentum: 0.9", "iter_size: 0", 7, "iter_size"),
+        ("momentum: 0.9", "average_loss: 0", 7, "average_loss"),
+        ("momentum: 0.9", "weight_decay: -1", 7, "weight_decay"),
+        ("momentum: 0.9", "clip_gradients: 0", 7, "clip_gradients: 0"),
+        ("momentum: 0.9", 'regularization_type: "L3"', 7, "only L1 and L2"),
+        ("momentum: 0.9", 'weights: "nowhere.caffemodel"', 7, "there is no 'nowhere.caffemodel'"),
+        ("test_iter: 5", "test_iter: 0", 8, "test_iter must be 1 or more"),
+        ("test_iter: 5", "test_iter: 5 test_state { } test_state { }", 8, "it has 2 test_state for 1 test_iter"),
+        ("test_interval: 100", "", 8, "test_interval"),
+        ("snapshot: 500", "snapshot: -1", 10, "snapshot must not be below 0"),
+        ('snapshot_prefix: "snap"', "", 10, "with snapshot goes snapshot_prefix"),
+        ('snapshot_prefix: "snap"', 'snapshot_prefix: "nowhere/snap"', 11, "there is no folder 'nowhere'"),
+        ("stepsize: 100", "stepvalue: 4\nstepvalue: 3", 5, "must rise"),
+    ],
+)
 def test_what_is_wrong_in_a_solver_is_found_where_it_stands(tmp_path, old, new, line, said):
     (tmp_path / "net").write_text(NET)
     text = replaced(SOLVER, old, new)
@@ -310,7 +351,7 @@ layer { name: "y" type: "InnerProduct" bottom: "x" top: "y" inner_product_param 
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y"
   bottom: "label" top: "loss" loss_param { ignore_label: -1 } }
 """
-AFTER_DATA = HDF5[HDF5.index("layer", 9):]
+AFTER_DATA = HDF5[HDF5.index("layer", 9) :]
 
 
 def hdf5(folder, name, **arrays):
@@ -320,14 +361,14 @@ def hdf5(folder, name, **arrays):
 
 
 def test_hdf5_data(tmp_path):
-    (line, said), = found(tmp_path, HDF5)
+    ((line, said),) = found(tmp_path, HDF5)
     assert line == 3 and "there is no 'list.txt'" in said
     (tmp_path / "lists.txt").write_text("")
     assert "did you mean 'lists.txt'?" in found(tmp_path, HDF5)[0][1]
 
     (tmp_path / "list.txt").write_text("a.h5\nb.h5\n")
     hdf5(tmp_path, "a.h5", x=np.zeros((6, 5)), label=[0, 1, 2, 2, -1, 0])
-    (line, said), = found(tmp_path, HDF5)
+    ((line, said),) = found(tmp_path, HDF5)
     assert line == 3 and "'list.txt' lists 'b.h5': there is no such file" in said
 
     hdf5(tmp_path, "b.h5", x=np.zeros((6, 5)), label=[0, 1, 2, 2, -1, 0])
@@ -343,8 +384,10 @@ def test_hdf5_data(tmp_path):
 
 
 def test_image_data(tmp_path):
-    text = ('layer { name: "data" type: "ImageData" top: "x" top: "label" transform_param { crop_size: 8 }\n'
-            '  image_data_param { source: "list.txt" root_folder: "images/" batch_size: 4 } }\n' + AFTER_DATA)
+    text = (
+        'layer { name: "data" type: "ImageData" top: "x" top: "label" transform_param { crop_size: 8 }\n'
+        '  image_data_param { source: "list.txt" root_folder: "images/" batch_size: 4 } }\n' + AFTER_DATA
+    )
     assert "there is no 'list.txt'" in found(tmp_path, text)[0][1]
     (tmp_path / "images").mkdir()
     (tmp_path / "images/a b.jpg").write_bytes(b"")
@@ -354,14 +397,16 @@ def test_image_data(tmp_path):
     assert [line for line, said in lines if "'label' of layer 'data' reaches 3" in said] == [5]
     (tmp_path / "list.txt").write_text("a b.jpg 0\n")
     assert found(tmp_path, text) == []
-    (line, said), = found(tmp_path, replaced(text, '"images/"', '"images"'))
+    ((line, said),) = found(tmp_path, replaced(text, '"images/"', '"images"'))
     assert line == 2 and "Caffe adds no slash" in said
 
 
 def test_data(tmp_path):
-    text = ('layer { name: "data" type: "Data" top: "x" top: "label"\n'
-            '  data_param { source: "db" batch_size: 2 backend: LMDB } }\n' + AFTER_DATA)
-    (line, said), = found(tmp_path, text)
+    text = (
+        'layer { name: "data" type: "Data" top: "x" top: "label"\n'
+        '  data_param { source: "db" batch_size: 2 backend: LMDB } }\n' + AFTER_DATA
+    )
+    ((line, said),) = found(tmp_path, text)
     assert line == 2 and "there is no 'db'" in said
     with lmdb.open(str(tmp_path / "db")) as database, database.begin(write=True) as transaction:
         for label in 0, 2, 4:
@@ -383,13 +428,16 @@ def test_paths_count_from_the_folder_where_caffe_is_run(tmp_path, monkeypatch):
 
 
 def test_python_layers_are_asked_about_through_hooks(tmp_path):
-    text = ('layer { name: "data" type: "Python" top: "x" top: "label" python_param { module: "m" layer: "L"\n'
-            '  param_str: "?" } }\n' + AFTER_DATA)
+    text = (
+        'layer { name: "data" type: "Python" top: "x" top: "label" python_param { module: "m" layer: "L"\n'
+        '  param_str: "?" } }\n' + AFTER_DATA
+    )
     shapes = Hooks(lambda layer: [(4, 5), (4,)], lambda layer, top: [0, 7] if top == "label" else None)
     assert [line for line, said in found(tmp_path, text, hooks=shapes) if "reaches 7" in said] == [5]
 
     def refused(layer, top):
         raise SpecError("there is no data set here")
+
     lines = found(tmp_path, text, hooks=Hooks(shapes.shapes, refused))
     assert lines == [(2, "layer 'data': there is no data set here")]
     assert found(tmp_path, text) == []

@@ -22,12 +22,33 @@ SEED = 1701
 # What is found although this Caffe runs it. The first four stop upstream's Caffe, whose sources check them; the others
 # run in any Caffe, and learn nothing or something else than the net says.
 DELIBERATE = [
-    "its bottoms must have one shape", "does not fit its first", "give stride_h and stride_w both", "are statistics",
-    "in place, but makes", "it embeds", "dropout_ratio is the share", "it takes 0 to", "no layer is built",
-    "max_iter must be", "iter_size must be", "average_loss must be", "test_iter must be", "must not be below 0",
-    "base_lr must be", "momentum must", "momentum2 must", "by gamma", "needs gamma", "needs power",
-    "divides by stepsize", "needs stepvalue", "must rise", "divides by delta", "clip_gradients: 0",
-    "there is no folder", "regularization_type",
+    "its bottoms must have one shape",
+    "does not fit its first",
+    "give stride_h and stride_w both",
+    "are statistics",
+    "in place, but makes",
+    "it embeds",
+    "dropout_ratio is the share",
+    "it takes 0 to",
+    "no layer is built",
+    "max_iter must be",
+    "iter_size must be",
+    "average_loss must be",
+    "test_iter must be",
+    "must not be below 0",
+    "base_lr must be",
+    "momentum must",
+    "momentum2 must",
+    "by gamma",
+    "needs gamma",
+    "needs power",
+    "divides by stepsize",
+    "needs stepvalue",
+    "must rise",
+    "divides by delta",
+    "clip_gradients: 0",
+    "there is no folder",
+    "regularization_type",
     "with snapshot goes snapshot_prefix",  # BVLC's Caffe makes a prefix up, the sdist stops
 ]
 
@@ -50,22 +71,29 @@ def hdf5_nets(folder):
         file["words"] = np.arange(24, dtype="float32").reshape(12, 2) % 5
         file["label"] = np.arange(24, dtype="float32").reshape(12, 2) % 4
     (folder / "list.txt").write_text(f"{folder / 'data.h5'}\n")
-    net = pb.NetParameter(layer=[
-        layer("HDF5Data", top="words label", name="data", source=str(folder / "list.txt"), batch_size=4),
-        layer("Embed", "words", "embedded", input_dim=5, num_output=3, weight_filler=dict(type="uniform")),
-        layer("InnerProduct", "embedded", "scores", num_output=5, axis=2, weight_filler=dict(type="xavier")),
-        layer("SoftmaxWithLoss", "scores label", "loss", axis=2)])
+    net = pb.NetParameter(
+        layer=[
+            layer("HDF5Data", top="words label", name="data", source=str(folder / "list.txt"), batch_size=4),
+            layer("Embed", "words", "embedded", input_dim=5, num_output=3, weight_filler=dict(type="uniform")),
+            layer("InnerProduct", "embedded", "scores", num_output=5, axis=2, weight_filler=dict(type="xavier")),
+            layer("SoftmaxWithLoss", "scores label", "loss", axis=2),
+        ]
+    )
     return [(net, phase, ()) for phase in ("TRAIN", "TEST")] * 10
 
 
 def compared(jobs, found, caffe_s, words):
     """No clean one is refused; and the few that are found though they run are found on purpose."""
     refused = ["refused" in made for made in caffe_s]
-    missed = [f"{how}: {made['refused']}" for how, said, made in zip(words, found, caffe_s)
-              if not said and "refused" in made]
+    missed = [
+        f"{how}: {made['refused']}" for how, said, made in zip(words, found, caffe_s) if not said and "refused" in made
+    ]
     assert missed == []
-    alarms = [(how, [finding.message for finding in said]) for how, said, stopped in zip(words, found, refused)
-              if said and not stopped]
+    alarms = [
+        (how, [finding.message for finding in said])
+        for how, said, stopped in zip(words, found, refused)
+        if said and not stopped
+    ]
     unexplained = [(how, said) for how, said in alarms if not any(rule in text for rule in DELIBERATE for text in said)]
     assert unexplained == []
     assert sum(refused) > 0.2 * len(jobs)  # the mutants are neither all harmless
@@ -76,8 +104,11 @@ def compared(jobs, found, caffe_s, words):
 @pytest.mark.parametrize("source, count", [("small nets", 500), ("the catalogue", 250), ("files", 100)])
 def test_mutant_nets(source, count, in_caffe, tmp_path):
     rng = random.Random(SEED)
-    bases = {"small nets": lambda: [(net, phase, ()) for net in GOOD.values() for phase in ("TRAIN", "TRAIN", "TEST")],
-             "the catalogue": catalogue_nets, "files": lambda: hdf5_nets(tmp_path)}[source]()
+    bases = {
+        "small nets": lambda: [(net, phase, ()) for net in GOOD.values() for phase in ("TRAIN", "TRAIN", "TEST")],
+        "the catalogue": catalogue_nets,
+        "files": lambda: hdf5_nets(tmp_path),
+    }[source]()
     jobs, words, found = [], [], []
     for number in range(count):
         base, phase, stages = rng.choice(bases)
@@ -118,9 +149,22 @@ def test_mutant_solvers(in_caffe, tmp_path):
     net.layer.append(layer("SoftmaxWithLoss", "y label", "loss"))
     (tmp_path / "net").write_text(to_text(net))
     solver = pb.SolverParameter(
-        net=str(tmp_path / "net"), base_lr=0.1, lr_policy="step", gamma=0.1, stepsize=10, max_iter=2, momentum=0.9,
-        weight_decay=0.01, test_iter=[1, 2], test_interval=1, snapshot=100, snapshot_prefix="here", display=1,
-        solver_mode=pb.SolverParameter.CPU, test_state=[dict(stage=["factored"]), dict()])
+        net=str(tmp_path / "net"),
+        base_lr=0.1,
+        lr_policy="step",
+        gamma=0.1,
+        stepsize=10,
+        max_iter=2,
+        momentum=0.9,
+        weight_decay=0.01,
+        test_iter=[1, 2],
+        test_interval=1,
+        snapshot=100,
+        snapshot_prefix="here",
+        display=1,
+        solver_mode=pb.SolverParameter.CPU,
+        test_state=[dict(stage=["factored"]), dict()],
+    )
     jobs, words, found = [], [], []
     for number in range(250):
         changed, how = solver_mutant(solver, rng)

@@ -57,7 +57,7 @@ def test_activity_is_unrolled_with_its_cnn_below_each_step():
         assert low.x == tower.x == middle.x == high.x
         assert low.top < tower.y < tower.top < middle.y < high.y
         assert any("fc6 + relu6 + drop6" in line and "384x4096" in line for line in tower.lines)
-    loss, = [box for box in picture.boxes if any("SoftmaxWithLoss" in line for line in box.lines)]
+    (loss,) = [box for box in picture.boxes if any("SoftmaxWithLoss" in line for line in box.lines)]
     assert loss.y > predictions[0].top
     middle = lstm[0].y + lstm[0].height / 2
     level = [points for points, _, dashed in picture.arrows if all(y == middle for _, y in points) and not dashed]
@@ -70,7 +70,7 @@ def test_captions_show_the_image_at_every_step():
     picture = lay_out(shown("caption/lrcn-2f"))
     words, lstm2 = named(picture, "input_sentence"), named(picture, "lstm2")
     assert len(words) == len(lstm2) == 3 and len(named(picture, "data")) == 1
-    tower, = [box for box in picture.boxes if any(line.startswith("fc8 ") for line in box.lines)]
+    (tower,) = [box for box in picture.boxes if any(line.startswith("fc8 ") for line in box.lines)]
     assert tower.x < words[0].x
     into = [points[-1] for points, *_ in picture.arrows if points[0] == (tower.x, tower.top)]
     assert len(into) == 3
@@ -78,7 +78,7 @@ def test_captions_show_the_image_at_every_step():
         assert abs(x - box.x) < box.width / 2 and y == box.y
     assert any("fc8 at every step" == word for _, _, word, _ in picture.words)
     unfactored = lay_out(shown("caption/lrcn-2u"))
-    tower, = [box for box in unfactored.boxes if any(line.startswith("fc8 ") for line in box.lines)]
+    (tower,) = [box for box in unfactored.boxes if any(line.startswith("fc8 ") for line in box.lines)]
     into = [points[-1] for points, *_ in unfactored.arrows if points[0] == (tower.x, tower.top)]
     assert sorted(y for _, y in into) == [box.y for box in named(unfactored, "lstm1")]
 
@@ -100,8 +100,14 @@ def test_layers_without_time_are_drawn_once():
 
 
 def test_a_net_of_unknown_shapes_is_drawn():
-    found = infer(net({}, layer("HDF5Data", top="x cm s", source="away", batch_size=5),
-                      layer("LSTM", "x cm s", "h", num_output=7), layer("Softmax", "h", "p", axis=2)))
+    found = infer(
+        net(
+            {},
+            layer("HDF5Data", top="x cm s", source="away", batch_size=5),
+            layer("LSTM", "x cm s", "h", num_output=7),
+            layer("Softmax", "h", "p", axis=2),
+        )
+    )
     assert found.unknown
     picture = lay_out(found)
     check_nothing_overlaps(picture)

@@ -81,29 +81,35 @@ def tuple_as_top(n):
     n.a = L.Slice(n.data, ntop=2)
 
 
-@pytest.mark.parametrize("write, said", [
-    (lambda n: L.Convolutoin(n.data), "no layer type 'Convolutoin'; did you mean 'Convolution'?"),
-    (lambda n: L.Convolution(n.data, numoutput=1), "no field 'numoutput'; did you mean 'num_output'?"),
-    (lambda n: L.Convolution(n.data, inclde=dict(phase=0)), "no field 'inclde'; did you mean 'include'?"),
-    (lambda n: L.LSTM(n.data, weight_filler=dict(tpye="x")), "has no field 'tpye'; did you mean 'type'?"),
-    (lambda n: L.Silence(n.data, ntop=0, num_output=3), "a Silence layer has no field 'num_output'"),
-    (lambda n: L.Pooling(n.data, pool="MXA"), "PoolingParameter.pool cannot be 'MXA', only MAX, AVE, STOCHASTIC"),
-    (lambda n: P.Pooling.MXA, "no value 'MXA'; did you mean 'MAX'?"),
-    (lambda n: P.Poling, "no message 'Poling'"),
-    (lambda n: L.Convolution(n.data, num_output=-1), "num_output cannot be -1: it takes a whole number from 0"),
-    (lambda n: L.Convolution(n.data, num_output=2.5), "num_output cannot be 2.5"),
-    (lambda n: L.Convolution(n.data, num_output=True), "num_output cannot be True"),
-    (lambda n: L.Convolution(n.data, bias_term=1), "bias_term cannot be 1: it takes True or False"),
-    (lambda n: L.Python(n.data, module=3), "module cannot be 3: it takes text"),
-    (lambda n: L.Convolution(n.data, weight_filler="xavier"), "takes the fields of a FillerParameter, not 'xavier'"),
-    (lambda n: L.ReLU(n.data, n.label, in_place=True), "in place means one bottom and one top"),
-    (lambda n: n.dta, "no blob or layer 'dta' yet; did you mean 'data'?"),
-    (wrong_bottom, "a bottom must be the top of another layer, not 'data'"),
-    (unnamed_bottom, "its bottom, a ReLU layer, has no name"),
-    (twice, "two layers 'conv1': rename one, or give both an include rule"),
-    (unnamed_top, "layer 'a': name all of its 2 tops"),
-    (tuple_as_top, "n['a'] takes one top"),
-])
+@pytest.mark.parametrize(
+    "write, said",
+    [
+        (lambda n: L.Convolutoin(n.data), "no layer type 'Convolutoin'; did you mean 'Convolution'?"),
+        (lambda n: L.Convolution(n.data, numoutput=1), "no field 'numoutput'; did you mean 'num_output'?"),
+        (lambda n: L.Convolution(n.data, inclde=dict(phase=0)), "no field 'inclde'; did you mean 'include'?"),
+        (lambda n: L.LSTM(n.data, weight_filler=dict(tpye="x")), "has no field 'tpye'; did you mean 'type'?"),
+        (lambda n: L.Silence(n.data, ntop=0, num_output=3), "a Silence layer has no field 'num_output'"),
+        (lambda n: L.Pooling(n.data, pool="MXA"), "PoolingParameter.pool cannot be 'MXA', only MAX, AVE, STOCHASTIC"),
+        (lambda n: P.Pooling.MXA, "no value 'MXA'; did you mean 'MAX'?"),
+        (lambda n: P.Poling, "no message 'Poling'"),
+        (lambda n: L.Convolution(n.data, num_output=-1), "num_output cannot be -1: it takes a whole number from 0"),
+        (lambda n: L.Convolution(n.data, num_output=2.5), "num_output cannot be 2.5"),
+        (lambda n: L.Convolution(n.data, num_output=True), "num_output cannot be True"),
+        (lambda n: L.Convolution(n.data, bias_term=1), "bias_term cannot be 1: it takes True or False"),
+        (lambda n: L.Python(n.data, module=3), "module cannot be 3: it takes text"),
+        (
+            lambda n: L.Convolution(n.data, weight_filler="xavier"),
+            "takes the fields of a FillerParameter, not 'xavier'",
+        ),
+        (lambda n: L.ReLU(n.data, n.label, in_place=True), "in place means one bottom and one top"),
+        (lambda n: n.dta, "no blob or layer 'dta' yet; did you mean 'data'?"),
+        (wrong_bottom, "a bottom must be the top of another layer, not 'data'"),
+        (unnamed_bottom, "its bottom, a ReLU layer, has no name"),
+        (twice, "two layers 'conv1': rename one, or give both an include rule"),
+        (unnamed_top, "layer 'a': name all of its 2 tops"),
+        (tuple_as_top, "n['a'] takes one top"),
+    ],
+)
 def test_nonsense_is_refused_with_the_mend(n, write, said):
     with pytest.raises(SpecError) as refused:
         write(n)

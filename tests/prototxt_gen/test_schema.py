@@ -17,11 +17,15 @@ LEFT_OUT = {"NetParameter.layers"}
 
 # Where the PyPI derivative (brocolli-caffe 9.0.2) departs from BVLC's schema, BVLC's wins. It lacks:
 PYPI_LACKS = {
-    "ClipParameter", "LayerParameter.clip_param",  # two layer types younger than its branching off
-    "SwishParameter", "LayerParameter.swish_param",
+    "ClipParameter",
+    "LayerParameter.clip_param",  # two layer types younger than its branching off
+    "SwishParameter",
+    "LayerParameter.swish_param",
     "InfogainLossParameter.axis",
-    "PoolingParameter.RoundMode", "PoolingParameter.round_mode",  # it has a flag `ceil_mode` under the same number
-    "SolverParameter.weights", "SolverParameter.layer_wise_reduce",  # their numbers hold its detection settings
+    "PoolingParameter.RoundMode",
+    "PoolingParameter.round_mode",  # it has a flag `ceil_mode` under the same number
+    "SolverParameter.weights",
+    "SolverParameter.layer_wise_reduce",  # their numbers hold its detection settings
 }
 PYPI_LACKS_TYPES = {"Clip", "Swish"}
 
@@ -30,15 +34,46 @@ PYPI_DIFFERS = {"ConvolutionParameter.stride_h", "ConvolutionParameter.stride_w"
 
 # It adds, in messages that we have (whole messages of its own, for detection and segmentation, aside):
 PYPI_ADDS = {
-    "BatchNormParameter.bias_filler", "BatchNormParameter.do_all_reduce", "BatchNormParameter.use_alpha_beta",
-    "BatchNormParameter.weight_filler", "ConvolutionParameter.height_group", "ConvolutionParameter.width_group",
-    "PoolingParameter.ceil_mode", "SolverParameter.ap_version", "SolverParameter.eval_type",
-    "TransformationParameter.crop_h", "TransformationParameter.crop_w", "TransformationParameter.emit_constraint",
-    "TransformationParameter.noise_param", "TransformationParameter.old_resize_param",
-} | {f"LayerParameter.{block}_param" for block in (
-    "annotated_data", "bilinear_interpolate", "bn", "detection_evaluate", "detection_output", "hardsigmoid",
-    "inception", "max_unpool", "multibox_loss", "norm", "pad", "permute", "pixelshuffle", "prior_box", "proposal",
-    "psroi_pooling", "relu6", "resize", "unsqueeze", "upsample", "video_data")}
+    "BatchNormParameter.bias_filler",
+    "BatchNormParameter.do_all_reduce",
+    "BatchNormParameter.use_alpha_beta",
+    "BatchNormParameter.weight_filler",
+    "ConvolutionParameter.height_group",
+    "ConvolutionParameter.width_group",
+    "PoolingParameter.ceil_mode",
+    "SolverParameter.ap_version",
+    "SolverParameter.eval_type",
+    "TransformationParameter.crop_h",
+    "TransformationParameter.crop_w",
+    "TransformationParameter.emit_constraint",
+    "TransformationParameter.noise_param",
+    "TransformationParameter.old_resize_param",
+} | {
+    f"LayerParameter.{block}_param"
+    for block in (
+        "annotated_data",
+        "bilinear_interpolate",
+        "bn",
+        "detection_evaluate",
+        "detection_output",
+        "hardsigmoid",
+        "inception",
+        "max_unpool",
+        "multibox_loss",
+        "norm",
+        "pad",
+        "permute",
+        "pixelshuffle",
+        "prior_box",
+        "proposal",
+        "psroi_pooling",
+        "relu6",
+        "resize",
+        "unsqueeze",
+        "upsample",
+        "video_data",
+    )
+}
 
 
 def described(proto: FileDescriptorProto) -> dict[str, tuple]:
@@ -60,8 +95,13 @@ def described(proto: FileDescriptorProto) -> dict[str, tuple]:
         facts[prefix + message_type.name] = ("message",)
         for field in message_type.field:
             facts[f"{prefix}{message_type.name}.{field.name}"] = (
-                field.number, FieldDescriptorProto.Type.Name(field.type), short(field.type_name),
-                FieldDescriptorProto.Label.Name(field.label), default(field), field.options.packed)
+                field.number,
+                FieldDescriptorProto.Type.Name(field.type),
+                short(field.type_name),
+                FieldDescriptorProto.Label.Name(field.label),
+                default(field),
+                field.options.packed,
+            )
         for inner in message_type.enum_type:
             enum(f"{prefix}{message_type.name}.", inner)
         for inner in message_type.nested_type:
@@ -103,6 +143,7 @@ def test_the_module_is_what_protoc_makes_of_the_file(request, tmp_path):
 @pytest.mark.engine
 def test_every_message_field_and_enum_is_the_engine_s():
     from lrcn import engine
+
     caffe = engine.find()
     if caffe.source == "folder":
         pytest.skip("only the pinned sources are known field by field")
@@ -117,6 +158,7 @@ def test_every_message_field_and_enum_is_the_engine_s():
 @pytest.mark.engine
 def test_the_layer_types_are_those_the_engine_registers():
     from lrcn import engine
+
     caffe = engine.find()
     code = "import caffe, json; print(json.dumps(list(caffe.layer_type_list())))"
     done = subprocess.run([sys.executable, "-c", code], env=caffe.environment(), check=True, stdout=subprocess.PIPE)

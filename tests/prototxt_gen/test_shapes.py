@@ -29,10 +29,15 @@ def caffenet():
     n.data = L.Input(shape=[10, 3, 227, 227])
     below = n.data
     for name, outputs, kernel, pad, stride, group, pooled in [
-            ("1", 96, 11, 0, 4, 1, True), ("2", 256, 5, 2, 1, 2, True), ("3", 384, 3, 1, 1, 1, False),
-            ("4", 384, 3, 1, 1, 2, False), ("5", 256, 3, 1, 1, 2, True)]:
-        n[f"conv{name}"] = L.Convolution(below, num_output=outputs, kernel_size=kernel, pad=pad, stride=stride,
-                                          group=group)
+        ("1", 96, 11, 0, 4, 1, True),
+        ("2", 256, 5, 2, 1, 2, True),
+        ("3", 384, 3, 1, 1, 1, False),
+        ("4", 384, 3, 1, 1, 2, False),
+        ("5", 256, 3, 1, 1, 2, True),
+    ]:
+        n[f"conv{name}"] = L.Convolution(
+            below, num_output=outputs, kernel_size=kernel, pad=pad, stride=stride, group=group
+        )
         n[f"relu{name}"] = L.ReLU(n[f"conv{name}"], in_place=True)
         below = n[f"conv{name}"]
         if pooled:
@@ -50,10 +55,21 @@ def test_caffenet():
     assert found.parameters == 60_965_224  # as published
     assert [found.blobs[f"conv{i}"][2:] for i in range(1, 6)] == [(55, 55), (27, 27), (13, 13), (13, 13), (13, 13)]
     assert [found.blobs[f"pool{i}"][2:] for i in (1, 2, 5)] == [(27, 27), (13, 13), (6, 6)]
-    assert found.macs == 10 * (105_415_200 + 223_948_800 + 149_520_384 + 112_140_288 + 74_760_192
-                               + 37_748_736 + 16_777_216 + 4_096_000)
-    values = (3 * 227**2 + 96 * 55**2 + 96 * 27**2 + 256 * 27**2 + 256 * 13**2 + 2 * 384 * 13**2 + 256 * 13**2
-              + 256 * 6**2 + 2 * 4096 + 1000)
+    assert found.macs == 10 * (
+        105_415_200 + 223_948_800 + 149_520_384 + 112_140_288 + 74_760_192 + 37_748_736 + 16_777_216 + 4_096_000
+    )
+    values = (
+        3 * 227**2
+        + 96 * 55**2
+        + 96 * 27**2
+        + 256 * 27**2
+        + 256 * 13**2
+        + 2 * 384 * 13**2
+        + 256 * 13**2
+        + 256 * 6**2
+        + 2 * 4096
+        + 1000
+    )
     assert found.activation_bytes == 4 * 10 * values
     in_place = 96 * 55**2 + 256 * 27**2 + 2 * 384 * 13**2 + 256 * 13**2
     assert found.logged_bytes == 4 * 10 * (values + in_place)
@@ -77,10 +93,15 @@ def test_vgg_16():
 
 def test_the_hybrid_net_s_first_maps():
     """227 - 7 over 2, and 1: 111; pooled, rounded up: 55. Then (55 - 5) / 2 + 1 = 26, pooled 13."""
-    found = infer(net(dict(x=(1, 3, 227, 227)), layer("Convolution", "x", "c1", num_output=96, kernel_size=7, stride=2),
-                      layer("Pooling", "c1", "p1", kernel_size=3, stride=2),
-                      layer("Convolution", "p1", "c2", num_output=384, kernel_size=5, stride=2, group=2),
-                      layer("Pooling", "c2", "p2", kernel_size=3, stride=2)))
+    found = infer(
+        net(
+            dict(x=(1, 3, 227, 227)),
+            layer("Convolution", "x", "c1", num_output=96, kernel_size=7, stride=2),
+            layer("Pooling", "c1", "p1", kernel_size=3, stride=2),
+            layer("Convolution", "p1", "c2", num_output=384, kernel_size=5, stride=2, group=2),
+            layer("Pooling", "c2", "p2", kernel_size=3, stride=2),
+        )
+    )
     assert [found.blobs[name][2] for name in ("c1", "p1", "c2", "p2")] == [111, 55, 26, 13]
     assert found.rows[1].weights == [(96, 3, 7, 7), (96,)]
     assert found.rows[3].weights == [(384, 48, 5, 5), (384,)]
@@ -99,24 +120,33 @@ def test_lstm():
 
 def unrolled_lstm(steps, streams, units, inputs, static):
     """The paper's LSTM, step by step, as layers of a net: what Caffe's LSTM layer is inside."""
+
     def product(bottom, top, name, **fields):
-        return layer("InnerProduct", bottom, top, num_output=4 * units, param=[dict(name=name)], bias_term=False,
-                     **fields)
+        return layer(
+            "InnerProduct", bottom, top, num_output=4 * units, param=[dict(name=name)], bias_term=False, **fields
+        )
+
     times = range(1, steps + 1)
     blobs = dict(x=(steps, streams, inputs), cm=(steps, streams), h0=(1, streams, units), c0=(1, streams, units))
-    layers = [layer("InnerProduct", "x", "Wx", num_output=4 * units, axis=2),
-              layer("Slice", "cm", " ".join(f"cm{t}" for t in times), axis=0),
-              layer("Slice", "Wx", " ".join(f"Wx{t}" for t in times), axis=0)]
+    layers = [
+        layer("InnerProduct", "x", "Wx", num_output=4 * units, axis=2),
+        layer("Slice", "cm", " ".join(f"cm{t}" for t in times), axis=0),
+        layer("Slice", "Wx", " ".join(f"Wx{t}" for t in times), axis=0),
+    ]
     if static:
         blobs["s"] = (streams, static)
         layers += [product("s", "Ws_flat", "s"), layer("Reshape", "Ws_flat", "Ws", shape=[1, streams, 4 * units])]
     for t in times:
-        layers += [layer("Scale", f"h{t - 1} cm{t}", f"masked{t}", axis=0),
-                   product(f"masked{t}", f"Wh{t}", "h", axis=2),
-                   layer("Eltwise", f"Wh{t} Wx{t}" + " Ws" * bool(static), f"gates{t}"),
-                   layer("LSTMUnit", f"c{t - 1} gates{t} cm{t}", f"c{t} h{t}")]
-    layers += [layer("Concat", " ".join(f"h{t}" for t in times), "h", axis=0),
-               layer("Reduction", "h", "loss", loss_weight=1)]
+        layers += [
+            layer("Scale", f"h{t - 1} cm{t}", f"masked{t}", axis=0),
+            product(f"masked{t}", f"Wh{t}", "h", axis=2),
+            layer("Eltwise", f"Wh{t} Wx{t}" + " Ws" * bool(static), f"gates{t}"),
+            layer("LSTMUnit", f"c{t - 1} gates{t} cm{t}", f"c{t} h{t}"),
+        ]
+    layers += [
+        layer("Concat", " ".join(f"h{t}" for t in times), "h", axis=0),
+        layer("Reduction", "h", "loss", loss_weight=1),
+    ]
     return net(blobs, *layers), sum(count(shape) for shape in blobs.values())
 
 
@@ -125,13 +155,17 @@ def test_an_lstm_holds_what_its_steps_hold(static):
     steps, streams, units, inputs = 12, 5, 64, 48
     apart, data = unrolled_lstm(steps, streams, units, inputs, static)
     blobs = dict(x=(steps, streams, inputs), cm=(steps, streams), **(dict(s=(streams, static)) if static else {}))
-    whole = infer(net(blobs, layer("LSTM", " ".join(blobs), "h", num_output=units),
-                      layer("Reduction", "h", "loss", loss_weight=1)))
+    whole = infer(
+        net(
+            blobs, layer("LSTM", " ".join(blobs), "h", num_output=units), layer("Reduction", "h", "loss", loss_weight=1)
+        )
+    )
     apart = infer(apart)
     assert not apart.problems and apart.parameters == whole.parameters and apart.macs == whole.macs
 
     def inside(found, data):
         return found.training_bytes() - 4 * (3 * found.parameters + data)
+
     assert inside(whole, sum(map(count, blobs.values()))) == pytest.approx(inside(apart, data), rel=0.02)
 
 
@@ -144,26 +178,39 @@ def test_shared_weights_count_once():
 
 def test_training_memory():
     """By hand: two inner products with a loss, of which data and label have no gradients."""
-    made = net(dict(x=(4, 5), l=(4,)), layer("InnerProduct", "x", "a", num_output=6), layer("ReLU", "a", "a", name="r"),
-               layer("InnerProduct", "a", "b", num_output=3), layer("SoftmaxWithLoss", "b l", "loss"))
+    made = net(
+        dict(x=(4, 5), l=(4,)),
+        layer("InnerProduct", "x", "a", num_output=6),
+        layer("ReLU", "a", "a", name="r"),
+        layer("InnerProduct", "a", "b", num_output=3),
+        layer("SoftmaxWithLoss", "b l", "loss"),
+    )
     found = infer(made)
     weights = 5 * 6 + 6 + 6 * 3 + 3
     data, gradients, softmax = 20 + 4 + 24 + 12 + 1, 24 + 12 + 1, 12
     assert found.training_bytes() == 4 * (3 * weights + data + gradients + softmax)
     assert found.training_bytes(history=2) == found.training_bytes() + 4 * weights
-    frozen = infer(net(dict(x=(4, 5), l=(4,)),
-                       layer("InnerProduct", "x", "b", num_output=3, param=[dict(lr_mult=0)] * 2),
-                       layer("SoftmaxWithLoss", "b l", "loss")))
+    frozen = infer(
+        net(
+            dict(x=(4, 5), l=(4,)),
+            layer("InnerProduct", "x", "b", num_output=3, param=[dict(lr_mult=0)] * 2),
+            layer("SoftmaxWithLoss", "b l", "loss"),
+        )
+    )
     assert [row.backward for row in frozen.rows] == [False] * 4
     assert not any(row.backward for row in infer(caffenet()).rows)  # no loss: nothing runs backward
 
 
 def test_a_blob_that_two_read_has_two_gradients():
     def made(readers):
-        return net(VECTORS, layer("InnerProduct", "x", "a", num_output=5), *(
-            layer("EuclideanLoss", "a y", f"loss{i}") for i in range(readers)))
+        return net(
+            VECTORS,
+            layer("InnerProduct", "x", "a", num_output=5),
+            *(layer("EuclideanLoss", "a y", f"loss{i}") for i in range(readers)),
+        )
+
     one, two, three = (infer(made(readers)).training_bytes() for readers in (1, 2, 3))
-    loss = 4 * (1 + 1 + 20)       # a loss, its gradient, the difference that it keeps
+    loss = 4 * (1 + 1 + 20)  # a loss, its gradient, the difference that it keeps
     assert three - two == loss + 4 * 20
     assert two - one == loss + 2 * 4 * 20
 
@@ -179,17 +226,20 @@ def test_a_problem_is_one_line_at_a_layer(name):
         assert top in ("", *pb.LayerParameter.DESCRIPTOR.fields_by_name)
 
 
-@pytest.mark.parametrize("name, said", [
-    ("group", "group 4 does not divide the 6 channels of its bottom, 2x6x9x7"),
-    ("kernel too large", "its kernel, 9x9, does not fit its padded input, 9x7"),
-    ("filler", "there is no filler 'gausian'; did you mean 'gaussian'?"),
-    ("unknown type", "there is no layer type 'Relu'; did you mean 'ReLU'?"),
-    ("bottom from further down", "no layer makes its bottom 'w'; layer 'w' makes it, further down: move it up"),
-    ("lstm, markers", "'x' has 5 steps of 3 streams, and the clip markers 'cm' 3 steps of 5: T and N must agree"),
-    ("accuracy, labels", "takes 4 labels with its classes on axis 1, and 'label', 5, holds 5"),
-    ("in place under another reader", "it computes in place on 'x', which another layer or the loss reads too"),
-    ("reshape, wrong count", "its bottom, 2x6x9x7, holds 756 values, and 5x5 would hold 25"),
-])
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("group", "group 4 does not divide the 6 channels of its bottom, 2x6x9x7"),
+        ("kernel too large", "its kernel, 9x9, does not fit its padded input, 9x7"),
+        ("filler", "there is no filler 'gausian'; did you mean 'gaussian'?"),
+        ("unknown type", "there is no layer type 'Relu'; did you mean 'ReLU'?"),
+        ("bottom from further down", "no layer makes its bottom 'w'; layer 'w' makes it, further down: move it up"),
+        ("lstm, markers", "'x' has 5 steps of 3 streams, and the clip markers 'cm' 3 steps of 5: T and N must agree"),
+        ("accuracy, labels", "takes 4 labels with its classes on axis 1, and 'label', 5, holds 5"),
+        ("in place under another reader", "it computes in place on 'x', which another layer or the loss reads too"),
+        ("reshape, wrong count", "its bottom, 2x6x9x7, holds 756 values, and 5x5 would hold 25"),
+    ],
+)
 def test_problems_say_what_is_wrong(name, said):
     assert any(said in text for text in problems(infer(BAD[name], "TRAIN")))
 
@@ -200,16 +250,26 @@ def test_half_a_stride():
 
 
 def test_after_a_problem_nothing_follows():
-    found = infer(net(IMAGE, layer("Pooling", "x", "p"), layer("InnerProduct", "p", "f", num_output=3),
-                      layer("ReLU", "f", "f", name="r"), layer("Softmax", "f", "s", axis=7)))
+    found = infer(
+        net(
+            IMAGE,
+            layer("Pooling", "x", "p"),
+            layer("InnerProduct", "p", "f", num_output=3),
+            layer("ReLU", "f", "f", name="r"),
+            layer("Softmax", "f", "s", axis=7),
+        )
+    )
     assert len(found.problems) == 1 and found.problems[0].index == 1
     assert found.unknown == ["p", "f", "s"]
     assert found.rows[2].weights is None and found.rows[2].parameters is None and found.parameters == 0
 
 
 def test_rules_choose_the_layers_and_indices_stay():
-    made = net(VECTORS, layer("TanH", "x", "z", include=dict(phase="TRAIN")),
-               layer("Sigmoid", "x", "z", include=dict(phase="TEST", stage="s")))
+    made = net(
+        VECTORS,
+        layer("TanH", "x", "z", include=dict(phase="TRAIN")),
+        layer("Sigmoid", "x", "z", include=dict(phase="TEST", stage="s")),
+    )
     assert [row.index for row in infer(made, "TRAIN").rows] == [0, 1, 2]
     assert [row.index for row in infer(made, "TEST", ["s"]).rows] == [0, 1, 3]
     assert len(infer(made, "TEST").rows) == 2
@@ -228,9 +288,11 @@ def test_old_inputs_become_a_layer():
 
 # ---- data layers -------------------------------------------------------------------------------------------
 
+
 def test_inputs_set_the_tops_of_data_layers(tmp_path):
-    made = net({}, layer("HDF5Data", top="x cm", source="nowhere", batch_size=5),
-               layer("LSTM", "x cm", "h", num_output=7))
+    made = net(
+        {}, layer("HDF5Data", top="x cm", source="nowhere", batch_size=5), layer("LSTM", "x cm", "h", num_output=7)
+    )
     found = infer(made)
     assert not found.problems and found.unknown == ["x", "cm", "h"]
     assert any("nowhere is not here" in note for note in found.notes)
@@ -257,6 +319,7 @@ def test_hdf5_data_is_looked_at(tmp_path, monkeypatch):
 def test_databases_and_images_are_looked_at(tmp_path):
     import cv2
     import numpy as np
+
     with lmdb.open(str(tmp_path / "db")) as database, database.begin(write=True) as transaction:
         transaction.put(b"0", pb.Datum(channels=2, height=9, width=7, data=b"x").SerializeToString())
     data = layer("Data", top="x l", source=str(tmp_path / "db"), backend="LMDB", batch_size=5)
@@ -278,8 +341,9 @@ def test_databases_and_images_are_looked_at(tmp_path):
 def test_data_that_is_not_here_is_noted():
     found = infer(net({}, layer("Data", top="x", source="away", batch_size=5, transform_param=dict(crop_size=6))))
     assert found.blobs["x"] == (5, 3, 6, 6) and "3 channels" in found.notes[0]
-    found = infer(net({}, layer("WindowData", top="x l", source="away", batch_size=5,
-                                transform_param=dict(crop_size=6))))
+    found = infer(
+        net({}, layer("WindowData", top="x l", source="away", batch_size=5, transform_param=dict(crop_size=6)))
+    )
     assert found.blobs == dict(x=(5, 3, 6, 6), l=(5,))
     assert infer(net({}, layer("ImageData", top="x l", source="away"))).unknown == ["x"]
     found = infer(net({}, layer("MemoryData", top="x l", batch_size=5, channels=2, height=3, width=4)))
@@ -294,6 +358,7 @@ def test_python_layers_are_asked_for():
 
     def refuses(it):
         raise ValueError("param_str is not JSON")
+
     assert problems(infer(made, python=refuses)) == ["param_str is not JSON"]
 
 

@@ -45,6 +45,7 @@ def test_what_caffe_refuses_is_a_problem(name, caffe_s):
 
 # ---- chance ------------------------------------------------------------------------------------------------
 
+
 def random_net(rng):
     """One layer of a random type, with random fields, on random blobs: about half of them make no sense."""
     some = rng.choice
@@ -57,20 +58,55 @@ def random_net(rng):
 
     def maybe(**fields):
         return {name: value for name, value in fields.items() if rng.random() < 0.5}
+
     x, image = sizes(), [2, some([2, 4, 6]), *sizes(2, 2, 9)]
-    kind = some(["Convolution", "Deconvolution", "Pooling", "Reshape", "Flatten", "Slice", "Crop", "Scale", "Bias",
-                 "InnerProduct", "ArgMax", "Tile", "Concat", "LSTM", "Softmax", "Reduction", "Accuracy", "Im2col",
-                 "SPP"])
+    kind = some(
+        [
+            "Convolution",
+            "Deconvolution",
+            "Pooling",
+            "Reshape",
+            "Flatten",
+            "Slice",
+            "Crop",
+            "Scale",
+            "Bias",
+            "InnerProduct",
+            "ArgMax",
+            "Tile",
+            "Concat",
+            "LSTM",
+            "Softmax",
+            "Reduction",
+            "Accuracy",
+            "Im2col",
+            "SPP",
+        ]
+    )
     if kind in ("Convolution", "Deconvolution", "Im2col"):
-        fields = dict(kernel_size=some([rng.randint(1, 5), sizes(1, 3, 4)]), **maybe(
-            stride=rng.randint(1, 4), pad=some([rng.randint(0, 3), [1, 0]]), dilation=rng.randint(1, 3),
-            axis=some([1, 1, 1, axis()])))
+        fields = dict(
+            kernel_size=some([rng.randint(1, 5), sizes(1, 3, 4)]),
+            **maybe(
+                stride=rng.randint(1, 4),
+                pad=some([rng.randint(0, 3), [1, 0]]),
+                dilation=rng.randint(1, 3),
+                axis=some([1, 1, 1, axis()]),
+            ),
+        )
         if kind != "Im2col":
             fields |= dict(num_output=some([2, 4, 6]), **maybe(group=some([1, 2, 3]), bias_term=False))
         return net(dict(x=some([image, image, x])), layer(kind, "x", "y", **fields))
     if kind == "Pooling":
-        return net(dict(x=image), layer(kind, "x", "y", kernel_size=rng.randint(1, 6), **maybe(
-            stride=rng.randint(1, 4), pad=rng.randint(0, 4), pool=some(["MAX", "AVE"]))))
+        return net(
+            dict(x=image),
+            layer(
+                kind,
+                "x",
+                "y",
+                kernel_size=rng.randint(1, 6),
+                **maybe(stride=rng.randint(1, 4), pad=rng.randint(0, 4), pool=some(["MAX", "AVE"])),
+            ),
+        )
     if kind == "SPP":
         return net(dict(x=image), layer(kind, "x", "y", pyramid_height=rng.randint(1, 4)))
     if kind == "Reshape":
@@ -79,12 +115,14 @@ def random_net(rng):
     if kind == "Flatten":
         return net(dict(x=x), layer(kind, "x", "y", **maybe(axis=axis(), end_axis=axis())))
     if kind == "Slice":
-        tops = "a b c"[:rng.choice([1, 3, 5])]
+        tops = "a b c"[: rng.choice([1, 3, 5])]
         points = sorted(rng.sample(range(1, 8), rng.randint(1, 2)))
         return net(dict(x=x), layer(kind, "x", tops, **maybe(axis=axis(), slice_point=points)))
     if kind == "Crop":
-        return net(dict(x=x, y=[max(1, size - rng.randint(-1, 2)) for size in x]),
-                   layer(kind, "x y", "z", **maybe(axis=axis(), offset=some([1, sizes(1, 3, 2)]))))
+        return net(
+            dict(x=x, y=[max(1, size - rng.randint(-1, 2)) for size in x]),
+            layer(kind, "x y", "z", **maybe(axis=axis(), offset=some([1, sizes(1, 3, 2)]))),
+        )
     if kind in ("Scale", "Bias"):
         fields = maybe(axis=axis(), num_axes=rng.randint(-1, 3))
         return net(dict(x=x), layer(kind, "x", "y", **fields, **(maybe(bias_term=True) if kind == "Scale" else {})))
@@ -96,14 +134,21 @@ def random_net(rng):
         return net(dict(x=x, y=y), layer(kind, "x y", "z", **maybe(axis=axis())))
     if kind == "LSTM":
         steps, streams = rng.randint(1, 3), rng.randint(1, 3)
-        blobs = dict(x=[steps, streams, *sizes(0, 2, 3)], cm=[some([steps, steps, 2]), streams],
-                     **maybe(s=[some([streams, streams, 2]), *sizes(0, 2, 3)]))
+        blobs = dict(
+            x=[steps, streams, *sizes(0, 2, 3)],
+            cm=[some([steps, steps, 2]), streams],
+            **maybe(s=[some([streams, streams, 2]), *sizes(0, 2, 3)]),
+        )
         return net(blobs, layer(kind, " ".join(blobs), "y", num_output=2))
     if kind == "Accuracy":
-        return net(dict(x=x, label=some([x[:1], x[:1] + x[2:], x[:-1] or [1]])), layer(kind, "x label", "y", **maybe(
-            axis=axis(), top_k=rng.randint(1, 4))))
-    fields = {"ArgMax": maybe(axis=axis(), top_k=rng.randint(1, 4), out_max_val=True),
-              "Tile": dict(tiles=rng.randint(0, 3), **maybe(axis=axis()))}.get(kind, maybe(axis=axis()))
+        return net(
+            dict(x=x, label=some([x[:1], x[:1] + x[2:], x[:-1] or [1]])),
+            layer(kind, "x label", "y", **maybe(axis=axis(), top_k=rng.randint(1, 4))),
+        )
+    fields = {
+        "ArgMax": maybe(axis=axis(), top_k=rng.randint(1, 4), out_max_val=True),
+        "Tile": dict(tiles=rng.randint(0, 3), **maybe(axis=axis())),
+    }.get(kind, maybe(axis=axis()))
     return net(dict(x=x), layer(kind, "x", "y", **fields))
 
 
@@ -119,7 +164,8 @@ def test_random_layers_are_as_caffe_has_them(in_caffe):
         if "refused" not in caffe:
             built += 1
             assert {name: list(shape) for name, shape in found.blobs.items()} == {
-                name: shape for name, shape in caffe["blobs"].items() if "_split_" not in name}, said
+                name: shape for name, shape in caffe["blobs"].items() if "_split_" not in name
+            }, said
             weights = [list(map(list, row.weights)) for row in found.rows if row.weights]
             assert weights == [*caffe["weights"].values()], said
     assert 200 < built < 500  # neither all sense nor all nonsense

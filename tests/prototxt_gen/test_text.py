@@ -12,8 +12,8 @@ from prototxt_gen.fields import is_message, is_repeated
 from prototxt_gen.text import kind_of, read
 
 SCALARS = {
-    "int32": st.integers(-2**31, 2**31 - 1),
-    "int64": st.integers(-2**63, 2**63 - 1),
+    "int32": st.integers(-(2**31), 2**31 - 1),
+    "int64": st.integers(-(2**63), 2**63 - 1),
     "uint32": st.integers(0, 2**32 - 1),
     "bool": st.booleans(),
     "string": st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
@@ -69,11 +69,24 @@ def test_floats_read_back_to_the_bit_in_nine_digits_at_most(value):
     assert len(written.split("e")[0].strip("-").replace(".", "").strip("0")) <= 9  # no float32 needs more
 
 
-@pytest.mark.parametrize("value, written", [
-    (0.0001, "0.0001"), (1, "1"), (0.1, "0.1"), (0.005, "0.005"), (-0.08, "-0.08"), (103.939, "103.939"), (0, "0"),
-    (16777216, "16777216"), (1e-8, "1e-08"), (1e30, "1e+30"), (float("inf"), "inf"), (float("-inf"), "-inf"),
-    (float("nan"), "nan"),
-])
+@pytest.mark.parametrize(
+    "value, written",
+    [
+        (0.0001, "0.0001"),
+        (1, "1"),
+        (0.1, "0.1"),
+        (0.005, "0.005"),
+        (-0.08, "-0.08"),
+        (103.939, "103.939"),
+        (0, "0"),
+        (16777216, "16777216"),
+        (1e-8, "1e-08"),
+        (1e30, "1e+30"),
+        (float("inf"), "inf"),
+        (float("-inf"), "-inf"),
+        (float("nan"), "nan"),
+    ],
+)
 def test_numbers_look_as_people_write_them(value, written):
     assert to_text(pb.SolverParameter(base_lr=value)) == f"base_lr: {written}\n"
 
@@ -90,7 +103,9 @@ def test_the_look_of_a_file():
     layer.inner_product_param.weight_filler.type = "gaussian"
     layer.inner_product_param.weight_filler.std = 0.01
 
-    assert to_text(net, header="LRCN\n\nfor a test") == """\
+    assert (
+        to_text(net, header="LRCN\n\nfor a test")
+        == """\
 # LRCN
 #
 # for a test
@@ -118,6 +133,7 @@ layer {
   }
 }
 """
+    )
 
 
 def test_a_file_is_read_by_path_and_by_name(tmp_path):
@@ -126,13 +142,16 @@ def test_a_file_is_read_by_path_and_by_name(tmp_path):
     assert parse(path, "solver") == parse(str(path), "solver") == pb.SolverParameter(base_lr=0.5)
 
 
-@pytest.mark.parametrize("content, said", [
-    ("layer {\n  nmae: 'x'\n}", ":2: LayerParameter has no field 'nmae'; did you mean 'name'?"),
-    ("layer {\n  pooling_param { pool: MOX }\n}", ":2: "),
-    ("layer {\n  name: 'x'\n", ":"),
-    ("name: 'x'\nname: 'y'", ":2: "),
-    ("input_dim: 3000000000", ":1: "),
-])
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ("layer {\n  nmae: 'x'\n}", ":2: LayerParameter has no field 'nmae'; did you mean 'name'?"),
+        ("layer {\n  pooling_param { pool: MOX }\n}", ":2: "),
+        ("layer {\n  name: 'x'\n", ":"),
+        ("name: 'x'\nname: 'y'", ":2: "),
+        ("input_dim: 3000000000", ":1: "),
+    ],
+)
 def test_a_bad_file_is_named_with_the_line(tmp_path, content, said):
     path = tmp_path / "net.prototxt"
     path.write_text(content)
@@ -170,14 +189,26 @@ layer: { name: "second" include: [{phase: TEST},
 """
 
 
-@pytest.mark.parametrize("path, line", [
-    (["name"], 1), (["layer", 0], 2), (["layer", 0, "type"], 3), (["layer", 0, "bottom"], 4),
-    (["layer", 0, "bottom[1]"], 5),
-    (["layer", 0, "convolution_param"], 6), (["layer", 0, "convolution_param.kernel_size"], 7),
-    (["layer", 0, "convolution_param.kernel_size[2]"], 8), (["layer[0].convolution_param.stride"], 10),
-    (["layer", 0, "convolution_param.pad"], 6), (["layer", 0, "top"], 2), (["layer", 1, "include.phase"], 14),
-    (["layer", 1, "include[1].phase"], 15), (["layer", 7], 1), ([], 1),
-])
+@pytest.mark.parametrize(
+    "path, line",
+    [
+        (["name"], 1),
+        (["layer", 0], 2),
+        (["layer", 0, "type"], 3),
+        (["layer", 0, "bottom"], 4),
+        (["layer", 0, "bottom[1]"], 5),
+        (["layer", 0, "convolution_param"], 6),
+        (["layer", 0, "convolution_param.kernel_size"], 7),
+        (["layer", 0, "convolution_param.kernel_size[2]"], 8),
+        (["layer[0].convolution_param.stride"], 10),
+        (["layer", 0, "convolution_param.pad"], 6),
+        (["layer", 0, "top"], 2),
+        (["layer", 1, "include.phase"], 14),
+        (["layer", 1, "include[1].phase"], 15),
+        (["layer", 7], 1),
+        ([], 1),
+    ],
+)
 def test_every_field_has_its_line(path, line):
     assert read(PLACED).line(*path) == line
 
@@ -189,7 +220,8 @@ def test_unknown_fields_can_be_set_apart():
     assert [(it.path, it.field, it.text, it.line) for it in unknown] == [
         (("layer", 0), "nmae", "nmae: \"y\" 'z'", 3),
         (("layer", 0, "convolution_param", 0), "flow", "flow { a: [1, {b: 2}] q: -3 }", 9),
-        ((), "flag", "flag: true", 13)]
+        ((), "flag", "flag: true", 13),
+    ]
     assert unknown[0].message == "LayerParameter has no field 'nmae'; did you mean 'name'?"
     with pytest.raises(SpecError, match="text:3: LayerParameter has no field 'nmae'"):
         parse(PLACED)
@@ -207,12 +239,19 @@ def test_any_net_s_layers_and_fields_are_where_they_are_written(net):
     assert [found.line("layer", index) for index in range(len(net.layer))] == starts
 
 
-@pytest.mark.parametrize("text, kind", [
-    ("name: 'x'\nlayer { }", "net"), ("input: 'x'\ninput_dim: 1", "net"), ("layers { type: DATA }", "net"),
-    ("\n", "net"),
-    ("net: 'x'\nbase_lr: 1", "solver"), ("nte: 'x'\nbase_lr: 1\nlr_policy: 'step'", "solver"),
-    ("net_param { layer { } layer { } name: 'x' }", "solver"), ("layer { nmae: 'x' } lyaer { }", "net"),
-])
+@pytest.mark.parametrize(
+    "text, kind",
+    [
+        ("name: 'x'\nlayer { }", "net"),
+        ("input: 'x'\ninput_dim: 1", "net"),
+        ("layers { type: DATA }", "net"),
+        ("\n", "net"),
+        ("net: 'x'\nbase_lr: 1", "solver"),
+        ("nte: 'x'\nbase_lr: 1\nlr_policy: 'step'", "solver"),
+        ("net_param { layer { } layer { } name: 'x' }", "solver"),
+        ("layer { nmae: 'x' } lyaer { }", "net"),
+    ],
+)
 def test_a_net_is_told_from_a_solver(text, kind):
     assert kind_of(text) == kind
 

@@ -86,8 +86,10 @@ def test_the_reader_reads_what_protobuf_wrote(tmp_path_factory, layers, double, 
                 made.diff.extend([1, 2])
     path = tmp_path_factory.getbasetemp() / "drawn.caffemodel"
     path.write_bytes(net.SerializeToString())
-    assert read_weights(path).layers == [("data", []), *(
-        (name, [Blob(tuple(shape), False, int(np.prod(shape))) for shape in shapes]) for name, shapes in layers)]
+    assert read_weights(path).layers == [
+        ("data", []),
+        *((name, [Blob(tuple(shape), False, int(np.prod(shape))) for shape in shapes]) for name, shapes in layers),
+    ]
 
 
 def test_numbers_written_one_by_one_are_counted_too(tmp_path):
@@ -104,6 +106,7 @@ def test_a_large_file_is_not_read_whole(tmp_path):
 
     def start(number, size):
         return field(number, b"\0" * size)[:-size]  # tag and length
+
     data_head = start(5, 4 * count)
     blob_size = len(shape) + len(data_head) + 4 * count
     layer_head = field(1, b"fc") + start(7, blob_size)
@@ -119,17 +122,20 @@ def whole_file(folder):
     return write(folder, *CASES["whole"][:2]).read_bytes()
 
 
-@pytest.mark.parametrize("name, content, said", [
-    ("net.caffemodel", lambda whole: whole[:len(whole) // 2], "cut off"),
-    ("net.caffemodel", lambda whole: b"", "an empty file"),
-    ("net.caffemodel", lambda whole: b"\x89PNG\r\n\x1a\n\0\0\0", "not a .caffemodel"),
-    ("net.caffemodel", lambda whole: b"\x0a\x03net", "holds no layers"),
-    ("net.prototxt", lambda whole: NET.encode(), "a text file; a .caffemodel is expected"),
-    ("net.caffemodel", lambda whole: b"\x89HDF\r\n\x1a\n", "only where its name ends in .h5"),
-    ("net.caffemodel.h5", lambda whole: whole, "not an HDF5 file"),
-    ("net.caffemodel", lambda whole: whole + field(2, field(4, b"old")), "both 'layer' and 'layers'"),
-    ("net.solverstate", lambda whole: pb.SolverState(iter=3, learned_net="x").SerializeToString(), "caffemodel"),
-])
+@pytest.mark.parametrize(
+    "name, content, said",
+    [
+        ("net.caffemodel", lambda whole: whole[: len(whole) // 2], "cut off"),
+        ("net.caffemodel", lambda whole: b"", "an empty file"),
+        ("net.caffemodel", lambda whole: b"\x89PNG\r\n\x1a\n\0\0\0", "not a .caffemodel"),
+        ("net.caffemodel", lambda whole: b"\x0a\x03net", "holds no layers"),
+        ("net.prototxt", lambda whole: NET.encode(), "a text file; a .caffemodel is expected"),
+        ("net.caffemodel", lambda whole: b"\x89HDF\r\n\x1a\n", "only where its name ends in .h5"),
+        ("net.caffemodel.h5", lambda whole: whole, "not an HDF5 file"),
+        ("net.caffemodel", lambda whole: whole + field(2, field(4, b"old")), "both 'layer' and 'layers'"),
+        ("net.solverstate", lambda whole: pb.SolverState(iter=3, learned_net="x").SerializeToString(), "caffemodel"),
+    ],
+)
 def test_what_is_no_weight_file_is_refused_in_one_line(tmp_path, name, content, said):
     whole = whole_file(tmp_path)
     path = tmp_path / name
@@ -156,7 +162,7 @@ def test_missing_files_and_foreign_hdf5_are_named(tmp_path):
 @given(st.integers(0, 10**6), st.data())
 def test_no_cut_or_spoilt_file_ends_in_anything_but_an_answer_or_one_line(tmp_path_factory, cut, data):
     whole = pb.NetParameter(layer=[pb.LayerParameter(name="fc", blobs=[blob((2, 3)), blob((2,))])]).SerializeToString()
-    spoilt = bytearray(whole[:cut % (len(whole) + 1)])
+    spoilt = bytearray(whole[: cut % (len(whole) + 1)])
     if spoilt:
         spoilt[data.draw(st.integers(0, len(spoilt) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.getbasetemp() / "spoilt.caffemodel"

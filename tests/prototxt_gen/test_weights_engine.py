@@ -19,6 +19,7 @@ WORKER = Path(__file__).with_name("caffe_weights.py")
 @pytest.fixture(scope="module")
 def caffe():
     from lrcn import engine
+
     return engine.find()
 
 
@@ -27,10 +28,12 @@ def run(caffe):
     environment = caffe.environment() | {"GLOG_minloglevel": "2", "OPENBLAS_NUM_THREADS": "1"}
 
     def run(*arguments, cwd=None):
-        done = subprocess.run([sys.executable, WORKER, *map(str, arguments)], env=environment, cwd=cwd,
-                              capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, WORKER, *map(str, arguments)], env=environment, cwd=cwd, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
+
     return run
 
 
@@ -73,8 +76,9 @@ layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'twin' bottom: 'label' top:
 """
 
 
-@pytest.mark.parametrize("form, name", [
-    ("BINARYPROTO", "made_iter_2.caffemodel"), ("HDF5", "made_iter_2.caffemodel.h5")])
+@pytest.mark.parametrize(
+    "form, name", [("BINARYPROTO", "made_iter_2.caffemodel"), ("HDF5", "made_iter_2.caffemodel.h5")]
+)
 def test_a_snapshot_of_caffe_s_own_fits_its_net(form, name, run, tmp_path):
     (tmp_path / "net.prototxt").write_text(TRAINED)
     (tmp_path / "solver.prototxt").write_text(SOLVER + f"snapshot_format: {form}\n")

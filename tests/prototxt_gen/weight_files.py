@@ -44,18 +44,32 @@ CASES = {
     "too few values": ("binary", {"conv": [("holding", 5, 4, 3, 3, 3), (4,)]}, {"conv": "clash"}),
     "the owner of shared weights": ("binary", {"fc": FC}, {"fc": "copied", "twin": "copied"}),
     "a sharer of them": ("binary", {"twin": FC}, {"fc": "copied", "twin": "copied"}),
-    "legacy shapes": ("binary", {"conv": [("legacy", 4, 3, 3, 3), ("legacy", 1, 1, 1, 4)],
-                                 "fc": [("legacy", 1, 1, 5, 64), ("legacy", 1, 1, 1, 5)]},
-                      {"conv": "copied", "fc": "copied", "twin": "copied"}),
-    "legacy shapes from the front": ("binary", {"fc": [("legacy", 5, 64, 1, 1), ("legacy", 5, 1, 1, 1)]},
-                                     {"fc": "clash"}),
-    "v1": ("v1", {"conv": [("legacy", 4, 3, 3, 3), ("legacy", 1, 1, 1, 4)], "fc8": FINAL},
-           {"conv": "copied", "fc8": "ignored"}),
+    "legacy shapes": (
+        "binary",
+        {
+            "conv": [("legacy", 4, 3, 3, 3), ("legacy", 1, 1, 1, 4)],
+            "fc": [("legacy", 1, 1, 5, 64), ("legacy", 1, 1, 1, 5)],
+        },
+        {"conv": "copied", "fc": "copied", "twin": "copied"},
+    ),
+    "legacy shapes from the front": (
+        "binary",
+        {"fc": [("legacy", 5, 64, 1, 1), ("legacy", 5, 1, 1, 1)]},
+        {"fc": "clash"},
+    ),
+    "v1": (
+        "v1",
+        {"conv": [("legacy", 4, 3, 3, 3), ("legacy", 1, 1, 1, 4)], "fc8": FINAL},
+        {"conv": "copied", "fc8": "ignored"},
+    ),
     "v1 that clashes": ("v1", {"conv": [("legacy", 4, 3, 5, 5), ("legacy", 1, 1, 1, 4)]}, {"conv": "clash"}),
     "v0": ("v0", {"fc-final": [("legacy", 1, 1, 2, 5), ("legacy", 1, 1, 1, 2)]}, {"fc-final": "copied"}),
     "hdf5": ("h5", WHOLE, ALL),
-    "hdf5 without shared blobs": ("h5", {"fc": FC, "twin": [], "half": [None, (5,)], "conv": CONV},
-                                  {"fc": "copied", "twin": "copied", "half": "copied", "conv": "copied"}),
+    "hdf5 without shared blobs": (
+        "h5",
+        {"fc": FC, "twin": [], "half": [None, (5,)], "conv": CONV},
+        {"fc": "copied", "twin": "copied", "half": "copied", "conv": "copied"},
+    ),
     "hdf5 without a blob": ("h5", {"conv": [None, (4,)]}, {"conv": "clash"}),
     "hdf5 of another net": ("h5", {"fc8": FINAL, "conv": CONV}, {"fc8": "ignored", "conv": "copied"}),
 }
@@ -63,8 +77,10 @@ CASES = {
 
 def field(number, payload):
     """A length-delimited field, as protobuf writes it."""
+
     def varint(value):
         return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
+
     return varint(number << 3 | 2) + varint(len(payload)) + payload
 
 
@@ -106,7 +122,11 @@ def write(folder, kind, layers):
             if kind == "v1":
                 inner.append(field(4, name.encode()) + b"".join(field(6, one) for one in blobs))
             else:
-                inner.append(field(1, field(1, name.encode()) + field(2, b"innerproduct")
-                                   + b"".join(field(50, one) for one in blobs)))
+                inner.append(
+                    field(
+                        1,
+                        field(1, name.encode()) + field(2, b"innerproduct") + b"".join(field(50, one) for one in blobs),
+                    )
+                )
         path.write_bytes(field(1, b"trained") + b"".join(field(2, one) for one in inner))
     return path

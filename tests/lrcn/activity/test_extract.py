@@ -19,8 +19,8 @@ from lrcn.activity.sampler import image_range
 from netspecs import catalogue
 from prototxt_gen import SpecError, caffe_pb2, parse
 from prototxt_gen.shapes import infer
-from tests.lrcn.conftest import make_dataset
 from tests.lrcn.commands.test_cli import LRCN, lrcn, refused
+from tests.lrcn.conftest import make_dataset
 
 CROP, FC6 = 20, 6
 MEAN = [100.0, 110.0, 120.0]
@@ -67,11 +67,32 @@ def net(tmp_path_factory):
 
 
 def options(dataset, net, out, *more):
-    return ["prepare", "features", "--data", dataset, "--net", net[0], "--weights", net[1], "--out", out,
-            "--size", "24", "32", "--frames", "4", "--videos", "2", "--workers", "2", *more]
+    return [
+        "prepare",
+        "features",
+        "--data",
+        dataset,
+        "--net",
+        net[0],
+        "--weights",
+        net[1],
+        "--out",
+        out,
+        "--size",
+        "24",
+        "32",
+        "--frames",
+        "4",
+        "--videos",
+        "2",
+        "--workers",
+        "2",
+        *more,
+    ]
 
 
 # ---- which frames ------------------------------------------------------------------------------------------
+
 
 @given(st.integers(1, 300), st.integers(1, 20), st.sampled_from(["rgb", "flow"]))
 def test_frames_are_evenly_spaced_over_the_whole_video(frames, length, modality):
@@ -98,6 +119,7 @@ def test_clips_are_those_that_videos_are_classified_by():
 
 # ---- which part of the net, with which weights -------------------------------------------------------------
 
+
 def test_only_what_the_blob_depends_on_is_built():
     part = extract.part_for(parse(NET), "fc6", "net")
     assert [layer.name for layer in part.net.layer] == ["data", "conv1", "relu1", "fc6", "relu6"]
@@ -108,27 +130,35 @@ def test_only_what_the_blob_depends_on_is_built():
 
 
 def test_old_input_fields_will_do():
-    layers = NET[NET.index('layer { name: "conv1"'):NET.index('layer { name: "markers"')]
+    layers = NET[NET.index('layer { name: "conv1"') : NET.index('layer { name: "markers"')]
     old = 'input: "data" input_dim: 10 input_dim: 3 input_dim: 20 input_dim: 20\n' + layers
     assert extract.part_for(parse(old), "fc6", "net").deploy(5).layer[0].input_param.shape[0].dim == [5, 3, 20, 20]
 
 
-@pytest.mark.parametrize("name, settings", [
-    ("activity/lrcn-fc6-rgb", {}), ("activity/single-frame-flow", {}),
-    ("activity/lrcn-fc7-rgb", {"backbone": "vgg16"})])
+@pytest.mark.parametrize(
+    "name, settings",
+    [
+        ("activity/lrcn-fc6-rgb", {}),
+        ("activity/single-frame-flow", {}),
+        ("activity/lrcn-fc7-rgb", {"backbone": "vgg16"}),
+    ],
+)
 def test_the_published_nets_have_fc6_after_the_relu(name, settings):
     part = extract.part_for(catalogue.get(name).files(**settings)["deploy"], "fc6", name)
     assert part.size == 4096 and part.rectified
 
 
-@pytest.mark.parametrize("blob, said", [
-    ("fc66", "has no blob 'fc66'; did you mean 'fc6'?"),
-    ("probabilities", "has no blob 'probabilities'; `lrcn nets show` names its blobs"),
-    ("fixed", "with 3 pictures, for which blob 'fixed' is asked: layer 'fixed': "),
-    ("lstm1", "needs the inputs data, clip_markers; only a blob that pictures alone make"),
-    ("flat", "has not one row a frame: for 3 pictures it is "),
-    ("clip_markers", "its input clip_markers is "),
-])
+@pytest.mark.parametrize(
+    "blob, said",
+    [
+        ("fc66", "has no blob 'fc66'; did you mean 'fc6'?"),
+        ("probabilities", "has no blob 'probabilities'; `lrcn nets show` names its blobs"),
+        ("fixed", "with 3 pictures, for which blob 'fixed' is asked: layer 'fixed': "),
+        ("lstm1", "needs the inputs data, clip_markers; only a blob that pictures alone make"),
+        ("flat", "has not one row a frame: for 3 pictures it is "),
+        ("clip_markers", "its input clip_markers is "),
+    ],
+)
 def test_blobs_that_cannot_be_extracted_are_named(blob, said):
     with pytest.raises(SpecError) as caught:
         extract.part_for(parse(NET), blob, "deploy.prototxt")
@@ -146,10 +176,13 @@ def test_a_training_net_is_refused():
         extract.part_for(net, "fc6", "net")
 
 
-@pytest.mark.parametrize("changes, said", [
-    ({"fc6": [(7, 256), (7,)]}, "small.caffemodel: does not fit net: layer 'fc6': blob 0 is 6x256 in the net"),
-    ({"conv1": None, "fc6": None}, "small.caffemodel: has no weights for conv1, fc6 of net"),
-])
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"fc6": [(7, 256), (7,)]}, "small.caffemodel: does not fit net: layer 'fc6': blob 0 is 6x256 in the net"),
+        ({"conv1": None, "fc6": None}, "small.caffemodel: has no weights for conv1, fc6 of net"),
+    ],
+)
 def test_weights_that_do_not_fit_are_named(tmp_path, changes, said):
     path = write_weights(tmp_path / "small.caffemodel", parse(NET), **changes)
     with pytest.raises(SpecError) as caught:
@@ -196,7 +229,7 @@ def by_hand(dataset, net, modality, folder, ten):
             image = pixels.decode(opened.jpeg(modality, video.name, number), "x", 24, 32)
             places = [(0, 0), (0, 12), (4, 0), (4, 12), (2, 6)] if ten else [(2, 6)]
             for row, column in places:
-                crop = image[row:row + CROP, column:column + CROP].astype(np.float32)
+                crop = image[row : row + CROP, column : column + CROP].astype(np.float32)
                 both = [crop]
                 if ten:
                     other = crop[:, ::-1].copy()
@@ -207,8 +240,9 @@ def by_hand(dataset, net, modality, folder, ten):
                 whose += [(video.name, number)] * len(both)
     np.save(folder / "shown.npy", pictures)
     arguments = map(str, (*net, folder / "shown.npy", folder / "found.npz"))
-    done = subprocess.run([sys.executable, "-c", FORWARD, *arguments], env=engine.find().environment(),
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", FORWARD, *arguments], env=engine.find().environment(), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     found = np.load(folder / "found.npz")
     sums = {}
@@ -219,12 +253,32 @@ def by_hand(dataset, net, modality, folder, ten):
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("modality, crops, clips, blob", [
-    ("rgb", "centre", False, "fc6"), ("flow", "ten-mean", True, "fc6"), ("rgb", "ten-mean", False, "raw"),
-    ("rgb", "centre", True, "conv1")])
+@pytest.mark.parametrize(
+    "modality, crops, clips, blob",
+    [
+        ("rgb", "centre", False, "fc6"),
+        ("flow", "ten-mean", True, "fc6"),
+        ("rgb", "ten-mean", False, "raw"),
+        ("rgb", "centre", True, "conv1"),
+    ],
+)
 def test_activations_are_those_of_a_direct_forward_pass(tmp_path, dataset, net, modality, crops, clips, blob):
-    done = lrcn(*options(dataset, net, tmp_path / "out", "--modality", modality, "--crops", crops, "--blob", blob,
-                         *["--clips"] * clips, "--mean", *MEAN))
+    done = lrcn(
+        *options(
+            dataset,
+            net,
+            tmp_path / "out",
+            "--modality",
+            modality,
+            "--crops",
+            crops,
+            "--blob",
+            blob,
+            *["--clips"] * clips,
+            "--mean",
+            *MEAN,
+        )
+    )
     assert done.returncode == 0, done.stderr
     relu = "not after a ReLU" if blob == "raw" else "after a ReLU"
     assert relu in done.stderr
@@ -260,15 +314,45 @@ def test_from_frames_to_a_trained_and_evaluated_head(tmp_path, clips, split):
     store.write_text(data / "test2.txt", store.list_text(index[:2]))
     small = ["backbone=tiny", "widths=4,4,4", "fc6=8", "crop=20"]
     deploy = catalogue.get("activity/single-frame-rgb").files(
-        **dict(one.split("=") for one in small), classes=3, height=24, width=32)["deploy"]
+        **dict(one.split("=") for one in small), classes=3, height=24, width=32
+    )["deploy"]
     weights = write_weights(tmp_path / "tiny.caffemodel", deploy)
-    done = lrcn("prepare", "features", "--data", data, "--net", "activity/single-frame-rgb", "--set", *small,
-                "--weights", weights, "--out", tmp_path / "features", "--frames", "4", "--videos", "3", *clips)
+    done = lrcn(
+        "prepare",
+        "features",
+        "--data",
+        data,
+        "--net",
+        "activity/single-frame-rgb",
+        "--set",
+        *small,
+        "--weights",
+        weights,
+        "--out",
+        tmp_path / "features",
+        "--frames",
+        "4",
+        "--videos",
+        "3",
+        *clips,
+    )
     assert done.returncode == 0, done.stderr
     described = Dataset(tmp_path / "features").description
     assert (described["frames"], described["feature_size"], described["splits"]) == (4, 8, [1, 2])
-    head = ["--data", tmp_path / "features", "--out", tmp_path / "runs", "--split", split, "--set", "max_iter=20",
-            "snapshot=10", "test_iter=1", "test_interval=10", "fc7=5"]
+    head = [
+        "--data",
+        tmp_path / "features",
+        "--out",
+        tmp_path / "runs",
+        "--split",
+        split,
+        "--set",
+        "max_iter=20",
+        "snapshot=10",
+        "test_iter=1",
+        "test_interval=10",
+        "fc7=5",
+    ]
     for command in "train", "evaluate":
         done = lrcn(command, "features", *head)
         assert done.returncode == 0, done.stderr

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrcn.results import compare
 from lrcn.activity.evaluate import (
     fusion_sweep,
     measure,
@@ -18,6 +17,7 @@ from lrcn.activity.evaluate import (
     summarise,
     write_reports,
 )
+from lrcn.results import compare
 from lrcn.results.published import TABLE1
 
 CLASSES = ["a", "b", "c"]
@@ -104,7 +104,8 @@ def test_the_sweep_ends_at_its_two_modalities(videos, seed):
     labels = rng.integers(0, 3, videos)
     sweep, measured = fusion_sweep(scores, labels)["accuracy"], measure_model(scores, labels, CLASSES)
     assert (sweep[0], sweep[10], sweep[20]) == tuple(
-        measured[column]["accuracy"] for column in ("flow", "average_1/2_1/2", "rgb"))
+        measured[column]["accuracy"] for column in ("flow", "average_1/2_1/2", "rgb")
+    )
 
 
 def test_reports_are_tables_and_pictures(tmp_path):
@@ -131,21 +132,37 @@ def test_files_of_another_evaluation_have_names_of_their_own():
 
 
 def of_split(split, seed=7, **accuracies):
-    return {"experiment": "demo", "seed": seed, "engine": {"source": "pypi"},
-            "dataset": {"name": "demo", "classes": CLASSES, "test_videos": 6, "split": split},
-            "models": {model: {column: {"accuracy": value} for column, value in columns.items()}
-                       for model, columns in accuracies.items()}}
+    return {
+        "experiment": "demo",
+        "seed": seed,
+        "engine": {"source": "pypi"},
+        "dataset": {"name": "demo", "classes": CLASSES, "test_videos": 6, "split": split},
+        "models": {
+            model: {column: {"accuracy": value} for column, value in columns.items()}
+            for model, columns in accuracies.items()
+        },
+    }
 
 
 def test_splits_come_together_as_mean_and_spread():
-    three = [of_split(split, **{"lrcn-fc6": {"rgb": rgb, "flow": 50.0}, "single-frame": {"rgb": 10.0}})
-             for split, rgb in ((2, 80.0), (1, 70.0), (3, 75.0))]
+    three = [
+        of_split(split, **{"lrcn-fc6": {"rgb": rgb, "flow": 50.0}, "single-frame": {"rgb": 10.0}})
+        for split, rgb in ((2, 80.0), (1, 70.0), (3, 75.0))
+    ]
     [mean] = [block for block in compare.blocks(three) if "spread" in block]
     assert "mean of splits 1-3" in mean["on"] and mean["kind"] == "measured"
     assert mean["rows"]["lrcn-fc6"] == [75.0, 50.0, None, None] and mean["spread"]["lrcn-fc6"] == [5.0, 0.0, None, None]
     text = compare.table1(three)
     assert [line.split() for line in text.splitlines() if "over the splits" in line][1] == [
-        "+-", "over", "the", "splits", "5.00", "0.00", "-", "-"]
+        "+-",
+        "over",
+        "the",
+        "splits",
+        "5.00",
+        "0.00",
+        "-",
+        "-",
+    ]
     measured, published = "mean of splits 1-3, seed 7", "published on UCF-101: 101 classes, mean of splits 1-3"
     assert text.index(measured) < text.index(published)
 

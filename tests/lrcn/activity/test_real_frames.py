@@ -17,13 +17,15 @@ from lrcn import engine
 from lrcn.activity.extract import part_for
 from netspecs import catalogue
 from prototxt_gen import to_text
-from tests.lrcn.commands.test_cli import lrcn
 from tests.lrcn.activity.test_extract import write_weights
+from tests.lrcn.commands.test_cli import lrcn
 
 FRAMES = Path(__file__).parents[4] / "shared" / "data" / "ucf101" / "frames"
 
-pytestmark = [pytest.mark.engine,
-              pytest.mark.skipif(not FRAMES.exists(), reason="real frames of UCF-101 are not beside the checkout")]
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(not FRAMES.exists(), reason="real frames of UCF-101 are not beside the checkout"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +60,12 @@ def test_the_published_training_net_builds_and_steps(data, tmp_path, modality):
     solver.snapshot_after_train = False
     (tmp_path / "net.prototxt").write_text(to_text(files["train_test"]))
     (tmp_path / "solver.prototxt").write_text(to_text(solver))
-    done = subprocess.run([sys.executable, "-c", STEP, str(tmp_path / "solver.prototxt")], capture_output=True,
-                          text=True, env=engine.find().environment())
+    done = subprocess.run(
+        [sys.executable, "-c", STEP, str(tmp_path / "solver.prototxt")],
+        capture_output=True,
+        text=True,
+        env=engine.find().environment(),
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     shapes = found["shapes"]
@@ -74,8 +80,22 @@ def test_fc6_of_the_published_net_is_extracted(data, tmp_path):
     net = catalogue.get("activity/lrcn-fc6-rgb").files()["deploy"]
     (tmp_path / "deploy.prototxt").write_text(to_text(net))
     weights = write_weights(tmp_path / "hybrid.caffemodel", part_for(net, "fc6", "hybrid").net)
-    done = lrcn("prepare", "features", "--data", data, "--net", tmp_path / "deploy.prototxt", "--weights", weights,
-                "--out", tmp_path / "out", "--frames", "4", "--videos", "3")
+    done = lrcn(
+        "prepare",
+        "features",
+        "--data",
+        data,
+        "--net",
+        tmp_path / "deploy.prototxt",
+        "--weights",
+        weights,
+        "--out",
+        tmp_path / "out",
+        "--frames",
+        "4",
+        "--videos",
+        "3",
+    )
     assert done.returncode == 0, done.stderr
     features.check_features(tmp_path / "out")
     for part in ("train", "test"):

@@ -75,7 +75,7 @@ class ReleasedLayer:
             if self.flow:
                 image[:, :, 0] = 255 - image[:, :, 0]  # what went to the left goes to the right
         if flip or not self.slip:
-            image = image[top:top + self.crop, left:left + self.crop]
+            image = image[top : top + self.crop, left : left + self.crop]
         else:
             image = resize(image, self.crop, self.crop)
         return np.stack([image[:, :, 2], image[:, :, 1], image[:, :, 0]])
@@ -100,8 +100,10 @@ def videos(tmp_path_factory):
                 encoded = [cv2.imencode(".png", image[:, :, ::-1])[1].tobytes() for image in arrays[video.name]]
                 writer.add(video.name, video.label, encoded, *shape[1:3])
     store.write_text(folder / "videos.tsv", store.index_text(index))
-    store.write_json(folder / "dataset.json", {"name": "reference", "kind": "frames", "mirror": True,
-                                               "classes": ["class0", "class1", "class2"]})
+    store.write_json(
+        folder / "dataset.json",
+        {"name": "reference", "kind": "frames", "mirror": True, "classes": ["class0", "class1", "class2"]},
+    )
     return folder, held
 
 
@@ -110,10 +112,30 @@ def both(videos, listed, modality, slip, count, length, seed, **changes):
     folder, held = videos
     index = Dataset(folder).index
     store.write_text(folder / "drawn.txt", store.list_text([index[name] for name in listed]))
-    settings = clip_settings(folder, list="drawn.txt", modality=modality, videos=count, frames=length, crop=CROP,
-                             height=SIZE[0], width=SIZE[1], crop_slip=slip, mean=[0.0, 0.0, 0.0], seed=seed, **changes)
-    return settings, ReleasedLayer([(name, index[name].label) for name in listed], held[modality], count, length, SIZE,
-                                   CROP, modality == "flow", slip)
+    settings = clip_settings(
+        folder,
+        list="drawn.txt",
+        modality=modality,
+        videos=count,
+        frames=length,
+        crop=CROP,
+        height=SIZE[0],
+        width=SIZE[1],
+        crop_slip=slip,
+        mean=[0.0, 0.0, 0.0],
+        seed=seed,
+        **changes,
+    )
+    return settings, ReleasedLayer(
+        [(name, index[name].label) for name in listed],
+        held[modality],
+        count,
+        length,
+        SIZE,
+        CROP,
+        modality == "flow",
+        slip,
+    )
 
 
 def draws(settings, index):
@@ -122,9 +144,15 @@ def draws(settings, index):
 
 
 @effort(max_examples=150)
-@given(listed=st.lists(st.integers(0, len(LENGTHS) - 1), min_size=1, unique=True),
-       modality=st.sampled_from(["rgb", "flow"]), slip=st.booleans(), count=st.integers(1, 9),
-       length=st.integers(1, 16), seed=st.integers(0, 2**32), batches=st.integers(1, 4))
+@given(
+    listed=st.lists(st.integers(0, len(LENGTHS) - 1), min_size=1, unique=True),
+    modality=st.sampled_from(["rgb", "flow"]),
+    slip=st.booleans(),
+    count=st.integers(1, 9),
+    length=st.integers(1, 16),
+    seed=st.integers(0, 2**32),
+    batches=st.integers(1, 4),
+)
 def test_every_batch_is_the_released_layers(videos, listed, modality, slip, count, length, seed, batches):
     """What a loader's worker writes, against the account: pixels to the bit, labels, order, wrapping round."""
     settings, other = both(videos, [f"v_{v}" for v in listed], modality, slip, count, length, seed)
@@ -139,8 +167,12 @@ def test_every_batch_is_the_released_layers(videos, listed, modality, slip, coun
         assert [clip.label for clip in clips] * length == list(label)
 
 
-@given(height=st.integers(4, 30), width=st.integers(4, 30), frames=st.integers(17, 400),
-       draw=st.tuples(*[st.floats(0, 1, exclude_max=True)] * 4))
+@given(
+    height=st.integers(4, 30),
+    width=st.integers(4, 30),
+    frames=st.integers(17, 400),
+    draw=st.tuples(*[st.floats(0, 1, exclude_max=True)] * 4),
+)
 def test_the_extremes_of_the_draws_stay_within(height, width, frames, draw):
     """Not only what a generator happens to give: any draw, 0 and all but 1 among them."""
     settings = {"modality": "rgb", "frames": 16, "crop": 4, "height": height, "width": width, "mirror": True}
@@ -180,8 +212,12 @@ def test_the_layer_in_caffe_gives_the_released_tops(videos, tmp_path, modality, 
     layer.python_param.module, layer.python_param.layer = "lrcn.clip_data", "ClipData"
     layer.python_param.param_str = json.dumps(settings)
     (tmp_path / "net.prototxt").write_text(to_text(net))
-    done = subprocess.run([sys.executable, "-c", FORWARD, str(tmp_path / "net.prototxt"), str(tmp_path / "found.npz")],
-                          env=engine.find().environment(), capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", FORWARD, str(tmp_path / "net.prototxt"), str(tmp_path / "found.npz")],
+        env=engine.find().environment(),
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     found = np.load(tmp_path / "found.npz")
     for index in range(3):
@@ -189,8 +225,12 @@ def test_the_layer_in_caffe_gives_the_released_tops(videos, tmp_path, modality, 
             np.testing.assert_array_equal(found[top][index], due)
 
 
-@given(seed=st.integers(0, 99), height=st.integers(20, 60), width=st.integers(20, 60),
-       new=st.tuples(st.integers(19, 64), st.integers(19, 64)))
+@given(
+    seed=st.integers(0, 99),
+    height=st.integers(20, 60),
+    width=st.integers(20, 60),
+    new=st.tuples(st.integers(19, 64), st.integers(19, 64)),
+)
 def test_opencv_resizes_bytes_as_scikit_image_does_floats(seed, height, width, new):
     """To a grey level. (Not at the border of enlarged pictures, where the release's mixes in black.)"""
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -17,9 +17,24 @@ from tests.lrcn.conftest import make_dataset
 
 
 def job(dataset, **changes):
-    return {"data": str(dataset), "list": "test1.txt", "modality": "rgb", "frames": 4, "clips": 2, "strides": [8],
-            "crop": 16, "height": 24, "width": 32, "mirror": True, "mean": [1.0, 2.0, 3.0], "scale": 0.5, "workers": 2,
-            "keep_clips": False, "labels": [0, 1, 2], **changes}
+    return {
+        "data": str(dataset),
+        "list": "test1.txt",
+        "modality": "rgb",
+        "frames": 4,
+        "clips": 2,
+        "strides": [8],
+        "crop": 16,
+        "height": 24,
+        "width": 32,
+        "mirror": True,
+        "mean": [1.0, 2.0, 3.0],
+        "scale": 0.5,
+        "workers": 2,
+        "keep_clips": False,
+        "labels": [0, 1, 2],
+        **changes,
+    }
 
 
 def test_clips_by_hand():
@@ -36,7 +51,8 @@ def test_clips_of_several_strides_are_those_of_each(images, length, strides):
     for place, stride in enumerate(strides):
         alone = score.clips_of(0, "v", 1, images, length, [stride])
         assert [(c.images, c.weights[0]) for c in alone] == [
-            (c.images, c.weights[place]) for c in together if c.weights[place]]
+            (c.images, c.weights[place]) for c in together if c.weights[place]
+        ]
 
 
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 30))
@@ -84,7 +100,7 @@ def test_frames_are_the_ten_crops_of_the_stored_images_each_made_once(dataset, m
             seen = []
             for mirror in (False, True):
                 for row, column in ((0, 0), (0, 16), (8, 0), (8, 16), (4, 8)):
-                    piece = image[row:row + 16, column:column + 16]
+                    piece = image[row : row + 16, column : column + 16]
                     if mirror:
                         piece = piece[:, ::-1].copy()
                         if modality == "flow":

@@ -29,9 +29,21 @@ def source(tmp_path):
     for k in range(6):
         file = f"images/{k} x.{'png' if k == 1 else 'jpg'}"
         picture(tmp_path / file, k, grey=k == 2)
-        entries.append({"image": file, "split": "val" if k == 5 else "train",
-                        "captions": [f"A dog, number {k}.", "Một con chó đang chạy .", "", "\t", "Dog",
-                                     "a \"dog\"\truns", "run " * 200]})  # fmt: skip
+        entries.append(
+            {
+                "image": file,
+                "split": "val" if k == 5 else "train",
+                "captions": [
+                    f"A dog, number {k}.",
+                    "Một con chó đang chạy .",
+                    "",
+                    "\t",
+                    "Dog",
+                    'a "dog"\truns',
+                    "run " * 200,
+                ],
+            }
+        )
     (tmp_path / "set.json").write_text(json.dumps(entries))
     return tmp_path
 
@@ -65,8 +77,16 @@ def test_csv_is_read_as_json_is(source):
     assert not (source / "csv/train_images.txt").exists()
 
 
-@pytest.mark.parametrize("damage, said", [("missing", "no such file"), ("gif", "a GIF"), ("truncated", "truncated"),
-                                          ("empty", "no JPEG, PNG or BMP"), ("folder", "directory")])  # fmt: skip
+@pytest.mark.parametrize(
+    "damage, said",
+    [
+        ("missing", "no such file"),
+        ("gif", "a GIF"),
+        ("truncated", "truncated"),
+        ("empty", "no JPEG, PNG or BMP"),
+        ("folder", "directory"),
+    ],
+)
 def test_images_that_caffe_cannot_read(source, damage, said):
     path = source / "images/3 x.jpg"
     content = path.read_bytes()
@@ -83,17 +103,22 @@ def test_images_that_caffe_cannot_read(source, damage, said):
     assert said in (source / "data/skipped.tsv").read_text()
 
 
-@pytest.mark.parametrize("content, said", [
-    ("[", "cannot be read as JSON"),
-    ("3", "holds no list"),
-    ('[{"image": "a.jpg", "caption": "x", "split": "tran"}]', "entry 1: split 'tran'"),
-    ('[{"image": "a.jpg", "caption": 3, "split": "train"}]', "entry 1 has no caption"),
-    ('[{"caption": "x", "split": "train"}]', "entry 1 has no image"),
-    ('[{"image": "a.jpg", "caption": "x", "split": "train"}, {"image": "a.jpg", "caption": "x", "split": "val"}]',
-     "a.jpg is in train already"),
-    ('[{"image": "a.jpg", "caption": "", "split": "train"}]', "no training image has a caption"),
-    ('[{"image": "a.jpg", "caption": "x", "split": "train"}]', "no word is seen 5 times"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ("[", "cannot be read as JSON"),
+        ("3", "holds no list"),
+        ('[{"image": "a.jpg", "caption": "x", "split": "tran"}]', "entry 1: split 'tran'"),
+        ('[{"image": "a.jpg", "caption": 3, "split": "train"}]', "entry 1 has no caption"),
+        ('[{"caption": "x", "split": "train"}]', "entry 1 has no image"),
+        (
+            '[{"image": "a.jpg", "caption": "x", "split": "train"}, {"image": "a.jpg", "caption": "y", "split":"val"}]',
+            "a.jpg is in train already",
+        ),
+        ('[{"image": "a.jpg", "caption": "", "split": "train"}]', "no training image has a caption"),
+        ('[{"image": "a.jpg", "caption": "x", "split": "train"}]', "no word is seen 5 times"),
+    ],
+)
 def test_what_is_no_caption_set_is_refused_in_a_line(tmp_path, content, said):
     (tmp_path / "x.json").write_text(content)
     refused(prepare("captions", "--captions", tmp_path / "x.json", "--out", tmp_path / "data", "--no-images"), said)
@@ -109,13 +134,21 @@ def test_flickr30k_and_coco_commands(tmp_path):
     (tmp_path / "x.token").write_text("".join(f"{k}.jpg#{n}\tA dog runs .\n" for k in range(4) for n in range(5)))
     (tmp_path / "lists/f_train.txt").write_text("0\n1\n2\n")
     (tmp_path / "lists/f_val.txt").write_text("3\n")
-    done = prepare("flickr30k", "--tokens", tmp_path / "x.token", "--split", tmp_path / "lists", "--out",
-                   tmp_path / "flickr")  # fmt: skip
+    done = prepare(
+        "flickr30k", "--tokens", tmp_path / "x.token", "--split", tmp_path / "lists", "--out", tmp_path / "flickr"
+    )
     assert done.returncode == 0, done.stderr
     assert vocabulary.read(tmp_path / "flickr/vocabulary.txt") == ["<unk>", ".", "a", "dog", "runs"]  # " ." stays
-    (tmp_path / "dataset_coco.json").write_text(json.dumps({"images": [
-        {"filename": f"{k}.jpg", "cocoid": k, "split": "train", "sentences": [{"raw": "A dog runs."}] * 5}
-        for k in range(3)]}))  # fmt: skip
+    (tmp_path / "dataset_coco.json").write_text(
+        json.dumps(
+            {
+                "images": [
+                    {"filename": f"{k}.jpg", "cocoid": k, "split": "train", "sentences": [{"raw": "A dog runs."}] * 5}
+                    for k in range(3)
+                ]
+            }
+        )
+    )
     done = prepare("coco", "--split", tmp_path / "dataset_coco.json", "--out", tmp_path / "coco")
     assert done.returncode == 0, done.stderr
     assert vocabulary.read(tmp_path / "coco/vocabulary.txt") == ["<unk>", "a", "dog", "runs"]
@@ -150,8 +183,13 @@ def test_caffe_reads_images_and_sentences_in_step(source, tmp_path):
     (source / "set.json").write_text(json.dumps(entries))
     assert prepare("captions", "--captions", source / "set.json", "--out", source / "data").returncode == 0
     (tmp_path / "net.prototxt").write_text(NET % {"d": source / "data"})
-    done = subprocess.run([sys.executable, "-c", READ, tmp_path / "net.prototxt"], capture_output=True, text=True,
-                          env=engine.find().environment(), cwd="/")  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", READ, tmp_path / "net.prototxt"],
+        capture_output=True,
+        text=True,
+        env=engine.find().environment(),
+        cwd="/",
+    )
     assert done.returncode == 0, done.stderr
     import h5py
 
@@ -164,8 +202,14 @@ def test_caffe_reads_images_and_sentences_in_step(source, tmp_path):
                 assert np.array_equal(values, file[name][20 * (number % 2) : 20 * (number % 2) + 20])
 
 
-KINDS = {"grey.jpg": "L", "cmyk.jpg": "CMYK", "palette.png": "P", "clear.png": "RGBA",
-         "sixteen.png": "I;16", "plain.bmp": "RGB"}  # fmt: skip
+KINDS = {
+    "grey.jpg": "L",
+    "cmyk.jpg": "CMYK",
+    "palette.png": "P",
+    "clear.png": "RGBA",
+    "sixteen.png": "I;16",
+    "plain.bmp": "RGB",
+}
 
 
 def odd_images(folder):
@@ -178,8 +222,9 @@ def odd_images(folder):
             image = PIL.Image.new("RGB", (32, 24), (100, 100, 100) if mode == "L" else (200, 60, 30))
             image = image.quantize(4) if mode == "P" else image.convert(mode)
         image.save(folder / name, **({"quality": 95} if name.endswith("jpg") else {}))
-    (folder / "set.json").write_text(json.dumps([
-        {"image": name, "split": "train", "captions": ["a dog"] * 5} for name in KINDS]))  # fmt: skip
+    (folder / "set.json").write_text(
+        json.dumps([{"image": name, "split": "train", "captions": ["a dog"] * 5} for name in KINDS])
+    )
     return folder
 
 
@@ -205,9 +250,14 @@ def test_caffe_reads_grey_and_cmyk_images_in_colour(tmp_path):
     folder = odd_images(tmp_path / "odd")
     done = prepare("captions", "--captions", folder / "set.json", "--out", tmp_path / "data", "--workers", 1)
     assert done.returncode == 0, done.stderr
-    (tmp_path / "net.prototxt").write_text(NET.split("layer { name: \"sentences\"")[0] % {"d": tmp_path / "data"})
-    done = subprocess.run([sys.executable, "-c", READ_IMAGES, tmp_path / "net.prototxt"], capture_output=True,
-                          text=True, env=engine.find().environment(), cwd="/")  # fmt: skip
+    (tmp_path / "net.prototxt").write_text(NET.split('layer { name: "sentences"')[0] % {"d": tmp_path / "data"})
+    done = subprocess.run(
+        [sys.executable, "-c", READ_IMAGES, tmp_path / "net.prototxt"],
+        capture_output=True,
+        text=True,
+        env=engine.find().environment(),
+        cwd="/",
+    )
     assert done.returncode == 0, done.stderr
     seen = set()
     lines = (tmp_path / "data/train_images.txt").read_text().splitlines()
@@ -223,16 +273,23 @@ def test_a_split_that_names_unknown_images_is_refused_in_a_line(tmp_path):
     (tmp_path / "lists").mkdir()
     (tmp_path / "x.token").write_text("0.jpg#0\tA dog .\n")
     (tmp_path / "lists/f_train.txt").write_text("0\n7.jpg\n")
-    refused(prepare("flickr30k", "--tokens", tmp_path / "x.token", "--split", tmp_path / "lists", "--out",
-                    tmp_path / "data"), "f_train.txt:2", "7.jpg has no caption")  # fmt: skip
-    (tmp_path / "captions_train2014.json").write_text(json.dumps({
-        "images": [{"id": 1, "file_name": "1.jpg"}], "annotations": [{"image_id": 1, "caption": "dog"}]}))  # fmt: skip
+    refused(
+        prepare(
+            "flickr30k", "--tokens", tmp_path / "x.token", "--split", tmp_path / "lists", "--out", tmp_path / "data"
+        ),
+        "f_train.txt:2",
+        "7.jpg has no caption",
+    )
+    (tmp_path / "captions_train2014.json").write_text(
+        json.dumps({"images": [{"id": 1, "file_name": "1.jpg"}], "annotations": [{"image_id": 1, "caption": "dog"}]})
+    )
     for part, ids in (("train", "1\n99\n"), ("val.val", ""), ("val.test", "")):
         (tmp_path / f"lists/coco2014_cocoid.{part}.txt").write_text(ids)
     coco = ["coco", "--annotations", tmp_path / "captions_train2014.json", "--out", tmp_path / "data", "--split"]
     refused(prepare(*coco, tmp_path / "lists"), "cocoid.train.txt:2", "99")
-    (tmp_path / "dataset_coco.json").write_text(json.dumps({"images": [
-        {"filename": "99.jpg", "cocoid": 99, "split": "train", "sentences": []}]}))  # fmt: skip
+    (tmp_path / "dataset_coco.json").write_text(
+        json.dumps({"images": [{"filename": "99.jpg", "cocoid": 99, "split": "train", "sentences": []}]})
+    )
     refused(prepare(*coco, tmp_path / "dataset_coco.json"), "dataset_coco.json", "99")
     assert not (tmp_path / "data").exists()
 
@@ -240,7 +297,16 @@ def test_a_split_that_names_unknown_images_is_refused_in_a_line(tmp_path):
 @pytest.mark.parametrize("command", ["flickr30k", "coco"])
 def test_missing_images_of_flickr30k_and_coco_are_named(tmp_path, command):
     (tmp_path / "images").mkdir()
-    (tmp_path / "split.json").write_text(json.dumps({"images": [
-        {"filename": "1.jpg", "cocoid": 1, "split": "train", "sentences": [{"raw": "a dog"}] * 5}]}))  # fmt: skip
-    refused(prepare(command, "--split", tmp_path / "split.json", "--images", tmp_path / "images", "--out",
-                    tmp_path / "data"), "1.jpg", "no such file", "--skip-unreadable")  # fmt: skip
+    (tmp_path / "split.json").write_text(
+        json.dumps(
+            {"images": [{"filename": "1.jpg", "cocoid": 1, "split": "train", "sentences": [{"raw": "a dog"}] * 5}]}
+        )
+    )
+    refused(
+        prepare(
+            command, "--split", tmp_path / "split.json", "--images", tmp_path / "images", "--out", tmp_path / "data"
+        ),
+        "1.jpg",
+        "no such file",
+        "--skip-unreadable",
+    )

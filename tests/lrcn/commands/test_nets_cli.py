@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from prototxt_gen import caffe_pb2 as pb
-from tests.lrcn.conftest import clip_settings
 from tests.lrcn.commands.test_cli import lrcn, refused
+from tests.lrcn.conftest import clip_settings
 
 # ---- nets diff and nets weights ----
 
@@ -57,41 +57,57 @@ def test_diff_of_folders_goes_by_file(tmp_path):
     write(tmp_path / "b", new=RELU)
     done = lrcn("nets", "diff", "a", "b", "--phase", "TRAIN", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stdout.splitlines() == ["only in A: old.prototxt", "only in B: new.prototxt", "x/solver.prototxt:",
-                                        "  solver: stepsize: 1 -> 2"]
+    assert done.stdout.splitlines() == [
+        "only in A: old.prototxt",
+        "only in B: new.prototxt",
+        "x/solver.prototxt:",
+        "  solver: stepsize: 1 -> 2",
+    ]
     said = json.loads(lrcn("nets", "diff", "a", "b", "--json", cwd=tmp_path).stdout)
     assert (said["only_in_a"], said["only_in_b"]) == (["old.prototxt"], ["new.prototxt"])
     assert [(row["file"], row["where"]) for row in said["differences"]] == [("x/solver.prototxt", "solver")]
     assert lrcn("nets", "diff", "a", "a", cwd=tmp_path).returncode == 0
 
 
-@pytest.mark.parametrize("arguments, said", [
-    (["net.prototxt", "solver.prototxt"], "net.prototxt is a net and solver.prototxt a solver"),
-    (["net.prototxt", "none.prototxt"], "none.prototxt"),
-    (["net.prototxt", "folder"], "two files or two folders"),
-    (["folder", "folder"], "no .prototxt in folder"),
-    (["net.prototxt", "old.prototxt"], "upgrade_net_proto_text"),
-    (["net.prototxt", "bad.prototxt"], "bad.prototxt:2: "),
-    (["net.prototxt", "net.prototxt", "--stage", "s"], "--phase"),
-    (["net.prototxt", "weights.caffemodel"], "weights.caffemodel: not a text file"),
-])
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["net.prototxt", "solver.prototxt"], "net.prototxt is a net and solver.prototxt a solver"),
+        (["net.prototxt", "none.prototxt"], "none.prototxt"),
+        (["net.prototxt", "folder"], "two files or two folders"),
+        (["folder", "folder"], "no .prototxt in folder"),
+        (["net.prototxt", "old.prototxt"], "upgrade_net_proto_text"),
+        (["net.prototxt", "bad.prototxt"], "bad.prototxt:2: "),
+        (["net.prototxt", "net.prototxt", "--stage", "s"], "--phase"),
+        (["net.prototxt", "weights.caffemodel"], "weights.caffemodel: not a text file"),
+    ],
+)
 def test_diff_refuses_bad_input_in_one_line(arguments, said, tmp_path):
-    write(tmp_path, net=RELU, solver="base_lr: 1\n", old="layers { name: 'a' type: RELU }\n",
-          bad="name: 'x'\nlayer { type: }\n")
+    write(
+        tmp_path,
+        net=RELU,
+        solver="base_lr: 1\n",
+        old="layers { name: 'a' type: RELU }\n",
+        bad="name: 'x'\nlayer { type: }\n",
+    )
     (tmp_path / "folder").mkdir()
     (tmp_path / "weights.caffemodel").write_bytes(b"\x0a\x02\xff\xfe")
     refused(lrcn("nets", "diff", *arguments, cwd=tmp_path), said)
 
 
 IMAGE = "layer { name: 'data' type: 'Input' top: 'data' input_param { shape { dim: [1, 3, 8, 8] } } }\n"
-CONV = IMAGE + ("layer { name: 'conv' type: 'Convolution' bottom: 'data' top: 'conv'"
-                " convolution_param { num_output: 2 kernel_size: 3 } }\n")
+CONV = IMAGE + (
+    "layer { name: 'conv' type: 'Convolution' bottom: 'data' top: 'conv'"
+    " convolution_param { num_output: 2 kernel_size: 3 } }\n"
+)
 
 
 def trained(path, *shapes):
     net = pb.NetParameter()
-    net.layer.add(name="conv", blobs=[
-        pb.BlobProto(shape=pb.BlobShape(dim=shape), data=np.zeros(int(np.prod(shape)))) for shape in shapes])
+    net.layer.add(
+        name="conv",
+        blobs=[pb.BlobProto(shape=pb.BlobShape(dim=shape), data=np.zeros(int(np.prod(shape)))) for shape in shapes],
+    )
     path.write_bytes(net.SerializeToString())
 
 
@@ -103,11 +119,18 @@ def test_weights_says_layer_by_layer_what_is_copied(tmp_path):
     assert [line.split() for line in done.stdout.splitlines()] == [
         ["conv", "copied", "2x3x3x3,", "2"],
         ["conv2", "initialised", "afresh", "2x3x3x3,", "2", "(the", "file", "has", "no", "such", "layer)"],
-        ["copied:", "56", "of", "112", "parameters", "(50.0", "%)"]]
+        ["copied:", "56", "of", "112", "parameters", "(50.0", "%)"],
+    ]
     said = json.loads(lrcn("nets", "weights", "net.prototxt", "net.caffemodel", "--json", cwd=tmp_path).stdout)
     assert (said["copied"], said["parameters"], said["clashes"]) == (56, 112, 0)
-    assert said["layers"][0] == {"layer": "conv", "type": "Convolution", "status": "copied", "why": "",
-                                 "net": [[2, 3, 3, 3], [2]], "file": [[2, 3, 3, 3], [2]]}
+    assert said["layers"][0] == {
+        "layer": "conv",
+        "type": "Convolution",
+        "status": "copied",
+        "why": "",
+        "net": [[2, 3, 3, 3], [2]],
+        "file": [[2, 3, 3, 3], [2]],
+    }
 
 
 def test_weights_that_clash_are_no(tmp_path):
@@ -124,21 +147,25 @@ def test_weights_go_into_a_net_of_the_catalogue_as_it_is_set(tmp_path):
     net.layer.add(name="fc6", blobs=[pb.BlobProto(shape=pb.BlobShape(dim=[7]), data=[0] * 7)])
     net.layer.add(name="fc9", blobs=[pb.BlobProto(shape=pb.BlobShape(dim=[7]), data=[0] * 7)])
     (tmp_path / "net.caffemodel").write_bytes(net.SerializeToString())
-    done = lrcn("nets", "weights", "activity/lrcn-fc6-rgb", "net.caffemodel", "--set", "units=512", "--json",
-                cwd=tmp_path)
+    done = lrcn(
+        "nets", "weights", "activity/lrcn-fc6-rgb", "net.caffemodel", "--set", "units=512", "--json", cwd=tmp_path
+    )
     assert done.returncode == 1
     layers = {row["layer"]: row for row in json.loads(done.stdout)["layers"]}
     assert layers["lstm1"]["net"] == [[2048, 4096], [2048], [2048, 512]]
     assert [layers[name]["status"] for name in ("fc6", "fc9", "lstm1")] == ["clash", "ignored", "initialised afresh"]
 
 
-@pytest.mark.parametrize("arguments, said", [
-    (["net.caffemodel", "net.prototxt"], "net.caffemodel: not a text file"),
-    (["net.prototxt", "net.prototxt"], "net.prototxt: a text file; a .caffemodel is expected here"),
-    (["net.prototxt", "cut.caffemodel"], "cut off"),
-    (["net.prototxt", "none.caffemodel"], "none.caffemodel"),
-    (["none.prototxt", "net.caffemodel"], "none.prototxt: no such file"),
-])
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["net.caffemodel", "net.prototxt"], "net.caffemodel: not a text file"),
+        (["net.prototxt", "net.prototxt"], "net.prototxt: a text file; a .caffemodel is expected here"),
+        (["net.prototxt", "cut.caffemodel"], "cut off"),
+        (["net.prototxt", "none.caffemodel"], "none.caffemodel"),
+        (["none.prototxt", "net.caffemodel"], "none.prototxt: no such file"),
+    ],
+)
 def test_weights_refuses_bad_input_in_one_line(arguments, said, tmp_path):
     write(tmp_path, net=CONV)
     trained(tmp_path / "net.caffemodel", (2, 3, 3, 3), (2,))
@@ -148,15 +175,24 @@ def test_weights_refuses_bad_input_in_one_line(arguments, said, tmp_path):
 
 # ---- list and write ----------------------------------------------------------------------------------------
 
+
 def test_all_is_every_edition_and_the_same_twice(tmp_path):
     for out in "once", "twice":
         assert lrcn("nets", "write", "--all", "--out", tmp_path / out).returncode == 0
-    once, twice = ({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.prototxt")}
-                   for folder in (tmp_path / "once", tmp_path / "twice"))
+    once, twice = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.prototxt")}
+        for folder in (tmp_path / "once", tmp_path / "twice")
+    )
     assert once == twice
     folders = {str(path.parent) for path in once}
-    assert {"activity/single-frame-rgb", "activity/lrcn-fc7-flow/split-3", "caption/lrcn-4f-vgg16/finetune-trainval",
-            "caption/lrcn-1u/from-lm", "lm/lstm-lm", "video/decoder-prob"} <= folders
+    assert {
+        "activity/single-frame-rgb",
+        "activity/lrcn-fc7-flow/split-3",
+        "caption/lrcn-4f-vgg16/finetune-trainval",
+        "caption/lrcn-1u/from-lm",
+        "lm/lstm-lm",
+        "video/decoder-prob",
+    } <= folders
     assert len(folders) == 6 * 3 + 8 * 4 + 1 + 4
     for folder in folders:
         assert {path.stem for path in once if str(path.parent) == folder} >= {"train_test", "deploy", "solver"}
@@ -174,8 +210,20 @@ def test_the_published_files_lie_under_their_names_and_say_what_is_left_out(tmp_
 
 def test_settings_from_a_toml_file_and_several_after_one_set(tmp_path):
     (tmp_path / "small.toml").write_text('units = 32\nvideos = 5\n["lm/lstm-lm"]\nvocabulary = 77\n')
-    done = lrcn("nets", "write", "activity/lrcn-fc6-rgb", "lm/lstm-lm", "--config", "small.toml",
-                "--set", "videos=8", "steps=9", "--out", "nets", cwd=tmp_path)
+    done = lrcn(
+        "nets",
+        "write",
+        "activity/lrcn-fc6-rgb",
+        "lm/lstm-lm",
+        "--config",
+        "small.toml",
+        "--set",
+        "videos=8",
+        "steps=9",
+        "--out",
+        "nets",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     lrcn_net = (tmp_path / "nets" / "activity" / "lrcn-fc6-rgb" / "train_test.prototxt").read_text()
     assert "shape { dim: 16 dim: 8 dim: 4096 }" in lrcn_net and "num_output: 32" in lrcn_net
@@ -183,10 +231,15 @@ def test_settings_from_a_toml_file_and_several_after_one_set(tmp_path):
     assert "input_dim: 77" in language_model and "batch_size: 9" in language_model
 
 
-@pytest.mark.parametrize("text, said", [
-    ("units = ", "not TOML"), ("unitz = 3", "did you mean 'units'?"),
-    ('["lm/lstm-ml"]\nunits = 3', "did you mean 'lm/lstm-lm'?"),
-    ('["lm/lstm-lm"]\nunitz = 3', "did you mean 'units'?")])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("units = ", "not TOML"),
+        ("unitz = 3", "did you mean 'units'?"),
+        ('["lm/lstm-ml"]\nunits = 3', "did you mean 'lm/lstm-lm'?"),
+        ('["lm/lstm-lm"]\nunitz = 3', "did you mean 'units'?"),
+    ],
+)
 def test_a_wrong_toml_file_is_refused(tmp_path, text, said):
     (tmp_path / "wrong.toml").write_text(text)
     refused(lrcn("nets", "write", "lm/lstm-lm", "--config", "wrong.toml", "--out", "nets", cwd=tmp_path), said)
@@ -254,8 +307,10 @@ def test_check_refuses_what_is_no_prototxt(tmp_path):
 
 def test_check_knows_the_clip_layer_and_the_classes_of_its_lists(tmp_path, dataset):
     settings = json.dumps(clip_settings(dataset))
-    text = ("layer { name: 'data' type: 'Python' top: 'x' top: 'label'\n python_param { module: 'lrcn.clip_data' "
-            f"layer: 'ClipData' param_str: '{settings}' }} }}\n" + FINE[FINE.index("layer {\n"):])
+    text = (
+        "layer { name: 'data' type: 'Python' top: 'x' top: 'label'\n python_param { module: 'lrcn.clip_data' "
+        f"layer: 'ClipData' param_str: '{settings}' }} }}\n" + FINE[FINE.index("layer {\n") :]
+    )
     write(tmp_path, net=text)
     assert lrcn("nets", "check", "net.prototxt", cwd=tmp_path).returncode == 0
     for old, new, line, said in [

@@ -104,7 +104,7 @@ def test_bad_usage_is_one_line(written):
 
 def test_clip_data_tells_its_shapes_without_caffe():
     files = catalogue.get("activity/single-frame-flow").files(batch=5)
-    layer, = [it for it in files["train_test"].layer if it.type == "Python" and it.include[0].phase == pb.TRAIN]
+    (layer,) = [it for it in files["train_test"].layer if it.type == "Python" and it.include[0].phase == pb.TRAIN]
     assert clip_settings.top_shapes(layer) == [(5, 3, 227, 227), (5,)]
     layer.python_param.param_str = "[]"
     with pytest.raises(ValueError, match="JSON object"):

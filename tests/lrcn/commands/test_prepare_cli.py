@@ -54,8 +54,19 @@ def archive(tmp_path):
 
 
 def ucf101(archive, *options):
-    return prepare("ucf101", "--videos", archive / "UCF-101", "--splits", archive / "ucfTrainTestlist", "--out",
-                   archive / "data", "--size", 48, 64, *options)  # fmt: skip
+    return prepare(
+        "ucf101",
+        "--videos",
+        archive / "UCF-101",
+        "--splits",
+        archive / "ucfTrainTestlist",
+        "--out",
+        archive / "data",
+        "--size",
+        48,
+        64,
+        *options,
+    )
 
 
 def test_ucf101_then_flow_then_another_split(archive):

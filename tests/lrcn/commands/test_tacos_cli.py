@@ -23,10 +23,18 @@ def write_source(folder, more=lambda number, thing, way: {}):
     with open(folder / "set.jsonl", "w") as file, h5py.File(folder / "f.h5", "w") as frames:
         for k, (thing, way) in zip(range(96), itertools.cycle(itertools.product(OBJECTS, WAYS))):
             noisy = [0.91 if other == thing else 0.03 for other in OBJECTS]
-            file.write(json.dumps({
-                "id": f"v{k}", "split": ["train", "train", "train", "val", "test", "train"][k // 16],
-                "slots": {"object": {"words": OBJECTS, "probabilities": noisy}, "way": way},
-                "sentences": [f"The {thing} goes {way}."], **more(k, thing, way)}) + "\n")  # fmt: skip
+            file.write(
+                json.dumps(
+                    {
+                        "id": f"v{k}",
+                        "split": ["train", "train", "train", "val", "test", "train"][k // 16],
+                        "slots": {"object": {"words": OBJECTS, "probabilities": noisy}, "way": way},
+                        "sentences": [f"The {thing} goes {way}."],
+                        **more(k, thing, way),
+                    }
+                )
+                + "\n"
+            )
             # at first which object, then which way: what is said first lies farther back
             frames[f"v{k}"] = np.repeat([np.eye(8)[OBJECTS.index(thing)], np.eye(8)[4 + WAYS.index(way)]], 1 + k % 3, 0)
 
@@ -42,56 +50,115 @@ def test_json_lines_csv_and_refusals(source):
     assert done.returncode == 0, done.stderr
     said = json.loads((source / "data/dataset.json").read_text())
     assert (said["kind"], said["slots"], said["slot_words"], said["vocabulary"]) == ("semantics", 2, 9, 12)
-    assert prepare("tacos", "--snippets", source / "set.jsonl", "--out", source / "data",
-                   "--streams", 16).returncode == 0  # fmt: skip
+    assert (
+        prepare("tacos", "--snippets", source / "set.jsonl", "--out", source / "data", "--streams", 16).returncode == 0
+    )
     refused(prepare("tacos", "--snippets", source / "set.jsonl", "--out", source / "data"), "other settings (streams)")
 
     with open(source / "set.csv", "w", newline="") as file:
-        csv.writer(file).writerows([["id", "split", "sentence", "tool"]] + [
-            [f"v{k}", "test" if k == 7 else "train", "He cuts it", "knife"] for k in range(8)])
+        csv.writer(file).writerows(
+            [["id", "split", "sentence", "tool"]]
+            + [[f"v{k}", "test" if k == 7 else "train", "He cuts it", "knife"] for k in range(8)]
+        )
     done = prepare("tacos", "--snippets", source / "set.csv", "--out", source / "csv", "--min-count", 1)
     assert done.returncode == 0 and "1 of the training snippets are taken for it" in done.stderr
     refused(prepare("tacos", "--out", source / "x"), "--snippets FILE, or --annotations FOLDER")
     refused(prepare("tacos", "--annotations", source, "--out", source / "x"), "--splits is missing")
-    refused(prepare("tacos", "--snippets", source / "set.csv", "--splits", source / "set.csv", "--out", source / "x"),
-            "--splits and --slots go with --annotations")  # fmt: skip
-    refused(prepare("tacos", "--snippets", source / "set.jsonl", "--features", source / "set.csv", "--out",
-                    source / "x"), "set.csv: cannot be read")  # fmt: skip
-    (source / "bad.jsonl").write_text('{"id": "a", "split": "train", "slots": {"x": {"words": ["b"], '
-                                      '"probabilities": [0.5]}}, "sentences": ["c"]}')  # fmt: skip
-    refused(prepare("tacos", "--snippets", source / "bad.jsonl", "--out", source / "x"), "bad.jsonl:1: slot x of a",
-            "--partial")  # fmt: skip
+    refused(
+        prepare("tacos", "--snippets", source / "set.csv", "--splits", source / "set.csv", "--out", source / "x"),
+        "--splits and --slots go with --annotations",
+    )
+    refused(
+        prepare("tacos", "--snippets", source / "set.jsonl", "--features", source / "set.csv", "--out", source / "x"),
+        "set.csv: cannot be read",
+    )
+    (source / "bad.jsonl").write_text(
+        '{"id": "a", "split": "train", "slots": {"x": {"words": ["b"], "probabilities": [0.5]}}, "sentences": ["c"]}'
+    )
+    refused(
+        prepare("tacos", "--snippets", source / "bad.jsonl", "--out", source / "x"),
+        "bad.jsonl:1: slot x of a",
+        "--partial",
+    )
     assert not (source / "x").exists()
 
 
 def test_annotations_by_level(source):
     for level in ("short", "detailed"):
         (source / level).mkdir()
-        (source / level / "index.tsv").write_text("".join(
-            f"{k}\tShe cuts, {level}\ts{k}\t{k}\t{k + 9}\n" for k in range(6)))  # fmt: skip
+        (source / level / "index.tsv").write_text(
+            "".join(f"{k}\tShe cuts, {level}\ts{k}\t{k}\t{k + 9}\n" for k in range(6))
+        )
     (source / "splits").write_text("".join(f"s{k} {'test' if k == 5 else 'train'}\n" for k in range(6)))
-    (source / "crf").write_text("".join(
-        json.dumps({"id": f"short/s{k}_{k}_{k + 9}", "slots": {"activity": "cut"}}) + "\n" for k in range(6)))
-    done = prepare("tacos", "--annotations", f"short={source / 'short'}", "--annotations",
-                   f"detailed={source / 'detailed'}", "--splits", source / "splits", "--slots", source / "crf",
-                   "--out", source / "data")  # fmt: skip
+    (source / "crf").write_text(
+        "".join(json.dumps({"id": f"short/s{k}_{k}_{k + 9}", "slots": {"activity": "cut"}}) + "\n" for k in range(6))
+    )
+    done = prepare(
+        "tacos",
+        "--annotations",
+        f"short={source / 'short'}",
+        "--annotations",
+        f"detailed={source / 'detailed'}",
+        "--splits",
+        source / "splits",
+        "--slots",
+        source / "crf",
+        "--out",
+        source / "data",
+    )
     assert done.returncode == 0, done.stderr
     said = json.loads((source / "data/dataset.json").read_text())
     assert said["details"] == ["detailed", "short"] and said["splits"]["test"] == {"snippets": 2, "sentences": 2}
-    refused(prepare("tacos", "--annotations", source / "short", "--annotations", source / "detailed", "--splits",
-                    source / "splits", "--out", source / "x"), "is there already")  # fmt: skip
+    refused(
+        prepare(
+            "tacos",
+            "--annotations",
+            source / "short",
+            "--annotations",
+            source / "detailed",
+            "--splits",
+            source / "splits",
+            "--out",
+            source / "x",
+        ),
+        "is there already",
+    )
 
 
 @pytest.mark.engine
 @pytest.mark.parametrize("name", ["encoder-decoder-max", "decoder-max", "decoder-prob", "encoder-decoder-frames"])
 def test_the_nets_learn_what_the_files_say(source, name):
     """What the slots or frames say of an object and a way is said in the sentence: files are read in step."""
-    done = prepare("tacos", "--snippets", source / "set.jsonl", "--features", source / "f.h5", "--frames", 4, "--out",
-                   source / "data", "--streams", 16, "--steps", 8)  # fmt: skip
+    done = prepare(
+        "tacos",
+        "--snippets",
+        source / "set.jsonl",
+        "--features",
+        source / "f.h5",
+        "--frames",
+        4,
+        "--out",
+        source / "data",
+        "--streams",
+        16,
+        "--steps",
+        8,
+    )
     assert done.returncode == 0, done.stderr
     said, variant = json.loads((source / "data/dataset.json").read_text()), catalogue.get(f"video/{name}")
-    chosen = dict(data=str(source / "data"), embedding=16, units=24, init=0.3, base_lr=0.05, max_iter=250, test_iter=1,
-                  test_interval=250, snapshot=250, display=50, solver_mode="CPU")
+    chosen = dict(
+        data=str(source / "data"),
+        embedding=16,
+        units=24,
+        init=0.3,
+        base_lr=0.05,
+        max_iter=250,
+        test_iter=1,
+        test_interval=250,
+        snapshot=250,
+        display=50,
+        solver_mode="CPU",
+    )
     sizes = "vocabulary", "steps", "streams", "slots", "slot_words", "frames", "feature_size"
     chosen |= {size: said[size] for size in sizes if size in variant.table}
     train(variant.files(**chosen), source / "run", engine.find())

@@ -11,9 +11,9 @@ from data_prep import DataError, tacos
 from data_prep.store import Dataset
 from lrcn import engine
 from lrcn.sentences import describe
-from lrcn.training import experiments
 from lrcn.sentences import metrics as language_metrics
 from lrcn.sentences.captioner import open_captioner
+from lrcn.training import experiments
 from lrcn.training.train import TrainError, train
 from netspecs import catalogue
 from tests.lrcn.commands.test_cli import lrcn, refused
@@ -22,18 +22,43 @@ from tests.lrcn.commands.test_tacos_cli import OBJECTS, WAYS, write_source
 from tests.lrcn.training.test_training_engine import weights
 
 NETS = ["encoder-decoder-max", "decoder-max", "decoder-prob", "encoder-decoder-frames"]
-SMALL = ["--set", "embedding=16", "units=24", "init=0.3", "base_lr=0.05", "max_iter=250", "test_iter=1",
-         "test_interval=250", "snapshot=125", "display=50"]
+SMALL = [
+    "--set",
+    "embedding=16",
+    "units=24",
+    "init=0.3",
+    "base_lr=0.05",
+    "max_iter=250",
+    "test_iter=1",
+    "test_interval=250",
+    "snapshot=125",
+    "display=50",
+]
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     """set.jsonl, f.h5, and of them `data`: snippets at two levels of detail whose truth is known."""
     folder = tmp_path_factory.mktemp("video")
-    write_source(folder, lambda k, thing, way: {
-        "detail": ["detailed", "short"][k % 5 == 0], "truth": {"object": thing, "motion": way}})
-    done = prepare("tacos", "--snippets", folder / "set.jsonl", "--features", folder / "f.h5", "--frames", 4, "--out",
-                   folder / "data", "--streams", 16, "--steps", 8)
+    write_source(
+        folder,
+        lambda k, thing, way: {"detail": ["detailed", "short"][k % 5 == 0], "truth": {"object": thing, "motion": way}},
+    )
+    done = prepare(
+        "tacos",
+        "--snippets",
+        folder / "set.jsonl",
+        "--features",
+        folder / "f.h5",
+        "--frames",
+        4,
+        "--out",
+        folder / "data",
+        "--streams",
+        16,
+        "--steps",
+        8,
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -51,6 +76,7 @@ def run(source):
 
 # ---- without Caffe -----------------------------------------------------------------------------------------
 
+
 def test_a_plan_and_what_is_refused_before_training(source, tmp_path):
     def planned(net, *arguments, data=source / "data"):
         return lrcn("train", net, "--data", data, "--out", tmp_path / "run", "--dry-run", *arguments)
@@ -66,11 +92,13 @@ def test_a_plan_and_what_is_refused_before_training(source, tmp_path):
     refused(planned("demo-video", "--rows", "decoder"), "has no row 'decoder', only encoder-decoder-max")
     captions = tmp_path / "captions"
     captions.mkdir()
-    (captions / "dataset.json").write_text(json.dumps(
-        {"name": "x", "kind": "captions", "vocabulary": 9, "splits": {}, "images": False}))
+    (captions / "dataset.json").write_text(
+        json.dumps({"name": "x", "kind": "captions", "vocabulary": 9, "splits": {}, "images": False})
+    )
     refused(planned("video/decoder-max", data=captions), "holds captions", "prepare tacos")
-    refused(lrcn("evaluate", "video/decoder-max", "--data", source / "data", "--out", tmp_path / "run"),
-            "holds no training")
+    refused(
+        lrcn("evaluate", "video/decoder-max", "--data", source / "data", "--out", tmp_path / "run"), "holds no training"
+    )
     refused(lrcn("evaluate", "video/decoder-max", "--retrieval-images", 3), "--retrieval-images means nothing to")
     assert not (tmp_path / "run").exists()
 
@@ -80,7 +108,9 @@ def test_a_dataset_without_what_the_net_reads(source):
     for what in ("slots", "frames", "sentences"):
         tacos.check_semantics(held, what)
     for number, changes, what, said in (
-            (1, {"slots": 0}, "slots", "without slots"), (2, {"frames": 0}, "frames", "without activations")):
+        (1, {"slots": 0}, "slots", "without slots"),
+        (2, {"frames": 0}, "frames", "without activations"),
+    ):
         folder = source / f"lacks{number}"
         folder.mkdir(exist_ok=True)
         (folder / "dataset.json").write_text(json.dumps(held.description | changes))
@@ -94,8 +124,11 @@ def test_what_the_nets_are_given_is_what_they_were_trained_on(source):
     """The same as in the files of training, sentence by sentence."""
     held, steps = Dataset(source / "data"), 8
     assert held.description["steps"] == steps
-    images = {each["captions"][0]: each["file"]
-              for each in json.loads((held.folder / "captions.json").read_text())["images"] if each["split"] == "train"}
+    images = {
+        each["captions"][0]: each["file"]
+        for each in json.loads((held.folder / "captions.json").read_text())["images"]
+        if each["split"] == "train"
+    }
     words = (held.folder / "vocabulary.txt").read_text().split()
 
     def read(kind, *names):
@@ -133,9 +166,13 @@ def test_files_that_cannot_be_described(source, tmp_path):
     assert ids == ["a"] and given.shape == (1, 9) and given.sum() == pytest.approx(1.3) and "'sideways'" in said[0]
     ids, given = of('{"id": "a", "slots": {"way": "up", "object": null}}', remark=said.append)
     assert given.sum() == 1 and "no snippet has slot object" in said[-1]
-    for text, words in (("", "no snippet"), ("{", "is not JSON"), ('{"id": "a"}', "no slot that the net knows"),
-                        ('{"id": "a", "slots": {"tool": "knife"}}', "only tool"),
-                        ('{"id": "a", "slots": {"way": {"words": ["up"], "probabilities": [0.4]}}}', "sum to 0.4")):
+    for text, words in (
+        ("", "no snippet"),
+        ("{", "is not JSON"),
+        ('{"id": "a"}', "no slot that the net knows"),
+        ('{"id": "a", "slots": {"tool": "knife"}}', "only tool"),
+        ('{"id": "a", "slots": {"way": {"words": ["up"], "probabilities": [0.4]}}}', "sum to 0.4"),
+    ):
         with pytest.raises(DataError, match=words) as error:
             of(text)
         assert "\n" not in str(error.value)
@@ -167,11 +204,12 @@ def test_frames_shorter_than_the_net_begin_after_zeros(source):
         for name, frames, begun in zip(ids, given["frames"], given["cont_sentence"]):
             count = min(len(file[name]), 4)
             assert begun.tolist() == [0] * (4 - count + 1) + [1] * (count - 1)
-            assert not frames[:4 - count].any() and frames[4 - count:].any(1).all()
+            assert not frames[: 4 - count].any() and frames[4 - count :].any(1).all()
     assert sorted(ids) == sorted(f"v{k}" for k in range(96))
 
 
 # ---- with Caffe --------------------------------------------------------------------------------------------
+
 
 @pytest.mark.engine
 @pytest.mark.parametrize("net", ["decoder-prob", "encoder-decoder-max", "encoder-decoder-frames"])
@@ -180,8 +218,9 @@ def test_a_training_in_segments_ends_as_one_that_is_not(net, source, tmp_path):
     held, final = Dataset(source / "data"), {}
     for snapshots in (5, 13):
         sizes = {"embedding": 4, "units": 5, "max_iter": 13, "snapshot": snapshots, "test_iter": 1, "type": "Adam"}
-        files = catalogue.get(f"video/{net}").files(**experiments.settings(
-            experiments.Stage(f"video/{net}"), held, 1, sizes))
+        files = catalogue.get(f"video/{net}").files(
+            **experiments.settings(experiments.Stage(f"video/{net}"), held, 1, sizes)
+        )
         out = tmp_path / str(snapshots)
         final[snapshots] = weights(train(files, out, engine.find()))
         assert (out / "stretch.prototxt").exists() == (snapshots == 5)
@@ -197,14 +236,16 @@ def test_results_are_of_table_5(run, source):
         said = {each["image_id"]: each["caption"] for each in json.loads((run / f"captions_{net}.json").read_text())}
         assert len(said) == 16
         held = json.loads((source / "data" / "captions.json").read_text())["images"]
-        ids = dict(zip([each["file"] for each in held],
-                       language_metrics.image_ids([each["file"] for each in held])))
+        ids = dict(zip([each["file"] for each in held], language_metrics.image_ids([each["file"] for each in held])))
         tests = [each for each in held if each["split"] == "test"]
         assert set(row["by_detail"]) == {"detailed", "short"}
         for level, metrics in row["by_detail"].items():
             of = [each for each in tests if each["detail"] == level]
-            due = language_metrics.score({each["file"]: said[ids[each["file"]]] for each in of},
-                                         {each["file"]: each["captions"] for each in of}, meteor=False)
+            due = language_metrics.score(
+                {each["file"]: said[ids[each["file"]]] for each in of},
+                {each["file"]: each["captions"] for each in of},
+                meteor=False,
+            )
             assert metrics["images"] == len(of) and metrics["BLEU-4"] == pytest.approx(due["BLEU-4"])
         truth = json.loads((source / "data" / "truth.json").read_text())["images"]
         true = [all(word in said[ids[each["file"]]] for word in truth[each["file"]].values()) for each in tests]
@@ -239,8 +280,14 @@ def test_describe_on_the_command_line(run, source, tmp_path):
     def said(*arguments):
         return lrcn("describe", *arguments, cwd=tmp_path)
 
-    (tmp_path / "one.jsonl").write_text(json.dumps({"id": "one", "slots": {
-        "object": {"words": OBJECTS, "probabilities": [0.91, 0.03, 0.03, 0.03]}, "way": WAYS[2]}}))
+    (tmp_path / "one.jsonl").write_text(
+        json.dumps(
+            {
+                "id": "one",
+                "slots": {"object": {"words": OBJECTS, "probabilities": [0.91, 0.03, 0.03, 0.03]}, "way": WAYS[2]},
+            }
+        )
+    )
     done = said("one.jsonl", "--run", run, "--beam", 3)
     lines = done.stdout.splitlines()
     assert done.returncode == 0 and lines[0] == "one" and lines[1].endswith("The cat goes up.") and len(lines) == 4

@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import zipfile
 import threading
+import zipfile
 from pathlib import Path
 
 import click
@@ -14,20 +14,21 @@ import pytest
 from click.testing import CliRunner
 
 from data_prep import store
-from lrcn.engine import container
 from lrcn.cli import cli
+from lrcn.engine import EngineError, container
 from lrcn.engine.container import Bind, binds, code_digest, few, named_by
-from lrcn.engine import EngineError
 
 LRCN = Path(sys.executable).with_name("lrcn")
 
 
 def lrcn(*arguments, **environment):
-    return subprocess.run([LRCN, *map(str, arguments)], capture_output=True, text=True, timeout=120,
-                          env={**os.environ, **environment})
+    return subprocess.run(
+        [LRCN, *map(str, arguments)], capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
+    )
 
 
 # ---- mounts ------------------------------------------------------------------------------------------------
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
@@ -97,6 +98,7 @@ def test_what_a_data_set_names_is_mounted(here):
 
 # ---- from the command line ---------------------------------------------------------------------------------
 
+
 @pytest.fixture
 def asked(monkeypatch):
     """What a command asks of `container.run`, which does nothing here."""
@@ -112,8 +114,9 @@ def test_commands_hand_on_what_was_typed_and_what_it_reads_and_fills(here, asked
     assert arguments == typed and (image, gpu) == (None, 1)
     assert sorted(map(str, reads)) == ["runs/a", "weights.caffemodel"] and writes == [Path("runs/a/classified")]
 
-    CliRunner().invoke(cli, ["caption", "1.jpg", "2.jpg", "--run", "r", "--engine=docker", "--image", "mine"],
-                       standalone_mode=False)
+    CliRunner().invoke(
+        cli, ["caption", "1.jpg", "2.jpg", "--run", "r", "--engine=docker", "--image", "mine"], standalone_mode=False
+    )
     _, reads, writes, image, _ = asked.pop()
     assert list(map(str, reads)) == ["1.jpg", "2.jpg", "r"] and image == "mine"
     assert list(map(str, writes)) == ["captioned"]
@@ -129,8 +132,11 @@ def test_experiments_fill_their_usual_folders(here, asked):
         CliRunner().invoke(cli, [command, "lm/lstm-lm", "--engine", "docker"], standalone_mode=False)
         _, reads, writes, _, _ = asked.pop()
         assert reads == [Path("data/lm-lstm-lm")] and writes == [Path("runs/lm-lstm-lm")]
-    CliRunner().invoke(cli, ["evaluate", "caption/results", "--results", "r.json", "--references", "c.json",
-                             "--engine", "docker"], standalone_mode=False)
+    CliRunner().invoke(
+        cli,
+        ["evaluate", "caption/results", "--results", "r.json", "--references", "c.json", "--engine", "docker"],
+        standalone_mode=False,
+    )
     _, reads, writes, _, _ = asked.pop()
     assert list(map(str, reads)) == ["r.json", "c.json"] and writes == [Path("runs/caption-results")]
 
@@ -142,20 +148,26 @@ def test_image_without_docker_is_refused(asked):
 
 # ---- the code ----------------------------------------------------------------------------------------------
 
+
 def test_an_installed_lrcn_has_the_digest_of_its_checkout(tmp_path):
     pytest.importorskip("hatchling")
     root = Path(container.__file__).parents[2]
     source = tmp_path / "source"
-    names = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"], capture_output=True,
-                           text=True).stdout.split()
+    names = subprocess.run(
+        ["git", "-C", root, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True
+    ).stdout.split()
     for name in names:
         if (root / name).is_file() and not name.startswith("tests/"):
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((root / name).read_bytes())
     if not names:
         pytest.skip("this is no checkout")
-    built = subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path], cwd=source,
-                           capture_output=True, text=True)
+    built = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
+        cwd=source,
+        capture_output=True,
+        text=True,
+    )
     assert built.returncode == 0, built.stderr
     zipfile.ZipFile(next(tmp_path.glob("*.whl"))).extractall(tmp_path / "built")
     assert (tmp_path / "built" / "lrcn" / "recipe").is_dir()
@@ -174,8 +186,13 @@ def test_an_image_of_other_code_is_refused():
 def test_the_command_ends_when_its_caller_is_gone():
     """In the container; the caller holds its standard input."""
     program = "import time; from lrcn.engine import container; container.begin(); print(flush=True); time.sleep(60)"
-    child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             stderr=subprocess.DEVNULL, env={**os.environ, container.CODE: code_digest()})
+    child = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, container.CODE: code_digest()},
+    )
     child.stdout.readline()
     assert child.poll() is None
     child.stdin.close()
@@ -184,9 +201,11 @@ def test_the_command_ends_when_its_caller_is_gone():
 
 # ---- the daemon --------------------------------------------------------------------------------------------
 
+
 def test_no_daemon_is_one_line(tmp_path, here):
-    done = lrcn("describe", here / "data/dataset.json", "--run", here, "--engine", "docker",
-                DOCKER_HOST="unix:///nonexistent")
+    done = lrcn(
+        "describe", here / "data/dataset.json", "--run", here, "--engine", "docker", DOCKER_HOST="unix:///nonexistent"
+    )
     assert done.returncode == 2 and done.stderr.startswith("lrcn: DOCKER_HOST unix:///nonexistent")
     assert done.stderr.count("\n") == 1
 
@@ -251,11 +270,14 @@ def test_ctrl_c_is_handed_on_and_a_second_kills(monkeypatch, tmp_path, capfd):
     assert stubborn.calls == [signal.SIGINT, signal.SIGKILL, "removed"]
 
 
-@pytest.mark.parametrize("said, line", [
-    ('could not select device driver "" with capabilities: [[gpu]]', "--gpu 0: containers have no GPU here"),
-    ('exec: "lrcn": executable file not found in $PATH', "image mine: does not run lrcn"),
-    (json.dumps({"message": "no\nspace"}), "the container daemon refuses: no space"),
-])
+@pytest.mark.parametrize(
+    "said, line",
+    [
+        ('could not select device driver "" with capabilities: [[gpu]]', "--gpu 0: containers have no GPU here"),
+        ('exec: "lrcn": executable file not found in $PATH', "image mine: does not run lrcn"),
+        (json.dumps({"message": "no\nspace"}), "the container daemon refuses: no space"),
+    ],
+)
 def test_what_the_daemon_says_becomes_one_line(said, line):
     explained = container._explain(said, "mine", 0)
     assert explained.startswith(line) and "\n" not in explained

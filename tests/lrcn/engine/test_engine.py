@@ -1,4 +1,5 @@
 """The engine's cache, with a toy recipe in Caffe's place that takes no time; then the real engine."""
+
 import json
 import os
 import re
@@ -33,8 +34,10 @@ TOY_INSTALLS = {
     "share/build.json": '{"flags": "-O0", "compiler": "toy 1"}',
 }
 for _name, _text in TOY_INSTALLS.items():
-    TOY_RECIPE += (f"file(WRITE ${{CMAKE_BINARY_DIR}}/toy/{_name} [==[{_text}]==])\n"
-                   f"install(PROGRAMS ${{CMAKE_BINARY_DIR}}/toy/{_name} DESTINATION {os.path.dirname(_name)})\n")
+    TOY_RECIPE += (
+        f"file(WRITE ${{CMAKE_BINARY_DIR}}/toy/{_name} [==[{_text}]==])\n"
+        f"install(PROGRAMS ${{CMAKE_BINARY_DIR}}/toy/{_name} DESTINATION {os.path.dirname(_name)})\n"
+    )
 
 
 def _toy_tree(folder: Path) -> Path:
@@ -65,8 +68,10 @@ def _notes() -> list[str]:
 
 def _build_elsewhere(tree: Path) -> subprocess.Popen:
     """The same build in another process; it prints the engine's root."""
-    code = (f"from pathlib import Path; from lrcn import engine; engine.RECIPE = Path({str(engine.RECIPE)!r}); "
-            f"print(engine.build({str(tree)!r}).root)")
+    code = (
+        f"from pathlib import Path; from lrcn import engine; engine.RECIPE = Path({str(engine.RECIPE)!r}); "
+        f"print(engine.build({str(tree)!r}).root)"
+    )
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
@@ -78,6 +83,7 @@ def _wait_for(condition, seconds=30):
 
 
 # ---- the cache -----------------------------------------------------------------------------------------------------
+
 
 def test_build_makes_an_engine_that_find_returns_and_a_second_call_makes_nothing(toy):
     seen = []
@@ -103,25 +109,32 @@ def test_of_several_engines_find_returns_the_one_used_last(toy, tmp_path):
     assert engine.find() == first
 
 
-@pytest.mark.parametrize("change", [
-    {"version": "w"},
-    {"source": "pypi"},
-    {"variant": {"cuda": "80", "native": True, "nccl": False}},
-    {"variant": {"cuda": "", "native": False, "nccl": False}},
-    {"variant": {"cuda": "", "native": True, "nccl": True}},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": "w"},
+        {"source": "pypi"},
+        {"variant": {"cuda": "80", "native": True, "nccl": False}},
+        {"variant": {"cuda": "", "native": False, "nccl": False}},
+        {"variant": {"cuda": "", "native": True, "nccl": True}},
+    ],
+)
 def test_key_changes_with_what_is_built(toy, change):
     usual = {"source": "bvlc", "version": "v", "variant": {"cuda": "", "native": True, "nccl": False}}
     assert engine._key(**usual) == engine._key(**usual) != engine._key(**{**usual, **change})
 
 
-@pytest.mark.parametrize("change", [
-    lambda patch: (engine.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + "# changed\n"),
-    lambda patch: (engine.RECIPE / "one_more.h").write_text(""),
-    lambda patch: patch.setattr(engine.sysconfig, "get_python_version", lambda: "3.99"),
-    lambda patch: patch.setattr(engine.importlib.metadata, "version", lambda name: "99.0"),
-    lambda patch: patch.setattr(engine.platform, "freedesktop_os_release", lambda: {"ID": "other"}),
-], ids=["recipe", "recipe-file", "python", "numpy", "system"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda patch: (engine.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + "# changed\n"),
+        lambda patch: (engine.RECIPE / "one_more.h").write_text(""),
+        lambda patch: patch.setattr(engine.sysconfig, "get_python_version", lambda: "3.99"),
+        lambda patch: patch.setattr(engine.importlib.metadata, "version", lambda name: "99.0"),
+        lambda patch: patch.setattr(engine.platform, "freedesktop_os_release", lambda: {"ID": "other"}),
+    ],
+    ids=["recipe", "recipe-file", "python", "numpy", "system"],
+)
 def test_key_changes_with_what_it_is_built_for(toy, monkeypatch, change):
     variant = {"cuda": "", "native": True, "nccl": False}
     before = engine._key("bvlc", "v", variant)
@@ -159,6 +172,7 @@ def test_a_change_to_a_source_file_makes_another_engine_and_one_to_a_test_does_n
 
 
 # ---- interrupted, in parallel --------------------------------------------------------------------------------------
+
 
 def test_a_build_killed_in_the_middle_is_not_taken_for_whole_and_goes_on(toy, monkeypatch):
     monkeypatch.setenv("WAIT", "2")
@@ -213,6 +227,7 @@ def test_a_spoilt_build_folder_is_started_afresh(toy):
 
 # ---- what goes wrong, in one line ----------------------------------------------------------------------------------
 
+
 def _refusal(call, *arguments, **options) -> str:
     with pytest.raises(engine.EngineError) as caught:
         call(*arguments, **options)
@@ -234,12 +249,18 @@ def test_a_folder_without_caffe(toy, tmp_path):
 MISSING = "system packages are missing: apt-get install libhdf5-dev liblmdb-dev libopenblas-dev libopencv-dev"  # wraps
 
 
-@pytest.mark.parametrize("says, told", [
-    (f'message(FATAL_ERROR "{MISSING}")', f"Caffe cannot be built: {MISSING}"),
-    ('add_custom_target(bad ALL COMMAND sh -c "echo x.cpp:3:1: error: no type; exit 1" VERBATIM)',
-     "x.cpp:3:1: error: no type"),
-    ('add_custom_target(bad ALL COMMAND sh -c "echo No space left on device; exit 1" VERBATIM)', "no space left"),
-], ids=["packages", "compiler", "disk"])
+@pytest.mark.parametrize(
+    "says, told",
+    [
+        (f'message(FATAL_ERROR "{MISSING}")', f"Caffe cannot be built: {MISSING}"),
+        (
+            'add_custom_target(bad ALL COMMAND sh -c "echo x.cpp:3:1: error: no type; exit 1" VERBATIM)',
+            "x.cpp:3:1: error: no type",
+        ),
+        ('add_custom_target(bad ALL COMMAND sh -c "echo No space left on device; exit 1" VERBATIM)', "no space left"),
+    ],
+    ids=["packages", "compiler", "disk"],
+)
 def test_a_build_that_fails_leaves_no_engine_and_says_why(toy, says, told):
     recipe = engine.RECIPE / "CMakeLists.txt"
     recipe.write_text(TOY_RECIPE + says + "\n")
@@ -269,6 +290,7 @@ def test_cuda_needs_its_compiler(toy, monkeypatch):
 
 
 # ---- downloads -----------------------------------------------------------------------------------------------------
+
 
 def _archive(folder: Path, inside: str) -> Path:
     """A toy archive as a package index or git makes one: the tree, within a folder `inside` or bare."""
@@ -339,6 +361,7 @@ def test_a_command_that_does_not_answer_is_ended_with_its_children():
 
 # ---- the environment -----------------------------------------------------------------------------------------------
 
+
 def test_environment_puts_this_python_and_pycaffe_first(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", f":{tmp_path}:")
     monkeypatch.setenv("PYTHONHOME", "/elsewhere")
@@ -355,14 +378,16 @@ def test_environment_puts_this_python_and_pycaffe_first(monkeypatch, tmp_path):
 
 # ---- the real engine -----------------------------------------------------------------------------------------------
 
+
 @pytest.fixture(scope="module")
 def real():
     return engine.find()
 
 
 def _python(real, code: str, *arguments) -> str:
-    process = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], env=real.environment(), text=True,
-                             capture_output=True)
+    process = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], env=real.environment(), text=True, capture_output=True
+    )
     assert process.returncode == 0, process.stderr
     return process.stdout
 
@@ -372,14 +397,16 @@ def test_real_info(real):
     info = real.info()
     assert info["source"] in ("bvlc", "pypi", "folder") and info["version"]
     assert "OpenBLAS" in info["blas"] and "-O3" in info["flags"]
-    assert info["python"] == "%d.%d" % sys.version_info[:2]
-    assert 'package caffe;' in real.proto.read_text()
+    assert info["python"] == "{}.{}".format(*sys.version_info)
+    assert "package caffe;" in real.proto.read_text()
 
 
 @pytest.mark.engine
 def test_real_pycaffe_beside_numpy_h5py_and_opencv(real, tmp_path):
     """All in one process; and its messages are whole: Caffe reads a net written with them, an LSTM layer in it."""
-    said = _python(real, """
+    said = _python(
+        real,
+        """
 import sys
 import caffe, cv2, h5py, lmdb, numpy
 from caffe import layers as L
@@ -402,7 +429,9 @@ with h5py.File(sys.argv[1] + ".h5", "w") as file:
     file["x"] = numpy.ones(3)
 assert cv2.imdecode(cv2.imencode(".jpg", numpy.zeros((8, 8, 3), "u1"))[1], 1).shape == (8, 8, 3)
 print("numpy", numpy.__version__)
-""", tmp_path / "net.prototxt")
+""",
+        tmp_path / "net.prototxt",
+    )
     assert re.match(r"numpy \d", said)
 
 
@@ -468,6 +497,7 @@ def test_check_trains_and_says_so(real):
 
 def test_options_for_gpus_want_cuda():
     for option in (["--nccl"], ["--archs", "80"]):
-        process = subprocess.run([Path(sys.executable).with_name("lrcn"), "caffe", "build", *option],
-                                 capture_output=True, text=True)
+        process = subprocess.run(
+            [Path(sys.executable).with_name("lrcn"), "caffe", "build", *option], capture_output=True, text=True
+        )
         assert process.returncode == 2 and "give --cuda with them" in process.stderr

@@ -73,7 +73,7 @@ def whole(net, image, words):
     for name, value in image.items():
         net.blobs[name].data[:reading, 0] = value
     net.blobs["cont_sentence"].data[reading:] = 1
-    net.blobs["input_sentence"].data[reading:reading + len(words) + 1, 0] = [0, *words]
+    net.blobs["input_sentence"].data[reading : reading + len(words) + 1, 0] = [0, *words]
     net.forward()
     return np.log(net.blobs["probs"].data[reading + len(words), 0].astype(np.float64))
 

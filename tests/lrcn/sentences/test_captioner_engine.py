@@ -25,8 +25,10 @@ REPLAY = Path(__file__).with_name("replay.py")
 WORDS = ["<unk>", "con", "chó", "trên", "cỏ", "a", "dog", "on", "grass", "$x$", '"', "runs"]
 SMALL = {"units": 9, "embedding": 7}
 GIVEN = {"backbone": "features", "feature_size": 6, "fc8": 5}
-NETS = {name: SMALL | ({} if name.startswith("lm") else GIVEN)
-        for name in [f"caption/lrcn-{architecture}" for architecture in ("1u", "2u", "2f", "4f")] + ["lm/lstm-lm"]}
+NETS = {
+    name: SMALL | ({} if name.startswith("lm") else GIVEN)
+    for name in [f"caption/lrcn-{architecture}" for architecture in ("1u", "2u", "2f", "4f")] + ["lm/lstm-lm"]
+}
 
 
 def write_weights(path, name, changes, size=1.0, end=0.0):
@@ -70,9 +72,15 @@ def video_input(name, count=5):
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("name, more", [
-    ("video/encoder-decoder-max", {}), ("video/encoder-decoder-frames", {}), ("video/decoder-prob", {}),
-    ("video/decoder-max", {"semantics": "beside"})])
+@pytest.mark.parametrize(
+    "name, more",
+    [
+        ("video/encoder-decoder-max", {}),
+        ("video/encoder-decoder-frames", {}),
+        ("video/decoder-prob", {}),
+        ("video/decoder-max", {"semantics": "beside"}),
+    ],
+)
 def test_sentences_of_videos_equal_replaying_the_whole_net(name, more, tmp_path):
     """Of an encoder-decoder all T + T' steps in one pass, for every prefix."""
     sizes, given, by_blob = video_input(name)
@@ -85,15 +93,19 @@ def test_sentences_of_videos_equal_replaying_the_whole_net(name, more, tmp_path)
     with Captioner.of(name, weights, WORDS, engine.find(), changes=sizes, streams=7) as captioner:
         for width in (1, 3):
             found = captioner.beam(given, width, width, length=12)
-            done = subprocess.run([sys.executable, REPLAY, tmp_path / "net.prototxt", weights, tmp_path / "given.npz",
-                                   str(width), "12"], env=engine.find().environment() | {"GLOG_minloglevel": "2"},
-                                  capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, REPLAY, tmp_path / "net.prototxt", weights, tmp_path / "given.npz", str(width), "12"],
+                env=engine.find().environment() | {"GLOG_minloglevel": "2"},
+                capture_output=True,
+                text=True,
+            )
             assert done.returncode == 0, done.stderr[-2000:]
             slow = [json.loads(line)["sentences"] for line in done.stdout.splitlines()]
             assert len(slow) == len(found) == 5
             for ours, expected in zip(found, slow):
                 assert [captioner.indices(each.words) + [0] * each.finished for each in ours] == [
-                    [word for word, _ in sentence] for sentence in expected]
+                    [word for word, _ in sentence] for sentence in expected
+                ]
                 for each, sentence in zip(ours, expected):
                     assert each.log_probs == pytest.approx([gain for _, gain in sentence], abs=1e-4)
         assert len({tuple(sentences[0].words) for sentences in found}) > 1  # the videos count
@@ -125,15 +137,26 @@ def test_a_beam_equals_replaying_every_prefix(name, tmp_path):
         for width in (1, 3, 5):
             found = captioner.beam(fc8, width, width, length=12)
             done = subprocess.run(
-                [sys.executable, REPLAY, tmp_path / "carried.prototxt", weights,
-                 "-" if fc8 is None else tmp_path / "fc8.npy", str(width), "12"],
-                env=engine.find().environment() | {"GLOG_minloglevel": "2"}, capture_output=True, text=True)
+                [
+                    sys.executable,
+                    REPLAY,
+                    tmp_path / "carried.prototxt",
+                    weights,
+                    "-" if fc8 is None else tmp_path / "fc8.npy",
+                    str(width),
+                    "12",
+                ],
+                env=engine.find().environment() | {"GLOG_minloglevel": "2"},
+                capture_output=True,
+                text=True,
+            )
             assert done.returncode == 0, done.stderr[-2000:]
             slow = [json.loads(line)["sentences"] for line in done.stdout.splitlines()]
             assert len(slow) == len(found)
             for ours, expected in zip(found, slow):
                 assert [captioner.indices(each.words) + [0] * each.finished for each in ours] == [
-                    [word for word, _ in sentence] for sentence in expected]
+                    [word for word, _ in sentence] for sentence in expected
+                ]
                 for each, sentence in zip(ours, expected):
                     assert each.log_probs == pytest.approx([gain for _, gain in sentence], abs=1e-4)
                     assert each.log_prob == pytest.approx(sum(gain for _, gain in sentence), abs=1e-4)
@@ -229,6 +252,7 @@ def test_what_ends_caffe_is_said_in_one_line(tmp_path):
 
 # ---- images ------------------------------------------------------------------------------------------------
 
+
 def photograph(height=300, width=400):
     rng = np.random.default_rng(0)
     return cv2.resize(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8), (width, height))
@@ -248,7 +272,7 @@ def images(tmp_path):
     clear.putalpha(0)
     clear.save(tmp_path / "clear.png")
     whole = (tmp_path / "colour.jpg").read_bytes()
-    (tmp_path / "cut.jpg").write_bytes(whole[:len(whole) // 2])
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "cut.png").write_bytes((tmp_path / "grey.png").read_bytes()[:2000])
     (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "empty.jpg").write_bytes(b"")
@@ -304,11 +328,19 @@ def trained(tmp_path_factory):
 
 
 def caption(trained, *arguments, **options):
-    chosen = {"net": "caption/lrcn-2f", "weights": trained / "net.caffemodel",
-              "vocabulary": trained / "vocabulary.txt"} | options
-    return lrcn("caption", *arguments, *(part for name, value in chosen.items() for part in (f"--{name}", value)),
-                "--set", *(f"{name}={value}" for name, value in TINY.items()),
-                *(() if "--out" in arguments else ("--out", trained / "out")))
+    chosen = {
+        "net": "caption/lrcn-2f",
+        "weights": trained / "net.caffemodel",
+        "vocabulary": trained / "vocabulary.txt",
+    } | options
+    return lrcn(
+        "caption",
+        *arguments,
+        *(part for name, value in chosen.items() for part in (f"--{name}", value)),
+        "--set",
+        *(f"{name}={value}" for name, value in TINY.items()),
+        *(() if "--out" in arguments else ("--out", trained / "out")),
+    )
 
 
 @pytest.mark.engine

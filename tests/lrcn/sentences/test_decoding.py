@@ -81,7 +81,7 @@ def test_a_beam_is_what_the_published_rule_gives(seed, images, width, length):
         for n, (words, total) in enumerate(expected):
             assert found.log_probs[image, n].sum() == pytest.approx(total, abs=1e-5)
             steps = [net.log_probs(image, words[:t])[word] for t, word in enumerate(words)]
-            assert found.log_probs[image, n, :len(words)] == pytest.approx(steps, abs=1e-5)
+            assert found.log_probs[image, n, : len(words)] == pytest.approx(steps, abs=1e-5)
 
 
 @given(seeds)
@@ -91,7 +91,7 @@ def test_a_beam_as_wide_as_the_language_finds_all_of_it(seed):
     every = net.every(0, length)
     found = decoding.beam(net, 1, 50, length)
     assert sentences(found, 0) == sorted(every, key=every.get, reverse=True)
-    assert not found.counts[0, len(every):].any()
+    assert not found.counts[0, len(every) :].any()
 
 
 def test_a_sentence_that_ends_at_once_and_one_that_never_does():
@@ -100,6 +100,7 @@ def test_a_sentence_that_ends_at_once_and_one_that_never_does():
             scores = np.zeros((len(words), 4), np.float32)
             scores[:, word] = 30
             return scores
+
         return step
 
     for width in (1, 3):
@@ -122,8 +123,11 @@ def test_samples_come_as_often_as_their_probability_says(temperature):
     rows = {}
 
     def step(words, before, images):  # each prefix is worked out once
-        net.prefixes = [()] * len(words) if before is None else [
-            (*net.prefixes[row], int(word)) for row, word in zip(before, words)]
+        net.prefixes = (
+            [()] * len(words)
+            if before is None
+            else [(*net.prefixes[row], int(word)) for row, word in zip(before, words)]
+        )
         for key in set(zip(images.tolist(), net.prefixes)) - rows.keys():
             rows[key] = net.scores(*key)
         return np.array([rows[key] for key in zip(images.tolist(), net.prefixes)], np.float32)

@@ -17,11 +17,13 @@ from lrcn.sentences import truth
 from lrcn.sentences.evaluate import Cnn, How, Net, check_files, cnn_net, part_images, score_results, write_results
 from netspecs import catalogue
 from prototxt_gen.shapes import infer
-from tests.lrcn.sentences.test_captioner_engine import write_weights
 from tests.lrcn.commands.test_cli import lrcn, refused
+from tests.lrcn.sentences.test_captioner_engine import write_weights
 
-PHRASES = {"object": {"cat": "cat", "bike": "bike", "motorcycle": "motor bike"},
-           "place": {"left": "on the left", "right": "on the right"}}
+PHRASES = {
+    "object": {"cat": "cat", "bike": "bike", "motorcycle": "motor bike"},
+    "place": {"left": "on the left", "right": "on the right"},
+}
 
 
 def no_java(folder):
@@ -34,9 +36,18 @@ def no_java(folder):
 
 # ---- truth -------------------------------------------------------------------------------------------------
 
+
 def test_truth_by_hand(tmp_path):
-    store.write_json(tmp_path / "truth.json", {"phrases": PHRASES, "images": {
-        "a.jpg": {"object": "cat", "place": "left"}, "b.jpg": {"object": "motorcycle", "place": "right"}}})
+    store.write_json(
+        tmp_path / "truth.json",
+        {
+            "phrases": PHRASES,
+            "images": {
+                "a.jpg": {"object": "cat", "place": "left"},
+                "b.jpg": {"object": "motorcycle", "place": "right"},
+            },
+        },
+    )
     known = truth.read(tmp_path)
     assert known.holds("a.jpg", "A CAT, on the left!") == {"object": True, "place": True}
     assert known.holds("a.jpg", "Cats on the left of a bike.") == {"object": False, "place": True}
@@ -45,11 +56,18 @@ def test_truth_by_hand(tmp_path):
     assert known.holds("b.jpg", "a motor bike and a bike on the right") == {"object": False, "place": True}
     assert known.holds("b.jpg", "") == {"object": False, "place": False}
     assert known.measure({"a.jpg": "cat on the left", "b.jpg": "a cat on the right", "unknown.jpg": "x"}) == {
-        "object": 0.5, "place": 1.0, "all": 0.5}
+        "object": 0.5,
+        "place": 1.0,
+        "all": 0.5,
+    }
     assert known.measure({"unknown.jpg": "cat"}) == {}
     said = {"a.jpg": "cat on the right", "b.jpg": "a motor bike on the right"}
     assert known.measure(said, [("object", "place"), ("object", "motion")]) == {
-        "object": 1.0, "place": 0.5, "object+place": 0.5, "all": 0.5}
+        "object": 1.0,
+        "place": 0.5,
+        "object+place": 0.5,
+        "all": 0.5,
+    }
 
 
 @given(*(st.sampled_from(sorted(PHRASES[slot])) for slot in ("object", "object", "place", "place")))
@@ -59,8 +77,16 @@ def test_a_caption_is_true_if_it_says_what_is_so(said, is_so, where, is_where):
     assert known.holds("x", caption) == {"object": said == is_so, "place": where == is_where}
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", '{"phrases": {}, "images": {"a": {"object": "cat"}}}', '{"phrases": 3',
-                                  '{"phrases": {"object": {"cat": 3}}, "images": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        '{"phrases": {}, "images": {"a": {"object": "cat"}}}',
+        '{"phrases": 3',
+        '{"phrases": {"object": {"cat": 3}}, "images": {}}',
+    ],
+)
 def test_what_is_no_truth_is_named(tmp_path, text):
     (tmp_path / "truth.json").write_text(text)
     with pytest.raises(DataError, match="truth.json") as error:
@@ -71,10 +97,13 @@ def test_what_is_no_truth_is_named(tmp_path, text):
 
 # ---- images ------------------------------------------------------------------------------------------------
 
+
 def data_set(folder, images):
     folder.mkdir()
-    store.write_json(folder / "captions.json", {"images": [
-        {"file": file, "split": split, "captions": captions} for file, split, captions in images]})
+    store.write_json(
+        folder / "captions.json",
+        {"images": [{"file": file, "split": split, "captions": captions} for file, split, captions in images]},
+    )
     store.write_json(folder / "dataset.json", {"name": "small", "kind": "captions", "images": True})
     return Dataset(folder)
 
@@ -104,17 +133,25 @@ def test_a_cnn_of_other_classes_gives_its_own_fc8(tmp_path):
     sizes = {"backbone": "tiny", "units": 9, "embedding": 7, "vocabulary": 13}
     variant = catalogue.get("caption/lrcn-2f")
     net = Net(variant.name, "finetune", variant.settings(**sizes, fc8=5), tmp_path / "x", tmp_path)
-    other = write_weights(tmp_path / "other.caffemodel", variant.name, {k: v for k, v in sizes.items()
-                                                                       if k != "vocabulary"} | {"fc8": 6})
+    other = write_weights(
+        tmp_path / "other.caffemodel", variant.name, {k: v for k, v in sizes.items() if k != "vocabulary"} | {"fc8": 6}
+    )
     found, blobs = cnn_net(net, Cnn(other, ("fc7", "fc8"), "other"))
     assert blobs == ("fc7", "fc8") and infer(found, "TEST").blobs["fc8"][-1] == 6
-    same = write_weights(tmp_path / "same.caffemodel", variant.name, {k: v for k, v in sizes.items()
-                                                                     if k != "vocabulary"} | {"fc8": 5})
+    same = write_weights(
+        tmp_path / "same.caffemodel", variant.name, {k: v for k, v in sizes.items() if k != "vocabulary"} | {"fc8": 5}
+    )
     assert cnn_net(net, Cnn(same, ("fc7", "fc8"), "same"))[1] == ("fc7", "fc8")
     assert cnn_net(net, Cnn(same, ("fc7",), "frozen"))[1] == ("fc7",)
     single = {"backbone": "tiny", "classes": 4, "fc6": 128, "fc7": 128}
-    found, blobs = cnn_net(net, Cnn(write_weights(tmp_path / "ucf.caffemodel", "activity/single-frame-rgb", single),
-                                    ("fc7", "fc8"), "its classifier is called fc8-ucf"))
+    found, blobs = cnn_net(
+        net,
+        Cnn(
+            write_weights(tmp_path / "ucf.caffemodel", "activity/single-frame-rgb", single),
+            ("fc7", "fc8"),
+            "its classifier is called fc8-ucf",
+        ),
+    )
     assert blobs == ("fc7", "fc8") and infer(found, "TEST").blobs["fc8"][-1] == 4
     bare = write_weights(tmp_path / "bare.caffemodel", "activity/lrcn-fc7-rgb", single)
     found, blobs = cnn_net(net, Cnn(bare, ("fc7", "fc8"), "no classifier of images"))
@@ -123,31 +160,58 @@ def test_a_cnn_of_other_classes_gives_its_own_fc8(tmp_path):
 
 # ---- captions from elsewhere -------------------------------------------------------------------------------
 
-ODD = {"empty.jpg": "", "long.jpg": "run " * 200, "one.jpg": "chó", "vi.jpg": "Một con chó đang chạy.",
-       "odd.jpg": 'a "dog"\truns\n', "dots.jpg": "..."}
+ODD = {
+    "empty.jpg": "",
+    "long.jpg": "run " * 200,
+    "one.jpg": "chó",
+    "vi.jpg": "Một con chó đang chạy.",
+    "odd.jpg": 'a "dog"\truns\n',
+    "dots.jpg": "...",
+}
 
 
 @pytest.fixture
 def odd(tmp_path):
     """Captions of all kinds, and references of a prepared data set with one image more."""
-    data_set(tmp_path / "data", [(f"/somewhere/{name}", "test", [text or "x", "một con chó chạy"])
-                                 for name, text in (ODD | {"more.jpg": "a dog"}).items()])
+    data_set(
+        tmp_path / "data",
+        [
+            (f"/somewhere/{name}", "test", [text or "x", "một con chó chạy"])
+            for name, text in (ODD | {"more.jpg": "a dog"}).items()
+        ],
+    )
     language_metrics.write_results(tmp_path / "said.json", ODD)
     return tmp_path
 
 
 def test_captions_of_all_kinds_are_scored(odd):
-    done = lrcn("evaluate", "caption/results", "--results", odd / "said.json", "--data", odd / "data", "--part", "test",
-                "--name", "theirs", "--out", odd / "out", cwd=odd, **no_java(odd))
+    done = lrcn(
+        "evaluate",
+        "caption/results",
+        "--results",
+        odd / "said.json",
+        "--data",
+        odd / "data",
+        "--part",
+        "test",
+        "--name",
+        "theirs",
+        "--out",
+        odd / "out",
+        cwd=odd,
+        **no_java(odd),
+    )
     assert done.returncode == 0, done.stderr
     assert "METEOR was not computed" in done.stderr and "6 of the 7 images" in done.stderr
     results = json.loads((odd / "out" / "results.json").read_text())
     row = results["models"]["theirs"]["generation"]
     assert results["dataset"] == {"name": "small", "part": "test", "images": 6, "captions": 12}
-    expected = language_metrics.score(ODD, {key: [text or "x", "một con chó chạy"] for key, text in ODD.items()},
-                                      meteor=False)
+    expected = language_metrics.score(
+        ODD, {key: [text or "x", "một con chó chạy"] for key, text in ODD.items()}, meteor=False
+    )
     assert {name: row[name] for name in expected if name != "notes"} == pytest.approx(
-        {name: value for name, value in expected.items() if name != "notes"})
+        {name: value for name, value in expected.items() if name != "notes"}
+    )
     assert 0 < row["BLEU-4"] < 1 and row["METEOR"] is None
     assert ["theirs", f"{100 * row['BLEU-1']:.2f}"] in [line.split()[:2] for line in done.stdout.splitlines()]
     compared = lrcn("compare", odd / "out" / "results.json")
@@ -184,27 +248,39 @@ def test_what_cannot_be_scored_is_refused_in_one_line(odd):
 
 
 def test_options_of_another_task_are_refused(tmp_path):
-    for arguments, option in ((["demo", "--beam", 3], "--beam"), (["caption/lrcn-2f", "--stride", 3], "--stride"),
-                              (["lm/lstm-lm", "--retrieval-images", 0], "--retrieval-images"),
-                              (["caption/lrcn-2f", "--results", "x"], "--results"),
-                              (["activity/table1", "--tokens", "ptb"], "--tokens")):
+    for arguments, option in (
+        (["demo", "--beam", 3], "--beam"),
+        (["caption/lrcn-2f", "--stride", 3], "--stride"),
+        (["lm/lstm-lm", "--retrieval-images", 0], "--retrieval-images"),
+        (["caption/lrcn-2f", "--results", "x"], "--results"),
+        (["activity/table1", "--tokens", "ptb"], "--tokens"),
+    ):
         refused(lrcn("evaluate", *arguments, cwd=tmp_path), option, "means nothing to", arguments[0])
     refused(lrcn("evaluate", "caption/lrcn-2g", cwd=tmp_path), "did you mean")
 
 
 # ---- the file and the tables -------------------------------------------------------------------------------
 
+
 def results_of(seed=7, task="caption", part="test", **models):
-    return {"task": task, "experiment": "caption/lrcn-2f", "seed": seed, "engine": {"source": "pypi"}, "git": None,
-            "dataset": {"name": "small", "part": part, "images": 9, "captions": 45, "vocabulary": 12},
-            "evaluation": {"beam": 5, "length": 50, "tokens": "plain", "retrieval_images": 4, "retrieval_captions": 20},
-            "models": models}
+    return {
+        "task": task,
+        "experiment": "caption/lrcn-2f",
+        "seed": seed,
+        "engine": {"source": "pypi"},
+        "git": None,
+        "dataset": {"name": "small", "part": part, "images": 9, "captions": 45, "vocabulary": 12},
+        "evaluation": {"beam": 5, "length": 50, "tokens": "plain", "retrieval_images": 4, "retrieval_captions": 20},
+        "models": models,
+    }
 
 
 def row(bleu=0.25, recall=40.0, **more):
-    ways = {way: {"R@1": recall, "R@5": 60.0, "R@10": 80.0, "median_rank": 2.5, "mean_rank": 4.0, "of": 20}
-            for way in compare.DIRECTIONS}
-    generation = {name: bleu for name in compare.GENERATION} | {"METEOR": None, "CIDEr": 1.5}
+    ways = {
+        way: {"R@1": recall, "R@5": 60.0, "R@10": 80.0, "median_rank": 2.5, "mean_rank": 4.0, "of": 20}
+        for way in compare.DIRECTIONS
+    }
+    generation = dict.fromkeys(compare.GENERATION, bleu) | {"METEOR": None, "CIDEr": 1.5}
     return {"stage": "finetune", "generation": generation, "retrieval": ways, **more}
 
 
@@ -213,8 +289,12 @@ def lines(text):
 
 
 def test_tables_2_and_3_set_measured_beside_published(tmp_path):
-    measured = results_of(**{"lrcn-2f": row(truth={"object": 0.97, "place": 0.5, "all": 0.48}),
-                             "1nn-fc7": {"generation": row()["generation"]}})
+    measured = results_of(
+        **{
+            "lrcn-2f": row(truth={"object": 0.97, "place": 0.5, "all": 0.48}),
+            "1nn-fc7": {"generation": row()["generation"]},
+        }
+    )
     text = compare.text([measured])
     second, third = text.split("Table 3")
     assert "Table 1" not in text and "Table 5" not in text
@@ -224,18 +304,29 @@ def test_tables_2_and_3_set_measured_beside_published(tmp_path):
     assert ["lrcn-2f", "17.50", "40.30", "50.80", "9.00", "23.60", "46.60", "58.30", "7.00"] in lines(second)
     assert ["1nn-fc7", "46.23", "26.39", "15.07", "8.73", "-", "-", "-"] in lines(third)
     assert lines(third).index(["percent", "true", "of", "object", "place", "all"]) + 1 == lines(third).index(
-        ["lrcn-2f", "97.00", "50.00", "48.00"])
+        ["lrcn-2f", "97.00", "50.00", "48.00"]
+    )
     (tmp_path / "results.json").write_text(json.dumps(measured))
     assert compare.read(tmp_path / "results.json") == measured
 
 
 def test_files_of_all_tasks_are_compared_in_one_run(tmp_path):
-    activity = {"experiment": "demo", "seed": 7, "engine": {"source": "pypi"}, "dataset": {
-        "name": "demo", "classes": ["a"], "test_videos": 6, "split": 1}, "models": {"lrcn-fc6": {"rgb": {
-            "accuracy": 91.25}}}}
-    spoken = {"task": "lm", "experiment": "lm/lstm-lm", "seed": 7, "engine": {"source": "pypi"}, "evaluation": {},
-              "dataset": {"name": "small", "parts": ["val"], "vocabulary": 12},
-              "models": {"lstm-lm": {"perplexity": {"val": {"perplexity": 21.5, "captions": 9, "words": 80}}}}}
+    activity = {
+        "experiment": "demo",
+        "seed": 7,
+        "engine": {"source": "pypi"},
+        "dataset": {"name": "demo", "classes": ["a"], "test_videos": 6, "split": 1},
+        "models": {"lrcn-fc6": {"rgb": {"accuracy": 91.25}}},
+    }
+    spoken = {
+        "task": "lm",
+        "experiment": "lm/lstm-lm",
+        "seed": 7,
+        "engine": {"source": "pypi"},
+        "evaluation": {},
+        "dataset": {"name": "small", "parts": ["val"], "vocabulary": 12},
+        "models": {"lstm-lm": {"perplexity": {"val": {"perplexity": 21.5, "captions": 9, "words": 80}}}},
+    }
     told = results_of(task="video", **{"decoder-prob": {"generation": row()["generation"]}})
     paths = []
     for name, results in (("a", activity), ("b", results_of(**{"lrcn-2f": row()})), ("c", spoken), ("d", told)):
@@ -255,8 +346,10 @@ def test_files_of_all_tasks_are_compared_in_one_run(tmp_path):
 
 
 def test_seeds_come_together_as_mean_and_spread():
-    three = [results_of(seed, **{"lrcn-2f": row(bleu, recall)}) for seed, bleu, recall in
-             ((1, 0.2, 30.0), (2, 0.3, 40.0), (3, 0.25, 50.0))]
+    three = [
+        results_of(seed, **{"lrcn-2f": row(bleu, recall)})
+        for seed, bleu, recall in ((1, 0.2, 30.0), (2, 0.3, 40.0), (3, 0.25, 50.0))
+    ]
     other = results_of(4, part="val", **{"lrcn-2f": row()})
     [mean] = [block for block in compare.table3_blocks([*three, other, three[0]]) if "spread" in block]
     assert mean["rows"]["lrcn-2f"] == [25, 25, 25, 25, None, 25, 150]
@@ -269,9 +362,17 @@ def test_seeds_come_together_as_mean_and_spread():
 def test_videos_come_together_by_level_of_detail_and_with_what_is_true():
     def of(seed, bleu, short, true):
         metrics = row()["generation"]
-        return results_of(seed, "video", **{"decoder-prob": {
-            "generation": metrics | {"BLEU-4": bleu}, "truth": {"object+motion": true, "all": 0.25},
-            "by_detail": {"detailed": metrics, "short": metrics | {"BLEU-4": short}}}})
+        return results_of(
+            seed,
+            "video",
+            **{
+                "decoder-prob": {
+                    "generation": metrics | {"BLEU-4": bleu},
+                    "truth": {"object+motion": true, "all": 0.25},
+                    "by_detail": {"detailed": metrics, "short": metrics | {"BLEU-4": short}},
+                }
+            },
+        )
 
     two = [of(1, 0.2, 0.3, 0.875), of(2, 0.4, 0.4, 0.9)]
     first, second, mean, _ = compare.table5_blocks(two)
@@ -298,14 +399,24 @@ def test_rows_stay_beside_new_ones_of_the_same_evaluation(tmp_path):
     found = write_results(path, results_of(**{"lrcn-4f": row(0.3), "lrcn-2f": row(0.4)}))
     assert json.loads(path.read_text()) == found
     assert {name: each["generation"]["BLEU-4"] for name, each in found["models"].items()} == {
-        "lrcn-4f": 0.3, "lrcn-2f": 0.4, "1nn-fc7": 0.2}
+        "lrcn-4f": 0.3,
+        "lrcn-2f": 0.4,
+        "1nn-fc7": 0.2,
+    }
     assert set(write_results(path, results_of(8, **{"lrcn-1u": row()}))["models"]) == {"lrcn-1u"}
     path.write_text("{")
     assert set(write_results(path, results_of(**{"lrcn-1u": row()}))["models"]) == {"lrcn-1u"}
 
 
-@pytest.mark.parametrize("damage", [{"models": {"lrcn-2f": {"generation": 3}}}, {"dataset": {"name": "x"}},
-                                    {"models": {"lrcn-2f": {"retrieval": {"image_to_caption": {}}}}}, {"models": []}])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"models": {"lrcn-2f": {"generation": 3}}},
+        {"dataset": {"name": "x"}},
+        {"models": {"lrcn-2f": {"retrieval": {"image_to_caption": {}}}}},
+        {"models": []},
+    ],
+)
 def test_a_file_of_sentences_that_is_not_whole_is_named(tmp_path, damage):
     path = tmp_path / "r.json"
     path.write_text(json.dumps(results_of(**{"lrcn-2f": row()}) | damage))
@@ -334,8 +445,11 @@ def test_published_rows_are_those_of_the_paper():
         images, captions = (rows(second[f"{key}_{way}"]) for way in compare.DIRECTIONS)
         assert published.TABLE2[on] == {name: (images[name], captions[name]) for name in images}
     assert published.TABLE3 == {"Flickr30k": rows(third["flickr30k"]), "COCO 2014": rows(third["coco2014"])}
-    assert set(published.TABLE4.values()) == {tuple(values) for values in facts[
-        "table4_human_rank_1_to_6_low_is_good"]["flickr_785_images"].values()}
+    assert set(published.TABLE4.values()) == {
+        tuple(values) for values in facts["table4_human_rank_1_to_6_low_is_good"]["flickr_785_images"].values()
+    }
     told = facts["table5_video_description_tacos_multilevel_bleu4_percent"]
-    assert published.TABLE5 == {name.replace("lstm_", "").replace("decoder_crf", "decoder").replace("_", "-"): value
-                                for name, value in told.items()}
+    assert published.TABLE5 == {
+        name.replace("lstm_", "").replace("decoder_crf", "decoder").replace("_", "-"): value
+        for name, value in told.items()
+    }

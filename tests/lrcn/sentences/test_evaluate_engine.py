@@ -23,16 +23,27 @@ from lrcn.training.train import digest, snapshot
 from netspecs import catalogue
 from prototxt_gen import to_text
 from prototxt_gen.weights import read_weights
-from tests.lrcn.sentences.test_captioner_engine import REPLAY, write_weights
 from tests.lrcn.commands.test_cli import lrcn, refused
+from tests.lrcn.sentences.test_captioner_engine import REPLAY, write_weights
 from tests.lrcn.sentences.test_evaluate import no_java
 
 pytestmark = pytest.mark.engine
 
 COLOURS = {"red": (0, 0, 255), "green": (0, 255, 0), "blue": (255, 0, 0)}
 SIZES = {"units": 12, "embedding": 10, "backbone": "tiny", "crop": 32, "height": 40, "width": 40, "fc8": 8}
-SMALL = ["--set", *(f"{name}={value}" for name, value in SIZES.items()), "type=Adam", "base_lr=0.02", "lr_policy=fixed",
-         "test_iter=1", "loss_weight=1", "max_iter=8", "snapshot=8", "test_interval=8", "cnn_lr=1"]
+SMALL = [
+    "--set",
+    *(f"{name}={value}" for name, value in SIZES.items()),
+    "type=Adam",
+    "base_lr=0.02",
+    "lr_policy=fixed",
+    "test_iter=1",
+    "loss_weight=1",
+    "max_iter=8",
+    "snapshot=8",
+    "test_interval=8",
+    "cnn_lr=1",
+]
 SPEAKS = [*SMALL[:3], *SMALL[8:-1]]
 
 
@@ -45,17 +56,36 @@ def data(tmp_path_factory):
         colour, path = list(COLOURS)[number % 3], folder / f"{number:03d}.png"
         noisy = np.full((40, 50, 3), COLOURS[colour]) + rng.integers(-80, 80, (40, 50, 3))
         cv2.imwrite(str(path), np.clip(noisy, 0, 255).astype(np.uint8))
-        captions = [f"One {colour} square lies on a {rng.choice(['table', 'floor'])}.", f"{colour}", "chó \t\"con\"",
-                    "square " * 200][:int(rng.integers(1, 5))]
-        entries.append({"image": path.name, "captions": captions,
-                        "split": ["train", "train", "val", "test", "test"][number % 5]})
+        captions = [
+            f"One {colour} square lies on a {rng.choice(['table', 'floor'])}.",
+            f"{colour}",
+            'chó \t"con"',
+            "square " * 200,
+        ][: int(rng.integers(1, 5))]
+        entries.append(
+            {"image": path.name, "captions": captions, "split": ["train", "train", "val", "test", "test"][number % 5]}
+        )
         images[str(path)] = {"colour": colour}
     (folder / "captions.json").write_text(json.dumps(entries))
-    done = lrcn("prepare", "captions", "--captions", folder / "captions.json", "--out", folder / "data", "--streams",
-                10, "--steps", 9, "--min-count", 2, cwd=folder)
+    done = lrcn(
+        "prepare",
+        "captions",
+        "--captions",
+        folder / "captions.json",
+        "--out",
+        folder / "data",
+        "--streams",
+        10,
+        "--steps",
+        9,
+        "--min-count",
+        2,
+        cwd=folder,
+    )
     assert done.returncode == 0, done.stderr
-    store.write_json(folder / "data" / "truth.json",
-                     {"phrases": {"colour": {name: name for name in COLOURS}}, "images": images})
+    store.write_json(
+        folder / "data" / "truth.json", {"phrases": {"colour": {name: name for name in COLOURS}}, "images": images}
+    )
     return folder / "data"
 
 
@@ -80,8 +110,12 @@ def test_the_rows_of_both_nets_and_of_their_neighbours(run, data):
     results = json.loads((folder / "results.json").read_text())
     assert results["task"] == "caption" and results["seed"] == 1701 and results["engine"] == engine.find().info()
     described = json.loads((data / "dataset.json").read_text())
-    assert results["dataset"] == {"name": "captions", "part": "test", **described["splits"]["test"],
-                                  "vocabulary": described["vocabulary"]}
+    assert results["dataset"] == {
+        "name": "captions",
+        "part": "test",
+        **described["splits"]["test"],
+        "vocabulary": described["vocabulary"],
+    }
     assert results["evaluation"]["beam"] == 1 and results["evaluation"]["retrieval_images"] == 7
     neighbours = {f"1nn-{blob}{of}" for blob in ("fc7", "fc8") for of in ("", "-finetuned")}
     assert set(results["models"]) == {"lrcn-2f", "lrcn-1u"} | neighbours
@@ -103,16 +137,22 @@ def test_every_number_of_a_net_follows_from_its_captions_and_scores(run, data, n
     images = [image for image in json.loads((data / "captions.json").read_text())["images"] if image["split"] == "test"]
     said = language_metrics.read_results(folder / f"captions_{name}.json")
     assert list(said) == [image["file"].rsplit("/", 1)[1] for image in images]
-    expected = language_metrics.score(said, language_metrics.read_references(data / "captions.json", "test"),
-                                      meteor=False)
+    expected = language_metrics.score(
+        said, language_metrics.read_references(data / "captions.json", "test"), meteor=False
+    )
     assert {key: row["generation"][key] for key in expected if key != "notes"} == pytest.approx(
-        {key: value for key, value in expected.items() if key != "notes"})
+        {key: value for key, value in expected.items() if key != "notes"}
+    )
     files = {image["file"].rsplit("/", 1)[1]: image["file"] for image in images}
     colours = json.loads((data / "truth.json").read_text())["images"]
-    true = [{word for word in caption.lower().strip(".").split() if word in COLOURS} == {colours[files[key]]["colour"]}
-            for key, caption in said.items()]
-    assert row["truth"] == {"colour": pytest.approx(np.mean(true), abs=1e-6),
-                            "all": pytest.approx(np.mean(true), abs=1e-6)}
+    true = [
+        {word for word in caption.lower().strip(".").split() if word in COLOURS} == {colours[files[key]]["colour"]}
+        for key, caption in said.items()
+    ]
+    assert row["truth"] == {
+        "colour": pytest.approx(np.mean(true), abs=1e-6),
+        "all": pytest.approx(np.mean(true), abs=1e-6),
+    }
 
     net, weights, words, settings = open_captioner(folder, name)
     assert row["weights"] == digest(weights) and settings["stage"] == row["stage"] == "finetune"
@@ -134,11 +174,16 @@ def test_neighbours_are_the_nearest_by_fc7_and_fc8_of_either_cnn(run, data):
     entries = json.loads((data / "captions.json").read_text())["images"]
     parts = {part: [image for image in entries if image["split"] == part] for part in ("train", "test")}
     net, weights, words, settings = open_captioner(folder, "lrcn-1u")
-    held = {layer.name: [np.array(blob.data).reshape(blob.shape.dim) for blob in layer.blobs]
-            for layer in read_message(weights).layer if layer.name == "fc8"}
+    held = {
+        layer.name: [np.array(blob.data).reshape(blob.shape.dim) for blob in layer.blobs]
+        for layer in read_message(weights).layer
+        if layer.name == "fc8"
+    }
     with Captioner.of(net, weights, words, engine.find(), changes=settings) as captioner:
-        seen = {part: captioner.activations(captioner.cut([cv2.imread(image["file"]) for image in images]),
-                                            ("fc7", "fc8")) for part, images in parts.items()}
+        seen = {
+            part: captioner.activations(captioner.cut([cv2.imread(image["file"]) for image in images]), ("fc7", "fc8"))
+            for part, images in parts.items()
+        }
     assert seen["test"]["fc8"] == pytest.approx(seen["test"]["fc7"] @ held["fc8"][0].T + held["fc8"][1], abs=1e-4)
     for blob in ("fc7", "fc8"):
         far = np.linalg.norm(seen["test"][blob][:, None] - seen["train"][blob], axis=2)
@@ -159,8 +204,18 @@ def read_message(path):
 def test_without_weights_the_frozen_stage_has_the_cnn_up_to_fc7(run, data):
     folder, *_ = run
     before = language_metrics.read_results(folder / "captions_1nn-fc7.json")
-    done = lrcn("evaluate", "caption/lrcn-1u", "--data", data, "--out", folder, *SMALL, "--retrieval-images", 7,
-                **no_java(folder / "y"))
+    done = lrcn(
+        "evaluate",
+        "caption/lrcn-1u",
+        "--data",
+        data,
+        "--out",
+        folder,
+        *SMALL,
+        "--retrieval-images",
+        7,
+        **no_java(folder / "y"),
+    )
     assert done.returncode == 0, done.stderr
     assert "1nn-fc8 is left out" in done.stderr and "--weights" in done.stderr
     assert json.loads((folder / "results.json").read_text())["models"]["1nn-fc7"]["cnn"] == "frozen in lrcn-1u"
@@ -183,6 +238,7 @@ def test_a_call_that_was_cut_off_goes_on(run, data, tmp_path, monkeypatch):
         def tell(said, done, total):
             if what in said and done >= count:
                 raise Cut
+
         return tell
 
     def kept():
@@ -204,8 +260,11 @@ def test_a_call_that_was_cut_off_goes_on(run, data, tmp_path, monkeypatch):
     earlier = Net(name, "finetune", settings, snapshot(run[0] / "lrcn-2f", 8), folder)  # weights of before fine-tuning
     other = evaluate(dataset, "test", [earlier], tmp_path, engine.find(), How())
     assert other["models"]["lrcn-2f"]["weights"] != found["models"]["lrcn-2f"]["weights"]
-    assert not before.keys() & {path for path, when in kept().items() if before.get(path) == when
-                                and path.suffix in (".npz", ".json") and path.name != "vocabulary.txt"}
+    assert not before.keys() & {
+        path
+        for path, when in kept().items()
+        if before.get(path) == when and path.suffix in (".npz", ".json") and path.name != "vocabulary.txt"
+    }
 
 
 def test_features_of_many_images_come_in_blocks(run, data, tmp_path, monkeypatch):
@@ -221,15 +280,43 @@ def test_features_of_many_images_come_in_blocks(run, data, tmp_path, monkeypatch
 def test_other_parts_and_beams_lie_beside(run, data):
     folder, *_ = run
     before = (folder / "results.json").read_bytes()
-    done = lrcn("evaluate", "caption/lrcn-2f", "--data", data, "--out", folder, *SMALL, "--retrieval-images", 0,
-                "--part", "val", "--beam", 3, "--no-neighbours", **no_java(folder / "z"))
+    done = lrcn(
+        "evaluate",
+        "caption/lrcn-2f",
+        "--data",
+        data,
+        "--out",
+        folder,
+        *SMALL,
+        "--retrieval-images",
+        0,
+        "--part",
+        "val",
+        "--beam",
+        3,
+        "--no-neighbours",
+        **no_java(folder / "z"),
+    )
     assert done.returncode == 0, done.stderr
     assert (folder / "results.json").read_bytes() == before and "Table 2" not in done.stdout
     results = json.loads((folder / "results_val_beam3.json").read_text())
     assert set(results["models"]) == {"lrcn-2f"} and "retrieval" not in results["models"]["lrcn-2f"]
     assert len(language_metrics.read_results(folder / "captions_lrcn-2f_val_beam3.json")) == 6
-    done = lrcn("evaluate", "caption/lrcn-2f", "--data", data, "--out", folder, *SMALL, "--retrieval-images", 7,
-                "--stages", "train", "--no-neighbours", **no_java(folder / "w"))
+    done = lrcn(
+        "evaluate",
+        "caption/lrcn-2f",
+        "--data",
+        data,
+        "--out",
+        folder,
+        *SMALL,
+        "--retrieval-images",
+        7,
+        "--stages",
+        "train",
+        "--no-neighbours",
+        **no_java(folder / "w"),
+    )
     assert done.returncode == 0, done.stderr
     models = json.loads((folder / "results.json").read_text())["models"]
     assert models.items() >= json.loads(before)["models"].items()
@@ -258,8 +345,11 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(run, data, tmp_path):
 
 
 def test_a_picture_that_went_away_is_named(run, data):
-    image = next(image["file"] for image in json.loads((data / "captions.json").read_text())["images"]
-                 if image["split"] == "test")
+    image = next(
+        image["file"]
+        for image in json.loads((data / "captions.json").read_text())["images"]
+        if image["split"] == "test"
+    )
     shutil.move(image, image + ".away")
     try:
         refused(lrcn("evaluate", "caption/lrcn-2f", "--data", data, "--out", run[0], *SMALL), image, "no such image")
@@ -287,25 +377,42 @@ def test_perplexity_is_that_of_the_nets_probabilities(data, tmp_path):
     found = results["models"]["lstm-lm"]["perplexity"]
     assert set(found) == {"val", "test"} and results["task"] == "lm"
     words = read_vocabulary(data / "vocabulary.txt")
-    captions = [[words.index(word) + 1 if word in words else 1 for word in vocabulary.split(caption)]
-                for image in json.loads((data / "captions.json").read_text())["images"] if image["split"] == "val"
-                for caption in image["captions"]]
+    captions = [
+        [words.index(word) + 1 if word in words else 1 for word in vocabulary.split(caption)]
+        for image in json.loads((data / "captions.json").read_text())["images"]
+        if image["split"] == "val"
+        for caption in image["captions"]
+    ]
     carried = catalogue.get("lm/lstm-lm").files(vocabulary=len(words) + 1, deploy_streams=1, units=12, embedding=10)
     (tmp_path / "carried.prototxt").write_text(to_text(carried["deploy"]))
     said = subprocess.run(
-        [sys.executable, "-c", PROBABILITIES, REPLAY.parent, tmp_path / "carried.prototxt",
-         snapshot(tmp_path / "lstm-lm", 8), json.dumps([each for each in captions if len(each) < 100])],
-        capture_output=True, text=True, env=engine.find().environment() | {"GLOG_minloglevel": "2"})
+        [
+            sys.executable,
+            "-c",
+            PROBABILITIES,
+            REPLAY.parent,
+            tmp_path / "carried.prototxt",
+            snapshot(tmp_path / "lstm-lm", 8),
+            json.dumps([each for each in captions if len(each) < 100]),
+        ],
+        capture_output=True,
+        text=True,
+        env=engine.find().environment() | {"GLOG_minloglevel": "2"},
+    )
     assert said.returncode == 0, said.stderr[-2000:]
     short = [log_prob for each in json.loads(said.stdout) for log_prob in each]
-    with Captioner.of("lm/lstm-lm", snapshot(tmp_path / "lstm-lm", 8), words, engine.find(),
-                      changes={"units": 12, "embedding": 10}) as captioner:
+    with Captioner.of(
+        "lm/lstm-lm", snapshot(tmp_path / "lstm-lm", 8), words, engine.find(), changes={"units": 12, "embedding": 10}
+    ) as captioner:
         texts = [[words[word - 1] for word in each] for each in captions]
         again = evaluate_captions.perplexity(captioner, [each for each in texts if len(each) < 100])
         assert again["perplexity"] == pytest.approx(math.exp(-np.mean(short)), rel=1e-4)
         assert evaluate_captions.perplexity(captioner, texts) == pytest.approx(found["val"])
-    assert found["val"] == {"perplexity": pytest.approx(found["val"]["perplexity"]), "captions": len(captions),
-                            "words": sum(map(len, captions)),
-                            "unknown": sum(word == 1 for each in captions for word in each)}
+    assert found["val"] == {
+        "perplexity": pytest.approx(found["val"]["perplexity"]),
+        "captions": len(captions),
+        "words": sum(map(len, captions)),
+        "unknown": sum(word == 1 for each in captions for word in each),
+    }
     assert lrcn("evaluate", *options, "--part", "test").returncode == 0
     assert "lstm-lm" in lrcn("compare", tmp_path / "results_lm.json").stdout

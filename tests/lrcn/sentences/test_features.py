@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from data_prep.store import Dataset
 from lrcn import engine
-from lrcn.sentences import features as caption_features
 from lrcn.sentences import captioner
+from lrcn.sentences import features as caption_features
 from lrcn.training import train
 from prototxt_gen import caffe_pb2
 from tests.lrcn.commands.test_cli import lrcn, refused
@@ -33,8 +33,13 @@ print("RESULT" + json.dumps(losses))
 
 
 def losses(net, weights, stage):
-    done = subprocess.run([sys.executable, "-c", READ, net, weights, stage], capture_output=True, text=True, cwd="/",
-                          env=engine.find().environment())  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", READ, net, weights, stage],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env=engine.find().environment(),
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.split("RESULT")[1])
 
@@ -56,8 +61,18 @@ def captions(tmp_path_factory):
     write_captions(folder / "raw", 24)
     for number, path in enumerate(sorted((folder / "raw").glob("*.png"))):
         assert cv2.imwrite(str(path), np.random.default_rng(number).integers(0, 256, (50, 60, 3), np.uint8))
-    done = lrcn("prepare", "captions", "--captions", folder / "raw/captions.json", "--out", folder / "data",
-                "--streams", 10, "--steps", 9)  # fmt: skip
+    done = lrcn(
+        "prepare",
+        "captions",
+        "--captions",
+        folder / "raw/captions.json",
+        "--out",
+        folder / "data",
+        "--streams",
+        10,
+        "--steps",
+        9,
+    )
     assert done.returncode == 0, done.stderr
     return folder / "data"
 
@@ -67,9 +82,24 @@ def trained(captions, tmp_path_factory):
     """The net of a captioner on images, and weights for it, those of the CNN drawn at random."""
     out, random = tmp_path_factory.mktemp("trained"), np.random.default_rng(0)
     cnn = train.train(segments(Dataset(captions), "caption/lrcn-1u", max_iter=1, crop=32), out / "cnn", engine.find())
-    done = lrcn("train", "caption/lrcn-2f", "--data", captions, "--out", out, "--stages", "train", "--weights", cnn,
-                *SMALL, *OF_TINY, "max_iter=2", "snapshot=2", "test_interval=2",
-                "mirror=false")  # Caffe mirrors in testing too
+    done = lrcn(
+        "train",
+        "caption/lrcn-2f",
+        "--data",
+        captions,
+        "--out",
+        out,
+        "--stages",
+        "train",
+        "--weights",
+        cnn,
+        *SMALL,
+        *OF_TINY,
+        "max_iter=2",
+        "snapshot=2",
+        "test_interval=2",
+        "mirror=false",
+    )  # Caffe mirrors in testing too
     assert done.returncode == 0, done.stderr
     net = caffe_pb2.NetParameter.FromString((out / "lrcn-2f/snapshots/net_iter_2.caffemodel").read_bytes())
     for layer in net.layer:
@@ -80,8 +110,21 @@ def trained(captions, tmp_path_factory):
 
 
 def prepare(data, weights, out, *more):
-    return lrcn("prepare", "features", "--data", data, "--net", "caption/lrcn-2f", "--weights", weights, "--out", out,
-                *more, "--set", *OF_TINY)  # fmt: skip
+    return lrcn(
+        "prepare",
+        "features",
+        "--data",
+        data,
+        "--net",
+        "caption/lrcn-2f",
+        "--weights",
+        weights,
+        "--out",
+        out,
+        *more,
+        "--set",
+        *OF_TINY,
+    )
 
 
 @pytest.mark.engine
@@ -91,8 +134,19 @@ def test_the_net_on_features_is_the_net_on_images(captions, trained, tmp_path):
     assert done.returncode == 0, done.stderr
     made = Dataset(tmp_path / "fc7").description
     assert made["feature_size"] == 8 and made["extracted"]["blob"] == "fc7" and made["kind"] == "captions"
-    done = lrcn("train", "caption/lrcn-2f", "--data", tmp_path / "fc7", "--out", tmp_path / "runs", *SMALL, "fc8=8",
-                "max_iter=4", "snapshot=4", "test_interval=2")  # fmt: skip
+    done = lrcn(
+        "train",
+        "caption/lrcn-2f",
+        "--data",
+        tmp_path / "fc7",
+        "--out",
+        tmp_path / "runs",
+        *SMALL,
+        "fc8=8",
+        "max_iter=4",
+        "snapshot=4",
+        "test_interval=2",
+    )
     assert done.returncode == 0, done.stderr
     for stage in ("test-on-train", "test-on-val"):
         ours = losses(tmp_path / "runs/lrcn-2f/train_test.prototxt", weights, stage)
@@ -135,8 +189,9 @@ def test_views_by_turns_again_and_after_an_interruption(captions, trained, tmp_p
     monkeypatch.setattr(captioner.ImageNet, "activations", cut_off)
     for _ in range(2):
         try:
-            caption_features.extract(data, "caption/lrcn-2f", weights, tmp_path / "again", engine.find(), views=3,
-                                     changes=TINY)  # fmt: skip
+            caption_features.extract(
+                data, "caption/lrcn-2f", weights, tmp_path / "again", engine.find(), views=3, changes=TINY
+            )
         except KeyboardInterrupt:
             assert json.loads((tmp_path / "again.partial/work/done.json").read_text()) == {"images": 10}
             with open(tmp_path / "again.partial/work/rows.f32", "ab") as file:
@@ -152,8 +207,10 @@ def test_what_cannot_be_extracted_is_refused(captions, tmp_path):
     some.write_bytes(b"")
     refused(prepare(data, some, tmp_path / "a", "--blob", "fc6"), "--blob fc6")
     refused(prepare(data, some, tmp_path / "a"), "w.caffemodel: an empty file")
-    refused(lrcn("prepare", "features", "--data", data, "--net", "lm/lstm-lm", "--weights", some, "--out",
-                 tmp_path / "a"), "lm/lstm-lm: describes no images")  # fmt: skip
+    refused(
+        lrcn("prepare", "features", "--data", data, "--net", "lm/lstm-lm", "--weights", some, "--out", tmp_path / "a"),
+        "lm/lstm-lm: describes no images",
+    )
 
 
 @given(st.integers(0, 5), st.integers(0, 4), st.booleans(), st.integers(4, 9))
@@ -163,12 +220,12 @@ def test_views_are_crops_of_the_image_mirrored_or_not(number, views, mirror, sid
     said = {"height": 9, "width": 10, "crop": side, "mirror": mirror, "scale": 0.5}
     found = caption_features.cut(image, number, views, said, 1)
     pixels = np.moveaxis((image - np.array([104, 117, 123], np.float32)) * np.float32(0.5), -1, 0)
-    crops = [pixels[:, y:y + side, x:x + side] for y in range(10 - side) for x in range(11 - side)]
+    crops = [pixels[:, y : y + side, x : x + side] for y in range(10 - side) for x in range(11 - side)]
     crops += [crop[:, :, ::-1] for crop in crops] if mirror else []
     assert len(found) == max(views, 1)
     assert all(any(np.array_equal(view, crop) for crop in crops) for view in found)
     if not views:
         top, left = (9 - side) // 2, (10 - side) // 2
-        assert np.array_equal(found[0], pixels[:, top:top + side, left:left + side])
+        assert np.array_equal(found[0], pixels[:, top : top + side, left : left + side])
     again = caption_features.cut(image, number, views, said, 1)
     assert all(np.array_equal(a, b) for a, b in zip(found, again, strict=True))

@@ -47,7 +47,7 @@ def test_rouge_and_cider_by_hand():
 
 
 def grams(lines, n):
-    return {tuple(line[at:at + n]) for line in lines for at in range(len(line) - n + 1)}
+    return {tuple(line[at : at + n]) for line in lines for at in range(len(line) - n + 1)}
 
 
 sentences = st.lists(st.sampled_from("a b c d e".split()), min_size=4, max_size=9)
@@ -66,7 +66,7 @@ def test_both_libraries_agree(pairs):
 
 
 def test_captions_that_are_odd():
-    odd = {1: "", 2: "con", 3: "chó | ||| \t \"quoted\" $1 " + "word " * 200}
+    odd = {1: "", 2: "con", 3: 'chó | ||| \t "quoted" $1 ' + "word " * 200}
     true = {1: ["a dog"], 2: ["Một con chó."], 3: ["a ||| b", "chó quoted"]}
     found = metrics.score(odd, true)
     assert all(0 <= found[name] <= 1 for name in found if name[:4] in ("BLEU", "ROUG"))
@@ -112,21 +112,44 @@ def test_cocos_files(tmp_path):
     captions = {42: "Một con chó.", "b.jpg": 'with "quotes"'}
     metrics.write_results(tmp_path / "r.json", captions)
     assert metrics.read_results(tmp_path / "r.json") == captions
-    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))[0] == {"image_id": 42,
-                                                                              "caption": "Một con chó."}
-    coco = {"images": [{"id": 1}, {"id": 2}], "annotations": [
-        {"image_id": 2, "caption": "x"}, {"image_id": 1, "caption": "y"}, {"image_id": 2, "caption": "z"}]}
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))[0] == {
+        "image_id": 42,
+        "caption": "Một con chó.",
+    }
+    coco = {
+        "images": [{"id": 1}, {"id": 2}],
+        "annotations": [
+            {"image_id": 2, "caption": "x"},
+            {"image_id": 1, "caption": "y"},
+            {"image_id": 2, "caption": "z"},
+        ],
+    }
     (tmp_path / "coco.json").write_text(json.dumps(coco))
     assert metrics.read_references(tmp_path / "coco.json") == {1: ["y"], 2: ["x", "z"]}
-    ours = {"images": [{"file": "a.jpg", "split": "val", "captions": ["x"]},
-                       {"file": "b.jpg", "split": "test", "captions": ["y", "z"]}]}
+    ours = {
+        "images": [
+            {"file": "a.jpg", "split": "val", "captions": ["x"]},
+            {"file": "b.jpg", "split": "test", "captions": ["y", "z"]},
+        ]
+    }
     (tmp_path / "captions.json").write_text(json.dumps(ours))
     assert metrics.read_references(tmp_path / "captions.json", "test") == {"b.jpg": ["y", "z"]}
     assert len(metrics.read_references(tmp_path / "captions.json")) == 2
-    bad = {"results": [("{}", "format"), ('[{"image_id": 1}]', "entry 1"), ("[3]", "entry 1"), ("{", "not JSON"),
-                       ('[{"image_id": 1, "caption": "a"}, {"image_id": 1, "caption": "b"}]', "twice")],
-           "references": [("[]", "neither"), ('{"images": 3}', "neither"), ('{"images": []}', "no images"),
-                          ('{"images": [{"id": 1}], "annotations": []}', "image 1 has no captions")]}
+    bad = {
+        "results": [
+            ("{}", "format"),
+            ('[{"image_id": 1}]', "entry 1"),
+            ("[3]", "entry 1"),
+            ("{", "not JSON"),
+            ('[{"image_id": 1, "caption": "a"}, {"image_id": 1, "caption": "b"}]', "twice"),
+        ],
+        "references": [
+            ("[]", "neither"),
+            ('{"images": 3}', "neither"),
+            ('{"images": []}', "no images"),
+            ('{"images": [{"id": 1}], "annotations": []}', "image 1 has no captions"),
+        ],
+    }
     for kind, cases in bad.items():
         for text, said in cases:
             (tmp_path / "bad.json").write_text(text)
@@ -141,8 +164,11 @@ def test_nearest_is_nearest(seed, distance, count, asked):
     rng = np.random.default_rng(seed)
     train, test = rng.normal(size=(count, 4)), rng.normal(size=(asked, 4))
     for row, at in zip(test, metrics.nearest_images(train, test, distance), strict=True):
-        far = np.linalg.norm(train - row, axis=1) if distance == "euclidean" else (
-            1 - train @ row / np.linalg.norm(train, axis=1) / np.linalg.norm(row))
+        far = (
+            np.linalg.norm(train - row, axis=1)
+            if distance == "euclidean"
+            else (1 - train @ row / np.linalg.norm(train, axis=1) / np.linalg.norm(row))
+        )
         assert at == far.argmin()
 
 

@@ -14,8 +14,14 @@ from data_prep import DataError
 from lrcn.sentences import rating_sheet
 from tests.lrcn.commands.test_cli import lrcn, refused
 
-NASTY = ['A "quoted" dog\'s\ttail', "</script><script>alert(1)</script>", "Một con chó đang chạy <!-- & -->",
-         "dog " * 200, "{{ 7 * 7 }} {% raw %}", "รูปภาพ  العربية"]  # fmt: skip
+NASTY = [
+    'A "quoted" dog\'s\ttail',
+    "</script><script>alert(1)</script>",
+    "Một con chó đang chạy <!-- & -->",
+    "dog " * 200,
+    "{{ 7 * 7 }} {% raw %}",
+    "รูปภาพ  العربية",
+]
 
 
 @pytest.fixture
@@ -28,14 +34,26 @@ def source(tmp_path):
         entries.append({"file": str(tmp_path / f"{k}.jpg"), "split": "test", "captions": [f"ref {k} a", f"ref {k} b"]})
     (tmp_path / "captions.json").write_text(json.dumps({"images": entries}))
     for name, said in (("NN", lambda k: NASTY[k % 6]), ("lrcn", lambda k: "dog " * 200 if k == 3 else f"lrcn {k}")):
-        (tmp_path / f"{name}.json").write_text(json.dumps(
-            [{"image_id": f"{k}.jpg", "caption": said(k)} for k in range(12)]))  # fmt: skip
+        (tmp_path / f"{name}.json").write_text(
+            json.dumps([{"image_id": f"{k}.jpg", "caption": said(k)} for k in range(12)])
+        )
     return tmp_path
 
 
 def make(source, *more):
-    return lrcn("evaluate", "caption/rating-sheet", "--system", f"NN={source}/NN.json", "--system",
-                f"lrcn={source}/lrcn.json", "--references", source / "captions.json", "--out", source / "out", *more)
+    return lrcn(
+        "evaluate",
+        "caption/rating-sheet",
+        "--system",
+        f"NN={source}/NN.json",
+        "--system",
+        f"lrcn={source}/lrcn.json",
+        "--references",
+        source / "captions.json",
+        "--out",
+        source / "out",
+        *more,
+    )
 
 
 class Page(HTMLParser):
@@ -68,11 +86,20 @@ class Page(HTMLParser):
 
 def answered(page, rater, rank=lambda image, criterion, line: line + 1, images=None, **more):
     """An answers file's content as the page saves it, of all images or the first few."""
-    return {"format": page.sheet["format"], "sheet": page.sheet["sheet"], "part": page.sheet["part"], "rater": rater,
-            "saved": "2015-06-07T00:00:00.000Z", "answers": {
-                image["id"]: {criterion: [rank(image, criterion, k) for k in range(len(image["captions"]))]
-                              for criterion in page.sheet["criteria"]}
-                for image in page.sheet["images"][:images]}} | more  # fmt: skip
+    return {
+        "format": page.sheet["format"],
+        "sheet": page.sheet["sheet"],
+        "part": page.sheet["part"],
+        "rater": rater,
+        "saved": "2015-06-07T00:00:00.000Z",
+        "answers": {
+            image["id"]: {
+                criterion: [rank(image, criterion, k) for k in range(len(image["captions"]))]
+                for criterion in page.sheet["criteria"]
+            }
+            for image in page.sheet["images"][:images]
+        },
+    } | more
 
 
 def write(path, content):
@@ -152,8 +179,10 @@ def test_answers_become_table_4(source):
     anna, binh = answered(page, "Anna", rank), answered(page, "Bình", rank, images=5)
     binh["answers"]["0005"]["correctness"][0] = None
     anna_before = answered(page, " Anna", lambda *_: 1, saved="2014")
-    files = [write(source / name, content) for name, content in
-             (("a.json", anna), ("b.json", binh), ("old.json", anna_before))]  # fmt: skip
+    files = [
+        write(source / name, content)
+        for name, content in (("a.json", anna), ("b.json", binh), ("old.json", anna_before))
+    ]
     found = rating_sheet.collect([source / "out/key.json", *files])
     assert (found["raters"], found["images"], found["rows"], found["unfinished"]) == (2, 12, [16, 17, 17], [8, 7, 7])
     ratings = found["ratings"]
@@ -165,16 +194,19 @@ def test_answers_become_table_4(source):
     text = rating_sheet.table4(found)
     assert "ranks 1 to 3, 2 raters, 12 images" in text and "unfinished, left out" in text
     for name, values in rating_sheet.TABLE4.items():
-        assert any(line.split()[:-3] == name.split() and line.split()[-3:] == [f"{v:.2f}" for v in values]
-                   for line in text.splitlines())  # fmt: skip
+        assert any(
+            line.split()[:-3] == name.split() and line.split()[-3:] == [f"{v:.2f}" for v in values]
+            for line in text.splitlines()
+        )
     assert json.loads(json.dumps(rating_sheet.as_json(found)))["published"]["LRCN FT"] == [3.47, 3.01, 3.50]
 
 
 def shared(part_answers, key):
     """Rows of correctness, of a whole file and of these finished ones, in which systems share a line."""
     pairs = [name for name, entry in key["images"].items() if len(entry["captions"]) == 2]
-    return len(pairs) + sum(name in part_answers["answers"] and None not in part_answers["answers"][name]["correctness"]
-                            for name in pairs)  # fmt: skip
+    return len(pairs) + sum(
+        name in part_answers["answers"] and None not in part_answers["answers"][name]["correctness"] for name in pairs
+    )
 
 
 def test_published_rows_are_those_of_the_paper_and_of_strict_rankings():
@@ -240,13 +272,16 @@ def test_nothing_finished_is_a_table_of_dashes(source):
     assert "-" in rating_sheet.table4(found)
 
 
-@pytest.mark.parametrize("more, said", [
-    (["--system", "x"], "it takes NAME=CAPTIONS.json"),
-    (["--system", "NN=other.json"], "NN is given twice"),
-    (["--system", "captions=NN.json"], "a system is called captions"),
-    (["--system", "x=none.json"], "none.json"),
-    (["--parts", "13"], "13 parts of 12 images"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        (["--system", "x"], "it takes NAME=CAPTIONS.json"),
+        (["--system", "NN=other.json"], "NN is given twice"),
+        (["--system", "captions=NN.json"], "a system is called captions"),
+        (["--system", "x=none.json"], "none.json"),
+        (["--parts", "13"], "13 parts of 12 images"),
+    ],
+)
 def test_what_makes_no_sheet_is_refused_in_a_line(source, monkeypatch, more, said):
     monkeypatch.chdir(source)
     (source / "other.json").write_bytes((source / "NN.json").read_bytes())
@@ -262,8 +297,30 @@ def test_images_missing_and_ids_unknown(source):
     (source / "elsewhere").mkdir()
     assert cv2.imwrite(str(source / "elsewhere/4.jpg"), np.zeros((5, 5, 3), np.uint8))
     numbers = write(source / "n.json", [{"image_id": k, "caption": "x"} for k in range(3)])
-    refused(lrcn("evaluate", "caption/rating-sheet", "--system", f"a={numbers}", "--system", f"b={numbers}", "--out",
-                 source / "n"), "image 0: its file is not known")  # fmt: skip
-    refused(lrcn("evaluate", "caption/rating-sheet", "--system", f"a={numbers}", "--system", f"b={source}/NN.json",
-                 "--out", source / "n"), "no image has a caption of all")  # fmt: skip
+    refused(
+        lrcn(
+            "evaluate",
+            "caption/rating-sheet",
+            "--system",
+            f"a={numbers}",
+            "--system",
+            f"b={numbers}",
+            "--out",
+            source / "n",
+        ),
+        "image 0: its file is not known",
+    )
+    refused(
+        lrcn(
+            "evaluate",
+            "caption/rating-sheet",
+            "--system",
+            f"a={numbers}",
+            "--system",
+            f"b={source}/NN.json",
+            "--out",
+            source / "n",
+        ),
+        "no image has a caption of all",
+    )
     refused(lrcn("evaluate", "caption/rating-sheet", "--system", f"a={numbers}", "--out", source / "n"), "1 systems")

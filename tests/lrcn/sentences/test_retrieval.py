@@ -20,17 +20,17 @@ from tests.lrcn.sentences.test_captioner_engine import NETS, REPLAY, WORDS, feat
 
 
 def test_a_case_by_hand():
-    scores = np.array([[5.0, 1.0, 3.0, 4.0, 0.0],
-                       [9.0, 2.0, 1.0, 5.0, 7.0],
-                       [6.0, 0.0, 2.0, 1.0, 8.0]])
+    scores = np.array([[5.0, 1.0, 3.0, 4.0, 0.0], [9.0, 2.0, 1.0, 5.0, 7.0], [6.0, 0.0, 2.0, 1.0, 8.0]])
     ranks = retrieval.rank(scores, [0, 0, 1, 1, 2])
     assert ranks.captions.tolist() == [1, 3, 1]  # image 1: captions 0 and 4 come before its caption 3
     assert ranks.images.tolist() == [3, 2, 3, 1, 1]
     found = ranks.results()
     assert found["image_to_caption"] == pytest.approx(
-        {"R@1": 66.6667, "R@5": 100, "R@10": 100, "median_rank": 1, "mean_rank": 5 / 3, "of": 5})
+        {"R@1": 66.6667, "R@5": 100, "R@10": 100, "median_rank": 1, "mean_rank": 5 / 3, "of": 5}
+    )
     assert found["caption_to_image"] == pytest.approx(
-        {"R@1": 40, "R@5": 100, "R@10": 100, "median_rank": 2, "mean_rank": 2, "of": 3})
+        {"R@1": 40, "R@5": 100, "R@10": 100, "median_rank": 2, "mean_rank": 2, "of": 3}
+    )
 
 
 @st.composite
@@ -80,8 +80,10 @@ def test_ranks_do_not_depend_on_what_normalising_takes_away(problem, seed):
     retrieval.normalise(likely)
     assert likely == pytest.approx(scores, abs=1e-8)
     assert np.exp(scores).mean(0) == pytest.approx(np.ones(scores.shape[1]))
-    assert retrieval.rank(scores.round(6), owners).images.tolist() == retrieval.rank(
-        likely.round(6), owners).images.tolist()
+    assert (
+        retrieval.rank(scores.round(6), owners).images.tolist()
+        == retrieval.rank(likely.round(6), owners).images.tolist()
+    )
 
 
 def test_a_perfect_net_and_a_blind_one():
@@ -94,8 +96,12 @@ def test_a_perfect_net_and_a_blind_one():
 
 
 def test_what_makes_no_sense_is_refused():
-    for owners, said in (([0, 1], "2 owners for 3"), ([0, 1, 2], "image 2"), ([0, 0, -1], "image -1"),
-                         ([0, 0, 0], "1 of 2 images")):
+    for owners, said in (
+        ([0, 1], "2 owners for 3"),
+        ([0, 1, 2], "image 2"),
+        ([0, 0, -1], "image -1"),
+        ([0, 0, 0], "1 of 2 images"),
+    ):
         with pytest.raises(DataError, match=said):
             retrieval.rank(np.zeros((2, 3)), owners)
     with pytest.raises(DataError, match="not a number"):
@@ -107,7 +113,9 @@ def test_what_is_written(tmp_path):
     retrieval.write(tmp_path / "out", ranks, ["a.jpg", "b.jpg"], [["một", "chó"], ["two"]], [0, 1])
     assert (tmp_path / "out" / "retrieval_images.tsv").read_text() == "image\trank\na.jpg\t2\nb.jpg\t2\n"
     assert (tmp_path / "out" / "retrieval_captions.tsv").read_text(encoding="utf-8").splitlines()[1:] == [
-        "a.jpg\t2\tmột chó", "b.jpg\t2\ttwo"]
+        "a.jpg\t2\tmột chó",
+        "b.jpg\t2\ttwo",
+    ]
     assert json.loads((tmp_path / "out" / "retrieval.json").read_text()) == ranks.results()
 
 
@@ -127,8 +135,14 @@ print(json.dumps([[sum(next_word(net, {"image_features": image}, words[:t])[word
 def test_scores_equal_a_direct_computation(tmp_path, streams):
     name = "caption/lrcn-2f"
     weights, fc8 = write_weights(tmp_path / "net.caffemodel", name, NETS[name]), features(3)
-    captions = [["a", "dog", "on", "grass"], ["a", "dog"], ["runs"], ["a", "dog", "runs", "quickly"], ["con", "chó"],
-                ["a", "dog", "on", "grass"]]
+    captions = [
+        ["a", "dog", "on", "grass"],
+        ["a", "dog"],
+        ["runs"],
+        ["a", "dog", "runs", "quickly"],
+        ["con", "chó"],
+        ["a", "dog", "on", "grass"],
+    ]
     owners = [0, 1, 2, 0, 1, 2]
     np.save(tmp_path / "fc8.npy", fc8)
     carried = catalogue.get(name).files(vocabulary=len(WORDS) + 1, deploy_streams=1, **NETS[name])["deploy"]
@@ -137,9 +151,21 @@ def test_scores_equal_a_direct_computation(tmp_path, streams):
         scores, ranks = retrieval.retrieve(captioner, fc8, captions, owners)
         given_words = [captioner.indices(words) for words in captions]
     assert given_words[3][-1] == 1  # <unk>
-    done = subprocess.run([sys.executable, "-c", SCORE, REPLAY.parent, tmp_path / "carried.prototxt", weights,
-                           tmp_path / "fc8.npy", json.dumps(given_words)], capture_output=True, text=True,
-                          env=engine.find().environment() | {"GLOG_minloglevel": "2"})
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            SCORE,
+            REPLAY.parent,
+            tmp_path / "carried.prototxt",
+            weights,
+            tmp_path / "fc8.npy",
+            json.dumps(given_words),
+        ],
+        capture_output=True,
+        text=True,
+        env=engine.find().environment() | {"GLOG_minloglevel": "2"},
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     log_p = np.array(json.loads(done.stdout))
     assert log_p.shape == (3, 6) and np.ptp(log_p, 0).min() > 1e-2

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.store import Dataset
-from lrcn.training import experiments
-from lrcn.training import plan
+from lrcn.training import experiments, plan
 from lrcn.training.experiments import Stage
 from lrcn.training.train import TrainError
 from netspecs import catalogue
@@ -35,7 +34,9 @@ def test_pace_by_hand_across_midnight():
 
 def test_pace_without_tests():
     assert plan.cycles("\n".join(line for line in LOG.splitlines() if "Test" not in line)) == [
-        pytest.approx((5, 0)), pytest.approx((5, 0))]
+        pytest.approx((5, 0)),
+        pytest.approx((5, 0)),
+    ]
     with pytest.raises(TrainError, match="no-trial"):
         plan.pace("nothing\n")
 
@@ -69,13 +70,18 @@ def test_adam_keeps_twice_what_sgd_does():
     net = catalogue.get("activity/lrcn-fc6-rgb").files(backbone="tiny")["train_test"]
     from prototxt_gen.shapes import infer
 
-    assert adam.train_bytes - sgd.train_bytes == 4 * infer(net, inputs=catalogue.get(
-        "activity/lrcn-fc6-rgb").input_shapes(backbone="tiny")["train"]).parameters
+    assert (
+        adam.train_bytes - sgd.train_bytes
+        == 4
+        * infer(net, inputs=catalogue.get("activity/lrcn-fc6-rgb").input_shapes(backbone="tiny")["train"]).parameters
+    )
 
 
 def test_the_plan_in_words(dataset):
-    steps = [made("activity/single-frame-rgb", start="hybrid"),
-             made("activity/lrcn-fc6-rgb", 30000, "single-frame-rgb")]
+    steps = [
+        made("activity/single-frame-rgb", start="hybrid"),
+        made("activity/lrcn-fc6-rgb", 30000, "single-frame-rgb"),
+    ]
     steps[0].pace = plan.Pace(3.0, 1.0)
     text = plan.text("activity/table1", Dataset(dataset), [1], Path("out"), steps, "CPU")
     lines = text.splitlines()
@@ -130,9 +136,13 @@ def test_given_weights_are_held_against_the_net(tmp_path):
 def test_table_1_is_trained_in_the_order_of_its_starts():
     stages = experiments.stages("activity/table1")
     assert [(stage.folder, stage.start) for stage in stages] == [
-        ("single-frame-rgb", None), ("single-frame-flow", None),
-        ("lrcn-fc6-rgb", "single-frame-rgb"), ("lrcn-fc6-flow", "single-frame-flow"),
-        ("lrcn-fc7-rgb", "single-frame-rgb"), ("lrcn-fc7-flow", "single-frame-flow")]
+        ("single-frame-rgb", None),
+        ("single-frame-flow", None),
+        ("lrcn-fc6-rgb", "single-frame-rgb"),
+        ("lrcn-fc6-flow", "single-frame-flow"),
+        ("lrcn-fc7-rgb", "single-frame-rgb"),
+        ("lrcn-fc7-flow", "single-frame-flow"),
+    ]
     assert not any(stage.settings for stage in stages)  # as published
 
 
@@ -146,9 +156,16 @@ def test_every_stage_starts_from_one_before_it(experiment):
 
 def test_rows_bring_what_they_start_from():
     assert [stage.folder for stage in experiments.stages("demo-table1", ["lrcn-fc7"])] == [
-        "pretrain-rgb", "single-frame-rgb", "single-frame-flow", "lrcn-fc7-rgb", "lrcn-fc7-flow"]
+        "pretrain-rgb",
+        "single-frame-rgb",
+        "single-frame-flow",
+        "lrcn-fc7-rgb",
+        "lrcn-fc7-flow",
+    ]
     assert [s.folder for s in experiments.stages("activity/table1", ["single-frame"])] == [
-        "single-frame-rgb", "single-frame-flow"]
+        "single-frame-rgb",
+        "single-frame-flow",
+    ]
     with pytest.raises(SpecError, match="no row 'lrcn-fc8'.*did you mean 'lrcn-fc"):
         experiments.stages("activity/table1", ["lrcn-fc8"])
     with pytest.raises(SpecError, match="demo has no row 'lrcn-fc7'"):

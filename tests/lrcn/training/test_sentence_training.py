@@ -20,18 +20,26 @@ from data_prep import DataError, store
 from data_prep.captions import check_captions
 from data_prep.store import Dataset
 from lrcn import cli, engine
-from lrcn.training import experiments
-from lrcn.training import train
+from lrcn.training import experiments, train
 from lrcn.training.experiments import Stage
 from netspecs import catalogue
 from prototxt_gen import SpecError
-from tests.lrcn.conftest import make_dataset
 from tests.lrcn.commands.test_cli import lrcn, refused
+from tests.lrcn.conftest import make_dataset
 from tests.lrcn.training.test_training_engine import weights
 
 COLOURS = {"red": (0, 0, 255), "green": (0, 255, 0), "blue": (255, 0, 0)}
-SMALL = ["--set", "units=24", "embedding=24", "type=Adam", "base_lr=0.02", "lr_policy=fixed", "test_iter=1",
-         "loss_weight=1", "display=5"]
+SMALL = [
+    "--set",
+    "units=24",
+    "embedding=24",
+    "type=Adam",
+    "base_lr=0.02",
+    "lr_policy=fixed",
+    "test_iter=1",
+    "loss_weight=1",
+    "display=5",
+]
 # A captioner of a CNN that trains in no time
 TINY = {"backbone": "tiny", "widths": "4,4,4", "crop": 32, "height": 40, "width": 40, "fc6": 8, "fc7": 8, "fc8": 8}
 OF_TINY = [f"{name}={value}" for name, value in TINY.items()]
@@ -56,8 +64,19 @@ def write_captions(folder, images):
 def captions(tmp_path_factory):
     folder = tmp_path_factory.mktemp("captions")
     entries = write_captions(folder / "raw", 24)
-    done = lrcn("prepare", "captions", "--captions", folder / "raw" / "captions.json", "--out", folder / "data",
-                "--streams", 10, "--steps", 9, cwd=folder)
+    done = lrcn(
+        "prepare",
+        "captions",
+        "--captions",
+        folder / "raw" / "captions.json",
+        "--out",
+        folder / "data",
+        "--streams",
+        10,
+        "--steps",
+        9,
+        cwd=folder,
+    )
     assert done.returncode == 0, done.stderr
     return folder / "data", entries
 
@@ -71,8 +90,20 @@ def last_tested(run, column):
 @pytest.mark.engine
 def test_the_language_model_beats_the_unigram_model(captions, tmp_path):
     data, entries = captions
-    done = lrcn("train", "lm/lstm-lm", "--data", data, "--out", tmp_path / "runs", *SMALL, "max_iter=60",
-                "test_interval=20", "snapshot=30", "embed_drop=0", "lstm_drop=0")
+    done = lrcn(
+        "train",
+        "lm/lstm-lm",
+        "--data",
+        data,
+        "--out",
+        tmp_path / "runs",
+        *SMALL,
+        "max_iter=60",
+        "test_interval=20",
+        "snapshot=30",
+        "embed_drop=0",
+        "lstm_drop=0",
+    )
     assert done.returncode == 0, done.stderr
     words = Counter(word for entry in entries for caption in entry["captions"] for word in [*caption.split(), ""])
     total = sum(words.values())
@@ -85,8 +116,19 @@ def test_the_language_model_beats_the_unigram_model(captions, tmp_path):
 @pytest.mark.engine
 def test_a_captioner_trains_on_a_frozen_cnn_and_then_whole(captions, whole_way, tmp_path):
     data, _ = captions
-    training = ["train", "caption/lrcn-2f", "--data", data, "--out", tmp_path / "runs", *SMALL, *OF_TINY, "max_iter=6",
-                "snapshot=6", "test_interval=3"]
+    training = [
+        "train",
+        "caption/lrcn-2f",
+        "--data",
+        data,
+        "--out",
+        tmp_path / "runs",
+        *SMALL,
+        *OF_TINY,
+        "max_iter=6",
+        "snapshot=6",
+        "test_interval=3",
+    ]
     refused(lrcn(*training), "lrcn-2f trains on a frozen CNN", "--weights bvlc_reference_caffenet.caffemodel")
     refused(lrcn(*training, "--from-scratch"), "lrcn-2f trains on a frozen CNN")
     assert not (tmp_path / "runs").exists()
@@ -111,13 +153,17 @@ def test_what_does_not_fit_is_refused(captions, tmp_path):
     refused(lrcn(*captioner, "--stages", "train,finetun", cwd=tmp_path), "'finetun'", "did you mean 'finetune'")
     refused(lrcn(*captioner, "--stages", "train,from-lm,finetune", cwd=tmp_path), "one of train and from-lm")
     refused(lrcn(*captioner, "--stages", "finetune", cwd=tmp_path), "runs/caption-lrcn-2f/lrcn-2f", "--stages train`")
-    refused(lrcn(*captioner, "--stages", "finetune-trainval", "--dry-run", cwd=tmp_path), "lrcn-2f-finetune",
-            "--stages finetune`")
+    refused(
+        lrcn(*captioner, "--stages", "finetune-trainval", "--dry-run", cwd=tmp_path),
+        "lrcn-2f-finetune",
+        "--stages finetune`",
+    )
     refused(lrcn(*captioner, "--set", "stage=finetune", cwd=tmp_path), "--stages")
     assert not list(tmp_path.iterdir())
 
 
 # ---- stages ------------------------------------------------------------------------------------------------
+
 
 def named(*stages, net="caption/lrcn-2f", out=None):
     return [(stage.folder, stage.training, stage.start) for stage in experiments.stages(net, (), stages, out)]
@@ -126,9 +172,11 @@ def named(*stages, net="caption/lrcn-2f", out=None):
 def test_the_stages_of_a_captioner_start_from_each_other(tmp_path):
     assert named() == [("lrcn-2f", "train", None), ("lrcn-2f-finetune", "finetune", "lrcn-2f")]
     assert named("finetune-trainval", "from-lm", "finetune") == [
-        ("lstm-lm", None, None), ("lrcn-2f-from-lm", "from-lm", "lstm-lm"),
+        ("lstm-lm", None, None),
+        ("lrcn-2f-from-lm", "from-lm", "lstm-lm"),
         ("lrcn-2f-finetune", "finetune", "lrcn-2f-from-lm"),
-        ("lrcn-2f-finetune-trainval", "finetune-trainval", "lrcn-2f-finetune")]
+        ("lrcn-2f-finetune-trainval", "finetune-trainval", "lrcn-2f-finetune"),
+    ]
     assert named("finetune", out=tmp_path) == [("lrcn-2f-finetune", "finetune", "lrcn-2f")]
     (tmp_path / "lrcn-2f-from-lm").mkdir()
     (tmp_path / "lrcn-2f-from-lm" / "run.json").touch()
@@ -150,7 +198,8 @@ def test_each_stage_has_its_published_solver_and_reads_its_lists(captions):
                 assert settings["iter_size"] * settings["streams"] == 100
             told = {"data", "vocabulary", "steps", "streams", "iter_size"}
             assert {k: v for k, v in settings.items() if k not in told} == {
-                k: v for k, v in published.items() if k not in told}
+                k: v for k, v in published.items() if k not in told
+            }
             solver = catalogue.get(stage.variant).files(**settings)["solver"]
             assert ("trainval" in solver.train_state.stage) == (stage.training == "finetune-trainval")
             assert ("freeze-convnet" in solver.train_state.stage) == (stage.training == "from-lm")
@@ -159,11 +208,22 @@ def test_each_stage_has_its_published_solver_and_reads_its_lists(captions):
 def test_rows_and_stages_of_an_experiment_of_captioners(monkeypatch):
     monkeypatch.setitem(experiments.EXPERIMENTS, "two", captioners())
     assert [stage.folder for stage in experiments.stages("two")] == [
-        "pretrain-rgb", "lrcn-1u", "lrcn-1u-finetune", "lrcn-2f", "lrcn-2f-finetune"]
+        "pretrain-rgb",
+        "lrcn-1u",
+        "lrcn-1u-finetune",
+        "lrcn-2f",
+        "lrcn-2f-finetune",
+    ]
     assert [stage.folder for stage in experiments.stages("two", ["lrcn-2f"])] == [
-        "pretrain-rgb", "lrcn-2f", "lrcn-2f-finetune"]
+        "pretrain-rgb",
+        "lrcn-2f",
+        "lrcn-2f-finetune",
+    ]
     assert [stage.folder for stage in experiments.stages("two", [], ["train"])] == [
-        "pretrain-rgb", "lrcn-1u", "lrcn-2f"]
+        "pretrain-rgb",
+        "lrcn-1u",
+        "lrcn-2f",
+    ]
     assert "lrcn-2f" not in [stage.folder for stage in experiments.stages("two", ["lrcn-2f"], ["finetune"])]
     with pytest.raises(SpecError, match="two has no row 'lrcn-2g', only lrcn-1u, lrcn-2f; did you mean 'lrcn-2f'"):
         experiments.stages("two", ["lrcn-2g"])
@@ -174,12 +234,19 @@ def test_rows_and_stages_of_an_experiment_of_captioners(monkeypatch):
 def captioners():
     """What the demo does: a CNN pretrained on stills, then two captioners."""
     few = {"max_iter": 2, "test_iter": 1, "test_interval": 2, "snapshot": 2, "display": 1}
-    stages = [Stage("activity/single-frame-rgb", {**TINY, **few, "batch": 4, "test_batch": 4, "crop": 20, "height": 24,
-                                                  "width": 32}, pretrain="stills")]
+    stages = [
+        Stage(
+            "activity/single-frame-rgb",
+            {**TINY, **few, "batch": 4, "test_batch": 4, "crop": 20, "height": 24, "width": 32},
+            pretrain="stills",
+        )
+    ]
     for net in ("lrcn-1u", "lrcn-2f"):
         settings = {**TINY, **few, "crop": 20, "units": 6, "embedding": 6}
-        stages += [Stage(f"caption/{net}", settings | {"stage": "train"}, start="pretrain-rgb"),
-                   Stage(f"caption/{net}", settings | {"stage": "finetune"}, start=net, name=f"{net}-finetune")]
+        stages += [
+            Stage(f"caption/{net}", settings | {"stage": "train"}, start="pretrain-rgb"),
+            Stage(f"caption/{net}", settings | {"stage": "finetune"}, start=net, name=f"{net}-finetune"),
+        ]
     return stages
 
 
@@ -192,7 +259,10 @@ def test_an_experiment_of_captioners_pretrains_on_the_frames_beside_the_captions
     done = CliRunner().invoke(cli.cli, ["train", "two", *options, "--rows", "lrcn-2f"])
     assert done.exit_code == 0, done.output
     assert sorted(path.parent.name for path in (tmp_path / "runs").glob("*/run.json")) == [
-        "lrcn-2f", "lrcn-2f-finetune", "pretrain-rgb"]
+        "lrcn-2f",
+        "lrcn-2f-finetune",
+        "pretrain-rgb",
+    ]
     cnn = weights(train.trained(tmp_path / "runs" / "pretrain-rgb"))
     start = weights(train.snapshot(tmp_path / "runs" / "lrcn-2f", 0))
     assert all(start[layer] == cnn[layer] for layer in CNN if layer != "fc8")
@@ -208,8 +278,21 @@ def whole_way(captions, tmp_path_factory):
     few = ["max_iter=2", "test_interval=2", "snapshot=2"]
     cnn = segments(Dataset(captions[0]), "caption/lrcn-1u", max_iter=1, seed=5, crop=32)
     shutil.copy(train.train(cnn, folder / "cnn", engine.find()), folder / "cnn.caffemodel")
-    arguments = ["train", "caption/lrcn-2f", "--data", captions[0], "--out", folder / "runs", "--stages",
-                 "from-lm,finetune,finetune-trainval", "--weights", folder / "cnn.caffemodel", *SMALL, *OF_TINY, *few]
+    arguments = [
+        "train",
+        "caption/lrcn-2f",
+        "--data",
+        captions[0],
+        "--out",
+        folder / "runs",
+        "--stages",
+        "from-lm,finetune,finetune-trainval",
+        "--weights",
+        folder / "cnn.caffemodel",
+        *SMALL,
+        *OF_TINY,
+        *few,
+    ]
     planned = lrcn(*arguments, "--dry-run")
     assert planned.returncode == 0 and not (folder / "runs").exists(), planned.stderr
     done = lrcn(*arguments)
@@ -328,11 +411,21 @@ def test_lists_that_are_not_there_are_named(captions, tmp_path):
 
 # ---- resuming ----------------------------------------------------------------------------------------------
 
+
 def segments(data, variant, **changes):
     """A small net of `variant` in segments of 3 iterations, the data's end lying amid one of them."""
     stage = Stage(variant, {"stage": "finetune"} if variant.startswith("caption") else {})
-    sizes = {"units": 6, "embedding": 6, "max_iter": 20, "snapshot": 3, "test_interval": 4, "test_iter": 1,
-             "display": 1, "type": "Adam", **changes}
+    sizes = {
+        "units": 6,
+        "embedding": 6,
+        "max_iter": 20,
+        "snapshot": 3,
+        "test_interval": 4,
+        "test_iter": 1,
+        "display": 1,
+        "type": "Adam",
+        **changes,
+    }
     tiny = TINY | {"crop": 20} if variant.startswith("caption") and "feature_size" not in data.description else {}
     settings = experiments.settings(stage, data, 1, {**tiny, **sizes})
     return catalogue.get(variant).files(**settings)
@@ -343,8 +436,9 @@ def _train_segments(data, variant, out):
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("variant, on", [("caption/lrcn-2f", "images"), ("caption/lrcn-2f", "activations"),
-                                         ("lm/lstm-lm", "images")])
+@pytest.mark.parametrize(
+    "variant, on", [("caption/lrcn-2f", "images"), ("caption/lrcn-2f", "activations"), ("lm/lstm-lm", "images")]
+)
 def test_a_killed_training_on_sentences_ends_as_an_uninterrupted_one(captions, activations, tmp_path, variant, on):
     data = captions[0] if on == "images" else activations
     _train_segments(data, variant, tmp_path / "whole")
@@ -353,8 +447,11 @@ def test_a_killed_training_on_sentences_ends_as_an_uninterrupted_one(captions, a
     child = multiprocessing.get_context("spawn").Process(target=_train_segments, args=(data, variant, out))
     child.start()
     deadline = time.monotonic() + 60
-    while (child.is_alive() and time.monotonic() < deadline
-           and not any("Iteration 10" in log.read_text() for log in out.glob("logs/*.log"))):
+    while (
+        child.is_alive()
+        and time.monotonic() < deadline
+        and not any("Iteration 10" in log.read_text() for log in out.glob("logs/*.log"))
+    ):
         time.sleep(0.005)
     os.kill(child.pid, signal.SIGKILL)
     child.join()

@@ -13,23 +13,39 @@ from data_prep import store
 from data_prep.stills import write_stills
 from data_prep.store import Dataset
 from lrcn import engine
-from lrcn.activity import evaluate
-from lrcn.training import plan
-from lrcn.activity import score
-from lrcn.training import train
+from lrcn.activity import evaluate, score
+from lrcn.training import plan, train
 from lrcn.training.experiments import Stage
 from lrcn.training.train import last_snapshot
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2
-from tests.lrcn.conftest import make_dataset
 from tests.lrcn.commands.test_cli import lrcn, refused
+from tests.lrcn.conftest import make_dataset
 from tests.lrcn.training.test_training_engine import small, weights
 
 pytestmark = pytest.mark.engine
 
-SIZES = ["--set", "backbone=tiny", "widths=4,4,4", "fc6=8", "fc7=8", "crop=20", "batch=6", "test_batch=4", "videos=3",
-         "test_videos=2", "units=5", "frames=4", "test_iter=1", "test_interval=2", "snapshot=2", "max_iter=4",
-         "display=1", "deploy_clips=2", "workers=2"]
+SIZES = [
+    "--set",
+    "backbone=tiny",
+    "widths=4,4,4",
+    "fc6=8",
+    "fc7=8",
+    "crop=20",
+    "batch=6",
+    "test_batch=4",
+    "videos=3",
+    "test_videos=2",
+    "units=5",
+    "frames=4",
+    "test_iter=1",
+    "test_interval=2",
+    "snapshot=2",
+    "max_iter=4",
+    "display=1",
+    "deploy_clips=2",
+    "workers=2",
+]
 NETS = [f"{model}-{modality}" for model in ("single-frame", "lrcn-fc6", "lrcn-fc7") for modality in ("rgb", "flow")]
 
 
@@ -123,16 +139,32 @@ def test_results_hold_every_row_of_every_split_and_their_mean(run):
 
 def test_strides_and_last_frames_are_evaluated_beside_the_published_way(run, data):
     before = (run[0] / "results.json").read_bytes()
-    done = lrcn("evaluate", "activity/table1", "--data", data, "--out", run[0], "--rows", "lrcn-fc6", "--stride", 4,
-                "--stride", 8, "--frames", "last", *SIZES)
+    done = lrcn(
+        "evaluate",
+        "activity/table1",
+        "--data",
+        data,
+        "--out",
+        run[0],
+        "--rows",
+        "lrcn-fc6",
+        "--stride",
+        4,
+        "--stride",
+        8,
+        "--frames",
+        "last",
+        *SIZES,
+    )
     assert done.returncode == 0, done.stderr
     assert (run[0] / "results.json").read_bytes() == before
     results = json.loads((run[0] / "results_stride4-8_last.json").read_text())
     assert results["evaluation"] == {"frames": "last", "strides": [4, 8]} and set(results["models"]) == {"lrcn-fc6"}
     assert "last frame of each clip, stride 4 and 8" in lrcn("compare", run[0] / "results_stride4-8_last.json").stdout
     probs = score.load(run[0] / "lrcn-fc6-rgb" / "scores_stride4-8.npz")[:, -1]
-    assert results["models"]["lrcn-fc6"]["rgb"]["accuracy"] == evaluate.percent(probs, evaluate.test_labels(
-        Dataset(data), 1))
+    assert results["models"]["lrcn-fc6"]["rgb"]["accuracy"] == evaluate.percent(
+        probs, evaluate.test_labels(Dataset(data), 1)
+    )
 
 
 def test_a_mean_over_strides_is_the_mean_of_each(data, tmp_path):
@@ -147,22 +179,28 @@ def test_a_mean_over_strides_is_the_mean_of_each(data, tmp_path):
     assert np.array_equal(scored(8), score.load(tmp_path / "scores.npz"))
 
 
-@pytest.mark.parametrize("arguments, said", [
-    ([], "--weights FILE"),
-    (["--from-scratch", "--split", "3"], "has no split 3, only 1, 2"),
-    (["--from-scratch", "--rows", "lrcn-fc8"], "no row 'lrcn-fc8'"),
-    (["--from-scratch", "--weights", "x.caffemodel"], "give one of them"),
-    (["--weights", "x.caffemodel"], "x.caffemodel"),
-])
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ([], "--weights FILE"),
+        (["--from-scratch", "--split", "3"], "has no split 3, only 1, 2"),
+        (["--from-scratch", "--rows", "lrcn-fc8"], "no row 'lrcn-fc8'"),
+        (["--from-scratch", "--weights", "x.caffemodel"], "give one of them"),
+        (["--weights", "x.caffemodel"], "x.caffemodel"),
+    ],
+)
 def test_table_1_refuses_in_one_line(data, tmp_path, arguments, said):
-    refused(lrcn("train", "activity/table1", "--data", data, "--out", tmp_path / "runs", *arguments, *SIZES,
-                 cwd=tmp_path), said)
+    refused(
+        lrcn("train", "activity/table1", "--data", data, "--out", tmp_path / "runs", *arguments, *SIZES, cwd=tmp_path),
+        said,
+    )
     assert not list(tmp_path.iterdir())
 
 
 def test_a_dry_run_says_what_is_needed_and_does_nothing(data, tmp_path):
-    done = lrcn("train", "activity/table1", "--data", data, "--out", tmp_path / "runs", "--dry-run", "--no-trial",
-                *SIZES)
+    done = lrcn(
+        "train", "activity/table1", "--data", data, "--out", tmp_path / "runs", "--dry-run", "--no-trial", *SIZES
+    )
     assert done.returncode == 0, done.stderr
     assert "caffe_imagenet_hyb2_wr_rc_solver_sqrt_iter_310000" in done.stdout and "time: not measured" in done.stdout
     assert not list(tmp_path.iterdir())
@@ -211,8 +249,9 @@ open(sys.argv[2], "wb").write(old.SerializeToString())
 def test_weights_in_the_format_of_2014_are_taken_where_they_fit(data, tmp_path):
     """The hybrid net and CaffeNet came as V1 layers with blobs of four sizes."""
     single = train.train(small(data, "activity/single-frame-rgb", max_iter=1)[1], tmp_path / "new", engine.find())
-    subprocess.run([sys.executable, "-c", OLD, single, tmp_path / "old.caffemodel"], check=True,
-                   env=engine.find().environment())
+    subprocess.run(
+        [sys.executable, "-c", OLD, single, tmp_path / "old.caffemodel"], check=True, env=engine.find().environment()
+    )
     assert not caffe_pb2.NetParameter.FromString((tmp_path / "old.caffemodel").read_bytes()).layer
     other = small(data, "activity/single-frame-rgb", fc7=9, base_lr=0, max_iter=1)[1]  # fc7 and fc8-ucf do not fit
     after = weights(train.train(other, tmp_path / "run", engine.find(), weights=tmp_path / "old.caffemodel"))
@@ -223,6 +262,7 @@ def test_weights_in_the_format_of_2014_are_taken_where_they_fit(data, tmp_path):
 
 
 # ---- classify ----------------------------------------------------------------------------------------------
+
 
 def video(path, frames=21, seed=0):
     rng = np.random.default_rng(seed)
@@ -267,8 +307,25 @@ def test_classify_gives_json_in_order_and_pictures(run, videos, tmp_path):
 
 def test_classify_scores_as_evaluation_does_and_fuses_with_the_weight_given(run, videos, tmp_path):
     """The video's frames as a data set of a video of that name, scored by `score_stage`."""
-    document = json.loads(lrcn("classify", videos[0], "--run", run[0], "--json", "--top", 3, "--model", "lrcn-fc7",
-                               "--split", 2, "--rgb-weight", 0.25, "--out", tmp_path).stdout)
+    document = json.loads(
+        lrcn(
+            "classify",
+            videos[0],
+            "--run",
+            run[0],
+            "--json",
+            "--top",
+            3,
+            "--model",
+            "lrcn-fc7",
+            "--split",
+            2,
+            "--rgb-weight",
+            0.25,
+            "--out",
+            tmp_path,
+        ).stdout
+    )
     from data_prep.videos import prepare_folder
 
     for name in ("class0/v_x", "class0/v_y", "class1/v_z", "class1/v_w", "class2/v_u", "class2/v_v"):
@@ -283,8 +340,9 @@ def test_classify_scores_as_evaluation_does_and_fuses_with_the_weight_given(run,
         files = catalogue.get(note["variant"]).files(**settings)
         net = folder / "snapshots" / "net_iter_4.caffemodel"
         (tmp_path / modality).mkdir()
-        found[modality] = score.load(evaluate.score_stage(Stage(note["variant"]), settings, files, net,
-                                                          tmp_path / modality, engine.find()))[0].mean(0)
+        found[modality] = score.load(
+            evaluate.score_stage(Stage(note["variant"]), settings, files, net, tmp_path / modality, engine.find())
+        )[0].mean(0)
     found["fused"] = 0.25 * found["rgb"] + 0.75 * found["flow"]
     for column, probs in found.items():
         said = {entry["class"]: entry["score"] for entry in document["videos"][0][column]}
@@ -302,7 +360,7 @@ def test_classify_prints_a_table(run, videos, tmp_path):
 def test_classify_refuses_before_it_starts(run, videos, tmp_path):
     cut, text = tmp_path / "cut.avi", tmp_path / "text.mp4"
     whole = videos[0].read_bytes()
-    cut.write_bytes(whole[:len(whole) // 2])
+    cut.write_bytes(whole[: len(whole) // 2])
     text.write_text("no video\n" * 100)
     out = tmp_path / "out"
     refused(lrcn("classify", videos[0], cut, text, "--run", run[0], "--out", out), "cut.avi", "text.mp4")

@@ -18,11 +18,10 @@ import pytest
 from data_prep import store, stretch
 from data_prep.store import Dataset
 from lrcn import engine
-from lrcn.activity import evaluate
-from lrcn.activity import score
+from lrcn.activity import evaluate, score
+from lrcn.activity.sampler import Sampler
 from lrcn.training import train
 from lrcn.training.experiments import Stage
-from lrcn.activity.sampler import Sampler
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, parse, to_text
 from tests.lrcn.conftest import clip_settings, make_dataset
@@ -275,6 +274,7 @@ def test_a_cut_off_scoring_goes_on(dataset, tmp_path):
 
 def test_single_frames_go_on_where_the_last_snapshot_stood(dataset, tmp_path):
     """Caffe's Data layer begins with the first image each time; what goes on is given the images that are due."""
+
     def images(folder):
         with store.reader(folder).begin() as transaction:
             return [value for _, value in transaction.cursor()]
@@ -287,10 +287,15 @@ def test_single_frames_go_on_where_the_last_snapshot_stood(dataset, tmp_path):
     sources = {layer.include[0].phase: layer.data_param.source for layer in net.layer if layer.type == "Data"}
     assert sources[caffe_pb2.TEST] == str(dataset / "stills_test1")
     at = Path(sources[caffe_pb2.TRAIN])
-    stretch.begin_at(parse(tmp_path / "run" / "train_test.prototxt"), caffe_pb2.NetState(phase=caffe_pb2.TRAIN), 2, 4,
-                     tmp_path / "run")
+    stretch.begin_at(
+        parse(tmp_path / "run" / "train_test.prototxt"),
+        caffe_pb2.NetState(phase=caffe_pb2.TRAIN),
+        2,
+        4,
+        tmp_path / "run",
+    )
     due = images(dataset / "stills_train1")
-    assert images(at) == due[2 * 6:4 * 6]
+    assert images(at) == due[2 * 6 : 4 * 6]
 
 
 def rows_and_images(folder):
@@ -328,11 +333,13 @@ def test_lists_cut_into_segments_give_the_data_of_an_uncut_training(tmp_path, it
     net = rows_and_images(tmp_path / "data")
     seen = {}
     for step in (20, 3, 7):
-        solver = caffe_pb2.SolverParameter(max_iter=20, snapshot=step, display=1, base_lr=1, lr_policy="fixed",
-                                           iter_size=iter_size)
+        solver = caffe_pb2.SolverParameter(
+            max_iter=20, snapshot=step, display=1, base_lr=1, lr_policy="fixed", iter_size=iter_size
+        )
         train.train({"train_test": net, "solver": solver}, tmp_path / str(step), engine.find())
         seen[step] = data_seen(tmp_path / str(step))
     assert len(seen[20]) == 20 and seen[20] == seen[3] == seen[7]
     batch = 4 * iter_size + iter_size - 1  # the last one of iteration 4
-    assert seen[20][4] == ([("label", (2 * batch + k) % 5) for k in range(2)]
-                           + [("row", (3 * batch + k) % 11) for k in range(3)])
+    assert seen[20][4] == (
+        [("label", (2 * batch + k) % 5) for k in range(2)] + [("row", (3 * batch + k) % 11) for k in range(3)]
+    )
