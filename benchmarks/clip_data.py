@@ -20,6 +20,8 @@ import numpy as np
 import skimage.data
 
 from data_prep import store
+from data_prep.dataset import Video, index_text, list_text
+from data_prep.whole_files import write_json, write_text
 from lrcn import engine
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
@@ -41,16 +43,14 @@ def wandering_windows(videos: int = 12, frames: int = 25) -> dict[str, list[byte
 
 def stored(videos: dict[str, list[bytes]], folder: Path) -> Path:
     folder.mkdir()
-    index = [store.Video(name, "any", 0, len(jpegs)) for name, jpegs in videos.items()]
+    index = [Video(name, "any", 0, len(jpegs)) for name, jpegs in videos.items()]
     with store.ImageWriter(folder, "rgb") as writer:
         for video in index:
             height, width = cv2.imdecode(np.frombuffer(videos[video.name][0], np.uint8), cv2.IMREAD_COLOR).shape[:2]
             writer.add(video.name, 0, videos[video.name], height, width)
-    store.write_text(folder / "videos.tsv", store.index_text(index))
-    store.write_text(folder / "train1.txt", store.list_text(index))
-    store.write_json(
-        folder / "dataset.json", {"name": "benchmark", "kind": "frames", "classes": ["any"], "mirror": True}
-    )
+    write_text(folder / "videos.tsv", index_text(index))
+    write_text(folder / "train1.txt", list_text(index))
+    write_json(folder / "dataset.json", {"name": "benchmark", "kind": "frames", "classes": ["any"], "mirror": True})
     return folder
 
 

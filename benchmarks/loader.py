@@ -28,7 +28,7 @@ import skimage.transform
 import skimage.util
 from clip_data import stored, wandering_windows
 
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset
 from lrcn.activity.clip_loader import Loader
 from lrcn.activity.sampler import Sampler
 

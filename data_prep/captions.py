@@ -33,8 +33,10 @@ import cv2
 import h5py
 import numpy as np
 
-from data_prep import DataError, frames, store, vocabulary
+from data_prep import DataError, frames, vocabulary
+from data_prep.dataset import Dataset
 from data_prep.features import output_folder
+from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
 from data_prep.workers import no_progress, parallel
 
 STEPS, STREAMS = 20, 100
@@ -173,13 +175,13 @@ class Layout:
 def _write_file(path: Path, layout: Layout, fill) -> None:
     content, rows = layout.blank()
     fill(rows)
-    store.write_bytes(path, content)
+    write_bytes(path, content)
 
 
 def write_files(folder: Path, rows: int, each: int, fill, streams: int, progress=no_progress) -> list[str]:
     """Writes batch_0.h5, ... of `each` rows, which `fill(first, last, rows)` fills; those there are left. Gives the
     names."""
-    with store.writing(folder):
+    with writing(folder):
         folder.mkdir(exist_ok=True)
     spans = [(first, min(first + each, rows)) for first in range(0, rows, each)]
     layouts = {height: Layout(height, streams) for height in {last - first for first, last in spans}}
@@ -225,7 +227,7 @@ def write_sequences(
     words = vocabulary.build(sentences, split[owner] == list(SPLITS.values()).index("train"), min_count)
     if len(words) == 1:
         raise DataError(f"{out}: no word is seen {min_count} times in the training captions; lower --min-count")
-    store.write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in words))
+    write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in words))
     ids, each, sizes = sentences.numbered(words).astype(np.float32), file_rows(steps, streams), {}
     target = targets(ids, sentences.starts, sentences.lengths, steps)
     for part, splits in PARTS.items():
@@ -249,10 +251,10 @@ def write_sequences(
                 rows, fill = laid.rows, laid.read
             names = write_files(place, rows, each, fill, streams, progress)
             kind = "captions" if aligned else "sentences"
-            store.write_text(folder / f"{part}_{kind}.txt", "".join(f"{out / place.name / name}\n" for name in names))
+            write_text(folder / f"{part}_{kind}.txt", "".join(f"{out / place.name / name}\n" for name in names))
             if aligned and with_images:
                 lines = [f"{image.file} 0\n" for image in images]
-                store.write_text(folder / f"{part}_images.txt", "".join([lines[k] for k in owner[chosen].tolist()]))
+                write_text(folder / f"{part}_images.txt", "".join([lines[k] for k in owner[chosen].tolist()]))
     cut = int((sentences.lengths >= steps).sum())
     progress(f"{len(words)} words; {cut} of {len(owner)} captions are cut to {steps} steps in aligned files", 0, 0)
     return {"vocabulary": len(words) + 1, "steps": steps, "streams": streams, "splits": sizes}
@@ -301,7 +303,7 @@ def check_images(folder: Path, files: list[str], skip: bool, workers=None, progr
     good = set(note.read_text(encoding="utf-8").split("\n")[:-1]) if note.exists() else set()
     todo, bad = [file for file in files if file not in good], {}
     blocks, checked = [todo[k : k + BLOCK] for k in range(0, len(todo), BLOCK)], len(files) - len(todo)
-    with store.writing(note), open(note, "a", encoding="utf-8") as notes:
+    with writing(note), open(note, "a", encoding="utf-8") as notes:
         for block, reasons in parallel(_unreadable_block, blocks, workers):
             bad |= {file: reason for file, reason in zip(block, reasons, strict=True) if reason}
             notes.write("".join(f"{file}\n" for file in block if file not in bad))
@@ -314,7 +316,7 @@ def check_images(folder: Path, files: list[str], skip: bool, workers=None, progr
             f"{file}: {reason} ({len(bad)} of {len(files)} images cannot be read); mend them, or leave "
             "such images out with --skip-unreadable"
         )
-    store.write_text(done, "file\treason\n" + "".join(f"{file}\t{why}\n" for file, why in bad.items()))
+    write_text(done, "file\treason\n" + "".join(f"{file}\t{why}\n" for file, why in bad.items()))
     note.unlink()
     return bad
 
@@ -377,7 +379,7 @@ def prepare(
         "min_count": min_count,
         "skip_unreadable": skip_unreadable,
     }
-    with store.new_folder(out, settings) as folder:
+    with new_folder(out, settings) as folder:
         if folder is None:
             return out
         if left:
@@ -404,8 +406,8 @@ def prepare(
             progress=progress,
         )
         listed = ",\n".join(lines)
-        store.write_text(folder / "captions.json", f'{{"images": [\n{listed}\n]}}\n')
-        store.write_json(
+        write_text(folder / "captions.json", f'{{"images": [\n{listed}\n]}}\n')
+        write_json(
             folder / "dataset.json",
             {
                 "name": name,
@@ -495,7 +497,7 @@ def located(file: str, images) -> str:
     return file if images is None else os.path.abspath(os.path.join(images, file))
 
 
-def check_captions(dataset: store.Dataset, what: str, training: str = "train") -> None:
+def check_captions(dataset: Dataset, what: str, training: str = "train") -> None:
     """DataError where the data set lacks the lists that caption/* (`what` "images") or lm/* ("sentences") read.
 
     training: the part that is trained on, train or trainval; val is for tests."""

@@ -28,10 +28,12 @@ import cv2
 import numpy as np
 
 from data_prep import DataError, captions, store, tacos, videos
+from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.features import output_folder
 from data_prep.frames import VideoFile, encode_jpeg
 from data_prep.snippets import read_snippets
 from data_prep.stills import write_stills as write_shuffled
+from data_prep.whole_files import new_folder, write_json, write_text, writing
 
 VERSION = 1  # of the generator; data made by another one are never taken for this one's
 HEIGHT, WIDTH, FPS = 64, 80, 12
@@ -336,13 +338,13 @@ def _write_video(job) -> None:
     except DataError:
         whole = False
     if not whole:  # OpenCV does not say why: write more than that in a way that does
-        with store.writing(path), open(beside, "wb") as file:
+        with writing(path), open(beside, "wb") as file:
             file.write(os.urandom(HEIGHT * WIDTH * 3 * len(images)))
             os.fsync(file.fileno())
         raise DataError(
             f"{path}: OpenCV cannot write motion JPEG here; install opencv-contrib-python-headless from a wheel"
         )
-    with store.writing(path):
+    with writing(path):
         os.replace(beside, path)
 
 
@@ -414,7 +416,7 @@ def prepare(
         "splits": SPLITS,
     }
     out = output_folder(out)
-    with store.new_folder(out, settings) as folder:
+    with new_folder(out, settings) as folder:
         if folder is not None:
             _fill(folder, settings, workers, progress)
     prepare_semantics(out, seed, progress)
@@ -534,7 +536,7 @@ def write_semantics(path: Path, todo: list[Plan]) -> None:
             }
         group = f"{plan.class_name}_g{plan.group:02d}"
         lines.append(json.dumps({**truth, "group": group, "slots": slots, "sentences": sentences(truth["slots"])}))
-    store.write_text(path, "\n".join(lines) + "\n")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _still(seed: int, part: str, number: int) -> tuple[dict, np.ndarray]:
@@ -576,7 +578,7 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos
     shutil.rmtree(out, ignore_errors=True)  # a few seconds' work: begun anew when it was cut off
     classes = STILLS[out.name]
     index, parts = [], {"train1.txt": [], "test1.txt": []}
-    with store.writing(out):
+    with writing(out):
         out.mkdir(parents=True)
     with store.ImageWriter(out, "rgb") as writer:
         for number in range(count):
@@ -594,15 +596,15 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos
                 class_name = f"{scene['object']}-{scene['background']}"
                 image = _draw(random, scene, path, PICTURE_CONTRAST, dyed=True)[0]
             image = image[corner[1] : corner[1] + STILL, corner[0] : corner[0] + STILL]
-            video = store.Video(f"s_{number:05d}", class_name, classes.index(class_name), 1)
+            video = Video(f"s_{number:05d}", class_name, classes.index(class_name), 1)
             writer.add(video.name, video.label, [encode_jpeg(image)], STILL, STILL)
             index.append(video)
             parts[f"{part}1.txt"].append(video)
             progress(out.name, number + 1, count)
-    store.write_text(out / "videos.tsv", store.index_text(index))
+    write_text(out / "videos.tsv", index_text(index))
     for name, members in parts.items():
-        store.write_text(out / name, store.list_text(members))
-    store.write_json(
+        write_text(out / name, list_text(members))
+    write_json(
         out / "dataset.json",
         {
             "name": f"demo {out.name}",
@@ -616,7 +618,7 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos
             "seed": seed,
         },
     )
-    write_shuffled(store.Dataset(out))
+    write_shuffled(Dataset(out))
     return out
 
 
@@ -627,17 +629,17 @@ def write_pictures(out, seed: int = 1701, images: int = 1500, progress=videos.no
     Four fifths are train, a tenth each val and test; test pictures are cut from the photographs' test regions.
     """
     out, entries = Path(out), []
-    with store.writing(out):
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     for number in range(images):
         part = {8: "val", 9: "test"}.get(number % 10, "train")
         truth, image = _still(seed, part, number)
         path = out / f"{number:06d}.jpg"
-        with store.writing(path):
+        with writing(path):
             path.write_bytes(encode_jpeg(image))
         entries.append({"image": path.name, "split": part, "captions": sentences(truth["slots"]), "truth": truth})
         progress("pictures", number + 1, images)
-    store.write_json(out / "captions.json", entries)
+    write_json(out / "captions.json", entries)
     return out
 
 
@@ -679,4 +681,4 @@ def prepare_captions(out: Path, seed: int, workers=None, progress=videos.no_prog
         for entry in captions.read_source(source / "captions.json")
     }
     phrases = {slot: {word: phrase(slot, word) for word in WORDS[slot]} for slot in next(iter(truths.values()))}
-    store.write_json(out / "captions" / "truth.json", {"phrases": phrases, "images": truths})
+    write_json(out / "captions" / "truth.json", {"phrases": phrases, "images": truths})

@@ -21,7 +21,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from data_prep import DataError, store
+from data_prep import DataError
+from data_prep.dataset import Dataset
+from data_prep.whole_files import new_folder, write_bytes, write_json, write_text
 
 FILE_BYTES = 256 << 20  # of `data` in one file; Caffe holds a file or two in memory
 BLOB_ELEMENTS = 2**31 - 1  # Caffe counts a blob's elements in an int
@@ -82,7 +84,7 @@ def write_sequences(folder: Path, stem: str, x, y, batches: np.ndarray, file_byt
             file.create_dataset("clip_markers", data=markers.reshape(-1, videos))
             file.create_dataset("video", data=part)
             file.flush()
-            store.write_bytes(path, file.id.get_file_image())
+            write_bytes(path, file.id.get_file_image())
         names.append(path.name)
     return names
 
@@ -151,7 +153,7 @@ def write_part(
     training = part == "train"
     order = np.random.default_rng(seed).permutation(len(x)) if training else np.arange(len(x))
     names = write_sequences(folder, f"{part}{split}", x, y, _batches(order, videos, training), file_bytes)
-    store.write_text(folder / f"{part}{split}_features.txt", "".join(f"{out / name}\n" for name in names))
+    write_text(folder / f"{part}{split}_features.txt", "".join(f"{out / name}\n" for name in names))
 
 
 def prepare_npz(npz, out, videos: int = 24, seed: int = 1701, file_bytes: int = FILE_BYTES) -> Path:
@@ -172,12 +174,12 @@ def prepare_npz(npz, out, videos: int = 24, seed: int = 1701, file_bytes: int = 
         "seed": seed,
         "file_bytes": file_bytes,
     }
-    with store.new_folder(out, settings) as folder:
+    with new_folder(out, settings) as folder:
         if folder is None:
             return out
         for part, short in (("train", "tr"), ("test", "te")):
             write_part(folder, out, part, 1, held[f"x_{short}"], held[f"y_{short}"], videos, seed, file_bytes)
-        store.write_json(
+        write_json(
             folder / "dataset.json",
             {
                 "name": settings["name"],
@@ -196,7 +198,7 @@ def prepare_npz(npz, out, videos: int = 24, seed: int = 1701, file_bytes: int = 
     return out
 
 
-def _files(dataset: store.Dataset, part: str, split: int) -> list[Path]:
+def _files(dataset: Dataset, part: str, split: int) -> list[Path]:
     listing = dataset.folder / f"{part}{split}_features.txt"
     if dataset.kind != "features" or not listing.exists():
         raise DataError(f"{listing}: no such list of feature files; make it with `lrcn prepare features`")
@@ -209,7 +211,7 @@ def _files(dataset: store.Dataset, part: str, split: int) -> list[Path]:
     return paths
 
 
-def _read(path: Path, dataset: store.Dataset) -> dict[str, np.ndarray]:
+def _read(path: Path, dataset: Dataset) -> dict[str, np.ndarray]:
     """The four arrays of a file, each of the shape that the dataset calls for."""
     length, size, videos = (dataset.description[key] for key in ("frames", "feature_size", "videos"))
     try:
@@ -243,7 +245,7 @@ def check_features(data, part: str | None = None, split: int = 1) -> None:
     """Reads the feature files of `part` (both by default) and refuses wrong shapes, labels or clip markers. Errors:
     DataError.
     """
-    dataset = store.Dataset(data)
+    dataset = Dataset(data)
     length = dataset.description.get("frames")
     for each in (part,) if part else ("train", "test"):
         for path in _files(dataset, each, split):
@@ -273,7 +275,7 @@ def read_sequences(data, part: str = "test", split: int = 1) -> tuple[np.ndarray
     """The videos of a part, each once, in their original order: x (V, T, D) float32, y (V,) int64, names. Padding is
     left out.
     """
-    dataset = store.Dataset(data)
+    dataset = Dataset(data)
     paths = _files(dataset, part, split)
     found: dict[int, tuple[np.ndarray, int]] = {}
     for path in paths:

@@ -14,8 +14,10 @@ import cv2
 import numpy as np
 
 from data_prep import DataError, store
+from data_prep.dataset import Dataset, Video
 from data_prep.frames import decode as decode_image
 from data_prep.frames import encode_jpeg
+from data_prep.whole_files import locked, read_json, write_json
 from data_prep.workers import no_progress, parallel
 
 SCALE, ZERO = 16, 128  # grey levels a pixel of motion, and the level of no motion
@@ -175,7 +177,7 @@ def find_images(folder, index) -> dict[str, list[Path]]:
 
 
 def write(
-    folder, index: list[store.Video], algorithm, height, width, images=None, workers=None, progress=no_progress
+    folder, index: list[Video], algorithm, height, width, images=None, workers=None, progress=no_progress
 ) -> None:
     """Fills the LMDB of flow of a dataset folder whose frames are stored. What is stored already is left as it is.
 
@@ -213,7 +215,7 @@ def _measured(job) -> tuple[int, int, int, int]:
     return count - 1, blank, (count - 1) * height * width, clipped
 
 
-def measure(folder, index: list[store.Video], height, width, workers=None, progress=no_progress) -> dict:
+def measure(folder, index: list[Video], height, width, workers=None, progress=no_progress) -> dict:
     """Decodes every stored flow image: how many there are, how many are blank (a repeated frame), and the share of
     pixels whose motion was clipped (beyond 8 pixels). Errors: DataError where one is bad.
     """
@@ -225,7 +227,7 @@ def measure(folder, index: list[store.Video], height, width, workers=None, progr
     return {"images": count, "blank": blank, "clipped": round(clipped / max(pixels, 1), 6)}
 
 
-def round_trip(folder, index: list[store.Video], algorithm: str, seed: int = 1701, samples: int = 32) -> dict:
+def round_trip(folder, index: list[Video], algorithm: str, seed: int = 1701, samples: int = 32) -> dict:
     """What storing costs: the error in pixels of x and y, flow -> image -> JPEG -> image -> flow, on pairs of frames
     drawn by `seed`, where nothing was clipped: mean, 99th percentile, largest.
     """
@@ -278,7 +280,7 @@ def prepare_flow(data, algorithm="dis", images=None, replace=False, workers=None
     wanted = description(algorithm)
     if images:
         wanted["from"] = os.path.abspath(images)
-    dataset = store.Dataset(data)
+    dataset = Dataset(data)
     if dataset.kind != "frames":
         raise DataError(f"{data}: holds {dataset.kind}, not frames; flow needs frames (`lrcn prepare videos`)")
     there = dataset.description.get("flow")
@@ -291,19 +293,19 @@ def prepare_flow(data, algorithm="dis", images=None, replace=False, workers=None
             f"{data}: already has flow, made by {there.get('algorithm')}; give --replace to make it anew otherwise"
         )
     place, note, index = dataset.folder / store.MODALITIES["flow"], "making.json", list(dataset.index.values())
-    with store.locked(place):
+    with locked(place):
         if there:
-            store.write_json(dataset.folder / "dataset.json", dataset.description | {"flow": None})
-        if not (place / note).exists() or store.read_json(place / note) != wanted:
+            write_json(dataset.folder / "dataset.json", dataset.description | {"flow": None})
+        if not (place / note).exists() or read_json(place / note) != wanted:
             store.close_reader(place)
             for item in place.iterdir():
                 if item.name != "lock":
                     item.unlink()
-            store.write_json(place / note, wanted)
+            write_json(place / note, wanted)
         write(dataset.folder, index, algorithm, dataset.height, dataset.width, images, workers, progress)
         store.check_images(dataset.folder, "flow", index)
         made = report(dataset.folder, index, algorithm, dataset.height, dataset.width, workers, progress) | wanted
-        store.write_json(dataset.folder / "dataset.json", dataset.description | {"flow": made})
+        write_json(dataset.folder / "dataset.json", dataset.description | {"flow": made})
         for leaving in (note, "lock"):
             (place / leaving).unlink()
     progress(said(made), 0, 0)

@@ -14,13 +14,15 @@ import lmdb
 import numpy as np
 
 from data_prep import DataError, store
+from data_prep.dataset import Dataset, Video, list_text
+from data_prep.whole_files import locked, read_json, write_json, writing
 from data_prep.workers import no_progress
 
 NOTE = "stills.json"  # written last: says that the folder is whole, and what it was made with
 PARTS = ("train", "test")
 
 
-def folder(dataset: store.Dataset, part: str, split: int = 1) -> Path:
+def folder(dataset: Dataset, part: str, split: int = 1) -> Path:
     """The LMDB of `train` or `test` of a split. Errors: DataError where it was not made."""
     place = dataset.folder / f"stills_{part}{split}"
     if not (place / NOTE).exists():
@@ -30,9 +32,7 @@ def folder(dataset: store.Dataset, part: str, split: int = 1) -> Path:
     return place
 
 
-def write_stills(
-    dataset: store.Dataset, split: int = 1, every: int = 1, seed: int = 1701, progress=no_progress
-) -> None:
+def write_stills(dataset: Dataset, split: int = 1, every: int = 1, seed: int = 1701, progress=no_progress) -> None:
     """Writes DATA/stills_train1 and stills_test1 (of this split) of a prepared data set.
 
     every: frames 1, 1 + every, 1 + 2 every ... of each video. seed: of the order. What is there of the same settings is
@@ -45,7 +45,7 @@ def write_stills(
 
 
 def write_lists(
-    data: Path, lists: dict[str, list[store.Video]], every: int = 1, seed: int = 1701, progress=no_progress
+    data: Path, lists: dict[str, list[Video]], every: int = 1, seed: int = 1701, progress=no_progress
 ) -> None:
     """`write_stills` for a folder that is not whole yet; lists: "train1" and so on -> its videos."""
     if every < 1:
@@ -53,13 +53,13 @@ def write_lists(
     todo = {}
     for name, videos in lists.items():
         note = {
-            "list": hashlib.sha256(store.list_text(videos).encode()).hexdigest(),
+            "list": hashlib.sha256(list_text(videos).encode()).hexdigest(),
             "every": every,
             "seed": seed,
             "images": sum(len(range(0, video.frames, every)) for video in videos),
         }
         place = Path(data) / f"stills_{name}"
-        if not (place / NOTE).exists() or store.read_json(place / NOTE) != note:
+        if not (place / NOTE).exists() or read_json(place / NOTE) != note:
             todo[name] = place, videos, note
     if not todo:
         return
@@ -80,18 +80,18 @@ def _check_room(data: Path, images: int) -> None:
         )
 
 
-def _write(data: Path, place: Path, name: str, videos: list[store.Video], note: dict, progress) -> None:
+def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, progress) -> None:
     partial, begun = place.with_name(place.name + ".partial"), "making.json"
-    with store.locked(partial):
-        if not (partial / begun).exists() or store.read_json(partial / begun) != note:
-            with store.writing(partial):
+    with locked(partial):
+        if not (partial / begun).exists() or read_json(partial / begun) != note:
+            with writing(partial):
                 for item in partial.iterdir():
                     if item.name != "lock":
                         item.unlink()
-            store.write_json(partial / begun, note)
+            write_json(partial / begun, note)
         _fill(data, partial, name, videos, note, progress)
-        store.write_json(partial / NOTE, note)
-        with store.writing(place):
+        write_json(partial / NOTE, note)
+        with writing(place):
             if place.exists():
                 store.close_reader(place)
                 shutil.rmtree(place)
@@ -100,7 +100,7 @@ def _write(data: Path, place: Path, name: str, videos: list[store.Video], note: 
             os.rename(partial, place)
 
 
-def _fill(data: Path, partial: Path, name: str, videos: list[store.Video], note: dict, progress) -> None:
+def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict, progress) -> None:
     images, what = note["images"], f"stills {name}"
     counts = np.array([len(range(0, video.frames, note["every"])) for video in videos])
     within = np.arange(images) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -108,7 +108,7 @@ def _fill(data: Path, partial: Path, name: str, videos: list[store.Video], note:
     split = int(name[len(name.rstrip("0123456789")) :])
     order = np.random.default_rng([note["seed"], split, name.startswith("test")]).permutation(images)
     source = store.reader(data / "frames")
-    with store.writing(partial):
+    with writing(partial):
         target = lmdb.open(str(partial), map_size=store.FIRST_MAP)
     with target, source.begin() as stored:
         done, pending, size = target.stat()["entries"], [], 0  # they come in the order of their positions

@@ -16,6 +16,7 @@ import h5py
 import lmdb
 
 from data_prep import DataError, store
+from data_prep.whole_files import write_bytes, writing
 from prototxt_gen.states import is_in
 
 
@@ -35,7 +36,7 @@ def begin_at(net, state, first: int, last: int, run: Path, name: str = "stretch"
         )
         if param is None or not is_in(layer, state) or getattr(param, "shuffle", False):
             continue
-        with store.writing(folder):
+        with writing(folder):
             folder.mkdir(exist_ok=True)
         source, begin = Path(run) / param.source, first * param.batch_size
         if layer.type == "Data":
@@ -44,7 +45,7 @@ def begin_at(net, state, first: int, last: int, run: Path, name: str = "stretch"
             param.source = str((folder / str(number)).resolve())
         else:
             if layer.type == "ImageData":
-                store.write_bytes(folder / f"{number}.txt", rotated_lines(source, begin))
+                write_bytes(folder / f"{number}.txt", rotated_lines(source, begin))
             else:
                 rotate_rows(source, folder / f"{number}.txt", begin, list(layer.top), Path(run))
             param.source = f"{name}/{number}.txt"  # Caffe runs in `run`, whose own name may have blanks
@@ -57,7 +58,7 @@ def copy_images(source: Path, target: Path, first: int, count: int) -> None:
     twice. Errors: DataError."""
     if target.exists():
         shutil.rmtree(target)
-    with store.writing(target), store.reader(source).begin() as stored:
+    with writing(target), store.reader(source).begin() as stored:
         held = stored.stat()["entries"]
         size = os.stat(source / "data.mdb").st_size * 2
         with lmdb.open(str(target), map_size=size, sync=False) as made, stored.cursor() as cursor:
@@ -98,7 +99,7 @@ def rotate_rows(source: Path, target: Path, first: int, names: Sequence[str], ru
             _copy_rows(run / os.fsdecode(files[number]), path, names, chosen)
             parts[part] = os.fsencode(os.path.relpath(path, run))
         turned = [parts["tail"], *turned[1:], parts["head"]]
-    store.write_bytes(target, b"".join(file + b"\n" for file in turned))
+    write_bytes(target, b"".join(file + b"\n" for file in turned))
 
 
 def _read(path: Path) -> bytes:
@@ -125,4 +126,4 @@ def _copy_rows(source: Path, target: Path, names: Sequence[str], rows: slice) ->
         for name in names:
             made.create_dataset(name, data=given[name][rows])
         made.flush()
-        store.write_bytes(target, made.id.get_file_image())
+        write_bytes(target, made.id.get_file_image())

@@ -37,10 +37,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from data_prep import DataError, captions, store, vocabulary
+from data_prep import DataError, captions, vocabulary
 from data_prep.captions import Image
+from data_prep.dataset import Dataset
 from data_prep.features import output_folder, read_videos
 from data_prep.snippets import Snippet, table
+from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
 from data_prep.workers import no_progress
 
 NONE = "<none>"
@@ -125,7 +127,7 @@ def read_semantics(folder) -> tuple[list[str], np.ndarray, np.ndarray]:
         raise DataError(f"{path}: cannot be read ({error}); prepare the data set again") from None
 
 
-def check_semantics(dataset: store.Dataset, what: str) -> None:
+def check_semantics(dataset: Dataset, what: str) -> None:
     """DataError where the data set lacks what video/* reads, of "slots" or "frames", or lm/* ("sentences")."""
     if what == "slots" and not dataset.description["slots"]:
         raise DataError(
@@ -294,7 +296,7 @@ def prepare(
     if not words.slots and features is None:
         raise DataError(f"{name}: no training snippet has a slot; give slots, or activations of frames (--features)")
     held = Frames(features, [snippet.id for snippet in cleaned]) if features else None
-    with store.new_folder(out, settings) as folder:
+    with new_folder(out, settings) as folder:
         if folder is None:
             return out
         if left:
@@ -329,10 +331,10 @@ def prepare(
             )
             for s in cleaned
         )
-        store.write_text(folder / "captions.json", f'{{"images": [\n{lines}\n]}}\n')
+        write_text(folder / "captions.json", f'{{"images": [\n{lines}\n]}}\n')
         if any(snippet.truth for snippet in cleaned):
-            store.write_json(folder / "truth.json", _truth(cleaned, phrases or {}))
-        store.write_json(
+            write_json(folder / "truth.json", _truth(cleaned, phrases or {}))
+        write_json(
             folder / "dataset.json",
             {
                 "name": name,
@@ -403,13 +405,13 @@ def _write_file(path: Path, arrays: dict[str, np.ndarray]) -> None:
         for name, array in arrays.items():
             file.create_dataset(name, data=array)
         file.flush()
-        store.write_bytes(path, file.id.get_file_image())
+        write_bytes(path, file.id.get_file_image())
 
 
 def _write_part(folder: Path, out: Path, kind: str, part: str, blocks: int, each: int, make, progress) -> None:
     """Files of `each` batches made by `make(first batch, last)`, those there left, and their list {part}_{kind}.txt."""
     place = folder / f"{part}_{kind}_batches"
-    with store.writing(place):
+    with writing(place):
         place.mkdir(exist_ok=True)
     names = []
     for first in range(0, blocks, each):
@@ -418,7 +420,7 @@ def _write_part(folder: Path, out: Path, kind: str, part: str, blocks: int, each
             _write_file(path, make(first, min(first + each, blocks)))
         names.append(f"{out / place.name / path.name}\n")
         progress(place.name, min(first + each, blocks), blocks)
-    store.write_text(folder / f"{part}_{kind}.txt", "".join(names))
+    write_text(folder / f"{part}_{kind}.txt", "".join(names))
 
 
 def _sentences(folder: Path, part: str, steps: int, streams: int):
@@ -446,7 +448,7 @@ def two_phases(sentences: dict[str, np.ndarray], markers: np.ndarray) -> dict[st
 
 
 def _write_semantics(folder, out, words, snippets, likeliest, vectors, rows, steps, streams, progress) -> None:
-    store.write_text(folder / "slot_vocabulary.txt", words.text())
+    write_text(folder / "slot_vocabulary.txt", words.text())
     if not (folder / "semantics.h5").exists():
         ids = np.array([snippet.id for snippet in snippets], dtype=h5py.string_dtype())
         _write_file(folder / "semantics.h5", {"id": ids, "map": likeliest, "probabilities": vectors})

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 
 from data_prep import DataError, flow, frames, stills, store
+from data_prep.dataset import Dataset, Video, index_text, list_text
+from data_prep.whole_files import new_folder, write_json, write_text, writing
 from data_prep.workers import cores, no_progress, parallel
 
 __all__ = ["Source", "cores", "fill", "no_progress", "parallel", "prepare_folder", "prepare_videos"]
@@ -106,7 +108,7 @@ def fill(
     workers=None,
     progress=no_progress,
 ) -> None:
-    """Fills `folder` (see `store.new_folder`) with frames, flow, stills, index, lists, and last `dataset.json`.
+    """Fills `folder` (see `new_folder`) with frames, flow, stills, index, lists, and last `dataset.json`.
 
     lists: file name -> names of videos; each split in the description has two, and its stills. algorithm None: no
     flow. every: of the stills (`stills.write_stills`). skip_unreadable: videos that cannot be read leave the lists and
@@ -121,16 +123,14 @@ def fill(
         flow.write(folder, index, algorithm, height, width, None, workers, progress)
         store.check_images(folder, "flow", index)
         made = flow.report(folder, index, algorithm, height, width, workers, progress)
-    store.write_text(folder / "videos.tsv", store.index_text(index))
+    write_text(folder / "videos.tsv", index_text(index))
     for name, videos in members.items():
-        store.write_text(folder / name, store.list_text(videos))
+        write_text(folder / name, list_text(videos))
     stills.write_lists(
         folder, {name.removesuffix(".txt"): videos for name, videos in members.items()}, every, progress=progress
     )
-    store.write_text(
-        folder / "skipped.tsv", "file\treason\n" + "".join(f"{file}\t{why}\n" for file, why in skipped.values())
-    )
-    store.write_json(
+    write_text(folder / "skipped.tsv", "file\treason\n" + "".join(f"{file}\t{why}\n" for file, why in skipped.values()))
+    write_json(
         folder / "dataset.json",
         {"kind": "frames", "height": height, "width": width, "fps": fps, "flow": made, "skipped": len(skipped)}
         | description,
@@ -158,21 +158,19 @@ def _write_frames(folder, sources, height, width, fps, skip, workers, progress):
             else:
                 jpegs, declared, decoded = result
                 if declared and declared != decoded:
-                    with store.writing(uneven), open(uneven, "a", encoding="utf-8") as file:
+                    with writing(uneven), open(uneven, "a", encoding="utf-8") as file:
                         file.write(f"{source.name}\t{declared}\t{decoded}\n")
                 writer.add(source.name, source.label, jpegs, height, width)
             done += 1
             progress("frames", done, len(sources))
         writer.commit()
-        index = [
-            store.Video(s.name, s.class_name, s.label, writer.count(s.name)) for s in sources if s.name not in skipped
-        ]
+        index = [Video(s.name, s.class_name, s.label, writer.count(s.name)) for s in sources if s.name not in skipped]
     if uneven.exists():  # a run that was cut off and went on may have written a line twice
-        store.write_text(uneven, "".join(sorted(set(uneven.read_text(encoding="utf-8").splitlines(keepends=True)))))
+        write_text(uneven, "".join(sorted(set(uneven.read_text(encoding="utf-8").splitlines(keepends=True)))))
     return index, skipped
 
 
-def _listed(folder, lists, index, skipped) -> dict[str, list[store.Video]]:
+def _listed(folder, lists, index, skipped) -> dict[str, list[Video]]:
     by_name = {video.name: video for video in index}
     members = {name: [by_name[video] for video in videos if video not in skipped] for name, videos in lists.items()}
     for name, videos in members.items():
@@ -244,7 +242,7 @@ def prepare_videos(
     }
     splits = sorted(splits)
     wanted = {f"{part}{split}.txt": lists[f"{part}{split}.txt"] for split in splits for part in stills.PARTS}
-    with store.new_folder(out, settings) as folder:
+    with new_folder(out, settings) as folder:
         if folder:
             fill(
                 folder,
@@ -268,11 +266,11 @@ def prepare_videos(
                 progress=progress,
             )
     if not folder:
-        _add_splits(store.Dataset(out), wanted, splits, every, progress)
+        _add_splits(Dataset(out), wanted, splits, every, progress)
     return Path(out)
 
 
-def _add_splits(dataset: store.Dataset, lists, splits, every, progress) -> None:
+def _add_splits(dataset: Dataset, lists, splits, every, progress) -> None:
     """Lists and stills that a whole dataset does not have yet."""
     new = [split for split in splits if split not in dataset.description["splits"]]
     for split in new:
@@ -281,12 +279,12 @@ def _add_splits(dataset: store.Dataset, lists, splits, every, progress) -> None:
             videos = [dataset.index[video] for video in lists[name] if video in dataset.index]
             if not videos:
                 raise DataError(f"{name}: none of its videos could be read; fetch the videos again or mend the list")
-            store.write_text(dataset.folder / name, store.list_text(videos))
+            write_text(dataset.folder / name, list_text(videos))
     for split in splits:
         stills.write_stills(dataset, split, every, progress=progress)
     if new:
         every_split = sorted({*dataset.description["splits"], *new})
-        store.write_json(dataset.folder / "dataset.json", dataset.description | {"splits": every_split})
+        write_json(dataset.folder / "dataset.json", dataset.description | {"splits": every_split})
 
 
 def _members(folder: Path) -> list[Path]:

@@ -20,7 +20,7 @@ import sys
 import caffe
 import numpy as np
 
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset
 from lrcn.activity.clip_loader import MESSAGE, Loader, LoaderError
 from lrcn.activity.clip_settings import TOPS, read_settings
 from lrcn.activity.sampler import Sampler

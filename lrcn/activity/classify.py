@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import DataError, flow, frames, store
+from data_prep.dataset import Video, index_text, list_text
+from data_prep.whole_files import write_json, write_text
 from data_prep.workers import parallel
 from lrcn.activity import score
 from lrcn.activity.evaluate import MODALITIES, run_score, shown
@@ -90,7 +92,7 @@ def write_dataset(
     """A data set of these videos alone, all in test1.txt under the names 0, 1, ..."""
     folder.mkdir()
     classes, (height, width) = note["classes"], (note["settings"][side] for side in ("height", "width"))
-    index = [store.Video(str(v), classes[0], 0, len(jpegs)) for v, jpegs in enumerate(videos)]
+    index = [Video(str(v), classes[0], 0, len(jpegs)) for v, jpegs in enumerate(videos)]
     with store.ImageWriter(folder, "rgb") as writer:
         for video, jpegs in zip(index, videos):
             writer.add(video.name, 0, jpegs, height, width)
@@ -98,9 +100,9 @@ def write_dataset(
         algorithm = (note["flow"] or {}).get("algorithm")
         algorithm = algorithm if algorithm in flow.ALGORITHMS else "dis"  # flow made elsewhere cannot be made here
         flow.write(folder, index, algorithm, height, width, progress=progress)
-    store.write_text(folder / "videos.tsv", store.index_text(index))
-    store.write_text(folder / "test1.txt", store.list_text(index))
-    store.write_json(
+    write_text(folder / "videos.tsv", index_text(index))
+    write_text(folder / "test1.txt", list_text(index))
+    write_json(
         folder / "dataset.json",
         {
             "name": "videos",

@@ -49,7 +49,7 @@ class Loader:
 def _begin(settings: dict, slots: np.ndarray):
     import cv2
 
-    from data_prep.store import Dataset
+    from data_prep.dataset import Dataset
     from lrcn import pixels
     from lrcn.activity.sampler import Clip, clip_images, image_range
 

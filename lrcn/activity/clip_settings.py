@@ -83,7 +83,7 @@ def labels(layer, top: str) -> list[int] | None:
     if shapes is None or list(layer.top).index(top) != 1:
         return None
     from data_prep import DataError
-    from data_prep.store import Dataset
+    from data_prep.dataset import Dataset
 
     settings = read_settings(layer.python_param.param_str)
     if not settings["data"]:

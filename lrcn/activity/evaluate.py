@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.dataset import Dataset
 from data_prep.features import read_videos
-from data_prep.store import Dataset, write_text
+from data_prep.whole_files import write_text
 from lrcn.results import pictures
 from lrcn.training.train import TrainError, digest, end_with_parent, explain
 

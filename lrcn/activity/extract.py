@@ -24,8 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep import DataError, store
-from data_prep.store import Dataset, Video
+from data_prep import DataError
+from data_prep.dataset import Dataset, Video, list_text
+from data_prep.whole_files import new_folder, read_json, write_json, write_text
 from lrcn.activity.frame_loader import Frames
 from lrcn.activity.sampler import clip_images, clip_starts, image_range
 from lrcn.engine.crew import MESSAGE, LoaderError
@@ -292,7 +293,7 @@ def extract(
         "seed": seed,
         "together": together,
     }
-    with store.new_folder(out, settings) as folder:
+    with new_folder(out, settings) as folder:
         if folder is None:
             return out
         if empty:
@@ -320,8 +321,8 @@ def extract(
             "gpu": gpu,
             "videos": list(numbers.items()),
         }
-        store.write_text(work / "deploy.prototxt", to_text(part.deploy(together * count)))
-        store.write_text(work / "job.json", json.dumps(job))
+        write_text(work / "deploy.prototxt", to_text(part.deploy(together * count)))
+        write_text(work / "job.json", json.dumps(job))
         _run_caffe(work, engine, lambda done, total: progress(f"{blob}: frames", done, total))
 
         rows = np.memmap(work / "rows.f32", np.float32, "r").reshape(-1, part.size)
@@ -333,17 +334,17 @@ def extract(
             ]
             x, labels = Gathered(rows, _places(numbers, which)), np.array([video.label for video, _ in which])
             write_part(folder, out, kind, split, x, labels, videos, seed)
-            store.write_text(
+            write_text(
                 folder / f"{kind}{split}_sequences.tsv",
                 "video\tlabel\tfirst\n" + "".join(f"{video.name}\t{video.label}\t{one[0]}\n" for video, one in which),
             )
         del rows, x
         if empty:
-            store.write_text(
+            write_text(
                 folder / "skipped.tsv", "video\treason\n" + "".join(f"{key}\tno image of {modality}\n" for key in empty)
             )
         shutil.rmtree(work)
-        store.write_json(
+        write_json(
             folder / "dataset.json",
             {
                 "name": dataset.name,
@@ -389,7 +390,7 @@ def _identity(dataset: Dataset, modality: str, lists) -> str:
     digest = hashlib.sha256(json.dumps([made, dataset.classes, dataset.mirror], sort_keys=True).encode())
     digest.update((dataset.folder / "videos.tsv").read_bytes())
     for key, listed in lists.items():
-        digest.update(f"{key}\n{store.list_text(listed)}".encode())
+        digest.update(f"{key}\n{list_text(listed)}".encode())
     return digest.hexdigest()
 
 
@@ -452,12 +453,12 @@ def run(job: dict, work: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
             due["videos"] = min(begin + GROUP, len(videos))
-            store.write_json(note, due)
+            write_json(note, due)
 
 
 def _done(work: Path, note: Path, blob) -> dict:
     """Whole groups that an earlier process left: {"videos": ..., "frames": ...}; what goes beyond them is cut off."""
-    due = store.read_json(note) if note.exists() else {"videos": 0, "frames": 0}
+    due = read_json(note) if note.exists() else {"videos": 0, "frames": 0}
     with open(work / "rows.f32", "ab") as file:
         file.truncate(due["frames"] * 4 * (blob.data.size // blob.data.shape[0]))
     return due

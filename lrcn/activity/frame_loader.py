@@ -70,7 +70,7 @@ def _begin(job: dict, slots: np.ndarray):
 
     import cv2
 
-    from data_prep.store import Dataset
+    from data_prep.dataset import Dataset
     from lrcn import pixels
     from lrcn.engine.crew import naming
 

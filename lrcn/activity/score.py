@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset
 from lrcn.activity.frame_loader import Frames
 from lrcn.activity.sampler import clip_images, clip_starts, image_range
 from lrcn.engine.crew import MESSAGE, LoaderError

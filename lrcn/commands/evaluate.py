@@ -149,7 +149,7 @@ def _trained(each, experiment):
 
 
 def _videos(experiment, data, out, gpu, rows, frames, strides, **options):
-    from data_prep.store import write_text
+    from data_prep.whole_files import write_text
     from lrcn import engine
     from lrcn.activity import evaluate as measures
     from lrcn.activity import score

@@ -70,7 +70,7 @@ def folders(experiment, data, out):
 
 def places(given):
     """What an experiment reads beside the paths among its options, and the folder that it fills, for a container."""
-    from data_prep.store import Dataset
+    from data_prep.dataset import Dataset
     from lrcn.engine import container
     from lrcn.training import experiments
 
@@ -88,8 +88,8 @@ def open_experiment(experiment, data, out, split, rows, seed, changes, config, s
     """What train and evaluate both need: data set, folder, splits, and what is made of each stage, in order."""
     from data_prep import DataError
     from data_prep.captions import check_captions
+    from data_prep.dataset import Dataset
     from data_prep.features import check_features
-    from data_prep.store import Dataset
     from data_prep.tacos import check_semantics
     from lrcn.training import experiments
     from netspecs import catalogue

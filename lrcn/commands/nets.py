@@ -71,7 +71,7 @@ def nets_list(names, task, as_json):
 @settings_options
 def nets_write(names, everything, published, out, changes, config):
     """Write train_test.prototxt, deploy.prototxt and solver.prototxt of nets."""
-    from data_prep.store import write_text
+    from data_prep.whole_files import write_text
     from netspecs import catalogue
     from prototxt_gen import to_text
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from data_prep.dataset import Dataset
 from lrcn.commands.common import FILE, FOLDER, Progress, read_settings, say, settings_options
 
 
@@ -355,9 +356,9 @@ def prepare_flow(data, algorithm, images, replace, workers):
 @click.option("--seed", type=int, default=1701, show_default=True, help="Of the order.")
 def prepare_stills(data, splits, every, seed):
     """Write the shuffled frames that single-frame nets read through Caffe's own Data layer."""
-    from data_prep import stills, store
+    from data_prep import stills
 
-    progress, dataset = Progress(), store.Dataset(data)
+    progress, dataset = Progress(), Dataset(data)
     for split in splits or dataset.description.get("splits", [1]):
         stills.write_stills(dataset, split, every, seed, progress)
     progress.close()
@@ -441,7 +442,7 @@ def prepare_features(
     for option, given in {"--data": data, "--net": net, "--weights": weights}.items():
         if given is None:
             raise click.UsageError(f"{option} is missing; give --data, --net and --weights, or --npz")
-    from data_prep.store import Dataset
+    from data_prep.dataset import Dataset
     from data_prep.workers import cores
     from lrcn import engine
     from lrcn.activity import extract

@@ -30,7 +30,7 @@ import numpy as np
 
 from data_prep import DataError, vocabulary
 from data_prep.captions import PARTS, Image
-from data_prep.store import read_json, write_bytes, write_json
+from data_prep.whole_files import read_json, write_bytes, write_json
 from lrcn.results import pictures
 from lrcn.sentences import describe, retrieval, truth
 from lrcn.sentences import metrics as language_metrics

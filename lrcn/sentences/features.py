@@ -22,8 +22,10 @@ import cv2
 import h5py
 import numpy as np
 
-from data_prep import DataError, store
+from data_prep import DataError
+from data_prep.dataset import Dataset
 from data_prep.features import output_folder
+from data_prep.whole_files import new_folder, read_json, write_bytes, write_json, write_text, writing
 from data_prep.workers import no_progress
 from lrcn.activity.extract import check_weights, part_for
 from lrcn.sentences.captioner import MEAN, ImageNet, read_image
@@ -61,7 +63,7 @@ def extract(
     """
     from lrcn.training.train import digest
 
-    out, dataset = output_folder(out), store.Dataset(data)
+    out, dataset = output_folder(out), Dataset(data)
     if dataset.kind != "captions" or not dataset.description["images"] or "feature_size" in dataset.description:
         raise DataError(
             f"{data}: has no captions with images; name what `lrcn prepare captions`, coco or flickr30k made"
@@ -94,7 +96,7 @@ def extract(
         "views": views,
         "seed": seed,
     }
-    with store.new_folder(out, said) as folder:
+    with new_folder(out, said) as folder:
         if folder is None:
             return out
         rows = _rows(folder, part, jobs, settings, weights, seed, engine, gpu, progress)
@@ -105,16 +107,16 @@ def extract(
             at += each * len(first)
             if name != "train":
                 _write_npy(folder / f"{name}_{BLOB}.npy", rows[at - len(first) : at])
-                store.write_text(folder / f"{name}_{BLOB}.txt", "".join(f"{file}\n" for file in files[name]))
+                write_text(folder / f"{name}_{BLOB}.txt", "".join(f"{file}\n" for file in files[name]))
             _write_part(folder, out, name, rows, _turns(lines, first, each), settings["streams"], progress)
-            store.write_text(folder / f"{name}_captions.txt", (dataset.folder / f"{name}_captions.txt").read_text())
+            write_text(folder / f"{name}_captions.txt", (dataset.folder / f"{name}_captions.txt").read_text())
         for kept in ("vocabulary.txt", "captions.json", "truth.json"):
             if (dataset.folder / kept).exists():
-                store.write_bytes(folder / kept, (dataset.folder / kept).read_bytes())
+                write_bytes(folder / kept, (dataset.folder / kept).read_bytes())
         del rows
         shutil.rmtree(folder / "work")
         extracted = {"net": net, "weights": said["weights"], "blob": blob, "views": views, "shown": shown}
-        store.write_json(
+        write_json(
             folder / "dataset.json",
             dataset.description | {"feature_size": part.size, "extracted": extracted, "seed": seed, "prepared": said},
         )
@@ -144,22 +146,22 @@ def _rows(folder, part, jobs, settings, weights, seed, engine, gpu, progress):
     work = folder / "work"
     work.mkdir(exist_ok=True)
     place, note, total = work / "rows.f32", work / "done.json", sum(views or 1 for _, views in jobs)
-    done = store.read_json(note)["images"] if note.exists() else 0
+    done = read_json(note)["images"] if note.exists() else 0
     row = sum(views or 1 for _, views in jobs[:done])
     if done < len(jobs):
-        with store.writing(place), open(place, "ab") as file:
+        with writing(place), open(place, "ab") as file:
             file.truncate(4 * part.size * row)  # what a run that was cut off left behind its note
         with ImageNet(part.deploy(ROWS), weights, engine, gpu, settings) as reader:
             while done < len(jobs):
                 some = range(done, min(done + IMAGES, len(jobs)))
                 pixels = (each for k in some for each in cut(read_image(jobs[k][0]), k, jobs[k][1], settings, seed))
                 found = reader.activations(pixels, (part.blob,))[part.blob]
-                with store.writing(place), open(place, "ab") as file:
+                with writing(place), open(place, "ab") as file:
                     file.write(np.ascontiguousarray(found.reshape(len(found), -1), np.float32).tobytes())
                     file.flush()
                     os.fsync(file.fileno())
                 done, row = some.stop, row + len(found)
-                store.write_json(note, {"images": done})
+                write_json(note, {"images": done})
                 progress(f"{part.blob}: images", done, len(jobs))
     return np.memmap(place, np.float32, "r", shape=(total, part.size))
 
@@ -176,7 +178,7 @@ def _turns(lines: list[str], first: dict[str, int], each: int) -> np.ndarray:
 def _write_part(folder: Path, out: Path, name: str, rows, at: np.ndarray, streams: int, progress) -> None:
     """The HDF5 files of one part, whole batches each, and their list."""
     place, each = folder / f"{name}_{BLOB}", max(FILE_BYTES // (4 * rows.shape[1] * streams), 1) * streams
-    with store.writing(place):
+    with writing(place):
         place.mkdir(exist_ok=True)
     names = []
     for number, start in enumerate(range(0, len(at), each)):
@@ -186,13 +188,13 @@ def _write_part(folder: Path, out: Path, name: str, rows, at: np.ndarray, stream
             with h5py.File(names[-1], "w", driver="core", backing_store=False) as file:
                 file.create_dataset(BLOB, data=rows[at[start : start + each]])
                 file.flush()
-                store.write_bytes(place / names[-1], file.id.get_file_image())
+                write_bytes(place / names[-1], file.id.get_file_image())
         progress(f"{name}_{BLOB}", min(start + each, len(at)), len(at))
-    store.write_text(folder / f"{name}_images.txt", "".join(f"{out / place.name / each}\n" for each in names))
+    write_text(folder / f"{name}_images.txt", "".join(f"{out / place.name / each}\n" for each in names))
 
 
 def _write_npy(path: Path, values: np.ndarray) -> None:
-    with store.writing(path):
+    with writing(path):
         np.save(path, values)
 
 

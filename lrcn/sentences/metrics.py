@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import DataError
-from data_prep.store import write_json
+from data_prep.whole_files import write_json
 from prototxt_gen import SpecError, nearest
 
 NO_JAVA = "METEOR and the tokens of the Penn Treebank need Java (`java` on PATH)"

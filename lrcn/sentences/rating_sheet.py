@@ -30,7 +30,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, store
+from data_prep import DataError
+from data_prep.whole_files import write_bytes, write_json, write_text, writing
 from lrcn.results.published import TABLE4
 
 CRITERIA = ("correctness", "grammar", "relevance")
@@ -116,11 +117,11 @@ def write_sheet(
         shutil.rmtree(left)
     for part in range(1, parts + 1):
         folder = out / f"sheet{part if parts > 1 else ''}"
-        with store.writing(folder):
+        with writing(folder):
             (folder / "images").mkdir(parents=True)
         shown = {name: entry for name, entry in key["images"].items() if entry["part"] == part}
         for done, (name, entry) in enumerate(shown.items()):
-            store.write_bytes(folder / "images" / f"{name}.jpg", _picture(places[entry["image_id"]]))
+            write_bytes(folder / "images" / f"{name}.jpg", _picture(places[entry["image_id"]]))
             progress(f"pictures of part {part}", done + 1, len(shown))
         page = {
             "format": FORMAT,
@@ -132,8 +133,8 @@ def write_sheet(
                 for name, entry in shown.items()
             ],
         }
-        store.write_text(folder / "index.html", _page(page, parts))
-    store.write_json(out / KEY, key)
+        write_text(folder / "index.html", _page(page, parts))
+    write_json(out / KEY, key)
     return out
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import DataError
-from data_prep.store import write_bytes, write_json, write_text
+from data_prep.whole_files import write_bytes, write_json, write_text
 
 RECALLS = (1, 5, 10)
 TOGETHER = 500  # captions scored at once

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep import DataError, store
+from data_prep import DataError
+from data_prep.whole_files import read_json
 from lrcn.sentences.metrics import words
 
 
@@ -53,7 +54,7 @@ def read(folder) -> Truth | None:
     path = Path(folder) / "truth.json"
     if not path.exists():
         return None
-    found = store.read_json(path)
+    found = read_json(path)
     try:
         phrases = {
             slot: {value: " ".join(words(phrase)) for value, phrase in values.items()}

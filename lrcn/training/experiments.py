@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_prep.store import Dataset, write_bytes, write_json
+from data_prep.dataset import Dataset
+from data_prep.whole_files import write_bytes, write_json
 from netspecs import catalogue
 from prototxt_gen import SpecError, nearest
 

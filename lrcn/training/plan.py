@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_prep.store import write_text
+from data_prep.whole_files import write_text
 from lrcn.activity import clip_settings
 from lrcn.training.experiments import Stage
 from lrcn.training.train import ITERATION, OUTPUT, TESTING, TrainError, caffe_environment, end_with_parent, explain

@@ -29,7 +29,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from data_prep import stretch
-from data_prep.store import write_text
+from data_prep.whole_files import write_text
 from lrcn.activity.clip_loader import MESSAGE
 from prototxt_gen import SpecError, caffe_pb2, parse, solver_states, to_text
 

@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from data_prep import DataError, demo, store
+from data_prep import DataError, demo
+from data_prep.dataset import Dataset
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def lines(path):
 
 
 def test_it_is_a_whole_dataset_that_does_not_survive_a_mirror(made):
-    held = store.Dataset(made)
+    held = Dataset(made)
     held.check("rgb")
     held.check("flow")
     assert held.kind == "frames" and held.mirror is False and held.description["seed"] == 5
@@ -39,7 +40,7 @@ def test_it_is_a_whole_dataset_that_does_not_survive_a_mirror(made):
 
 
 def test_video_files_are_real_and_hold_the_frames(made):
-    held = store.Dataset(made)
+    held = Dataset(made)
     for video in held.videos(1, "test"):
         capture = cv2.VideoCapture(str(made / "videos" / video.class_name / f"{video.name}.avi"))
         good, image = capture.read()
@@ -207,7 +208,7 @@ def test_probabilities_are_calibrated_but_for_the_prior(tmp_path):
 
 
 def test_videos_semantics_are_a_dataset_that_says_what_is_true(made):
-    held, entries = store.Dataset(made / "semantics"), lines(made / "semantics.jsonl")
+    held, entries = Dataset(made / "semantics"), lines(made / "semantics.jsonl")
     assert held.kind == "semantics" and held.description["slot_names"] == list(demo.WORDS)
     told = json.loads((made / "semantics" / "truth.json").read_text())
     assert told["images"] == {
@@ -283,7 +284,7 @@ def same(one, other, file):
 
 def test_a_still_s_class_is_where_its_object_is_seen(made):
     """Found again from the pixels alone: objects are dyed, backgrounds grey."""
-    held, found = store.Dataset(made / "stills"), Counter()
+    held, found = Dataset(made / "stills"), Counter()
     assert len(held.classes) == 75
     assert not set(held.videos(1, "train")) & set(held.videos(1, "test"))
     for video in held.videos(1, "train"):

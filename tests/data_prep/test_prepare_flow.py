@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from data_prep import DataError, flow, frames, store
+from data_prep.dataset import Dataset
 from data_prep.videos import prepare_folder
+from data_prep.whole_files import write_json
 
 from .videofiles import write_video
 
@@ -21,7 +23,7 @@ def bare(folder, tmp_path):
 
 
 def described(data):
-    return store.Dataset(data).description["flow"]
+    return Dataset(data).description["flow"]
 
 
 def test_flow_made_afterwards_is_the_flow_made_at_once(bare, folder, tmp_path, contents):
@@ -32,7 +34,7 @@ def test_flow_made_afterwards_is_the_flow_made_at_once(bare, folder, tmp_path, c
     assert contents(bare / "flow") == contents(at_once / "flow")
     assert described(bare) == described(at_once)
     assert sorted(path.name for path in (bare / "flow").iterdir()) == ["data.mdb", "lock.mdb"]
-    store.Dataset(bare).check("flow")
+    Dataset(bare).check("flow")
     assert ("flow", 8, 8) in said and "storing costs 0.0" in said[-1][0] and said[-1][1:] == (0, 0)
 
 
@@ -56,13 +58,13 @@ def test_another_algorithm_replaces_only_when_asked(bare, algorithm, contents):
     flow.prepare_flow(bare, workers=1)  # the same again: nothing to be done
     flow.prepare_flow(bare, algorithm, replace=True, workers=1)
     assert contents(bare / "flow") != first and described(bare)["algorithm"] == algorithm
-    store.Dataset(bare).check("flow")
+    Dataset(bare).check("flow")
 
 
 def test_repeated_frames_are_counted_and_blank(folder, tmp_path):
     """10 frames a second stored as 20: half of the flow images are blank, those of frames that repeat one."""
     data = prepare_folder(folder, None, tmp_path / "d", fps=20, **SMALL)
-    held = store.Dataset(data)
+    held = Dataset(data)
     repeats = 0
     for video in held.index.values():
         jpegs = [held.jpeg("rgb", video.name, n) for n in range(1, video.frames + 1)]
@@ -75,7 +77,7 @@ def test_repeated_frames_are_counted_and_blank(folder, tmp_path):
 
 def test_motion_beyond_eight_pixels_is_counted_as_clipped(folder, tmp_path):
     data = prepare_folder(folder, None, tmp_path / "d", algorithm=None, **SMALL)
-    index = list(store.Dataset(data).index.values())
+    index = list(Dataset(data).index.values())
     image = np.full((40, 48, 3), 128, np.uint8)
     image[:20, :, 2] = 255
     jpeg = frames.encode_jpeg(image, full_colour=True)
@@ -86,7 +88,7 @@ def test_motion_beyond_eight_pixels_is_counted_as_clipped(folder, tmp_path):
 
 
 def test_a_worse_encoding_shows_in_the_round_trip(bare, monkeypatch):
-    index = list(store.Dataset(bare).index.values())
+    index = list(Dataset(bare).index.values())
     good = flow.round_trip(bare, index, "dis")
     monkeypatch.setattr(flow, "encode_jpeg", lambda image, **_: cv2.imencode(".jpg", image, [1, 20])[1].tobytes())
     assert flow.round_trip(bare, index, "dis")["mean"] > 2 * good["mean"]
@@ -96,7 +98,7 @@ def test_a_worse_encoding_shows_in_the_round_trip(bare, monkeypatch):
 def images(bare, tmp_path):
     """Flow images under the authors' names, each one colour of its own, for every video of `bare`."""
     place = tmp_path / "images"
-    for v, video in enumerate(store.Dataset(bare).index.values()):
+    for v, video in enumerate(Dataset(bare).index.values()):
         (place / video.name).mkdir(parents=True)
         for number in range(2, video.frames + 1):
             image = np.full((40, 48, 3), (128 + number, 128, 100 + v), np.uint8)
@@ -109,7 +111,7 @@ def test_images_made_elsewhere_are_stored_to_the_byte(bare, images, layout, cont
     due = {path.name.encode(): path.read_bytes() for path in images.rglob("*.jpg")}
     for folder in list(images.iterdir()):
         if layout == "class":
-            class_name = store.Dataset(bare).index[folder.name].class_name
+            class_name = Dataset(bare).index[folder.name].class_name
             (images / class_name).mkdir(exist_ok=True)
             folder.rename(images / class_name / folder.name)
         elif layout == "flat":
@@ -117,7 +119,7 @@ def test_images_made_elsewhere_are_stored_to_the_byte(bare, images, layout, cont
                 path.rename(images / path.name)
             folder.rmdir()
     flow.prepare_flow(bare, images=images, workers=1)
-    held = store.Dataset(bare)
+    held = Dataset(bare)
     assert {
         store.key("flow", v.name, n): held.jpeg("flow", v.name, n)
         for v in held.index.values()
@@ -133,7 +135,7 @@ def test_images_of_another_size_are_resized_and_their_motion_with_them(bare, ima
     for path in images.rglob("*.jpg"):
         cv2.imwrite(str(path), flow.encode(np.full((80, 96, 2), (4, -2), np.float32)))
     flow.prepare_flow(bare, images=images, workers=1)
-    held = store.Dataset(bare)
+    held = Dataset(bare)
     image = frames.decode(held.jpeg("flow", "v_Run_1", 3))
     assert image.shape == (40, 48, 3)
     np.testing.assert_allclose(flow.decode(image), np.broadcast_to(np.float32([2, -1]), (40, 48, 2)), atol=0.13)
@@ -169,7 +171,7 @@ def test_bad_images_made_elsewhere(bare, images, harm, message, workers):
         flow.prepare_flow(bare, images=images, workers=workers)
     assert "\n" not in str(caught.value) and described(bare) is None
     with pytest.raises(DataError, match="has no flow"):
-        store.Dataset(bare).check("flow")
+        Dataset(bare).check("flow")
 
 
 def test_no_folder_of_images(bare, tmp_path):
@@ -182,7 +184,7 @@ def test_a_stored_image_that_does_not_decode_is_found(bare, contents):
     with store.ImageWriter(bare, "flow") as writer:
         writer.add("v_Run_1", 1, [b"\xff\xd8 broken"], 40, 48)
     with pytest.raises(DataError, match="flow_image_v_Run_1.0002.jpg does not decode to 40x48"):
-        flow.measure(bare, list(store.Dataset(bare).index.values()), 40, 48, 1)
+        flow.measure(bare, list(Dataset(bare).index.values()), 40, 48, 1)
 
 
 PREPARE = """
@@ -213,11 +215,11 @@ def test_a_one_frame_video_has_no_flow(folder, tmp_path):
     write_video(folder / "Run" / "v_Run_3.avi", 1)
     data = prepare_folder(folder, None, tmp_path / "d", algorithm=None, **SMALL)
     flow.prepare_flow(data, workers=1)
-    store.Dataset(data).check("flow")
+    Dataset(data).check("flow")
     assert described(data)["images"] == 44 - 7
 
 
 def test_what_holds_no_frames_is_refused(tmp_path):
-    store.write_json(tmp_path / "dataset.json", {"name": "f", "kind": "features", "classes": ["a"], "mirror": True})
+    write_json(tmp_path / "dataset.json", {"name": "f", "kind": "features", "classes": ["a"], "mirror": True})
     with pytest.raises(DataError, match="holds features, not frames"):
         flow.prepare_flow(tmp_path)

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from data_prep import DataError, stills, store
+from data_prep.dataset import Dataset
 from data_prep.videos import prepare_folder
+from data_prep.whole_files import write_json
 from prototxt_gen import caffe_pb2
 
 
 @pytest.fixture
 def dataset(folder, tmp_path):
-    return store.Dataset(prepare_folder(folder, None, tmp_path / "d", workers=1, height=40, width=48, algorithm=None))
+    return Dataset(prepare_folder(folder, None, tmp_path / "d", workers=1, height=40, width=48, algorithm=None))
 
 
 def names(values):
@@ -63,9 +65,9 @@ def test_stills_that_are_not_there_say_what_makes_them(dataset):
 
 
 def test_what_holds_no_frames_is_refused(tmp_path):
-    store.write_json(tmp_path / "dataset.json", {"name": "f", "kind": "features", "classes": ["a"], "mirror": True})
+    write_json(tmp_path / "dataset.json", {"name": "f", "kind": "features", "classes": ["a"], "mirror": True})
     with pytest.raises(DataError, match="holds features, not frames"):
-        stills.write_stills(store.Dataset(tmp_path))
+        stills.write_stills(Dataset(tmp_path))
 
 
 def test_too_little_room_is_said_before_anything_is_written(dataset, monkeypatch):
@@ -78,6 +80,7 @@ def test_too_little_room_is_said_before_anything_is_written(dataset, monkeypatch
 CUT = """
 import os, sys
 from data_prep import stills, store
+from data_prep.dataset import Dataset
 store.COMMIT_BYTES = 3000
 left = int(sys.argv[2])
 def progress(what, done, total):
@@ -85,7 +88,7 @@ def progress(what, done, total):
     left -= 1
     if left < 0:
         os.kill(os.getpid(), 9)
-stills.write_stills(store.Dataset(sys.argv[1]), seed=5, progress=progress)
+stills.write_stills(Dataset(sys.argv[1]), seed=5, progress=progress)
 """
 
 

@@ -4,6 +4,8 @@ import os
 import pytest
 
 from data_prep import DataError, store
+from data_prep.dataset import Dataset, Video, index_text, list_text
+from data_prep.whole_files import new_folder, write_json, write_text
 from prototxt_gen import caffe_pb2
 
 
@@ -56,13 +58,13 @@ def test_a_video_is_stored_whole_or_not_at_all(tmp_path, contents):
 @pytest.fixture
 def dataset(tmp_path):
     """Two videos of 3 and 2 frames, with flow."""
-    videos = [store.Video("v_a", "Jump", 0, 3), store.Video("v b", "Run", 1, 2)]
+    videos = [Video("v_a", "Jump", 0, 3), Video("v b", "Run", 1, 2)]
     fill(tmp_path, {v.name: [f"{v.name} {i}".encode() for i in range(1, v.frames + 1)] for v in videos})
     fill(tmp_path, {v.name: [b"flow"] * (v.frames - 1) for v in videos}, "flow")
-    store.write_text(tmp_path / "videos.tsv", store.index_text(videos))
-    store.write_text(tmp_path / "train1.txt", store.list_text(videos[::-1]))
-    store.write_text(tmp_path / "test1.txt", store.list_text(videos[:1]))
-    store.write_json(
+    write_text(tmp_path / "videos.tsv", index_text(videos))
+    write_text(tmp_path / "train1.txt", list_text(videos[::-1]))
+    write_text(tmp_path / "test1.txt", list_text(videos[:1]))
+    write_json(
         tmp_path / "dataset.json",
         {"name": "t", "kind": "frames", "classes": ["Jump", "Run"], "mirror": True, "height": 40, "width": 48},
     )
@@ -70,7 +72,7 @@ def dataset(tmp_path):
 
 
 def test_dataset_reads_what_was_written(dataset):
-    held = store.Dataset(dataset)
+    held = Dataset(dataset)
     assert (held.name, held.kind, held.classes, held.mirror, held.height, held.width) == (
         "t",
         "frames",
@@ -87,7 +89,7 @@ def test_dataset_reads_what_was_written(dataset):
 
 
 def test_two_readers_of_one_folder_live_in_one_process(dataset):
-    assert store.Dataset(dataset).jpeg("rgb", "v_a", 1) == store.Dataset(str(dataset) + "/").jpeg("rgb", "v_a", 1)
+    assert Dataset(dataset).jpeg("rgb", "v_a", 1) == Dataset(str(dataset) + "/").jpeg("rgb", "v_a", 1)
 
 
 @pytest.mark.parametrize(
@@ -110,14 +112,14 @@ def test_contradictions_are_named(dataset, file, old, new, message):
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(DataError, match=message) as caught:
-        held = store.Dataset(dataset)
+        held = Dataset(dataset)
         held.read_list("train1.txt")
         held.check("rgb")
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_frame_or_lmdb_is_named(dataset):
-    held = store.Dataset(dataset)
+    held = Dataset(dataset)
     with pytest.raises(DataError, match="lacks v_a.0009.jpg"):
         held.jpeg("rgb", "v_a", 9)
     os.remove(dataset / "flow" / "data.mdb")
@@ -127,21 +129,21 @@ def test_a_missing_frame_or_lmdb_is_named(dataset):
 
 def test_a_folder_that_is_not_whole_says_what_to_do(tmp_path):
     with pytest.raises(DataError, match="no prepared dataset"):
-        store.Dataset(tmp_path / "d")
+        Dataset(tmp_path / "d")
     (tmp_path / "d.partial").mkdir()
     with pytest.raises(DataError, match="cut off; run `lrcn prepare` again"):
-        store.Dataset(tmp_path / "d")
+        Dataset(tmp_path / "d")
 
 
 def prepare(out, settings, fail=False):
-    with store.new_folder(out, settings) as folder:
+    with new_folder(out, settings) as folder:
         if folder is None:
             return "there"
         found = (folder / "work").exists()
         (folder / "work").write_text("x")
         if fail:
             raise DataError("bad input")
-        store.write_json(folder / "dataset.json", {"prepared": settings})
+        write_json(folder / "dataset.json", {"prepared": settings})
         return "went on" if found else "began"
 
 
@@ -176,10 +178,10 @@ def test_files_of_others_are_not_touched(tmp_path):
 
 
 def test_two_preparations_of_one_folder_do_not_mix(tmp_path):
-    with store.new_folder(tmp_path / "d", {}) as folder:
+    with new_folder(tmp_path / "d", {}) as folder:
         with pytest.raises(DataError, match="another run"):
             prepare(tmp_path / "d", {})
-        store.write_json(folder / "dataset.json", {"prepared": {}})
+        write_json(folder / "dataset.json", {"prepared": {}})
     assert prepare(tmp_path / "d", {}) == "there"
     assert json.loads((tmp_path / "d" / "dataset.json").read_text()) == {"prepared": {}}
 

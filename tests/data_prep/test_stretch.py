@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep import DataError, stills, store, stretch
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset
+from data_prep.whole_files import write_text
 from prototxt_gen import caffe_pb2, parse
 from tests.lrcn.conftest import make_dataset
 
@@ -24,7 +25,7 @@ def write_rows(folder, lengths, streams=2):
             file["target"] = -file["cont"][:]
             file["buffer_size"] = np.array([streams])
         first += length
-    store.write_text(folder / "rows.txt", "".join(f"{folder}/batch_{k}.h5\n" for k in range(len(lengths))))
+    write_text(folder / "rows.txt", "".join(f"{folder}/batch_{k}.h5\n" for k in range(len(lengths))))
     return folder / "rows.txt"
 
 
@@ -95,8 +96,8 @@ def run(tmp_path):
     folder = tmp_path / "a run"  # a blank would end a path in an HDF5 list
     folder.mkdir()
     write_rows(folder, [4, 5])
-    store.write_text(folder / "rows.txt", "batch_0.h5\nbatch_1.h5\n")
-    store.write_text(folder / "images.txt", "".join(f"{k}.jpg 0\n" for k in range(5)))
+    write_text(folder / "rows.txt", "batch_0.h5\nbatch_1.h5\n")
+    write_text(folder / "images.txt", "".join(f"{k}.jpg 0\n" for k in range(5)))
     return folder
 
 

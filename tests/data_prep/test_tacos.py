@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep import DataError, captions, snippets, store, tacos, vocabulary
+from data_prep import DataError, captions, snippets, tacos, vocabulary
+from data_prep.dataset import Dataset
 from data_prep.features import prepare_npz
 
 from . import caption_rules as rules
@@ -136,7 +137,7 @@ def test_drawn_snippets_are_written_as_said(tmp_path_factory, made, streams, ste
         slots,
     )
     assert said["vocabulary"] == len(vocabulary.read(out / "vocabulary.txt")) + 1
-    assert store.Dataset(out).kind == "semantics"
+    assert Dataset(out).kind == "semantics"
     ids, likeliest, vectors = tacos.read_semantics(out)
     assert ids == [entry["id"] for entry in made]
     for part, arrays in due.items():

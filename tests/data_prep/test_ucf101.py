@@ -3,7 +3,8 @@ import shutil
 
 import pytest
 
-from data_prep import DataError, store, ucf101
+from data_prep import DataError, ucf101
+from data_prep.dataset import Dataset, Video
 from data_prep.ucf101 import prepare_ucf101
 
 from .videofiles import write_ucf101, write_video
@@ -21,10 +22,10 @@ def prepare(archive, out, **settings):
 
 
 def test_videos_and_official_lists_become_a_dataset(archive, tmp_path):
-    held = store.Dataset(prepare(archive, tmp_path / "d", split="all"))
+    held = Dataset(prepare(archive, tmp_path / "d", split="all"))
     assert held.classes == ["Jump", "Run", "Walk"] and held.mirror and held.name == "ucf101"
     assert held.description["splits"] == [1, 2, 3] and held.description["skipped"] == 0
-    assert len(held.index) == 24 and held.index["v_Walk_g03_c02"] == store.Video("v_Walk_g03_c02", "Walk", 2, 8)
+    assert len(held.index) == 24 and held.index["v_Walk_g03_c02"] == Video("v_Walk_g03_c02", "Walk", 2, 8)
     held.check("rgb")
     for split in (1, 2, 3):
         assert {video.name[-7:-4] for video in held.videos(split, "test")} == {f"g0{split}"}
@@ -56,7 +57,7 @@ def test_videos_all_in_one_folder_give_the_same(archive, tmp_path, contents):
 def test_a_split_can_be_added_later(archive, tmp_path, contents):
     prepare(archive, tmp_path / "all", split="all")
     prepare(archive, tmp_path / "d", split="2")
-    assert store.Dataset(tmp_path / "d").description["splits"] == [2]
+    assert Dataset(tmp_path / "d").description["splits"] == [2]
     assert not (tmp_path / "d/train1.txt").exists() and not (tmp_path / "d/stills_train1").exists()
     before = (tmp_path / "d/frames/data.mdb").stat().st_mtime_ns
     prepare(archive, tmp_path / "d", split="all")
@@ -73,7 +74,7 @@ def test_videos_that_cannot_be_read_leave_the_lists_and_are_named(archive, tmp_p
     write_video(cut, 40)
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     (archive / "videos/Walk/v_Walk_g02_c02.avi").write_bytes(b"no video" * 100)
-    held = store.Dataset(prepare(archive, tmp_path / "d", workers=2, progress=lambda *a: said.append(a)))
+    held = Dataset(prepare(archive, tmp_path / "d", workers=2, progress=lambda *a: said.append(a)))
     assert len(held.index) == 22 and held.description["skipped"] == 2
     held.check("rgb")
     lines = (tmp_path / "d/skipped.tsv").read_text().splitlines()
@@ -150,7 +151,7 @@ def test_all_videos_are_demanded_unless_a_subset_is_asked_for(archive, tmp_path,
     with pytest.raises(DataError, match=r"9 of the 24 listed .* not there, first Jump/v_Jump_g02_c01 .*--subset"):
         prepare(archive, tmp_path / "d", subset=False)
     said = []
-    held = store.Dataset(prepare(archive, tmp_path / "d", progress=lambda *a: said.append(a)))
+    held = Dataset(prepare(archive, tmp_path / "d", progress=lambda *a: said.append(a)))
     assert held.classes == ["Jump", "Run", "Walk"] and len(held.index) == 15  # labels stay the official ones
     assert {video.label for video in held.videos(1, "train")} == {1, 2}
     assert ("9 of the 24 listed videos are not there and left out (--subset)", 0, 0) in said

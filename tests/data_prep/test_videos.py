@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep import DataError, flow, frames, stills, store
+from data_prep import DataError, flow, frames, stills
+from data_prep.dataset import Dataset
 from data_prep.frames import VideoFile
 from data_prep.videos import prepare_folder
 
@@ -27,7 +28,7 @@ def names(lines):
 def test_a_folder_of_videos_becomes_a_dataset(folder, tmp_path):
     said = []
     prepare_folder(folder, None, tmp_path / "d", workers=1, progress=lambda *args: said.append(args), **SMALL)
-    held = store.Dataset(tmp_path / "d")
+    held = Dataset(tmp_path / "d")
     assert held.classes == ["Jump", "Run"] and held.mirror and (held.height, held.width) == (40, 48)
     assert {v.name: (v.label, v.frames) for v in held.index.values()} == {
         f"v_{c}_{i}": (label, 5 + i) for label, c in enumerate(("Jump", "Run")) for i in range(4)
@@ -44,7 +45,7 @@ def test_a_folder_of_videos_becomes_a_dataset(folder, tmp_path):
 
 def test_stored_images_are_the_videos_frames_and_their_flow(folder, tmp_path):
     prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL)
-    held, images = store.Dataset(tmp_path / "d"), list(VideoFile(folder / "Run/v_Run_3.avi", None))
+    held, images = Dataset(tmp_path / "d"), list(VideoFile(folder / "Run/v_Run_3.avi", None))
 
     def stored(modality, number):
         return cv2.imdecode(np.frombuffer(held.jpeg(modality, "v_Run_3", number), np.uint8), cv2.IMREAD_COLOR)
@@ -83,7 +84,7 @@ def test_lists_of_ones_own(folder, tmp_path):
     for split in (1, 2):
         (lists / f"train{split}.txt").write_text(f"Run/v_Run_{split}.avi 0\nJump/v_Jump_0 1\n")
         (lists / f"test{split}.txt").write_text("Jump/v_Jump_3.avi 1\n")
-    held = store.Dataset(prepare_folder(folder, lists, tmp_path / "d", workers=1, **SMALL))
+    held = Dataset(prepare_folder(folder, lists, tmp_path / "d", workers=1, **SMALL))
     assert held.classes == ["Run", "Jump"] and held.description["splits"] == [1, 2]
     assert [v.name for v in held.videos(2, "train")] == ["v_Run_2", "v_Jump_0"]
 
@@ -129,10 +130,7 @@ def test_a_bad_video_is_named_and_once_replaced_all_is_well(folder, tmp_path, wo
         prepare_folder(folder, None, tmp_path / "d", workers=workers, **SMALL)
     assert "\n" not in str(caught.value) and not (tmp_path / "d").exists()
     write_video(bad, 6)
-    assert (
-        store.Dataset(prepare_folder(folder, None, tmp_path / "d", workers=workers, **SMALL)).index["v_Run_3"].frames
-        == 6
-    )
+    assert Dataset(prepare_folder(folder, None, tmp_path / "d", workers=workers, **SMALL)).index["v_Run_3"].frames == 6
 
 
 def test_two_videos_of_one_name(folder, tmp_path):
@@ -143,7 +141,7 @@ def test_two_videos_of_one_name(folder, tmp_path):
 
 def test_non_ascii_names_and_a_one_frame_video(folder, tmp_path):
     write_video(folder / "Run" / "v_chạy bộ.avi", frames=1)
-    held = store.Dataset(prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL))
+    held = Dataset(prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL))
     assert held.jpeg("rgb", "v_chạy bộ", 1)[:2] == b"\xff\xd8" and held.index["v_chạy bộ"].images("flow") == 0
     held.check("flow")
 
@@ -271,7 +269,7 @@ def test_kill_9_at_ten_random_moments(tmp_path, contents, kind):
     assert len(databases) == (8 if kind == "ucf101" else 4)
     for name in databases:
         assert contents(tmp_path / "cut" / name) == contents(tmp_path / "whole" / name)
-    assert store.Dataset(tmp_path / "cut").description["skipped"] == 1
+    assert Dataset(tmp_path / "cut").description["skipped"] == 1
     assert not list(tmp_path.rglob("*.partial"))
 
 
@@ -359,7 +357,7 @@ def test_videos_without_folders_of_classes_get_them_from_lists(folder, tmp_path,
             (tmp_path / "flat").mkdir(exist_ok=True)
             video.rename(tmp_path / "flat" / video.name)
     lists = own_lists(tmp_path / "lists", train1="Run/v_Run_1 0\nJump/v_Jump_3 1\n", test1="Jump/v_Jump_0 1\n")
-    held = store.Dataset(prepare_folder(tmp_path / "flat", lists, tmp_path / "d", workers=1, **SMALL))
+    held = Dataset(prepare_folder(tmp_path / "flat", lists, tmp_path / "d", workers=1, **SMALL))
     assert held.classes == ["Run", "Jump"]
     assert {v.name: (v.label, v.frames) for v in held.index.values()} == {
         "v_Run_1": (0, 6),
@@ -383,7 +381,7 @@ def test_hmdb51s_lists(folder, tmp_path):
         Jump_test_split1="v_Jump_0.avi 1 \nv_Jump_1.avi 2 \nv_Jump_2.avi 0 \n",
         Run_test_split1="v_Run_0.avi 2\nv_Run_3.avi 1\n",
     )
-    held = store.Dataset(prepare_folder(folder, lists, tmp_path / "d", workers=1, **SMALL))
+    held = Dataset(prepare_folder(folder, lists, tmp_path / "d", workers=1, **SMALL))
     assert [v.name for v in held.videos(1, "train")] == ["v_Jump_0", "v_Run_3"]
     assert [v.name for v in held.videos(1, "test")] == ["v_Jump_1", "v_Run_0"]
     (lists / "Run_test_split1.txt").write_text("v_Run_0.avi 3\n")
@@ -409,7 +407,7 @@ def test_bad_videos_can_be_left_out(folder, tmp_path, workers):
     cut_into_images(folder / "Run/v_Run_1.avi", folder / "Run/v_Run_7")
     (folder / "Run/v_Run_7/i_3.jpg").write_bytes(b"no image")
     data = prepare_folder(folder, None, tmp_path / "d", workers=workers, skip_unreadable=True, **SMALL)
-    held = store.Dataset(data)
+    held = Dataset(data)
     assert len(held.index) == 7 and held.description["skipped"] == 2
     assert (data / "skipped.tsv").read_text().splitlines()[1:] == [
         "Run/v_Run_2.avi\tnot a readable video",
@@ -423,12 +421,12 @@ def test_non_ascii_names_of_files_and_classes(folder, tmp_path):
     for number, path in enumerate(sorted((folder / "Löb løb 走").iterdir())):
         path.rename(path.with_name(f"v_走る {number} #[é]!.avi"))
     data = prepare_folder(folder, None, tmp_path / "ü d", workers=2, **SMALL)
-    held = store.Dataset(data)
+    held = Dataset(data)
     assert held.classes == ["Jump", "Löb løb 走"]
     assert {v.class_name for v in held.videos(1, "train")} == {"Jump", "Löb løb 走"}
     assert held.jpeg("flow", "v_走る 2 #[é]!", 2)[:2] == b"\xff\xd8"
     lists = own_lists(tmp_path / "lists", train1="Löb løb 走/v_走る 1 #[é]!.avi 1\n", test1="Jump/v_Jump_1 0\n")
-    held = store.Dataset(prepare_folder(folder, lists, tmp_path / "e", workers=1, **SMALL))
+    held = Dataset(prepare_folder(folder, lists, tmp_path / "e", workers=1, **SMALL))
     assert [v.name for v in held.videos(1, "train")] == ["v_走る 1 #[é]!"]
     stills.folder(held, "train")
 
@@ -441,7 +439,7 @@ def test_a_name_that_is_not_utf_8(folder, tmp_path):
 
 def test_what_a_mac_writes_beside_a_file_is_no_video(folder, tmp_path):
     (folder / "Run/._v_Run_1.avi").write_bytes(b"resource fork")
-    assert len(store.Dataset(prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL)).index) == 8
+    assert len(Dataset(prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL)).index) == 8
 
 
 def test_what_is_stored_wrong_is_found_at_the_end(folder, tmp_path, monkeypatch):
@@ -462,7 +460,7 @@ def test_real_frames_without_a_class_level(tmp_path):
     lists = own_lists(
         tmp_path / "lists", train1=f"a/{names[0]} 0\nb/{names[1]} 1\n", test1=f"a/{names[2]} 0\nb/{names[3]} 1\n"
     )
-    held = store.Dataset(prepare_folder(REAL, lists, tmp_path / "d", height=60, width=80))
+    held = Dataset(prepare_folder(REAL, lists, tmp_path / "d", height=60, width=80))
     held.check("flow")
     assert [v.frames for v in held.index.values()] == [len(list((REAL / name).glob("*.jpg"))) for name in names]
     assert held.description["flow"]["images"] == sum(v.frames - 1 for v in held.index.values())

@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 
 from data_prep import store
+from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.stills import write_stills
+from data_prep.whole_files import write_json, write_text
 
 
 def make_dataset(folder, videos=6, frames=20, height=24, width=32, classes=3):
@@ -11,7 +13,7 @@ def make_dataset(folder, videos=6, frames=20, height=24, width=32, classes=3):
     knows what it sees."""
     folder.mkdir(parents=True)
     names = [f"class{i}" for i in range(classes)]
-    index = [store.Video(f"v_{v:02d}", names[v % classes], v % classes, frames) for v in range(videos)]
+    index = [Video(f"v_{v:02d}", names[v % classes], v % classes, frames) for v in range(videos)]
     rng = np.random.default_rng(0)
     for modality in ("rgb", "flow"):
         with store.ImageWriter(folder, modality) as writer:
@@ -22,10 +24,10 @@ def make_dataset(folder, videos=6, frames=20, height=24, width=32, classes=3):
                     image[:8, :8] = (10 * v + t) % 256
                     images.append(cv2.imencode(".png", image)[1].tobytes())
                 writer.add(video.name, video.label, images, height, width)
-    store.write_text(folder / "videos.tsv", store.index_text(index))
+    write_text(folder / "videos.tsv", index_text(index))
     for name, part in (("train1.txt", index), ("test1.txt", index[::2])):
-        store.write_text(folder / name, store.list_text(part))
-    store.write_json(
+        write_text(folder / name, list_text(part))
+    write_json(
         folder / "dataset.json",
         {
             "name": "noise",
@@ -37,7 +39,7 @@ def make_dataset(folder, videos=6, frames=20, height=24, width=32, classes=3):
             "splits": [1],
         },
     )
-    write_stills(store.Dataset(folder))
+    write_stills(Dataset(folder))
     return folder
 
 

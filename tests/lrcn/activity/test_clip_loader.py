@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset
 from lrcn.activity.clip_loader import Loader, LoaderError
 from lrcn.activity.sampler import Sampler
 from tests.lrcn.conftest import clip_settings, make_dataset

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import DataError, features, store
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset, Video, index_text, list_text
+from data_prep.whole_files import write_json, write_text
 from lrcn import engine, pixels
 from lrcn.activity import extract
 from lrcn.activity.sampler import image_range
@@ -96,7 +97,7 @@ def options(dataset, net, out, *more):
 
 @given(st.integers(1, 300), st.integers(1, 20), st.sampled_from(["rgb", "flow"]))
 def test_frames_are_evenly_spaced_over_the_whole_video(frames, length, modality):
-    found = extract.sequences(store.Video("v", "c", 0, frames), modality, length, False)
+    found = extract.sequences(Video("v", "c", 0, frames), modality, length, False)
     first, last = image_range(modality, frames)
     if last < first:
         assert found == []
@@ -110,11 +111,11 @@ def test_frames_are_evenly_spaced_over_the_whole_video(frames, length, modality)
 
 
 def test_clips_are_those_that_videos_are_classified_by():
-    video = store.Video("v", "c", 0, 40)
+    video = Video("v", "c", 0, 40)
     starts = [numbers[0] for numbers in extract.sequences(video, "rgb", 16, True)]
     assert starts == [1, 9, 17, 25, 25]
     assert extract.sequences(video, "flow", 16, True)[0] == list(range(2, 18))
-    assert extract.sequences(store.Video("v", "c", 0, 3), "rgb", 5, True) == [[1, 2, 3, 3, 3]]
+    assert extract.sequences(Video("v", "c", 0, 3), "rgb", 5, True) == [[1, 2, 3, 3, 3]]
 
 
 # ---- which part of the net, with which weights -------------------------------------------------------------
@@ -308,10 +309,10 @@ def test_from_frames_to_a_trained_and_evaluated_head(tmp_path, clips, split):
     """A net of the catalogue, by name, at tiny size; all splits of the data set; a score for each video."""
     data = make_dataset(tmp_path / "data")
     described = json.loads((data / "dataset.json").read_text())
-    store.write_json(data / "dataset.json", described | {"splits": [1, 2]})
+    write_json(data / "dataset.json", described | {"splits": [1, 2]})
     index = list(Dataset(data).index.values())
-    store.write_text(data / "train2.txt", store.list_text(index[2:]))
-    store.write_text(data / "test2.txt", store.list_text(index[:2]))
+    write_text(data / "train2.txt", list_text(index[2:]))
+    write_text(data / "test2.txt", list_text(index[:2]))
     small = ["backbone=tiny", "widths=4,4,4", "fc6=8", "crop=20"]
     deploy = catalogue.get("activity/single-frame-rgb").files(
         **dict(one.split("=") for one in small), classes=3, height=24, width=32
@@ -431,7 +432,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, net, dataset):
     refused(lrcn("prepare", "features", "--out", out), "--data", "--npz")
     without = make_dataset(tmp_path / "without")
     described = json.loads((without / "dataset.json").read_text())
-    store.write_json(without / "dataset.json", described | {"flow": None})
+    write_json(without / "dataset.json", described | {"flow": None})
     refused(lrcn(*options(without, net, out, "--modality", "flow")), "has no flow", "lrcn prepare flow")
     assert not out.exists() and not (tmp_path / "out.partial").exists()
     with store.ImageWriter(without, "rgb") as writer:
@@ -441,7 +442,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, net, dataset):
 
 
 def test_features_are_no_frames(tmp_path, net):
-    store.write_json(tmp_path / "dataset.json", {"name": "f", "kind": "features", "classes": ["a"], "mirror": True})
+    write_json(tmp_path / "dataset.json", {"name": "f", "kind": "features", "classes": ["a"], "mirror": True})
     for one in str(net[0]), "activity/lrcn-fc6-rgb":
         with pytest.raises(DataError, match="no frames"):
             extract.source(one, Dataset(tmp_path))
@@ -450,13 +451,13 @@ def test_features_are_no_frames(tmp_path, net):
 @pytest.mark.engine
 def test_a_video_too_short_for_flow_is_left_out_and_named(tmp_path, net):
     data = make_dataset(tmp_path / "data")
-    index = [store.Video(v.name, v.class_name, v.label, v.frames) for v in Dataset(data).index.values()]
-    index.append(store.Video("v_short", "class0", 0, 1))
+    index = [Video(v.name, v.class_name, v.label, v.frames) for v in Dataset(data).index.values()]
+    index.append(Video("v_short", "class0", 0, 1))
     jpeg = bytes(Dataset(data).jpeg("rgb", "v_00", 1))
     with store.ImageWriter(data, "rgb") as writer:
         writer.add("v_short", 0, [jpeg], 24, 32)
-    store.write_text(data / "videos.tsv", store.index_text(index))
-    store.write_text(data / "train1.txt", store.list_text(index))
+    write_text(data / "videos.tsv", index_text(index))
+    write_text(data / "train1.txt", list_text(index))
     done = lrcn(*options(data, net, tmp_path / "out", "--modality", "flow"))
     assert done.returncode == 0 and "v_short" in done.stderr, done.stderr
     assert (tmp_path / "out" / "skipped.tsv").read_text().splitlines()[1:] == ["v_short\tno image of flow"]

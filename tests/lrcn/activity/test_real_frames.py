@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from data_prep import features
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset
 from data_prep.videos import prepare_folder
 from lrcn import engine
 from lrcn.activity.extract import part_for

@@ -21,7 +21,8 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from data_prep import store
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset, Video, index_text, list_text
+from data_prep.whole_files import write_json, write_text
 from lrcn import engine
 from lrcn.activity.clip_loader import Loader, _begin
 from lrcn.activity.sampler import Sampler
@@ -90,7 +91,7 @@ def videos(tmp_path_factory):
     """(data set folder, {"rgb": {video: RGB arrays}, "flow": ...}), of many sizes and lengths, stored without loss."""
     folder, rng = tmp_path_factory.mktemp("reference") / "data", np.random.default_rng(3)
     folder.mkdir()
-    index = [store.Video(f"v_{v}", f"class{v % 3}", v % 3, length) for v, length in enumerate(LENGTHS)]
+    index = [Video(f"v_{v}", f"class{v % 3}", v % 3, length) for v, length in enumerate(LENGTHS)]
     held = {"rgb": {}, "flow": {}}
     for modality, arrays in held.items():
         with store.ImageWriter(folder, modality) as writer:
@@ -99,8 +100,8 @@ def videos(tmp_path_factory):
                 arrays[video.name] = list(rng.integers(0, 256, shape, dtype=np.uint8))
                 encoded = [cv2.imencode(".png", image[:, :, ::-1])[1].tobytes() for image in arrays[video.name]]
                 writer.add(video.name, video.label, encoded, *shape[1:3])
-    store.write_text(folder / "videos.tsv", store.index_text(index))
-    store.write_json(
+    write_text(folder / "videos.tsv", index_text(index))
+    write_json(
         folder / "dataset.json",
         {"name": "reference", "kind": "frames", "mirror": True, "classes": ["class0", "class1", "class2"]},
     )
@@ -111,7 +112,7 @@ def both(videos, listed, modality, slip, count, length, seed, **changes):
     """The settings, and the other account of the same layer; the list file is written."""
     folder, held = videos
     index = Dataset(folder).index
-    store.write_text(folder / "drawn.txt", store.list_text([index[name] for name in listed]))
+    write_text(folder / "drawn.txt", list_text([index[name] for name in listed]))
     settings = clip_settings(
         folder,
         list="drawn.txt",
@@ -176,7 +177,7 @@ def test_every_batch_is_the_released_layers(videos, listed, modality, slip, coun
 def test_the_extremes_of_the_draws_stay_within(height, width, frames, draw):
     """Not only what a generator happens to give: any draw, 0 and all but 1 among them."""
     settings = {"modality": "rgb", "frames": 16, "crop": 4, "height": height, "width": width, "mirror": True}
-    clip = Sampler([], settings).clip(store.Video("v", "c", 0, frames), draw)
+    clip = Sampler([], settings).clip(Video("v", "c", 0, frames), draw)
     assert (clip.row, clip.column) == (int(draw[0] * (height - 4)), int(draw[1] * (width - 4)))
     assert clip.mirror == (draw[2] >= 0.5) and clip.first == int(draw[3] * (frames - 16)) + 2
     assert 2 <= clip.first <= frames - 15

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import store
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset
 from lrcn.activity import score
 from lrcn.activity.frame_loader import Frames
 from lrcn.engine.crew import LoaderError

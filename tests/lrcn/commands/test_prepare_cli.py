@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep import store
+from data_prep.dataset import Dataset
 
 LRCN = Path(sys.executable).with_name("lrcn")
 
@@ -76,7 +77,7 @@ def test_ucf101_then_flow_then_another_split(archive):
     assert done.returncode == 0, done.stderr
     assert "frames: 8/8" in done.stderr and "stills train1" in done.stderr and f"{data} is whole" in done.stderr
     assert "skipped: 1 of 8 videos, listed in skipped.tsv; first Run/v_Run_g04_c01.avi (not a read" in done.stderr
-    held = store.Dataset(data)
+    held = Dataset(data)
     assert held.description["fps"] == 30 and held.index["v_Run_g01_c01"].frames == 23  # 12 at 15 a second
     with store.reader(data / "stills_test1").begin() as transaction:
         assert transaction.stat()["entries"] == 2 * 12
@@ -84,11 +85,11 @@ def test_ucf101_then_flow_then_another_split(archive):
     done = prepare("flow", "--data", data, "--algorithm", "farneback")
     assert done.returncode == 0, done.stderr
     assert "flow: 154 images, 77 of them blank (the frame repeats the one before)" in done.stderr
-    store.Dataset(data).check("flow")
+    Dataset(data).check("flow")
     refused(prepare("flow", "--data", data), "already has flow, made by farneback", "--replace")
 
     assert ucf101(archive, "--subset", "--every", 2, "--split", 2).returncode == 0
-    assert store.Dataset(data).description["splits"] == [1, 2] and store.Dataset(data).description["flow"]
+    assert Dataset(data).description["splits"] == [1, 2] and Dataset(data).description["flow"]
     done = prepare("stills", "--data", data, "--split", 2)
     assert done.returncode == 0, done.stderr
     store.close_reader(data / "stills_test2")
@@ -115,7 +116,7 @@ def test_flow_from_images_made_elsewhere(archive):
     refused(prepare("flow", "--data", data, "--images", images), "flow: no such folder")
     images.mkdir()
     refused(prepare("flow", "--data", data, "--images", images), "lacks flow_image_v_Jump_g01_c01.0002.jpg")
-    for name in store.Dataset(data).index:
+    for name in Dataset(data).index:
         for number in range(2, 13):
             cv2.imwrite(str(images / f"flow_image_{name}.{number:04d}.jpg"), np.full((48, 64, 3), 130, np.uint8))
     assert prepare("flow", "--data", data, "--images", images).returncode == 0
@@ -136,7 +137,7 @@ def test_own_videos_with_an_unreadable_one(archive):
     assert done.returncode == 0, done.stderr
     assert "skipped: 1 of 8 videos" in done.stderr
     assert (archive / "own/skipped.tsv").read_text() == "file\treason\nRun/v_Run_g02_c01.avi\tnot a readable video\n"
-    assert store.Dataset(archive / "own").description["flow"] is None
+    assert Dataset(archive / "own").description["flow"] is None
 
 
 def test_progress_estimates_the_time_left(capsys, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_prep import DataError, tacos
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset
 from lrcn import engine
 from lrcn.sentences import describe
 from lrcn.sentences import metrics as language_metrics

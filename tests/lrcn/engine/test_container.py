@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from data_prep import store
+from data_prep.whole_files import write_json, write_text
 from lrcn.cli import cli
 from lrcn.engine import EngineError, container
 from lrcn.engine.container import Bind, binds, code_digest, few, named_by
@@ -86,13 +86,13 @@ def test_many_files_become_few_folders():
 def test_what_a_data_set_names_is_mounted(here):
     data = here / "captions"
     data.mkdir()
-    store.write_json(data / "dataset.json", {"name": "c", "kind": "captions"})
-    store.write_json(data / "captions.json", {"images": [{"file": f"{here}/elsewhere/2.jpg"}, {"file": "word"}]})
-    store.write_text(data / "train_images.txt", f"{here}/elsewhere/deep/1.jpg 0\n" * 3)
-    store.write_text(data / "train_captions.txt", f"{here}/data/batch_0.h5\n")
-    store.write_text(data / "vocabulary.txt", "<unk>\n/usr/bin/x\n")
+    write_json(data / "dataset.json", {"name": "c", "kind": "captions"})
+    write_json(data / "captions.json", {"images": [{"file": f"{here}/elsewhere/2.jpg"}, {"file": "word"}]})
+    write_text(data / "train_images.txt", f"{here}/elsewhere/deep/1.jpg 0\n" * 3)
+    write_text(data / "train_captions.txt", f"{here}/data/batch_0.h5\n")
+    write_text(data / "vocabulary.txt", "<unk>\n/usr/bin/x\n")
     assert named_by(data) == [f"{here}/data", f"{here}/elsewhere", f"{here}/elsewhere/deep"]
-    store.write_json(data / "dataset.json", {"name": "c", "kind": "semantics", "features": f"{here}/f.h5"})
+    write_json(data / "dataset.json", {"name": "c", "kind": "semantics", "features": f"{here}/f.h5"})
     assert f"{here}/f.h5" in named_by(data)
 
 
@@ -127,7 +127,7 @@ def test_commands_hand_on_what_was_typed_and_what_it_reads_and_fills(here, asked
 
 def test_experiments_fill_their_usual_folders(here, asked):
     (here / "data" / "lm-lstm-lm").mkdir()
-    store.write_json(here / "data" / "lm-lstm-lm" / "dataset.json", {"name": "c", "kind": "captions"})
+    write_json(here / "data" / "lm-lstm-lm" / "dataset.json", {"name": "c", "kind": "captions"})
     for command in ("train", "evaluate"):
         CliRunner().invoke(cli, [command, "lm/lstm-lm", "--engine", "docker"], standalone_mode=False)
         _, reads, writes, _, _ = asked.pop()

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep import DataError, store
-from data_prep.store import Dataset
+from data_prep import DataError
+from data_prep.dataset import Dataset
+from data_prep.whole_files import write_json
 from lrcn.results import compare
 from lrcn.sentences import metrics as language_metrics
 from lrcn.sentences import truth
@@ -38,7 +39,7 @@ def no_java(folder):
 
 
 def test_truth_by_hand(tmp_path):
-    store.write_json(
+    write_json(
         tmp_path / "truth.json",
         {
             "phrases": PHRASES,
@@ -100,11 +101,11 @@ def test_what_is_no_truth_is_named(tmp_path, text):
 
 def data_set(folder, images):
     folder.mkdir()
-    store.write_json(
+    write_json(
         folder / "captions.json",
         {"images": [{"file": file, "split": split, "captions": captions} for file, split, captions in images]},
     )
-    store.write_json(folder / "dataset.json", {"name": "small", "kind": "captions", "images": True})
+    write_json(folder / "dataset.json", {"name": "small", "kind": "captions", "images": True})
     return Dataset(folder)
 
 
@@ -117,7 +118,7 @@ def test_parts_and_their_files(tmp_path):
     check_files(part_images(dataset, "val"))
     with pytest.raises(DataError, match=r"/gone/a.jpg: no such image any more \(1 of 1 are gone\)"):
         check_files(part_images(dataset, "train"))
-    store.write_json(dataset.folder / "captions.json", {"images": [{"file": 3}]})
+    write_json(dataset.folder / "captions.json", {"images": [{"file": 3}]})
     with pytest.raises(DataError, match="captions.json"):
         part_images(dataset, "val")
 

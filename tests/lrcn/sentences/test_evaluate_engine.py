@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep import store, vocabulary
-from data_prep.store import Dataset
+from data_prep import vocabulary
+from data_prep.dataset import Dataset
+from data_prep.whole_files import write_json
 from lrcn import engine
 from lrcn.sentences import evaluate as evaluate_captions
 from lrcn.sentences import metrics as language_metrics
@@ -83,7 +84,7 @@ def data(tmp_path_factory):
         cwd=folder,
     )
     assert done.returncode == 0, done.stderr
-    store.write_json(
+    write_json(
         folder / "data" / "truth.json", {"phrases": {"colour": {name: name for name in COLOURS}}, "images": images}
     )
     return folder / "data"

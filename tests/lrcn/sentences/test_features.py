@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset
 from lrcn import engine
 from lrcn.sentences import captioner
 from lrcn.sentences import features as caption_features

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset
 from lrcn.training import experiments, plan
 from lrcn.training.experiments import Stage
 from lrcn.training.train import TrainError

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from data_prep import DataError, store
+from data_prep import DataError
 from data_prep.captions import check_captions
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset
+from data_prep.whole_files import write_json, write_text
 from lrcn import cli, engine
 from lrcn.training import experiments, train
 from lrcn.training.experiments import Stage
@@ -366,9 +367,9 @@ def activations(captions, tmp_path_factory):
             names.append(folder / f"{part}_fc7_{number}.h5")
             with h5py.File(names[-1], "w") as file:
                 file["fc7"] = rng.random((rows, 8), dtype=np.float32)
-        store.write_text(folder / f"{part}_images.txt", "".join(f"{name}\n" for name in names))
+        write_text(folder / f"{part}_images.txt", "".join(f"{name}\n" for name in names))
     description = json.loads((folder / "dataset.json").read_text())
-    store.write_json(folder / "dataset.json", description | {"feature_size": 8, "extracted": {"blob": "fc7"}})
+    write_json(folder / "dataset.json", description | {"feature_size": 8, "extracted": {"blob": "fc7"}})
     return folder
 
 

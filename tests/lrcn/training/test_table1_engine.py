@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep import store
+from data_prep.dataset import Dataset, list_text
 from data_prep.stills import write_stills
-from data_prep.store import Dataset
+from data_prep.whole_files import write_json, write_text
 from lrcn import engine
 from lrcn.activity import evaluate, score
 from lrcn.training import plan, train
@@ -55,8 +55,8 @@ def data(tmp_path_factory):
     folder = make_dataset(tmp_path_factory.mktemp("two") / "noise", videos=9)
     dataset = Dataset(folder)
     for part, names in ("train", (0, 1, 2, 3, 4)), ("test", (5, 6, 7, 8)):
-        store.write_text(folder / f"{part}2.txt", store.list_text([dataset.index[f"v_{v:02d}"] for v in names]))
-    store.write_json(folder / "dataset.json", dataset.description | {"splits": [1, 2]})
+        write_text(folder / f"{part}2.txt", list_text([dataset.index[f"v_{v:02d}"] for v in names]))
+    write_json(folder / "dataset.json", dataset.description | {"splits": [1, 2]})
     write_stills(Dataset(folder), 2)
     return folder
 
@@ -114,7 +114,7 @@ def test_flow_made_later_leaves_rgb_nets_as_they_are(run, data, tmp_path):
     sizes = [word for word in SIZES if not word.startswith(("test_videos", "units"))]
     options = ["--data", other, "--out", tmp_path / "runs", *sizes]
     assert lrcn("train", "activity/single-frame-rgb", *options).returncode == 0
-    store.write_json(other / "dataset.json", description | {"flow": {"algorithm": "dis"}})
+    write_json(other / "dataset.json", description | {"flow": {"algorithm": "dis"}})
     assert lrcn("train", "activity/single-frame-rgb", *options).returncode == 0
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from data_prep import store, stretch
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset
 from lrcn import engine
 from lrcn.activity import evaluate, score
 from lrcn.activity.sampler import Sampler
@@ -211,7 +211,7 @@ def test_two_trainings_do_not_share_a_folder(dataset, tmp_path):
 
 SLOWLY = """
 import json, sys, caffe, cv2, numpy as np
-from data_prep.store import Dataset
+from data_prep.dataset import Dataset
 deploy, weights, data, single = sys.argv[1:5]
 net = caffe.Net(deploy, weights, caffe.TEST)
 folder, answers = Dataset(data), []

@@ -1,0 +1,129 @@
+"""Files and folders that appear whole or not at all: written beside, synced and renamed."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import lmdb
+
+from data_prep import DataError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def writing(place):
+    """Turns what a full or unwritable disk raises into one line."""
+    try:
+        yield
+    except (OSError, lmdb.Error) as error:
+        if (
+            getattr(error, "errno", None) in FULL
+            or isinstance(error, lmdb.DiskError)
+            or any(os.strerror(number) in str(error) for number in FULL)
+        ):
+            raise DataError(
+                f"{place}: no space left; free some and run the same command again, it goes on where it stopped"
+            ) from error
+        # LMDB's word for a write that was cut short
+        if isinstance(error, lmdb.Error) and os.strerror(errno.EIO) in str(error):
+            raise DataError(
+                f"{place}: no space left (or a failing disk); free some and run the same command again, it goes on"
+                " where it stopped"
+            ) from error
+        raise DataError(
+            f"{place}: cannot be written ({error}); check that the folder is yours and the disk is sound"
+        ) from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The file appears whole or not at all."""
+    beside = path.with_name(path.name + ".new")
+    with writing(path):
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """UTF-8; the file appears whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value) -> None:
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def locked(folder: Path):
+    """Keeps other processes from filling the folder at the same time. Errors: DataError where one does."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / "lock", "w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DataError(f"{folder}: another run is preparing it; wait for that one to end") from None
+        yield
+
+
+@contextmanager
+def new_folder(out, settings: dict):
+    """Yields OUT.partial to fill, then renames it to OUT; yields None where OUT is there, whole, and came of the same
+    settings.
+
+    Whoever fills the folder writes `dataset.json` last, with `settings` under "prepared". A run that was cut off leaves
+    OUT.partial, and the same call finds it again; what was left by other settings is removed. Errors: DataError where
+    OUT holds something else, or another process is filling it.
+    """
+    out, settings = Path(os.path.abspath(out)), json.loads(json.dumps(settings))
+    partial, note = out.with_name(out.name + ".partial"), "preparing.json"
+    if (out / "dataset.json").exists():
+        there = read_json(out / "dataset.json").get("prepared", {})
+        if there != settings:
+            differing = sorted(k for k in there.keys() | settings.keys() if there.get(k) != settings.get(k))
+            raise DataError(
+                f"{out}: already holds a dataset made with other settings ({', '.join(differing)}); "
+                "name another folder or remove this one"
+            )
+        for leaving in (note, "lock"):  # of a run that was cut off between the renaming and its end
+            (out / leaving).unlink(missing_ok=True)
+        yield None
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{out}: is there already and is no dataset; name another folder")
+    with locked(partial):
+        if (out / "dataset.json").exists():
+            raise DataError(f"{out}: another run has just prepared it; run the same command again")
+        begun = (partial / note).exists()
+        if not begun or read_json(partial / note) != settings:
+            strangers = (
+                [] if begun else [p.name for p in partial.iterdir() if p.name != "lock" and not p.name.startswith(note)]
+            )
+            if strangers:
+                raise DataError(f"{partial}: holds files of someone else ({strangers[0]}); remove or rename it")
+            for item in partial.iterdir():
+                if item.name not in ("lock", note):
+                    shutil.rmtree(item) if item.is_dir() else item.unlink()
+            write_json(partial / note, settings)
+        yield partial
+        with writing(out):
+            os.rename(partial, out)
+            (out / note).unlink()
+            (out / "lock").unlink()
+
+
+def read_json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); prepare the data set again") from None
