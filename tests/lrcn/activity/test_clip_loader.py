@@ -13,7 +13,7 @@ import pytest
 from data_prep.dataset import Dataset
 from lrcn.activity.clip_loader import Loader, LoaderError
 from lrcn.activity.sampler import Sampler
-from tests.lrcn.conftest import clip_settings, make_dataset
+from tests.datasets import clip_settings, make_dataset
 
 
 def loader(settings, first=0):
