@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from data_prep.dataset import Dataset
-from lrcn.activity.clip_loader import Loader, LoaderError
+from lrcn.activity.clip_loader import Loader
 from lrcn.activity.sampler import Sampler
+from lrcn.engine.crew import LoaderError
 from tests.datasets import clip_settings, make_dataset
 
 

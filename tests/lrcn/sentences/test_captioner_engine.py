@@ -14,8 +14,8 @@ from PIL import Image
 
 from data_prep import DataError
 from lrcn import engine
+from lrcn.engine.process import CaffeError
 from lrcn.sentences.captioner import Captioner, crop, read_image, read_vocabulary
-from lrcn.training.train import TrainError
 from netspecs import catalogue
 from prototxt_gen import SpecError, to_text
 from tests.commands import lrcn, refused
@@ -203,18 +203,18 @@ def test_what_ends_caffe_is_said_in_one_line(tmp_path):
     name = "caption/lrcn-1u"
     nan = write_variant_weights(tmp_path / "nan.caffemodel", name, NETS[name], end=float("nan"))
     with Captioner.of(name, nan, WORDS, engine.find(), changes=NETS[name]) as captioner:
-        with pytest.raises(TrainError, match="^the net's predictions are not finite; are these its weights.$"):
+        with pytest.raises(CaffeError, match="^the net's predictions are not finite; are these its weights.$"):
             captioner.beam(features())
         folder = captioner.folder
     shutil.rmtree(folder)  # its log is kept
     weights = write_variant_weights(tmp_path / "net.caffemodel", name, NETS[name])
     with Captioner.of(name, weights, WORDS, engine.find(), changes=NETS[name]) as captioner:
         captioner.beam(features())
-        captioner.process.kill()
+        captioner.caffe.process.kill()
         for _ in range(2):
-            with pytest.raises(TrainError, match="signal 9"):
+            with pytest.raises(CaffeError, match="signal 9"):
                 captioner.beam(features())
-        assert captioner.log.exists()
+        assert captioner.caffe.log.exists()
         folder = captioner.folder
     shutil.rmtree(folder)
     with Captioner.of(name, weights, WORDS, engine.find(), changes=NETS[name]) as captioner:

@@ -20,6 +20,7 @@ from data_prep.dataset import Dataset
 from lrcn import engine
 from lrcn.activity import evaluate, score
 from lrcn.activity.sampler import Sampler
+from lrcn.engine.process import CaffeError
 from lrcn.training import train
 from lrcn.training.experiments import Stage
 from prototxt_gen import caffe_pb2, parse, to_text
@@ -98,7 +99,7 @@ def test_senseless_settings_reach_the_user_as_one_line(dataset, tmp_path, change
     for layer in files["train_test"].layer:
         if layer.type == "Python":
             layer.python_param.param_str = json.dumps(json.loads(layer.python_param.param_str) | change)
-    with pytest.raises(train.TrainError) as caught:
+    with pytest.raises(CaffeError) as caught:
         train.train(files, tmp_path / "run", engine.find())
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
@@ -107,14 +108,14 @@ def test_a_broken_image_reaches_the_user_with_its_video(tmp_path):
     folder = make_dataset(tmp_path / "broken")
     with store.ImageWriter(folder, "rgb") as writer:
         writer.add("v_03", 0, [b"not a jpeg"] * 20, 24, 32)
-    with pytest.raises(train.TrainError, match="v_03"):
+    with pytest.raises(CaffeError, match="v_03"):
         train.train(small(folder)[1], tmp_path / "run", engine.find())
 
 
 def test_a_net_that_caffe_refuses_is_said_in_caffe_s_words(dataset, tmp_path):
     files = small(dataset)[1]
     files["train_test"].layer[-1].bottom[0] = "fc9"
-    with pytest.raises(train.TrainError, match="fc9"):
+    with pytest.raises(CaffeError, match="fc9"):
         train.train(files, tmp_path / "run", engine.find())
 
 
