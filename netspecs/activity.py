@@ -114,7 +114,7 @@ def _single_frame_data(n: NetSpec, s: SimpleNamespace) -> Top:
                 batch_size=batch,
                 backend="LMDB",
                 transform_param=dict(
-                    mirror=s.mirror, crop_size=s.crop, mean_value=mean(s), scale=s.scale if s.scale != 1 else None
+                    mirror=s.mirror, crop_size=s.crop, mean_value=s.mean, scale=s.scale if s.scale != 1 else None
                 ),
             )
         else:
@@ -144,13 +144,13 @@ def lrcn(s: SimpleNamespace, deploy: bool) -> Message:
         n.data, n.label, n.clip_markers = _clips(s, "test", videos=s.test_videos, frames=s.frames, ntop=3)
         batches = [(s.videos, dict(include=TRAIN)), (s.test_videos, dict(include=TEST))]
 
-    cnn = _cnn(n, s, not deploy, s.reads)
+    cnn = _cnn(n, s, not deploy, s.layer)
 
     if s.backbone == "features":
         frames, markers, label = cnn, n.clip_markers, None if deploy else n.label
     else:
         steps = _deploy_frames(s) if deploy else s.frames
-        reshaped, depth = f"{s.reads}-reshape", getattr(s, s.reads)
+        reshaped, depth = f"{s.layer}-reshape", getattr(s, s.layer)
         for streams, rule in batches:
             n[reshaped] = L.Reshape(cnn, name="reshape-data", shape=[steps, streams, depth], **rule)
         for streams, rule in [] if deploy else batches:
@@ -198,7 +198,7 @@ def classifier(s: SimpleNamespace) -> dict:
 
 
 def _clips(s: SimpleNamespace, part: str, videos: int, frames: int, ntop: int) -> tuple[Top, ...]:
-    """The layer of `lrcn.clip_data` that reads the list of `part`, "train" or "test": pixels less `mean`."""
+    """The layer of `lrcn.clip_data` that reads the list of `part`, "train" or "test": pixels less their mean."""
     settings = dict(
         data=s.data,
         list=f"{part}{s.split}.txt",
@@ -210,7 +210,7 @@ def _clips(s: SimpleNamespace, part: str, videos: int, frames: int, ntop: int) -
         width=s.width,
         mirror=s.mirror,
         crop_slip=s.crop_slip,
-        mean=mean(s),
+        mean=s.mean,
         scale=s.scale,
         order=s.order if part == "train" else "list",
         seed=s.seed,
@@ -224,11 +224,6 @@ def _clips(s: SimpleNamespace, part: str, videos: int, frames: int, ntop: int) -
         layer="ClipData",
         param_str=json.dumps(settings, sort_keys=True),
     )
-
-
-def mean(s: SimpleNamespace) -> list[float]:
-    """Subtracted from the pixels: blue, green, red; of flow images the level of no motion."""
-    return [128, 128, 128] if s.modality == "flow" else [103.939, 116.779, 128.68 if s.mean_slip else 123.68]
 
 
 def _deploy_frames(s: SimpleNamespace) -> int:
@@ -246,7 +241,7 @@ def _deploy_inputs(n: NetSpec, s: SimpleNamespace) -> None:
 
 
 def _deploy_shapes(s: SimpleNamespace) -> dict[str, list[int]]:
-    steps, streams, recurrent = _deploy_frames(s), _streams(s), hasattr(s, "reads")
+    steps, streams, recurrent = _deploy_frames(s), _streams(s), s.reads == "clips"
     if s.backbone == "features":
         return (
             dict(data=[steps, streams, s.feature_size], clip_markers=[steps, streams])
@@ -264,12 +259,12 @@ def inputs(s: SimpleNamespace) -> dict[str, dict[str, list[int]]]:
         if s.backbone == "features":
             return dict(data=[frames, videos, s.feature_size], label=[frames, videos], clip_markers=[frames, videos])
         rows = frames * videos
-        markers = dict(clip_markers=[rows]) if hasattr(s, "reads") else {}
+        markers = dict(clip_markers=[rows]) if s.reads == "clips" else {}
         return dict(data=[rows, 3, s.crop, s.crop], label=[rows]) | markers
 
     if s.backbone == "features":
         return dict(train=part(s.videos, s.frames), test=part(s.videos, s.frames))
-    if hasattr(s, "reads"):
+    if s.reads == "clips":
         return dict(train=part(s.videos, s.frames), test=part(s.test_videos, s.frames))
     return dict(train=part(s.batch, 1), test=part(s.test_batch, 1))
 
@@ -286,7 +281,14 @@ def _features(n: NetSpec, s: SimpleNamespace) -> None:
         )
 
 
-# ---- solver, checks, variants ------------------------------------------------------------------------------
+# ---- mean, solver, checks, variants ------------------------------------------------------------------------
+
+
+def pixel_mean(s: SimpleNamespace) -> list[float] | None:
+    """Of frames the mean of ILSVRC's images; of flow images the level of no motion."""
+    if s.backbone == "features":
+        return None
+    return [128, 128, 128] if s.modality == "flow" else [103.939, 116.779, 128.68 if s.mean_slip else 123.68]
 
 
 def solver(s: SimpleNamespace) -> Message:
@@ -298,7 +300,7 @@ def check(s: SimpleNamespace) -> None:
     """SpecError where settings clash."""
     backbones.check(s)
     solvers.check(s)
-    if s.backbone == "features" and s.given == "fc7" and getattr(s, "reads", "fc7") == "fc6":
+    if s.backbone == "features" and s.given == "fc7" and s.reads == "clips" and s.layer == "fc6":
         raise SpecError("given=fc7 has nothing for an LSTM after fc6: take activity/lrcn-fc7-* or given=fc6")
     if s.modality == "flow" and getattr(s, "reader", "clips") == "lmdb":
         raise SpecError("reader=lmdb does not know flow: Caffe's mirror does not turn x round; use reader=clips")
@@ -306,17 +308,19 @@ def check(s: SimpleNamespace) -> None:
 
 VARIANTS = [
     Variant(
-        f"activity/single-frame-{modality}",
-        "activity",
-        f"Table 1, single frame, {modality}",
-        solvers.published(
+        task="activity",
+        row="single-frame",
+        modality=modality,
+        reads="frames",
+        paper=f"Table 1, single frame, {modality}",
+        table=solvers.published(
             SINGLE_FRAME,
             solvers.ACTIVITY["single-frame", modality] | dict(reader="clips" if modality == "flow" else "lmdb"),
         ),
-        single_frame,
-        solver,
-        inputs,
-        fixed=dict(modality=modality),
+        net=single_frame,
+        solver=solver,
+        inputs=inputs,
+        pixel_mean=pixel_mean,
         editions="split",
         presets=dict(backbone=backbones.DEFAULTS),
         check=check,
@@ -324,18 +328,21 @@ VARIANTS = [
     for modality in ("rgb", "flow")
 ] + [
     Variant(
-        f"activity/lrcn-{reads}-{modality}",
-        "activity",
-        f"Table 1, LRCN-{reads}, {modality}",
-        solvers.published(LRCN, solvers.ACTIVITY["lrcn", modality]),
-        lrcn,
-        solver,
-        inputs,
-        fixed=dict(modality=modality, reads=reads),
+        task="activity",
+        row=f"lrcn-{layer}",
+        modality=modality,
+        reads="clips",
+        paper=f"Table 1, LRCN-{layer}, {modality}",
+        table=solvers.published(LRCN, solvers.ACTIVITY["lrcn", modality]),
+        net=lrcn,
+        solver=solver,
+        inputs=inputs,
+        pixel_mean=pixel_mean,
+        fixed=dict(layer=layer),
         editions="split",
         presets=dict(backbone=backbones.DEFAULTS),
         check=check,
     )
-    for reads in ("fc6", "fc7")
+    for layer in ("fc6", "fc7")
     for modality in ("rgb", "flow")
 ]

@@ -113,10 +113,7 @@ def data(n: NetSpec, s: SimpleNamespace, sources: Mapping[str, tuple[str, str]])
                 ntop=2,
                 include=rule,
                 transform_param=dict(
-                    mirror=s.mirror,
-                    crop_size=s.crop,
-                    mean_value=[104, 117, 123],
-                    scale=s.scale if s.scale != 1 else None,
+                    mirror=s.mirror, crop_size=s.crop, mean_value=s.mean, scale=s.scale if s.scale != 1 else None
                 ),
                 source=image_list,
                 batch_size=s.streams,
@@ -171,7 +168,12 @@ def inputs(s: SimpleNamespace) -> dict[str, dict[str, list[int]]]:
     return dict(train=image | sentence_shapes(s), test=image | sentence_shapes(s))
 
 
-# ---- solver, checks, variants ------------------------------------------------------------------------------
+# ---- mean, solver, checks, variants ------------------------------------------------------------------------
+
+
+def pixel_mean(s: SimpleNamespace) -> list[float] | None:
+    """The mean of ILSVRC's images, rounded, as the release has it here."""
+    return None if s.backbone == "features" else [104, 117, 123]
 
 
 def solver(s: SimpleNamespace) -> Message:
@@ -201,13 +203,15 @@ def variant(architecture: str, backbone: str, **defaults) -> Variant:
     defaults = dict(backbone=backbone, image_layers=[2 if factored else 1]) | defaults
     suffix, on = ("", "") if backbone == "caffenet" else (f"-{backbone}", f", {backbone}")
     return Variant(
-        f"caption/lrcn-{architecture}{suffix}",
-        "caption",
-        ("Tables 2 and 3" if architecture == "2f" else "section 5") + f", LRCN-{architecture}{on}",
-        solvers.published(SETTINGS, defaults),
-        lrcn,
-        solver,
-        inputs,
+        task="caption",
+        row=f"lrcn-{architecture}{suffix}",
+        reads="images",
+        paper=("Tables 2 and 3" if architecture == "2f" else "section 5") + f", LRCN-{architecture}{on}",
+        table=solvers.published(SETTINGS, defaults),
+        net=lrcn,
+        solver=solver,
+        inputs=inputs,
+        pixel_mean=pixel_mean,
         fixed=dict(layers=layers, factored=factored),
         presets=dict(backbone=backbones.DEFAULTS, stage=solvers.caption_stages(architecture, backbone)),
         check=check,

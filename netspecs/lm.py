@@ -70,13 +70,14 @@ def solver(s: SimpleNamespace) -> Message:
 
 VARIANTS = [
     Variant(
-        "lm/lstm-lm",
-        "lm",
-        "section 5, what caption/* from-lm starts from",
-        solvers.published(SETTINGS, solvers.LANGUAGE_MODEL),
-        language_model,
-        solver,
-        inputs,
+        task="lm",
+        row="lstm-lm",
+        reads="sentences",
+        paper="section 5, what caption/* from-lm starts from",
+        table=solvers.published(SETTINGS, solvers.LANGUAGE_MODEL),
+        net=language_model,
+        solver=solver,
+        inputs=inputs,
         check=solvers.check,
     )
 ]

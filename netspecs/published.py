@@ -28,11 +28,6 @@ def files() -> dict[str, Message]:
     return {path: write() for path, write in _FILES.items()}
 
 
-def _settings(name: str, **overrides) -> SimpleNamespace:
-    variant = catalogue.get(name)
-    return SimpleNamespace(**variant.settings(**overrides), **variant.fixed)
-
-
 def _legacy_input(net: pb.NetParameter, shapes: dict[str, list[int]], field: str) -> Message:
     """`net` with its inputs as fields of the net, as files had them before there was an Input layer."""
     for blob, shape in shapes.items():
@@ -49,9 +44,9 @@ def _legacy_input(net: pb.NetParameter, shapes: dict[str, list[int]], field: str
 
 def train_test_single_frame(modality: str) -> Message:
     """Frames from image lists."""
-    s = _settings(f"activity/single-frame-{modality}")
+    s = catalogue.get(f"activity/single-frame-{modality}").namespace()
     released = activity.RELEASE_NAMES[modality]
-    folder, mean = ("flow_images/", [128, 128, 128]) if modality == "flow" else ("frames/", [103.939, 116.779, 123.68])
+    folder = "flow_images/" if modality == "flow" else "frames/"
     size = {} if modality == "flow" else dict(new_height=s.height, new_width=s.width)
 
     n = NetSpec(f"singleFrame_{released}")
@@ -60,7 +55,7 @@ def train_test_single_frame(modality: str) -> Message:
             name="data",
             ntop=2,
             include=rule,
-            transform_param=dict(mirror=True, crop_size=s.crop, mean_value=mean),
+            transform_param=dict(mirror=True, crop_size=s.crop, mean_value=s.mean),
             source=f"ucf101_singleFrame_{released}_{part}_split1.txt",
             root_folder=folder,
             batch_size=s.batch,
@@ -74,7 +69,7 @@ def train_test_single_frame(modality: str) -> Message:
 
 def deploy_single_frame() -> Message:
     """16 frames of 10 crops. It keeps its dropout, which does nothing in phase TEST."""
-    s = _settings("activity/single-frame-flow")
+    s = catalogue.get("activity/single-frame-flow").namespace()
     n = NetSpec("singleFrame_flow")
     n.data = L.Input()
     n.probs = L.Softmax(_single_frame_scores(n, s))
@@ -125,7 +120,7 @@ def activity_solver(name: str, net: str, **overrides) -> Message:
 
 def lrcn(backbone: str, buffer: int = 100) -> Message:
     """One net for all architectures, chosen by the stages factored, unfactored and 2-layer."""
-    s = _settings("caption/lrcn-2f-vgg16" if backbone == "vgg16" else "caption/lrcn-2f", streams=buffer)
+    s = catalogue.get("caption/lrcn-2f-vgg16" if backbone == "vgg16" else "caption/lrcn-2f").namespace(streams=buffer)
     n = NetSpec("lrcn_caffenet_to_lstm")
     folder = f"{_COCO_FILES}/h5_data/buffer_{buffer}/{{}}_aligned_20_batches"
     caption.data(
@@ -203,7 +198,7 @@ def finetune_vgg_solver() -> Message:
 
 def language_model() -> Message:
     """The variant's net, on the release's files."""
-    s = _settings("lm/lstm-lm")
+    s = catalogue.get("lm/lstm-lm").namespace()
     n = NetSpec("lstm_language_model")
     folder = f"{_COCO_FILES}/h5_data/buffer_100/{{}}_unaligned_batches/hdf5_chunk_list.txt"
     lm.data(n, s, {part: folder.format(part) for part in ("train", "val")})
@@ -213,7 +208,7 @@ def language_model() -> Message:
 
 def language_model_deploy() -> Message:
     """One word of one sentence; the layers are those of the training net, dropout and fillers included."""
-    s = _settings("lm/lstm-lm")
+    s = catalogue.get("lm/lstm-lm").namespace()
     n = NetSpec("lstm_language_model")
     recurrent.sentence_inputs(n, s)
     recurrent.probabilities(n, lm.layers(n, s, True))

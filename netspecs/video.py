@@ -66,6 +66,10 @@ DECODER = (
 )
 
 
+# What the decoder is given of the CRF -> the files that hold it.
+SEMANTICS = {"likeliest": "max", "probabilities": "prob"}
+
+
 def encoder_decoder(s: SimpleNamespace, deploy: bool) -> Message:
     """Figure 4 (a): two LSTMs read the CRF's T words, or T frames, then write the sentence in T' steps, with the same
     weights.
@@ -126,7 +130,7 @@ def decoder(s: SimpleNamespace, deploy: bool) -> Message:
         n.semantics = L.Input(shape=[s.deploy_streams, s.slot_words])
     else:
         data(n, s, ["cont_sentence", "input_sentence", "target_sentence"], "captions", s.steps)
-        data(n, s, ["semantics"], s.crf, s.streams)
+        data(n, s, ["semantics"], SEMANTICS[s.reads], s.streams)
         recurrent.padding_to_end(n)
     words = embedding(n, s, n.input_sentence, not deploy)
     if s.semantics == "static":
@@ -194,39 +198,39 @@ def solver(s: SimpleNamespace) -> Message:
 
 VARIANTS = [
     Variant(
-        "video/encoder-decoder-max",
-        "video",
-        "Table 5, LSTM encoder-decoder, CRF max",
-        solvers.published(ENCODER_DECODER, solvers.VIDEO),
-        encoder_decoder,
-        solver,
-        encoder_decoder_inputs,
-        fixed=dict(reads="slots"),
+        task="video",
+        row="encoder-decoder-max",
+        reads="slots",
+        paper="Table 5, LSTM encoder-decoder, CRF max",
+        table=solvers.published(ENCODER_DECODER, solvers.VIDEO),
+        net=encoder_decoder,
+        solver=solver,
+        inputs=encoder_decoder_inputs,
         check=solvers.check,
     ),
     *(
         Variant(
-            f"video/decoder-{crf}",
-            "video",
-            f"Table 5, LSTM decoder, CRF {crf}",
-            solvers.published(DECODER, solvers.VIDEO),
-            decoder,
-            solver,
-            decoder_inputs,
-            fixed=dict(crf=crf),
+            task="video",
+            row=f"decoder-{crf}",
+            reads=reads,
+            paper=f"Table 5, LSTM decoder, CRF {crf}",
+            table=solvers.published(DECODER, solvers.VIDEO),
+            net=decoder,
+            solver=solver,
+            inputs=decoder_inputs,
             check=solvers.check,
         )
-        for crf in ("max", "prob")
+        for crf, reads in (("max", "likeliest"), ("prob", "probabilities"))
     ),
     Variant(
-        "video/encoder-decoder-frames",
-        "video",
-        "section 3, T inputs and T' outputs; not in the tables",
-        solvers.published(OF_FRAMES, solvers.VIDEO),
-        encoder_decoder,
-        solver,
-        encoder_decoder_inputs,
-        fixed=dict(reads="frames"),
+        task="video",
+        row="encoder-decoder-frames",
+        reads="activations",
+        paper="section 3, T inputs and T' outputs; not in the tables",
+        table=solvers.published(OF_FRAMES, solvers.VIDEO),
+        net=encoder_decoder,
+        solver=solver,
+        inputs=encoder_decoder_inputs,
         check=solvers.check,
     ),
 ]
