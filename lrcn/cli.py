@@ -9,6 +9,7 @@ import click
 from data_prep import DataError
 from lrcn.commands import caffe, caption, classify, describe, evaluate, nets, prepare, rating_sheet, train
 from lrcn.engine import EngineError, container
+from lrcn.engine.process import CaffeError
 from lrcn.results.compare import ResultsError
 from lrcn.training.train import TrainError
 from prototxt_gen import SpecError
@@ -27,7 +28,7 @@ def main() -> None:
         sys.exit(2)
     except click.ClickException as error:
         code, line = 2, error.format_message()
-    except (DataError, SpecError, EngineError, TrainError, ResultsError) as error:
+    except (DataError, SpecError, EngineError, CaffeError, TrainError, ResultsError) as error:
         code, line = 2, str(error)
     except BrokenPipeError:
         sys.exit(0)

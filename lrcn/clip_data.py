@@ -21,9 +21,11 @@ import caffe
 import numpy as np
 
 from data_prep.dataset import Dataset
-from lrcn.activity.clip_loader import MESSAGE, Loader, LoaderError
+from lrcn.activity.clip_loader import Loader
 from lrcn.activity.clip_settings import TOPS, read_settings
 from lrcn.activity.sampler import Sampler
+from lrcn.engine.crew import LoaderError
+from lrcn.engine.process import MESSAGE
 
 
 class ClipData(caffe.Layer):

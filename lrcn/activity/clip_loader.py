@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lrcn.engine.crew import MESSAGE, Crew, LoaderError, naming, serve
-
-__all__ = ["MESSAGE", "Loader", "LoaderError"]
+from lrcn.engine.crew import Crew, naming, serve
 
 AHEAD = 2  # batches in memory: one that Caffe takes over, one in the making
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +12,9 @@ import numpy as np
 from data_prep.dataset import Dataset
 from data_prep.features import read_videos
 from data_prep.whole_files import write_text
+from lrcn.engine.process import Caffe
 from lrcn.results import pictures
-from lrcn.training.train import TrainError, digest, end_with_parent, explain
+from lrcn.training.train import digest
 
 MODALITIES = ("rgb", "flow")
 AVERAGES = {"average_1/2_1/2": 1 / 2, "average_1/3_2/3": 1 / 3}  # weight of RGB
@@ -32,7 +31,7 @@ FRAMES = {  # how a video's score follows from its frames' (videos, frames, clas
 
 def score_stage(stage, settings, files, weights, out, engine, gpu=None, progress=None, strides=(STRIDE,)) -> Path:
     """Scores the test videos with one trained net, at all `strides`, and gives the file, for `score.load`; goes on
-    where an earlier call stopped. Raises TrainError."""
+    where an earlier call stopped. Raises CaffeError."""
     out, dataset = Path(out), Dataset(settings["data"])
     job = shown(stage, settings, files["train_test"]) | {
         "data": settings["data"],
@@ -60,7 +59,7 @@ def score_stage(stage, settings, files, weights, out, engine, gpu=None, progress
 
 
 def run_score(job: dict, deploy, weights, path: Path, engine, gpu, log: Path, tell=lambda done, total: None) -> None:
-    """Runs `score` on the net `deploy`, a message, until `path` holds the job's scores. Raises TrainError."""
+    """Runs `score` on the net `deploy`, a message, until `path` holds the job's scores. Raises CaffeError."""
     from prototxt_gen import to_text
 
     net = path.with_name(f"deploy_{path.stem}.prototxt")
@@ -77,20 +76,10 @@ def run_score(job: dict, deploy, weights, path: Path, engine, gpu, log: Path, te
     note = path.with_name(f"job_{path.stem}.json")
     write_text(note, json.dumps(job) + "\n")
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as kept:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "lrcn.activity.score", str(note)],
-            stdout=subprocess.PIPE,
-            stderr=kept,
-            text=True,
-            env={**os.environ, **engine.environment()},
-            preexec_fn=end_with_parent,
-        )
-        for line in child.stdout:
+    log.unlink(missing_ok=True)
+    with Caffe(engine, [sys.executable, "-m", "lrcn.activity.score", note], log, talks=True) as caffe:
+        for line in caffe.lines():
             tell(*map(int, line.split()))
-        status = child.wait()
-    if status:
-        raise TrainError(explain(deque(log.read_text(errors="replace").splitlines(), maxlen=400), status, log))
 
 
 def shown(stage, settings: dict, train_test) -> dict:

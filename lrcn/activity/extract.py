@@ -16,9 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +27,8 @@ from data_prep.dataset import Dataset, Video, list_text
 from data_prep.whole_files import new_folder, read_json, write_json, write_text
 from lrcn.activity.frame_loader import Frames
 from lrcn.activity.sampler import clip_images, clip_starts, image_range
-from lrcn.engine.crew import MESSAGE, LoaderError
+from lrcn.engine.crew import LoaderError
+from lrcn.engine.process import MESSAGE, Caffe
 from prototxt_gen import SpecError, caffe_pb2, filter_net, nearest, to_text
 from prototxt_gen.shapes import infer, show
 from prototxt_gen.weights import AFRESH, plan, read_weights
@@ -249,7 +248,7 @@ def extract(
     name, net, shown: of `source`. crops: "centre", or "ten-mean", the mean over the ten crops (five where labels do not
     survive a mirror) that videos are classified by. clips: clips of consecutive frames in place of evenly spaced ones;
     in training each once, in testing as released, where the last counts more than once. videos: a training batch's. A
-    call after one that was cut off goes on. Raises SpecError, DataError, TrainError.
+    call after one that was cut off goes on. Raises SpecError, DataError, CaffeError.
     """
     from data_prep.features import Gathered, output_folder, write_part
     from lrcn.training.train import digest
@@ -395,23 +394,12 @@ def _identity(dataset: Dataset, modality: str, lists) -> str:
 
 
 def _run_caffe(work: Path, engine, tell) -> None:
-    from lrcn.training.train import TrainError, end_with_parent, explain
-
     log = work / "caffe.log"
-    with log.open("w") as kept:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "lrcn.activity.extract", str(work / "job.json")],
-            stdout=subprocess.PIPE,
-            stderr=kept,
-            text=True,
-            env={**os.environ, **engine.environment()},
-            preexec_fn=end_with_parent,
-        )
-        for line in child.stdout:
+    log.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "lrcn.activity.extract", work / "job.json"]
+    with Caffe(engine, command, log, talks=True) as caffe:
+        for line in caffe.lines():
             tell(*map(int, line.split()))
-        status = child.wait()
-    if status:
-        raise TrainError(explain(deque(log.read_text(errors="replace").splitlines(), maxlen=400), status, log))
 
 
 # ---- Caffe's process ---------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ import numpy as np
 from data_prep.dataset import Dataset
 from lrcn.activity.frame_loader import Frames
 from lrcn.activity.sampler import clip_images, clip_starts, image_range
-from lrcn.engine.crew import MESSAGE, LoaderError
+from lrcn.engine.crew import LoaderError
+from lrcn.engine.process import MESSAGE
 
 SAVE_EVERY = 64  # videos
 BESIDE = ("workers", "keep_clips")  # of a job: what changes no score

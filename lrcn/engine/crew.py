@@ -17,8 +17,6 @@ from contextlib import contextmanager
 
 import numpy as np
 
-MESSAGE = "lrcn-error: "  # begins the line for the user among Caffe's own
-
 
 class LoaderError(RuntimeError):
     """One line that names the file that could not be read."""

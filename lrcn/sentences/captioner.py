@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import textwrap
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +21,11 @@ import cv2
 import numpy as np
 
 from data_prep import DataError
+from lrcn.engine.process import Caffe
 from lrcn.results import pictures
 from lrcn.sentences.decoding import FLOOR
 from lrcn.training import experiments
-from lrcn.training.train import TrainError, end_with_parent, explain, last_snapshot, snapshot
+from lrcn.training.train import TrainError, last_snapshot, snapshot
 from netspecs import catalogue
 from prototxt_gen import SpecError, nearest, parse, to_text
 from prototxt_gen.shapes import infer
@@ -227,7 +225,7 @@ class ImageNet:
     """
 
     def __init__(self, images, weights, engine, gpu: int | None = None, settings: dict | None = None):
-        self.process, images = None, _net(images)
+        self.caffe, images = None, _net(images)
         _check_weights([images], weights)
         self._begin(None, images, weights, engine, gpu, settings)
 
@@ -244,17 +242,8 @@ class ImageNet:
         job = {name: None if net is None else str(self.folder / f"{name}.prototxt") for name, net in nets.items()}
         job |= {"weights": str(Path(weights).resolve()), "gpu": gpu, "streams": streams}
         (self.folder / "job.json").write_text(json.dumps(job))
-        self.log = self.folder / "caffe.log"
-        with self.log.open("w") as kept:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "lrcn.sentences.sentence_net", str(self.folder / "job.json")],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=kept,
-                text=True,
-                env={**os.environ, **engine.environment()},
-                preexec_fn=end_with_parent,
-            )
+        command = [sys.executable, "-m", "lrcn.sentences.sentence_net", self.folder / "job.json"]
+        self.caffe = Caffe(engine, command, self.folder / "caffe.log", talks=True)
 
     def __enter__(self):
         return self
@@ -264,15 +253,11 @@ class ImageNet:
 
     def close(self) -> None:
         """Ends Caffe's process; its log stays where it says why Caffe failed."""
-        if self.process is None:
+        if self.caffe is None:
             return
-        with suppress(BrokenPipeError):  # an order that it did not live to read
-            self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.terminate()
-        if self.process.wait() in (0, -15) and self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.process = None
+        if not self.caffe.close():
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.caffe = None
 
     def activations(
         self,
@@ -333,17 +318,15 @@ class ImageNet:
         return self.features(self.cut(images), progress, total)
 
     def _ask(self, order: dict, progress=lambda what, done, total: None) -> dict[str, np.ndarray]:
-        """Caffe's answer. TrainError, one line, where it has ended."""
-        with suppress(BrokenPipeError):  # its log says why
-            print(json.dumps(order | {"out": str(self.folder / "answer.npz")}), file=self.process.stdin, flush=True)
-        for line in self.process.stdout:
+        """Caffe's answer. CaffeError, one line, where it has ended."""
+        self.caffe.tell(json.dumps(order | {"out": str(self.folder / "answer.npz")}))
+        for line in self.caffe.lines():
             answer = json.loads(line)
             if "out" in answer:
                 with np.load(answer["out"]) as found:
                     return dict(found)
             progress("captions", answer["done"], answer["total"])
-        status = self.process.wait()
-        raise TrainError(explain(self.log.read_text(errors="replace").splitlines()[-400:], status, self.log))
+        raise self.caffe.failure()
 
 
 Features = np.ndarray | Mapping[str, np.ndarray] | None
@@ -376,7 +359,7 @@ class Captioner(ImageNet):
         streams: int = STREAMS,
         reader=None,
     ):
-        self.process = None
+        self.caffe = None
         self.vocabulary = vocabulary if isinstance(vocabulary, list) else read_vocabulary(vocabulary)
         self.known = {word: index for index, word in enumerate(self.vocabulary, 1)}
         words, images, reader = (None if net is None else _net(net) for net in (words, images, reader))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lrcn.engine.crew import MESSAGE
+from lrcn.engine.process import MESSAGE
 from lrcn.sentences import decoding
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import statistics
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from pathlib import Path
 
 from data_prep.whole_files import write_text
 from lrcn.activity import clip_settings
+from lrcn.engine.process import Caffe
 from lrcn.training.experiments import Stage
-from lrcn.training.train import ITERATION, OUTPUT, TESTING, TrainError, caffe_environment, end_with_parent, explain
+from lrcn.training.train import ITERATION, OUTPUT, TESTING, TrainError
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text, weights
 from prototxt_gen.shapes import infer
@@ -188,7 +188,7 @@ def batch(stage: Stage, settings: dict, solver) -> str:
 
 def trial(files: dict, engine, gpu=None) -> Pace:
     """The pace of a net by a few real iterations and tests, in Caffe, with random weights, in a folder that does not
-    stay. Raises TrainError where Caffe refuses."""
+    stay. Raises CaffeError where Caffe refuses."""
     solver = caffe_pb2.SolverParameter()
     solver.CopyFrom(files["solver"])
     solver.net, solver.max_iter, solver.display, solver.average_loss = "train_test.prototxt", TRIAL_ITERATIONS, 1, 1
@@ -200,26 +200,14 @@ def trial(files: dict, engine, gpu=None) -> Pace:
         write_text(Path(folder) / "train_test.prototxt", to_text(files["train_test"]))
         write_text(Path(folder) / "solver.prototxt", to_text(solver))
         log = Path(folder) / "log"
-        with log.open("w") as kept:
-            caffe = subprocess.Popen(
-                [str(engine.caffe), "train", "--solver=solver.prototxt", *([] if gpu is None else [f"--gpu={gpu}"])],
-                cwd=folder,
-                env=caffe_environment(engine),
-                stderr=kept,
-                stdout=subprocess.DEVNULL,
-                preexec_fn=end_with_parent,
-            )
-            try:
-                late = _wait(caffe, log)
-            finally:
-                caffe.kill()
-                caffe.wait()
-        said = log.read_text(errors="replace")
-        return late or pace(said)
+        command = [engine.caffe, "train", "--solver=solver.prototxt", *([] if gpu is None else [f"--gpu={gpu}"])]
+        with Caffe(engine, command, log, folder, log_name="gone with the trial") as caffe:
+            late = _wait(caffe)
+        return late or pace(log.read_text(errors="replace"))
 
 
 def check(engine, gpu=None) -> Pace:
-    """The pace of a small LRCN on numbers that Caffe makes up itself: is the engine fit for work? TrainError if not."""
+    """The pace of a small LRCN on numbers that Caffe makes up itself: is the engine fit for work? CaffeError if not."""
     variant, settings = catalogue.get("activity/lrcn-fc6-rgb"), {"backbone": "tiny", "videos": 2, "frames": 4}
     files, shapes = variant.files(**settings), variant.input_shapes(**settings)
     for layer in files["train_test"].layer:
@@ -233,11 +221,11 @@ def check(engine, gpu=None) -> Pace:
     return trial(files, engine, gpu)
 
 
-def _wait(caffe, log: Path) -> Pace | None:
-    """Waits for iterations enough; a pace at least where none came. TrainError where Caffe ended badly."""
+def _wait(caffe: Caffe) -> Pace | None:
+    """Waits for iterations enough; a pace at least where none came. CaffeError where Caffe ended badly."""
     begun, solving, first = time.monotonic(), None, None
-    while caffe.poll() is None:
-        said, now = log.read_text(errors="replace"), time.monotonic()
+    while caffe.running():
+        said, now = caffe.log.read_text(errors="replace"), time.monotonic()
         solving = solving or ("] Solving" in said and now) or None
         first = first or (solving and ITERATION.search(said) and now) or None
         if now - begun > TRIAL_SECONDS and cycles(said):
@@ -245,8 +233,7 @@ def _wait(caffe, log: Path) -> Pace | None:
         if solving and now - solving > TRIAL_LIMIT:
             return Pace((first or now) - solving, 0.0, True)
         time.sleep(0.05)
-    if caffe.returncode:
-        raise TrainError(explain(log.read_text(errors="replace").splitlines(), caffe.returncode, "gone with the trial"))
+    caffe.wait()
     return None
 
 

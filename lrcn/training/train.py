@@ -11,7 +11,6 @@ carry their state from batch to batch, lm/*, begin each segment with an empty on
 from __future__ import annotations
 
 import csv
-import ctypes
 import fcntl
 import hashlib
 import json
@@ -19,25 +18,20 @@ import math
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
-import time
-from collections import deque
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
 from data_prep import stretch
 from data_prep.whole_files import write_text
-from lrcn.activity.clip_loader import MESSAGE
+from lrcn.engine.process import Caffe
 from prototxt_gen import SpecError, caffe_pb2, parse, solver_states, to_text
 
 ITERATION = re.compile(r"Iteration (\d+)(?: \([^)]*\))?, loss = ([-+\w.]+)")
 TESTING = re.compile(r"Iteration (\d+), Testing net")
 OUTPUT = re.compile(r"(Train|Test) net output #\d+: (\S+) = ([-+\w.]+)")
 RATE = re.compile(r"Iteration (\d+), lr = ([-+\w.]+)")
-FATAL = re.compile(r"^F\d{4,8} \S+ +\d+ ([\w.]+:\d+)\] (.*)")
 
 
 class TrainError(RuntimeError):
@@ -51,7 +45,7 @@ def train(files, out, engine, weights=None, gpu=None, identity=None, fresh=False
     weights: a .caffemodel to start from, copied layer by layer by name, or a list of them, later ones over earlier. A
     layer whose shape differs is not taken; the log says so of each. identity: what else makes this run this run
     (settings, data, seed); a folder that holds another run is refused. fresh: begin anew. progress: called as (out's
-    name, iterations done, iterations in all). Raises TrainError.
+    name, iterations done, iterations in all). Raises TrainError, and CaffeError where Caffe ends.
     """
     out = Path(out)
     weights = [weights] if isinstance(weights, (str, os.PathLike)) else list(weights or ())
@@ -185,29 +179,17 @@ def _segment(out, solver, engine, start, end, weights, gpu, progress) -> None:
         command.append(f"--snapshot={snapshot(out, start).relative_to(out).with_suffix('.solverstate')}")
     if gpu is not None:
         command.append(f"--gpu={gpu}")
-    environment = caffe_environment(engine, start * max(solver.iter_size, 1))
     log = out / "logs" / f"from-{start:07d}.log"
     if weights and not start:
-        _start_from(weights, out, environment, log)
-    with log.open("a") as kept, log.open(errors="replace") as lines:
-        lines.seek(0, os.SEEK_END)
-        # Caffe writes the log itself, so that no line is lost when this process is killed.
-        caffe = subprocess.Popen(
-            command, cwd=out, env=environment, stderr=kept, stdout=subprocess.DEVNULL, preexec_fn=end_with_parent
-        )
+        _start_from(weights, out, engine, log)
+    with Caffe(engine, command, log, out, first_batch=start * max(solver.iter_size, 1)) as caffe:
         try:
-            tail = _follow(caffe, lines, lambda iteration: progress and progress(out.name, iteration, solver.max_iter))
+            for line in caffe.log_lines():
+                _watch(line, lambda iteration: progress and progress(out.name, iteration, solver.max_iter))
         except KeyboardInterrupt:
             # The terminal has sent Ctrl-C to Caffe as well; it writes a snapshot and stops. From elsewhere, pass it on.
-            caffe.send_signal(signal.SIGINT)
-            caffe.wait()
+            caffe.interrupt()
             raise
-        except BaseException:
-            caffe.kill()
-            caffe.wait()
-            raise
-    if caffe.returncode:
-        raise TrainError(explain(tail, caffe.returncode, log))
 
 
 def _net_going_on(out: Path, solver, start: int, end: int) -> str:
@@ -219,102 +201,24 @@ def _net_going_on(out: Path, solver, start: int, end: int) -> str:
     return "stretch.prototxt"
 
 
-def caffe_environment(engine, first_batch: int = 0) -> dict[str, str]:
-    """What the `caffe` tool and the data layers in it go by; `first_batch`: the training batch they begin with."""
-    return {
-        **os.environ,
-        **engine.environment(),
-        "LRCN_FIRST_ITERATION": str(first_batch),
-        "LRCN_PYTHON": sys.executable,
-        "GLOG_logtostderr": "1",
-        "GLOG_minloglevel": "0",
-    }
+def _start_from(weights, out, engine, log) -> None:
+    """Writes the snapshot of iteration 0 that holds these weights; `log` begins with what was taken of them."""
+    command = [sys.executable, "-m", "lrcn.engine.start_weights", *(str(Path(path).resolve()) for path in weights)]
+    log.unlink(missing_ok=True)
+    with Caffe(engine, command, log, out) as caffe:
+        caffe.wait()
 
 
-# The derivative's `caffe train` takes --weights and forgets them; a snapshot of iteration 0 that holds them is what
-# every Caffe takes. A layer whose shape differs (the classifier of other classes) keeps its random weights; Caffe
-# itself would break off. Files of 2014 have `layers` in place of `layer`, and blobs of four sizes, counted from the
-# end.
-START = """
-import sys, caffe
-from caffe.proto import caffe_pb2
-solver = caffe.get_solver("segment.prototxt")
-shapes = {name: [list(blob.data.shape) for blob in blobs] for name, blobs in solver.net.params.items()}
-def fits(blob, shape):
-    if blob.HasField("shape"):
-        return list(blob.shape.dim) == shape
-    return [blob.num, blob.channels, blob.height, blob.width] == [1] * (4 - len(shape)) + shape
-for path in sys.argv[1:]:
-    net = caffe_pb2.NetParameter.FromString(open(path, "rb").read())
-    for layers in net.layer, net.layers:
-        fitting = []
-        for layer in layers:
-            wanted = shapes.get(layer.name)
-            if wanted and layer.blobs:
-                fit = len(wanted) == len(layer.blobs) and all(map(fits, layer.blobs, wanted))
-                fitting += [layer] * fit
-                fate = "taken from" if fit else "of another shape, not taken from"
-                print(f"{layer.name}: weights {fate} {path}", file=sys.stderr)
-        kept = [type(layer).FromString(layer.SerializeToString()) for layer in fitting]
-        del layers[:]
-        layers.extend(kept)
-    open("start.caffemodel", "wb").write(net.SerializeToString())
-    solver.net.copy_from("start.caffemodel")
-solver.snapshot()
-"""
-
-
-def _start_from(weights, out, environment, log) -> None:
-    with log.open("w") as kept:
-        done = subprocess.run(
-            [sys.executable, "-c", START, *(str(Path(path).resolve()) for path in weights)],
-            cwd=out,
-            env=environment,
-            stderr=kept,
-            preexec_fn=end_with_parent,
+def _watch(line: str, tell) -> None:
+    """Tells of an iteration that the log names. TrainError where training has diverged."""
+    if (found := ITERATION.search(line)) is None:
+        return
+    if not math.isfinite(float(found[2])):
+        raise TrainError(
+            f"the loss is {found[2]} at iteration {found[1]}: training has diverged; "
+            "give a lower --set base_lr=..., and --fresh"
         )
-    if done.returncode:
-        raise TrainError(explain(log.read_text(errors="replace").splitlines(), done.returncode, log))
-    (out / "start.caffemodel").unlink()
-
-
-def end_with_parent() -> None:
-    """A training that is killed takes its Caffe with it, so that the next one finds the folder still."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def _follow(caffe, lines, tell) -> deque:
-    """Reads the log that Caffe is writing to its end, tells of every iteration, and returns the last lines."""
-    tail, part = deque(maxlen=400), ""
-    while True:
-        over = caffe.poll() is not None  # asked before reading, so that nothing is missed
-        for line in lines:
-            part += line
-            if not part.endswith("\n"):
-                continue
-            tail.append(part.rstrip())
-            if found := ITERATION.search(part):
-                if not math.isfinite(float(found[2])):
-                    raise TrainError(
-                        f"the loss is {found[2]} at iteration {found[1]}: training has diverged; "
-                        "give a lower --set base_lr=..., and --fresh"
-                    )
-                tell(int(found[1]))
-            part = ""
-        if over:
-            return tail
-        time.sleep(0.05)
-
-
-def explain(lines, status: int, log) -> str:
-    """The one line, out of the last of Caffe's log, that says why it ended."""
-    for line in lines:
-        if MESSAGE in line:
-            return line.split(MESSAGE, 1)[1]
-    for line in lines:
-        if found := FATAL.match(line):
-            return f"Caffe stopped at {found[1]}: {found[2]} (log: {log})"
-    return f"Caffe ended with {'signal' if status < 0 else 'status'} {abs(status)}; its log: {log}"
+    tell(int(found[1]))
 
 
 def read_curve(out) -> list[dict]:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from data_prep.dataset import Dataset
-from lrcn.activity.clip_loader import Loader, LoaderError
+from lrcn.activity.clip_loader import Loader
 from lrcn.activity.sampler import Sampler
-from tests.lrcn.conftest import clip_settings, make_dataset
+from lrcn.engine.crew import LoaderError
+from tests.datasets import clip_settings, make_dataset
 
 
 def loader(settings, first=0):

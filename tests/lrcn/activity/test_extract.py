@@ -18,10 +18,10 @@ from lrcn import engine, pixels
 from lrcn.activity import extract
 from lrcn.activity.sampler import image_range
 from netspecs import catalogue
-from prototxt_gen import SpecError, caffe_pb2, parse
-from prototxt_gen.shapes import infer
-from tests.lrcn.commands.test_cli import LRCN, lrcn, refused
-from tests.lrcn.conftest import make_dataset
+from prototxt_gen import SpecError, parse
+from tests.commands import LRCN, lrcn, refused
+from tests.datasets import make_dataset
+from tests.weights import write_weights
 
 CROP, FC6 = 20, 6
 MEAN = [100.0, 110.0, 120.0]
@@ -43,20 +43,6 @@ layer { name: "lstm1" type: "LSTM" bottom: "fixed" bottom: "markers" top: "lstm1
         recurrent_param { num_output: 2 weight_filler { type: "uniform" min: -1 max: 1 } } }
 layer { name: "flat" type: "Reshape" bottom: "fc6" top: "flat" reshape_param { shape { dim: -1 } } }
 """
-
-
-def write_weights(path, net, seed=0, **changes):
-    """Random weights of a net as a .caffemodel; changes: a layer's blobs by their shapes, or None to leave it out."""
-    made, rng = caffe_pb2.NetParameter(), np.random.default_rng(seed)
-    for row in infer(net, "TEST").rows:
-        shapes = changes.get(row.layer.name, row.weights)
-        if shapes:
-            layer = made.layer.add(name=row.layer.name, type=row.layer.type)
-            for shape in shapes:
-                blob = layer.blobs.add(data=rng.normal(0, 0.05, int(np.prod(shape))))
-                blob.shape.dim.extend(shape)
-    path.write_bytes(made.SerializeToString())
-    return path
 
 
 @pytest.fixture(scope="module")

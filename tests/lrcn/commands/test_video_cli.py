@@ -16,10 +16,9 @@ from lrcn.sentences.captioner import open_captioner
 from lrcn.training import experiments
 from lrcn.training.train import TrainError, train
 from netspecs import catalogue
-from tests.lrcn.commands.test_cli import lrcn, refused
-from tests.lrcn.commands.test_prepare_cli import prepare
-from tests.lrcn.commands.test_tacos_cli import OBJECTS, WAYS, write_source
-from tests.lrcn.training.test_training_engine import weights
+from tests.commands import lrcn, prepare, refused
+from tests.datasets import OBJECTS, WAYS, write_snippets
+from tests.weights import weights
 
 NETS = ["encoder-decoder-max", "decoder-max", "decoder-prob", "encoder-decoder-frames"]
 SMALL = [
@@ -40,7 +39,7 @@ SMALL = [
 def source(tmp_path_factory):
     """set.jsonl, f.h5, and of them `data`: snippets at two levels of detail whose truth is known."""
     folder = tmp_path_factory.mktemp("video")
-    write_source(
+    write_snippets(
         folder,
         lambda k, thing, way: {"detail": ["detailed", "short"][k % 5 == 0], "truth": {"object": thing, "motion": way}},
     )

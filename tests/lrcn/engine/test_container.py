@@ -17,15 +17,8 @@ from data_prep.whole_files import write_json, write_text
 from lrcn.cli import cli
 from lrcn.engine import EngineError, container
 from lrcn.engine.container import Bind, binds, code_digest, few, named_by
-
-LRCN = Path(sys.executable).with_name("lrcn")
-
-
-def lrcn(*arguments, **environment):
-    return subprocess.run(
-        [LRCN, *map(str, arguments)], capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
-    )
-
+from tests.commands import lrcn
+from tests.shared import ROOT
 
 # ---- mounts ------------------------------------------------------------------------------------------------
 
@@ -151,15 +144,14 @@ def test_image_without_docker_is_refused(asked):
 
 def test_an_installed_lrcn_has_the_digest_of_its_checkout(tmp_path):
     pytest.importorskip("hatchling")
-    root = Path(container.__file__).parents[2]
     source = tmp_path / "source"
     names = subprocess.run(
-        ["git", "-C", root, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True
+        ["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True
     ).stdout.split()
     for name in names:
-        if (root / name).is_file() and not name.startswith("tests/"):
+        if (ROOT / name).is_file() and not name.startswith("tests/"):
             (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((root / name).read_bytes())
+            (source / name).write_bytes((ROOT / name).read_bytes())
     if not names:
         pytest.skip("this is no checkout")
     built = subprocess.run(

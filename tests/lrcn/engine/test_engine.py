@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lrcn import engine
+from tests.shared import ROOT
 
 # What the real recipe installs, in toy form. Each of its two steps notes in NOTES that it ran; the second takes WAIT
 # seconds.
@@ -370,7 +371,7 @@ def test_environment_puts_this_python_and_pycaffe_first(monkeypatch, tmp_path):
     env = made.environment()
     assert env["PATH"].split(":")[0] == os.path.dirname(sys.executable)
     paths = env["PYTHONPATH"].split(":")
-    assert paths[0] == "/e/python" and str(Path(engine.__file__).parents[2]) in paths and str(tmp_path) in paths
+    assert paths[0] == "/e/python" and str(ROOT) in paths and str(tmp_path) in paths
     assert "" not in paths and len(set(paths)) == len(paths)
     assert "PYTHONHOME" not in env and env["GLOG_minloglevel"] == "0" and env["GLOG_logtostderr"] == "1"
     assert os.environ["PYTHONHOME"] == "/elsewhere"

@@ -14,14 +14,16 @@ from data_prep.stills import write_stills
 from data_prep.whole_files import write_json, write_text
 from lrcn import engine
 from lrcn.activity import evaluate, score
+from lrcn.engine.process import CaffeError
 from lrcn.training import plan, train
 from lrcn.training.experiments import Stage
 from lrcn.training.train import last_snapshot
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2
-from tests.lrcn.commands.test_cli import lrcn, refused
-from tests.lrcn.conftest import make_dataset
-from tests.lrcn.training.test_training_engine import small, weights
+from tests.commands import lrcn, refused
+from tests.datasets import make_dataset
+from tests.lrcn.training.small_nets import small
+from tests.weights import weights
 
 pytestmark = pytest.mark.engine
 
@@ -211,7 +213,7 @@ def test_a_dry_run_says_what_is_needed_and_does_nothing(data, tmp_path):
 def test_a_trial_that_caffe_refuses_is_said_in_its_words(data):
     files = small(data)[1]
     files["train_test"].layer[-1].bottom[0] = "fc9"
-    with pytest.raises(train.TrainError, match="fc9"):
+    with pytest.raises(CaffeError, match="fc9"):
         plan.trial(files, engine.find())
 
 

@@ -1,5 +1,4 @@
-"""Caffe's log, read: curves, and the one line that says why Caffe stopped. The lines are in the form of BVLC's and of
-the derivative's log."""
+"""Caffe's log, read: curves. The lines are in the form of BVLC's and of the derivative's log."""
 
 import pytest
 
@@ -36,26 +35,6 @@ def test_curve_has_a_row_an_iteration_and_the_later_run_wins(tmp_path):
     train.draw_curve(tmp_path)
     assert (tmp_path / "curve.csv").read_text().splitlines()[0].startswith("iteration,")
     assert (tmp_path / "curve.png").read_bytes()[:4] == b"\x89PNG"
-
-
-def test_why_caffe_stopped():
-    assert (
-        train.explain(
-            ["x", "lrcn-error: frame 3 of v_Jump: not readable", "F1121 06:00:00.1 9 a.cpp:1] Check failed"], -6, "log"
-        )
-        == "frame 3 of v_Jump: not readable"
-    )
-    line = train.explain(
-        [
-            "I1121 fine",
-            "F1121 06:00:00.000001    99 insert_splits.cpp:29] Unknown bottom blob 'fc9'",
-            "*** Check failure stack trace: ***",
-        ],
-        -6,
-        "l.log",
-    )
-    assert "Unknown bottom blob 'fc9'" in line and "insert_splits.cpp:29" in line and "l.log" in line
-    assert "signal 9" in train.explain(["nothing"], -9, "l.log")
 
 
 def snapshot(out, iteration, whole=True, net=True):

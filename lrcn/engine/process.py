@@ -1,0 +1,146 @@
+"""A process in which Caffe runs: begun, followed, ended, and why it ended, in one line.
+
+Caffe has always a process of its own, the `caffe` tool or this Python with pycaffe: it ends the one it runs in when
+something is wrong, and its libraries clash with those of the Python wheels.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+MESSAGE = "lrcn-error: "  # begins the line for the user among Caffe's own
+FATAL = re.compile(r"^F\d{4,8} \S+ +\d+ ([\w.]+:\d+)\] (.*)")
+LAST_LINES = 400  # of a log, in which the reason stands
+
+_prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec a lock may be held that nobody releases
+
+
+class CaffeError(RuntimeError):
+    """Why Caffe ended; one line for the user."""
+
+
+class Caffe:
+    """Caffe at work in a process of its own; a context manager, which ends it.
+
+    However this process ends, Caffe ends with it; to be exact, with the thread that began it.
+    """
+
+    def __init__(self, engine, command, log, folder=None, first_batch=0, talks=False, log_name=None):
+        """Begins `command`: the engine's tool, or [sys.executable, "-m", MODULE, ...].
+
+        log: the file to which Caffe adds what it says; it writes it itself, so no line is lost when this process is
+        killed. log_name: what to call it where it does not stay. folder: where Caffe runs, here by default.
+        first_batch: the training batch with which the project's data layers begin. talks: whether it reads lines on
+        standard input, from `tell`, and writes `lines`.
+        """
+        self.log, self.log_name = Path(log), log_name or log
+        with self.log.open("a") as file:
+            self._begin = file.tell()
+            self.process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=_environment(engine, first_batch),
+                stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if talks else subprocess.DEVNULL,
+                stderr=file,
+                text=True,
+                preexec_fn=partial(_end_with_parent, os.getpid()),
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure) -> None:
+        self.close()
+
+    def close(self) -> int | None:
+        """Ends Caffe where it has not ended. Gives the status with which it ended by itself, else None."""
+        status = self.process.poll()
+        self.process.kill()
+        self.process.wait()
+        for pipe in filter(None, (self.process.stdin, self.process.stdout)):
+            with suppress(BrokenPipeError):  # a line that it did not live to read
+                pipe.close()
+        return status
+
+    def interrupt(self) -> None:
+        """As Ctrl-C: the tool writes a snapshot where it stands and ends, which is waited for."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def wait(self) -> None:
+        """Waits for its end. Raises CaffeError where that is a bad one."""
+        if self.process.wait():
+            raise self.failure()
+
+    def failure(self) -> CaffeError:
+        """Why it has ended."""
+        with self.log.open("rb") as file:
+            file.seek(self._begin)
+            last = deque((line.decode(errors="replace").rstrip() for line in file), LAST_LINES)
+        return CaffeError(explain(last, self.process.wait(), self.log_name))
+
+    def tell(self, line: str) -> None:
+        with suppress(BrokenPipeError):  # why it is gone is said where its answer is missed
+            print(line, file=self.process.stdin, flush=True)
+
+    def lines(self) -> Iterator[str]:
+        """What it says on standard output, until its end. Raises CaffeError where that is a bad one."""
+        for line in self.process.stdout:  # `yield from` would close it for whoever goes on reading later
+            yield line.rstrip("\n")
+        self.wait()
+
+    def log_lines(self) -> Iterator[str]:
+        """What it adds to its log, as it does, a whole line each, until its end. Raises CaffeError where that is a bad
+        one."""
+        part, over = b"", False
+        with self.log.open("rb") as file:
+            file.seek(self._begin)
+            while not over:
+                over = not self.running()  # asked before reading, so that nothing is missed
+                for piece in file:
+                    part += piece
+                    if part.endswith(b"\n"):
+                        yield part.decode(errors="replace").rstrip()
+                        part = b""
+                if not over:
+                    time.sleep(0.05)
+        self.wait()
+
+
+def explain(lines: Iterable[str], status: int, log) -> str:
+    """The one line, out of the last of Caffe's log, that says why it ended."""
+    lines = list(lines)
+    for line in lines:
+        if MESSAGE in line:
+            return line.split(MESSAGE, 1)[1]
+    for line in lines:
+        if fatal := FATAL.match(line):
+            return f"Caffe stopped at {fatal[1]}: {fatal[2]} (log: {log})"
+    return f"Caffe ended with {'signal' if status < 0 else 'status'} {abs(status)}; its log: {log}"
+
+
+def _environment(engine, first_batch: int) -> dict[str, str]:
+    """What Caffe goes by, and the project's data layers in it."""
+    return {**engine.environment(), "LRCN_FIRST_ITERATION": str(first_batch), "LRCN_PYTHON": sys.executable}
+
+
+def _end_with_parent(parent: int) -> None:
+    """In the child: the kernel kills it once its parent is gone, so that the next run finds the folder still."""
+    _prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it is gone already
+        os.kill(os.getpid(), signal.SIGKILL)
