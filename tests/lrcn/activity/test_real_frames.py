@@ -13,9 +13,9 @@ from data_prep import features
 from data_prep.dataset import Dataset
 from data_prep.videos import prepare_folder
 from lrcn import engine
-from lrcn.activity.extract import part_for
 from netspecs import catalogue
 from prototxt_gen import to_text
+from prototxt_gen.part import part_for
 from tests.commands import lrcn
 from tests.shared import UCF101_FRAMES, needs
 from tests.weights import write_weights
