@@ -16,10 +16,10 @@ from data_prep.dataset import Video, index_text, list_text
 from data_prep.whole_files import write_json, write_text
 from data_prep.workers import parallel
 from lrcn.activity import score
-from lrcn.activity.evaluate import MODALITIES, run_score, shown
+from lrcn.activity.evaluate import MODALITIES, net_job, run_score
 from lrcn.results import pictures
 from lrcn.training import experiments
-from lrcn.training.experiments import ROWS, Stage
+from lrcn.training.experiments import ROWS
 from lrcn.training.train import TrainError, last_snapshot, snapshot
 from netspecs import catalogue
 from prototxt_gen import nearest
@@ -137,9 +137,8 @@ def classify_videos(
         folder = Path(folder)
         data = write_dataset(folder / "data", images, note, "flow" in nets, progress)
         for modality, (place, of_net) in nets.items():
-            stage, settings = Stage(of_net["variant"]), of_net["settings"]
-            files = catalogue.get(stage.variant).files(**settings)
-            job = shown(stage, settings, files["train_test"])
+            variant, settings = catalogue.get(of_net["variant"]), of_net["settings"]
+            job = net_job(variant, settings)
             job |= {
                 "data": str(data),
                 "list": "test1.txt",
@@ -151,7 +150,7 @@ def classify_videos(
             path = folder / f"{modality}.npz"
             run_score(
                 job,
-                files["deploy"],
+                variant.files(**settings)["deploy"],
                 snapshot(place, settings["max_iter"]),
                 path,
                 engine,

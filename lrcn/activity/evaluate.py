@@ -13,8 +13,11 @@ from data_prep.dataset import Dataset
 from data_prep.features import read_videos
 from data_prep.whole_files import write_text
 from lrcn.engine.process import Caffe
+from lrcn.pixels import Transform
 from lrcn.results import pictures
 from lrcn.training.train import digest
+from netspecs import catalogue
+from netspecs.variant import Variant
 
 MODALITIES = ("rgb", "flow")
 AVERAGES = {"average_1/2_1/2": 1 / 2, "average_1/3_2/3": 1 / 3}  # weight of RGB
@@ -33,7 +36,7 @@ def score_stage(stage, settings, files, weights, out, engine, gpu=None, progress
     """Scores the test videos with one trained net, at all `strides`, and gives the file, for `score.load`; goes on
     where an earlier call stopped. Raises CaffeError."""
     out, dataset = Path(out), Dataset(settings["data"])
-    job = shown(stage, settings, files["train_test"]) | {
+    job = net_job(catalogue.get(stage.variant), settings) | {
         "data": settings["data"],
         "list": f"test{settings['split']}.txt",
         "split": settings["split"],
@@ -82,28 +85,18 @@ def run_score(job: dict, deploy, weights, path: Path, engine, gpu, log: Path, te
             tell(*map(int, line.split()))
 
 
-def shown(stage, settings: dict, train_test) -> dict:
-    """What the net is shown at once, for `score`: frames and clips, and of each frame what its settings say, with
-    the mean of its data layers (the project's ClipData, or Caffe's own Data). modality None: activations."""
-    if settings["backbone"] == "features":
+def net_job(variant: Variant, settings: dict) -> dict:
+    """What `score` is told of a net: frames and clips that it is given at once, and how it sees pixels; modality None:
+    activations."""
+    transform = Transform.of(variant, settings)
+    if transform is None:
         return {"modality": None, "frames": settings["frames"], "clips": settings["videos"], "workers": 1}
-    mean = [0.0, 0.0, 0.0]
-    for layer in train_test.layer:
-        if layer.python_param.layer == "ClipData":
-            mean = json.loads(layer.python_param.param_str)["mean"]
-        elif layer.type == "Data":
-            mean = [float(value) for value in layer.transform_param.mean_value] or mean
     frames, clips = settings["frames"], settings["deploy_clips"]
-    if stage.model == "single-frame":
+    if variant.reads == "frames":
         frames, clips = 1, frames * clips
-    keys = ("crop", "height", "width", "mirror", "scale", "workers")
-    return {
-        "modality": stage.modality,
-        "frames": frames,
-        "clips": clips,
-        "mean": mean,
-        **{key: settings[key] for key in keys},
-    }
+    keys = ("modality", "mean", "scale", "crop", "height", "width", "mirror")
+    pixels = {key: getattr(transform, key) for key in keys}
+    return {**pixels, "frames": frames, "clips": clips, "workers": settings["workers"]}
 
 
 def test_labels(dataset, split: int) -> np.ndarray:

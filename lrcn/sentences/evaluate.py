@@ -31,6 +31,7 @@ import numpy as np
 from data_prep import DataError, vocabulary
 from data_prep.captions import PARTS, Image
 from data_prep.whole_files import read_json, write_bytes, write_json
+from lrcn.pixels import Transform
 from lrcn.results import pictures
 from lrcn.sentences import describe, retrieval, truth
 from lrcn.sentences import metrics as language_metrics
@@ -153,17 +154,9 @@ def _names(images: Sequence[Image]) -> str:
 def activations(
     reader: ImageNet, images: Sequence[Image], blobs: Sequence[str], folder: Path, of: dict, progress=no_progress
 ) -> dict[str, np.ndarray]:
-    """{blob: (N, D)} of the images, kept in `folder`; `of` says by which weights."""
-    cut = {name: reader.settings[name] for name in ("backbone", "height", "width", "crop", "scale")}
-    _claim(
-        folder,
-        of
-        | {
-            "files": hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest(),
-            "blobs": list(blobs),
-            "cut": cut,
-        },
-    )
+    """{blob: (N, D)} of the images, kept in `folder`; `of` says by which weights, and how they are cut."""
+    files = hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest()
+    _claim(folder, of | {"files": files, "blobs": list(blobs)})
     parts, title = [], folder.name.replace("_", " of ")
     for first in range(0, len(images), BLOCK):
         path, block = folder / f"{first:07d}.npz", images[first : first + BLOCK]
@@ -246,7 +239,8 @@ def evaluate(
         )
         tell, of = _titled(progress, net.name), {"weights": digest(net.weights)}
         with Captioner.of(net.variant, net.weights, words, engine, gpu, net.settings) as captioner:
-            seen = activations(captioner, images, BLOBS, net.folder / f"features_{part}", of, tell)
+            kept = of | {"cut": _cut(net)}
+            seen = activations(captioner, images, BLOBS, net.folder / f"features_{part}", kept, tell)
             of = of | {"images": _names(images)}
             path = net.folder / f"sentences{how.suffix(part) or '_test'}.json"
             said[net.name] = sentences(captioner, seen["fc8"], how, path, of, tell)
@@ -256,16 +250,17 @@ def evaluate(
                     captioner, seen["fc8"][: len(asked)], asked, net.folder / f"retrieval_{part}", of, tell
                 )
             if neighbours and net is reference and net.stage.startswith("finetune"):
-                for blob, found in _neighbours(dataset, captioner, BLOBS, seen, net.folder, of["weights"], tell):
+                for blob, found in _neighbours(dataset, captioner, BLOBS, seen, net.folder, kept, tell):
                     said[f"1nn-{blob}-finetuned"] = found
                     models[f"1nn-{blob}-finetuned"] = {"weights": of["weights"], "cnn": f"{net.name}, {net.stage}"}
     if cnn is not None:
         of, tell = digest(cnn.weights), _titled(progress, "nearest neighbours")
         net, blobs = cnn_net(reference, cnn)
-        with ImageNet(net, cnn.weights, engine, gpu, reference.settings) as reader:
-            folder = out / "neighbours"
-            seen = activations(reader, images, blobs, folder / f"features_{part}", {"weights": of}, tell)
-            for blob, found in _neighbours(dataset, reader, blobs, seen, folder, of, tell):
+        transform = Transform.of(catalogue.get(reference.variant), reference.settings)
+        with ImageNet(net, cnn.weights, engine, gpu, transform) as reader:
+            folder, kept = out / "neighbours", {"weights": of, "cut": _cut(reference)}
+            seen = activations(reader, images, blobs, folder / f"features_{part}", kept, tell)
+            for blob, found in _neighbours(dataset, reader, blobs, seen, folder, kept, tell):
                 said[f"1nn-{blob}"] = found
                 models[f"1nn-{blob}"] = {"weights": of, "cnn": cnn.what}
 
@@ -324,11 +319,16 @@ def _titled(progress, title: str):
     return lambda what, done, total: progress(f"{title}: {what}" if total else what, done, total)
 
 
-def _neighbours(dataset, reader: ImageNet, blobs, seen: dict, folder: Path, weights: str, tell):
+def _cut(net: Net) -> dict:
+    """What tells how images are cut for a net."""
+    return {name: net.settings[name] for name in ("backbone", "height", "width", "crop", "scale")}
+
+
+def _neighbours(dataset, reader: ImageNet, blobs, seen: dict, folder: Path, of: dict, tell):
     """(blob, first caption of the training image nearest to each image) of activations `seen`."""
     training = part_images(dataset, "train")
     check_files(training)
-    known = activations(reader, training, blobs, folder / "features_train", {"weights": weights}, tell)
+    known = activations(reader, training, blobs, folder / "features_train", of, tell)
     for blob in blobs:
         yield blob, language_metrics.nearest_captions(known[blob], [image.captions for image in training], seen[blob])
 
