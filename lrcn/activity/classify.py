@@ -19,7 +19,7 @@ from data_prep.dataset import Video, index_text, list_text
 from data_prep.whole_files import write_json, write_text
 from data_prep.workers import no_progress, parallel
 from lrcn.activity import score
-from lrcn.activity.evaluate import MODALITIES, STRIDE, run_score, shown_at_once
+from lrcn.activity.evaluate import MODALITIES, STRIDE, net_job, run_score
 from lrcn.engine.compute import Compute
 from lrcn.results import pictures
 from lrcn.results.pictures import picture_names
@@ -132,7 +132,7 @@ def classify_videos(
 
 
 def _score(net: TrainedNet, data: Path, videos: int, path: Path, compute: Compute) -> None:
-    at_once = shown_at_once(net.variant, net.settings)
+    at_once = net_job(net.variant, net.settings)
     job = at_once | {
         "data": str(data),
         "list": "test1.txt",

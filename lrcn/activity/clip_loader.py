@@ -52,7 +52,7 @@ def _begin(settings: dict, slots: np.ndarray):
     from lrcn.activity.sampler import Clip, clip_images, image_range
 
     cv2.setNumThreads(1)
-    dataset, modality = Dataset(settings["data"]), settings["modality"]
+    dataset, modality, transform = Dataset(settings["data"]), settings["modality"], pixels.Transform.read(settings)
     lengths = {video.name: video.frames for video in dataset.read_list(settings["list"])}
 
     def work(order):
@@ -62,8 +62,8 @@ def _begin(settings: dict, slots: np.ndarray):
             last = image_range(modality, lengths[clip.video])[1]
             with naming(clip.video):
                 for t, number in enumerate(clip_images(clip.first, settings["frames"], last)):
-                    image = pixels.read(dataset, modality, clip.video, number, settings)
-                    pixels.blob(pixels.cut(image, clip, settings), settings, slots[slot, t, v])
+                    image = transform.enlarged(pixels.read(dataset, modality, clip.video, number))
+                    transform.blob(transform.cut(image, clip.row, clip.column, clip.mirror), slots[slot, t, v])
 
     return work
 

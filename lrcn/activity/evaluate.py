@@ -17,6 +17,7 @@ from data_prep.features import read_videos
 from data_prep.whole_files import write_text
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
+from lrcn.pixels import Transform
 from lrcn.results import pictures
 from lrcn.trained_net import TrainedNet, digest
 from netspecs.variant import Variant
@@ -40,7 +41,7 @@ def score_net(net: TrainedNet, compute: Compute, strides: Sequence[int] = (STRID
     an earlier call stopped. Raises CaffeError."""
     settings = net.settings
     dataset = Dataset(settings["data"])
-    job = shown_at_once(net.variant, settings) | {
+    job = net_job(net.variant, settings) | {
         "data": settings["data"],
         "list": f"test{settings['split']}.txt",
         "split": settings["split"],
@@ -82,22 +83,18 @@ def run_score(net: TrainedNet, job: dict, path: Path, compute: Compute, title: s
             compute.progress(title, *map(int, line.split()))
 
 
-def shown_at_once(variant: Variant, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the net is shown at once, for `score`: frames and clips, and of each frame what its settings say. modality
-    None: activations."""
-    if settings["backbone"] == "features":
+def net_job(variant: Variant, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What `score` is told of a net: frames and clips that it is given at once, and how it sees pixels; modality None:
+    activations."""
+    transform = Transform.of(variant, settings)
+    if transform is None:
         return {"modality": None, "frames": settings["frames"], "clips": settings["videos"], "workers": 1}
     frames, clips = settings["frames"], settings["deploy_clips"]
     if variant.reads == "frames":
         frames, clips = 1, frames * clips
-    keys = ("crop", "height", "width", "mirror", "scale", "workers")
-    return {
-        "modality": variant.modality,
-        "frames": frames,
-        "clips": clips,
-        "mean": variant.mean(**settings),
-        **{key: settings[key] for key in keys},
-    }
+    keys = ("modality", "mean", "scale", "crop", "height", "width", "mirror")
+    pixels = {key: getattr(transform, key) for key in keys}
+    return {**pixels, "frames": frames, "clips": clips, "workers": settings["workers"]}
 
 
 def test_labels(dataset, split: int) -> np.ndarray:

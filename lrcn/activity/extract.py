@@ -18,6 +18,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,25 +32,27 @@ from lrcn.engine.process import MESSAGE, Caffe
 from prototxt_gen import SpecError, to_text
 from prototxt_gen.part import check_weights, part_for
 
+if TYPE_CHECKING:  # this module runs in Caffe's process too, where OpenCV must not
+    from lrcn.pixels import Transform
+
 STRIDE = 8  # between clips, as videos are classified
 CROPS = ("centre", "ten-mean")
-MEANS = {"rgb": [103.939, 116.779, 123.68], "flow": [128.0, 128.0, 128.0]}  # blue, green, red; published
 SIZE = (240, 320)  # published: smaller frames are enlarged to this
 GROUP = 64  # videos; a run that was cut off goes on after the last whole group, whose batches do not reach beyond it
 BATCH = 64  # pictures a forward pass, at most
 BATCH_BYTES = 1 << 30  # of activations, about
 
 
-# ---- which net, and what it is shown -----------------------------------------------------------------------
+# ---- which net, and how it sees pixels ---------------------------------------------------------------------
 
 
 def source(net: str, dataset: Dataset, modality=None, changes=None, mean=None, scale=None, size=None):
-    """(name, net, what it is shown of a frame) of a deploy net's file, or of a variant's deploy net.
+    """(name, net, Transform) of a deploy net's file, or of a variant's deploy net.
 
-    A variant's mean, scale and size follow from its settings with `changes` (of --set), those of a file are given, or
-    as published. Raises SpecError, DataError.
+    How a variant sees pixels follows from its settings with `changes` (of --set). Of a file the mean is given; scale
+    and size are given, or as published. Raises SpecError, DataError.
     """
-    from lrcn.activity.evaluate import shown
+    from lrcn.pixels import Transform
     from lrcn.training import experiments
     from netspecs import catalogue
     from prototxt_gen import parse
@@ -59,33 +62,29 @@ def source(net: str, dataset: Dataset, modality=None, changes=None, mean=None, s
     if Path(net).is_file() or net.endswith(".prototxt"):
         if changes:
             raise SpecError(f"--set is for a net of the catalogue; {net} is a file, whose net stays as it is")
-        modality, (height, width) = modality or "rgb", size or SIZE
-        return (
-            net,
-            parse(Path(net)),
-            {
-                "modality": modality,
-                "mean": list(mean or MEANS[modality]),
-                "scale": 1.0 if scale is None else scale,
-                "height": height,
-                "width": width,
-            },
-        )
+        if mean is None:
+            published = {m: catalogue.get(f"activity/lrcn-fc6-{m}").mean() for m in ("rgb", "flow")}
+            means = " or ".join(f"{' '.join(f'{value:g}' for value in published[m])} ({m})" for m in published)
+            raise SpecError(
+                f"{net}: does not say less which mean it sees pixels; give --mean BLUE GREEN RED, published: {means}"
+            )
+        height, width = size or SIZE
+        transform = Transform(height, width, list(mean), 1.0 if scale is None else scale, modality=modality or "rgb")
+        return net, parse(Path(net)), transform
     variant = catalogue.get(net)
     if variant.task != "activity":
         raise SpecError(f"{net}: only activity/* read the frames of videos; of another net give the deploy net's file")
-    for option, given in {"--mean": mean, "--scale": scale, "--size": size}.items():
-        if given is not None:
-            raise SpecError(f"{option} is for a net's file; what {net} is shown follows from its settings (--set)")
-    stage = experiments.Stage(net)
-    if modality not in (None, stage.modality):
-        raise SpecError(f"{net} reads {stage.modality}: leave --modality {modality} out, or name the net that reads it")
-    settings = experiments.settings(stage, dataset, 1, catalogue.share_out(changes or {}, [net])[net])
+    for option, value in {"--mean": mean, "--scale": scale, "--size": size}.items():
+        if value is not None:
+            raise SpecError(f"{option} is for a net's file; how {net} sees pixels follows from its settings (--set)")
+    if modality not in (None, variant.modality):
+        raise SpecError(
+            f"{net} reads {variant.modality}: leave --modality {modality} out, or name the net that reads it"
+        )
+    settings = experiments.settings(experiments.Stage(net), dataset, 1, catalogue.share_out(changes or {}, [net])[net])
     if settings["backbone"] == "features":
         raise SpecError(f"{net}: backbone features has no CNN to extract from; name another with --set backbone=...")
-    files = variant.files(**settings)
-    said = shown(stage, settings, files["train_test"])
-    return net, files["deploy"], {key: said[key] for key in ("modality", "mean", "scale", "height", "width")}
+    return net, variant.files(**settings)["deploy"], Transform.of(variant, settings)
 
 
 # ---- which frames ------------------------------------------------------------------------------------------
@@ -113,7 +112,7 @@ def extract(
     data,
     name: str,
     net,
-    shown: dict,
+    transform: Transform,
     weights,
     blob: str,
     out,
@@ -130,21 +129,21 @@ def extract(
     """Makes the features data set `out` of every list of the prepared data set `data`: float32 activations of `blob`,
     a row (D,) a frame, in sequences of `frames`.
 
-    name, net, shown: of `source`. crops: "centre", or "ten-mean", the mean over the ten crops (five where labels do not
-    survive a mirror) that videos are classified by. clips: clips of consecutive frames in place of evenly spaced ones;
-    in training each once, in testing as released, where the last counts more than once. videos: a training batch's. A
-    call after one that was cut off goes on. Raises SpecError, DataError, CaffeError.
+    name, net, transform: of `source`. crops: "centre", or "ten-mean", the mean over the ten crops (five where labels do
+    not survive a mirror) that videos are classified by. clips: clips of consecutive frames in place of evenly spaced
+    ones; in training each once, in testing as released, where the last counts more than once. videos: a training
+    batch's. A call after one that was cut off goes on. Raises SpecError, DataError, CaffeError.
     """
     from data_prep.features import Gathered, output_folder, write_part
     from lrcn.trained_net import digest
 
-    out, dataset, modality = output_folder(out), Dataset(data), shown["modality"]
+    out, dataset, modality = output_folder(out), Dataset(data), transform.modality
     dataset.check(modality)
     part = part_for(net, blob, name)
-    if part.crop > min(shown["height"], shown["width"]):
+    if part.crop > min(transform.height, transform.width):
         raise SpecError(
             f"{name}: reads {part.crop}x{part.crop} pixels, and smaller frames are enlarged only to"
-            f" {shown['height']}x{shown['width']}; give --size HEIGHT WIDTH"
+            f" {transform.height}x{transform.width}; give --size HEIGHT WIDTH"
         )
     check_weights(part, weights, name)
 
@@ -164,6 +163,7 @@ def extract(
 
     count = 1 if crops == "centre" else 10 if dataset.mirror else 5
     together = max(1, min(BATCH, BATCH_BYTES // max(part.bytes_a_row, 1)) // count)
+    shown = {key: getattr(transform, key) for key in ("modality", "mean", "scale", "height", "width")}
     settings = {
         "data": _identity(dataset, modality, lists),
         "net": to_text(part.net),

@@ -75,14 +75,14 @@ def _begin(job: dict, slots: np.ndarray):
     from lrcn.engine.crew import naming
 
     cv2.setNumThreads(1)
-    dataset = Dataset(job["data"])
+    dataset, transform = Dataset(job["data"]), pixels.Transform.read(job)
 
     def work(order):
         slot, _, name, number = order
         with naming(name):
-            image = pixels.read(dataset, job["modality"], name, number, job)
-            crops = pixels.crops(image, job["crop"], job["modality"], job["mirror"])
-            pixels.blob(crops[4:5] if job.get("crops") == "centre" else crops, job, slots[slot])
+            image = transform.enlarged(pixels.read(dataset, job["modality"], name, number))
+            centre = job.get("crops") == "centre"
+            transform.blob(transform.centre(image)[None] if centre else transform.crops(image), slots[slot])
 
     return work
 

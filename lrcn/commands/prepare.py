@@ -401,7 +401,7 @@ def prepare_stills(data, splits, every, seed):
 @click.option("--frames", type=click.IntRange(1), default=16, show_default=True, help="T, frames a sequence.")
 @click.option("--clips", is_flag=True, help="Clips of consecutive frames at stride 8, not one of evenly spaced ones.")
 @click.option("--crops", type=click.Choice(["centre", "ten-mean"]), default="centre", show_default=True)
-@click.option("--mean", nargs=3, type=float, help="A FILE's channel means: blue, green, red; as published by default.")
+@click.option("--mean", nargs=3, type=float, help="The means that a FILE's net sees pixels less: blue, green, red.")
 @click.option("--scale", type=float, help="What a FILE's pixels less their mean are multiplied by; 1 by default.")
 @click.option(
     "--size",

@@ -20,6 +20,7 @@ import numpy as np
 
 from data_prep import DataError
 from lrcn.engine.process import Caffe
+from lrcn.pixels import Transform
 from lrcn.sentences.decoding import FLOOR
 from lrcn.trained_net import TrainedNet
 from netspecs import catalogue
@@ -29,7 +30,6 @@ from prototxt_gen.weights import AFRESH, plan, read_weights, shape_text
 
 LENGTH = 50  # words of a sentence at most, its end included, as published
 STREAMS = 500  # sentences that the net goes on with at once
-MEAN = (104, 117, 123)  # BGR, as published
 UNKNOWN = "<unk>"
 # What a net that writes sentences is given of each image or video, and what that is called.
 GIVEN = {
@@ -141,17 +141,6 @@ def read_images(paths: Sequence) -> list[np.ndarray]:
     return found
 
 
-def crop(image: np.ndarray, settings: dict) -> np.ndarray:
-    """What the net sees in testing (3, crop, crop), float32: the middle of the image, resized to height x width, less
-    the mean."""
-    height, width, side = settings["height"], settings["width"], settings["crop"]
-    if image.shape[:2] != (height, width):
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    top, left = (height - side) // 2, (width - side) // 2
-    pixels = image[top : top + side, left : left + side].astype(np.float32) - np.array(MEAN, np.float32)
-    return np.moveaxis(pixels, -1, 0) * np.float32(settings["scale"])
-
-
 # ---- the net -----------------------------------------------------------------------------------------------
 
 
@@ -159,18 +148,18 @@ class ImageNet:
     """A net that reads images, as a deploy net up to fc8 (`deploy_images` of caption/*). A context manager, which ends
     Caffe's process.
 
-    images: the net, a message or a file; settings: a catalogue net's, which say how images are cut.
+    images: the net, a message or a file; transform: how it sees pixels, where it reads images.
 
     Raises SpecError where net and weights do not fit, before Caffe is started.
     """
 
-    def __init__(self, images, weights, engine, gpu: int | None = None, settings: dict | None = None):
+    def __init__(self, images, weights, engine, gpu: int | None = None, transform: Transform | None = None):
         self.caffe, images = None, _net(images)
         _check_weights([images], weights)
-        self._begin(None, images, weights, engine, gpu, settings)
+        self._begin(None, images, weights, engine, gpu, transform)
 
-    def _begin(self, words, images, weights, engine, gpu, settings, streams=1, reader=None) -> None:
-        self.settings, self.row, self.together = settings, None, 1
+    def _begin(self, words, images, weights, engine, gpu, transform, streams=1, reader=None) -> None:
+        self.transform, self.row, self.together = transform, None, 1
         self.blobs = infer(images, "TEST").blobs if images is not None else {}
         if images is not None:
             self.together, *self.row = images.layer[0].input_param.shape[0].dim
@@ -206,7 +195,7 @@ class ImageNet:
         progress=lambda what, done, total: None,
         total: int = 0,
     ) -> dict[str, np.ndarray]:
-        """{blob: (N, D)} of whatever the net reads, one after another: pixels (3, crop, crop) of `crop`, or activations
+        """{blob: (N, D)} of whatever the net reads, one after another: pixels (3, crop, crop) of `cut`, or activations
         (D,). They are taken a batch at a time, so that N may be large."""
         if self.row is None:
             raise SpecError("this net reads no images")
@@ -246,10 +235,11 @@ class ImageNet:
         return self.activations(inputs, ("fc8",), progress, total)["fc8"]
 
     def cut(self, images: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
-        """What the net reads of BGR images of any size, as `read_image` gives them."""
+        """What the net reads of BGR images of any size, as `read_image` gives them: of each the middle."""
         if self.row is None or len(self.row) != 3:
             raise SpecError("this net's images are activations computed beforehand (backbone features); give those")
-        return (crop(image, self.settings) for image in images)
+        transform = self.transform
+        return (transform.blob(transform.centre(transform.resized(image))) for image in images)
 
     def image_features(
         self, images: Iterable[np.ndarray], progress=lambda what, done, total: None, total: int = 0
@@ -277,7 +267,7 @@ class Captioner(ImageNet):
 
     words: deploy net of a step with exposed states, a message or a file, as `nets.files(deploy_steps=1,
     deploy_state="exposed")` makes it; images: the deploy net that makes fc8 of images, or None; vocabulary: a list of
-    words (`read_vocabulary`) or its file; settings: a catalogue net's, which say how images are cut; reader: for an
+    words (`read_vocabulary`) or its file; transform: how it sees pixels, where it reads images; reader: for an
     encoder-decoder, of which `words` is `deploy_part="decoder"`, the whole of it, made with the same settings.
 
     What the net sees of N images or videos, `features` below: fc8 (N, D); for video/decoder-* the vectors (N, W); for
@@ -295,7 +285,7 @@ class Captioner(ImageNet):
         engine,
         gpu: int | None = None,
         images=None,
-        settings: dict | None = None,
+        transform: Transform | None = None,
         streams: int = STREAMS,
         reader=None,
     ):
@@ -312,7 +302,7 @@ class Captioner(ImageNet):
         if reader is not None:
             steps = blobs["input_sentence"][0] - 1
             self.sees = {name: [steps, *shape[1:]] for name, shape in self.sees.items()} | {"cont_sentence": [steps]}
-        self._begin(words, images, weights, engine, gpu, settings, streams, reader)
+        self._begin(words, images, weights, engine, gpu, transform, streams, reader)
 
     @classmethod
     def of(cls, net: TrainedNet, engine, gpu: int | None = None, streams: int = STREAMS) -> Captioner:
@@ -330,7 +320,8 @@ class Captioner(ImageNet):
         words, reader = files["deploy"], None
         if "deploy_part" in variant.table:
             words, reader = variant.files(**settings | {"deploy_part": "decoder"})["deploy"], words
-        return cls(words, net.weights, vocabulary, engine, gpu, files.get("deploy_images"), settings, streams, reader)
+        images, transform = files.get("deploy_images"), Transform.of(variant, settings)
+        return cls(words, net.weights, vocabulary, engine, gpu, images, transform, streams, reader)
 
     def beam(
         self,

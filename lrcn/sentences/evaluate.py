@@ -33,6 +33,7 @@ from data_prep.captions import PARTS, Image
 from data_prep.whole_files import read_json, write_bytes, write_json
 from data_prep.workers import no_progress
 from lrcn.engine.compute import Compute
+from lrcn.pixels import Transform
 from lrcn.results import pictures
 from lrcn.sentences import describe, metrics, retrieval, truth
 from lrcn.sentences.captioner import LENGTH, Captioner, ImageNet, read_image
@@ -152,17 +153,9 @@ def _names(images: Sequence[Image]) -> str:
 def activations(
     reader: ImageNet, images: Sequence[Image], blobs: Sequence[str], folder: Path, of: dict, progress=no_progress
 ) -> dict[str, np.ndarray]:
-    """{blob: (N, D)} of the images, kept in `folder`; `of` says by which weights."""
-    cut = {name: reader.settings[name] for name in ("backbone", "height", "width", "crop", "scale")}
-    _claim(
-        folder,
-        of
-        | {
-            "files": hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest(),
-            "blobs": list(blobs),
-            "cut": cut,
-        },
-    )
+    """{blob: (N, D)} of the images, kept in `folder`; `of` says by which weights, and how they are cut."""
+    files = hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest()
+    _claim(folder, of | {"files": files, "blobs": list(blobs)})
     parts, title = [], folder.name.replace("_", " of ")
     for first in range(0, len(images), BLOCK):
         path, block = folder / f"{first:07d}.npz", images[first : first + BLOCK]
@@ -291,7 +284,8 @@ class _Captions:
         options, tell = self.options, _titled(self.compute.progress, net.row)
         of = {"weights": digest(net.weights)}
         with Captioner.of(net, self.compute.engine, self.compute.gpu) as captioner:
-            seen = activations(captioner, self.images, BLOBS, net.folder / f"features_{options.part}", of, tell)
+            cut = of | {"cut": _cut(net)}
+            seen = activations(captioner, self.images, BLOBS, net.folder / f"features_{options.part}", cut, tell)
             job, path = of | {"images": _names(self.images)}, net.folder / f"sentences{options.suffix or '_test'}.json"
             self.captions[net.row] = sentences(captioner, seen["fc8"], options, path, job, tell)
             self.models[net.row] = {"stage": net.training, "weights": of["weights"]}
@@ -301,18 +295,22 @@ class _Captions:
                 self.models[net.row]["retrieval"] = ranks
             if with_neighbours:
                 whose = of | {"cnn": f"{net.row}, {net.training}"}
-                self._add_nearest(captioner, seen, net.folder, "-finetuned", whose, tell)
+                self._add_nearest(captioner, seen, (net.folder, cut), "-finetuned", whose, tell)
 
     def add_neighbours(self, cnn: Cnn, reference: TrainedNet, folder: Path) -> None:
         """The captions of the nearest images by a CNN as it was before its training here."""
         of, tell = {"weights": digest(cnn.weights)}, _titled(self.compute.progress, "nearest neighbours")
         net, blobs = cnn_net(reference, cnn)
-        with ImageNet(net, cnn.weights, self.compute.engine, self.compute.gpu, reference.settings) as reader:
-            seen = activations(reader, self.images, blobs, folder / f"features_{self.options.part}", of, tell)
-            self._add_nearest(reader, seen, folder, "", of | {"cnn": cnn.what}, tell)
+        transform, cut = Transform.of(reference.variant, reference.settings), of | {"cut": _cut(reference)}
+        with ImageNet(net, cnn.weights, self.compute.engine, self.compute.gpu, transform) as reader:
+            seen = activations(reader, self.images, blobs, folder / f"features_{self.options.part}", cut, tell)
+            self._add_nearest(reader, seen, (folder, cut), "", of | {"cnn": cnn.what}, tell)
 
-    def _add_nearest(self, reader: ImageNet, seen: dict, folder: Path, ending: str, whose: dict, tell) -> None:
-        of = {"weights": whose["weights"]}
+    def _add_nearest(
+        self, reader: ImageNet, seen: dict, kept: tuple[Path, dict], ending: str, whose: dict, tell
+    ) -> None:
+        """kept: the folder of activations, and what they are of."""
+        folder, of = kept
         known = activations(reader, self.training, list(seen), folder / "features_train", of, tell)
         theirs = [image.captions for image in self.training]
         for blob in seen:
@@ -346,6 +344,11 @@ def _measure(
 
 def _titled(progress, title: str):
     return lambda what, done, total: progress(f"{title}: {what}" if total else what, done, total)
+
+
+def _cut(net: TrainedNet) -> dict:
+    """What tells how images are cut for a net."""
+    return {name: net.settings[name] for name in ("backbone", "height", "width", "crop", "scale")}
 
 
 def cnn_net(reference: TrainedNet, cnn: Cnn):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from data_prep import DataError, features, store
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.whole_files import write_json, write_text
-from lrcn import engine, pixels
+from lrcn import engine
 from lrcn.activity import extract
 from lrcn.activity.sampler import image_range
 from netspecs import catalogue
@@ -56,6 +57,8 @@ def options(dataset, net, out, *more):
         "2",
         "--workers",
         "2",
+        "--mean",
+        *MEAN,
         *more,
     ]
 
@@ -86,14 +89,15 @@ def test_clips_are_those_that_videos_are_classified_by():
     assert extract.sequences(Video("v", "c", 0, 3), "rgb", 5, True) == [[1, 2, 3, 3, 3]]
 
 
-# ---- which net, and what it is shown -----------------------------------------------------------------------
+# ---- which net, and how it sees pixels ---------------------------------------------------------------------
 
 
 def test_a_net_of_the_catalogue_brings_its_own_mean(dataset):
     folder = Dataset(dataset)
-    name, deploy, shown = extract.source("activity/single-frame-flow", folder, changes={"backbone": "tiny", "crop": 20})
-    assert (shown["modality"], shown["mean"], shown["scale"]) == ("flow", [128, 128, 128], 0.02)
-    assert (shown["height"], shown["width"]) == (24, 32)
+    tiny = {"backbone": "tiny", "crop": 20}
+    name, deploy, transform = extract.source("activity/single-frame-flow", folder, changes=tiny)
+    assert (transform.modality, transform.mean, transform.scale) == ("flow", [128, 128, 128], 0.02)
+    assert (transform.height, transform.width) == (24, 32)
     for arguments, said in ((dict(mean=MEAN), "--mean is for a net's file"), (dict(modality="rgb"), "reads flow")):
         with pytest.raises(SpecError, match=said):
             extract.source("activity/single-frame-flow", folder, **arguments)
@@ -101,6 +105,19 @@ def test_a_net_of_the_catalogue_brings_its_own_mean(dataset):
         extract.source("activity/single-frame-flwo", folder)
     with pytest.raises(SpecError, match="only activity/"):
         extract.source("caption/lrcn-2f", folder)
+
+
+def test_the_mean_of_a_file_is_asked_for(dataset, net):
+    given = options(dataset, net, "out", "--modality", "flow")
+    at = given.index("--mean")
+    refused(
+        lrcn(*given[:at], *given[at + 4 :]),
+        "deploy.prototxt: does not say less which mean it sees pixels; give --mean BLUE GREEN RED, published: "
+        "103.939 116.779 123.68 (rgb) or 128 128 128 (flow)",
+    )
+    _, _, transform = extract.source(str(net[0]), Dataset(dataset), "flow", mean=(3, 2, 1))
+    assert (transform.modality, transform.mean, transform.scale) == ("flow", [3, 2, 1], 1)
+    assert (transform.height, transform.width) == (240, 320)
 
 
 # ---- extracted by Caffe ------------------------------------------------------------------------------------
@@ -125,7 +142,7 @@ def by_hand(dataset, net, modality, folder, ten):
     for video in opened.index.values():
         first, last = image_range(modality, video.frames)
         for number in range(first, last + 1):
-            image = pixels.decode(opened.jpeg(modality, video.name, number), "x", 24, 32)
+            image = cv2.imdecode(np.frombuffer(opened.jpeg(modality, video.name, number), np.uint8), cv2.IMREAD_COLOR)
             places = [(0, 0), (0, 12), (4, 0), (4, 12), (2, 6)] if ten else [(2, 6)]
             for row, column in places:
                 crop = image[row : row + CROP, column : column + CROP].astype(np.float32)
@@ -174,8 +191,6 @@ def test_activations_are_those_of_a_direct_forward_pass(tmp_path, dataset, net, 
             "--blob",
             blob,
             *["--clips"] * clips,
-            "--mean",
-            *MEAN,
         )
     )
     assert done.returncode == 0, done.stderr

@@ -82,6 +82,8 @@ def test_fc6_of_the_published_net_is_extracted(data, tmp_path):
         data,
         "--net",
         tmp_path / "deploy.prototxt",
+        "--mean",
+        *catalogue.get("activity/lrcn-fc6-rgb").mean(),
         "--weights",
         weights,
         "--out",

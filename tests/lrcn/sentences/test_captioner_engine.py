@@ -15,7 +15,7 @@ from PIL import Image
 from data_prep import DataError
 from lrcn import engine
 from lrcn.engine.process import CaffeError
-from lrcn.sentences.captioner import Captioner, crop, read_image, read_vocabulary
+from lrcn.sentences.captioner import Captioner, read_image, read_vocabulary
 from netspecs import catalogue
 from prototxt_gen import SpecError, to_text
 from tests.commands import lrcn, refused
@@ -265,15 +265,6 @@ def test_images_of_all_kinds(images):
         with pytest.raises(DataError) as error:
             read_image(images / name)
         assert str(images / name) in str(error.value) and "\n" not in str(error.value)
-
-
-def test_the_net_sees_the_middle_less_the_mean():
-    image = np.zeros((256, 256, 3), np.uint8)
-    image[14, 14] = 1, 2, 3
-    image[13] = 255
-    seen = crop(image, {"height": 256, "width": 256, "crop": 227, "scale": 1.0})
-    assert seen.shape == (3, 227, 227) and seen[:, 0, 0].tolist() == [1 - 104, 2 - 117, 3 - 123]
-    assert seen[:, 0, 1].tolist() == [-104, -117, -123] and seen.max() == 1 - 104  # row 13 is cut off
 
 
 def test_vocabularies_that_are_none(tmp_path):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from data_prep.dataset import Dataset
 from lrcn import engine
+from lrcn.pixels import Transform
 from lrcn.sentences import captioner
 from lrcn.sentences import features as caption_features
 from lrcn.training import train
@@ -218,8 +219,8 @@ def test_what_cannot_be_extracted_is_refused(captions, tmp_path):
 @settings(max_examples=30)
 def test_views_are_crops_of_the_image_mirrored_or_not(number, views, mirror, side):
     image = np.random.default_rng(number).integers(0, 256, (9, 10, 3), np.uint8)
-    said = {"height": 9, "width": 10, "crop": side, "mirror": mirror, "scale": 0.5}
-    found = caption_features.cut(image, number, views, said, 1)
+    transform = Transform(height=9, width=10, crop=side, mean=[104, 117, 123], scale=0.5, mirror=mirror)
+    found = caption_features.views_of(image, number, views, transform, 1)
     pixels = np.moveaxis((image - np.array([104, 117, 123], np.float32)) * np.float32(0.5), -1, 0)
     crops = [pixels[:, y : y + side, x : x + side] for y in range(10 - side) for x in range(11 - side)]
     crops += [crop[:, :, ::-1] for crop in crops] if mirror else []
@@ -228,5 +229,5 @@ def test_views_are_crops_of_the_image_mirrored_or_not(number, views, mirror, sid
     if not views:
         top, left = (9 - side) // 2, (10 - side) // 2
         assert np.array_equal(found[0], pixels[:, top : top + side, left : left + side])
-    again = caption_features.cut(image, number, views, said, 1)
+    again = caption_features.views_of(image, number, views, transform, 1)
     assert all(np.array_equal(a, b) for a, b in zip(found, again, strict=True))
