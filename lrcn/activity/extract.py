@@ -46,21 +46,20 @@ BATCH_BYTES = 1 << 30  # of activations, about
 # ---- which net, and how it sees pixels ---------------------------------------------------------------------
 
 
-def source(net: str, dataset: Dataset, modality=None, changes=None, mean=None, scale=None, size=None):
+def source(net: str, dataset: Dataset, modality=None, settings=None, mean=None, scale=None, size=None):
     """(name, net, Transform) of a deploy net's file, or of a variant's deploy net.
 
-    How a variant sees pixels follows from its settings with `changes` (of --set). Of a file the mean is given; scale
-    and size are given, or as published. Raises SpecError, DataError.
+    How a variant sees pixels follows from its `settings`, on this data set. Of a file the mean is given; scale and size
+    are given, or as published. Raises SpecError, DataError.
     """
     from lrcn.pixels import Transform
-    from lrcn.training import experiments
     from netspecs import catalogue
     from prototxt_gen import parse
 
     if dataset.kind != "frames":
         raise DataError(f"{dataset.folder}: holds {dataset.kind}, no frames; give a data set of videos")
     if Path(net).is_file() or net.endswith(".prototxt"):
-        if changes:
+        if settings:
             raise SpecError(f"--set is for a net of the catalogue; {net} is a file, whose net stays as it is")
         if mean is None:
             published = {m: catalogue.get(f"activity/lrcn-fc6-{m}").mean() for m in ("rgb", "flow")}
@@ -81,7 +80,7 @@ def source(net: str, dataset: Dataset, modality=None, changes=None, mean=None, s
         raise SpecError(
             f"{net} reads {variant.modality}: leave --modality {modality} out, or name the net that reads it"
         )
-    settings = experiments.settings(experiments.Stage(net), dataset, 1, catalogue.share_out(changes or {}, [net])[net])
+    settings = settings or variant.settings()
     if settings["backbone"] == "features":
         raise SpecError(f"{net}: backbone features has no CNN to extract from; name another with --set backbone=...")
     return net, variant.files(**settings)["deploy"], Transform.of(variant, settings)

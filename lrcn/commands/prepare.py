@@ -458,13 +458,13 @@ def prepare_features(
     from data_prep.workers import cores
     from lrcn import engine
     from lrcn.activity import extract
+    from lrcn.training.job import settings_of
+    from netspecs import catalogue
 
     progress = Progress()
     if Dataset(data).kind == "captions":
         from lrcn.sentences import features as caption_features
-        from netspecs import catalogue
 
-        changes = catalogue.share_out(read_settings(changes, config), [net])[net]
         caption_features.extract(
             data,
             net,
@@ -474,7 +474,7 @@ def prepare_features(
             blob=blob or "fc7",
             views=views,
             seed=seed,
-            changes=changes,
+            settings=settings_of(net, Dataset(data), read_settings(changes, config)),
             gpu=gpu,
             progress=progress,
         )
@@ -482,9 +482,10 @@ def prepare_features(
         say(f"{out} is whole")
         return
     blob = blob or "fc6"
-    name, message, shown = extract.source(
-        net, Dataset(data), modality, read_settings(changes, config), mean or None, scale, size or None
-    )
+    settings = read_settings(changes, config)
+    if net in catalogue.names():
+        settings = settings_of(net, Dataset(data), settings)
+    name, message, shown = extract.source(net, Dataset(data), modality, settings, mean or None, scale, size or None)
     extract.extract(
         data,
         name,

@@ -28,7 +28,6 @@ from data_prep.whole_files import new_folder, read_json, write_bytes, write_json
 from data_prep.workers import no_progress
 from lrcn.pixels import Transform
 from lrcn.sentences.captioner import ImageNet, read_image
-from lrcn.training import experiments
 from netspecs import catalogue
 from prototxt_gen import SpecError, to_text
 from prototxt_gen.part import check_weights, part_for
@@ -51,12 +50,12 @@ def extract(
     blob: str = BLOB,
     views: int = VIEWS,
     seed: int = 1701,
-    changes: dict | None = None,
+    settings: dict | None = None,
     gpu=None,
     progress=no_progress,
 ) -> Path:
-    """Makes `out` of the prepared captions `data`. net: a variant, caption/*; changes: its settings, as in training,
-    which say how images are cut. views: of a training image; 0 for the crop of the middle alone.
+    """Makes `out` of the prepared captions `data`. net: a variant, caption/*; settings: its own, as in training, which say
+    how images are cut. views: of a training image; 0 for the crop of the middle alone.
 
     The same arguments give the same files. A call after one that was cut off goes on. Raises DataError, SpecError,
     TrainError.
@@ -73,7 +72,7 @@ def extract(
     variant = catalogue.get(net)
     if variant.task != "caption":
         raise SpecError(f"{net}: describes no images; caption/* do, `lrcn nets list` names them")
-    settings = experiments.settings(experiments.Stage(net), dataset, 1, changes or {})
+    settings = settings or variant.settings()
     if settings["backbone"] == "features":
         raise SpecError(f"{net}: backbone features has no CNN to extract from; name another with --set backbone=...")
     part = part_for(variant.files(**settings)["deploy_images"], blob, net)

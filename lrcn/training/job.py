@@ -87,11 +87,8 @@ class Job:
         made = []
         for stage, split, run in self.places():
             dataset = stage_data(stage, self.dataset)
-            task, changes = task_of(stage.variant), dict(self.changes.get(stage.net, {}))
-            task.check_data(stage, dataset, split)
-            sizes = {"data": str(dataset.folder.resolve())} | task.sizes(stage, dataset, split, changes)
-            known = {name: value for name, value in sizes.items() if name in stage.variant.table}
-            settings = stage.variant.settings(**known | dict(stage.settings) | changes)
+            task_of(stage.variant).check_data(stage, dataset, split)
+            settings = _settings(stage, dataset, split, self.changes.get(stage.net, {}))
             made.append(Training(stage, split, dataset, run, settings, stage.variant.files(**settings)))
         return made
 
@@ -269,6 +266,22 @@ def _splits(experiment: Experiment, dataset: Dataset, split: int | str) -> list[
             f"{dataset.folder}: has no split {split}, only {', '.join(map(str, there))}; prepare the data set with it"
         )
     return wanted
+
+
+def settings_of(net: str, dataset: Dataset, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of a net of the catalogue on a data set, `changes` of the user's over them. Raises SpecError, and
+    DataError for a data set of a kind that it does not take."""
+    stage = Stage(net)
+    if dataset.kind not in (kinds := task_of(stage.variant).kinds):
+        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {net} trains on {PREPARED[kinds[0]]}")
+    return _settings(stage, dataset, 1, catalogue.share_out(changes, [net])[net])
+
+
+def _settings(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The published values, then the data set's, the stage's, and the user's."""
+    sizes = {"data": str(dataset.folder.resolve())} | task_of(stage.variant).sizes(stage, dataset, split, changes)
+    known = {name: value for name, value in sizes.items() if name in stage.variant.table}
+    return stage.variant.settings(**known | dict(stage.settings) | dict(changes))
 
 
 def stage_data(stage: Stage, dataset: Dataset) -> Dataset:
