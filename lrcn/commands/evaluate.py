@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from lrcn.commands.common import FILE, Contained, Progress, say
 from lrcn.commands.experiment import experiment_options, open_experiment, places
-from lrcn.engine import container
+from lrcn.engine import code
 
 # Options by what is evaluated; those of another kind are refused rather than left unheard.
 OPTIONS = {
@@ -179,7 +179,7 @@ def _videos(experiment, data, out, gpu, rows, frames, strides, **options):
             "evaluation": {"frames": frames, "strides": sorted(set(strides))},
             "engine": found.info(),
             "seed": made[0].settings["seed"],
-            "git": container.revision(),
+            "git": code.revision(),
             **summary,
         }
         write_text(folder / f"results{ending}.json", json.dumps(results, indent=1) + "\n")
@@ -272,8 +272,7 @@ def _write(experiment, task, found, path, seed):
 
     used = engine.find().info() if seed is not None else None
     results = captions.write_results(
-        path,
-        {"task": task, "experiment": experiment, **found, "engine": used, "seed": seed, "git": container.revision()},
+        path, {"task": task, "experiment": experiment, **found, "engine": used, "seed": seed, "git": code.revision()}
     )
     print(compare.measured_text(results))
     for note in found.get("notes", []):

@@ -11,10 +11,8 @@ interrupted as by Ctrl-C.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -24,16 +22,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lrcn.engine import EngineError
+from lrcn.engine import EngineError, code
 
 IMAGES = {"cpu": ("lrcn:cpu", "make docker"), "cuda": ("lrcn:cuda", "make docker-cuda")}  # and what builds each
-# What the command in the container is told: the caller's code and its revision, the image's name, and the width of the
-# caller's terminal, if standard error is one.
-CODE, REVISION, IMAGE, BARS = "LRCN_CODE", "LRCN_REVISION", "LRCN_IMAGE", "LRCN_BARS"
+# What the command in the container is told, beside the revision: the caller's code, the image's name, and the width of
+# the caller's terminal, if standard error is one.
+CODE, IMAGE, BARS = "LRCN_CODE", "LRCN_IMAGE", "LRCN_BARS"
 HANDED_ON = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "TZ")
 SCRATCH = "/run/lrcn"  # in the container: its home, and for what it writes beside the folders that it fills
 LABEL = "lrcn.caller"
-PACKAGES = ("netspecs", "prototxt_gen", "data_prep", "lrcn")
 MOUNTS = 64  # at most, about
 SYSTEM = {
     "/",
@@ -56,7 +53,6 @@ SYSTEM = {
     "/var",
 }  # mounted, they would hide the image's
 READY = 3.0  # seconds after which a command has surely come as far as to hear Ctrl-C, if it has said nothing before
-_HERE = Path(__file__).resolve().parents[2]
 
 
 # ---- within the container ----------------------------------------------------------------------------------
@@ -73,7 +69,7 @@ def begin() -> None:
     image, build = os.environ.get(IMAGE, IMAGES["cpu"][0]), IMAGES["cpu"][1]
     for name, how in IMAGES.values():
         build = how if image == name else build
-    if os.environ[CODE] != code_digest():
+    if os.environ[CODE] != code.digest():
         raise EngineError(f"image {image}: was built from other code than this lrcn; build it again: `{build}`")
     threading.Thread(target=_end_with_caller, daemon=True).start()
 
@@ -83,32 +79,6 @@ def _end_with_caller() -> None:
         while os.read(0, 1024):
             pass
     os.kill(os.getpid(), signal.SIGINT)
-
-
-def code_digest(root: Path = _HERE) -> str:
-    """What tells one lrcn's code from another's, in a checkout or where it is installed: a hash of the packages'
-    files."""
-    digest, recipe = hashlib.sha256(), root / "lrcn" / "recipe"  # the recipe is in a wheel alone: it makes Caffe
-    files = [
-        path
-        for package in PACKAGES
-        for path in (root / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and not path.is_relative_to(recipe)
-    ]
-    for path in sorted(files):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
-
-
-def revision() -> str | None:
-    """The git revision of the code: in a container, whose code is the caller's, that of the caller's checkout. None
-    where it is no checkout, or there is no git."""
-    from lrcn.activity.evaluate import git_revision
-
-    if inside():
-        return os.environ.get(REVISION) or None
-    return git_revision() if shutil.which("git") else None
 
 
 # ---- what is mounted ---------------------------------------------------------------------------------------
@@ -301,8 +271,8 @@ def _create(api, arguments, mounts: list[Bind], image: str, gpu: int | None) -> 
     elif "name=userns" in security:
         namespace = "host"  # user ids as they are
     environment = {
-        CODE: code_digest(),
-        REVISION: revision() or "",
+        CODE: code.digest(),
+        code.REVISION: code.revision() or "",
         IMAGE: image,
         "HOME": SCRATCH,
         "TMPDIR": SCRATCH,
@@ -366,11 +336,11 @@ def _follow(api, container: str, signals: Signals) -> int:
                 api.kill(container)
             copy.join(10)
             raise KeyboardInterrupt
-    code = api.wait(container)["StatusCode"]
-    if code == 128 + signal.SIGKILL:
+    status = api.wait(container)["StatusCode"]
+    if status == 128 + signal.SIGKILL:
         short = api.inspect_container(container)["State"].get("OOMKilled")
         print(f"lrcn: the container was killed{': memory is short' if short else ''}", file=sys.stderr)
-    return code
+    return status
 
 
 class Copy(threading.Thread):

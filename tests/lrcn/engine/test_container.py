@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import zipfile
 from pathlib import Path
 
 import click
@@ -15,8 +14,8 @@ from click.testing import CliRunner
 
 from data_prep.whole_files import write_json, write_text
 from lrcn.cli import cli
-from lrcn.engine import EngineError, container
-from lrcn.engine.container import Bind, binds, code_digest, few, named_by
+from lrcn.engine import EngineError, code, container
+from lrcn.engine.container import Bind, binds, few, named_by
 
 LRCN = Path(sys.executable).with_name("lrcn")
 
@@ -149,33 +148,6 @@ def test_image_without_docker_is_refused(asked):
 # ---- the code ----------------------------------------------------------------------------------------------
 
 
-def test_an_installed_lrcn_has_the_digest_of_its_checkout(tmp_path):
-    pytest.importorskip("hatchling")
-    root = Path(container.__file__).parents[2]
-    source = tmp_path / "source"
-    names = subprocess.run(
-        ["git", "-C", root, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True
-    ).stdout.split()
-    for name in names:
-        if (root / name).is_file() and not name.startswith("tests/"):
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((root / name).read_bytes())
-    if not names:
-        pytest.skip("this is no checkout")
-    built = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
-        cwd=source,
-        capture_output=True,
-        text=True,
-    )
-    assert built.returncode == 0, built.stderr
-    zipfile.ZipFile(next(tmp_path.glob("*.whl"))).extractall(tmp_path / "built")
-    assert (tmp_path / "built" / "lrcn" / "recipe").is_dir()
-    assert code_digest(tmp_path / "built") == code_digest(source) == code_digest()
-    (tmp_path / "built" / "lrcn" / "sentences" / "templates" / "new.html").write_text("x")
-    assert code_digest(tmp_path / "built") != code_digest()
-
-
 def test_an_image_of_other_code_is_refused():
     told = {container.CODE: "0" * 64, container.IMAGE: "lrcn:cuda"}
     done = lrcn("train", "demo", "--engine", "docker", **told)
@@ -191,7 +163,7 @@ def test_the_command_ends_when_its_caller_is_gone():
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, container.CODE: code_digest()},
+        env={**os.environ, container.CODE: code.digest()},
     )
     child.stdout.readline()
     assert child.poll() is None
