@@ -36,6 +36,7 @@ import numpy as np
 from data_prep import DataError, frames, vocabulary
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
+from data_prep.list_order import check_seed
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
 from data_prep.workers import no_progress, parallel
 
@@ -342,8 +343,7 @@ def prepare(
     bytes. A run that was cut off goes on. Errors: DataError.
     """
     out = output_folder(out)
-    if seed < 0:
-        raise DataError(f"seed {seed}: give a whole number from 0 on")
+    check_seed(seed)
     told: set[str] = set()
     cleaned, left = [], []
     for image in images:

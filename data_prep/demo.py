@@ -27,7 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, captions, store, tacos, videos
+from data_prep import DataError, captions, list_order, store, tacos, videos
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.features import output_folder
 from data_prep.frames import VideoFile, encode_jpeg
@@ -357,8 +357,8 @@ def plans(seed: int, train: int, test: int) -> list[Plan]:
     ]
 
 
-def draw_lists(todo: list[Plan], seed: int) -> dict[str, list[str]]:
-    """train1.txt, test1.txt, ... -> names of videos, in a seeded order: the nets take videos in list order.
+def official_lists(todo: list[Plan]) -> dict[str, list[str]]:
+    """train1.txt, test1.txt, ... -> names of videos, class by class as UCF-101's official lists.
 
     Split 1 is the strict one: no photograph's part is seen in training and in testing. Splits 2 and 3, as in UCF-101,
     take other groups for testing, a quarter of split 1's training groups each; where there are too few groups there is
@@ -372,9 +372,7 @@ def draw_lists(todo: list[Plan], seed: int) -> dict[str, list[str]]:
     lists = {}
     for split, test in enumerate(tests, 1):
         for part in ("train", "test"):
-            members = [plan.name for plan in todo if (plan.group in test) == (part == "test")]
-            np.random.default_rng([seed, VERSION, split, part == "test"]).shuffle(members)
-            lists[f"{part}{split}.txt"] = members
+            lists[f"{part}{split}.txt"] = [plan.name for plan in todo if (plan.group in test) == (part == "test")]
     return lists
 
 
@@ -401,8 +399,7 @@ def prepare(
             f"videos_per_class {videos_per_class}, test_videos_per_class {test_videos_per_class}, images {images}, "
             f"stills {stills}: give at least 1, 1, 0 and 16"
         )
-    if seed < 0:
-        raise DataError(f"seed {seed}: give a whole number from 0 on")
+    list_order.check_seed(seed)
     settings = {
         "name": "demo",
         "generator": VERSION,
@@ -438,7 +435,8 @@ def _fill(folder: Path, settings: dict, workers, progress) -> None:
     write_pictures(folder / "pictures", seed, settings["pictures"], progress=progress)
     for name in STILLS:
         write_stills(folder / name, seed, settings["stills"] // (1 if name == "stills" else 2), progress=progress)
-    lists = draw_lists(todo, seed)
+    lists = list_order.in_random_order(official_lists(todo), seed)
+    progress(list_order.order_remark(lists, seed), 0, 0)
     sources = [videos.Source(path, plan.class_name, plan.label) for plan, path in paths.items()]
     videos.fill(
         folder,

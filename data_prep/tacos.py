@@ -41,6 +41,7 @@ from data_prep import DataError, captions, vocabulary
 from data_prep.captions import Image
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder, read_videos
+from data_prep.list_order import check_seed
 from data_prep.snippets import Snippet, table
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
 from data_prep.workers import no_progress
@@ -261,8 +262,7 @@ def prepare(
     that was cut off goes on. Errors: DataError.
     """
     out = output_folder(out)
-    if seed < 0:
-        raise DataError(f"seed {seed}: give a whole number from 0 on")
+    check_seed(seed)
     cleaned, left = [], []
     for snippet in snippets:
         kept = [text for text in map(vocabulary.clean, snippet.sentences) if text.strip(". ")]

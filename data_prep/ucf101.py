@@ -134,6 +134,8 @@ def prepare_ucf101(
     fps=30.0,
     every=1,
     subset=False,
+    seed=1701,
+    keep_order=False,
     height=240,
     width=320,
     workers=None,
@@ -144,7 +146,8 @@ def prepare_ucf101(
 
     videos_dir: v_Class_gGG_cCC.avi in a folder a class, or all in one; or a folder of images in place of each file.
     split: "1", "2", "3" or "all"; splits can be added later by the same call. subset: take the listed videos that are
-    there, where otherwise all 13,320 must be. Videos that cannot be read are skipped and listed in skipped.tsv.
+    there, where otherwise all 13,320 must be. Videos that cannot be read are skipped and listed in skipped.tsv. The
+    official training lists go class by class and are put in a random order of `seed`, unless `keep_order`.
     Errors: DataError.
     """
     classes = read_classes(splits_dir)
@@ -206,6 +209,8 @@ def prepare_ucf101(
         lists,
         name="ucf101",
         splits=numbers,
+        seed=seed,
+        keep_order=keep_order,
         height=height,
         width=width,
         fps=fps,

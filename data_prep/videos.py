@@ -13,13 +13,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, flow, frames, stills, store
+from data_prep import DataError, flow, frames, list_order, stills, store
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.whole_files import new_folder, write_json, write_text, writing
 from data_prep.workers import cores, no_progress, parallel
 
 __all__ = ["Source", "cores", "fill", "no_progress", "parallel", "prepare_folder", "prepare_videos"]
 SAMPLE = 64  # stored images that are decoded again at the end
+ORDER = ("seed", "keep_order")  # settings that decide on nothing but the order of training lists; drawn lists differ
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,8 @@ def prepare_videos(
     name: str,
     mirror: bool = True,
     splits=(1,),
-    seed=None,
+    seed=1701,
+    keep_order=False,
     height=240,
     width=320,
     fps=None,
@@ -217,9 +219,11 @@ def prepare_videos(
     """Makes the dataset folder `out` of videos. Where it is there already with the same input and settings, nothing is
     done but that splits it lacks are added, and stills.
 
-    classes: names by label. lists: "train1.txt" and so on -> names of videos; those of `splits` are written. mirror:
-    the labels survive a mirror. The rest as `fill` takes. Errors: DataError.
+    classes: names by label. lists: "train1.txt" and so on -> names of videos; those of `splits` are written, training
+    lists in a random order of `seed`, or with `keep_order` as they are. mirror: the labels survive a mirror. The rest
+    as `fill` takes. Errors: DataError.
     """
+    list_order.check_seed(seed)
     check_sources(sources, classes)
     known = {source.name for source in sources}
     for list_name, members in lists.items():
@@ -233,6 +237,7 @@ def prepare_videos(
         "classes": list(classes),
         "mirror": mirror,
         "seed": seed,
+        "keep_order": keep_order,
         "height": height,
         "width": width,
         "fps": fps,
@@ -242,8 +247,12 @@ def prepare_videos(
     }
     splits = sorted(splits)
     wanted = {f"{part}{split}.txt": lists[f"{part}{split}.txt"] for split in splits for part in stills.PARTS}
-    with new_folder(out, settings) as folder:
+    if not keep_order:
+        wanted = list_order.in_random_order(wanted, seed)
+    with new_folder(out, settings, may_differ=ORDER) as folder:
         if folder:
+            hint = "" if keep_order else "; --keep-order leaves them as they are"
+            progress(list_order.order_remark(wanted, None if keep_order else seed) + hint, 0, 0)
             fill(
                 folder,
                 sources,
@@ -271,20 +280,35 @@ def prepare_videos(
 
 
 def _add_splits(dataset: Dataset, lists, splits, every, progress) -> None:
-    """Lists and stills that a whole dataset does not have yet."""
-    new = [split for split in splits if split not in dataset.description["splits"]]
-    for split in new:
-        for part in stills.PARTS:
-            name = f"{part}{split}.txt"
-            videos = [dataset.index[video] for video in lists[name] if video in dataset.index]
-            if not videos:
-                raise DataError(f"{name}: none of its videos could be read; fetch the videos again or mend the list")
+    """Lists and stills that a whole dataset does not have yet. Lists that it has stay as they are."""
+    for name, members in lists.items():
+        videos = [dataset.index[video] for video in members if video in dataset.index]
+        if not videos:
+            raise DataError(f"{name}: none of its videos could be read; fetch the videos again or mend the list")
+        if not (dataset.folder / name).exists():
             write_text(dataset.folder / name, list_text(videos))
+        elif name.startswith("train") and dataset.read_list(name) != videos:
+            progress(_other_order(dataset, name), 0, 0)
     for split in splits:
         stills.write_stills(dataset, split, every, progress=progress)
-    if new:
+    if new := set(splits) - set(dataset.description["splits"]):
         every_split = sorted({*dataset.description["splits"], *new})
         write_json(dataset.folder / "dataset.json", dataset.description | {"splits": every_split})
+
+
+def _other_order(dataset: Dataset, name: str) -> str:
+    """What to tell the user of a list that was written in another order than is asked for now, perhaps by a version
+    that left all lists as they were given.
+    """
+    labels = [video.label for video in dataset.read_list(name)]
+    there, random = (
+        count(labels, list_order.VIDEOS)
+        for count in (list_order.classes_per_batch, list_order.classes_per_random_batch)
+    )
+    return (
+        f"{dataset.folder / name}: left in the order that it has ({there:.1f} classes in {list_order.VIDEOS} videos in"
+        f" a row, {random:.1f} at random); to have it written anew, remove it and run the same command again"
+    )
 
 
 def _members(folder: Path) -> list[Path]:
@@ -336,6 +360,7 @@ def prepare_folder(
     settings: as `prepare_videos` takes.
     Errors: DataError (no videos, lists or classes that do not fit the folder, and what `prepare_videos` raises).
     """
+    list_order.check_seed(seed)
     root = Path(videos_dir)
     files, loose = find_videos(root)
     lines = [] if lists_dir is None else _list_lines(Path(lists_dir))
@@ -476,5 +501,5 @@ def _draw_lists(sources, seed, test_share):
         order, tests = random.permutation(len(members)), max(1, round(test_share * len(members)))
         lists["test1.txt"] += [members[i] for i in sorted(order[:tests])]
         lists["train1.txt"] += [members[i] for i in sorted(order[tests:])]
-    random.shuffle(lists["train1.txt"])
+    random.shuffle(lists["train1.txt"])  # a part of the draw: by its lists a data set drawn earlier is known again
     return lists

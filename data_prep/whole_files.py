@@ -77,9 +77,9 @@ def locked(folder: Path):
 
 
 @contextmanager
-def new_folder(out, settings: dict):
+def new_folder(out, settings: dict, may_differ=()):
     """Yields OUT.partial to fill, then renames it to OUT; yields None where OUT is there, whole, and came of the same
-    settings.
+    settings, but for those that `may_differ`.
 
     Whoever fills the folder writes `dataset.json` last, with `settings` under "prepared". A run that was cut off leaves
     OUT.partial, and the same call finds it again; what was left by other settings is removed. Errors: DataError where
@@ -87,12 +87,15 @@ def new_folder(out, settings: dict):
     """
     out, settings = Path(os.path.abspath(out)), json.loads(json.dumps(settings))
     partial, note = out.with_name(out.name + ".partial"), "preparing.json"
+
+    def differing(there: dict) -> list[str]:
+        names = sorted(name for name in there.keys() | settings.keys() if there.get(name) != settings.get(name))
+        return names if set(names) - set(may_differ) else []
+
     if (out / "dataset.json").exists():
-        there = read_json(out / "dataset.json").get("prepared", {})
-        if there != settings:
-            differing = sorted(k for k in there.keys() | settings.keys() if there.get(k) != settings.get(k))
+        if others := differing(read_json(out / "dataset.json").get("prepared", {})):
             raise DataError(
-                f"{out}: already holds a dataset made with other settings ({', '.join(differing)}); "
+                f"{out}: already holds a dataset made with other settings ({', '.join(others)}); "
                 "name another folder or remove this one"
             )
         for leaving in (note, "lock"):  # of a run that was cut off between the renaming and its end
@@ -105,7 +108,7 @@ def new_folder(out, settings: dict):
         if (out / "dataset.json").exists():
             raise DataError(f"{out}: another run has just prepared it; run the same command again")
         begun = (partial / note).exists()
-        if not begun or read_json(partial / note) != settings:
+        if not begun or differing(read_json(partial / note)):
             strangers = (
                 [] if begun else [p.name for p in partial.iterdir() if p.name != "lock" and not p.name.startswith(note)]
             )

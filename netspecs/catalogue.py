@@ -20,6 +20,11 @@ def names() -> list[str]:
     return list(_VARIANTS)
 
 
+def variants(task: str | None = None) -> list[Variant]:
+    """All variants, or those of one task, in the paper's order."""
+    return [variant for variant in _VARIANTS.values() if task in (None, variant.task)]
+
+
 def get(name: str) -> Variant:
     """The variant `name`; SpecError with the nearest known one where there is none."""
     if name not in _VARIANTS:

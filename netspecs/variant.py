@@ -1,4 +1,5 @@
-"""A variant: a name, its settings with their published defaults, and short functions that write its nets."""
+"""A variant: what is known of one net of the paper, its settings with their published defaults, and short functions
+that write its files."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,29 +83,67 @@ text = Kind("text", _read_text)
 sizes = Kind("whole numbers from 1, separated by commas", _read_sizes)
 
 
-@dataclass(frozen=True)
+# What a net is given of each thing at once.
+READS = {
+    "frames": "one frame of a video",
+    "clips": "T consecutive frames of a video",
+    "images": "an image, beside a sentence",
+    "sentences": "a sentence alone",
+    "slots": "the likeliest word of each slot of the CRF, in order, beside a sentence",
+    "likeliest": "the same words as a vector of ones and zeros over all words of the slots",
+    "probabilities": "the CRF's probability of every word of the slots",
+    "activations": "a row of activations a frame, beside a sentence",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Variant:
     """One net of the paper.
 
-    `table` holds every setting; `fixed` what the name decides (the modality, say); `presets[SETTING][CHOICE]` the
-    defaults that come with a choice (the tiny backbone's sizes); `check` refuses settings that clash with each other.
-    The functions read all of it as one namespace `s`: `net(s, deploy)` writes the net, to train and test or to deploy;
-    `solver(s)` its solver; `inputs(s)` names what its data layers give, (T, N) and the like; `extra` writes further
-    files. `editions` names the setting, if any, whose choices are trainings of their own: the split, the stage.
+    `task`: activity, caption, lm or video; `row`: its row in the tables of the paper; `modality`: rgb or flow, None of
+    nets of sentences; the three make its name. `reads`: one of `READS`. `paper` says where in the paper it stands.
+
+    `table` holds every setting; `fixed` what tells it from other nets that the same functions write (its number of
+    LSTMs, say); `presets[SETTING][CHOICE]` the defaults that come with a choice (the tiny backbone's sizes); `check`
+    refuses settings that clash with each other. The functions read all of it as one namespace `s`, with `modality`,
+    `reads` and `mean`: `net(s, deploy)` writes the net, to train and test or to deploy; `solver(s)` its solver;
+    `inputs(s)` names what its data layers give, (T, N) and the like; `pixel_mean(s)` what it sees pixels less; `extra`
+    writes further files. `editions` names the setting, if any, whose choices are trainings of their own: the split, the
+    stage.
+
+    Raises SpecError where `reads` is none of `READS`.
     """
 
-    name: str
     task: str
+    row: str
+    modality: str | None = None
+    reads: str
     paper: str
     table: Mapping[str, Setting]
     net: Callable[[SimpleNamespace, bool], Message]
     solver: Callable[[SimpleNamespace], Message]
     inputs: Callable[[SimpleNamespace], Mapping[str, Mapping[str, Sequence[int]]]]
+    pixel_mean: Callable[[SimpleNamespace], list[float] | None] = lambda s: None
     fixed: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[Any, Mapping[str, Any]]] = field(default_factory=dict)
     check: Callable[[SimpleNamespace], None] = lambda s: None
     extra: Mapping[str, Callable[[SimpleNamespace], Message]] = field(default_factory=dict)
     editions: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.reads not in READS:
+            hint = nearest(self.reads, READS) or f"; it is one of {', '.join(READS)}"
+            raise SpecError(f"{self.name}: there is no reads={self.reads}{hint}")
+
+    @property
+    def short_name(self) -> str:
+        """The name without the task: lrcn-fc6-rgb."""
+        return f"{self.row}-{self.modality}" if self.modality else self.row
+
+    @property
+    def name(self) -> str:
+        """The name in the catalogue: activity/lrcn-fc6-rgb."""
+        return f"{self.task}/{self.short_name}"
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -131,7 +170,7 @@ class Variant:
             chosen |= {preset: self._read(preset, value) for preset, value in choices.get(choice, {}).items()}
         chosen |= given
         try:
-            self.check(SimpleNamespace(**chosen, **self.fixed))
+            self.check(self._namespace(chosen))
         except SpecError as error:
             raise SpecError(f"{self.name}: {error}") from None
         return chosen
@@ -141,7 +180,7 @@ class Variant:
 
         Raises SpecError as `settings` does.
         """
-        s = self._namespace(overrides)
+        s = self.namespace(**overrides)
         return {
             "train_test": self.net(s, False),
             "deploy": self.net(s, True),
@@ -156,8 +195,16 @@ class Variant:
         """
         return {
             part: {blob: tuple(shape) for blob, shape in blobs.items()}
-            for part, blobs in self.inputs(self._namespace(overrides)).items()
+            for part, blobs in self.inputs(self.namespace(**overrides)).items()
         }
+
+    def mean(self, **overrides: Any) -> list[float] | None:
+        """What it sees pixels less, of blue, green and red, with these settings; None where it reads no pixels.
+
+        Raises SpecError as `settings` does.
+        """
+        mean: list[float] | None = self.namespace(**overrides).mean
+        return mean
 
     def every_edition(self) -> dict[str, dict[str, Any]]:
         """Folder, below the variant's own, -> settings: the default in the folder itself, `split-2` and the like."""
@@ -169,8 +216,14 @@ class Variant:
         }
         return {"" if choice == default else folder: {self.editions: choice} for choice, folder in folders.items()}
 
-    def _namespace(self, overrides: Mapping[str, Any]) -> SimpleNamespace:
-        return SimpleNamespace(**self.settings(**overrides), **self.fixed)
+    def namespace(self, **overrides: Any) -> SimpleNamespace:
+        """What its functions read: its settings, as `settings` gives them, and what is known of it."""
+        return self._namespace(self.settings(**overrides))
+
+    def _namespace(self, settings: Mapping[str, Any]) -> SimpleNamespace:
+        s = SimpleNamespace(**settings, **self.fixed, modality=self.modality, reads=self.reads)
+        s.mean = self.pixel_mean(s)
+        return s
 
     def _read(self, name: str, value: Any) -> Any:
         kind = self.table[name].kind

@@ -40,9 +40,10 @@ def describe(file, run, model, beam, length, partial, as_json, gpu):
     from lrcn import engine
     from lrcn.sentences.captioner import Captioner, open_captioner, read_vocabulary
     from lrcn.sentences.describe import of_file
+    from netspecs import catalogue
 
     net, weights, vocabulary, settings = open_captioner(run, model, "video")
-    ids, given = of_file(file, net, settings, vocabulary.parent, partial, say)
+    ids, given = of_file(file, catalogue.get(net), settings, vocabulary.parent, partial, say)
     progress = Progress()
     with Captioner.of(net, weights, read_vocabulary(vocabulary), engine.find(), gpu, settings) as captioner:
         found = captioner.beam(given, beam, beam, length, progress)

@@ -139,10 +139,8 @@ def open_experiment(experiment, data, out, split, rows, seed, changes, config, s
                 continue
             shown = experiments.opened(stage, dataset)
             if shown.kind == "semantics":
-                check_semantics(
-                    shown,
-                    "sentences" if stage.task == "lm" else catalogue.get(stage.variant).fixed.get("reads", "slots"),
-                )
+                reads = catalogue.get(stage.variant).reads
+                check_semantics(shown, {"sentences": "sentences", "activations": "frames"}.get(reads, "slots"))
             elif shown.kind == "captions":
                 check_captions(
                     shown,

@@ -43,6 +43,12 @@ _EVERY = click.option(
     show_default=True,
     help="Take every K-th frame of each video into the stills that single-frame nets are trained on.",
 )
+_KEEP_ORDER = click.option(
+    "--keep-order",
+    is_flag=True,
+    help="Leave the training lists in the order in which they are given; nets that go by a list class by class learn"
+    " nothing.",
+)
 _WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes; one a core by default.")
 
 
@@ -67,8 +73,10 @@ _WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes; on
 @_EVERY
 @_SIZE
 @click.option("--subset", is_flag=True, help="Take the listed videos that are there, where all 13,320 must be.")
+@click.option("--seed", type=int, default=1701, show_default=True, help="Of the training lists' order.")
+@_KEEP_ORDER
 @_WORKERS
-def prepare_ucf101(videos, splits, out, split, fps, every, size, subset, workers):
+def prepare_ucf101(videos, splits, out, split, fps, every, size, subset, seed, keep_order, workers):
     """UCF-101's frames and official lists; then `lrcn prepare flow` gives them their flow."""
     from data_prep import ucf101
 
@@ -81,6 +89,8 @@ def prepare_ucf101(videos, splits, out, split, fps, every, size, subset, workers
         fps=fps,
         every=every,
         subset=subset,
+        seed=seed,
+        keep_order=keep_order,
         height=size[0],
         width=size[1],
         workers=workers,
@@ -111,9 +121,10 @@ def prepare_ucf101(videos, splits, out, split, fps, every, size, subset, workers
 @_EVERY
 @click.option("--skip-unreadable", is_flag=True, help="Leave out videos that cannot be read; skipped.tsv names them.")
 @click.option("--mirror/--no-mirror", default=True, show_default=True, help="Whether the labels survive a mirror.")
-@click.option("--seed", type=int, default=1701, show_default=True)
+@click.option("--seed", type=int, default=1701, show_default=True, help="Of the draw and of the training lists' order.")
+@_KEEP_ORDER
 @_WORKERS
-def prepare_videos(videos, lists, out, size, fps, flow, every, skip_unreadable, mirror, seed, workers):
+def prepare_videos(videos, lists, out, size, fps, flow, every, skip_unreadable, mirror, seed, keep_order, workers):
     """Frames and flow of videos, a folder a class; with --lists also of videos in one folder."""
     from data_prep.videos import prepare_folder
 
@@ -130,6 +141,7 @@ def prepare_videos(videos, lists, out, size, fps, flow, every, skip_unreadable, 
         skip_unreadable=skip_unreadable,
         mirror=mirror,
         seed=seed,
+        keep_order=keep_order,
         workers=workers,
         progress=progress,
     )

@@ -28,7 +28,7 @@ def revision() -> str | None:
 def digest(root: Path = _HERE) -> str:
     """What tells one lrcn's code from another's, in a checkout or where it is installed: a hash of the packages'
     files."""
-    found, recipe = hashlib.sha256(), root / "lrcn" / "recipe"  # the recipe is in a wheel alone: it makes Caffe
+    sha256, recipe = hashlib.sha256(), root / "lrcn" / "recipe"  # the recipe is in a wheel alone: it makes Caffe
     files = [
         path
         for package in PACKAGES
@@ -37,5 +37,5 @@ def digest(root: Path = _HERE) -> str:
     ]
     for path in sorted(files):
         content = path.read_bytes()
-        found.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
-    return found.hexdigest()
+        sha256.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
+    return sha256.hexdigest()

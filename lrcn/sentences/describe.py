@@ -12,21 +12,29 @@ import numpy as np
 
 from data_prep import DataError, tacos
 from data_prep.snippets import read_snippets
+from netspecs.variant import Variant
+from prototxt_gen import SpecError
 
 Given = np.ndarray | dict[str, np.ndarray]
 
 
-def reads_frames(variant: str) -> bool:
-    return variant == "video/encoder-decoder-frames"
+def reads_frames(variant: Variant) -> bool:
+    return variant.reads == "activations"
 
 
-def of_slots(variant: str, likeliest: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """What `variant` sees of the CRF's likeliest words (N, T) and the probabilities (N, W) of all."""
-    if variant == "video/encoder-decoder-max":
-        return likeliest
-    if variant == "video/decoder-max":
-        return tacos.one_hot(likeliest, probabilities.shape[1])
-    return probabilities
+def of_slots(variant: Variant, likeliest: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """What `variant` sees of the CRF's likeliest words (N, T) and the probabilities (N, W) of all. SpecError where it
+    reads none of it."""
+    match variant.reads:
+        case "slots":
+            return likeliest
+        case "likeliest":
+            return tacos.one_hot(likeliest, probabilities.shape[1])
+        case "probabilities":
+            return probabilities
+    raise SpecError(
+        f"{variant.name}: reads {variant.reads}, and a CRF says words of slots; name a net that reads those"
+    )
 
 
 def of_frames(frames: tacos.Frames, ids: Sequence[str], settings: dict) -> dict[str, np.ndarray]:
@@ -43,7 +51,7 @@ def of_frames(frames: tacos.Frames, ids: Sequence[str], settings: dict) -> dict[
     }
 
 
-def of_dataset(dataset, variant: str, settings: dict, ids: Sequence[str]) -> Given:
+def of_dataset(dataset, variant: Variant, settings: dict, ids: Sequence[str]) -> Given:
     """What `variant` sees of these snippets of a prepared data set. Errors: DataError."""
     if reads_frames(variant):
         return of_frames(tacos.Frames(dataset.description["features"], list(ids)), ids, settings)
@@ -55,7 +63,7 @@ def of_dataset(dataset, variant: str, settings: dict, ids: Sequence[str]) -> Giv
 
 def of_file(
     path,
-    variant: str,
+    variant: Variant,
     settings: dict,
     run: Path,
     partial: bool = False,
@@ -73,7 +81,7 @@ def of_file(
         return ids, of_frames(tacos.Frames(path, ids), ids, settings)
     if h5py.is_hdf5(path) or path.suffix == ".npz" or path.is_dir():
         raise DataError(
-            f"{path}: holds activations, and {variant} reads what a CRF says of slots; give JSON Lines of "
+            f"{path}: holds activations, and {variant.name} reads what a CRF says of slots; give JSON Lines of "
             "id and slots, or name a video/encoder-decoder-frames with --model"
         )
     words, snippets = tacos.SlotVocabulary.read(run / "slot_vocabulary.txt"), read_snippets(path, partial, False)

@@ -377,7 +377,7 @@ def evaluate_videos(
     videos, said, models = part_images(dataset, part), {}, {}
     for net in nets:
         of = {"weights": digest(net.weights), "videos": _names(videos)}
-        given = describe.of_dataset(dataset, net.variant, net.settings, [video.file for video in videos])
+        given = describe.of_dataset(dataset, catalogue.get(net.variant), net.settings, [video.file for video in videos])
         seen = given.values() if isinstance(given, dict) else [given]
         of["given"] = hashlib.sha1(b"".join(np.ascontiguousarray(each).tobytes() for each in seen)).hexdigest()
         with Captioner.of(

@@ -27,11 +27,11 @@ from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.whole_files import new_folder, read_json, write_bytes, write_json, write_text, writing
 from data_prep.workers import no_progress
-from lrcn.activity.extract import check_weights, part_for
 from lrcn.sentences.captioner import MEAN, ImageNet, read_image
 from lrcn.training import experiments
 from netspecs import catalogue
 from prototxt_gen import SpecError, to_text
+from prototxt_gen.part import check_weights, part_for
 
 BLOB = "fc7"
 VIEWS = 5

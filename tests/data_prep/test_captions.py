@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from data_prep import DataError, captions, coco, flickr30k, vocabulary
 from data_prep.captions import Image
+from tests.shared import FLICKR8K, needs
 
 from . import caption_rules as rules
-from .captionfiles import FLICKR8K
 
 
 def read_list(path):
@@ -142,7 +142,7 @@ def test_small_files_are_cut_as_published(tmp_path, monkeypatch):
     assert lost > 0  # the rule was met
 
 
-@pytest.mark.skipif(not FLICKR8K.is_dir(), reason="needs the real captions")
+@needs(FLICKR8K)
 def test_flickr8k_is_written_as_published(tmp_path):
     images = flickr30k.read_flickr(FLICKR8K / "Flickr8k.token.txt", FLICKR8K)
     captions.prepare("flickr8k", images, tmp_path / "data", with_images=False)

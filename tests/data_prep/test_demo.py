@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import cv2
 import h5py
@@ -54,16 +55,24 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(made, tmp_path,
     other = demo.prepare(tmp_path / "other", seed=6, videos_per_class=2, test_videos_per_class=1, images=30, workers=1)
     for part in ("frames", "flow"):
         assert contents(made / part) == contents(same / part) != contents(other / part)
-    files = [
-        "train1.txt",
-        "test1.txt",
-        "videos.tsv",
-        "semantics.jsonl",
-        "pictures/captions.json",
-        "pictures/000007.jpg",
-    ]
+    files = ["train1.txt", "videos.tsv", "semantics.jsonl", "pictures/captions.json", "pictures/000007.jpg"]
     for file in files:
         assert (made / file).read_bytes() == (same / file).read_bytes() != (other / file).read_bytes()
+
+
+def test_lists_of_before_stay_as_they_are(made):
+    """Earlier versions put training and test lists in another random order; nets may have been trained on them."""
+    lists = {path: path.read_text() for path in made.glob("t*1.txt")}
+    assert len(lists) == 2
+    for path, text in lists.items():
+        path.write_text("".join(reversed(text.splitlines(keepends=True))))
+    before = {path.relative_to(made): path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
+    demo.prepare(made, seed=5, videos_per_class=2, test_videos_per_class=1, images=30, workers=2)
+    after = {path.relative_to(made): path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
+    del before[Path("captions/truth.json")], after[Path("captions/truth.json")]  # written again, the same
+    for path, text in lists.items():
+        path.write_text(text)
+    assert before == after
 
 
 def overlap(a, b):

@@ -12,7 +12,7 @@ from data_prep import DataError, stills, store, stretch
 from data_prep.dataset import Dataset
 from data_prep.whole_files import write_text
 from prototxt_gen import caffe_pb2, parse
-from tests.lrcn.conftest import make_dataset
+from tests.datasets import make_dataset
 
 
 def write_rows(folder, lengths, streams=2):

@@ -16,10 +16,10 @@ import pytest
 from lrcn.engine import EngineError
 from lrcn.engine.container import LABEL, connect
 from lrcn.training.train import last_snapshot
-from tests.docker.conftest import ROOT
-from tests.lrcn.conftest import make_dataset
+from tests.commands import LRCN
+from tests.datasets import make_dataset
+from tests.shared import ROOT
 
-LRCN = Path(sys.executable).with_name("lrcn")
 pytestmark = pytest.mark.engine
 STRANGER = os.getuid() or 54321  # as whom the caller calls; Docker's socket is open to him by the group of it
 

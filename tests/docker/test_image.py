@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from lrcn import engine
-from tests.docker.conftest import ROOT, call
+from tests.commands import LRCN
+from tests.docker.engines import call
+from tests.shared import ROOT
 
 pytestmark = pytest.mark.engine
 STRANGER = os.getuid() or 54321  # of root's files none would tell; this user neither machine nor image knows
-LRCN = Path(sys.executable).with_name("lrcn")
 SMALL = ["--rows", "lrcn-fc6", "--set", "max_iter=100", "--set", "display=1", "--set", "test_interval=50"]
 
 

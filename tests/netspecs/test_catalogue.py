@@ -1,5 +1,6 @@
 """The catalogue: names, settings, and what it refuses."""
 
+import dataclasses
 import json
 
 import pytest
@@ -30,6 +31,48 @@ def test_the_names():
         "video/decoder-prob",
         "video/encoder-decoder-frames",
     ]
+
+
+def test_what_is_known_of_each():
+    known = {v.name: (v.task, v.row, v.modality, v.reads, v.mean()) for v in catalogue.variants()}
+    rgb, flow, image = [103.939, 116.779, 123.68], [128, 128, 128], [104, 117, 123]  # blue, green, red
+    assert known == {
+        "activity/single-frame-rgb": ("activity", "single-frame", "rgb", "frames", rgb),
+        "activity/single-frame-flow": ("activity", "single-frame", "flow", "frames", flow),
+        "activity/lrcn-fc6-rgb": ("activity", "lrcn-fc6", "rgb", "clips", rgb),
+        "activity/lrcn-fc6-flow": ("activity", "lrcn-fc6", "flow", "clips", flow),
+        "activity/lrcn-fc7-rgb": ("activity", "lrcn-fc7", "rgb", "clips", rgb),
+        "activity/lrcn-fc7-flow": ("activity", "lrcn-fc7", "flow", "clips", flow),
+        **{
+            f"caption/lrcn-{net}": ("caption", f"lrcn-{net}", None, "images", image)
+            for net in ("1u", "2u", "2f", "4f", "1u-vgg16", "2u-vgg16", "2f-vgg16", "4f-vgg16")
+        },
+        "lm/lstm-lm": ("lm", "lstm-lm", None, "sentences", None),
+        "video/encoder-decoder-max": ("video", "encoder-decoder-max", None, "slots", None),
+        "video/decoder-max": ("video", "decoder-max", None, "likeliest", None),
+        "video/decoder-prob": ("video", "decoder-prob", None, "probabilities", None),
+        "video/encoder-decoder-frames": ("video", "encoder-decoder-frames", None, "activations", None),
+    }
+    assert [v.name for v in catalogue.variants("lm")] == ["lm/lstm-lm"]
+    assert catalogue.get("activity/lrcn-fc6-rgb").short_name == "lrcn-fc6-rgb"
+    assert catalogue.get("caption/lrcn-2f-vgg16").short_name == "lrcn-2f-vgg16"
+
+
+def test_the_mean_is_that_of_the_settings():
+    slip = catalogue.get("activity/single-frame-rgb").mean(mean_slip=True)
+    assert slip == [103.939, 116.779, 128.68]
+    assert catalogue.get("activity/lrcn-fc6-flow").mean(mean_slip=True) == [128, 128, 128]
+    for name in ("activity/lrcn-fc6-rgb", "caption/lrcn-2f"):
+        assert catalogue.get(name).mean(backbone="features") is None
+
+
+def test_a_net_says_what_it_reads():
+    decoder = catalogue.get("video/decoder-prob")
+    with pytest.raises(SpecError, match="^video/decoder-new: there is no reads=slot; did you mean 'slots'\\?$"):
+        dataclasses.replace(decoder, row="decoder-new", reads="slot")
+    known = {field.name: getattr(decoder, field.name) for field in dataclasses.fields(decoder)}
+    with pytest.raises(TypeError, match="reads"):
+        type(decoder)(**{name: value for name, value in known.items() if name != "reads"})
 
 
 def editions(name):

@@ -11,7 +11,7 @@ from netspecs import catalogue
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen import solver_states, to_text
 from prototxt_gen.check import check
-from tests.netspecs import test_nets_engine as of_the_catalogue
+from tests.netspecs.small_nets import EVERY, deployed, small, with_inputs
 from tests.prototxt_gen.mutants import mutant, solver_mutant
 from tests.prototxt_gen.smallnets import GOOD, layer
 
@@ -56,12 +56,12 @@ DELIBERATE = [
 def catalogue_nets():
     """(net, phase, stages) of every variant, small and with inputs that need no files."""
     found = []
-    for name, choice in of_the_catalogue.EVERY:
-        settings, variant = of_the_catalogue.small(name, **choice), catalogue.get(name)
+    for name, choice in EVERY:
+        settings, variant = small(name, **choice), catalogue.get(name)
         files = variant.files(**settings)
-        net = of_the_catalogue.with_inputs(files["train_test"], variant.input_shapes(**settings))
+        net = with_inputs(files["train_test"], variant.input_shapes(**settings))
         found += [(net, pb.Phase.Name(state.phase), tuple(state.stage)) for state in solver_states(files["solver"])]
-        found += [(net, "TEST", ()) for net in of_the_catalogue.deployed(name, settings).values()]
+        found += [(net, "TEST", ()) for net in deployed(name, settings).values()]
     return found
 
 

@@ -11,6 +11,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 
 from prototxt_gen import LAYER_TYPES
 from prototxt_gen import caffe_pb2 as pb
+from tests.shared import ROOT
 
 # The layer formats that Caffe 1.0 itself only reads to upgrade them.
 LEFT_OUT = {"NetParameter.layers"}
@@ -135,8 +136,8 @@ def ours() -> dict[str, tuple]:
 
 
 @pytest.mark.skipif(not shutil.which("protoc"), reason="protoc is not installed")
-def test_the_module_is_what_protoc_makes_of_the_file(request, tmp_path):
-    proto_file = request.config.rootpath / "prototxt_gen" / "caffe.proto"
+def test_the_module_is_what_protoc_makes_of_the_file(tmp_path):
+    proto_file = ROOT / "prototxt_gen" / "caffe.proto"
     assert compiled(proto_file, tmp_path) == ours()
 
 

@@ -14,7 +14,7 @@ from data_prep.dataset import Dataset
 from lrcn.activity.clip_loader import Loader
 from lrcn.activity.sampler import Sampler
 from lrcn.engine.crew import LoaderError
-from tests.lrcn.conftest import clip_settings, make_dataset
+from tests.datasets import clip_settings, make_dataset
 
 
 def loader(settings, first=0):

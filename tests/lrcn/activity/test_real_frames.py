@@ -5,7 +5,6 @@ import json
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,25 +13,21 @@ from data_prep import features
 from data_prep.dataset import Dataset
 from data_prep.videos import prepare_folder
 from lrcn import engine
-from lrcn.activity.extract import part_for
 from netspecs import catalogue
 from prototxt_gen import to_text
-from tests.lrcn.activity.test_extract import write_weights
-from tests.lrcn.commands.test_cli import lrcn
+from prototxt_gen.part import part_for
+from tests.commands import lrcn
+from tests.shared import UCF101_FRAMES, needs
+from tests.weights import write_weights
 
-FRAMES = Path(__file__).parents[4] / "shared" / "data" / "ucf101" / "frames"
-
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.skipif(not FRAMES.exists(), reason="real frames of UCF-101 are not beside the checkout"),
-]
+pytestmark = [pytest.mark.engine, needs(UCF101_FRAMES)]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("real")
     (folder / "videos").mkdir()
-    (folder / "videos" / "ApplyEyeMakeup").symlink_to(FRAMES)
+    (folder / "videos" / "ApplyEyeMakeup").symlink_to(UCF101_FRAMES)
     return prepare_folder(folder / "videos", None, folder / "data")
 
 

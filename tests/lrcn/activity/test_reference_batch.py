@@ -27,7 +27,7 @@ from lrcn import engine
 from lrcn.activity.clip_loader import Loader, _begin
 from lrcn.activity.sampler import Sampler
 from prototxt_gen import caffe_pb2, to_text
-from tests.lrcn.conftest import clip_settings
+from tests.datasets import clip_settings
 
 SIZE, CROP = (24, 32), 19  # published: (240, 320), 227
 SIZES = [(24, 32), (26, 34), (18, 40), (30, 25), (12, 16)]  # as stored; some must be enlarged

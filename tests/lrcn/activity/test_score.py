@@ -13,7 +13,7 @@ from data_prep.dataset import Dataset
 from lrcn.activity import score
 from lrcn.activity.frame_loader import Frames
 from lrcn.engine.crew import LoaderError
-from tests.lrcn.conftest import make_dataset
+from tests.datasets import make_dataset
 
 
 def job(dataset, **changes):

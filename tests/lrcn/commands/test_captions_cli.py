@@ -12,8 +12,7 @@ import pytest
 
 from data_prep import vocabulary
 from lrcn import engine
-from tests.lrcn.commands.test_cli import refused
-from tests.lrcn.commands.test_prepare_cli import prepare
+from tests.commands import prepare, refused
 
 
 def picture(path, seed=0, grey=False):

@@ -4,9 +4,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import cv2
 import h5py
@@ -15,30 +13,7 @@ import pytest
 
 from lrcn import engine
 from lrcn.training.train import last_snapshot
-
-LRCN = Path(sys.executable).with_name("lrcn")
-
-
-def lrcn(*arguments, cwd=None, **environment):
-    return subprocess.run(
-        [LRCN, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, **environment},
-        timeout=300,
-    )
-
-
-def refused(done, *said):
-    """One line on stderr that begins with the program's name (after the progress, if any), exit code 2, no
-    traceback."""
-    lines = done.stderr.strip().splitlines()
-    assert done.returncode == 2, done.stderr
-    assert lines[-1].startswith("lrcn: ") and "Traceback" not in done.stderr
-    assert sum(line.startswith("lrcn: ") for line in lines) == 1
-    for words in said:
-        assert words in lines[-1]
+from tests.commands import LRCN, lrcn, refused
 
 
 def video(path, frames=12):

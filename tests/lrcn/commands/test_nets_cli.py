@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from prototxt_gen import caffe_pb2 as pb
-from tests.lrcn.commands.test_cli import lrcn, refused
-from tests.lrcn.conftest import clip_settings
+from tests.commands import lrcn, refused
+from tests.datasets import clip_settings
 
 # ---- nets diff and nets weights ----
 

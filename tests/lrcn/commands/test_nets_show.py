@@ -9,7 +9,7 @@ from lrcn.commands import net_table
 from netspecs import catalogue
 from prototxt_gen import SpecError, to_text
 from prototxt_gen import caffe_pb2 as pb
-from tests.lrcn.commands.test_cli import lrcn, refused
+from tests.commands import lrcn, refused
 
 
 def document(*arguments):

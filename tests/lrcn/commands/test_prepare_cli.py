@@ -1,9 +1,6 @@
 """`lrcn prepare ucf101`, `flow`, `stills` and `videos` at the command line."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,21 +8,7 @@ import pytest
 
 from data_prep import store
 from data_prep.dataset import Dataset
-
-LRCN = Path(sys.executable).with_name("lrcn")
-
-
-def prepare(*arguments):
-    return subprocess.run([LRCN, "prepare", *map(str, arguments)], capture_output=True, text=True, timeout=300)
-
-
-def refused(done, *said):
-    """Exit code 2, and of the program's own lines one, the last, that says this."""
-    lines = done.stderr.strip().splitlines()
-    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
-    assert lines[-1].startswith("lrcn: ") and sum(line.startswith("lrcn: ") for line in lines) == 1
-    for words in said:
-        assert words in lines[-1]
+from tests.commands import prepare, refused
 
 
 def video(path, frames=12, seed=0):

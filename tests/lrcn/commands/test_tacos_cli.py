@@ -1,47 +1,21 @@
 """`lrcn prepare tacos` at the command line, and what the nets of video description learn of its files."""
 
 import csv
-import itertools
 import json
 import math
 
-import h5py
-import numpy as np
 import pytest
 
 from lrcn import engine
 from lrcn.training.train import train
 from netspecs import catalogue
-from tests.lrcn.commands.test_prepare_cli import prepare, refused
-
-OBJECTS, WAYS = ["cat", "dog", "cup", "eye"], ["left", "right", "up", "down"]
-
-
-def write_source(folder, more=lambda number, thing, way: {}):
-    """set.jsonl: 96 snippets whose slots say all that their sentences do; f.h5: frames that say it too. more: what else
-    a line says."""
-    with open(folder / "set.jsonl", "w") as file, h5py.File(folder / "f.h5", "w") as frames:
-        for k, (thing, way) in zip(range(96), itertools.cycle(itertools.product(OBJECTS, WAYS))):
-            noisy = [0.91 if other == thing else 0.03 for other in OBJECTS]
-            file.write(
-                json.dumps(
-                    {
-                        "id": f"v{k}",
-                        "split": ["train", "train", "train", "val", "test", "train"][k // 16],
-                        "slots": {"object": {"words": OBJECTS, "probabilities": noisy}, "way": way},
-                        "sentences": [f"The {thing} goes {way}."],
-                        **more(k, thing, way),
-                    }
-                )
-                + "\n"
-            )
-            # at first which object, then which way: what is said first lies farther back
-            frames[f"v{k}"] = np.repeat([np.eye(8)[OBJECTS.index(thing)], np.eye(8)[4 + WAYS.index(way)]], 1 + k % 3, 0)
+from tests.commands import prepare, refused
+from tests.datasets import write_snippets
 
 
 @pytest.fixture
 def source(tmp_path):
-    write_source(tmp_path)
+    write_snippets(tmp_path)
     return tmp_path
 
 

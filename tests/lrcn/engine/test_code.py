@@ -3,13 +3,11 @@
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 
 from lrcn.engine import code
-
-ROOT = Path(code.__file__).parents[2]
+from tests.shared import ROOT
 
 
 def git(*arguments) -> str:

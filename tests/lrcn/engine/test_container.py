@@ -16,15 +16,7 @@ from data_prep.whole_files import write_json, write_text
 from lrcn.cli import cli
 from lrcn.engine import EngineError, code, container
 from lrcn.engine.container import Bind, binds, few, named_by
-
-LRCN = Path(sys.executable).with_name("lrcn")
-
-
-def lrcn(*arguments, **environment):
-    return subprocess.run(
-        [LRCN, *map(str, arguments)], capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
-    )
-
+from tests.commands import lrcn
 
 # ---- mounts ------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import pytest
 from lrcn import engine
 from lrcn.engine import engines, recipe, sources
 from lrcn.engine.engines import Spec, root_for
+from tests.shared import ROOT
 
 # What the real recipe installs, in toy form. Each of its two steps notes in NOTES that it ran; the second takes WAIT
 # seconds.
@@ -174,12 +175,12 @@ def test_a_change_to_a_source_file_makes_another_engine_and_one_to_a_test_does_n
 
 
 def test_the_files_that_the_dockerfile_copies_build_an_engine_with_a_bare_python(toy, tmp_path):
-    root, bare = Path(engine.__file__).parents[2], tmp_path / "bare"
-    dockerfile = (root / "docker" / "Dockerfile").read_text().replace("\\\n", " ")
+    bare = tmp_path / "bare"
+    dockerfile = (ROOT / "docker" / "Dockerfile").read_text().replace("\\\n", " ")
     copied = re.findall(r"^COPY ((?:lrcn/\S+ +)+)/", dockerfile, re.MULTILINE)
     for name in " ".join(copied).split():
         (bare / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(root / name, bare / name)
+        shutil.copy(ROOT / name, bare / name)
     shutil.copytree(engines.RECIPE, bare / "docker" / "caffe")
     (bare / "numpy-2.0.dist-info").mkdir()  # its version is asked for, itself it is not needed
     (bare / "numpy-2.0.dist-info" / "METADATA").write_text("Name: numpy\nVersion: 2.0\n")
@@ -389,7 +390,7 @@ def test_environment_puts_this_python_and_pycaffe_first(monkeypatch, tmp_path):
     env = made.environment()
     assert env["PATH"].split(":")[0] == os.path.dirname(sys.executable)
     paths = env["PYTHONPATH"].split(":")
-    assert paths[0] == "/e/python" and str(Path(engine.__file__).parents[2]) in paths and str(tmp_path) in paths
+    assert paths[0] == "/e/python" and str(ROOT) in paths and str(tmp_path) in paths
     assert "" not in paths and len(set(paths)) == len(paths)
     assert "PYTHONHOME" not in env and env["GLOG_minloglevel"] == "0" and env["GLOG_logtostderr"] == "1"
     assert os.environ["PYTHONHOME"] == "/elsewhere"

@@ -17,41 +17,17 @@ from lrcn import engine
 from lrcn.engine.process import CaffeError
 from lrcn.sentences.captioner import Captioner, crop, read_image, read_vocabulary
 from netspecs import catalogue
-from prototxt_gen import SpecError, caffe_pb2, to_text
-from prototxt_gen.shapes import infer
-from tests.lrcn.commands.test_cli import lrcn, refused
-
-REPLAY = Path(__file__).with_name("replay.py")
-WORDS = ["<unk>", "con", "chó", "trên", "cỏ", "a", "dog", "on", "grass", "$x$", '"', "runs"]
-SMALL = {"units": 9, "embedding": 7}
-GIVEN = {"backbone": "features", "feature_size": 6, "fc8": 5}
-NETS = {
-    name: SMALL | ({} if name.startswith("lm") else GIVEN)
-    for name in [f"caption/lrcn-{architecture}" for architecture in ("1u", "2u", "2f", "4f")] + ["lm/lstm-lm"]
-}
-
-
-def write_weights(path, name, changes, size=1.0, end=0.0):
-    """Random weights of all of a net's layers, uniform in -size..size; `end` is added to the bias of the end."""
-    sentences = {} if name.startswith("activity") else {"vocabulary": len(WORDS) + 1, "deploy_streams": 1}
-    files = catalogue.get(name).files(**sentences, **changes)
-    made, rng = caffe_pb2.NetParameter(), np.random.default_rng(3)
-    for net in (files[kind] for kind in ("deploy", "deploy_images") if kind in files):
-        for row in infer(net, "TEST").rows:
-            layer = made.layer.add(name=row.layer.name, type=row.layer.type) if row.weights else None
-            for shape in row.weights or ():
-                blob = layer.blobs.add(data=rng.uniform(-size, size, int(np.prod(shape))))
-                blob.shape.dim.extend(shape)
-            if row.layer.name == "predict":
-                layer.blobs[1].data[0] += end
-    path.write_bytes(made.SerializeToString())
-    return path
-
-
-def write_vocabulary(path, words=WORDS):
-    path.write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
-    return path
-
+from prototxt_gen import SpecError, to_text
+from tests.commands import lrcn, refused
+from tests.lrcn.sentences.small_nets import (
+    NETS,
+    REPLAY,
+    SMALL,
+    WORDS,
+    features,
+    write_variant_weights,
+    write_vocabulary,
+)
 
 READS = {"slots": 4, "slot_words": 9, "frames": 5, "feature_size": 3}
 
@@ -86,7 +62,7 @@ def test_sentences_of_videos_equal_replaying_the_whole_net(name, more, tmp_path)
     sizes, given, by_blob = video_input(name)
     sizes |= more
     whole = sizes | ({"deploy_steps": 13} if "encoder" in name else {})
-    weights = write_weights(tmp_path / "net.caffemodel", name, whole, end=-2.0)
+    weights = write_variant_weights(tmp_path / "net.caffemodel", name, whole, end=-2.0)
     net = catalogue.get(name).files(vocabulary=len(WORDS) + 1, deploy_streams=1, **whole)["deploy"]
     (tmp_path / "net.prototxt").write_text(to_text(net))
     np.savez(tmp_path / "given.npz", **by_blob)
@@ -120,14 +96,10 @@ def test_sentences_of_videos_equal_replaying_the_whole_net(name, more, tmp_path)
             captioner.beam(None)
 
 
-def features(count=4):
-    return np.random.default_rng(1).normal(0, 1, (count, GIVEN["fc8"])).astype(np.float32)
-
-
 @pytest.mark.engine
 @pytest.mark.parametrize("name", NETS)
 def test_a_beam_equals_replaying_every_prefix(name, tmp_path):
-    weights = write_weights(tmp_path / "net.caffemodel", name, NETS[name], end=1.0)
+    weights = write_variant_weights(tmp_path / "net.caffemodel", name, NETS[name], end=1.0)
     fc8 = None if name.startswith("lm") else features()
     carried = catalogue.get(name).files(vocabulary=len(WORDS) + 1, deploy_streams=1, **NETS[name])["deploy"]
     (tmp_path / "carried.prototxt").write_text(to_text(carried))
@@ -175,7 +147,7 @@ def test_a_beam_equals_replaying_every_prefix(name, tmp_path):
 @pytest.mark.engine
 def test_samples_greedy_ends_and_lengths(tmp_path):
     name = "caption/lrcn-2f"
-    weights = write_weights(tmp_path / "net.caffemodel", name, NETS[name])
+    weights = write_variant_weights(tmp_path / "net.caffemodel", name, NETS[name])
     with Captioner.of(name, weights, WORDS, engine.find(), changes=NETS[name], streams=6) as captioner:
         fc8 = features(5)
         greedy = captioner.beam(fc8)
@@ -190,8 +162,8 @@ def test_samples_greedy_ends_and_lengths(tmp_path):
                 assert each.text.endswith("." if each.finished else "...")
         said = [captioner.indices(each.words) + [0] * each.finished for each in drawn[4]]
         assert captioner.score(fc8[4:], said)[0] == pytest.approx([each.log_prob for each in drawn[4]], abs=1e-4)
-        endless = write_weights(tmp_path / "endless.caffemodel", name, NETS[name], end=-1000.0)
-        at_once = write_weights(tmp_path / "at_once.caffemodel", name, NETS[name], end=1000.0)
+        endless = write_variant_weights(tmp_path / "endless.caffemodel", name, NETS[name], end=-1000.0)
+        at_once = write_variant_weights(tmp_path / "at_once.caffemodel", name, NETS[name], end=1000.0)
     with Captioner.of(name, endless, WORDS, engine.find(), changes=NETS[name]) as captioner:
         assert {len(each.words) for each in captioner.beam(fc8, 3, 3)[0]} == {50}
     with Captioner.of(name, at_once, WORDS, engine.find(), changes=NETS[name]) as captioner:
@@ -202,7 +174,7 @@ def test_samples_greedy_ends_and_lengths(tmp_path):
 @pytest.mark.engine
 def test_what_does_not_fit_is_said_before_caffe_runs(tmp_path):
     name = "caption/lrcn-1u"
-    weights, found = write_weights(tmp_path / "net.caffemodel", name, NETS[name]), engine.find()
+    weights, found = write_variant_weights(tmp_path / "net.caffemodel", name, NETS[name]), engine.find()
     with pytest.raises(SpecError, match="vocabulary of 12 words.*this one has 11"):
         Captioner.of(name, weights, WORDS[:-1], found, changes=NETS[name])
     with pytest.raises(SpecError, match="vocabulary has 12 words.*net has 20"):
@@ -229,13 +201,13 @@ def test_what_does_not_fit_is_said_before_caffe_runs(tmp_path):
 @pytest.mark.engine
 def test_what_ends_caffe_is_said_in_one_line(tmp_path):
     name = "caption/lrcn-1u"
-    nan = write_weights(tmp_path / "nan.caffemodel", name, NETS[name], end=float("nan"))
+    nan = write_variant_weights(tmp_path / "nan.caffemodel", name, NETS[name], end=float("nan"))
     with Captioner.of(name, nan, WORDS, engine.find(), changes=NETS[name]) as captioner:
         with pytest.raises(CaffeError, match="^the net's predictions are not finite; are these its weights.$"):
             captioner.beam(features())
         folder = captioner.folder
     shutil.rmtree(folder)  # its log is kept
-    weights = write_weights(tmp_path / "net.caffemodel", name, NETS[name])
+    weights = write_variant_weights(tmp_path / "net.caffemodel", name, NETS[name])
     with Captioner.of(name, weights, WORDS, engine.find(), changes=NETS[name]) as captioner:
         captioner.beam(features())
         captioner.caffe.process.kill()
@@ -322,7 +294,7 @@ TINY = {**SMALL, "backbone": "tiny", "fc8": 5}
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    write_weights(folder / "net.caffemodel", "caption/lrcn-2f", TINY, size=0.3)
+    write_variant_weights(folder / "net.caffemodel", "caption/lrcn-2f", TINY, size=0.3)
     write_vocabulary(folder / "vocabulary.txt")
     return folder
 

@@ -2,8 +2,6 @@
 5."""
 
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,21 +16,14 @@ from lrcn.sentences import truth
 from lrcn.sentences.evaluate import Cnn, How, Net, check_files, cnn_net, part_images, score_results, write_results
 from netspecs import catalogue
 from prototxt_gen.shapes import infer
-from tests.lrcn.commands.test_cli import lrcn, refused
-from tests.lrcn.sentences.test_captioner_engine import write_weights
+from tests.commands import lrcn, no_java, refused
+from tests.lrcn.sentences.small_nets import write_variant_weights
+from tests.shared import PUBLISHED_RESULTS, needs
 
 PHRASES = {
     "object": {"cat": "cat", "bike": "bike", "motorcycle": "motor bike"},
     "place": {"left": "on the left", "right": "on the right"},
 }
-
-
-def no_java(folder):
-    """A PATH with git alone, if that: METEOR takes seconds to start, and tests can do without."""
-    (folder / "bin").mkdir(parents=True)
-    if git := shutil.which("git"):
-        (folder / "bin" / "git").symlink_to(git)
-    return {"PATH": str(folder / "bin")}
 
 
 # ---- truth -------------------------------------------------------------------------------------------------
@@ -134,12 +125,12 @@ def test_a_cnn_of_other_classes_gives_its_own_fc8(tmp_path):
     sizes = {"backbone": "tiny", "units": 9, "embedding": 7, "vocabulary": 13}
     variant = catalogue.get("caption/lrcn-2f")
     net = Net(variant.name, "finetune", variant.settings(**sizes, fc8=5), tmp_path / "x", tmp_path)
-    other = write_weights(
+    other = write_variant_weights(
         tmp_path / "other.caffemodel", variant.name, {k: v for k, v in sizes.items() if k != "vocabulary"} | {"fc8": 6}
     )
     found, blobs = cnn_net(net, Cnn(other, ("fc7", "fc8"), "other"))
     assert blobs == ("fc7", "fc8") and infer(found, "TEST").blobs["fc8"][-1] == 6
-    same = write_weights(
+    same = write_variant_weights(
         tmp_path / "same.caffemodel", variant.name, {k: v for k, v in sizes.items() if k != "vocabulary"} | {"fc8": 5}
     )
     assert cnn_net(net, Cnn(same, ("fc7", "fc8"), "same"))[1] == ("fc7", "fc8")
@@ -148,13 +139,13 @@ def test_a_cnn_of_other_classes_gives_its_own_fc8(tmp_path):
     found, blobs = cnn_net(
         net,
         Cnn(
-            write_weights(tmp_path / "ucf.caffemodel", "activity/single-frame-rgb", single),
+            write_variant_weights(tmp_path / "ucf.caffemodel", "activity/single-frame-rgb", single),
             ("fc7", "fc8"),
             "its classifier is called fc8-ucf",
         ),
     )
     assert blobs == ("fc7", "fc8") and infer(found, "TEST").blobs["fc8"][-1] == 4
-    bare = write_weights(tmp_path / "bare.caffemodel", "activity/lrcn-fc7-rgb", single)
+    bare = write_variant_weights(tmp_path / "bare.caffemodel", "activity/lrcn-fc7-rgb", single)
     found, blobs = cnn_net(net, Cnn(bare, ("fc7", "fc8"), "no classifier of images"))
     assert blobs == ("fc7",) and "fc8" not in infer(found, "TEST").blobs
 
@@ -430,13 +421,11 @@ def test_other_evaluations_have_files_of_their_own():
     assert len({How(*each).suffix("test") for each in ((1,), (3,), (1, 20), (1, 50, 9, "ptb"))}) == 4
 
 
+@needs(PUBLISHED_RESULTS)
 def test_published_rows_are_those_of_the_paper():
-    reference = Path(__file__).parents[4] / "shared" / "reference" / "published-results.json"
-    if not reference.exists():
-        pytest.skip("the paper's numbers are not at hand")
     from lrcn.results import published
 
-    facts = json.loads(reference.read_text())
+    facts = json.loads(PUBLISHED_RESULTS.read_text())
 
     def rows(found):
         return {name.replace("_", "-"): tuple(values) for name, values in found.items()}

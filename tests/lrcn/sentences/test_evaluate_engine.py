@@ -24,13 +24,12 @@ from lrcn.training.train import digest, snapshot
 from netspecs import catalogue
 from prototxt_gen import to_text
 from prototxt_gen.weights import read_weights
-from tests.lrcn.commands.test_cli import lrcn, refused
-from tests.lrcn.sentences.test_captioner_engine import REPLAY, write_weights
-from tests.lrcn.sentences.test_evaluate import no_java
+from tests.commands import lrcn, no_java, refused
+from tests.datasets import COLOURS
+from tests.lrcn.sentences.small_nets import REPLAY, write_variant_weights
 
 pytestmark = pytest.mark.engine
 
-COLOURS = {"red": (0, 0, 255), "green": (0, 255, 0), "blue": (255, 0, 0)}
 SIZES = {"units": 12, "embedding": 10, "backbone": "tiny", "crop": 32, "height": 40, "width": 40, "fc8": 8}
 SMALL = [
     "--set",
@@ -95,7 +94,9 @@ def run(data, tmp_path_factory):
     """Two captioners trained a little from a random CNN, and evaluated: the folder, the CNN, what was said."""
     folder = tmp_path_factory.mktemp("runs")
     sizes = {name: value for name, value in SIZES.items() if name not in ("units", "embedding")}
-    cnn = write_weights(folder / "cnn.caffemodel", "caption/lrcn-1u", {"units": 3, "embedding": 3, **sizes}, size=0.1)
+    cnn = write_variant_weights(
+        folder / "cnn.caffemodel", "caption/lrcn-1u", {"units": 3, "embedding": 3, **sizes}, size=0.1
+    )
     said = {}
     for name in ("caption/lrcn-2f", "caption/lrcn-1u"):
         options = [name, "--data", data, "--out", folder / "run", "--weights", cnn, *SMALL]

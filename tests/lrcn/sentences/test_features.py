@@ -18,8 +18,9 @@ from lrcn.sentences import captioner
 from lrcn.sentences import features as caption_features
 from lrcn.training import train
 from prototxt_gen import caffe_pb2
-from tests.lrcn.commands.test_cli import lrcn, refused
-from tests.lrcn.training.test_sentence_training import CNN, OF_TINY, SMALL, TINY, segments, write_captions
+from tests.commands import lrcn, refused
+from tests.datasets import write_captions
+from tests.lrcn.training.small_nets import CNN, OF_TINY, SMALL_SENTENCES, TINY, segments
 
 READ = """
 import sys, json, caffe
@@ -93,7 +94,7 @@ def trained(captions, tmp_path_factory):
         "train",
         "--weights",
         cnn,
-        *SMALL,
+        *SMALL_SENTENCES,
         *OF_TINY,
         "max_iter=2",
         "snapshot=2",
@@ -141,7 +142,7 @@ def test_the_net_on_features_is_the_net_on_images(captions, trained, tmp_path):
         tmp_path / "fc7",
         "--out",
         tmp_path / "runs",
-        *SMALL,
+        *SMALL_SENTENCES,
         "fc8=8",
         "max_iter=4",
         "snapshot=4",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from data_prep import DataError
 from lrcn.sentences import rating_sheet
-from tests.lrcn.commands.test_cli import lrcn, refused
+from tests.commands import lrcn, refused
 
 NASTY = [
     'A "quoted" dog\'s\ttail',

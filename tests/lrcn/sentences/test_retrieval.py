@@ -16,7 +16,7 @@ from lrcn.sentences import retrieval
 from lrcn.sentences.captioner import Captioner
 from netspecs import catalogue
 from prototxt_gen import to_text
-from tests.lrcn.sentences.test_captioner_engine import NETS, REPLAY, WORDS, features, write_weights
+from tests.lrcn.sentences.small_nets import NETS, REPLAY, WORDS, features, write_variant_weights
 
 
 def test_a_case_by_hand():
@@ -134,7 +134,7 @@ print(json.dumps([[sum(next_word(net, {"image_features": image}, words[:t])[word
 @pytest.mark.parametrize("streams", [2, 5, 100])
 def test_scores_equal_a_direct_computation(tmp_path, streams):
     name = "caption/lrcn-2f"
-    weights, fc8 = write_weights(tmp_path / "net.caffemodel", name, NETS[name]), features(3)
+    weights, fc8 = write_variant_weights(tmp_path / "net.caffemodel", name, NETS[name]), features(3)
     captions = [
         ["a", "dog", "on", "grass"],
         ["a", "dog"],

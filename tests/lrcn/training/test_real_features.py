@@ -1,20 +1,18 @@
 """The published head on activations of real UCF-101 videos, where they lie beside the checkout."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from tests.lrcn.commands.test_cli import lrcn
-
-NPZ = Path(__file__).parents[4] / "shared" / "data" / "ucf101" / "vgg16_fc6_6classes.npz"
+from tests.commands import lrcn
+from tests.shared import UCF101_FEATURES, needs
 
 
 @pytest.mark.engine
-@pytest.mark.skipif(not NPZ.exists(), reason="real UCF-101 features are not beside the checkout")
+@needs(UCF101_FEATURES)
 def test_real_videos_are_told_apart(tmp_path):
     for command in (
-        ["prepare", "features", "--npz", NPZ, "--out", tmp_path / "data"],
+        ["prepare", "features", "--npz", UCF101_FEATURES, "--out", tmp_path / "data"],
         ["train", "features"],
         ["evaluate", "features"],
     ):

@@ -10,7 +10,6 @@ import signal
 import time
 from collections import Counter
 
-import cv2
 import h5py
 import numpy as np
 import pytest
@@ -25,40 +24,10 @@ from lrcn.training import experiments, train
 from lrcn.training.experiments import Stage
 from netspecs import catalogue
 from prototxt_gen import SpecError
-from tests.lrcn.commands.test_cli import lrcn, refused
-from tests.lrcn.conftest import make_dataset
-from tests.lrcn.training.test_training_engine import weights
-
-COLOURS = {"red": (0, 0, 255), "green": (0, 255, 0), "blue": (255, 0, 0)}
-SMALL = [
-    "--set",
-    "units=24",
-    "embedding=24",
-    "type=Adam",
-    "base_lr=0.02",
-    "lr_policy=fixed",
-    "test_iter=1",
-    "loss_weight=1",
-    "display=5",
-]
-# A captioner of a CNN that trains in no time
-TINY = {"backbone": "tiny", "widths": "4,4,4", "crop": 32, "height": 40, "width": 40, "fc6": 8, "fc7": 8, "fc8": 8}
-OF_TINY = [f"{name}={value}" for name, value in TINY.items()]
-CNN = ("conv1", "conv2", "conv3", "fc6", "fc7", "fc8")
-
-
-def write_captions(folder, images):
-    """Pictures of one colour, each with captions whose every word but the colour follows from the one before."""
-    rng, entries = np.random.default_rng(0), []
-    folder.mkdir()
-    for number in range(images):
-        colour = list(COLOURS)[number % 3]
-        name = f"{number:03d}.png"
-        cv2.imwrite(str(folder / name), np.full((40, 40, 3), COLOURS[colour], np.uint8))
-        captions = [f"one {colour} square lies on a {rng.choice(['table', 'floor'])}" for _ in range(5)]
-        entries.append({"image": name, "captions": captions, "split": "val" if number % 4 == 3 else "train"})
-    (folder / "captions.json").write_text(json.dumps(entries))
-    return entries
+from tests.commands import lrcn, refused
+from tests.datasets import make_dataset, write_captions
+from tests.lrcn.training.small_nets import CNN, OF_TINY, SMALL_SENTENCES, TINY, segments
+from tests.weights import weights
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +67,7 @@ def test_the_language_model_beats_the_unigram_model(captions, tmp_path):
         data,
         "--out",
         tmp_path / "runs",
-        *SMALL,
+        *SMALL_SENTENCES,
         "max_iter=60",
         "test_interval=20",
         "snapshot=30",
@@ -124,7 +93,7 @@ def test_a_captioner_trains_on_a_frozen_cnn_and_then_whole(captions, whole_way, 
         data,
         "--out",
         tmp_path / "runs",
-        *SMALL,
+        *SMALL_SENTENCES,
         *OF_TINY,
         "max_iter=6",
         "snapshot=6",
@@ -290,7 +259,7 @@ def whole_way(captions, tmp_path_factory):
         "from-lm,finetune,finetune-trainval",
         "--weights",
         folder / "cnn.caffemodel",
-        *SMALL,
+        *SMALL_SENTENCES,
         *OF_TINY,
         *few,
     ]
@@ -375,14 +344,14 @@ def activations(captions, tmp_path_factory):
 
 @pytest.mark.engine
 def test_a_frozen_stage_on_activations_then_finetuning_on_images(captions, activations, whole_way, tmp_path):
-    few = [*SMALL, "max_iter=2", "test_interval=2", "snapshot=2", "fc8=8"]
+    few = [*SMALL_SENTENCES, "max_iter=2", "test_interval=2", "snapshot=2", "fc8=8"]
     frozen = ["train", "caption/lrcn-2f", "--data", activations, "--out", tmp_path / "runs"]
     done = lrcn(*frozen, *few)
     assert done.returncode == 0 and "no --weights: lrcn-2f: fc8 starts from random weights" in done.stderr, done.stderr
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["lrcn-2f"]
     assert experiments.read_note(tmp_path / "runs" / "lrcn-2f")["settings"]["backbone"] == "features"
     refused(lrcn(*frozen, "--stages", "finetune", *few), "activations")
-    refused(lrcn(*frozen, *SMALL, "backbone=tiny"), "backbone=tiny")
+    refused(lrcn(*frozen, *SMALL_SENTENCES, "backbone=tiny"), "backbone=tiny")
 
     images = ["train", "caption/lrcn-2f", "--data", captions[0], "--out", tmp_path / "runs", "--stages", "finetune"]
     planned = lrcn(*images, *few, *OF_TINY, "--dry-run").stdout
@@ -411,25 +380,6 @@ def test_lists_that_are_not_there_are_named(captions, tmp_path):
 
 
 # ---- resuming ----------------------------------------------------------------------------------------------
-
-
-def segments(data, variant, **changes):
-    """A small net of `variant` in segments of 3 iterations, the data's end lying amid one of them."""
-    stage = Stage(variant, {"stage": "finetune"} if variant.startswith("caption") else {})
-    sizes = {
-        "units": 6,
-        "embedding": 6,
-        "max_iter": 20,
-        "snapshot": 3,
-        "test_interval": 4,
-        "test_iter": 1,
-        "display": 1,
-        "type": "Adam",
-        **changes,
-    }
-    tiny = TINY | {"crop": 20} if variant.startswith("caption") and "feature_size" not in data.description else {}
-    settings = experiments.settings(stage, data, 1, {**tiny, **sizes})
-    return catalogue.get(variant).files(**settings)
 
 
 def _train_segments(data, variant, out):

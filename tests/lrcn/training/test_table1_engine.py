@@ -20,9 +20,10 @@ from lrcn.training.experiments import Stage
 from lrcn.training.train import last_snapshot
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2
-from tests.lrcn.commands.test_cli import lrcn, refused
-from tests.lrcn.conftest import make_dataset
-from tests.lrcn.training.test_training_engine import small, weights
+from tests.commands import lrcn, refused
+from tests.datasets import make_dataset
+from tests.lrcn.training.small_nets import small
+from tests.weights import weights
 
 pytestmark = pytest.mark.engine
 

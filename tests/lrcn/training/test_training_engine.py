@@ -23,36 +23,12 @@ from lrcn.activity.sampler import Sampler
 from lrcn.engine.process import CaffeError
 from lrcn.training import train
 from lrcn.training.experiments import Stage
-from netspecs import catalogue
 from prototxt_gen import caffe_pb2, parse, to_text
-from tests.lrcn.conftest import clip_settings, make_dataset
+from tests.datasets import clip_settings, make_dataset
+from tests.lrcn.training.small_nets import small
+from tests.weights import weights
 
 pytestmark = pytest.mark.engine
-
-SMALL = {
-    "backbone": "tiny",
-    "widths": [4, 4, 4],
-    "fc6": 8,
-    "fc7": 8,
-    "crop": 20,
-    "height": 24,
-    "width": 32,
-    "classes": 3,
-    "workers": 2,
-    "display": 1,
-    "deploy_clips": 2,
-    "frames": 4,
-    "test_iter": 1,
-    "test_interval": 5,
-    "snapshot": 5,
-    "max_iter": 20,
-}
-
-
-def small(dataset, variant="activity/lrcn-fc6-rgb", **changes):
-    sizes = {"batch": 6, "test_batch": 4} if "single" in variant else {"videos": 3, "test_videos": 2, "units": 5}
-    settings = catalogue.get(variant).settings(**{**SMALL, **sizes, "data": str(dataset), **changes})
-    return settings, catalogue.get(variant).files(**settings)
 
 
 def run_python(code, *arguments):
@@ -146,11 +122,6 @@ def test_a_net_that_caffe_refuses_is_said_in_caffe_s_words(dataset, tmp_path):
 def test_a_diverging_training_is_stopped(dataset, tmp_path):
     with pytest.raises(train.TrainError, match="diverged"):
         train.train(small(dataset, base_lr=1e9, max_iter=50, test_iter=0)[1], tmp_path / "run", engine.find())
-
-
-def weights(path):
-    net = caffe_pb2.NetParameter.FromString(path.read_bytes())
-    return {layer.name: [list(blob.data) for blob in layer.blobs] for layer in net.layer if layer.blobs}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,43 @@
+"""The program called as a user calls it, and what it says when it refuses."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+LRCN = Path(sys.executable).with_name("lrcn")
+
+
+def lrcn(*arguments, cwd=None, **environment):
+    return subprocess.run(
+        [LRCN, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        timeout=300,
+    )
+
+
+def prepare(*arguments):
+    return lrcn("prepare", *arguments)
+
+
+def refused(done, *said):
+    """One line on stderr that begins with the program's name (after the progress, if any), exit code 2, no
+    traceback."""
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 2, done.stderr
+    assert lines[-1].startswith("lrcn: ") and "Traceback" not in done.stderr
+    assert sum(line.startswith("lrcn: ") for line in lines) == 1
+    for words in said:
+        assert words in lines[-1]
+
+
+def no_java(folder):
+    """A PATH with git alone, if that: METEOR takes seconds to start, and tests can do without."""
+    (folder / "bin").mkdir(parents=True)
+    if git := shutil.which("git"):
+        (folder / "bin" / "git").symlink_to(git)
+    return {"PATH": str(folder / "bin")}

@@ -1,0 +1,36 @@
+"""What nets of video description are given of a CRF's output: as each says itself, whatever its name."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from lrcn.sentences import describe
+from netspecs import catalogue
+from prototxt_gen import SpecError
+
+LIKELIEST = np.array([[1, 3], [2, 0]])  # two snippets, two slots; 0 is no word
+PROBABILITIES = np.array([[0, 0.6, 0.4, 1.0], [0.5, 0.1, 0.9, 0.5]], np.float32)
+
+
+def new(reads):
+    return dataclasses.replace(catalogue.get("video/decoder-prob"), row="decoder-new", reads=reads)
+
+
+@pytest.mark.parametrize(
+    "reads, expected",
+    [("slots", LIKELIEST), ("likeliest", [[0, 1, 0, 1], [0, 0, 1, 0]]), ("probabilities", PROBABILITIES)],
+)
+def test_a_new_net_is_given_what_it_reads(reads, expected):
+    assert not describe.reads_frames(new(reads))
+    np.testing.assert_array_equal(describe.of_slots(new(reads), LIKELIEST, PROBABILITIES), expected)
+
+
+@pytest.mark.parametrize("reads", ["sentences", "images", "activations"])
+def test_a_net_that_reads_no_slots_is_refused(reads):
+    with pytest.raises(SpecError, match=f"^video/decoder-new: reads {reads}, .*[^\n]$"):
+        describe.of_slots(new(reads), LIKELIEST, PROBABILITIES)
+
+
+def test_frames_are_for_nets_that_read_activations():
+    assert describe.reads_frames(new("activations"))

@@ -1,0 +1,25 @@
+"""Weights as Caffe stores them (.caffemodel), written at random and read back."""
+
+import numpy as np
+
+from prototxt_gen import caffe_pb2
+from prototxt_gen.shapes import infer
+
+
+def write_weights(path, net, seed=0, **changes):
+    """Random weights of a net as a .caffemodel; changes: a layer's blobs by their shapes, or None to leave it out."""
+    made, rng = caffe_pb2.NetParameter(), np.random.default_rng(seed)
+    for row in infer(net, "TEST").rows:
+        shapes = changes.get(row.layer.name, row.weights)
+        if shapes:
+            layer = made.layer.add(name=row.layer.name, type=row.layer.type)
+            for shape in shapes:
+                blob = layer.blobs.add(data=rng.normal(0, 0.05, int(np.prod(shape))))
+                blob.shape.dim.extend(shape)
+    path.write_bytes(made.SerializeToString())
+    return path
+
+
+def weights(path):
+    net = caffe_pb2.NetParameter.FromString(path.read_bytes())
+    return {layer.name: [list(blob.data) for blob in layer.blobs] for layer in net.layer if layer.blobs}
