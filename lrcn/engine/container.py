@@ -71,6 +71,8 @@ def begin() -> None:
         build = how if image == name else build
     if os.environ[CODE] != code.digest():
         raise EngineError(f"image {image}: was built from other code than this lrcn; build it again: `{build}`")
+    # Where the daemon was begun in the background of a shell, Ctrl-C is ignored in its containers too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_end_with_caller, daemon=True).start()
 
 
@@ -192,7 +194,8 @@ def run(
     arguments: list[str], reads: Iterable, writes: Iterable, image: str | None = None, gpu: int | None = None
 ) -> int:
     """Run `lrcn ARGUMENTS` in a container to its end and return its exit code. What it says comes out here as it says
-    it. Ctrl-C, SIGTERM and SIGHUP interrupt it; a second one kills it and raises KeyboardInterrupt.
+    it. Ctrl-C, SIGTERM and SIGHUP, where they are not ignored, interrupt it; a second one kills it and raises
+    KeyboardInterrupt.
 
     image: IMAGES' by default. gpu: whether it needs one; all are handed on, so that N names here what it names there.
     Raises EngineError, one line: no daemon, no image, no GPU for containers, whatever else the daemon says.
@@ -364,13 +367,15 @@ class Copy(threading.Thread):
 
 
 class Signals:
-    """Counts the signals that ask this process to end, within a `with`, in place of ending it."""
+    """Counts the signals that ask this process to end, within a `with`, in place of ending it. One that it was begun to
+    ignore, by nohup or in the background of a shell, stays ignored."""
 
     ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __enter__(self):
         self.count = 0
-        self.before = {number: signal.signal(number, self._note) for number in self.ALL}
+        heeded = [number for number in self.ALL if signal.getsignal(number) is not signal.SIG_IGN]
+        self.before = {number: signal.signal(number, self._note) for number in heeded}
         return self
 
     def __exit__(self, *failure) -> None:
