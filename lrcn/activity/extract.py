@@ -136,7 +136,7 @@ def extract(
     call after one that was cut off goes on. Raises SpecError, DataError, CaffeError.
     """
     from data_prep.features import Gathered, output_folder, write_part
-    from lrcn.training.train import digest
+    from lrcn.trained_net import digest
 
     out, dataset, modality = output_folder(out), Dataset(data), shown["modality"]
     dataset.check(modality)

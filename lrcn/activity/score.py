@@ -25,7 +25,7 @@ from lrcn.engine.crew import LoaderError
 from lrcn.engine.process import MESSAGE
 
 SAVE_EVERY = 64  # videos
-BESIDE = ("workers", "keep_clips")  # of a job: what changes no score
+BESIDE = ("workers", "keep_clips", "data", "deploy", "weights", "out")  # of a job: what changes no score, and paths
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,14 @@ import json
 from pathlib import Path
 from statistics import mean, stdev
 
-from lrcn.results.published import TABLE1, TABLE1_COLUMNS, TABLE2, TABLE2_COLUMNS, TABLE3, TABLE3_COLUMNS, TABLE5
-from lrcn.training.experiments import ROWS
+from lrcn.results.published import ROWS, TABLE1, TABLE1_COLUMNS, TABLE2, TABLE2_COLUMNS, TABLE3, TABLE3_COLUMNS, TABLE5
 
 COLUMNS = ("rgb", "flow", "average_1/2_1/2", "average_1/3_2/3")
 DIRECTIONS = {"caption_to_image": "images by caption", "image_to_caption": "captions by image"}
 RETRIEVAL = ("R@1", "R@5", "R@10", "median_rank")
 GENERATION = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
 GENERATION_COLUMNS = (*TABLE3_COLUMNS, *GENERATION[4:])
-TASKS = ("caption", "video", "lm")
+TASKS = ("activity", "caption", "video", "lm")  # of the paper
 
 
 class ResultsError(ValueError):
@@ -26,8 +25,8 @@ def read(path) -> dict:
     try:
         results = json.loads(Path(path).read_text(encoding="utf-8"))
         results["models"], results["dataset"]["name"]
-        if results.get("task") in TASKS:
-            document([results])
+        results.setdefault("task", "activity")  # an earlier lrcn's did not say so
+        document([results])
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror}; `lrcn evaluate` writes it") from None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -121,8 +120,8 @@ def _means(tables: list[dict[str, list]]) -> tuple[dict[str, list], dict[str, li
     return rows, spread
 
 
-def table1(all_results: list[dict]) -> str:
-    """Table 1 as text; under a mean of splits, the standard deviation over them."""
+def table1(table: list[dict]) -> str:
+    """`blocks` as text; under a mean of splits, the standard deviation over them."""
     lines = [
         "Table 1: activity recognition, percent of test videos classified right",
         "",
@@ -130,7 +129,7 @@ def table1(all_results: list[dict]) -> str:
         + "".join(f"{column:>10}" for column in TABLE1_COLUMNS)
         + "   (averages: weight of RGB, weight of flow)",
     ]
-    for block in blocks(all_results):
+    for block in table:
         lines += ["", f"{block['kind']} on {block['on']}"]
         for model, values in block["rows"].items():
             lines.append(_row(model, values))
@@ -383,14 +382,18 @@ def perplexity_text(all_results: list[dict]) -> str:
 # ---- all of them -------------------------------------------------------------------------------------------
 
 
-def _of(all_results: list[dict], task: str | None) -> list[dict]:
-    return [results for results in all_results if results.get("task") == task]
+def _of(all_results: list[dict], task: str) -> list[dict]:
+    return [results for results in all_results if results["task"] == task]
 
 
 def measured_text(results: dict) -> str:
-    """What one file of sentences says, without the published rows."""
+    """What one file says, without the published rows."""
     if results["task"] == "lm":
         return perplexity_text([results])
+    if results["task"] == "activity":
+        return table1([block for block in blocks([results]) if block["kind"] == "measured"])
+    if results["task"] not in TASKS:
+        return other_text(results)
     found = []
     if retrieval(results):
         found.append(_table2([block for block in table2_blocks([results]) if block["kind"] == "measured"]))
@@ -402,35 +405,41 @@ def measured_text(results: dict) -> str:
     return "\n\n".join(found)
 
 
-def text(all_results: list[dict], ratings: dict | None = None) -> str:
-    """The tables of which something was measured, with the published rows; ratings: what `rating_sheet.collect` found,
-    for Table 4."""
-    from lrcn.sentences import rating_sheet
+def other_text(results: dict) -> str:
+    """The numbers of a task that the paper has not, a row a model."""
+    lines = [f"{results['task']}: measured on {results['dataset']['name']}"]
+    for model, row in results["models"].items():
+        numbers = [f"{name} {value:.2f}" for name, value in row.items() if isinstance(value, (int, float))]
+        lines.append(f"  {model:<20}  {', '.join(numbers)}")
+    return "\n".join(lines)
 
-    found = [table1(_of(all_results, None))] if _of(all_results, None) else []
+
+def text(all_results: list[dict], table4: str | None = None) -> str:
+    """The tables of which something was measured, with the published rows; Table 4 is what people said."""
+    activity = _of(all_results, "activity")
+    found = [table1(blocks(activity))] if activity else []
     if any(retrieval(results) for results in _of(all_results, "caption")):
         found.append(table2(all_results))
     if any(generation(results) for results in _of(all_results, "caption")):
         found.append(table3(all_results))
-    if ratings:
-        found.append(rating_sheet.table4(ratings))
+    if table4:
+        found.append(table4)
     if _of(all_results, "video"):
         found.append(table5(all_results))
     if _of(all_results, "lm"):
         found.append(perplexity_text(all_results))
+    found += [other_text(results) for results in all_results if results["task"] not in TASKS]
     return "\n\n\n".join(found)
 
 
-def document(all_results: list[dict], ratings: dict | None = None) -> dict:
-    """{"table1": blocks, "table2", "table3", "table4" where there are ratings, "table5", "perplexity"}: the published
+def document(all_results: list[dict], table4: dict | None = None) -> dict:
+    """{"table1": blocks, "table2", "table3", "table4" where people were asked, "table5", "perplexity"}: the published
     rows in each."""
-    from lrcn.sentences import rating_sheet
-
     return {
-        "table1": blocks(_of(all_results, None)),
+        "table1": blocks(_of(all_results, "activity")),
         "table2": table2_blocks(all_results),
         "table3": table3_blocks(all_results),
-        **({"table4": rating_sheet.as_json(ratings)} if ratings else {}),
+        **({"table4": table4} if table4 else {}),
         "table5": table5_blocks(all_results),
         "perplexity": perplexities(all_results),
     }

@@ -1,5 +1,8 @@
 """What the paper reports (Donahue et al., CVPR 2015), for comparison."""
 
+# The rows of Table 1, in its order.
+ROWS = ("single-frame", "lrcn-fc6", "lrcn-fc7")
+
 # Table 1: UCF-101 accuracy in percent. Columns: RGB, flow, and the weighted averages of their scores.
 TABLE1_COLUMNS = ("RGB", "flow", "1/2, 1/2", "1/3, 2/3")
 TABLE1 = {

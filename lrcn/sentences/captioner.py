@@ -11,8 +11,6 @@ import math
 import shutil
 import sys
 import tempfile
-import textwrap
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +20,8 @@ import numpy as np
 
 from data_prep import DataError
 from lrcn.engine.process import Caffe
-from lrcn.results import pictures
 from lrcn.sentences.decoding import FLOOR
-from lrcn.training import experiments
-from lrcn.training.train import TrainError, last_snapshot, snapshot
+from lrcn.trained_net import TrainedNet
 from netspecs import catalogue
 from prototxt_gen import SpecError, nearest, parse, to_text
 from prototxt_gen.shapes import infer
@@ -61,6 +57,11 @@ class Caption:
         return math.fsum(self.log_probs)
 
     @property
+    def details(self) -> dict:
+        """What there is to know besides its text, JSON-able."""
+        return {"log_prob": self.log_prob, "finished": self.finished, "words": self.words, "log_probs": self.log_probs}
+
+    @property
     def text(self) -> str:
         """As the authors write it out: "A dog on the grass."; "..." ends one that was cut off."""
         line = " ".join(self.words)
@@ -89,41 +90,6 @@ def read_vocabulary(path) -> list[str]:
             )
         seen.add(word)
     return words
-
-
-USUAL = {"caption": "lrcn-2f", "video": "decoder-prob"}
-
-
-def open_captioner(run, model: str | None = None, task: str = "caption") -> tuple[str, Path, Path, dict]:
-    """Of a run of `lrcn train`, the net of a task, caption or video, that its last training left: its name in the
-    catalogue, weights, vocabulary.txt and settings. model: USUAL's, or what is there, by default.
-
-    Raises TrainError, one line, where there is none, or not such a one.
-    """
-    run, nets = Path(run), {}
-    for place in sorted(path.parent for path in [*run.glob("*/stage.json"), *run.glob("stage.json")]):
-        note = experiments.read_note(place)
-        if note and note["variant"].startswith(f"{task}/"):
-            name = note["variant"].split("/")[1]
-            stage = list(experiments.STARTS).index(note["settings"].get("stage", "train"))
-            if name not in nets or nets[name][0] < stage:
-                nets[name] = stage, place, note
-    if not nets:
-        what = "captioner" if task == "caption" else "net that describes videos"
-        raise TrainError(
-            f"{run}: holds no trained {what}; name the --out of `lrcn train {task}/...`, and give that "
-            "command again if it is of an earlier lrcn"
-        )
-    model = model or (USUAL[task] if USUAL[task] in nets else next(iter(nets)))
-    if model not in nets:
-        raise TrainError(f"{run}: has no {model}, only {', '.join(nets)}{nearest(model, nets)}")
-    _, place, note = nets[model]
-    if note["settings"].get("backbone") == "features":
-        raise TrainError(f"{place}: reads activations computed beforehand, not images; name a run on images")
-    last = note["settings"]["max_iter"]
-    if last_snapshot(place) < last:
-        raise TrainError(f"{place}: not trained to iteration {last} yet; run `lrcn train`")
-    return note["variant"], snapshot(place, last), place / "vocabulary.txt", note["settings"]
 
 
 # ---- images ------------------------------------------------------------------------------------------------
@@ -184,32 +150,6 @@ def crop(image: np.ndarray, settings: dict) -> np.ndarray:
     top, left = (height - side) // 2, (width - side) // 2
     pixels = image[top : top + side, left : left + side].astype(np.float32) - np.array(MEAN, np.float32)
     return np.moveaxis(pixels, -1, 0) * np.float32(settings["scale"])
-
-
-def draw(image: np.ndarray, captions: Sequence[Caption], path) -> None:
-    """A picture of the image (BGR) with its sentences and their log probabilities below, PNG."""
-    lines = []
-    for caption in captions:
-        wrapped = textwrap.wrap(caption.text, 72) or [""]
-        lines += [f"{caption.log_prob:9.2f}  {wrapped[0]}", *(" " * 11 + line for line in wrapped[1:])]
-    below, height = 0.2 * len(lines) + 0.25, 7 * min(max(image.shape[0] / image.shape[1], 0.15), 2)  # inches
-    figure = pictures.pyplot().figure(figsize=(7, height + below))
-    axes = figure.add_axes((0.02, below / (height + below), 0.96, 0.98 * height / (height + below)))
-    axes.imshow(image[..., ::-1])
-    axes.axis("off")
-    figure.text(
-        0.02,
-        (below - 0.08) / (height + below),
-        "\n".join(lines),
-        va="top",
-        fontsize=9,
-        family="monospace",
-        linespacing=1.3,
-        parse_math=False,
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
-        pictures.save(figure, Path(path))
 
 
 # ---- the net -----------------------------------------------------------------------------------------------
@@ -375,39 +315,22 @@ class Captioner(ImageNet):
         self._begin(words, images, weights, engine, gpu, settings, streams, reader)
 
     @classmethod
-    def of(
-        cls,
-        name: str,
-        weights,
-        vocabulary,
-        engine,
-        gpu: int | None = None,
-        changes: dict | None = None,
-        streams: int = STREAMS,
-    ) -> Captioner:
-        """Of a net of the catalogue, caption/*, video/* or lm/*, with the number of words that the vocabulary has, and
-        `changes`."""
-        variant = catalogue.get(name)
-        if variant.task not in experiments.KINDS:
+    def of(cls, net: TrainedNet, engine, gpu: int | None = None, streams: int = STREAMS) -> Captioner:
+        """Of a trained net of caption/*, video/* or lm/*, with the number of words that its vocabulary has."""
+        variant = net.variant
+        if not {"vocabulary", "deploy_state"} <= set(variant.table):
+            writers = dict.fromkeys(f"{each.task}/*" for each in catalogue.variants() if "vocabulary" in each.table)
             raise SpecError(
-                f"{name}: writes no sentences; {', '.join(f'{task}/*' for task in experiments.KINDS)} do, "
-                "`lrcn nets list` names them"
+                f"{variant.name}: writes no sentences; {', '.join(writers)} do, `lrcn nets list` names them"
             )
-        vocabulary = vocabulary if isinstance(vocabulary, list) else read_vocabulary(vocabulary)
-        settings = variant.settings(
-            **{
-                "vocabulary": len(vocabulary) + 1,
-                **(changes or {}),
-                "deploy_steps": 1,
-                "deploy_streams": 1,
-                "deploy_state": "exposed",
-            }
-        )
+        vocabulary = read_vocabulary(net.vocabulary)
+        fixed = {"vocabulary": len(vocabulary) + 1, "deploy_steps": 1, "deploy_streams": 1, "deploy_state": "exposed"}
+        settings = variant.settings(**dict(net.settings) | fixed)
         files = variant.files(**settings)
         words, reader = files["deploy"], None
         if "deploy_part" in variant.table:
             words, reader = variant.files(**settings | {"deploy_part": "decoder"})["deploy"], words
-        return cls(words, weights, vocabulary, engine, gpu, files.get("deploy_images"), settings, streams, reader)
+        return cls(words, net.weights, vocabulary, engine, gpu, files.get("deploy_images"), settings, streams, reader)
 
     def beam(
         self,

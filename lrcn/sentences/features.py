@@ -61,7 +61,7 @@ def extract(
     The same arguments give the same files. A call after one that was cut off goes on. Raises DataError, SpecError,
     TrainError.
     """
-    from lrcn.training.train import digest
+    from lrcn.trained_net import digest
 
     out, dataset = output_folder(out), Dataset(data)
     if dataset.kind != "captions" or not dataset.description["images"] or "feature_size" in dataset.description:
