@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -102,17 +101,6 @@ def test_labels(dataset, split: int) -> np.ndarray:
     if dataset.kind == "features":
         return read_videos(dataset.folder, "test", split)[1]
     return np.array([video.label for video in dataset.videos(split, "test")])
-
-
-def git_revision() -> str | None:
-    """The revision of the lrcn that runs, with "+" where files differ from it; None where it is no checkout."""
-    here = Path(__file__).parent
-    answer = subprocess.run(
-        ["git", "-C", here, "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
-        capture_output=True,
-        text=True,
-    )
-    return answer.stdout.strip() or None if answer.returncode == 0 else None
 
 
 # ---- what follows from them --------------------------------------------------------------------------------

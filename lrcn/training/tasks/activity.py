@@ -13,8 +13,8 @@ from data_prep.list_order import classes_per_batch, classes_per_random_batch
 from data_prep.whole_files import write_json
 from lrcn.activity import evaluate as measures
 from lrcn.activity import score
+from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
-from lrcn.engine.container import revision
 from lrcn.results import compare
 from lrcn.trained_net import TrainedNet
 from lrcn.training import pretrained

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from data_prep import DataError
 from data_prep.captions import check_captions
 from data_prep.dataset import Dataset
+from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
-from lrcn.engine.container import revision
 from lrcn.sentences import evaluate as measures
 from lrcn.training import pretrained
 from lrcn.training.experiment import Experiment, Stage

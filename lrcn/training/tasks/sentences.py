@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_prep.dataset import Dataset
+from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
-from lrcn.engine.container import revision
 from lrcn.results import compare
 from lrcn.sentences import evaluate as measures
 from lrcn.training.tasks import Evaluation, Task
