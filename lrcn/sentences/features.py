@@ -54,8 +54,8 @@ def extract(
     gpu=None,
     progress=no_progress,
 ) -> Path:
-    """Makes `out` of the prepared captions `data`. net: a variant, caption/*; settings: its own, as in training, which say
-    how images are cut. views: of a training image; 0 for the crop of the middle alone.
+    """Makes `out` of the prepared captions `data`. net: a variant, caption/*; settings: its own, as in training, which
+    say how images are cut. views: of a training image; 0 for the crop of the middle alone.
 
     The same arguments give the same files. A call after one that was cut off goes on. Raises DataError, SpecError,
     TrainError.
