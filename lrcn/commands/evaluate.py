@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from lrcn.commands.common import FILE, Contained, Progress, say
-from lrcn.commands.experiment import experiment_options, open_experiment, places, words
+from lrcn.commands.experiment import experiment_options, mounts, open_experiment, words
 
 # Options that mean something to some tasks alone; the others refuse them rather than leave them unheard.
 OPTIONS = (
@@ -33,7 +33,7 @@ OPTIONS = (
 OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption/results hears
 
 
-@click.command(cls=Contained, places=places)
+@click.command(cls=Contained, mounts=mounts)
 @experiment_options
 @click.option(
     "--frames",
