@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lrcn.activity import clip_settings
+from lrcn.results.tables import aligned
 from netspecs import catalogue
 from prototxt_gen import SpecError, nearest, parse
 from prototxt_gen import caffe_pb2 as pb
@@ -86,29 +87,15 @@ def read_input(text: str) -> tuple[str, Shape]:
 def as_text(chosen: Chosen, shapes: NetShapes) -> str:
     """The table, the totals, and what is not known or would be refused, a line each."""
     lines = [f"{chosen.name}, {chosen.phase}" + "".join(f", {stage}" for stage in chosen.stages), ""]
-    rows = [("layer", "type", "tops", "parameters", "multiply-adds", "activations")]
+    rows = [["layer", "type", "tops", "parameters", "multiply-adds", "activations"]]
     for row in shapes.rows:
         names = [*row.layer.top, *["(loss)"] * (len(row.tops) - len(row.layer.top))]
         tops = [f"{name} {show(shape)}" for name, shape in zip(names, row.tops)]
         learned = "shared" if row.weights and not row.own_parameters else _number(row.own_parameters)
-        rows.append(
-            (
-                row.layer.name,
-                row.layer.type,
-                tops[0] if tops else "",
-                learned,
-                _scaled(row.macs),
-                _bytes(row.activation_bytes),
-            )
-        )
-        rows += [("", "", top, "", "", "") for top in tops[1:]]
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if column < 3 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths))
-        ]
-        lines.append("  ".join(cells).rstrip())
+        numbers = [learned, _scaled(row.macs), _bytes(row.activation_bytes)]
+        rows.append([row.layer.name, row.layer.type, tops[0] if tops else "", *numbers])
+        rows += [["", "", top, "", "", ""] for top in tops[1:]]
+    lines += aligned(rows, left=3)
     least = "at least " if shapes.unknown else ""
     total = [
         f"{least}{shapes.parameters:,} parameters",
