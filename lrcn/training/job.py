@@ -72,7 +72,7 @@ class Job:
         """What the experiment is for: the task of its last net."""
         return _task(self.experiment)
 
-    def places(self) -> Iterator[tuple[Stage, int, Run]]:
+    def runs(self) -> Iterator[tuple[Stage, int, Run]]:
         """Each stage of each split and its run, in the order of training. What is pretrained is for all splits."""
         for split in self.splits:
             for stage in self.experiment.stages:
@@ -85,7 +85,7 @@ class Job:
     def trainings(self) -> list[Training]:
         """What there is to train, in order. DataError, SpecError where data set, settings and nets do not fit."""
         made = []
-        for stage, split, run in self.places():
+        for stage, split, run in self.runs():
             dataset = stage_data(stage, self.dataset)
             task_of(stage.variant).check_data(stage, dataset, split)
             settings = _settings(stage, dataset, split, self.changes.get(stage.net, {}))
@@ -108,7 +108,7 @@ class Job:
         if weights and not any(each.task.reads_pixels for each in self.trainings):
             raise SpecError(f"--weights {weights}: {name} has no CNN to start from them; leave it out")
         here = {stage.folder for stage in self.experiment.stages}
-        for stage, split, _ in self.places():
+        for stage, split, _ in self.runs():
             run = self._start(stage, split)
             if run and stage.start not in here and not run.finished:
                 raise TrainError(
@@ -153,7 +153,7 @@ class Job:
         """The run that a stage starts from."""
         if not stage.start:
             return None
-        for other, of_split, run in self.places():
+        for other, of_split, run in self.runs():
             if other.folder == stage.start and (other.data or of_split == split):
                 return run
         return Run(split_folder(self.out, split) / stage.start)

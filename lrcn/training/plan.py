@@ -126,10 +126,10 @@ def _wait(caffe: Caffe) -> Pace | None:
     """Waits for iterations enough; a pace at least where none came. CaffeError where Caffe ended badly."""
     begun, solving, first = time.monotonic(), None, None
     while caffe.running():
-        said, now = caffe.log.read_text(errors="replace"), time.monotonic()
-        solving = solving or ("] Solving" in said and now) or None
-        first = first or (solving and ITERATION.search(said) and now) or None
-        if now - begun > TRIAL_SECONDS and cycles(said):
+        log, now = caffe.log.read_text(errors="replace"), time.monotonic()
+        solving = solving or ("] Solving" in log and now) or None
+        first = first or (solving and ITERATION.search(log) and now) or None
+        if now - begun > TRIAL_SECONDS and cycles(log):
             return None
         if solving and now - solving > TRIAL_LIMIT:
             return Pace((first or now) - solving, 0.0, True)
@@ -140,10 +140,10 @@ def _wait(caffe: Caffe) -> Pace | None:
 
 def pace(log: str) -> Pace:
     """Medians over the cycles of a trial's log."""
-    found = cycles(log)
-    if not found:
+    timed = cycles(log)
+    if not timed:
         raise TrainError("a trial of a few iterations came to no end; try --no-trial")
-    return Pace(statistics.median(train for train, _ in found), statistics.median(test for _, test in found))
+    return Pace(statistics.median(train for train, _ in timed), statistics.median(test for _, test in timed))
 
 
 def cycles(log: str) -> list[tuple[float, float]]:
@@ -151,7 +151,7 @@ def cycles(log: str) -> list[tuple[float, float]]:
 
     Caffe says when a test begins and, a moment after its end, what came out; the first iteration is not counted.
     """
-    found, last, begun, ended = [], None, None, None
+    timed, last, begun, ended = [], None, None, None
     for line in log.splitlines():
         if not (clock := CLOCK.match(line)):
             continue
@@ -163,9 +163,9 @@ def cycles(log: str) -> list[tuple[float, float]]:
         elif ITERATION.search(line):
             if last is not None:
                 test = (ended - begun) % 86400 if begun is not None else 0.0
-                found.append(((now - last) % 86400 - test, test))
+                timed.append(((now - last) % 86400 - test, test))
             last, begun, ended = now, None, None
-    return found
+    return timed
 
 
 # ---- in words ----------------------------------------------------------------------------------------------
