@@ -96,10 +96,10 @@ def extract(
         "views": views,
         "seed": seed,
     }
-    with new_folder(out, said) as folder:
+    with new_folder(out, said, may_differ=("captions",)) as folder:  # they may have been moved
         if folder is None:
             return out
-        rows = _rows(folder, part, jobs, settings, weights, seed, engine, gpu, progress)
+        rows = _rows(folder, dataset, part, jobs, settings, weights, seed, engine, gpu, progress)
         at = 0
         for name, lines in listed.items():
             each = views if name == "train" and views else 1
@@ -109,7 +109,8 @@ def extract(
                 _write_npy(folder / f"{name}_{BLOB}.npy", rows[at - len(first) : at])
                 write_text(folder / f"{name}_{BLOB}.txt", "".join(f"{file}\n" for file in files[name]))
             _write_part(folder, out, name, rows, _turns(lines, first, each), settings["streams"], progress)
-            write_text(folder / f"{name}_captions.txt", (dataset.folder / f"{name}_captions.txt").read_text())
+            sentences = _lines(dataset.folder / f"{name}_captions.txt")
+            write_text(folder / f"{name}_captions.txt", "".join(f"{dataset.located(file)}\n" for file in sentences))
         for kept in ("vocabulary.txt", "captions.json", "truth.json"):
             if (dataset.folder / kept).exists():
                 write_bytes(folder / kept, (dataset.folder / kept).read_bytes())
@@ -141,7 +142,7 @@ def cut(image: np.ndarray, number: int, views: int, settings: dict, seed: int) -
     return out
 
 
-def _rows(folder, part, jobs, settings, weights, seed, engine, gpu, progress):
+def _rows(folder, dataset, part, jobs, settings, weights, seed, engine, gpu, progress):
     """The activations of all views of all images, in order: a read-only array (rows, D) on disk."""
     work = folder / "work"
     work.mkdir(exist_ok=True)
@@ -154,7 +155,11 @@ def _rows(folder, part, jobs, settings, weights, seed, engine, gpu, progress):
         with ImageNet(part.deploy(ROWS), weights, engine, gpu, settings) as reader:
             while done < len(jobs):
                 some = range(done, min(done + IMAGES, len(jobs)))
-                pixels = (each for k in some for each in cut(read_image(jobs[k][0]), k, jobs[k][1], settings, seed))
+                pixels = (
+                    each
+                    for k in some
+                    for each in cut(read_image(dataset.located(jobs[k][0])), k, jobs[k][1], settings, seed)
+                )
                 found = reader.activations(pixels, (part.blob,))[part.blob]
                 with writing(place), open(place, "ab") as file:
                     file.write(np.ascontiguousarray(found.reshape(len(found), -1), np.float32).tobytes())
