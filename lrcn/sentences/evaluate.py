@@ -246,15 +246,10 @@ def evaluate(
     rows = [net.row for net in nets]
     measured, notes = _measure(dataset, images, captions, options, out, compute.progress)
     pictures.captioned(
-        [read_image(image.file) for image in images[:SHOWN]],
+        [read_image(image.path) for image in images[:SHOWN]],
         [{name: captions[name][at] for name in rows} for at in range(min(SHOWN, len(images)))],
         f"{dataset.name}, {options.part}",
         out / f"captions{options.suffix}.png",
-@dataclass(frozen=True)
-        [read_image(image.path) for image in images[:SHOWN]],
-        [{name: said[name][at] for name in ours} for at in range(min(SHOWN, len(images)))],
-        f"{dataset.name}, {part}",
-        out / f"captions{how.suffix(part)}.png",
     )
     asked = images[: options.retrieval_images]
     evaluation = _about(options) | {
