@@ -27,8 +27,8 @@ from data_prep.dataset import Dataset, Video, list_text
 from data_prep.whole_files import new_folder, read_json, write_json, write_text
 from lrcn.activity.frame_loader import Frames
 from lrcn.activity.sampler import clip_images, clip_starts, image_range
-from lrcn.engine.crew import LoaderError
-from lrcn.engine.process import MESSAGE, Caffe
+from lrcn.engine.caffe_side import telling_the_user, use_device
+from lrcn.engine.process import Caffe
 from prototxt_gen import SpecError, to_text
 from prototxt_gen.part import check_weights, part_for
 
@@ -293,9 +293,7 @@ def run(job: dict, work: Path) -> None:
     """Writes rows.f32, the activations (frames of all videos, D) float32, whole groups of videos at a time."""
     import caffe
 
-    (caffe.set_mode_cpu if job["gpu"] is None else caffe.set_mode_gpu)()
-    if job["gpu"] is not None:
-        caffe.set_device(job["gpu"])
+    use_device(job["gpu"])
     net = caffe.Net(str(work / "deploy.prototxt"), job["weights"], caffe.TEST)
     together, pictures, blob = job["together"], net.blobs[job["input"]], net.blobs[job["blob"]]
     shape = (job["count"], *pictures.shape[1:])
@@ -337,8 +335,6 @@ def _done(work: Path, note: Path, blob) -> dict:
 
 
 if __name__ == "__main__":
-    try:
+    with telling_the_user():
         path = Path(sys.argv[1])
         run(json.loads(path.read_text()), path.parent)
-    except (ValueError, OSError, LoaderError) as error:
-        sys.exit(f"{MESSAGE}{error}")

@@ -116,8 +116,8 @@ def _net(model, out, options):
                 "--vocabulary, --set and --config out"
             )
         return writer(run, "caption", model)
-    given = {"--net": name, "--weights": weights, "--vocabulary": vocabulary}
-    if lacking := [option for option, value in given.items() if not value]:
+    values = {"--net": name, "--weights": weights, "--vocabulary": vocabulary}
+    if lacking := [option for option, value in values.items() if not value]:
         raise click.UsageError(
             f"{' and '.join(lacking)} missing: give --run DIR, a trained run, or --net, --weights and --vocabulary"
         )

@@ -10,7 +10,7 @@ import click
 from lrcn.commands.common import FOLDER, Contained, Progress
 
 
-@click.command(cls=Contained, places=lambda given: ([], [_pictures(given["run"], given["out"])]))
+@click.command(cls=Contained, mounts=lambda options: ([], [_pictures(options["run"], options["out"])]))
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--run", type=FOLDER, required=True, help="What `lrcn train` filled: its --out.")
 @click.option("--split", type=click.IntRange(1, 3), default=1, show_default=True, help="Whose nets.")

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from lrcn.commands.common import FILE, Contained, Progress, say
-from lrcn.commands.experiment import experiment_options, open_experiment, places, words
+from lrcn.commands.experiment import experiment_options, mounts, open_experiment, words
 
 # Options that mean something to some tasks alone; the others refuse them rather than leave them unheard.
 OPTIONS = (
@@ -33,7 +33,7 @@ OPTIONS = (
 OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption/results hears
 
 
-@click.command(cls=Contained, places=places)
+@click.command(cls=Contained, mounts=mounts)
 @experiment_options
 @click.option(
     "--frames",
@@ -177,8 +177,7 @@ def compare(results, as_json):
     runs/*/results.json, runs/*/split*/results.json and runs/*/results_lm.json.
     """
     from lrcn.results.compare import document, read, text
-    from lrcn.sentences.rating_sheet import as_json as table4_document
-    from lrcn.sentences.rating_sheet import collect, is_ratings, table4
+    from lrcn.sentences.rating_sheet import collect, is_ratings
 
     paths = results or sorted(
         path
@@ -190,7 +189,4 @@ def compare(results, as_json):
     rated = [path for path in paths if is_ratings(path)]
     measured = [read(path) for path in paths if path not in rated]
     ratings = collect(rated) if rated else None
-    if as_json:
-        print(json.dumps(document(measured, table4_document(ratings) if ratings else None), indent=1))
-    else:
-        print(text(measured, table4(ratings) if ratings else None))
+    print(json.dumps(document(measured, ratings), indent=1) if as_json else text(measured, ratings))

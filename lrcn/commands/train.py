@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from lrcn.commands.common import FILE, Contained, Progress, say
-from lrcn.commands.experiment import experiment_options, open_experiment, places
+from lrcn.commands.experiment import experiment_options, mounts, open_experiment
 
 
-@click.command(cls=Contained, places=places)
+@click.command(cls=Contained, mounts=mounts)
 @experiment_options
 @click.option(
     "--weights",

@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 
 from data_prep import DataError
 from data_prep.dataset import Dataset
+from data_prep.moved import lists_of_run
 from lrcn.engine.compute import Compute
 from lrcn.trained_net import TrainedNet
 from lrcn.training import experiment as experiments
@@ -28,7 +29,7 @@ from lrcn.training.run import Run, TrainError, identity_of, split_folder
 from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
 from lrcn.training.train import train
 from netspecs import catalogue
-from prototxt_gen import SpecError
+from prototxt_gen import SpecError, caffe_pb2
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,17 @@ class Training:
     @property
     def task(self) -> Task:
         return task_of(self.stage.variant)
+
+    def identity(self, weights: Sequence[Path]) -> dict[str, Any]:
+        """What makes its run this run, starting from these weights, and no other."""
+        return identity_of(self.files, weights, self.dataset.identity(self.stage.variant.modality, self.split))
+
+    def files_here(self) -> Mapping[str, Message]:
+        """Its nets and solver, which read the data set where it lies now."""
+        net = caffe_pb2.NetParameter()
+        net.CopyFrom(self.files["train_test"])
+        lists_of_run(net, self.dataset, self.run.folder)
+        return {**self.files, "train_test": net}
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,7 @@ class Job:
         """What the experiment is for: the task of its last net."""
         return _task(self.experiment)
 
-    def places(self) -> Iterator[tuple[Stage, int, Run]]:
+    def runs(self) -> Iterator[tuple[Stage, int, Run]]:
         """Each stage of each split and its run, in the order of training. What is pretrained is for all splits."""
         for split in self.splits:
             for stage in self.experiment.stages:
@@ -85,7 +97,7 @@ class Job:
     def trainings(self) -> list[Training]:
         """What there is to train, in order. DataError, SpecError where data set, settings and nets do not fit."""
         made = []
-        for stage, split, run in self.places():
+        for stage, split, run in self.runs():
             dataset = stage_data(stage, self.dataset)
             task_of(stage.variant).check_data(stage, dataset, split)
             settings = _settings(stage, dataset, split, self.changes.get(stage.net, {}))
@@ -108,7 +120,7 @@ class Job:
         if weights and not any(each.task.reads_pixels for each in self.trainings):
             raise SpecError(f"--weights {weights}: {name} has no CNN to start from them; leave it out")
         here = {stage.folder for stage in self.experiment.stages}
-        for stage, split, _ in self.places():
+        for stage, split, _ in self.runs():
             run = self._start(stage, split)
             if run and stage.start not in here and not run.finished:
                 raise TrainError(
@@ -143,17 +155,17 @@ class Job:
             with run.locked():
                 if not resume:
                     run.clear()
-                run.claim(identity_of(training.files, starting, data_identity(training)), training.settings)
+                run.claim(training.identity(starting), training.settings, training.dataset.description)
                 about = {"classes": training.dataset.classes, **training.task.about_data(training.dataset)}
                 run.keep(training.stage.variant, training.settings, about, training.dataset.folder)
-                train(run, training.files, compute, starting)
+                train(run, training.files_here(), compute, starting)
         return [training.run for training in self.trainings]
 
     def _start(self, stage: Stage, split: int) -> Run | None:
         """The run that a stage starts from."""
         if not stage.start:
             return None
-        for other, of_split, run in self.places():
+        for other, of_split, run in self.runs():
             if other.folder == stage.start and (other.data or of_split == split):
                 return run
         return Run(split_folder(self.out, split) / stage.start)
@@ -287,9 +299,3 @@ def _settings(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, 
 def stage_data(stage: Stage, dataset: Dataset) -> Dataset:
     """What a stage is trained on: the data set, or the one of its own that it is pretrained on."""
     return Dataset(Path(os.path.abspath(dataset.folder / stage.data))) if stage.data else dataset
-
-
-def data_identity(training: Training) -> dict[str, Any]:
-    """What tells a data set from others. Flow may be made after a net was trained on the frames."""
-    flow = training.stage.variant.modality == "flow"
-    return {name: value for name, value in training.dataset.description.items() if flow or name != "flow"}

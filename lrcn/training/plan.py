@@ -14,6 +14,7 @@ from data_prep.whole_files import write_text
 from lrcn.activity import clip_settings
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
+from lrcn.results.tables import aligned
 from lrcn.training import pretrained
 from lrcn.training.run import ITERATION, OUTPUT, TESTING, TrainError
 from netspecs import catalogue
@@ -126,10 +127,10 @@ def _wait(caffe: Caffe) -> Pace | None:
     """Waits for iterations enough; a pace at least where none came. CaffeError where Caffe ended badly."""
     begun, solving, first = time.monotonic(), None, None
     while caffe.running():
-        said, now = caffe.log.read_text(errors="replace"), time.monotonic()
-        solving = solving or ("] Solving" in said and now) or None
-        first = first or (solving and ITERATION.search(said) and now) or None
-        if now - begun > TRIAL_SECONDS and cycles(said):
+        log, now = caffe.log.read_text(errors="replace"), time.monotonic()
+        solving = solving or ("] Solving" in log and now) or None
+        first = first or (solving and ITERATION.search(log) and now) or None
+        if now - begun > TRIAL_SECONDS and cycles(log):
             return None
         if solving and now - solving > TRIAL_LIMIT:
             return Pace((first or now) - solving, 0.0, True)
@@ -140,10 +141,10 @@ def _wait(caffe: Caffe) -> Pace | None:
 
 def pace(log: str) -> Pace:
     """Medians over the cycles of a trial's log."""
-    found = cycles(log)
-    if not found:
+    timed = cycles(log)
+    if not timed:
         raise TrainError("a trial of a few iterations came to no end; try --no-trial")
-    return Pace(statistics.median(train for train, _ in found), statistics.median(test for _, test in found))
+    return Pace(statistics.median(train for train, _ in timed), statistics.median(test for _, test in timed))
 
 
 def cycles(log: str) -> list[tuple[float, float]]:
@@ -151,7 +152,7 @@ def cycles(log: str) -> list[tuple[float, float]]:
 
     Caffe says when a test begins and, a moment after its end, what came out; the first iteration is not counted.
     """
-    found, last, begun, ended = [], None, None, None
+    timed, last, begun, ended = [], None, None, None
     for line in log.splitlines():
         if not (clock := CLOCK.match(line)):
             continue
@@ -163,9 +164,9 @@ def cycles(log: str) -> list[tuple[float, float]]:
         elif ITERATION.search(line):
             if last is not None:
                 test = (ended - begun) % 86400 if begun is not None else 0.0
-                found.append(((now - last) % 86400 - test, test))
+                timed.append(((now - last) % 86400 - test, test))
             last, begun, ended = now, None, None
-    return found
+    return timed
 
 
 # ---- in words ----------------------------------------------------------------------------------------------
@@ -231,12 +232,15 @@ def _text(job: Job, steps: list[Step], device: str) -> str:
                 "at least " * each.least + due,
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     known = [each.seconds for each in steps if each.seconds is not None]
     most = max(each.train_bytes + each.test_bytes for each in steps)
     what = job.task.extent(job.dataset, job.splits)
-    lines = [f"{job.experiment.name} on {job.dataset.name}: {what}, on the {device}, into {job.out}", "", *table, ""]
+    lines = [
+        f"{job.experiment.name} on {job.dataset.name}: {what}, on the {device}, into {job.out}",
+        "",
+        *aligned(rows, left=6),
+        "",
+    ]
     lines.append(
         f"memory: {size(most)} at most, an estimate from the nets' shapes (weights, gradients, activations in "
         "training and in tests; what loaders and cuDNN take comes on top)"

@@ -186,13 +186,17 @@ class Run:
         for old in [*self.folder.glob("snapshots/*"), *self.folder.glob("logs/*"), *self.folder.glob("run.json")]:
             old.unlink()
 
-    def claim(self, identity: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    def claim(
+        self, identity: Mapping[str, Any], settings: Mapping[str, Any], description: Mapping[str, Any] | None = None
+    ) -> None:
         """Marks the folder as this run's, or refuses where another, or one with other settings, has left a snapshot
-        there: TrainError."""
+        there: TrainError. description: of the data set, which an earlier lrcn noted in place of its identity."""
         mark = self.folder / "run.json"
         before = _read_mark(mark)
         if before is not None:
-            mine = json.loads(json.dumps(identity))
+            mine = json.loads(json.dumps(dict(identity)))
+            if isinstance(before.get("data_set"), dict):
+                mine["data_set"] = {name: (description or {}).get(name) for name in before["data_set"]}
             differing = sorted(name for name in before.keys() | mine.keys() if before.get(name) != mine.get(name))
             if differing and not self.done:  # it failed before there was anything to lose
                 self.clear()

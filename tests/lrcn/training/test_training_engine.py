@@ -23,6 +23,7 @@ from lrcn.training.run import ITERATION, OUTPUT, Run, TrainError
 from prototxt_gen import caffe_pb2, parse, to_text
 from tests.datasets import clip_settings, make_dataset
 from tests.lrcn.training.small_nets import kill_at, small, train_files, train_small
+from tests.rounding import rounding, summands
 from tests.weights import weights
 
 pytestmark = pytest.mark.engine
@@ -171,6 +172,7 @@ def test_two_trainings_do_not_share_a_folder(dataset, tmp_path):
     assert not (tmp_path / "run.json").exists()
 
 
+SCALED = 155 * 0.02  # the largest pixel less its mean, as the nets of ClipData scale it; their weights are below 1
 SLOWLY = """
 import json, sys, caffe, cv2, numpy as np
 from data_prep.dataset import Dataset
@@ -205,8 +207,8 @@ print(json.dumps(answers))
 def test_batched_scores_equal_one_crop_of_one_clip_at_a_time(dataset, tmp_path, variant):
     """SLOWLY goes video by video, clip by clip, crop by crop through a deploy net of one crop, in the words of the
     paper and the released script."""
-    wide = {"lstm_init": 0.5} if "lrcn" in variant else {}
-    net = train_small(dataset, tmp_path / "run", variant, base_lr=0.1, **wide)
+    faster = {"lstm_init": 0.5, "base_lr": 0.1} if "lrcn" in variant else {}  # of which a single-frame net would die
+    net = train_small(dataset, tmp_path / "run", variant, **faster)
     path = evaluate.score_net(net, Compute())
     found = score.load(path).mean(1)
     one = small(dataset, variant, deploy_crops=1, deploy_clips=1)[1]["deploy"]
@@ -215,8 +217,9 @@ def test_batched_scores_equal_one_crop_of_one_clip_at_a_time(dataset, tmp_path, 
         json.loads(run_python(SLOWLY, tmp_path / "one.prototxt", net.weights, dataset, int("single" in variant)))
     )
     assert found.shape == (3, 3) and np.allclose(found.sum(1), 1)
-    assert np.abs(found - 1 / 3).max() > 1e-3  # the nets do say something
-    assert np.allclose(found, slowly, atol=1e-5)
+    tolerance = rounding(summands(one), SCALED)
+    assert np.ptp(found, axis=0).max() > 20 * tolerance  # the videos count
+    np.testing.assert_allclose(found, slowly, rtol=0, atol=tolerance)
 
 
 def test_a_cut_off_scoring_goes_on(dataset, tmp_path):
@@ -227,7 +230,9 @@ def test_a_cut_off_scoring_goes_on(dataset, tmp_path):
     kept["sums"][0] *= -1  # so that it shows that video 0 is not computed again
     np.savez(tmp_path / "scores.npz", **kept)
     again = score.load(evaluate.score_net(net, Compute()))
-    assert np.array_equal(again[0], -whole[0]) and np.array_equal(again[1:], whole[1:])
+    whole[0] *= -1
+    deploy = net.variant.files(**net.settings)["deploy"]
+    np.testing.assert_allclose(again, whole, rtol=0, atol=rounding(summands(deploy), SCALED))
 
 
 def test_single_frames_go_on_where_the_last_snapshot_stood(dataset, tmp_path):
