@@ -24,8 +24,7 @@ from tests.datasets import write_captions
 from tests.lrcn.training.small_nets import CNN, OF_TINY, SMALL_SENTENCES, TINY, segments, train_files
 from tests.rounding import rounding, summands
 
-# The largest pixel less its mean, scaled; weights as `trained` draws them keep values at that size, or below.
-PIXEL = 151 * 0.02
+PIXEL = 151 * 0.02  # the largest less its mean, scaled; weights as `trained` draws them keep values about that size
 
 READ = """
 import sys, json, caffe

@@ -5,6 +5,7 @@ import json
 import math
 import multiprocessing
 import shutil
+import signal
 from collections import Counter
 
 import h5py
@@ -23,7 +24,7 @@ from netspecs import catalogue
 from prototxt_gen import SpecError
 from tests.commands import lrcn, refused
 from tests.datasets import make_dataset, write_captions
-from tests.lrcn.training.small_nets import CNN, OF_TINY, SMALL_SENTENCES, TINY, kill_at, segments, train_files
+from tests.lrcn.training.small_nets import CNN, OF_TINY, SMALL_SENTENCES, TINY, segments, train_files
 from tests.weights import weights
 
 
@@ -378,8 +379,8 @@ def test_lists_that_are_not_there_are_named(captions, tmp_path):
 # ---- resuming ----------------------------------------------------------------------------------------------
 
 
-def _train_segments(data, variant, out):
-    train_files(segments(Dataset(data), variant), out)
+def _train_segments(data, variant, out, until=math.inf):
+    train_files(segments(Dataset(data), variant), out, until=until)
 
 
 @pytest.mark.engine
@@ -391,10 +392,11 @@ def test_a_killed_training_on_sentences_ends_as_an_uninterrupted_one(captions, a
     _train_segments(data, variant, tmp_path / "whole")
     assert (tmp_path / "whole" / "stretch.prototxt").exists()
     killed = Run(tmp_path / "killed")
-    child = multiprocessing.get_context("spawn").Process(target=_train_segments, args=(data, variant, killed.folder))
+    arguments = data, variant, killed.folder, 10
+    child = multiprocessing.get_context("spawn").Process(target=_train_segments, args=arguments)
     child.start()
-    kill_at(child, killed.folder, "Iteration 10")
-    assert killed.done < 20
+    child.join()
+    assert child.exitcode == -signal.SIGKILL and killed.done < 20
     _train_segments(data, variant, killed.folder)
     assert weights(killed.weights) == weights(Run(tmp_path / "whole").weights)
     assert not (killed.folder / "stretch").exists()
