@@ -36,8 +36,8 @@ class ClipData(caffe.Layer):
         # does.
         first = int(os.environ.get("LRCN_FIRST_ITERATION", 0)) if self.phase == caffe.TRAIN else 0
         self.loader = Loader(Sampler(videos, settings), settings, first)
-        for blob, shape in zip(top, top_shapes):
-            blob.reshape(*shape)
+        for i, shape in enumerate(top_shapes):  # pycaffe's tops can be counted, not gone through
+            top[i].reshape(*shape)
 
     def reshape(self, bottom, top):
         pass

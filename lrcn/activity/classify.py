@@ -23,6 +23,7 @@ from lrcn.activity.evaluate import MODALITIES, STRIDE, net_job, run_score
 from lrcn.engine.compute import Compute
 from lrcn.results import pictures
 from lrcn.results.pictures import picture_names
+from lrcn.results.tables import aligned
 from lrcn.trained_net import TrainedNet
 
 COLUMNS = {"rgb": "RGB", "flow": "flow", "fused": "fused"}
@@ -198,11 +199,6 @@ def as_text(answer: Mapping[str, Any], row: str, rgb_weight: float) -> str:
     names = COLUMNS | {"fused": f"fused ({rgb_weight:.2f} RGB)"}
     heads = [names[column] for column in columns]
     cells = [[f"{entry['class']} {entry['score']:.3f}" for entry in answer[column]] for column in columns]
-    widths = [max(map(len, [head, *column])) for head, column in zip(heads, cells)]
-    lines = [
-        f"{answer['video']}: {answer['frames']} frames, {row}",
-        ("     " + "  ".join(head.ljust(width) for head, width in zip(heads, widths))).rstrip(),
-    ]
-    for rank, entries in enumerate(zip(*cells), 1):
-        lines.append((f"  {rank}  " + "  ".join(cell.ljust(width) for cell, width in zip(entries, widths))).rstrip())
-    return "\n".join(lines)
+    ranked = [[f"  {rank}  {entries[0]}", *entries[1:]] for rank, entries in enumerate(zip(*cells), 1)]
+    table = aligned([[f"     {heads[0]}", *heads[1:]], *ranked], left=len(heads))
+    return "\n".join([f"{answer['video']}: {answer['frames']} frames, {row}", *table])

@@ -14,6 +14,7 @@ from data_prep.whole_files import write_text
 from lrcn.activity import clip_settings
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
+from lrcn.results.tables import aligned
 from lrcn.training import pretrained
 from lrcn.training.run import ITERATION, OUTPUT, TESTING, TrainError
 from netspecs import catalogue
@@ -231,12 +232,15 @@ def _text(job: Job, steps: list[Step], device: str) -> str:
                 "at least " * each.least + due,
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     known = [each.seconds for each in steps if each.seconds is not None]
     most = max(each.train_bytes + each.test_bytes for each in steps)
     what = job.task.extent(job.dataset, job.splits)
-    lines = [f"{job.experiment.name} on {job.dataset.name}: {what}, on the {device}, into {job.out}", "", *table, ""]
+    lines = [
+        f"{job.experiment.name} on {job.dataset.name}: {what}, on the {device}, into {job.out}",
+        "",
+        *aligned(rows, left=6),
+        "",
+    ]
     lines.append(
         f"memory: {size(most)} at most, an estimate from the nets' shapes (weights, gradients, activations in "
         "training and in tests; what loaders and cuDNN take comes on top)"
