@@ -25,7 +25,7 @@ import json
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -361,17 +361,10 @@ def prepare(
             cleaned.append(Image(image.file, image.split, kept))
     if not any(image.split == "train" for image in cleaned):
         raise DataError(f"{name}: no training image has a caption; see that the split names images that are there")
-    # A line an image, for captions.json; the encoder in C, which knows no indentation, is slow to start.
-    quote = json.encoder.encode_basestring
-    lines = [
-        f'{{"file": {quote(image.file)}, "split": {quote(image.split)}, "captions": ['
-        f"{', '.join(map(quote, image.captions))}]}}"
-        for image in cleaned
-    ]
-    inputs = hashlib.sha1("\n".join(lines).encode()).hexdigest()
+    lines = list(map(_line, cleaned))
     settings = {
         "name": name,
-        "inputs": inputs,
+        "inputs": _inputs(cleaned, out),
         "images": with_images,
         "seed": seed,
         "steps": steps,
@@ -423,6 +416,29 @@ def prepare(
             },
         )
     return out
+
+
+def _line(image: Image) -> str:
+    """An image's line of captions.json. The encoder in C, which knows no indentation, is slow to start."""
+    quote = json.encoder.encode_basestring
+    captions = ", ".join(map(quote, image.captions))
+    return f'{{"file": {quote(image.file)}, "split": {quote(image.split)}, "captions": [{captions}]}}'
+
+
+def _inputs(images: list[Image], out: Path) -> str:
+    """A digest of images and captions. Where `out` was prepared of them and then moved along with the images, it is the
+    digest that it had then.
+    """
+
+    def digest(images: list[Image]) -> str:
+        return hashlib.sha1("\n".join(map(_line, images)).encode()).hexdigest()
+
+    if (out / "dataset.json").exists():
+        dataset = Dataset(out)
+        before = digest([replace(image, file=str(dataset.named(image.file))) for image in images])
+        if before == dataset.description.get("prepared", {}).get("inputs"):
+            return before
+    return digest(images)
 
 
 # ---- any JSON or CSV ---------------------------------------------------------------------------------------

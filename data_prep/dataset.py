@@ -17,10 +17,16 @@ Import is kept light: the data layer's workers read through this module.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from data_prep import DataError
+from data_prep.moved import Whereabouts
 from data_prep.store import MODALITIES, check_images, first_number, read_jpeg, reader
 from data_prep.whole_files import read_json
 
@@ -46,6 +52,15 @@ def index_text(videos: list[Video]) -> str:
 
 def list_text(videos: list[Video]) -> str:
     return "".join(f"{v.class_name}/{v.name} {v.label}\n" for v in videos)
+
+
+def _portable(value, left_out=frozenset()):
+    """A description without absolute paths, nor what goes by the names `left_out`."""
+    if isinstance(value, str) and os.path.isabs(value):
+        return None
+    if not isinstance(value, dict):
+        return value
+    return {name: _portable(part, left_out) for name, part in value.items() if name not in left_out}
 
 
 class Dataset:
@@ -129,6 +144,54 @@ class Dataset:
     def videos(self, split: int = 1, part: str = "train") -> list[Video]:
         """The videos of `train` or `test` of a split."""
         return self.read_list(f"{part}{split}.txt")
+
+    @cached_property
+    def _whereabouts(self) -> Whereabouts:
+        return Whereabouts(self.folder)
+
+    @property
+    def moved(self) -> bool:
+        """Whether it lies elsewhere than where it was prepared, as far as its lists tell."""
+        return self._whereabouts.before is not None
+
+    def located(self, path: str | os.PathLike) -> Path:
+        """Where a file is that the data set names: as it stands, or, where the data set was moved, as it now lies from
+        the data set's folder, if it is there. What is no absolute path stays as it is.
+        """
+        return Path(self._whereabouts(os.fspath(path)))
+
+    def named(self, path: str | os.PathLike) -> Path:
+        """The other way round: how a data set that was moved names a file that was moved along with it."""
+        return Path(self._whereabouts.named(os.fspath(path)))
+
+    def identity(self, modality: str | None = None, split: int | None = None) -> str:
+        """A sha256 that tells this data set from others by what it holds, wherever it lies: of what it was prepared
+        from and how, its videos and lists, or its captions, without any path.
+
+        What may come later changes nothing: flow (but for `modality` "flow": then the flow's making counts), other
+        splits where one is named, stills.
+        """
+        digest = hashlib.sha256(json.dumps(self._about(modality), sort_keys=True).encode())
+        if self.kind == "frames":
+            digest.update((self.folder / "videos.tsv").read_bytes())
+            for path in sorted(self.folder.glob("t*.txt")):
+                if re.fullmatch(rf"(train|test){split or '[0-9]+'}[.]txt", path.name):
+                    digest.update(f"{path.name}\n".encode() + path.read_bytes())
+        elif (self.folder / "captions.json").exists():
+            for image in read_json(self.folder / "captions.json")["images"]:
+                name = os.path.basename(image["file"]) if os.path.isabs(image["file"]) else image["file"]
+                digest.update(json.dumps(image | {"file": name}, sort_keys=True).encode())
+        return digest.hexdigest()
+
+    def _about(self, modality: str | None) -> dict:
+        """What dataset.json says of the content, without what `identity` reads from other files or leaves out."""
+        left_out = {"extracted", "skipped", "flow"}  # how features were extracted is in "prepared" as digests
+        if self.kind == "frames":
+            left_out |= {"splits", "lists", "seed", "keep_order"}  # the lists are read
+        if self.kind == "captions":
+            left_out |= {"inputs"}  # a digest with the images' paths in it
+        about = _portable(self.description, left_out)
+        return about | ({"flow": _portable(self.description.get("flow"))} if modality == "flow" else {})
 
     def check(self, modality: str) -> None:
         """Compares the index with the LMDB: every video's first and last image, and their number altogether."""

@@ -674,6 +674,8 @@ def prepare_captions(out: Path, seed: int, workers=None, progress=videos.no_prog
         workers=workers,
         progress=progress,
     )
+    if (out / "captions" / "truth.json").exists():  # by the names that the images had, where all was moved
+        return
     truths = {
         captions.located(entry["image"], source): entry["truth"]["slots"]
         for entry in captions.read_source(source / "captions.json")

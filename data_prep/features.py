@@ -202,12 +202,10 @@ def _files(dataset: Dataset, part: str, split: int) -> list[Path]:
     listing = dataset.folder / f"{part}{split}_features.txt"
     if dataset.kind != "features" or not listing.exists():
         raise DataError(f"{listing}: no such list of feature files; make it with `lrcn prepare features`")
-    paths = [Path(line) for line in listing.read_text(encoding="utf-8").split()]
+    paths = [dataset.located(line) for line in listing.read_text(encoding="utf-8").split()]
     for path in paths:
         if not path.exists():
-            raise DataError(
-                f"{listing}: names {path}, which is not there; was the folder moved? Prepare the features again"
-            )
+            raise DataError(f"{listing}: names {path}, which is not there; put it back or prepare the features again")
     return paths
 
 

@@ -88,27 +88,30 @@ def single_frame(s: SimpleNamespace, deploy: bool) -> Message:
     (the same rows, classes), T being `deploy_frames`. With backbone features data is (T * N, D).
     """
     n = NetSpec(f"singleFrame_{RELEASE_NAMES[s.modality]}")
-    label = _deploy_inputs(n, s) if deploy else _labelled_frames(n, s)
+    label = _single_frames(n, s, deploy)
 
     fc7 = _cnn(n, s, not deploy, "fc7")
     n["fc8-ucf"] = L.InnerProduct(fc7, num_output=s.classes, **classifier(s))
 
-    if deploy:
+    if label is None:
         n.probs = L.Softmax(n["fc8-ucf"])
     else:
         _loss(n, s, n["fc8-ucf"], label)
     return n.to_proto()
 
 
-def _labelled_frames(n: NetSpec, s: SimpleNamespace) -> Top:
-    """`data`, or with backbone features `data-reshape`, a row a frame; -> its label."""
+def _single_frames(n: NetSpec, s: SimpleNamespace, deploy: bool) -> Top | None:
+    """`data`, or with backbone features `data-reshape`, a row a frame; -> in training its label."""
+    if deploy:
+        _deploy_inputs(n, s)
+        return None
     if s.backbone == "features":
         _features(n, s)
         n["data-reshape"] = L.Reshape(n.data, name="reshape-data", shape=[-1, s.feature_size])
         n["reshape-label"] = L.Reshape(n.label, shape=[-1])
         n.silence = L.Silence(n.clip_markers, ntop=0)
         return n["reshape-label"]
-    read = _stills if s.reader == "lmdb" else _single_frames
+    read = _stills if s.reader == "lmdb" else _short_clips
     for part, batch in ("train", s.batch), ("test", s.test_batch):
         n.data, n.label = read(s, part, batch)
     return n.label
@@ -128,7 +131,7 @@ def _stills(s: SimpleNamespace, part: str, batch: int) -> tuple[Top, ...]:
     )
 
 
-def _single_frames(s: SimpleNamespace, part: str, batch: int) -> tuple[Top, ...]:
+def _short_clips(s: SimpleNamespace, part: str, batch: int) -> tuple[Top, ...]:
     """Clips of one frame."""
     return _clips(s, part, videos=batch, frames=1, ntop=2)
 
@@ -151,7 +154,7 @@ def lrcn(s: SimpleNamespace, deploy: bool) -> Message:
     hidden = dropout(n, "lstm1-drop", hidden, s.lstm_drop, not deploy, in_place=False)
     n["fc8-final"] = L.InnerProduct(hidden, num_output=s.classes, axis=2, **classifier(s))
 
-    if deploy:
+    if label is None:
         n.probs = L.Softmax(n["fc8-final"], axis=2)
     else:
         _loss(n, s, n["fc8-final"], label, axis=2)
@@ -172,6 +175,7 @@ def _frame_sequences(n: NetSpec, s: SimpleNamespace, deploy: bool) -> tuple[Top,
     if s.backbone == "features":
         return frames, n.clip_markers, None if deploy else n.label
 
+    batches: list[tuple[list[int], dict[str, Any]]]
     if deploy:
         batches = [([_deploy_frames(s), _streams(s)], {})]
     else:

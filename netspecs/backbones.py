@@ -21,7 +21,7 @@ Ways = Sequence[dict[str, Any]]
 LEARN: Ways = [dict(param=[dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)])]
 
 
-def gaussian(std: float, bias: float) -> dict:
+def gaussian(std: float, bias: float) -> dict[str, Any]:
     """Fillers: normal weights, constant bias."""
     return dict(weight_filler=dict(type="gaussian", std=std), bias_filler=dict(type="constant", value=bias))
 
@@ -129,7 +129,9 @@ def transform(s: SimpleNamespace) -> dict[str, Any]:
 # ---- the layers they are made of ---------------------------------------------------------------------------
 
 
-def weighted(n: NetSpec, name: str, make: Callable, below: Top, ways: Ways, fillers: dict, **fields: Any) -> Top:
+def weighted(
+    n: NetSpec, name: str, make: Callable[..., Any], below: Top, ways: Ways, fillers: dict[str, Any], **fields: Any
+) -> Top:
     """A layer with weights, once for each of `ways`; fillers only where it learns: frozen weights come from a file."""
     for way in ways:
         learns = any(spec.get("lr_mult", 1) for spec in way.get("param", []))
@@ -137,7 +139,7 @@ def weighted(n: NetSpec, name: str, make: Callable, below: Top, ways: Ways, fill
     return n[name]
 
 
-def convolution(n: NetSpec, name: str, below: Top, ways: Ways, fillers: dict, **fields: Any) -> Top:
+def convolution(n: NetSpec, name: str, below: Top, ways: Ways, fillers: dict[str, Any], **fields: Any) -> Top:
     """conv1 and its relu1, in place."""
     weighted(n, name, L.Convolution, below, ways, fillers, **fields)
     n[name.replace("conv", "relu")] = L.ReLU(n[name], in_place=True)
@@ -150,7 +152,7 @@ def pool_and_norm(n: NetSpec, number: str, below: Top) -> None:
     n[f"norm{number}"] = L.LRN(n[f"pool{number}"], local_size=5, alpha=1e-4, beta=0.75)
 
 
-def fully_connected(n: NetSpec, name: str, below: Top, ways: Ways, fillers: dict, **fields: Any) -> Top:
+def fully_connected(n: NetSpec, name: str, below: Top, ways: Ways, fillers: dict[str, Any], **fields: Any) -> Top:
     """fc6 and its relu6, in place."""
     weighted(n, name, L.InnerProduct, below, ways, fillers, **fields)
     n[name.replace("fc", "relu")] = L.ReLU(n[name], in_place=True)

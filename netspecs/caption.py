@@ -120,7 +120,7 @@ def learning(s: SimpleNamespace) -> Ways:
     ]
 
 
-def rates(rate: float) -> list[dict]:
+def rates(rate: float) -> list[dict[str, Any]]:
     """Multipliers of a layer that learns at `rate`: weights decay, biases learn twice as fast and do not."""
     return [dict(lr_mult=rate, decay_mult=1), dict(lr_mult=2 * rate, decay_mult=0)]
 

@@ -37,15 +37,15 @@ def share_out(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict
 
     Raises SpecError for a setting that none of them has, and for a table under a name that is no variant's.
     """
-    tables = {get(name).name: table for name, table in values.items() if isinstance(table, Mapping)}
+    tables = {get(name).name: dict(table) for name, table in values.items() if isinstance(table, Mapping)}
     common = {name: value for name, value in values.items() if not isinstance(value, Mapping)}
     shares = {}
     for name in names:
-        known = get(name).table
-        shares[name] = {setting: value for setting, value in common.items() if setting in known} | tables.get(name, {})
+        table = get(name).table
+        shares[name] = {setting: common[setting] for setting in common if setting in table} | tables.get(name, {})
+    known = {setting for name in shares for setting in get(name).table}
     for setting in common:
-        if not any(setting in get(name).table for name in shares):
-            known = {setting for name in shares for setting in get(name).table}
+        if setting not in known:
             whose = " and ".join(shares) if len(shares) < 3 else f"any of these {len(shares)} nets"
             raise SpecError(f"no setting '{setting}' in {whose}{nearest(setting, known)}")
     return shares

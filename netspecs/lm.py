@@ -11,6 +11,7 @@ from netspecs.variant import Setting, Variant, number, text, whole
 from prototxt_gen import NetSpec
 from prototxt_gen import layers as L
 from prototxt_gen import params as P
+from prototxt_gen.netspec import Top
 
 SETTINGS = {
     "data": Setting("", text, "the dataset folder; empty: the folder in which Caffe runs"),
@@ -43,7 +44,7 @@ def data(n: NetSpec, s: SimpleNamespace, sources: dict[str, str]) -> None:
         )
 
 
-def layers(n: NetSpec, s: SimpleNamespace, train: bool):
+def layers(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
     """input_sentence (T, N) -> scores (T, N, vocabulary). Its dropouts are there in stages of their own names."""
     words = embedding(n, s, n.input_sentence, train)
     words = dropout(n, "embed-drop", words, s.embed_drop, train, include=P.NetStateRule(stage="embed-drop"))

@@ -19,6 +19,7 @@ from prototxt_gen import NetSpec
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen import layers as L
 from prototxt_gen import params as P
+from prototxt_gen.netspec import Top
 
 ACTIVITY, COCO = "LRCN_activity_recognition", "coco_caption"
 _COCO_FOLDER = "./examples/coco_caption"
@@ -73,7 +74,7 @@ def deploy_single_frame() -> Message:
     return _legacy_input(net, dict(data=[160, 3, s.crop, s.crop]), "input_dim")
 
 
-def _single_frame_scores(n: NetSpec, s: SimpleNamespace):
+def _single_frame_scores(n: NetSpec, s: SimpleNamespace) -> Top:
     fc7 = backbones.fc7(n, s, backbones.hybrid(n, s, True, LEARN), True)
     n["fc8-ucf"] = L.InnerProduct(fc7, num_output=s.classes, **activity.classifier(s))
     return n["fc8-ucf"]
@@ -161,7 +162,7 @@ def word_to_preds_deploy() -> Message:
     return _legacy_input(released, shapes, "input_shape")
 
 
-def caption_solver(name: str, net: str, prefix: str, **overrides: Any) -> Message:
+def caption_solver(name: str, net: str, prefix: str, **overrides: Any) -> pb.SolverParameter:
     """The variant's solver of one stage; it does not say on which GPU."""
     paths = dict(net=f"{_COCO_FOLDER}/{net}.prototxt", snapshot_prefix=f"{_COCO_FOLDER}/{prefix}")
     solver = catalogue.get(name).files(**paths, **overrides)["solver"]

@@ -42,7 +42,7 @@ SENTENCES = {
 }
 
 
-def uniform(init: float) -> dict:
+def uniform(init: float) -> dict[str, Any]:
     """Weights uniform in -init .. init."""
     return dict(type="uniform", min=-init, max=init)
 

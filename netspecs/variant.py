@@ -16,7 +16,7 @@ class Kind(NamedTuple):
 
     what: str
     read: Callable[[Any], Any]
-    choices: tuple = ()
+    choices: tuple[Any, ...] = ()
 
 
 class Setting(NamedTuple):
@@ -30,7 +30,7 @@ class Setting(NamedTuple):
 def whole(least: int = 1) -> Kind:
     """Whole numbers from `least`."""
 
-    def read(value):
+    def read(value: Any) -> int:
         number = float(value)
         if isinstance(value, bool) or number != int(number) or number < least:
             raise ValueError
@@ -42,7 +42,7 @@ def whole(least: int = 1) -> Kind:
 def number(least: float = 0.0, below: float = float("inf")) -> Kind:
     """Numbers from `least` up to, and without, `below`."""
 
-    def read(value):
+    def read(value: Any) -> float:
         if isinstance(value, bool) or not least <= float(value) < below:
             raise ValueError
         return float(value)
@@ -53,7 +53,7 @@ def number(least: float = 0.0, below: float = float("inf")) -> Kind:
 def one_of(*choices: Any) -> Kind:
     """One of `choices`, written as text or as itself."""
 
-    def read(value):
+    def read(value: Any) -> Any:
         for choice in choices:
             if str(value) == str(choice):
                 return choice
@@ -62,17 +62,17 @@ def one_of(*choices: Any) -> Kind:
     return Kind("one of " + ", ".join(map(str, choices)), read, choices)
 
 
-def _read_flag(value):
+def _read_flag(value: Any) -> bool:
     return {"true": True, "false": False}[str(value).lower()]
 
 
-def _read_text(value):
+def _read_text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError
     return value
 
 
-def _read_sizes(value):
+def _read_sizes(value: Any) -> list[int]:
     if isinstance(value, str):
         value = [item for item in value.strip("[]() ").split(",") if item.strip()]
     return [whole().read(item) for item in value]
@@ -175,7 +175,7 @@ class Variant:
             raise SpecError(f"{self.name}: {error}") from None
         return chosen
 
-    def files(self, **overrides: Any) -> dict[str, Message]:
+    def files(self, **overrides: Any) -> dict[str, Any]:
         """{"train_test": NetParameter, "deploy": NetParameter, "solver": SolverParameter, ...} with these settings.
 
         Raises SpecError as `settings` does.
@@ -203,8 +203,7 @@ class Variant:
 
         Raises SpecError as `settings` does.
         """
-        mean: list[float] | None = self.namespace(**overrides).mean
-        return mean
+        return self.namespace(**overrides).mean
 
     def every_edition(self) -> dict[str, dict[str, Any]]:
         """Folder, below the variant's own, -> settings: the default in the folder itself, `split-2` and the like."""

@@ -13,7 +13,10 @@ assigned again under the same names when both carry include or exclude rules (on
 misspelt field, enum value or layer type is refused at once, with the nearest right one.
 """
 
+from collections.abc import Callable
 from typing import Any
+
+from google.protobuf.message import Message
 
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.errors import SpecError, nearest
@@ -28,7 +31,7 @@ _NO_TYPES = {"Transformation", "Loss", "Recurrent"}  # blocks that several types
 
 # The layer types that Caffe registers under a name that no message of the schema has, and the block that each reads.
 # The schema does not say this; a test holds the whole list against the types that the engine registers.
-_OTHER_TYPES = {
+_OTHER_TYPES: dict[str, str | None] = {
     "AbsVal": None,
     "BatchReindex": None,
     "BNLL": None,
@@ -78,7 +81,7 @@ class Layer:
         try:
             fill(self.param, {name: value for name, value in fields.items() if name in _SHARED_FIELDS})
             inner = {name: value for name, value in fields.items() if name not in _SHARED_FIELDS}
-            if inner:
+            if block and inner:
                 fill(getattr(self.param, block), inner)
         except SpecError as error:
             raise SpecError(f"{type_}: {error}") from None
@@ -102,20 +105,20 @@ class _Layers:
     type's own block (`num_output` of `convolution_param`).
     """
 
-    def __getattr__(self, type_: str):
+    def __getattr__(self, type_: str) -> Callable[..., Any]:
         if type_.startswith("__"):
             raise AttributeError(type_)
         if type_ not in LAYER_TYPES:
             raise SpecError(f"Caffe has no layer type '{type_}'{nearest(type_, LAYER_TYPES)}")
 
-        def make(*bottoms: Top, ntop: int = 1, in_place: bool = False, **fields: Any):
+        def make(*bottoms: Top, ntop: int = 1, in_place: bool = False, **fields: Any) -> Layer | Top | tuple[Top, ...]:
             layer = Layer(type_, bottoms, ntop, in_place, fields)
             return layer if ntop == 0 else layer.tops[0] if ntop == 1 else layer.tops
 
         make.__name__ = type_
         return make
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         return sorted(LAYER_TYPES)
 
 
@@ -125,7 +128,7 @@ class _Params:
     A message may be called by its name with or without "Parameter". Called, it makes one from plain values, checked.
     """
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> "_Maker":
         if name.startswith("__"):
             raise AttributeError(name)
         messages = pb.DESCRIPTOR.message_types_by_name
@@ -138,13 +141,13 @@ class _Params:
 class _Maker:
     """One message of the schema: its enum values as attributes, itself as a function of its fields."""
 
-    def __init__(self, message):
+    def __init__(self, message: type[Message]):
         self._message = message
 
-    def __call__(self, **values: Any):
+    def __call__(self, **values: Any) -> Any:
         return fill(self._message(), values)
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> int:
         values = self._message.DESCRIPTOR.enum_values_by_name
         if name not in values:
             raise SpecError(f"{self._message.DESCRIPTOR.name} has no value '{name}'{nearest(name, values)}")
@@ -158,10 +161,12 @@ params = _Params()
 class NetSpec:
     """A net that is being written; `to_proto()` gives the NetParameter. See the module's docstring."""
 
+    _net: pb.NetParameter
+    _tops: dict[str, Top]  # name given in the spec -> Top
+    _layers: list[Layer]  # assigned, in order
+
     def __init__(self, name: str = ""):
-        self.__dict__["_net"] = pb.NetParameter(name=name) if name else pb.NetParameter()
-        self.__dict__["_tops"] = {}  # name given in the spec -> Top
-        self.__dict__["_layers"] = []  # assigned, in order
+        self.__dict__.update(_net=pb.NetParameter(name=name) if name else pb.NetParameter(), _tops={}, _layers=[])
 
     def __setitem__(self, name: str, made: Top | Layer) -> None:
         if not isinstance(made, (Top, Layer)):
@@ -182,7 +187,8 @@ class NetSpec:
             raise SpecError(f"net '{self._net.name}' has no blob or layer '{name}' yet{nearest(name, self._tops)}")
         return self._tops[name]
 
-    __setattr__ = __setitem__
+    def __setattr__(self, name: str, made: Top | Layer) -> None:
+        self[name] = made
 
     def __getattr__(self, name: str) -> Top:
         if name.startswith("_"):
@@ -206,12 +212,12 @@ class NetSpec:
         net = pb.NetParameter()
         net.CopyFrom(self._net)
         for layer in self._layers:
-            unnamed = [top for top in layer.tops if top.blob is None]
-            if unnamed:
+            blobs = [top.blob for top in layer.tops if top.blob is not None]
+            if len(blobs) < len(layer.tops):
                 raise SpecError(f"layer '{layer.param.name}': name all of its {len(layer.tops)} tops")
             param = net.layer.add()
             param.CopyFrom(layer.param)
-            param.top.extend(top.blob for top in layer.tops)
+            param.top.extend(blobs)
         return net
 
 

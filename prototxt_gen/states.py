@@ -41,12 +41,12 @@ def solver_states(solver: pb.SolverParameter, net: pb.NetParameter | None = None
     return states
 
 
-def _phase(phase: int | str) -> int:
-    if isinstance(phase, str):
-        if phase.upper() not in pb.Phase.keys():
-            raise SpecError(f"there is no phase '{phase}', only TRAIN and TEST{nearest(phase, pb.Phase.keys())}")
-        return pb.Phase.Value(phase.upper())
-    return phase
+def _phase(phase: int | str) -> str:
+    if not isinstance(phase, str):
+        return pb.Phase.Name(phase)
+    if phase.upper() not in pb.Phase.keys():
+        raise SpecError(f"there is no phase '{phase}', only TRAIN and TEST{nearest(phase, pb.Phase.keys())}")
+    return phase.upper()
 
 
 def is_in(layer: pb.LayerParameter, state: pb.NetState) -> bool:

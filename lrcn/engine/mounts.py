@@ -124,15 +124,16 @@ def named_by(folder: Path) -> list[str]:
         return []
     for part in ("images", "captions", "sentences", "features"):
         for listing in dataset.folder.glob(f"*_{part}.txt"):
-            lines = dict.fromkeys(listing.read_text(encoding="utf-8").splitlines())
-            named |= {os.path.dirname(line) for line in lines if line.startswith("/")}
+            lines = listing.read_text(encoding="utf-8").splitlines()
+            files = dict.fromkeys(line.removesuffix(" 0") for line in lines if line.startswith("/"))
+            named |= {os.path.dirname(dataset.located(file)) for file in files}
     if dataset.kind == "captions" and (dataset.folder / "captions.json").exists():
         with contextlib.suppress(KeyError, TypeError, AttributeError):  # the command says what is wrong with it
             named |= {
-                os.path.dirname(each["file"])
+                os.path.dirname(dataset.located(each["file"]))
                 for each in read_json(dataset.folder / "captions.json")["images"]
                 if each["file"].startswith("/")
             }
     if isinstance(features := dataset.description.get("features"), str):
-        named.add(features)
+        named.add(str(dataset.located(features)))
     return gathered(map(os.path.abspath, named))

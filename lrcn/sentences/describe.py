@@ -54,7 +54,7 @@ def of_frames(frames: tacos.Frames, ids: Sequence[str], settings: dict) -> dict[
 def of_dataset(dataset, variant: Variant, settings: dict, ids: Sequence[str]) -> Given:
     """What `variant` sees of these snippets of a prepared data set. Errors: DataError."""
     if reads_frames(variant):
-        return of_frames(tacos.Frames(dataset.description["features"], list(ids)), ids, settings)
+        return of_frames(tacos.Frames(dataset.located(dataset.description["features"]), list(ids)), ids, settings)
     there, likeliest, probabilities = tacos.read_semantics(dataset.folder)
     place = {name: row for row, name in enumerate(there)}
     rows = [place[name] for name in ids]

@@ -97,7 +97,14 @@ class CaptionSearch(Search):
     weights: Path | None = None
 
 
-def part_images(dataset, part: str) -> list[Image]:
+@dataclass(frozen=True)
+class Described(Image):
+    """An image, or a video, of a prepared data set: by `file` it is known, at `path` the file is now."""
+
+    path: Path
+
+
+def part_images(dataset, part: str) -> list[Described]:
     """The images of a part of a caption data set. DataError, one line, where there are none."""
     described = read_json(dataset.folder / "captions.json")
     if dataset.kind == "captions" and "feature_size" in dataset.description:
@@ -106,7 +113,10 @@ def part_images(dataset, part: str) -> list[Image]:
             "captions with images, and --out the run that was fine-tuned on them"
         )
     try:
-        images = [Image(each["file"], each["split"], each["captions"]) for each in described["images"]]
+        images = [
+            Described(each["file"], each["split"], each["captions"], dataset.located(each["file"]))
+            for each in described["images"]
+        ]
     except (KeyError, TypeError):
         raise DataError(
             f"{dataset.folder / 'captions.json'}: not what `lrcn prepare` writes; prepare the data set again"
@@ -122,9 +132,9 @@ def part_images(dataset, part: str) -> list[Image]:
     return found
 
 
-def check_files(images: Sequence[Image]) -> None:
+def check_files(images: Sequence[Described]) -> None:
     """DataError, one line, where an image's file is gone: before anything is computed."""
-    gone = [image.file for image in images if not Path(image.file).is_file()]
+    gone = [image.file for image in images if not image.path.is_file()]
     if gone:
         raise DataError(
             f"{gone[0]}: no such image any more ({len(gone)} of {len(images)} are gone); put them back, or "
@@ -151,7 +161,7 @@ def _names(images: Sequence[Image]) -> str:
 
 
 def activations(
-    reader: ImageNet, images: Sequence[Image], blobs: Sequence[str], folder: Path, of: dict, progress=no_progress
+    reader: ImageNet, images: Sequence[Described], blobs: Sequence[str], folder: Path, of: dict, progress=no_progress
 ) -> dict[str, np.ndarray]:
     """{blob: (N, D)} of the images, kept in `folder`; `of` says by which weights, and how they are cut."""
     files = hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest()
@@ -160,7 +170,7 @@ def activations(
     for first in range(0, len(images), BLOCK):
         path, block = folder / f"{first:07d}.npz", images[first : first + BLOCK]
         if not path.exists():
-            pixels = reader.cut(read_image(image.file) for image in block)
+            pixels = reader.cut(read_image(image.path) for image in block)
             found = reader.activations(
                 pixels,
                 blobs,
@@ -236,7 +246,7 @@ def evaluate(
     rows = [net.row for net in nets]
     measured, notes = _measure(dataset, images, captions, options, out, compute.progress)
     pictures.captioned(
-        [read_image(image.file) for image in images[:SHOWN]],
+        [read_image(image.path) for image in images[:SHOWN]],
         [{name: captions[name][at] for name in rows} for at in range(min(SHOWN, len(images)))],
         f"{dataset.name}, {options.part}",
         out / f"captions{options.suffix}.png",

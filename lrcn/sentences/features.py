@@ -84,7 +84,7 @@ def extract(
         if (dataset.folder / f"{name}_images.txt").exists()
     }
     files = {name: list(dict.fromkeys(lines)) for name, lines in listed.items()}
-    jobs = [(file, views if name == "train" else 0) for name in listed for file in files[name]]
+    jobs = [(dataset.located(file), views if name == "train" else 0) for name in listed for file in files[name]]
     of_captions = {name: dataset.description[name] for name in ("name", "prepared")}
     shown = {name: settings[name] for name in ("height", "width", "crop", "mirror", "scale")}
     said = {
@@ -96,7 +96,7 @@ def extract(
         "views": views,
         "seed": seed,
     }
-    with new_folder(out, said) as folder:
+    with new_folder(out, said, may_differ=("captions",)) as folder:  # they may have been moved
         if folder is None:
             return out
         rows = _rows(folder, part, jobs, Transform.of(variant, settings), weights, seed, engine, gpu, progress)
@@ -109,7 +109,8 @@ def extract(
                 _write_npy(folder / f"{name}_{BLOB}.npy", rows[at - len(first) : at])
                 write_text(folder / f"{name}_{BLOB}.txt", "".join(f"{file}\n" for file in files[name]))
             _write_part(folder, out, name, rows, _turns(lines, first, each), settings["streams"], progress)
-            write_text(folder / f"{name}_captions.txt", (dataset.folder / f"{name}_captions.txt").read_text())
+            sentences = _lines(dataset.folder / f"{name}_captions.txt")
+            write_text(folder / f"{name}_captions.txt", "".join(f"{dataset.located(file)}\n" for file in sentences))
         for kept in ("vocabulary.txt", "captions.json", "truth.json"):
             if (dataset.folder / kept).exists():
                 write_bytes(folder / kept, (dataset.folder / kept).read_bytes())

@@ -31,6 +31,7 @@ import cv2
 import numpy as np
 
 from data_prep import DataError
+from data_prep.moved import Whereabouts
 from data_prep.whole_files import write_bytes, write_json, write_text, writing
 from lrcn.results.published import TABLE4_IMAGES
 
@@ -204,7 +205,8 @@ def names_of(path) -> dict:
 
     listed = _json(path).get("images", [])
     if all("file" in image for image in listed):
-        return dict(zip(image_ids([image["file"] for image in listed]), (image["file"] for image in listed)))
+        files, located = [image["file"] for image in listed], Whereabouts(Path(path).parent)
+        return dict(zip(image_ids(files), map(located, files)))
     return {image["id"]: image["file_name"] for image in listed if {"id", "file_name"} <= image.keys()}
 
 

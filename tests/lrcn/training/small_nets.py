@@ -1,8 +1,14 @@
-"""Nets of the catalogue at sizes that train in no time."""
+"""Nets of the catalogue at sizes that train in no time, and their runs."""
 
-from lrcn.training import experiments
-from lrcn.training.experiments import Stage
+import time
+
+from data_prep.dataset import Dataset
+from lrcn.engine.compute import Compute
+from lrcn.training import train
+from lrcn.training.job import settings_of
+from lrcn.training.run import Run, identity_of
 from netspecs import catalogue
+from prototxt_gen import caffe_pb2, to_text
 
 SMALL_CLIPS = {
     "backbone": "tiny",
@@ -40,14 +46,16 @@ CNN = ("conv1", "conv2", "conv3", "fc6", "fc7", "fc8")
 
 
 def small(dataset, variant="activity/lrcn-fc6-rgb", **changes):
+    """The settings and files of a small net on video frames."""
     sizes = {"batch": 6, "test_batch": 4} if "single" in variant else {"videos": 3, "test_videos": 2, "units": 5}
     settings = catalogue.get(variant).settings(**{**SMALL_CLIPS, **sizes, "data": str(dataset), **changes})
     return settings, catalogue.get(variant).files(**settings)
 
 
 def segments(data, variant, **changes):
-    """A small net of `variant` in segments of 3 iterations, the data's end lying amid one of them."""
-    stage = Stage(variant, {"stage": "finetune"} if variant.startswith("caption") else {})
+    """The files of a small net of sentences in segments of 3 iterations, the data's end lying amid one of them."""
+    tiny = TINY | {"crop": 20} if variant.startswith("caption") and "feature_size" not in data.description else {}
+    stage = {"stage": "finetune"} if variant.startswith("caption") else {}
     sizes = {
         "units": 6,
         "embedding": 6,
@@ -57,8 +65,55 @@ def segments(data, variant, **changes):
         "test_iter": 1,
         "display": 1,
         "type": "Adam",
-        **changes,
     }
-    tiny = TINY | {"crop": 20} if variant.startswith("caption") and "feature_size" not in data.description else {}
-    settings = experiments.settings(stage, data, 1, {**tiny, **sizes})
-    return catalogue.get(variant).files(**settings)
+    return catalogue.get(variant).files(**settings_of(variant, data, stage | tiny | sizes | changes))
+
+
+# ---- runs --------------------------------------------------------------------------------------------------
+
+
+def train_files(files, folder, weights=()):
+    """Trains a net in a folder; gives its last .caffemodel."""
+    run = Run(folder)
+    with run.locked():
+        return train.train(run, files, Compute(), weights)
+
+
+def train_small(dataset, folder, variant="activity/lrcn-fc6-rgb", weights=(), fresh=False, **changes):
+    """Trains a `small` net in a folder as a job does; gives the trained net."""
+    settings, files = small(dataset, variant, **changes)
+    run = Run(folder)
+    with run.locked():
+        if fresh:
+            run.clear()
+        run.claim(identity_of(files, weights, "small"), settings)
+        run.keep(catalogue.get(variant), settings, {"classes": Dataset(dataset).classes}, dataset)
+        train.train(run, files, Compute(), weights)
+    return run.net()
+
+
+def kill_at(child, folder, text):
+    """Kills a process that trains in a folder as soon as Caffe's log there has `text`."""
+    while child.is_alive() and not any(text in log.read_text() for log in folder.glob("logs/*.log")):
+        time.sleep(0.005)
+    child.kill()
+    child.join()
+
+
+def write_snapshot(folder, iteration, whole=True, net=True):
+    """A snapshot as Caffe leaves it: whole, cut off within its state, or without its .caffemodel."""
+    state = caffe_pb2.SolverState(iter=iteration, current_step=0)
+    state.history.add().data.extend([1.0] * 10)
+    content = state.SerializeToString()
+    path = Run(folder).snapshot(iteration)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".solverstate").write_bytes(content if whole else content[:-1])
+    if net:
+        path.write_bytes(b"net")
+
+
+def write_finished(folder, files):
+    """What is left of a run that has come to its end, as far as it is asked for that."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "solver.prototxt").write_text(to_text(files["solver"]))
+    write_snapshot(folder, files["solver"].max_iter)

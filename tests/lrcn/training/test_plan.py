@@ -1,15 +1,21 @@
 """What is said before a training starts: which stages, from which weights, how much memory, how long."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from data_prep.dataset import Dataset
-from lrcn.training import experiments, plan
-from lrcn.training.experiments import Stage
-from lrcn.training.train import TrainError
+from data_prep.whole_files import write_json
+from lrcn.engine.compute import Compute
+from lrcn.training import experiment, plan, pretrained
+from lrcn.training.experiment import Stage
+from lrcn.training.job import Start, Training, open_job
+from lrcn.training.run import Run, TrainError
 from netspecs import catalogue
 from prototxt_gen import SpecError, caffe_pb2
+from prototxt_gen.shapes import infer
+from tests.lrcn.training.small_nets import write_finished
 
 LOG = """\
 I1121 23:59:50.000000  7 solver.cpp:48] Initializing solver from parameters:
@@ -46,59 +52,65 @@ def test_durations_and_sizes_in_words():
     assert [plan.size(n) for n in (512, 3 << 20, 5 << 30)] == ["0.5 KiB", "3.0 MiB", "5.0 GiB"]
 
 
-def made(name, done=0, start="weights", folder="out", **settings):
+def training(name, **settings):
+    """Of a net by itself, on no data set."""
     stage = Stage(name)
-    settings = catalogue.get(name).settings(**settings)
-    return plan.step(stage, Path(folder) / stage.folder, settings, catalogue.get(name).files(**settings), done, start)
+    settings = stage.variant.settings(**settings)
+    return Training(stage, 1, None, Run(Path("out") / stage.folder), settings, stage.variant.files(**settings))
 
 
 def test_a_published_stage_in_numbers():
-    step = made("activity/lrcn-fc6-rgb")
-    assert (step.iterations, step.batch) == (30000, "24 x 16 frames")
+    lrcn = training("activity/lrcn-fc6-rgb")
+    step = plan.step(lrcn, 0, "weights")
+    assert (step.iterations, lrcn.task.batch(lrcn)) == (30000, "24 x 16 frames")
     assert step.tests == 301 * 100  # 100 batches at iterations 0, 100, ..., 30000
+    assert step.seconds is None
     step.pace = plan.Pace(2.0, 0.5)
     assert step.seconds == 60000 + 15050
     # 384 frames through the hybrid net: the data alone are 226 MiB, and conv1's blobs ten times that
     assert 5 << 30 < step.train_bytes < 20 << 30
-    rest = made("activity/lrcn-fc6-rgb", done=10000)
-    assert rest.tests == 200 * 100 and made("activity/lrcn-fc6-rgb", done=30000).seconds == 0
-    assert made("activity/single-frame-rgb").batch == "128 frames"
+    assert plan.step(lrcn, 10000, "weights").tests == 200 * 100 and plan.step(lrcn, 30000, "weights").seconds == 0
+    single = training("activity/single-frame-rgb")
+    assert single.task.batch(single) == "128 frames"
 
 
 def test_adam_keeps_twice_what_sgd_does():
-    sgd, adam = (made("activity/lrcn-fc6-rgb", backbone="tiny", type=kind) for kind in ("SGD", "Adam"))
-    net = catalogue.get("activity/lrcn-fc6-rgb").files(backbone="tiny")["train_test"]
-    from prototxt_gen.shapes import infer
-
-    assert (
-        adam.train_bytes - sgd.train_bytes
-        == 4
-        * infer(net, inputs=catalogue.get("activity/lrcn-fc6-rgb").input_shapes(backbone="tiny")["train"]).parameters
-    )
+    variant = catalogue.get("activity/lrcn-fc6-rgb")
+    sgd, adam = (plan.step(training(variant.name, backbone="tiny", type=kind), 0, "") for kind in ("SGD", "Adam"))
+    inputs = variant.input_shapes(backbone="tiny")["train"]
+    parameters = infer(variant.files(backbone="tiny")["train_test"], inputs=inputs).parameters
+    assert adam.train_bytes - sgd.train_bytes == 4 * parameters
 
 
-def test_the_plan_in_words(dataset):
-    steps = [
-        made("activity/single-frame-rgb", start="hybrid"),
-        made("activity/lrcn-fc6-rgb", 30000, "single-frame-rgb"),
-    ]
-    steps[0].pace = plan.Pace(3.0, 1.0)
-    text = plan.text("activity/table1", Dataset(dataset), [1], Path("out"), steps, "CPU")
-    lines = text.splitlines()
-    assert lines[0] == "activity/table1 on noise: 3 classes, split 1, on the CPU, into out"
-    single, lrcn = (next(line for line in lines if line.startswith(name)) for name in ("single", "lrcn"))
-    assert single.split()[:5] == ["single-frame-rgb", "5000", "128", "frames", "hybrid"]
-    assert single.endswith("5.2 h")  # 5000 x 3 s, 51 tests of 75 batches of 1 s: 18825 s
-    assert "30000 (done)" in lrcn and lrcn.endswith("none")
-    assert any(line.startswith("time: 5.2 h in all") for line in lines)
-    steps[0].pace = plan.Pace(3.0, 1.0, least=True)
-    assert "time: at least 5.2 h" in plan.text("x", Dataset(dataset), [1], Path("out"), steps, "CPU")
-    steps[0].pace = None
-    assert "time: not measured" in plan.text("x", Dataset(dataset), [1], Path("out"), steps, "CPU")
+def test_the_plan_in_words(dataset, tmp_path, monkeypatch):
+    """Of two nets the second is trained; a trial gives the first 3 s an iteration, and 1 s a batch of a test."""
+    sizes = {"backbone": "tiny", "crop": 20}
+    job = open_job("activity/lrcn-fc6-rgb", dataset, tmp_path / "out", settings=sizes)
+    write_finished(job.trainings[1].run.folder, job.trainings[1].files)
+
+    def planned(pace=None, resume=True):
+        monkeypatch.setattr(plan, "trial", lambda files, engine, gpu: pace)
+        return job.plan(resume=resume, trial_in=pace and Compute(engine=None)).splitlines()
+
+    def row(lines, name):
+        return next(line for line in lines if line.startswith(name))
+
+    lines = planned(plan.Pace(3.0, 1.0))
+    where = tmp_path / "out"
+    assert lines[0] == f"activity/lrcn-fc6-rgb on noise: 3 classes, split 1, on the CPU, into {where}"
+    assert row(lines, "single").split()[:6] == ["single-frame-rgb", "5000", "128", "frames", "random", "weights"]
+    assert row(lines, "single").endswith("5.2 h")  # 5000 x 3 s, 51 tests of 75 batches of 1 s: 18825 s
+    assert row(lines, "lrcn").split()[:7] == "lrcn-fc6-rgb 30000 (done) 24 x 16 frames".split()
+    assert "single-frame-rgb" in row(lines, "lrcn").split()[7:] and row(lines, "lrcn").endswith("none")
+    assert row(lines, "time: 5.2 h in all")
+    assert row(planned(plan.Pace(3.0, 1.0, least=True)), "time: at least 5.2 h")
+    assert row(planned(), "time: not measured")
+    assert "(done)" not in row(planned(resume=False), "lrcn")
+    assert any("random weights" in line for line in lines if line.startswith("weights: none"))
 
 
 def test_weights_that_are_needed_are_described_without_invention():
-    lines = "\n".join(plan.needed_weights())
+    lines = "\n".join(pretrained.needed_weights())
     assert "caffe_imagenet_hyb2_wr_rc_solver_sqrt_iter_310000: hybrid, 60.2 %" in lines
     assert "no checksum was published" in lines and "--from-scratch" in lines
     # BVLC's model card; its file has 243.9 MB
@@ -121,20 +133,32 @@ def caffemodel(path, **layers):
     return path
 
 
-def test_given_weights_are_held_against_the_net(tmp_path):
-    variant, stage = catalogue.get("activity/single-frame-rgb"), Stage("activity/single-frame-rgb")
-    small = dict(backbone="tiny", reader="clips")
-    files, inputs = variant.files(**small), variant.input_shapes(**small)["train"]
+def test_weights_are_held_against_the_net(tmp_path):
+    single = training("activity/single-frame-rgb", backbone="tiny", reader="clips")
     fits = caffemodel(tmp_path / "a.caffemodel", conv1=[(16, 3, 5, 5), (16,)], conv2=[(1, 16, 3, 3), (1,)])
-    said = "\n".join(plan.given_weights(fits, stage, files, inputs))
-    assert "takes conv1\n" in said and "conv2 (of another shape in the file)" in said and "fc8-ucf" in said
+    text = "\n".join(pretrained.weights_for(fits, single))
+    assert "takes conv1\n" in text and "conv2 (of another shape in the file)" in text and "fc8-ucf" in text
     strange = caffemodel(tmp_path / "b.caffemodel", other=[(3,)])
     with pytest.raises(TrainError, match="b.caffemodel: holds no layer that fits"):
-        plan.given_weights(strange, stage, files, inputs)
+        pretrained.weights_for(strange, single)
+
+
+def test_the_plan_says_what_the_users_weights_fill(dataset, tmp_path):
+    fits = caffemodel(tmp_path / "a.caffemodel", conv1=[(16, 3, 5, 5), (16,)])
+    sizes = {"backbone": "tiny", "crop": 20}
+    job = open_job("activity/lrcn-fc6-rgb", dataset, tmp_path / "out", settings=sizes)
+    lines = job.plan(Start(fits)).splitlines()
+    starts = {line.split()[0]: line for line in lines if "frames" in line}
+    assert "a.caffemodel" in starts["single-frame-rgb"] and "a.caffemodel" not in starts["lrcn-fc6-rgb"]
+    assert any(line.startswith(f"weights: {fits}: ") for line in lines)
+    assert any(line.strip() == "activity/single-frame-rgb takes conv1" for line in lines)
+
+
+# ---- what is trained ---------------------------------------------------------------------------------------
 
 
 def test_table_1_is_trained_in_the_order_of_its_starts():
-    stages = experiments.stages("activity/table1")
+    stages = experiment.read("activity/table1").stages
     assert [(stage.folder, stage.start) for stage in stages] == [
         ("single-frame-rgb", None),
         ("single-frame-flow", None),
@@ -146,40 +170,49 @@ def test_table_1_is_trained_in_the_order_of_its_starts():
     assert not any(stage.settings for stage in stages)  # as published
 
 
-@pytest.mark.parametrize("experiment", experiments.EXPERIMENTS)
-def test_every_stage_starts_from_one_before_it(experiment):
-    seen = set()
-    for stage in experiments.stages(experiment):
-        assert stage.start is None or stage.start in seen
-        seen.add(stage.folder)
-
-
 def test_rows_bring_what_they_start_from():
-    assert [stage.folder for stage in experiments.stages("demo-table1", ["lrcn-fc7"])] == [
+    def folders(name, *rows):
+        return [stage.folder for stage in experiment.read(name).of_rows(rows).stages]
+
+    assert folders("demo-table1", "lrcn-fc7") == [
         "pretrain-rgb",
         "single-frame-rgb",
         "single-frame-flow",
         "lrcn-fc7-rgb",
         "lrcn-fc7-flow",
     ]
-    assert [s.folder for s in experiments.stages("activity/table1", ["single-frame"])] == [
-        "single-frame-rgb",
-        "single-frame-flow",
-    ]
+    assert folders("activity/table1", "single-frame") == ["single-frame-rgb", "single-frame-flow"]
     with pytest.raises(SpecError, match="no row 'lrcn-fc8'.*did you mean 'lrcn-fc"):
-        experiments.stages("activity/table1", ["lrcn-fc8"])
-    with pytest.raises(SpecError, match="demo has no row 'lrcn-fc7'"):
-        experiments.stages("demo", ["lrcn-fc7"])
+        folders("activity/table1", "lrcn-fc8")
+    with pytest.raises(SpecError, match="demo has no row 'lrcn-fc7', only single-frame, lrcn-fc6"):
+        folders("demo", "lrcn-fc7")
 
 
-def test_splits_lie_apart_and_share_what_comes_before_the_videos():
-    stage, stills = Stage("activity/lrcn-fc6-rgb"), Stage("activity/single-frame-rgb", pretrain="stills")
-    assert experiments.place("out", stage, 1) == Path("out/lrcn-fc6-rgb")
-    assert experiments.place("out", stage, 3) == Path("out/split3/lrcn-fc6-rgb")
-    assert experiments.place("out", stills, 3) == Path("out/pretrain-rgb")
+@pytest.fixture
+def three_splits(dataset, tmp_path):
+    """The small data set with three splits, stills of the first alone."""
+    folder = shutil.copytree(dataset, tmp_path / "three")
+    for split in (2, 3):
+        for part in ("train", "test"):
+            shutil.copy(folder / f"{part}1.txt", folder / f"{part}{split}.txt")
+    write_json(folder / "dataset.json", Dataset(folder).description | {"splits": [1, 2, 3]})
+    return folder
 
 
-def test_frames_without_stills_of_their_own_are_read_by_the_projects_layer(dataset, tmp_path):
-    stage = Stage("activity/single-frame-rgb", {"backbone": "tiny", "crop": 20})
-    assert experiments.settings(stage, Dataset(dataset), 1)["reader"] == "lmdb"
-    assert experiments.settings(stage, Dataset(dataset), 2)["reader"] == "clips"  # no stills of split 2 here
+def test_splits_lie_apart_and_share_what_comes_before_the_videos(three_splits, tmp_path):
+    job = open_job("demo", three_splits, tmp_path / "out", split="all", rows=["single-frame"])
+    assert [(run.folder.relative_to(tmp_path).as_posix(), split) for _, split, run in job.places()] == [
+        ("out/pretrain-rgb", 1),
+        ("out/single-frame-rgb", 1),
+        ("out/single-frame-flow", 1),
+        ("out/split2/single-frame-rgb", 2),
+        ("out/split2/single-frame-flow", 2),
+        ("out/split3/single-frame-rgb", 3),
+        ("out/split3/single-frame-flow", 3),
+    ]
+
+
+def test_frames_without_stills_of_their_own_are_read_by_the_projects_layer(three_splits, tmp_path):
+    sizes = {"backbone": "tiny", "crop": 20}
+    job = open_job("activity/single-frame-rgb", three_splits, tmp_path / "out", split="all", settings=sizes)
+    assert [each.settings["reader"] for each in job.trainings] == ["lmdb", "clips", "clips"]

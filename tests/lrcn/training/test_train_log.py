@@ -1,9 +1,6 @@
 """Caffe's log, read: curves. The lines are in the form of BVLC's and of the derivative's log."""
 
-import pytest
-
-from lrcn.training import train
-from prototxt_gen import caffe_pb2
+from lrcn.training.run import Run
 
 LOG = """I1121 06:00:00.000001    99 solver.cpp:330] Iteration 0, Testing net (#0)
 I1121 06:00:00.000002    99 solver.cpp:397]     Test net output #0: accuracy = 0.125
@@ -22,7 +19,7 @@ def test_curve_has_a_row_an_iteration_and_the_later_run_wins(tmp_path):
     (tmp_path / "logs" / "from-0000020.log").write_text(
         "I1121 06:00:02.0 99 solver.cpp:218] Iteration 20 (1 iter/s, 1s/20 iters), loss = 0.5\n"
     )
-    zero, twenty = train.read_curve(tmp_path)
+    zero, twenty = Run(tmp_path).curve()
     assert zero == {
         "iteration": 0,
         "test accuracy": 0.125,
@@ -32,39 +29,6 @@ def test_curve_has_a_row_an_iteration_and_the_later_run_wins(tmp_path):
         "lr": 0.001,
     }
     assert twenty == {"iteration": 20, "loss": 0.5, "train accuracy": 1.0}
-    train.draw_curve(tmp_path)
+    Run(tmp_path).draw_curve()
     assert (tmp_path / "curve.csv").read_text().splitlines()[0].startswith("iteration,")
     assert (tmp_path / "curve.png").read_bytes()[:4] == b"\x89PNG"
-
-
-def snapshot(out, iteration, whole=True, net=True):
-    state = caffe_pb2.SolverState(iter=iteration, current_step=0)
-    state.history.add().data.extend([1.0] * 10)
-    data = state.SerializeToString()
-    out.joinpath("snapshots").mkdir(exist_ok=True)
-    path = train.snapshot(out, iteration)
-    path.with_suffix(".solverstate").write_bytes(data if whole else data[: whole - 1])
-    if net:
-        path.write_bytes(b"net")
-
-
-def test_the_last_whole_snapshot_counts(tmp_path):
-    assert train.last_snapshot(tmp_path) == 0
-    snapshot(tmp_path, 20)
-    snapshot(tmp_path, 100)
-    assert train.last_snapshot(tmp_path) == 100
-    snapshot(tmp_path, 120, whole=False)  # cut off within a field, or before the last
-    assert train.last_snapshot(tmp_path) == 100
-    snapshot(tmp_path, 140, net=False)
-    assert train.last_snapshot(tmp_path) == 100
-    state = caffe_pb2.SolverState(iter=160)
-    train.snapshot(tmp_path, 160).with_suffix(".solverstate").write_bytes(state.SerializeToString())
-    train.snapshot(tmp_path, 160).write_bytes(b"net")
-    assert train.last_snapshot(tmp_path) == 100
-
-
-def test_a_folder_belongs_to_one_run(tmp_path):
-    train.claim(tmp_path, {"data": "x", "seed": 1})
-    train.claim(tmp_path, {"data": "x", "seed": 1})
-    with pytest.raises(train.TrainError, match="differs in seed"):
-        train.claim(tmp_path, {"data": "x", "seed": 2})

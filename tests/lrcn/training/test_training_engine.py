@@ -3,11 +3,8 @@ and how it ends when something is wrong."""
 
 import json
 import multiprocessing
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -20,12 +17,12 @@ from data_prep.dataset import Dataset
 from lrcn import engine
 from lrcn.activity import evaluate, score
 from lrcn.activity.sampler import Sampler
+from lrcn.engine.compute import Compute
 from lrcn.engine.process import CaffeError
-from lrcn.training import train
-from lrcn.training.experiments import Stage
+from lrcn.training.run import ITERATION, OUTPUT, Run, TrainError
 from prototxt_gen import caffe_pb2, parse, to_text
 from tests.datasets import clip_settings, make_dataset
-from tests.lrcn.training.small_nets import small
+from tests.lrcn.training.small_nets import kill_at, small, train_files, train_small
 from tests.rounding import rounding, summands
 from tests.weights import weights
 
@@ -101,7 +98,7 @@ def test_senseless_settings_reach_the_user_as_one_line(dataset, tmp_path, change
         if layer.type == "Python":
             layer.python_param.param_str = json.dumps(json.loads(layer.python_param.param_str) | change)
     with pytest.raises(CaffeError) as caught:
-        train.train(files, tmp_path / "run", engine.find())
+        train_files(files, tmp_path / "run")
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -110,67 +107,59 @@ def test_a_broken_image_reaches_the_user_with_its_video(tmp_path):
     with store.ImageWriter(folder, "rgb") as writer:
         writer.add("v_03", 0, [b"not a jpeg"] * 20, 24, 32)
     with pytest.raises(CaffeError, match="v_03"):
-        train.train(small(folder)[1], tmp_path / "run", engine.find())
+        train_files(small(folder)[1], tmp_path / "run")
 
 
 def test_a_net_that_caffe_refuses_is_said_in_caffe_s_words(dataset, tmp_path):
     files = small(dataset)[1]
     files["train_test"].layer[-1].bottom[0] = "fc9"
     with pytest.raises(CaffeError, match="fc9"):
-        train.train(files, tmp_path / "run", engine.find())
+        train_files(files, tmp_path / "run")
 
 
 def test_a_diverging_training_is_stopped(dataset, tmp_path):
-    with pytest.raises(train.TrainError, match="diverged"):
-        train.train(small(dataset, base_lr=1e9, max_iter=50, test_iter=0)[1], tmp_path / "run", engine.find())
+    with pytest.raises(TrainError, match="diverged"):
+        train_files(small(dataset, base_lr=1e9, max_iter=50, test_iter=0)[1], tmp_path / "run")
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(dataset, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole")
-    return weights(train.train(small(dataset)[1], out, engine.find()))
+    return weights(train_files(small(dataset)[1], out))
 
 
 def _train_until_killed(dataset, out):
-    train.train(small(dataset)[1], out, engine.find())
+    train_files(small(dataset)[1], out)
 
 
 @pytest.mark.parametrize("moment", [1, 7, 13])
 def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(dataset, tmp_path, uninterrupted, moment):
     child = multiprocessing.get_context("spawn").Process(target=_train_until_killed, args=(dataset, tmp_path))
     child.start()
-    deadline = time.monotonic() + 60
-    while (
-        child.is_alive()
-        and time.monotonic() < deadline
-        and not any(f"Iteration {moment}" in log.read_text() for log in tmp_path.glob("logs/*.log"))
-    ):
-        time.sleep(0.005)
-    os.kill(child.pid, signal.SIGKILL)
-    child.join()
-    assert weights(train.train(small(dataset)[1], tmp_path, engine.find())) == uninterrupted
-    assert [row["iteration"] for row in train.read_curve(tmp_path)] == list(range(21))
+    kill_at(child, tmp_path, f"Iteration {moment}")
+    assert weights(train_files(small(dataset)[1], tmp_path)) == uninterrupted
+    assert [row["iteration"] for row in Run(tmp_path).curve()] == list(range(21))
 
 
 def test_weights_differ_with_the_seed_and_are_learnt(dataset, tmp_path, uninterrupted):
-    other = weights(train.train(small(dataset, seed=3)[1], tmp_path / "other", engine.find()))
+    other = weights(train_files(small(dataset, seed=3)[1], tmp_path / "other"))
     assert other.keys() == uninterrupted.keys() >= {"conv1", "fc6", "lstm1", "fc8-final"}
     assert all(other[name] != uninterrupted[name] for name in other)
 
 
 def test_an_lrcn_starts_from_the_weights_it_is_given(dataset, tmp_path):
-    single = train.train(small(dataset, "activity/single-frame-rgb")[1], tmp_path / "single", engine.find())
-    lrcn = train.train(small(dataset, base_lr=0, max_iter=1)[1], tmp_path / "lrcn", engine.find(), weights=single)
+    single = train_files(small(dataset, "activity/single-frame-rgb")[1], tmp_path / "single")
+    lrcn = train_files(small(dataset, base_lr=0, max_iter=1)[1], tmp_path / "lrcn", [single])
     before, after = weights(single), weights(lrcn)
     assert all(before[name] == after[name] for name in ("conv1", "conv2", "conv3", "fc6"))
 
 
 def test_a_fresh_run_takes_nothing_of_the_old_one(dataset, tmp_path, uninterrupted):
-    train.train(small(dataset, seed=3, max_iter=10)[1], tmp_path, engine.find())
-    with pytest.raises(train.TrainError, match="differs in solver"):
-        train.train(small(dataset)[1], tmp_path, engine.find())
-    assert weights(train.train(small(dataset)[1], tmp_path, engine.find(), fresh=True)) == uninterrupted
-    assert train.read_curve(tmp_path)[-1]["iteration"] == 20
+    train_small(dataset, tmp_path, seed=3, max_iter=10)
+    with pytest.raises(TrainError, match=r"differs in seed \(3 there, 1701 here\), max_iter \(10 there, 20 here\)"):
+        train_small(dataset, tmp_path)
+    assert weights(train_small(dataset, tmp_path, fresh=True).weights) == uninterrupted
+    assert Run(tmp_path).curve()[-1]["iteration"] == 20
 
 
 def test_two_trainings_do_not_share_a_folder(dataset, tmp_path):
@@ -178,8 +167,9 @@ def test_two_trainings_do_not_share_a_folder(dataset, tmp_path):
 
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(train.TrainError, match="another training"):
-            train.train(small(dataset)[1], tmp_path, engine.find())
+        with pytest.raises(TrainError, match="another training"):
+            train_small(dataset, tmp_path)
+    assert not (tmp_path / "run.json").exists()
 
 
 SCALED = 155 * 0.02  # the largest pixel less its mean, as the nets of ClipData scale it; their weights are below 1
@@ -218,13 +208,14 @@ def test_batched_scores_equal_one_crop_of_one_clip_at_a_time(dataset, tmp_path, 
     """SLOWLY goes video by video, clip by clip, crop by crop through a deploy net of one crop, in the words of the
     paper and the released script."""
     faster = {"lstm_init": 0.5, "base_lr": 0.1} if "lrcn" in variant else {}  # of which a single-frame net would die
-    settings, files = small(dataset, variant, **faster)
-    net = train.train(files, tmp_path / "run", engine.find())
-    path = evaluate.score_stage(Stage(variant), settings, files, net, tmp_path / "run", engine.find())
+    net = train_small(dataset, tmp_path / "run", variant, **faster)
+    path = evaluate.score_net(net, Compute())
     found = score.load(path).mean(1)
     one = small(dataset, variant, deploy_crops=1, deploy_clips=1)[1]["deploy"]
     (tmp_path / "one.prototxt").write_text(to_text(one))
-    slowly = np.array(json.loads(run_python(SLOWLY, tmp_path / "one.prototxt", net, dataset, int("single" in variant))))
+    slowly = np.array(
+        json.loads(run_python(SLOWLY, tmp_path / "one.prototxt", net.weights, dataset, int("single" in variant)))
+    )
     assert found.shape == (3, 3) and np.allclose(found.sum(1), 1)
     tolerance = rounding(summands(one), SCALED)
     assert np.ptp(found, axis=0).max() > 20 * tolerance  # the videos count
@@ -232,17 +223,16 @@ def test_batched_scores_equal_one_crop_of_one_clip_at_a_time(dataset, tmp_path, 
 
 
 def test_a_cut_off_scoring_goes_on(dataset, tmp_path):
-    settings, files = small(dataset)
-    net = train.train(files, tmp_path, engine.find())
-    stage = Stage("activity/lrcn-fc6-rgb")
-    whole = score.load(evaluate.score_stage(stage, settings, files, net, tmp_path, engine.find()))
+    net = train_small(dataset, tmp_path)
+    whole = score.load(evaluate.score_net(net, Compute()))
     kept = dict(np.load(tmp_path / "scores.npz"))
     kept["sums"][1:], kept["weights"][1:], kept["done"] = 0, 0, 1
     kept["sums"][0] *= -1  # so that it shows that video 0 is not computed again
     np.savez(tmp_path / "scores.npz", **kept)
-    again = score.load(evaluate.score_stage(stage, settings, files, net, tmp_path, engine.find()))
+    again = score.load(evaluate.score_net(net, Compute()))
     whole[0] *= -1
-    np.testing.assert_allclose(again, whole, rtol=0, atol=rounding(summands(files["deploy"]), SCALED))
+    deploy = net.variant.files(**net.settings)["deploy"]
+    np.testing.assert_allclose(again, whole, rtol=0, atol=rounding(summands(deploy), SCALED))
 
 
 def test_single_frames_go_on_where_the_last_snapshot_stood(dataset, tmp_path):
@@ -253,7 +243,7 @@ def test_single_frames_go_on_where_the_last_snapshot_stood(dataset, tmp_path):
             return [value for _, value in transaction.cursor()]
 
     files = small(dataset, "activity/single-frame-rgb", reader="lmdb", max_iter=4, snapshot=2)[1]
-    train.train(files, tmp_path / "run", engine.find())
+    train_files(files, tmp_path / "run")
     assert (tmp_path / "run" / "stretch.prototxt").exists()
     assert not (tmp_path / "run" / "stretch").exists()  # the training is over
     net = parse(tmp_path / "run" / "stretch.prototxt")
@@ -294,9 +284,9 @@ def data_seen(out):
     for log in sorted(out.glob("logs/*.log")):
         iteration = None
         for line in log.read_text().splitlines():
-            if found := train.ITERATION.search(line):
+            if found := ITERATION.search(line):
                 iteration = int(found[1])
-            elif found := train.OUTPUT.search(line):
+            elif found := OUTPUT.search(line):
                 seen.setdefault(iteration, []).append((found[2], float(found[3])))
     return seen
 
@@ -309,7 +299,7 @@ def test_lists_cut_into_segments_give_the_data_of_an_uncut_training(tmp_path, it
         solver = caffe_pb2.SolverParameter(
             max_iter=20, snapshot=step, display=1, base_lr=1, lr_policy="fixed", iter_size=iter_size
         )
-        train.train({"train_test": net, "solver": solver}, tmp_path / str(step), engine.find())
+        train_files({"train_test": net, "solver": solver}, tmp_path / str(step))
         seen[step] = data_seen(tmp_path / str(step))
     assert len(seen[20]) == 20 and seen[20] == seen[3] == seen[7]
     batch = 4 * iter_size + iter_size - 1  # the last one of iteration 4
