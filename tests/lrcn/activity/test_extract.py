@@ -17,6 +17,7 @@ from data_prep.whole_files import write_json, write_text
 from lrcn import engine
 from lrcn.activity import extract
 from lrcn.activity.sampler import image_range
+from lrcn.training.job import settings_of
 from netspecs import catalogue
 from prototxt_gen import SpecError, parse
 from tests.commands import killed, lrcn, refused
@@ -94,8 +95,8 @@ def test_clips_are_those_that_videos_are_classified_by():
 
 def test_a_net_of_the_catalogue_brings_its_own_mean(dataset):
     folder = Dataset(dataset)
-    tiny = {"backbone": "tiny", "crop": 20}
-    name, deploy, transform = extract.source("activity/single-frame-flow", folder, changes=tiny)
+    settings = settings_of("activity/single-frame-flow", folder, {"backbone": "tiny", "crop": 20})
+    transform = extract.source("activity/single-frame-flow", folder, settings=settings).transform
     assert (transform.modality, transform.mean, transform.scale) == ("flow", [128, 128, 128], 0.02)
     assert (transform.height, transform.width) == (24, 32)
     for arguments, said in ((dict(mean=MEAN), "--mean is for a net's file"), (dict(modality="rgb"), "reads flow")):
@@ -115,7 +116,7 @@ def test_the_mean_of_a_file_is_asked_for(dataset, net):
         "deploy.prototxt: does not say less which mean it sees pixels; give --mean BLUE GREEN RED, published: "
         "103.939 116.779 123.68 (rgb) or 128 128 128 (flow)",
     )
-    _, _, transform = extract.source(str(net[0]), Dataset(dataset), "flow", mean=(3, 2, 1))
+    transform = extract.source(str(net[0]), Dataset(dataset), "flow", mean=(3, 2, 1)).transform
     assert (transform.modality, transform.mean, transform.scale) == ("flow", [3, 2, 1], 1)
     assert (transform.height, transform.width) == (240, 320)
 
