@@ -2,7 +2,7 @@
 #
 #   make demo     from nothing to a trained, evaluated and compared LRCN
 #   make test     every test, after make lint
-#   make lint     what ruff says of the code
+#   make lint     what ruff and the order of imports say of the code
 #   make system   the system packages (apt, as root or with sudo that asks nothing)
 #   make venv     .venv, with this project and its Python packages
 #   make engine   Caffe, built into ~/.cache/lrcn
@@ -36,6 +36,7 @@ test: lint engine
 lint: venv
 	.venv/bin/ruff format --check --quiet
 	.venv/bin/ruff check --quiet
+	@.venv/bin/lint-imports --no-cache >/dev/null || .venv/bin/lint-imports --no-cache
 
 engine: venv
 	$(LRCN) caffe build

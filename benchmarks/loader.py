@@ -134,12 +134,12 @@ def main() -> None:
             loader = Loader(sampler, chosen, first=8 * turn)
             next(loader)
             blob[...] = next(loader)[0]  # the workers have started, and AHEAD batches are ordered
-            begun, spent, batches = time.perf_counter(), processor_seconds(loader.workers) + time.process_time(), 6
+            begun, spent, batches = time.perf_counter(), processor_seconds(loader.crew.workers) + time.process_time(), 6
             for _ in range(batches):
                 blob[...] = next(loader)[0]
             rates["ClipData"].append(batches * rows / (time.perf_counter() - begun))
             costs["ClipData"].append(
-                (processor_seconds(loader.workers) + time.process_time() - spent) / (batches * rows)
+                (processor_seconds(loader.crew.workers) + time.process_time() - spent) / (batches * rows)
             )
             del loader
             few = sampler.batch(turn)[: max(1, asked.videos // 2)]

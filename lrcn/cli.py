@@ -7,11 +7,11 @@ import sys
 import click
 
 from data_prep import DataError
-from lrcn.commands import caffe, caption, classify, describe, evaluate, nets, prepare, rating_sheet, train
+from lrcn.commands import caffe, caption, classify, describe, evaluate, experiments, nets, prepare, rating_sheet, train
 from lrcn.engine import EngineError, container
 from lrcn.engine.process import CaffeError
 from lrcn.results.compare import ResultsError
-from lrcn.training.train import TrainError
+from lrcn.training.run import TrainError
 from prototxt_gen import SpecError
 
 
@@ -66,6 +66,7 @@ for command in (
     caffe.caffe,
     nets.nets,
     prepare.prepare,
+    experiments.experiments,
     train.train,
     evaluate.evaluate,
     evaluate.compare,

@@ -15,54 +15,41 @@ in full).
 from __future__ import annotations
 
 import os
-import sys
 
 import caffe
 import numpy as np
 
 from data_prep.dataset import Dataset
 from lrcn.activity.clip_loader import Loader
-from lrcn.activity.clip_settings import TOPS, read_settings
+from lrcn.activity.clip_settings import read_settings, shapes
 from lrcn.activity.sampler import Sampler
-from lrcn.engine.crew import LoaderError
-from lrcn.engine.process import MESSAGE
+from lrcn.engine.caffe_side import telling_the_user
 
 
 class ClipData(caffe.Layer):
     def setup(self, bottom, top):
-        try:
-            if bottom or len(top) not in (2, 3):
-                raise ValueError(TOPS)
-            s = self.settings = read_settings(self.param_str)
-            videos = Dataset(s["data"]).read_list(s["list"])
-        except (ValueError, OSError) as error:
-            self._fail(error)
+        with telling_the_user():
+            settings = read_settings(self.param_str)
+            top_shapes = shapes(settings, len(bottom), len(top))
+            videos = Dataset(settings["data"]).read_list(settings["list"])
         # A net's TEST data layer starts anew with each Caffe process; its TRAIN data layer goes on where the solver
         # does.
         first = int(os.environ.get("LRCN_FIRST_ITERATION", 0)) if self.phase == caffe.TRAIN else 0
-        self.loader = Loader(Sampler(videos, s), s, first)
-        rows = s["frames"] * s["videos"]
-        top[0].reshape(rows, 3, s["crop"], s["crop"])
-        for i in range(1, len(top)):
-            top[i].reshape(rows)
+        self.loader = Loader(Sampler(videos, settings), settings, first)
+        for i, shape in enumerate(top_shapes):  # pycaffe's tops can be counted, not gone through
+            top[i].reshape(*shape)
 
     def reshape(self, bottom, top):
         pass
 
     def forward(self, bottom, top):
-        try:
+        with telling_the_user():
             data, labels = next(self.loader)
-        except LoaderError as error:
-            self._fail(error)
+        frames, clips = data.shape[:2]
         top[0].data[...] = data.reshape(top[0].data.shape)
-        frames = self.settings["frames"]
         top[1].data[...] = np.tile(labels, frames)
         if len(top) == 3:
-            top[2].data[...] = np.repeat(np.arange(frames) > 0, len(labels))
+            top[2].data[...] = np.repeat(np.arange(frames) > 0, clips)
 
     def backward(self, top, propagate_down, bottom):
         pass
-
-    def _fail(self, error):
-        print(f"{MESSAGE}{error}", file=sys.stderr, flush=True)
-        raise RuntimeError(str(error)) from error

@@ -1,75 +1,115 @@
-"""The pixels that a net sees: decoding, mirrors, crops, means.
+"""What becomes of an image's pixels before a net reads them; nowhere else are pixels cut, mirrored, scaled or less a
+mean.
 
-A clip has one crop and one mirror, so that an object does not jump within it. Images are BGR uint8, (height, width, 3).
+Images are BGR uint8, (height, width, 3).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
 import cv2
 import numpy as np
 
-from lrcn.activity.sampler import Clip
+if TYPE_CHECKING:  # loader processes begin sooner without
+    from data_prep.dataset import Dataset
+    from netspecs.variant import Variant
 
 
-def decode(jpeg: bytes, name: str, height: int, width: int) -> np.ndarray:
-    """BGR uint8 image; one smaller than height x width is enlarged to it, as released. ValueError names an image that
-    does not decode."""
+@dataclass(frozen=True)
+class Transform:
+    """How a net sees pixels: of an image of height x width a square of side `crop`, perhaps mirrored where labels
+    survive a mirror (`mirror`), less `mean` (blue, green, red), times `scale`.
+
+    crop: None where the net's own input says it. modality: "flow" is mirrored as flow. crop_slip: a slip of the
+    released layer, which cuts only mirrored clips and squeezes the others whole into the crop's size.
+    """
+
+    height: int
+    width: int
+    mean: Sequence[float]
+    scale: float = 1.0
+    crop: int | None = None
+    mirror: bool = False
+    modality: str | None = None
+    crop_slip: bool = False
+
+    @classmethod
+    def of(cls, variant: Variant, settings: Mapping[str, Any]) -> Transform | None:
+        """How a variant with these settings sees pixels; None where it reads none."""
+        mean = variant.mean(**settings)
+        return None if mean is None else cls.read({**settings, "mean": mean, "modality": variant.modality})
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any]) -> Transform:
+        """From what is known of it among other settings: a variant's, ClipData's, a job's."""
+        return cls(**{field.name: settings[field.name] for field in fields(cls) if field.name in settings})
+
+    # ---- sizes ----
+
+    def enlarged(self, image: np.ndarray) -> np.ndarray:
+        """The image; one smaller than height x width is enlarged to that, as released for frames."""
+        return self.resized(image) if image.shape[0] < self.height or image.shape[1] < self.width else image
+
+    def resized(self, image: np.ndarray) -> np.ndarray:
+        """The image at height x width, as Caffe's ImageData makes it."""
+        if image.shape[:2] == (self.height, self.width):
+            return image
+        return cv2.resize(image, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
+
+    # ---- mirrors and crops: (crop, crop, 3) uint8 ----
+
+    def mirrored(self, image: np.ndarray) -> np.ndarray:
+        """The image seen in a mirror. Flow to the left becomes flow to the right: x, the red channel, is negated (255 -
+        x)."""
+        image = image[:, ::-1]
+        if self.modality == "flow":
+            image = image.copy()
+            image[..., 2] = 255 - image[..., 2]
+        return image
+
+    def window(self, image: np.ndarray, row: int, column: int) -> np.ndarray:
+        return image[row : row + self.crop, column : column + self.crop]
+
+    def centre(self, image: np.ndarray) -> np.ndarray:
+        return self.window(image, (image.shape[0] - self.crop) // 2, (image.shape[1] - self.crop) // 2)
+
+    def cut(self, image: np.ndarray, row: int, column: int, mirror: bool) -> np.ndarray:
+        """What training sees of a frame: the window of the frame, mirrored before it is cut or not."""
+        if mirror:
+            image = self.mirrored(image)
+        elif self.crop_slip:
+            return cv2.resize(image, (self.crop, self.crop), interpolation=cv2.INTER_LINEAR)
+        return self.window(image, row, column)
+
+    def crops(self, image: np.ndarray) -> np.ndarray:
+        """Four corners, centre, and (where labels survive a mirror) these five mirrored: (5 or 10, crop, crop, 3)."""
+        bottom, right = image.shape[0] - self.crop, image.shape[1] - self.crop
+        corners = [self.window(image, row, column) for row in (0, bottom) for column in (0, right)]
+        five = [*corners, self.centre(image)]
+        return np.stack(five + [self.mirrored(crop) for crop in five] if self.mirror else five)
+
+    # ---- what Caffe is given ----
+
+    def blob(self, pixels: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Pixels (..., H, W, 3) uint8 -> (..., 3, H, W) float32 less the mean, times the scale; in `out`, if given."""
+        mean = np.asarray(self.mean, np.float32)[:, None, None]
+        out = np.subtract(np.moveaxis(pixels, -1, -3), mean, out=out, dtype=np.float32)
+        if self.scale != 1:
+            out *= np.float32(self.scale)
+        return out
+
+
+def decode(jpeg: bytes, name: str) -> np.ndarray:
+    """The image. ValueError names one that does not decode."""
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
     if image is None:
         raise ValueError(f"{name}: not a readable image; prepare the data set again")
-    if image.shape[0] < height or image.shape[1] < width:
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     return image
 
 
-def read(dataset, modality: str, video: str, number: int, settings) -> np.ndarray:
-    """An image of a data set, as `decode` gives it. ValueError names one that is missing or does not decode."""
-    return decode(
-        dataset.jpeg(modality, video, number),
-        f"{settings['data']}: {modality} image {number} of {video}",
-        settings["height"],
-        settings["width"],
-    )
-
-
-def mirrored(image: np.ndarray, modality: str) -> np.ndarray:
-    """The image seen in a mirror. Flow to the left becomes flow to the right: x, the red channel, is negated (255 -
-    x)."""
-    image = image[:, ::-1]
-    if modality == "flow":
-        image = image.copy()
-        image[..., 2] = 255 - image[..., 2]
-    return image
-
-
-def cut(image: np.ndarray, clip: Clip, settings) -> np.ndarray:
-    """The crop x crop x 3 uint8 pixels that the net sees of one frame.
-
-    `crop_slip` repeats a slip of the released layer, which cuts only mirrored clips and squeezes the others whole into
-    the crop's size.
-    """
-    size = settings["crop"]
-    if clip.mirror:
-        image = mirrored(image, settings["modality"])
-    elif settings["crop_slip"]:
-        return cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
-    return image[clip.row : clip.row + size, clip.column : clip.column + size]
-
-
-def blob(pixels: np.ndarray, settings, out: np.ndarray) -> None:
-    """Writes pixels (..., H, W, 3) uint8 BGR as Caffe wants them, (..., 3, H, W) float32 less the channel means, times
-    `scale`, into `out`."""
-    np.subtract(
-        np.moveaxis(pixels, -1, -3), np.asarray(settings["mean"], np.float32)[:, None, None], out=out, dtype=np.float32
-    )
-    if settings["scale"] != 1:
-        out *= np.float32(settings["scale"])
-
-
-def crops(image: np.ndarray, size: int, modality: str, mirror: bool) -> np.ndarray:
-    """Four corners, centre, and (where labels survive a mirror) the same five mirrored: (5 or 10, size, size, 3)
-    uint8."""
-    bottom, right = image.shape[0] - size, image.shape[1] - size
-    corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
-    five = [image[r : r + size, c : c + size] for r, c in corners]
-    return np.stack(five + [mirrored(piece, modality) for piece in five] if mirror else five)
+def read(dataset: Dataset, modality: str, video: str, number: int) -> np.ndarray:
+    """An image of a data set. ValueError names one that is missing or does not decode."""
+    return decode(dataset.jpeg(modality, video, number), f"{dataset.folder}: {modality} image {number} of {video}")

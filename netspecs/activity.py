@@ -6,7 +6,9 @@ t * videos + v. `clip_markers` is 0 at a clip's first frame and 1 at every later
 
 import json
 import posixpath
+from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -21,6 +23,7 @@ from prototxt_gen.netspec import Top
 
 TRAIN = P.NetStateRule(phase="TRAIN")
 TEST = P.NetStateRule(phase="TEST", stage="test-on-test")
+RULES = {"train": TRAIN, "test": TEST}  # in which state of the net which part of the data is read
 
 RELEASE_NAMES = {"rgb": "RGB", "flow": "flow"}
 
@@ -85,7 +88,7 @@ def single_frame(s: SimpleNamespace, deploy: bool) -> Message:
     (the same rows, classes), T being `deploy_frames`. With backbone features data is (T * N, D).
     """
     n = NetSpec(f"singleFrame_{RELEASE_NAMES[s.modality]}")
-    label = _deploy_inputs(n, s) if deploy else _single_frame_data(n, s)
+    label = _deploy_inputs(n, s) if deploy else _labelled_frames(n, s)
 
     fc7 = _cnn(n, s, not deploy, "fc7")
     n["fc8-ucf"] = L.InnerProduct(fc7, num_output=s.classes, **classifier(s))
@@ -97,29 +100,37 @@ def single_frame(s: SimpleNamespace, deploy: bool) -> Message:
     return n.to_proto()
 
 
-def _single_frame_data(n: NetSpec, s: SimpleNamespace) -> Top:
+def _labelled_frames(n: NetSpec, s: SimpleNamespace) -> Top:
+    """`data`, or with backbone features `data-reshape`, a row a frame; -> its label."""
     if s.backbone == "features":
         _features(n, s)
         n["data-reshape"] = L.Reshape(n.data, name="reshape-data", shape=[-1, s.feature_size])
         n["reshape-label"] = L.Reshape(n.label, shape=[-1])
         n.silence = L.Silence(n.clip_markers, ntop=0)
         return n["reshape-label"]
-    for part, rule, batch in ("train", TRAIN, s.batch), ("test", TEST, s.test_batch):
-        if s.reader == "lmdb":
-            n.data, n.label = L.Data(
-                name="data",
-                ntop=2,
-                include=rule,
-                source=posixpath.join(s.data, f"stills_{part}{s.split}"),
-                batch_size=batch,
-                backend="LMDB",
-                transform_param=dict(
-                    mirror=s.mirror, crop_size=s.crop, mean_value=s.mean, scale=s.scale if s.scale != 1 else None
-                ),
-            )
-        else:
-            n.data, n.label = _clips(s, part, videos=batch, frames=1, ntop=2)
+    read = _stills if s.reader == "lmdb" else _single_frames
+    for part, batch in ("train", s.batch), ("test", s.test_batch):
+        n.data, n.label = read(s, part, batch)
     return n.label
+
+
+def _stills(s: SimpleNamespace, part: str, batch: int) -> tuple[Top, ...]:
+    """Caffe's own layer, on an LMDB of frames in random order."""
+    source = posixpath.join(s.data, f"stills_{part}{s.split}")
+    return L.Data(
+        name="data",
+        ntop=2,
+        include=RULES[part],
+        source=source,
+        batch_size=batch,
+        backend="LMDB",
+        transform_param=backbones.transform(s),
+    )
+
+
+def _single_frames(s: SimpleNamespace, part: str, batch: int) -> tuple[Top, ...]:
+    """Clips of one frame."""
+    return _clips(s, part, videos=batch, frames=1, ntop=2)
 
 
 # ---- LRCN --------------------------------------------------------------------------------------------------
@@ -133,34 +144,10 @@ def lrcn(s: SimpleNamespace, deploy: bool) -> Message:
     (T, N, D), label and clip_markers (T, N).
     """
     n = NetSpec("Hyb2Net-LSTM" if deploy else "lstm_joints")
-    if deploy:
-        _deploy_inputs(n, s)
-        batches = [(s.deploy_crops * s.deploy_clips, {})]
-    elif s.backbone == "features":
-        _features(n, s)
-        batches = []
-    else:
-        n.data, n.label, n.clip_markers = _clips(s, "train", videos=s.videos, frames=s.frames, ntop=3)
-        n.data, n.label, n.clip_markers = _clips(s, "test", videos=s.test_videos, frames=s.frames, ntop=3)
-        batches = [(s.videos, dict(include=TRAIN)), (s.test_videos, dict(include=TEST))]
+    frames, markers, label = _frame_sequences(n, s, deploy)
 
-    cnn = _cnn(n, s, not deploy, s.layer)
-
-    if s.backbone == "features":
-        frames, markers, label = cnn, n.clip_markers, None if deploy else n.label
-    else:
-        steps = _deploy_frames(s) if deploy else s.frames
-        reshaped, depth = f"{s.layer}-reshape", getattr(s, s.layer)
-        for streams, rule in batches:
-            n[reshaped] = L.Reshape(cnn, name="reshape-data", shape=[steps, streams, depth], **rule)
-        for streams, rule in [] if deploy else batches:
-            n["reshape-label"] = L.Reshape(n.label, shape=[steps, streams], **rule)
-        for streams, rule in batches:
-            n["reshape-cm"] = L.Reshape(n.clip_markers, shape=[steps, streams], **rule)
-        frames, markers, label = n[reshaped], n["reshape-cm"], None if deploy else n["reshape-label"]
-
-    exposed = deploy and s.deploy_state == "exposed"
-    hidden = lstm(n, "lstm1", [frames, markers], s.units, _streams(s) if exposed else None, init=s.lstm_init)
+    exposed = _streams(s) if deploy and s.deploy_state == "exposed" else None
+    hidden = lstm(n, "lstm1", [frames, markers], s.units, exposed, init=s.lstm_init)
     hidden = dropout(n, "lstm1-drop", hidden, s.lstm_drop, not deploy, in_place=False)
     n["fc8-final"] = L.InnerProduct(hidden, num_output=s.classes, axis=2, **classifier(s))
 
@@ -169,6 +156,36 @@ def lrcn(s: SimpleNamespace, deploy: bool) -> Message:
     else:
         _loss(n, s, n["fc8-final"], label, axis=2)
     return n.to_proto()
+
+
+def _frame_sequences(n: NetSpec, s: SimpleNamespace, deploy: bool) -> tuple[Top, Top, Top | None]:
+    """What the LSTM reads: frames (T, N, D), the CNN's or as given, markers (T, N) and, in training, label (T, N)."""
+    if deploy:
+        _deploy_inputs(n, s)
+    elif s.backbone == "features":
+        _features(n, s)
+    else:
+        n.data, n.label, n.clip_markers = _clips(s, "train", s.videos, s.frames, ntop=3)
+        n.data, n.label, n.clip_markers = _clips(s, "test", s.test_videos, s.frames, ntop=3)
+
+    frames = _cnn(n, s, not deploy, s.layer)
+    if s.backbone == "features":
+        return frames, n.clip_markers, None if deploy else n.label
+
+    if deploy:
+        batches = [([_deploy_frames(s), _streams(s)], {})]
+    else:
+        batches = [([s.frames, s.videos], dict(include=TRAIN)), ([s.frames, s.test_videos], dict(include=TEST))]
+
+    def reshaped(blob: str, below: Top, name: str, depth: Sequence[int] = ()) -> Top:
+        for shape, rule in batches:
+            n[blob] = L.Reshape(below, name=name, shape=[*shape, *depth], **rule)
+        return n[blob]
+
+    frames = reshaped(f"{s.layer}-reshape", frames, "reshape-data", [getattr(s, s.layer)])
+    label = None if deploy else reshaped("reshape-label", n.label, "reshape-label")
+    markers = reshaped("reshape-cm", n.clip_markers, "reshape-cm")
+    return frames, markers, label
 
 
 def _cnn(n: NetSpec, s: SimpleNamespace, train: bool, upto: str) -> Top:
@@ -185,7 +202,7 @@ def _loss(n: NetSpec, s: SimpleNamespace, scores: Top, label: Top, **axis: int) 
     n.accuracy = L.Accuracy(scores, label, **axis, **padding)
 
 
-def classifier(s: SimpleNamespace) -> dict:
+def classifier(s: SimpleNamespace) -> dict[str, Any]:
     """Rates and fillers of the layer that tells the classes: it starts afresh, so it learns faster."""
     return dict(
         param=[dict(lr_mult=s.classifier_lr, decay_mult=1), dict(lr_mult=2 * s.classifier_lr, decay_mult=0)],
@@ -219,11 +236,36 @@ def _clips(s: SimpleNamespace, part: str, videos: int, frames: int, ntop: int) -
     return L.Python(
         name="data",
         ntop=ntop,
-        include=TRAIN if part == "train" else TEST,
+        include=RULES[part],
         module="lrcn.clip_data",
         layer="ClipData",
         param_str=json.dumps(settings, sort_keys=True),
     )
+
+
+def _features(n: NetSpec, s: SimpleNamespace) -> None:
+    """Precomputed activations: data (T, N, D), label and clip_markers (T, N); N lies in the files."""
+    for part, rule in RULES.items():
+        source = posixpath.join(s.data, f"{part}{s.split}_features.txt")
+        n.data, n.label, n.clip_markers = L.HDF5Data(
+            name="data", ntop=3, include=rule, source=source, batch_size=s.frames
+        )
+
+
+def _deploy_inputs(n: NetSpec, s: SimpleNamespace) -> None:
+    for blob, shape in _deploy_shapes(s).items():
+        n[blob] = L.Input(shape=shape)
+
+
+def _deploy_shapes(s: SimpleNamespace) -> dict[str, list[int]]:
+    steps, streams = _deploy_frames(s), _streams(s)
+    rows, recurrent = steps * streams, s.reads == "clips"
+    if s.backbone != "features":
+        markers = dict(clip_markers=[rows, 1, 1, 1]) if recurrent else {}
+        return dict(data=[rows, 3, s.crop, s.crop]) | markers
+    if recurrent:
+        return dict(data=[steps, streams, s.feature_size], clip_markers=[steps, streams])
+    return dict(data=[rows, s.feature_size])
 
 
 def _deploy_frames(s: SimpleNamespace) -> int:
@@ -235,50 +277,20 @@ def _streams(s: SimpleNamespace) -> int:
     return s.videos if s.backbone == "features" else s.deploy_crops * s.deploy_clips
 
 
-def _deploy_inputs(n: NetSpec, s: SimpleNamespace) -> None:
-    for blob, shape in _deploy_shapes(s).items():
-        n[blob] = L.Input(shape=shape)
-
-
-def _deploy_shapes(s: SimpleNamespace) -> dict[str, list[int]]:
-    steps, streams, recurrent = _deploy_frames(s), _streams(s), s.reads == "clips"
-    if s.backbone == "features":
-        return (
-            dict(data=[steps, streams, s.feature_size], clip_markers=[steps, streams])
-            if recurrent
-            else dict(data=[steps * streams, s.feature_size])
-        )
-    rows = steps * streams
-    return dict(data=[rows, 3, s.crop, s.crop]) | (dict(clip_markers=[rows, 1, 1, 1]) if recurrent else {})
-
-
 def inputs(s: SimpleNamespace) -> dict[str, dict[str, list[int]]]:
     """What the data layers give in training and in testing."""
-
-    def part(videos, frames):
-        if s.backbone == "features":
-            return dict(data=[frames, videos, s.feature_size], label=[frames, videos], clip_markers=[frames, videos])
-        rows = frames * videos
-        markers = dict(clip_markers=[rows]) if s.reads == "clips" else {}
-        return dict(data=[rows, 3, s.crop, s.crop], label=[rows]) | markers
-
     if s.backbone == "features":
-        return dict(train=part(s.videos, s.frames), test=part(s.videos, s.frames))
-    if s.reads == "clips":
-        return dict(train=part(s.videos, s.frames), test=part(s.test_videos, s.frames))
-    return dict(train=part(s.batch, 1), test=part(s.test_batch, 1))
+        shape = [s.frames, s.videos]
+        batch = dict(data=[*shape, s.feature_size], label=shape, clip_markers=shape)
+        return dict(train=batch, test=batch)
+    if s.reads == "frames":
+        return dict(train=_pixel_shapes(s, s.batch), test=_pixel_shapes(s, s.test_batch))
+    rows = dict(train=s.frames * s.videos, test=s.frames * s.test_videos)
+    return {part: _pixel_shapes(s, rows[part]) | dict(clip_markers=[rows[part]]) for part in rows}
 
 
-def _features(n: NetSpec, s: SimpleNamespace) -> None:
-    """Precomputed activations: data (T, N, D), label and clip_markers (T, N); N lies in the files."""
-    for part, rule in ("train", TRAIN), ("test", TEST):
-        n.data, n.label, n.clip_markers = L.HDF5Data(
-            name="data",
-            ntop=3,
-            include=rule,
-            source=posixpath.join(s.data, f"{part}{s.split}_features.txt"),
-            batch_size=s.frames,
-        )
+def _pixel_shapes(s: SimpleNamespace, rows: int) -> dict[str, list[int]]:
+    return dict(data=[rows, 3, s.crop, s.crop], label=[rows])
 
 
 # ---- mean, solver, checks, variants ------------------------------------------------------------------------

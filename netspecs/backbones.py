@@ -52,7 +52,8 @@ def hybrid(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     convolution(n, "conv5", n.conv4, ways, HYBRID, num_output=conv5, pad=1, kernel_size=3, group=2)
     n.pool5 = L.Pooling(n.conv5, pool="MAX", kernel_size=3, stride=2)
 
-    return fully_connected(n, "6", n.pool5, s.fc6, s.drop6, train, ways, HYBRID)
+    fc6 = fully_connected(n, "fc6", n.pool5, ways, HYBRID, num_output=s.fc6)
+    return dropout(n, "drop6", fc6, s.drop6, train)
 
 
 def caffenet(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
@@ -68,7 +69,8 @@ def caffenet(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     convolution(n, "conv5", n.conv4, ways, gaussian(0.01, 1), num_output=conv5, pad=1, kernel_size=3, group=2)
     n.pool5 = L.Pooling(n.conv5, pool="MAX", kernel_size=3, stride=2)
 
-    return fully_connected(n, "6", n.pool5, s.fc6, s.drop6, train, ways, gaussian(0.005, 1))
+    fc6 = fully_connected(n, "fc6", n.pool5, ways, gaussian(0.005, 1), num_output=s.fc6)
+    return dropout(n, "drop6", fc6, s.drop6, train)
 
 
 def vgg16(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
@@ -80,7 +82,8 @@ def vgg16(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
             below = convolution(n, name, below, ways, MSRA, num_output=next(widths), pad=1, kernel_size=3)
         n[f"pool{block}"] = below = L.Pooling(below, pool="MAX", kernel_size=2, stride=2)
 
-    return fully_connected(n, "6", n.pool5, s.fc6, s.drop6, train, ways, MSRA)
+    fc6 = fully_connected(n, "fc6", n.pool5, ways, MSRA, num_output=s.fc6)
+    return dropout(n, "drop6", fc6, s.drop6, train)
 
 
 def tiny(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
@@ -95,7 +98,8 @@ def tiny(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     convolution(n, "conv2", n.conv1, ways, MSRA, num_output=conv2, pad=1, kernel_size=3, stride=2)
     convolution(n, "conv3", n.conv2, ways, MSRA, num_output=conv3, pad=1, kernel_size=3, stride=2)
 
-    return fully_connected(n, "6", n.conv3, s.fc6, s.drop6, train, ways, MSRA)
+    fc6 = fully_connected(n, "fc6", n.conv3, ways, MSRA, num_output=s.fc6)
+    return dropout(n, "drop6", fc6, s.drop6, train)
 
 
 def features(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
@@ -112,7 +116,14 @@ def features(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
 def fc7(n: NetSpec, s: SimpleNamespace, fc6: Top, train: bool, ways: Ways = LEARN) -> Top:
     """fc7 on top of a backbone's fc6; on its last axis, so that features (T, N, D) need no reshape."""
     axis = dict(axis=-1) if s.backbone == "features" else {}
-    return fully_connected(n, "7", fc6, s.fc7, s.drop7, train, ways, BACKBONES[s.backbone].fillers, **axis)
+    top = fully_connected(n, "fc7", fc6, ways, BACKBONES[s.backbone].fillers, num_output=s.fc7, **axis)
+    return dropout(n, "drop7", top, s.drop7, train)
+
+
+def transform(s: SimpleNamespace) -> dict[str, Any]:
+    """transform_param: what Caffe's own data layers do to the pixels that a backbone reads."""
+    scale = None if s.scale == 1 else s.scale
+    return dict(mirror=s.mirror, crop_size=s.crop, mean_value=s.mean, scale=scale)
 
 
 # ---- the layers they are made of ---------------------------------------------------------------------------
@@ -139,13 +150,11 @@ def pool_and_norm(n: NetSpec, number: str, below: Top) -> None:
     n[f"norm{number}"] = L.LRN(n[f"pool{number}"], local_size=5, alpha=1e-4, beta=0.75)
 
 
-def fully_connected(
-    n: NetSpec, number: str, below: Top, outputs: int, drop: float, train: bool, ways: Ways, fillers: dict, **axis: int
-) -> Top:
-    """fc6, relu6 and drop6, in place."""
-    fc = weighted(n, f"fc{number}", L.InnerProduct, below, ways, fillers, num_output=outputs, **axis)
-    n[f"relu{number}"] = L.ReLU(fc, in_place=True)
-    return dropout(n, f"drop{number}", fc, drop, train)
+def fully_connected(n: NetSpec, name: str, below: Top, ways: Ways, fillers: dict, **fields: Any) -> Top:
+    """fc6 and its relu6, in place."""
+    weighted(n, name, L.InnerProduct, below, ways, fillers, **fields)
+    n[name.replace("fc", "relu")] = L.ReLU(n[name], in_place=True)
+    return n[name]
 
 
 def dropout(n: NetSpec, name: str, top: Top, ratio: float, train: bool, in_place: bool = True, **rule: Any) -> Top:

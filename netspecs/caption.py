@@ -1,20 +1,20 @@
 """Image description (paper, section 5; Tables 2 to 4): a CNN reads the image, LSTMs write the sentence.
 
 Unfactored, the first LSTM sees word and image; factored, the first sees words alone and the second the image too: the
-paper's architectures 1u, 2u, 2f, 4f. The image is a static input: the same at every
-word. Layers, blobs and stages are those of the authors' release, whose one net file holds all architectures; here each
-has a file of its own, so that in it only the CNN's training still depends on a stage, `freeze-convnet`.
+paper's architectures 1u, 2u, 2f, 4f. The image is a static input: the same at every word. Layers, blobs and stages are
+those of the authors' release, whose one net file holds all architectures; here each has a file of its own, so that in
+it only the CNN's training still depends on a stage, `freeze-convnet`.
 """
 
-import posixpath
 from collections.abc import Mapping
 from types import SimpleNamespace
+from typing import Any
 
 from google.protobuf.message import Message
 
 from netspecs import backbones, recurrent, solvers
 from netspecs.backbones import BACKBONES, Ways, dropout, gaussian, weighted
-from netspecs.recurrent import SENTENCES, embedding, ending, lstm, predict, sentence_shapes
+from netspecs.recurrent import SENTENCES, embedding, ending, lstm, predict, sentence_shapes, source
 from netspecs.variant import Setting, Variant, flag, number, one_of, sizes, text, whole
 from prototxt_gen import NetSpec, SpecError
 from prototxt_gen import layers as L
@@ -70,14 +70,7 @@ def lrcn(s: SimpleNamespace, deploy: bool) -> Message:
         n.image_features = L.Input(shape=[s.deploy_streams, s.fc8])
         image = n.image_features
     else:
-        data(
-            n,
-            s,
-            {
-                part: (posixpath.join(s.data, f"{part}_images.txt"), posixpath.join(s.data, f"{part}_captions.txt"))
-                for part in STATES
-            },
-        )
+        data(n, s, {part: (source(s, part, "images"), source(s, part, "captions")) for part in STATES})
         recurrent.padding_to_end(n)
         image = cnn(n, s, True, learning(s))
 
@@ -108,18 +101,9 @@ def data(n: NetSpec, s: SimpleNamespace, sources: Mapping[str, tuple[str, str]])
         if s.backbone == "features":
             n.fc7 = L.HDF5Data(name="data", include=rule, source=image_list, batch_size=s.streams)
         else:
-            n.data, n.label = L.ImageData(
-                name="data",
-                ntop=2,
-                include=rule,
-                transform_param=dict(
-                    mirror=s.mirror, crop_size=s.crop, mean_value=s.mean, scale=s.scale if s.scale != 1 else None
-                ),
-                source=image_list,
-                batch_size=s.streams,
-                new_height=s.height,
-                new_width=s.width,
-            )
+            size = dict(new_height=s.height, new_width=s.width)
+            fields = dict(transform_param=backbones.transform(s), batch_size=s.streams, **size)
+            n.data, n.label = L.ImageData(name="data", ntop=2, include=rule, source=image_list, **fields)
         n.cont_sentence, n.input_sentence, n.target_sentence = L.HDF5Data(
             name="data", ntop=3, include=rule, source=sentence_list, batch_size=s.steps
         )
@@ -147,25 +131,18 @@ def cnn(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
         fc7 = dropout(n, "drop7", n.fc7, s.drop7, train, in_place=False)
     else:
         fc7 = backbones.fc7(n, s, BACKBONES[s.backbone].add(n, s, train, ways), train, ways)
-    return weighted(
-        n,
-        "fc8",
-        L.InnerProduct,
-        fc7,
-        [dict(param=rates(s.cnn_lr))] if train else [{}],
-        gaussian(0.01, 0),
-        num_output=s.fc8,
-    )
+    fc8_ways: Ways = [dict(param=rates(s.cnn_lr))] if train else [{}]
+    return weighted(n, "fc8", L.InnerProduct, fc7, fc8_ways, gaussian(0.01, 0), num_output=s.fc8)
 
 
 def inputs(s: SimpleNamespace) -> dict[str, dict[str, list[int]]]:
     """What the data layers give."""
-    image = (
-        dict(fc7=[s.streams, s.feature_size])
-        if s.backbone == "features"
-        else dict(data=[s.streams, 3, s.crop, s.crop], label=[s.streams])
-    )
-    return dict(train=image | sentence_shapes(s), test=image | sentence_shapes(s))
+    if s.backbone == "features":
+        image = dict(fc7=[s.streams, s.feature_size])
+    else:
+        image = dict(data=[s.streams, 3, s.crop, s.crop], label=[s.streams])
+    batch = image | sentence_shapes(s)
+    return dict(train=batch, test=batch)
 
 
 # ---- mean, solver, checks, variants ------------------------------------------------------------------------
@@ -197,16 +174,17 @@ def check(s: SimpleNamespace) -> None:
         raise SpecError(f"image_layers={s.image_layers}: name some of this net's LSTMs, 1 to {s.layers}")
 
 
-def variant(architecture: str, backbone: str, **defaults) -> Variant:
+def variant(architecture: str, backbone: str, **defaults: Any) -> Variant:
     """LRCN-`architecture` ("2f": two LSTMs, factored) on `backbone`; `defaults` are set otherwise than published."""
     layers, factored = int(architecture[:-1]), architecture.endswith("f")
     defaults = dict(backbone=backbone, image_layers=[2 if factored else 1]) | defaults
     suffix, on = ("", "") if backbone == "caffenet" else (f"-{backbone}", f", {backbone}")
+    where = "Tables 2 and 3" if architecture == "2f" else "section 5"
     return Variant(
         task="caption",
         row=f"lrcn-{architecture}{suffix}",
         reads="images",
-        paper=("Tables 2 and 3" if architecture == "2f" else "section 5") + f", LRCN-{architecture}{on}",
+        paper=f"{where}, LRCN-{architecture}{on}",
         table=solvers.published(SETTINGS, defaults),
         net=lrcn,
         solver=solver,

@@ -1,13 +1,12 @@
 """The language model that `caption/*` may start from (released with the paper's code): sentences without images."""
 
-import posixpath
 from types import SimpleNamespace
 
 from google.protobuf.message import Message
 
 from netspecs import recurrent, solvers
 from netspecs.backbones import dropout
-from netspecs.recurrent import SENTENCES, embedding, ending, lstm, predict, sentence_shapes
+from netspecs.recurrent import SENTENCES, embedding, ending, lstm, predict, sentence_shapes, source
 from netspecs.variant import Setting, Variant, number, text, whole
 from prototxt_gen import NetSpec
 from prototxt_gen import layers as L
@@ -30,7 +29,7 @@ def language_model(s: SimpleNamespace, deploy: bool) -> Message:
     if deploy:
         recurrent.sentence_inputs(n, s)
     else:
-        data(n, s, {part: posixpath.join(s.data, f"{part}_sentences.txt") for part in ("train", "val")})
+        data(n, s, {part: source(s, part, "sentences") for part in ("train", "val")})
         recurrent.padding_to_end(n)
     ending(n, s, layers(n, s, not deploy), deploy)
     return n.to_proto()

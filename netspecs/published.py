@@ -9,6 +9,7 @@ forks of Caffe have are left out; `FORK_ONLY` names them, and so does the header
 
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -20,12 +21,13 @@ from prototxt_gen import layers as L
 from prototxt_gen import params as P
 
 ACTIVITY, COCO = "LRCN_activity_recognition", "coco_caption"
-_COCO_FILES = "./examples/coco_caption"
+_COCO_FOLDER = "./examples/coco_caption"
 
 
 def files() -> dict[str, Message]:
     """Path below the output folder -> NetParameter or SolverParameter."""
-    return {path: write() for path, write in _FILES.items()}
+    folders = {ACTIVITY: _ACTIVITY_FILES, COCO: _COCO_FILES}
+    return {f"{folder}/{name}": write() for folder, written in folders.items() for name, write in written.items()}
 
 
 def _legacy_input(net: pb.NetParameter, shapes: dict[str, list[int]], field: str) -> Message:
@@ -48,19 +50,12 @@ def train_test_single_frame(modality: str) -> Message:
     released = activity.RELEASE_NAMES[modality]
     folder = "flow_images/" if modality == "flow" else "frames/"
     size = {} if modality == "flow" else dict(new_height=s.height, new_width=s.width)
+    fields = dict(transform_param=backbones.transform(s), root_folder=folder, batch_size=s.batch, **size)
 
     n = NetSpec(f"singleFrame_{released}")
-    for part, rule in ("train", activity.TRAIN), ("test", activity.TEST):
-        n.data, n.label = L.ImageData(
-            name="data",
-            ntop=2,
-            include=rule,
-            transform_param=dict(mirror=True, crop_size=s.crop, mean_value=s.mean),
-            source=f"ucf101_singleFrame_{released}_{part}_split1.txt",
-            root_folder=folder,
-            batch_size=s.batch,
-            **size,
-        )
+    for part, rule in activity.RULES.items():
+        source = f"ucf101_singleFrame_{released}_{part}_split1.txt"
+        n.data, n.label = L.ImageData(name="data", ntop=2, include=rule, source=source, **fields)
     scores = _single_frame_scores(n, s)
     n.loss = L.SoftmaxWithLoss(scores, n.label)
     n.accuracy = L.Accuracy(scores, n.label)
@@ -110,9 +105,9 @@ def deploy_lstm() -> Message:
     return _legacy_input(released, shapes, "input_dim")
 
 
-def activity_solver(name: str, net: str, **overrides) -> Message:
-    """The variant's solver."""
-    return catalogue.get(name).files(net=net, **overrides)["solver"]
+def activity_solver(name: str, net: str, **overrides: Any) -> Message:
+    """The variant's solver, of the net train_test_`net`."""
+    return catalogue.get(name).files(net=f"train_test_{net}.prototxt", **overrides)["solver"]
 
 
 # ---- image description -------------------------------------------------------------------------------------
@@ -122,18 +117,9 @@ def lrcn(backbone: str, buffer: int = 100) -> Message:
     """One net for all architectures, chosen by the stages factored, unfactored and 2-layer."""
     s = catalogue.get("caption/lrcn-2f-vgg16" if backbone == "vgg16" else "caption/lrcn-2f").namespace(streams=buffer)
     n = NetSpec("lrcn_caffenet_to_lstm")
-    folder = f"{_COCO_FILES}/h5_data/buffer_{buffer}/{{}}_aligned_20_batches"
-    caption.data(
-        n,
-        s,
-        {
-            part: (
-                f"{folder}/image_list.with_dummy_labels.txt".format(part),
-                f"{folder}/hdf5_chunk_list.txt".format(part),
-            )
-            for part in caption.STATES
-        },
-    )
+    folders = {part: f"{_COCO_FOLDER}/h5_data/buffer_{buffer}/{part}_aligned_20_batches" for part in caption.STATES}
+    images, sentences = "image_list.with_dummy_labels.txt", "hdf5_chunk_list.txt"
+    caption.data(n, s, {part: (f"{folder}/{images}", f"{folder}/{sentences}") for part, folder in folders.items()})
     image = caption.cnn(n, s, True, caption.learning(s))
 
     words = recurrent.embedding(n, s, n.input_sentence, True)
@@ -175,20 +161,17 @@ def word_to_preds_deploy() -> Message:
     return _legacy_input(released, shapes, "input_shape")
 
 
-def caption_solver(name: str, net: str, prefix: str, **overrides) -> Message:
+def caption_solver(name: str, net: str, prefix: str, **overrides: Any) -> Message:
     """The variant's solver of one stage; it does not say on which GPU."""
-    solver = catalogue.get(name).files(
-        net=f"{_COCO_FILES}/{net}", snapshot_prefix=f"{_COCO_FILES}/{prefix}", **overrides
-    )["solver"]
+    paths = dict(net=f"{_COCO_FOLDER}/{net}.prototxt", snapshot_prefix=f"{_COCO_FOLDER}/{prefix}")
+    solver = catalogue.get(name).files(**paths, **overrides)["solver"]
     solver.ClearField("device_id")
     return solver
 
 
 def finetune_vgg_solver() -> Message:
     """Its tests are commented out in the release, but for their interval."""
-    solver = caption_solver(
-        "caption/lrcn-2f-vgg16", "lrcn.vgg.buffer_50.prototxt", "lrcn_finetune_vgg", stage="finetune"
-    )
+    solver = caption_solver("caption/lrcn-2f-vgg16", "lrcn.vgg.buffer_50", "lrcn_finetune_vgg", stage="finetune")
     solver.test_interval = 1000
     return solver
 
@@ -200,7 +183,7 @@ def language_model() -> Message:
     """The variant's net, on the release's files."""
     s = catalogue.get("lm/lstm-lm").namespace()
     n = NetSpec("lstm_language_model")
-    folder = f"{_COCO_FILES}/h5_data/buffer_100/{{}}_unaligned_batches/hdf5_chunk_list.txt"
+    folder = f"{_COCO_FOLDER}/h5_data/buffer_100/{{}}_unaligned_batches/hdf5_chunk_list.txt"
     lm.data(n, s, {part: folder.format(part) for part in ("train", "val")})
     recurrent.word_loss(n, s, lm.layers(n, s, True))
     return n.to_proto()
@@ -219,68 +202,44 @@ def language_model_deploy() -> Message:
 
 # ---- the files ---------------------------------------------------------------------------------------------
 
-_FILES: dict[str, Callable[[], Message]] = {
-    **{
-        f"{ACTIVITY}/{path}": write
-        for path, write in {
-            "train_test_singleFrame_RGB.prototxt": lambda: train_test_single_frame("rgb"),
-            "train_test_singleFrame_flow.prototxt": lambda: train_test_single_frame("flow"),
-            "train_test_lstm_RGB.prototxt": lambda: train_test_lstm("rgb"),
-            "train_test_lstm_flow.prototxt": lambda: train_test_lstm("flow"),
-            "deploy_singleFrame.prototxt": deploy_single_frame,
-            "deploy_lstm.prototxt": deploy_lstm,
-            "singleFrame_solver_RGB.prototxt": lambda: activity_solver(
-                "activity/single-frame-rgb", "train_test_singleFrame_RGB.prototxt"
-            ),
-            "singleFrame_solver_flow.prototxt": lambda: activity_solver(
-                "activity/single-frame-flow", "train_test_singleFrame_flow.prototxt", device_id=1
-            ),
-            "lstm_solver_RGB.prototxt": lambda: activity_solver(
-                "activity/lrcn-fc6-rgb", "train_test_lstm_RGB.prototxt"
-            ),
-            "lstm_solver_flow.prototxt": lambda: activity_solver(
-                "activity/lrcn-fc6-flow", "train_test_lstm_flow.prototxt"
-            ),
-        }.items()
-    },
-    **{
-        f"{COCO}/{path}": write
-        for path, write in {
-            "lrcn.prototxt": lambda: lrcn("caffenet"),
-            "lrcn.vgg.prototxt": lambda: lrcn("vgg16"),
-            "lrcn.vgg.buffer_50.prototxt": lambda: lrcn("vgg16", buffer=50),
-            "lrcn_word_to_preds.deploy.prototxt": word_to_preds_deploy,
-            "lstm_language_model.prototxt": language_model,
-            "lstm_lm.deploy.prototxt": language_model_deploy,
-            "lrcn_solver.prototxt": lambda: caption_solver("caption/lrcn-2f", "lrcn.prototxt", "lrcn"),
-            "lrcn_solver.single_layer.prototxt": lambda: caption_solver(
-                "caption/lrcn-1u", "lrcn.prototxt", "lrcn_single_layer"
-            ),
-            "lrcn_solver.unfactored.prototxt": lambda: caption_solver(
-                "caption/lrcn-2u", "lrcn.prototxt", "lrcn_unfactored"
-            ),
-            "lrcn_solver.from_lm.prototxt": lambda: caption_solver(
-                "caption/lrcn-2f", "lrcn.prototxt", "lrcn_from_lm", stage="from-lm"
-            ),
-            "lrcn_solver.vgg.prototxt": lambda: caption_solver(
-                "caption/lrcn-2f-vgg16", "lrcn.vgg.prototxt", "lrcn_vgg"
-            ),
-            "lrcn_finetune_solver.prototxt": lambda: caption_solver(
-                "caption/lrcn-2f", "lrcn.prototxt", "lrcn_finetune", stage="finetune"
-            ),
-            "lrcn_finetune_solver.trainval.prototxt": lambda: caption_solver(
-                "caption/lrcn-2f", "lrcn.prototxt", "lrcn_finetune_trainval", stage="finetune-trainval"
-            ),
-            "lrcn_finetune_solver.vgg.prototxt": finetune_vgg_solver,
-            "lrcn_finetune_solver.vgg.trainval.prototxt": lambda: caption_solver(
-                "caption/lrcn-2f-vgg16",
-                "lrcn.vgg.buffer_50.prototxt",
-                "lrcn_finetune_vgg_trainval",
-                stage="finetune-trainval",
-            ),
-            "lstm_lm_solver.prototxt": lambda: caption_solver("lm/lstm-lm", "lstm_language_model.prototxt", "lstm_lm"),
-        }.items()
-    },
+_ACTIVITY_FILES: dict[str, Callable[[], Message]] = {
+    "train_test_singleFrame_RGB.prototxt": lambda: train_test_single_frame("rgb"),
+    "train_test_singleFrame_flow.prototxt": lambda: train_test_single_frame("flow"),
+    "train_test_lstm_RGB.prototxt": lambda: train_test_lstm("rgb"),
+    "train_test_lstm_flow.prototxt": lambda: train_test_lstm("flow"),
+    "deploy_singleFrame.prototxt": deploy_single_frame,
+    "deploy_lstm.prototxt": deploy_lstm,
+    "singleFrame_solver_RGB.prototxt": lambda: activity_solver("activity/single-frame-rgb", "singleFrame_RGB"),
+    "singleFrame_solver_flow.prototxt": lambda: activity_solver(
+        "activity/single-frame-flow", "singleFrame_flow", device_id=1
+    ),
+    "lstm_solver_RGB.prototxt": lambda: activity_solver("activity/lrcn-fc6-rgb", "lstm_RGB"),
+    "lstm_solver_flow.prototxt": lambda: activity_solver("activity/lrcn-fc6-flow", "lstm_flow"),
+}
+
+_COCO_FILES: dict[str, Callable[[], Message]] = {
+    "lrcn.prototxt": lambda: lrcn("caffenet"),
+    "lrcn.vgg.prototxt": lambda: lrcn("vgg16"),
+    "lrcn.vgg.buffer_50.prototxt": lambda: lrcn("vgg16", buffer=50),
+    "lrcn_word_to_preds.deploy.prototxt": word_to_preds_deploy,
+    "lstm_language_model.prototxt": language_model,
+    "lstm_lm.deploy.prototxt": language_model_deploy,
+    "lrcn_solver.prototxt": lambda: caption_solver("caption/lrcn-2f", "lrcn", "lrcn"),
+    "lrcn_solver.single_layer.prototxt": lambda: caption_solver("caption/lrcn-1u", "lrcn", "lrcn_single_layer"),
+    "lrcn_solver.unfactored.prototxt": lambda: caption_solver("caption/lrcn-2u", "lrcn", "lrcn_unfactored"),
+    "lrcn_solver.from_lm.prototxt": lambda: caption_solver("caption/lrcn-2f", "lrcn", "lrcn_from_lm", stage="from-lm"),
+    "lrcn_solver.vgg.prototxt": lambda: caption_solver("caption/lrcn-2f-vgg16", "lrcn.vgg", "lrcn_vgg"),
+    "lrcn_finetune_solver.prototxt": lambda: caption_solver(
+        "caption/lrcn-2f", "lrcn", "lrcn_finetune", stage="finetune"
+    ),
+    "lrcn_finetune_solver.trainval.prototxt": lambda: caption_solver(
+        "caption/lrcn-2f", "lrcn", "lrcn_finetune_trainval", stage="finetune-trainval"
+    ),
+    "lrcn_finetune_solver.vgg.prototxt": finetune_vgg_solver,
+    "lrcn_finetune_solver.vgg.trainval.prototxt": lambda: caption_solver(
+        "caption/lrcn-2f-vgg16", "lrcn.vgg.buffer_50", "lrcn_finetune_vgg_trainval", stage="finetune-trainval"
+    ),
+    "lstm_lm_solver.prototxt": lambda: caption_solver("lm/lstm-lm", "lstm_language_model", "lstm_lm"),
 }
 
 # Path -> the fields that its original has and upstream Caffe does not, in both data layers.

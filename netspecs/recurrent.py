@@ -4,6 +4,7 @@ Sequences are time-major: (T, N, ...), N streams side by side. A marker (T, N) b
 and 1 where it goes on. Sentences are indices into a vocabulary whose word 0 ends a sentence.
 """
 
+import posixpath
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -76,6 +77,11 @@ def lstm(
 # ---- sentences ---------------------------------------------------------------------------------------------
 
 
+def source(s: SimpleNamespace, part: str, what: str) -> str:
+    """The list of a data layer's files: in the data set, of "train", "val" or "trainval"."""
+    return posixpath.join(s.data, f"{part}_{what}.txt")
+
+
 def padding_to_end(n: NetSpec) -> None:
     """Input -1, the padding of published files, as 0. The authors' nets do without: Caffe's Embed then reads, and adds
     gradients to, what lies before its weights. What follows from a padded word counts for nothing either way.
@@ -83,35 +89,30 @@ def padding_to_end(n: NetSpec) -> None:
     n["padded-input"] = L.ReLU(n.input_sentence, in_place=True)
 
 
+def embeds(s: SimpleNamespace, train: bool) -> dict[str, Any]:
+    """How an embedding learns, at the net's rate and decay, and starts; in a net that trains."""
+    return dict(param=dict(lr_mult=1), weight_filler=uniform(s.init)) if train else {}
+
+
 def embedding(n: NetSpec, s: SimpleNamespace, words: Top, train: bool) -> Top:
     """Word indices (T, N) -> (T, N, embedding)."""
-    fields = dict(param=dict(lr_mult=1), weight_filler=uniform(s.init)) if train else {}
-    n.embedded_input_sentence = L.Embed(
-        words, name="embedding", bias_term=False, input_dim=s.vocabulary, num_output=s.embedding, **fields
-    )
+    sizes = dict(input_dim=s.vocabulary, num_output=s.embedding)
+    n.embedded_input_sentence = L.Embed(words, name="embedding", bias_term=False, **sizes, **embeds(s, train))
     return n.embedded_input_sentence
 
 
 def predict(n: NetSpec, s: SimpleNamespace, hidden: Top, train: bool, **rule: Any) -> Top:
     """(T, N, units) -> scores (T, N, vocabulary)."""
-    fields = (
-        dict(
-            param=[dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)],
-            weight_filler=uniform(s.init),
-            bias_filler=dict(type="constant", value=0),
-        )
-        if train
-        else {}
-    )
-    n.predict = L.InnerProduct(hidden, num_output=s.vocabulary, axis=2, **fields, **rule)
+    fillers = dict(weight_filler=uniform(s.init), bias_filler=dict(type="constant", value=0))
+    learns = dict(param=[dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)], **fillers) if train else {}
+    n.predict = L.InnerProduct(hidden, num_output=s.vocabulary, axis=2, **learns, **rule)
     return n.predict
 
 
 def word_loss(n: NetSpec, s: SimpleNamespace, scores: Top) -> None:
     """Cross-entropy and, in testing, accuracy over all words; target -1 counts for nothing."""
-    n.cross_entropy_loss = L.SoftmaxWithLoss(
-        scores, n.target_sentence, loss_weight=s.loss_weight, loss_param=dict(ignore_label=-1), axis=2
-    )
+    loss = dict(loss_weight=s.loss_weight, loss_param=dict(ignore_label=-1))
+    n.cross_entropy_loss = L.SoftmaxWithLoss(scores, n.target_sentence, axis=2, **loss)
     n.accuracy = L.Accuracy(scores, n.target_sentence, include=P.NetStateRule(phase="TEST"), axis=2, ignore_label=-1)
 
 

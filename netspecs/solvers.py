@@ -114,15 +114,12 @@ def published(table: Mapping[str, Setting], values: Mapping[str, Any]) -> dict[s
 
 def solver(s: SimpleNamespace, test_states: Sequence[Message], train_state: Message | None = None) -> Message:
     """The SolverParameter of settings `s`, tested in each of `test_states` for `test_iter` batches."""
-    tests = (
-        dict(test_state=list(test_states), test_iter=[s.test_iter] * len(test_states), test_interval=s.test_interval)
-        if s.test_iter
-        else {}
-    )
+    batches = [s.test_iter] * len(test_states)
+    tests = dict(test_state=list(test_states), test_iter=batches, test_interval=s.test_interval)
     return P.Solver(
         net=s.net,
         train_state=train_state,
-        **tests,
+        **(tests if s.test_iter else {}),
         type=_unless(s.type, "SGD"),
         base_lr=s.base_lr,
         lr_policy=s.lr_policy,

@@ -7,13 +7,12 @@ The encoder-decoder is also there for frames, the general case of section 3 (T i
 activations a frame, made beforehand by any CNN, where the paper's reads a word a slot.
 """
 
-import posixpath
 from types import SimpleNamespace
 
 from google.protobuf.message import Message
 
 from netspecs import recurrent, solvers
-from netspecs.recurrent import SENTENCES, embedding, ending, lstm, predict, sentence_shapes, uniform
+from netspecs.recurrent import SENTENCES, embedding, embeds, ending, lstm, predict, sentence_shapes
 from netspecs.variant import Setting, Variant, one_of, text, whole
 from prototxt_gen import NetSpec
 from prototxt_gen import layers as L
@@ -37,33 +36,34 @@ SLOT_WORDS = {
     )
 }
 
-TWO_PHASES = SETTINGS | {
+TWO_PHASES = {
     "deploy_part": Setting("whole", one_of("whole", "decoder"), "deployed: all T + T' steps, or the last T' alone")
 }
 
-ENCODER_DECODER = (
-    TWO_PHASES
-    | SLOT_WORDS
-    | {"slots": Setting(5, whole(), "T, slots of a snippet: words that the CRF gives for it (not in the paper)")}
-)
+ENCODER_DECODER = {
+    **SETTINGS,
+    **TWO_PHASES,
+    **SLOT_WORDS,
+    "slots": Setting(5, whole(), "T, slots of a snippet: words that the CRF gives for it (not in the paper)"),
+}
 
-OF_FRAMES = TWO_PHASES | {
+OF_FRAMES = {
+    **SETTINGS,
+    **TWO_PHASES,
     "frames": Setting(16, whole(), "T, frames of a video, as a clip of activity recognition has (not in the paper)"),
     "feature_size": Setting(4096, whole(), "D, values a frame, of the activations given"),
 }
 
-DECODER = (
-    SETTINGS
-    | SLOT_WORDS
-    | {
-        "semantics": Setting(
-            "static",
-            one_of("static", "beside"),
-            "the CRF's vector as the LSTM's static input, or beside the word at every step: the same "
-            "equations with the weights in one matrix or two; static is computed once, not T times",
-        )
-    }
-)
+DECODER = {
+    **SETTINGS,
+    **SLOT_WORDS,
+    "semantics": Setting(
+        "static",
+        one_of("static", "beside"),
+        "the CRF's vector as the LSTM's static input, or beside the word at every step: the same "
+        "equations with the weights in one matrix or two; static is computed once, not T times",
+    ),
+}
 
 
 # What the decoder is given of the CRF -> the files that hold it.
@@ -85,33 +85,49 @@ def encoder_decoder(s: SimpleNamespace, deploy: bool) -> Message:
         recurrent.sentence_inputs(n, s)
         return two_lstms(n, s, deploy, embedding(n, s, n.input_sentence, False), None)
     if deploy:
-        for blob, shape in two_phases(s, s.deploy_steps, s.deploy_streams).items():
-            if blob != "target_sentence":
-                n[blob] = L.Input(shape=shape)
+        phase_inputs(n, s)
     else:
-        words = ["cont_sentence", "input_sentence", "target_sentence"]
-        if s.reads == "slots":
-            data(n, s, [*words, "input_slots"], "encoder_decoder", reading(s) + s.steps)
-        else:
-            data(n, s, words, "frame_sentences", reading(s) + s.steps)
-            data(n, s, ["frames"], "frames", reading(s))
-        recurrent.padding_to_end(n)
+        phase_data(n, s)
 
     n["dummy-words"], n.words = L.Slice(n.input_sentence, name="slice-sentence", ntop=2, axis=0, slice_point=reading(s))
-    fields = {} if deploy else dict(param=dict(lr_mult=1), weight_filler=uniform(s.init))
-    if s.reads == "slots":
-        n.slots, n["dummy-slots"] = L.Slice(n.input_slots, name="slice-slots", ntop=2, axis=0, slice_point=reading(s))
-        n.silence = L.Silence(n["dummy-slots"], n["dummy-words"], ntop=0)
-        read = n.embedded_slots = L.Embed(
-            n.slots, name="slot-embedding", bias_term=False, input_dim=s.slot_words, num_output=s.embedding, **fields
-        )
-    else:
-        n.silence = L.Silence(n["dummy-words"], ntop=0)
-        read = n.embedded_frames = L.InnerProduct(
-            n.frames, name="frame-embedding", bias_term=False, axis=2, num_output=s.embedding, **fields
-        )
+    read = embedded_slots(n, s, not deploy) if s.reads == "slots" else embedded_frames(n, s, not deploy)
     n.sequence = L.Concat(read, embedding(n, s, n.words, not deploy), axis=0)
     return two_lstms(n, s, deploy, n.sequence, None)
+
+
+def phase_inputs(n: NetSpec, s: SimpleNamespace) -> None:
+    """The deploy net's inputs, of both phases."""
+    for blob, shape in two_phases(s, s.deploy_steps, s.deploy_streams).items():
+        if blob != "target_sentence":
+            n[blob] = L.Input(shape=shape)
+
+
+def phase_data(n: NetSpec, s: SimpleNamespace) -> None:
+    """The same from files, and the words to be said."""
+    words = ["cont_sentence", "input_sentence", "target_sentence"]
+    if s.reads == "slots":
+        data(n, s, [*words, "input_slots"], "encoder_decoder", reading(s) + s.steps)
+    else:
+        data(n, s, words, "frame_sentences", reading(s) + s.steps)
+        data(n, s, ["frames"], "frames", reading(s))
+    recurrent.padding_to_end(n)
+
+
+def embedded_slots(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
+    """input_slots (T + T', N) -> (T, N, embedding)."""
+    n.slots, n["dummy-slots"] = L.Slice(n.input_slots, name="slice-slots", ntop=2, axis=0, slice_point=reading(s))
+    n.silence = L.Silence(n["dummy-slots"], n["dummy-words"], ntop=0)
+    sizes = dict(input_dim=s.slot_words, num_output=s.embedding)
+    n.embedded_slots = L.Embed(n.slots, name="slot-embedding", bias_term=False, **sizes, **embeds(s, train))
+    return n.embedded_slots
+
+
+def embedded_frames(n: NetSpec, s: SimpleNamespace, train: bool) -> Top:
+    """frames (T, N, D) -> (T, N, embedding)."""
+    n.silence = L.Silence(n["dummy-words"], ntop=0)
+    sizes = dict(axis=2, num_output=s.embedding)
+    n.embedded_frames = L.InnerProduct(n.frames, name="frame-embedding", bias_term=False, **sizes, **embeds(s, train))
+    return n.embedded_frames
 
 
 def reading(s: SimpleNamespace) -> int:
@@ -136,9 +152,8 @@ def decoder(s: SimpleNamespace, deploy: bool) -> Message:
     if s.semantics == "static":
         return two_lstms(n, s, deploy, words, n.semantics)
     n["semantics-step"] = L.Reshape(n.semantics, name="reshape-semantics", shape=[1, -1, s.slot_words])
-    n["semantics-steps"] = L.Tile(
-        n["semantics-step"], name="tile-semantics", axis=0, tiles=s.deploy_steps if deploy else s.steps
-    )
+    steps = s.deploy_steps if deploy else s.steps
+    n["semantics-steps"] = L.Tile(n["semantics-step"], name="tile-semantics", axis=0, tiles=steps)
     n["words-and-semantics"] = L.Concat(words, n["semantics-steps"], axis=2)
     return two_lstms(n, s, deploy, n["words-and-semantics"], None)
 
@@ -147,8 +162,8 @@ def two_lstms(n: NetSpec, s: SimpleNamespace, deploy: bool, sequence: Top, stati
     """The end that all three share: two LSTMs, the first with the static input if there is one, and the next word."""
     exposed = s.deploy_streams if deploy and s.deploy_state == "exposed" else None
     init = None if deploy else s.init
-    sees = [sequence, n.cont_sentence] + ([static] if static else [])
-    hidden = lstm(n, "lstm1", sees, s.units, exposed, init=init)
+    bottoms = [sequence, n.cont_sentence] + ([static] if static else [])
+    hidden = lstm(n, "lstm1", bottoms, s.units, exposed, init=init)
     hidden = lstm(n, "lstm2", [hidden, n.cont_sentence], s.units, exposed, init=init)
     ending(n, s, predict(n, s, hidden, not deploy), deploy)
     return n.to_proto()
@@ -156,13 +171,10 @@ def two_lstms(n: NetSpec, s: SimpleNamespace, deploy: bool, sequence: Top, stati
 
 def data(n: NetSpec, s: SimpleNamespace, blobs: list[str], what: str, rows: int) -> None:
     """`blobs` of the files that {part}_`what`.txt lists, `rows` rows a batch; a sentence is a stream."""
+    name = blobs[0] if len(blobs) == 1 else "data"
     for rule, part in recurrent.PARTS:
         tops = L.HDF5Data(
-            name=blobs[0] if len(blobs) == 1 else "data",
-            ntop=len(blobs),
-            include=rule,
-            batch_size=rows,
-            source=posixpath.join(s.data, f"{part}_{what}.txt"),
+            name=name, ntop=len(blobs), include=rule, batch_size=rows, source=recurrent.source(s, part, what)
         )
         for blob, top in zip(blobs, tops if len(blobs) > 1 else [tops], strict=True):
             n[blob] = top
@@ -171,24 +183,20 @@ def data(n: NetSpec, s: SimpleNamespace, blobs: list[str], what: str, rows: int)
 def two_phases(s: SimpleNamespace, written: int, streams: int) -> dict[str, list[int]]:
     """What the encoder-decoder is given, to write `written` steps: blob -> shape."""
     rows = [reading(s) + written, streams]
-    words = dict(cont_sentence=rows, input_sentence=rows, target_sentence=rows)
-    return (
-        dict(input_slots=rows) | words
-        if s.reads == "slots"
-        else (dict(frames=[s.frames, streams, s.feature_size]) | words)
-    )
+    read = dict(input_slots=rows) if s.reads == "slots" else dict(frames=[s.frames, streams, s.feature_size])
+    return read | dict(cont_sentence=rows, input_sentence=rows, target_sentence=rows)
 
 
 def encoder_decoder_inputs(s: SimpleNamespace) -> dict[str, dict[str, list[int]]]:
     """What the data layers give."""
-    given = two_phases(s, s.steps, s.streams)
-    return dict(train=given, test=given)
+    batch = two_phases(s, s.steps, s.streams)
+    return dict(train=batch, test=batch)
 
 
 def decoder_inputs(s: SimpleNamespace) -> dict[str, dict[str, list[int]]]:
     """What the data layers give."""
-    given = sentence_shapes(s) | dict(semantics=[s.streams, s.slot_words])
-    return dict(train=given, test=given)
+    batch = sentence_shapes(s) | dict(semantics=[s.streams, s.slot_words])
+    return dict(train=batch, test=batch)
 
 
 def solver(s: SimpleNamespace) -> Message:

@@ -7,8 +7,6 @@ import json
 
 from prototxt_gen import SpecError
 
-TOPS = "ClipData takes no bottom and gives the tops data, label and, if wanted, clip_markers"
-
 KEYS = {
     "data": str,
     "list": str,
@@ -55,20 +53,22 @@ def read_settings(text: str) -> dict:
     return settings
 
 
-def top_shapes(layer) -> list[tuple[int, ...]] | None:
-    """Shapes of the tops of a Python layer (a LayerParameter); None where it is not ClipData.
+def shapes(settings: dict, bottoms: int, tops: int) -> list[tuple[int, ...]]:
+    """Shapes of the tops of a layer with so many bottoms and tops: data (T * N, 3, crop, crop), label and clip_markers
+    (T * N,). ValueError where it has others."""
+    if bottoms or tops not in (2, 3):
+        raise ValueError("ClipData takes no bottom and gives the tops data, label and, if wanted, clip_markers")
+    rows, crop = settings["frames"] * settings["videos"], settings["crop"]
+    return [(rows, 3, crop, crop), *[(rows,)] * (tops - 1)]
 
-    data (T * N, 3, crop, crop), label and clip_markers (T * N,). Raises ValueError as `read_settings` does, and where
-    the layer has other tops or bottoms.
-    """
+
+def top_shapes(layer) -> list[tuple[int, ...]] | None:
+    """The `shapes` of a Python layer (a LayerParameter); None where it is not ClipData. Raises ValueError, as
+    `read_settings` does."""
     block = layer.python_param
     if (block.module, block.layer) != ("lrcn.clip_data", "ClipData"):
         return None
-    settings = read_settings(block.param_str)
-    if layer.bottom or len(layer.top) not in (2, 3):
-        raise ValueError(TOPS)
-    rows, crop = settings["frames"] * settings["videos"], settings["crop"]
-    return [(rows, 3, crop, crop), *[(rows,)] * (len(layer.top) - 1)]
+    return shapes(read_settings(block.param_str), len(layer.bottom), len(layer.top))
 
 
 def labels(layer, top: str) -> list[int] | None:
@@ -77,10 +77,10 @@ def labels(layer, top: str) -> list[int] | None:
     Raises SpecError for a data set or list that is not there or does not fit the other.
     """
     try:
-        shapes = top_shapes(layer)
+        of_tops = top_shapes(layer)
     except ValueError:  # told with the shapes
         return None
-    if shapes is None or list(layer.top).index(top) != 1:
+    if of_tops is None or list(layer.top).index(top) != 1:
         return None
     from data_prep import DataError
     from data_prep.dataset import Dataset

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data_prep.dataset import Dataset
 from data_prep.features import read_videos
 from data_prep.whole_files import write_text
+from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
+from lrcn.pixels import Transform
 from lrcn.results import pictures
-from lrcn.training.train import digest
+from lrcn.trained_net import TrainedNet, digest
+from netspecs.variant import Variant
+from prototxt_gen import to_text
 
 MODALITIES = ("rgb", "flow")
 AVERAGES = {"average_1/2_1/2": 1 / 2, "average_1/3_2/3": 1 / 3}  # weight of RGB
@@ -29,11 +35,12 @@ FRAMES = {  # how a video's score follows from its frames' (videos, frames, clas
 # ---- scores ------------------------------------------------------------------------------------------------
 
 
-def score_stage(stage, settings, files, weights, out, engine, gpu=None, progress=None, strides=(STRIDE,)) -> Path:
-    """Scores the test videos with one trained net, at all `strides`, and gives the file, for `score.load`; goes on
-    where an earlier call stopped. Raises CaffeError."""
-    out, dataset = Path(out), Dataset(settings["data"])
-    job = shown(stage, settings, files["train_test"]) | {
+def score_net(net: TrainedNet, compute: Compute, strides: Sequence[int] = (STRIDE,)) -> Path:
+    """Scores the test videos with a trained net, at all `strides`, and gives the file, for `score.load`; goes on where
+    an earlier call stopped. Raises CaffeError."""
+    settings = net.settings
+    dataset = Dataset(settings["data"])
+    job = net_job(net.variant, settings) | {
         "data": settings["data"],
         "list": f"test{settings['split']}.txt",
         "split": settings["split"],
@@ -42,68 +49,51 @@ def score_stage(stage, settings, files, weights, out, engine, gpu=None, progress
     if job["modality"] is None:
         job["sequences"] = [len(x) for x in read_videos(dataset.folder, "test", settings["split"])[0]]
     if job["modality"] is None or job["frames"] == 1:  # no clips: every frame is seen once
-        job, path = job | {"strides": [job["frames"]]}, out / "scores.npz"
+        job, path = job | {"strides": [job["frames"]]}, net.folder / "scores.npz"
     else:
-        job, path = job | {"strides": sorted(set(strides))}, out / f"scores{suffix(strides)}.npz"
-    run_score(
-        job,
-        files["deploy"],
-        weights,
-        path,
-        engine,
-        gpu,
-        out / "logs" / "evaluate.log",
-        lambda done, total: progress and progress(f"{stage.folder}: test videos", done, total),
-    )
+        job, path = job | {"strides": sorted(set(strides))}, net.folder / f"scores{suffix(strides)}.npz"
+    run_score(net, job, path, compute, f"{net.folder.name}: test videos")
     return path
 
 
-def run_score(job: dict, deploy, weights, path: Path, engine, gpu, log: Path, tell=lambda done, total: None) -> None:
-    """Runs `score` on the net `deploy`, a message, until `path` holds the job's scores. Raises CaffeError."""
-    from prototxt_gen import to_text
-
-    net = path.with_name(f"deploy_{path.stem}.prototxt")
-    write_text(net, to_text(deploy))
+def run_score(net: TrainedNet, job: dict, path: Path, compute: Compute, title: str) -> None:
+    """Runs `score` on a net's deploy net until `path` holds the job's scores. title: of its progress. Raises
+    CaffeError."""
+    deploy = to_text(net.variant.files(**net.settings)["deploy"])
+    deploy_file = path.with_name(f"deploy_{path.stem}.prototxt")
+    write_text(deploy_file, deploy)
     job = {
         "keep_clips": False,
         **job,
-        "deploy": str(net.resolve()),
-        "weights": str(Path(weights).resolve()),
-        "sha256": digest(weights),
-        "gpu": gpu,
+        "deploy": str(deploy_file.resolve()),
+        "deploy_sha256": hashlib.sha256(deploy.encode()).hexdigest(),
+        "weights": str(net.weights.resolve()),
+        "sha256": digest(net.weights),
+        "gpu": compute.gpu,
         "out": str(path.resolve()),
     }
-    note = path.with_name(f"job_{path.stem}.json")
-    write_text(note, json.dumps(job) + "\n")
+    job_file = path.with_name(f"job_{path.stem}.json")
+    write_text(job_file, json.dumps(job) + "\n")
+    log = path.parent / "logs" / "evaluate.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    with Caffe(engine, [sys.executable, "-m", "lrcn.activity.score", note], log, talks=True) as caffe:
+    with Caffe(compute.engine, [sys.executable, "-m", "lrcn.activity.score", job_file], log, talks=True) as caffe:
         for line in caffe.lines():
-            tell(*map(int, line.split()))
+            compute.progress(title, *map(int, line.split()))
 
 
-def shown(stage, settings: dict, train_test) -> dict:
-    """What the net is shown at once, for `score`: frames and clips, and of each frame what its settings say, with
-    the mean of its data layers (the project's ClipData, or Caffe's own Data). modality None: activations."""
-    if settings["backbone"] == "features":
+def net_job(variant: Variant, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What `score` is told of a net: frames and clips that it is given at once, and how it sees pixels; modality None:
+    activations."""
+    transform = Transform.of(variant, settings)
+    if transform is None:
         return {"modality": None, "frames": settings["frames"], "clips": settings["videos"], "workers": 1}
-    mean = [0.0, 0.0, 0.0]
-    for layer in train_test.layer:
-        if layer.python_param.layer == "ClipData":
-            mean = json.loads(layer.python_param.param_str)["mean"]
-        elif layer.type == "Data":
-            mean = [float(value) for value in layer.transform_param.mean_value] or mean
     frames, clips = settings["frames"], settings["deploy_clips"]
-    if stage.model == "single-frame":
+    if variant.reads == "frames":
         frames, clips = 1, frames * clips
-    keys = ("crop", "height", "width", "mirror", "scale", "workers")
-    return {
-        "modality": stage.modality,
-        "frames": frames,
-        "clips": clips,
-        "mean": mean,
-        **{key: settings[key] for key in keys},
-    }
+    keys = ("modality", "mean", "scale", "crop", "height", "width", "mirror")
+    pixels = {key: getattr(transform, key) for key in keys}
+    return {**pixels, "frames": frames, "clips": clips, "workers": settings["workers"]}
 
 
 def test_labels(dataset, split: int) -> np.ndarray:
@@ -111,17 +101,6 @@ def test_labels(dataset, split: int) -> np.ndarray:
     if dataset.kind == "features":
         return read_videos(dataset.folder, "test", split)[1]
     return np.array([video.label for video in dataset.videos(split, "test")])
-
-
-def git_revision() -> str | None:
-    """The revision of the lrcn that runs, with "+" where files differ from it; None where it is no checkout."""
-    here = Path(__file__).parent
-    answer = subprocess.run(
-        ["git", "-C", here, "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
-        capture_output=True,
-        text=True,
-    )
-    return answer.stdout.strip() or None if answer.returncode == 0 else None
 
 
 # ---- what follows from them --------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,180 +27,63 @@ from data_prep.dataset import Dataset, Video, list_text
 from data_prep.whole_files import new_folder, read_json, write_json, write_text
 from lrcn.activity.frame_loader import Frames
 from lrcn.activity.sampler import clip_images, clip_starts, image_range
-from lrcn.engine.crew import LoaderError
-from lrcn.engine.process import MESSAGE, Caffe
-from prototxt_gen import SpecError, caffe_pb2, filter_net, nearest, to_text
-from prototxt_gen.shapes import infer, show
-from prototxt_gen.weights import AFRESH, plan, read_weights
+from lrcn.engine.caffe_side import telling_the_user, use_device
+from lrcn.engine.process import Caffe
+from prototxt_gen import SpecError, to_text
+from prototxt_gen.part import check_weights, part_for
+
+if TYPE_CHECKING:  # this module runs in Caffe's process too, where OpenCV must not
+    from lrcn.pixels import Transform
 
 STRIDE = 8  # between clips, as videos are classified
 CROPS = ("centre", "ten-mean")
-MEANS = {"rgb": [103.939, 116.779, 123.68], "flow": [128.0, 128.0, 128.0]}  # blue, green, red; published
 SIZE = (240, 320)  # published: smaller frames are enlarged to this
 GROUP = 64  # videos; a run that was cut off goes on after the last whole group, whose batches do not reach beyond it
 BATCH = 64  # pictures a forward pass, at most
 BATCH_BYTES = 1 << 30  # of activations, about
 
 
-# ---- which net, and what it is shown -----------------------------------------------------------------------
+# ---- which net, and how it sees pixels ---------------------------------------------------------------------
 
 
-def source(net: str, dataset: Dataset, modality=None, changes=None, mean=None, scale=None, size=None):
-    """(name, net, what it is shown of a frame) of a deploy net's file, or of a variant's deploy net.
+def source(net: str, dataset: Dataset, modality=None, settings=None, mean=None, scale=None, size=None):
+    """(name, net, Transform) of a deploy net's file, or of a variant's deploy net.
 
-    A variant's mean, scale and size follow from its settings with `changes` (of --set), those of a file are given, or
-    as published. Raises SpecError, DataError.
+    How a variant sees pixels follows from its `settings`, on this data set. Of a file the mean is given; scale and size
+    are given, or as published. Raises SpecError, DataError.
     """
-    from lrcn.activity.evaluate import shown
-    from lrcn.training import experiments
+    from lrcn.pixels import Transform
     from netspecs import catalogue
     from prototxt_gen import parse
 
     if dataset.kind != "frames":
         raise DataError(f"{dataset.folder}: holds {dataset.kind}, no frames; give a data set of videos")
     if Path(net).is_file() or net.endswith(".prototxt"):
-        if changes:
+        if settings:
             raise SpecError(f"--set is for a net of the catalogue; {net} is a file, whose net stays as it is")
-        modality, (height, width) = modality or "rgb", size or SIZE
-        return (
-            net,
-            parse(Path(net)),
-            {
-                "modality": modality,
-                "mean": list(mean or MEANS[modality]),
-                "scale": 1.0 if scale is None else scale,
-                "height": height,
-                "width": width,
-            },
-        )
+        if mean is None:
+            published = {m: catalogue.get(f"activity/lrcn-fc6-{m}").mean() for m in ("rgb", "flow")}
+            means = " or ".join(f"{' '.join(f'{value:g}' for value in published[m])} ({m})" for m in published)
+            raise SpecError(
+                f"{net}: does not say less which mean it sees pixels; give --mean BLUE GREEN RED, published: {means}"
+            )
+        height, width = size or SIZE
+        transform = Transform(height, width, list(mean), 1.0 if scale is None else scale, modality=modality or "rgb")
+        return net, parse(Path(net)), transform
     variant = catalogue.get(net)
     if variant.task != "activity":
         raise SpecError(f"{net}: only activity/* read the frames of videos; of another net give the deploy net's file")
-    for option, given in {"--mean": mean, "--scale": scale, "--size": size}.items():
-        if given is not None:
-            raise SpecError(f"{option} is for a net's file; what {net} is shown follows from its settings (--set)")
-    stage = experiments.Stage(net)
-    if modality not in (None, stage.modality):
-        raise SpecError(f"{net} reads {stage.modality}: leave --modality {modality} out, or name the net that reads it")
-    settings = experiments.settings(stage, dataset, 1, catalogue.share_out(changes or {}, [net])[net])
+    for option, value in {"--mean": mean, "--scale": scale, "--size": size}.items():
+        if value is not None:
+            raise SpecError(f"{option} is for a net's file; how {net} sees pixels follows from its settings (--set)")
+    if modality not in (None, variant.modality):
+        raise SpecError(
+            f"{net} reads {variant.modality}: leave --modality {modality} out, or name the net that reads it"
+        )
+    settings = settings or variant.settings()
     if settings["backbone"] == "features":
         raise SpecError(f"{net}: backbone features has no CNN to extract from; name another with --set backbone=...")
-    files = variant.files(**settings)
-    said = shown(stage, settings, files["train_test"])
-    return net, files["deploy"], {key: said[key] for key in ("modality", "mean", "scale", "height", "width")}
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a net must compute for one blob: `net` reads pictures (rows, 3, crop, crop) as `input`, and its `blob` has
-    one row of `size` values a picture."""
-
-    net: caffe_pb2.NetParameter
-    input: str
-    blob: str
-    crop: int
-    size: int
-    written_by: list[str]  # "fc6 (InnerProduct)", then what changes it in place: "relu6 (ReLU)"
-    bytes_a_row: int
-
-    @property
-    def rectified(self) -> bool:
-        return self.written_by[-1].endswith("(ReLU)")
-
-    def deploy(self, rows: int) -> caffe_pb2.NetParameter:
-        """The net for this many pictures at a time."""
-        made = caffe_pb2.NetParameter()
-        made.CopyFrom(self.net)
-        made.layer[0].input_param.shape[0].dim[0] = rows
-        return made
-
-
-def part_for(net: caffe_pb2.NetParameter, blob: str, name: str) -> Part:
-    """The part of a deploy net that makes `blob`. Raises SpecError, one line that begins with `name`, for a blob that
-    is not there, that needs more than pictures, or has not one row for each of them."""
-    layers = _with_input_layers(filter_net(net, "TEST"))
-    if not any(blob in layer.top for layer in layers):
-        known = {top for layer in layers for top in layer.top}
-        hint = nearest(blob, known) or "; `lrcn nets show` names its blobs"
-        raise SpecError(f"{name}: has no blob '{blob}'{hint}")
-    needed, kept = {blob}, []
-    for layer in reversed(layers):
-        if needed.intersection(layer.top):
-            kept.insert(0, layer)
-            needed.update(layer.bottom)
-    for orphan in sorted(needed - {top for layer in kept for top in layer.top}):
-        raise SpecError(
-            f"{name}: blob '{blob}' comes from '{orphan}', which no layer makes; give a deploy net, which"
-            " takes pictures by an Input layer"
-        )
-    inputs = [layer for layer in kept if not layer.bottom]
-    for layer in inputs:
-        if layer.type != "Input":
-            raise SpecError(
-                f"{name}: blob '{blob}' comes from layer '{layer.name}' ({layer.type}), which reads data of"
-                " its own; give a deploy net, which takes pictures by an Input layer"
-            )
-    if len(inputs) != 1:
-        given = ", ".join(layer.top[0] for layer in inputs)
-        raise SpecError(
-            f"{name}: blob '{blob}' needs the inputs {given}; only a blob that pictures alone make can be"
-            " extracted, as fc6"
-        )
-    shape = tuple(inputs[0].input_param.shape[0].dim) if inputs[0].input_param.shape else ()
-    if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3]:
-        raise SpecError(f"{name}: its input {inputs[0].top[0]} is {show(shape)}; pictures are rows x 3 x side x side")
-    kept.remove(inputs[0])
-    alone = caffe_pb2.NetParameter(name=net.name, layer=[inputs[0], *kept])
-    writers = [f"{layer.name} ({layer.type})" for layer in alone.layer if blob in layer.top]
-    made = Part(alone, inputs[0].top[0], blob, shape[2], 0, writers, 0)
-    for rows in (3, 7):  # two numbers that no net is made for tell what follows the rows from what is fixed
-        found = infer(made.deploy(rows), "TEST")
-        for problem in found.problems:
-            layer = "" if problem.index is None else f"layer '{alone.layer[problem.index].name}': "
-            raise SpecError(f"{name}: with {rows} pictures, for which blob '{blob}' is asked: {layer}{problem}")
-        held = found.blobs[blob]
-        if not held or held[0] != rows:
-            raise SpecError(
-                f"{name}: blob '{blob}' has not one row a frame: for {rows} pictures it is {show(held)};"
-                " name one that has, as fc6"
-            )
-    bytes_a_row = sum(row.activation_bytes or 0 for row in found.rows) // rows
-    return Part(alone, inputs[0].top[0], blob, shape[2], int(np.prod(held[1:])), writers, bytes_a_row)
-
-
-def _with_input_layers(net: caffe_pb2.NetParameter) -> list[caffe_pb2.LayerParameter]:
-    """The layers, with an Input layer for each input, old `input:` fields included."""
-    layers = list(net.layer)
-    if net.input:
-        first = caffe_pb2.LayerParameter(name="input", type="Input", top=net.input)
-        first.input_param.shape.extend(net.input_shape)
-        for at in range(0, len(net.input_dim) - 3, 4):
-            first.input_param.shape.add(dim=net.input_dim[at : at + 4])
-        layers.insert(0, first)
-    single = []
-    for layer in layers:
-        if layer.type != "Input":
-            single.append(layer)
-            continue
-        shapes = layer.input_param.shape
-        for at, top in enumerate(layer.top):
-            one = caffe_pb2.LayerParameter(name=layer.name if len(layer.top) == 1 else top, type="Input", top=[top])
-            one.input_param.shape.extend(shapes[at : at + 1] if len(shapes) > 1 else shapes)
-            single.append(one)
-    return single
-
-
-def check_weights(part: Part, weights, name: str) -> None:
-    """Refuses a weight file that does not fill every layer before the blob. Raises SpecError."""
-    entries = plan(part.deploy(1), read_weights(weights), "TEST")
-    for entry in entries.clashes:
-        raise SpecError(f"{weights}: does not fit {name}: layer '{entry.layer}': {entry.why}")
-    missing = [entry.layer for entry in entries.entries if entry.status == AFRESH]
-    if missing:
-        raise SpecError(
-            f"{weights}: has no weights for {', '.join(missing)} of {name}, on which blob '{part.blob}'"
-            " depends; give the .caffemodel that was trained for this net"
-        )
+    return net, variant.files(**settings)["deploy"], Transform.of(variant, settings)
 
 
 # ---- which frames ------------------------------------------------------------------------------------------
@@ -228,7 +111,7 @@ def extract(
     data,
     name: str,
     net,
-    shown: dict,
+    transform: Transform,
     weights,
     blob: str,
     out,
@@ -245,21 +128,21 @@ def extract(
     """Makes the features data set `out` of every list of the prepared data set `data`: float32 activations of `blob`,
     a row (D,) a frame, in sequences of `frames`.
 
-    name, net, shown: of `source`. crops: "centre", or "ten-mean", the mean over the ten crops (five where labels do not
-    survive a mirror) that videos are classified by. clips: clips of consecutive frames in place of evenly spaced ones;
-    in training each once, in testing as released, where the last counts more than once. videos: a training batch's. A
-    call after one that was cut off goes on. Raises SpecError, DataError, CaffeError.
+    name, net, transform: of `source`. crops: "centre", or "ten-mean", the mean over the ten crops (five where labels do
+    not survive a mirror) that videos are classified by. clips: clips of consecutive frames in place of evenly spaced
+    ones; in training each once, in testing as released, where the last counts more than once. videos: a training
+    batch's. A call after one that was cut off goes on. Raises SpecError, DataError, CaffeError.
     """
     from data_prep.features import Gathered, output_folder, write_part
-    from lrcn.training.train import digest
+    from lrcn.trained_net import digest
 
-    out, dataset, modality = output_folder(out), Dataset(data), shown["modality"]
+    out, dataset, modality = output_folder(out), Dataset(data), transform.modality
     dataset.check(modality)
     part = part_for(net, blob, name)
-    if part.crop > min(shown["height"], shown["width"]):
+    if part.crop > min(transform.height, transform.width):
         raise SpecError(
             f"{name}: reads {part.crop}x{part.crop} pixels, and smaller frames are enlarged only to"
-            f" {shown['height']}x{shown['width']}; give --size HEIGHT WIDTH"
+            f" {transform.height}x{transform.width}; give --size HEIGHT WIDTH"
         )
     check_weights(part, weights, name)
 
@@ -279,6 +162,7 @@ def extract(
 
     count = 1 if crops == "centre" else 10 if dataset.mirror else 5
     together = max(1, min(BATCH, BATCH_BYTES // max(part.bytes_a_row, 1)) // count)
+    shown = {key: getattr(transform, key) for key in ("modality", "mean", "scale", "height", "width")}
     settings = {
         "data": _identity(dataset, modality, lists),
         "net": to_text(part.net),
@@ -409,9 +293,7 @@ def run(job: dict, work: Path) -> None:
     """Writes rows.f32, the activations (frames of all videos, D) float32, whole groups of videos at a time."""
     import caffe
 
-    (caffe.set_mode_cpu if job["gpu"] is None else caffe.set_mode_gpu)()
-    if job["gpu"] is not None:
-        caffe.set_device(job["gpu"])
+    use_device(job["gpu"])
     net = caffe.Net(str(work / "deploy.prototxt"), job["weights"], caffe.TEST)
     together, pictures, blob = job["together"], net.blobs[job["input"]], net.blobs[job["blob"]]
     shape = (job["count"], *pictures.shape[1:])
@@ -453,8 +335,6 @@ def _done(work: Path, note: Path, blob) -> dict:
 
 
 if __name__ == "__main__":
-    try:
+    with telling_the_user():
         path = Path(sys.argv[1])
         run(json.loads(path.read_text()), path.parent)
-    except (ValueError, OSError, LoaderError) as error:
-        sys.exit(f"{MESSAGE}{error}")

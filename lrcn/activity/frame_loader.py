@@ -4,12 +4,22 @@ however many clips share it."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from lrcn.engine.crew import Crew, serve
 
 AHEAD_BYTES = 1 << 30  # of frames made ahead, at most
+
+
+@dataclass
+class Held:
+    """A frame in the making, or made: where, how many clips are still to be shown it, and the number of its order."""
+
+    slot: int
+    clips: int
+    order: int
 
 
 class Frames:
@@ -21,11 +31,10 @@ class Frames:
 
     def __init__(self, job: dict, shape: tuple[int, ...], wanted: Iterable, together: int, ahead: int):
         ahead = max(1, min(ahead, AHEAD_BYTES // (4 * int(np.prod(shape)))))
-        features = job["modality"] is None  # every worker would read the whole file
-        self.crew = Crew("lrcn.activity.frame_loader", job, 1 if features else job["workers"], together + ahead, shape)
+        workers = 1 if job["modality"] is None else job["workers"]  # of activations, each would read the whole file
+        self.crew = Crew("lrcn.activity.frame_loader", job, workers, together + ahead, shape)
         self.wanted, self.free = iter(wanted), list(range(together + ahead))
-        self.asked = self.made = 0
-        self.held: dict[tuple[int, int], list[int]] = {}  # (video, image) -> slot, clips to come, number of the order
+        self.held: dict[tuple[int, int], Held] = {}  # by number of the video, and of the image
         self._order()
 
     def _order(self) -> None:
@@ -35,56 +44,53 @@ class Frames:
                 return
             v, name, number, clips = frame
             slot = self.free.pop()
-            self.crew.ask(self.asked % len(self.crew.workers), [slot, v, name, number])
-            self.held[v, number] = [slot, clips, self.asked]
-            self.asked += 1
+            self.held[v, number] = Held(slot, clips, self.crew.ask(name, slot, v, name, number))
 
     def __getitem__(self, frame: tuple[int, int]) -> np.ndarray:
         """The pixels of (video's number, image number). LoaderError names a file that cannot be read."""
-        slot, _, order = self.held[frame]
-        while self.made <= order:
-            self.crew.wait(self.made % len(self.crew.workers))
-            self.made += 1
-        return self.crew.slots[slot]
+        held = self.held[frame]
+        self.crew.wait(held.order)
+        return self.crew.slots[held.slot]
 
     def give_back(self, frame: tuple[int, int]) -> None:
         """A clip has been shown; a frame that no other clip needs makes room for one to come."""
         held = self.held[frame]
-        held[1] -= 1
-        if not held[1]:
-            self.free.append(self.held.pop(frame)[0])
+        held.clips -= 1
+        if not held.clips:
+            self.free.append(self.held.pop(frame).slot)
             self._order()
 
 
 def _begin(job: dict, slots: np.ndarray):
-    if job["modality"] is None:
-        from data_prep.features import read_videos
+    return (_begin_activations if job["modality"] is None else _begin_pixels)(job, slots)
 
-        x = read_videos(job["data"], "test", job["split"])[0]
 
-        def give(order):
-            slot, v, _, number = order
-            slots[slot] = x[v].reshape(-1, slots.shape[-1])[number]
+def _begin_activations(job: dict, slots: np.ndarray):
+    from data_prep.features import read_videos
 
-        return give
+    sequences = read_videos(job["data"], "test", job["split"])[0]
 
+    def make(slot, v, name, number):
+        slots[slot] = sequences[v].reshape(-1, slots.shape[-1])[number]
+
+    return make
+
+
+def _begin_pixels(job: dict, slots: np.ndarray):
     import cv2
 
     from data_prep.dataset import Dataset
     from lrcn import pixels
-    from lrcn.engine.crew import naming
 
     cv2.setNumThreads(1)
-    dataset = Dataset(job["data"])
+    dataset, transform = Dataset(job["data"]), pixels.Transform.read(job)
+    centre = job.get("crops") == "centre"
 
-    def work(order):
-        slot, _, name, number = order
-        with naming(name):
-            image = pixels.read(dataset, job["modality"], name, number, job)
-            crops = pixels.crops(image, job["crop"], job["modality"], job["mirror"])
-            pixels.blob(crops[4:5] if job.get("crops") == "centre" else crops, job, slots[slot])
+    def make(slot, v, name, number):
+        image = transform.enlarged(pixels.read(dataset, job["modality"], name, number))
+        transform.blob(transform.centre(image)[None] if centre else transform.crops(image), slots[slot])
 
-    return work
+    return make
 
 
 if __name__ == "__main__":

@@ -21,11 +21,10 @@ import numpy as np
 from data_prep.dataset import Dataset
 from lrcn.activity.frame_loader import Frames
 from lrcn.activity.sampler import clip_images, clip_starts, image_range
-from lrcn.engine.crew import LoaderError
-from lrcn.engine.process import MESSAGE
+from lrcn.engine.caffe_side import telling_the_user, use_device
 
 SAVE_EVERY = 64  # videos
-BESIDE = ("workers", "keep_clips")  # of a job: what changes no score
+BESIDE = ("workers", "keep_clips", "data", "deploy", "weights", "out")  # of a job: what changes no score, and paths
 
 
 @dataclass(frozen=True)
@@ -144,9 +143,7 @@ def frames_of(clips: list[Clip]) -> Iterator[tuple[int, str, int, int]]:
 def run(job: dict) -> None:
     import caffe
 
-    (caffe.set_mode_cpu if job["gpu"] is None else caffe.set_mode_gpu)()
-    if job["gpu"] is not None:
-        caffe.set_device(job["gpu"])
+    use_device(job["gpu"])
     net = caffe.Net(job["deploy"], job["weights"], caffe.TEST)
     length, group, classes = job["frames"], job["clips"], net.blobs["probs"].shape[-1]
     clips = video_clips(job, Dataset(job["data"]))
@@ -185,7 +182,5 @@ def run(job: dict) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with telling_the_user():
         run(json.loads(Path(sys.argv[1]).read_text()))
-    except (ValueError, OSError, LoaderError) as error:
-        sys.exit(f"{MESSAGE}{error}")

@@ -56,9 +56,9 @@ def caffe_check(gpu):
     from lrcn import engine
     from lrcn.training import plan
 
-    found = engine.find()
-    pace = plan.check(found, gpu)
+    caffe = engine.find()
+    pace = plan.check(caffe, gpu)
     say(
-        f"Caffe from {found.source} trains a small LRCN on this {plan.device_name(gpu)}: "
+        f"Caffe from {caffe.source} trains a small LRCN on this {plan.device_name(gpu)}: "
         f"{1000 * pace.iteration:.0f} ms an iteration"
     )

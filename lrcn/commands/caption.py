@@ -41,111 +41,90 @@ from lrcn.commands.common import FILE, FOLDER, Contained, Progress, read_setting
 @click.option("--out", type=FOLDER, default="captioned", show_default=True, help="Where the pictures go.")
 @settings_options
 @click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
-def caption(
-    images,
-    run,
-    model,
-    net,
-    weights,
-    vocabulary,
-    beam,
-    best,
-    temperature,
-    samples,
-    seed,
-    length,
-    as_json,
-    out,
-    changes,
-    config,
-    gpu,
-):
+def caption(images, model, length, as_json, out, gpu, **options):
     """Describe IMAGES in sentences, with the log probability of each.
 
     All images are read before any is described. Each gets a picture with its sentences.
     """
     from lrcn import engine
-    from lrcn.activity.classify import picture_names
-    from lrcn.sentences.captioner import Captioner, draw, open_captioner, read_images, read_vocabulary
-    from netspecs import catalogue
-    from prototxt_gen import SpecError
+    from lrcn.results import pictures
+    from lrcn.sentences.captioner import Captioner, read_images
 
+    strategy, best = _strategy(options), options["best"]
+    net = _net(model, out, options)
+    paths = [out / name for name in pictures.picture_names(images)]
+    for image in images:
+        if image.resolve() in {path.resolve() for path in paths}:
+            raise click.UsageError(f"{image}: a picture of the same name would take its place; give another --out")
+    pixels, progress = read_images(images), Progress()
+    with Captioner.of(net, engine.find(), gpu) as captioner:
+        features = captioner.image_features(pixels, progress, len(pixels))
+        if "beam" in strategy:
+            captions = captioner.beam(features, strategy["beam"], strategy["beam"], length, progress)
+        else:
+            captions = captioner.sample(
+                features, strategy["samples"], strategy["temperature"], length, strategy["seed"], progress
+            )
+    progress.close()
+    captions = [sentences[:best] for sentences in captions]
+    out.mkdir(parents=True, exist_ok=True)
+    for image, sentences, path in zip(pixels, captions, paths):
+        pictures.described(image, [(each.log_prob, each.text) for each in sentences], path)
+    if as_json:
+        described = [
+            {
+                "image": str(image),
+                "captions": [{"caption": each.text, **each.details} for each in sentences],
+                "picture": str(path),
+            }
+            for image, sentences, path in zip(images, captions, paths)
+        ]
+        strategy = {name: str(value) if value == float("inf") else value for name, value in strategy.items()}
+        document = {"net": net.variant.name, "weights": str(net.weights), "length": length, **strategy}
+        print(json.dumps(document | {"images": described}, indent=1, ensure_ascii=False))
+        return
+    for image, sentences, path in zip(images, captions, paths):
+        print(image, *(f"{each.log_prob:9.3f}  {each.text}" for each in sentences), f"  {path}", sep="\n")
+
+
+def _strategy(options):
+    """How sentences are sought: {"beam"}, or drawn: {"temperature", "samples", "seed"}."""
+    beam, temperature, samples, best = (options[name] for name in ("beam", "temperature", "samples", "best"))
     drawn = temperature is not None or samples is not None
     if drawn and beam is not None:
         raise click.UsageError("--beam searches and --temperature or --samples draws: give one of them")
     if best is not None and best > ((samples if drawn else beam) or 1):
         raise click.UsageError(f"--best {best}: there are no more than --{'samples' if drawn else 'beam'} sentences")
-    if run is None:
-        lacking = [
-            f"--{name}" for name, value in (("net", net), ("weights", weights), ("vocabulary", vocabulary)) if not value
-        ]
-        if lacking:
-            raise click.UsageError(
-                f"{' and '.join(lacking)} missing: give --run DIR, a trained run, or --net, --weights and --vocabulary"
-            )
-        if model:
-            raise click.UsageError("--model: names a net of --run; give --run")
-        changes = catalogue.share_out(read_settings(changes, config), [net])[net]
-    else:
-        if net or weights or vocabulary or changes or config:
+    if not drawn:
+        return {"beam": beam or 1}
+    temperature = 1.0 if temperature is None else temperature
+    return {"temperature": temperature, "samples": samples or 1, "seed": options["seed"]}
+
+
+def _net(model, out, options):
+    """The trained net: of --run, or of --net, --weights and --vocabulary."""
+    from lrcn.trained_net import TrainedNet
+    from lrcn.training.trained import writer
+    from netspecs import catalogue
+    from prototxt_gen import SpecError
+
+    run, name, weights, vocabulary = (options[each] for each in ("run", "net", "weights", "vocabulary"))
+    if run is not None:
+        if name or weights or vocabulary or options["changes"] or options["config"]:
             raise click.UsageError(
                 "--run: holds net, weights, vocabulary and settings; leave --net, --weights, "
                 "--vocabulary, --set and --config out"
             )
-        net, weights, vocabulary, changes = open_captioner(run, model)
-    if catalogue.get(net).task != "caption":
-        raise SpecError(f"{net}: describes no images; caption/* do, `lrcn nets list` names them")
-    pictures = [out / name for name in picture_names(images)]
-    for path in images:
-        if path.resolve() in {picture.resolve() for picture in pictures}:
-            raise click.UsageError(f"{path}: a picture of the same name would take its place; give another --out")
-    words, pixels, progress = read_vocabulary(vocabulary), read_images(images), Progress()
-    if drawn:
-        strategy = {"temperature": 1.0 if temperature is None else temperature, "samples": samples or 1, "seed": seed}
-    else:
-        strategy = {"beam": beam or 1}
-    with Captioner.of(net, weights, words, engine.find(), gpu, changes) as captioner:
-        features = captioner.image_features(pixels, progress, len(pixels))
-        if drawn:
-            found = captioner.sample(features, strategy["samples"], strategy["temperature"], length, seed, progress)
-        else:
-            found = captioner.beam(features, strategy["beam"], strategy["beam"], length, progress)
-    progress.close()
-    out.mkdir(parents=True, exist_ok=True)
-    found = [sentences[:best] for sentences in found]
-    for image, sentences, picture in zip(pixels, found, pictures):
-        draw(image, sentences, picture)
-    if as_json:
-        strategy = {name: str(value) if value == float("inf") else value for name, value in strategy.items()}
-        print(
-            json.dumps(
-                {
-                    "net": net,
-                    "weights": str(weights),
-                    "length": length,
-                    **strategy,
-                    "images": [
-                        {
-                            "image": str(path),
-                            "captions": [
-                                {
-                                    "caption": each.text,
-                                    "log_prob": each.log_prob,
-                                    "finished": each.finished,
-                                    "words": each.words,
-                                    "log_probs": each.log_probs,
-                                }
-                                for each in sentences
-                            ],
-                            "picture": str(picture),
-                        }
-                        for path, sentences, picture in zip(images, found, pictures)
-                    ],
-                },
-                indent=1,
-                ensure_ascii=False,
-            )
+        return writer(run, "caption", model)
+    values = {"--net": name, "--weights": weights, "--vocabulary": vocabulary}
+    if lacking := [option for option, value in values.items() if not value]:
+        raise click.UsageError(
+            f"{' and '.join(lacking)} missing: give --run DIR, a trained run, or --net, --weights and --vocabulary"
         )
-    else:
-        for path, sentences, picture in zip(images, found, pictures):
-            print(path, *(f"{each.log_prob:9.3f}  {each.text}" for each in sentences), f"  {picture}", sep="\n")
+    if model:
+        raise click.UsageError("--model: names a net of --run; give --run")
+    variant = catalogue.get(name)
+    if variant.task != "caption":
+        raise SpecError(f"{name}: describes no images; caption/* do, `lrcn nets list` names them")
+    changes = catalogue.share_out(read_settings(options["changes"], options["config"]), [name])[name]
+    return TrainedNet(variant, variant.settings(**changes), weights, out, vocabulary=vocabulary)

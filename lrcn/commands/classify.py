@@ -10,7 +10,7 @@ import click
 from lrcn.commands.common import FOLDER, Contained, Progress
 
 
-@click.command(cls=Contained, places=lambda given: ([], [_pictures(given["run"], given["out"])]))
+@click.command(cls=Contained, mounts=lambda options: ([], [_pictures(options["run"], options["out"])]))
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--run", type=FOLDER, required=True, help="What `lrcn train` filled: its --out.")
 @click.option("--split", type=click.IntRange(1, 3), default=1, show_default=True, help="Whose nets.")
@@ -31,15 +31,24 @@ def classify(videos, run, split, model, top, rgb_weight, as_json, out, gpu):
 
     All videos are read before any is classified. Each gets a picture: frames above the scores over its time.
     """
-    from lrcn import engine
-    from lrcn.activity.classify import as_text, classify_videos
+    from lrcn.activity import classify as classifying
+    from lrcn.engine.compute import Compute
+    from lrcn.training.trained import classifiers
 
-    progress = Progress()
-    answers = classify_videos(
-        videos, run, split, model, engine.find(), _pictures(run, out), top, rgb_weight, gpu, progress
-    )
+    nets, progress = classifiers(run, split, model), Progress()
+    classified = classifying.classify_videos(videos, nets, Compute(gpu=gpu, progress=progress), rgb_weight)
     progress.close()
-    print(json.dumps(answers, indent=1, ensure_ascii=False) if as_json else as_text(answers))
+    net = next(iter(nets.values()))
+    pictures = classifying.draw_all(classified, net, _pictures(run, out))
+    answers = classifying.as_json(classified, net.classes, top)
+    answers = [answer | {"picture": str(picture)} for answer, picture in zip(answers, pictures)]
+    row, weight = net.variant.row, rgb_weight if len(nets) > 1 else None
+    if as_json:
+        document = {"run": str(run), "model": row, "split": split, "rgb_weight": weight, "videos": answers}
+        print(json.dumps(document, indent=1, ensure_ascii=False))
+        return
+    texts = [f"{classifying.as_text(answer, row, rgb_weight)}\n  {answer['picture']}" for answer in answers]
+    print("\n\n".join(texts))
 
 
 def _pictures(run, out):

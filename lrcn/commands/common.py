@@ -28,13 +28,13 @@ class Contained(click.Command):
     """A command that `--engine docker` runs in a container, as it was typed; what it is told of --engine, the command
     itself does not hear.
 
-    It reads the paths among its arguments, --out aside. places: called with its parameters, gives what else it reads,
+    It reads the paths among its arguments, --out aside. mounts: called with its parameters, gives what else it reads,
     and what it fills, as two lists of paths; --out by default.
     """
 
-    def __init__(self, *arguments, places=None, **settings):
+    def __init__(self, *arguments, mounts=None, **settings):
         super().__init__(*arguments, **settings)
-        self.places = places or (lambda given: ([], [given["out"]] if given.get("out") else []))
+        self.mounts = mounts or (lambda options: ([], [options["out"]] if options.get("out") else []))
         self.params += [
             click.Option(
                 ["--engine"],
@@ -66,7 +66,7 @@ class Contained(click.Command):
         for param in self.params:
             if isinstance(param.type, click.Path) and param.name != "out" and (value := ctx.params[param.name]):
                 reads += value if isinstance(value, tuple) else [value]
-        others, writes = self.places(ctx.params)
+        others, writes = self.mounts(ctx.params)
         ctx.exit(container.run(ctx.meta["lrcn.arguments"], [*reads, *others], writes, image, ctx.params["gpu"]))
 
 

@@ -38,45 +38,22 @@ def describe(file, run, model, beam, length, partial, as_json, gpu):
     Words that the net does not know count for nothing, and slots that are left out as missing.
     """
     from lrcn import engine
-    from lrcn.sentences.captioner import Captioner, open_captioner, read_vocabulary
+    from lrcn.sentences.captioner import Captioner
     from lrcn.sentences.describe import of_file
-    from netspecs import catalogue
+    from lrcn.training.trained import writer
 
-    net, weights, vocabulary, settings = open_captioner(run, model, "video")
-    ids, given = of_file(file, catalogue.get(net), settings, vocabulary.parent, partial, say)
-    progress = Progress()
-    with Captioner.of(net, weights, read_vocabulary(vocabulary), engine.find(), gpu, settings) as captioner:
-        found = captioner.beam(given, beam, beam, length, progress)
+    net, progress = writer(run, "video", model), Progress()
+    ids, inputs = of_file(file, net.variant, net.settings, net.folder, partial, say)
+    with Captioner.of(net, engine.find(), gpu) as captioner:
+        described = captioner.beam(inputs, beam, beam, length, progress)
     progress.close()
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "net": net,
-                    "weights": str(weights),
-                    "length": length,
-                    "beam": beam,
-                    "videos": [
-                        {
-                            "id": name,
-                            "sentences": [
-                                {
-                                    "sentence": each.text,
-                                    "log_prob": each.log_prob,
-                                    "finished": each.finished,
-                                    "words": each.words,
-                                    "log_probs": each.log_probs,
-                                }
-                                for each in sentences
-                            ],
-                        }
-                        for name, sentences in zip(ids, found)
-                    ],
-                },
-                indent=1,
-                ensure_ascii=False,
-            )
-        )
-    else:
-        for name, sentences in zip(ids, found):
-            print(name, *(f"{each.log_prob:9.3f}  {each.text}" for each in sentences), sep="\n")
+        videos = [
+            {"id": name, "sentences": [{"sentence": each.text, **each.details} for each in sentences]}
+            for name, sentences in zip(ids, described)
+        ]
+        document = {"net": net.variant.name, "weights": str(net.weights), "length": length, "beam": beam}
+        print(json.dumps(document | {"videos": videos}, indent=1, ensure_ascii=False))
+        return
+    for name, sentences in zip(ids, described):
+        print(name, *(f"{each.log_prob:9.3f}  {each.text}" for each in sentences), sep="\n")

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
 from lrcn.commands.common import FILE, Contained, Progress, say
-from lrcn.commands.experiment import experiment_options, open_experiment, places
-from lrcn.engine import container
+from lrcn.commands.experiment import experiment_options, mounts, open_experiment, words
 
-# Options by what is evaluated; those of another kind are refused rather than left unheard.
-OPTIONS = {
-    "activity": ("frames", "strides", "split", "rows"),
-    "caption": ("part", "tokens", "beam", "length", "retrieval_images", "weights", "neighbours", "stages", "rows"),
-    "video": ("part", "tokens", "beam", "length", "rows"),
-    "lm": ("part",),
-    "results": ("results", "references", "name", "part", "tokens"),
-}
+# Options that mean something to some tasks alone; the others refuse them rather than leave them unheard.
+OPTIONS = (
+    "frames",
+    "strides",
+    "split",
+    "rows",
+    "stages",
+    "part",
+    "tokens",
+    "beam",
+    "length",
+    "retrieval_images",
+    "weights",
+    "neighbours",
+    "results",
+    "references",
+    "name",
+)
+OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption/results hears
 
 
-@click.command(cls=Contained, places=places)
+@click.command(cls=Contained, mounts=mounts)
 @experiment_options
 @click.option(
     "--frames",
@@ -92,8 +103,8 @@ OPTIONS = {
 )
 @click.option("--name", help="caption/results: their row's name; the file's by default.")
 @click.pass_context
-def evaluate(context, experiment, data, out, gpu, **options):
-    """Evaluate the nets that `lrcn train` trained; give it the same EXPERIMENT and settings.
+def evaluate(context, experiment, gpu, **options):
+    """Evaluate the nets that `lrcn train` trained, with the settings that they were trained with.
 
     Videos are classified. In OUT: results.json, for `lrcn compare`; per_class.tsv; confused.tsv, the pairs most often
     confused; over_time.tsv and .png, accuracy by the frame of the clip; fusion.tsv and .png, accuracy by the weight of
@@ -113,172 +124,47 @@ def evaluate(context, experiment, data, out, gpu, **options):
     EXPERIMENT caption/rating-sheet makes the page on which people rank captions (Table 4); it has options of its own:
     `lrcn evaluate caption/rating-sheet --help`.
     """
-    kind = "results" if experiment == "caption/results" else _task(experiment)
-    heard = OPTIONS.get(kind, ())
-    for name in {name for names in OPTIONS.values() for name in names if name not in heard}:
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            option = "stride" if name == "strides" else name.replace("_", "-")
-            raise click.UsageError(f"--{option} means nothing to {experiment}; leave it out")
-    {"activity": _videos, "caption": _captions, "video": _videos_described, "lm": _language_model, "results": _results}[
-        kind
-    ](experiment, data, out, gpu, **options)
+    from lrcn.engine.compute import Compute
+    from lrcn.training.job import task_named
 
-
-def _task(experiment):
-    """activity, caption, lm or video: what the nets of an experiment are for. SpecError for a name that is none."""
-    from lrcn.training import experiments
-    from netspecs import catalogue
-
-    if experiment in catalogue.names():
-        return catalogue.get(experiment).task
-    return next(stage.task for stage in reversed(experiments.stages(experiment)))
-
-
-def _open(experiment, data, out, split, rows, seed, changes, config, stages, **options):
-    return open_experiment(experiment, data, out, split, rows, seed, changes, config, stages)
-
-
-def _trained(each, experiment):
-    """The weights that a stage ended with. TrainError where it was trained otherwise, or has not ended."""
-    from lrcn.training.train import TrainError, check_run, last_snapshot, snapshot
-
-    check_run(each.folder, each.files)
-    if last_snapshot(each.folder) < (last := each.files["solver"].max_iter):
-        raise TrainError(f"{each.folder}: not trained to iteration {last} yet; run `lrcn train {experiment}` first")
-    return snapshot(each.folder, last)
-
-
-def _videos(experiment, data, out, gpu, rows, frames, strides, **options):
-    from data_prep.whole_files import write_text
-    from lrcn import engine
-    from lrcn.activity import evaluate as measures
-    from lrcn.activity import score
-    from lrcn.training.experiments import split_folder
-
-    dataset, out, splits, made = _open(experiment, data, out, rows=rows, **options)
-    wanted = {row.strip() for row in rows.split(",")} if rows else {each.stage.model for each in made}
-    made = [each for each in made if not each.stage.pretrain and each.stage.model in wanted]
-    found, progress, classes = engine.find(), Progress(), dataset.classes
-    weights = {each.folder: _trained(each, experiment) for each in made}
-    ending = measures.suffix(strides, frames)
-    for number in splits:
-        scores, hits, labels = {}, {}, measures.test_labels(dataset, number)
-        for stage, of_split, _, folder, settings, files in made:
-            if of_split == number:
-                path = measures.score_stage(
-                    stage, settings, files, weights[folder], folder, found, gpu, progress, strides
-                )
-                scores.setdefault(stage.model, {})[stage.modality] = score.load(path)
-                hits.setdefault(stage.model, {})[stage.modality] = score.load_hits(path)
-        progress.close()
-        summary, folder = measures.summarise(scores, hits, labels, classes, frames), split_folder(out, number)
-        measures.write_reports(summary, classes, folder, ending)
-        results = {
-            "experiment": experiment,
-            "dataset": {"name": dataset.name, "classes": classes, "test_videos": len(labels), "split": number},
-            "evaluation": {"frames": frames, "strides": sorted(set(strides))},
-            "engine": found.info(),
-            "seed": made[0].settings["seed"],
-            "git": container.revision(),
-            **summary,
-        }
-        write_text(folder / f"results{ending}.json", json.dumps(results, indent=1) + "\n")
-        say(f"results: {folder / f'results{ending}.json'}")
-
-
-def _captions(experiment, data, out, gpu, part, beam, length, retrieval_images, tokens, weights, neighbours, **options):
-    from lrcn import engine
-    from lrcn.sentences import evaluate as captions
-
-    dataset, out, _, made = _open(experiment, data, out, **options)
-    last = {each.stage.variant: each for each in made if each.stage.task == "caption"}
-    nets = [
-        captions.Net(each.stage.variant, each.settings["stage"], each.settings, _trained(each, experiment), each.folder)
-        for each in last.values()
-    ]
-    how, progress = captions.How(beam, length, retrieval_images, tokens), Progress()
-    cnn = _first_cnn(made, weights, experiment) if neighbours else None
-    results = captions.evaluate(dataset, part or "test", nets, out, engine.find(), how, cnn, neighbours, gpu, progress)
+    progress = Progress()
+    if experiment == "caption/results":
+        _refuse_others(context, experiment, OF_RESULTS)
+        evaluations = [_score_results(**{name: options[name] for name in (*OF_RESULTS, "data", "out")})]
+    else:
+        task = task_named(experiment)
+        its_own = [field.name for field in fields(task.Options)]
+        _refuse_others(context, experiment, (*task.chooses, *its_own))
+        chosen = {name: options.get(name) for name in its_own} | {"rows": words(options["rows"])}
+        job = open_experiment(options | {"experiment": experiment})
+        known = {name: value for name, value in chosen.items() if name in its_own and value is not None}
+        evaluations = job.evaluate(Compute(gpu=gpu, progress=progress), **known)
     progress.close()
-    if neighbours and "1nn-fc8" not in results["models"]:
-        say("1nn-fc8 is left out: the CNN's own fc8, as it was before training; --weights FILE gives it")
-    _write(experiment, "caption", results, out / f"results{how.suffix(part or 'test')}.json", made[0].settings["seed"])
+    for evaluation in evaluations:
+        print(evaluation.text)
+        for note in evaluation.notes:
+            say(note)
+        say(f"results: {evaluation.path}")
 
 
-def _videos_described(experiment, data, out, gpu, part, beam, length, tokens, **options):
-    from lrcn import engine
-    from lrcn.sentences import evaluate as captions
-
-    dataset, out, _, made = _open(experiment, data, out, **options)
-    nets = [
-        captions.Net(each.stage.variant, None, each.settings, _trained(each, experiment), each.folder) for each in made
-    ]
-    how, progress = captions.How(beam, length, 0, tokens), Progress()
-    results = captions.evaluate_videos(dataset, part or "test", nets, out, engine.find(), how, gpu, progress)
-    progress.close()
-    _write(experiment, "video", results, out / f"results{how.suffix(part or 'test')}.json", made[0].settings["seed"])
-
-
-def _first_cnn(made, weights, experiment):
-    """The CNN before it was trained on captions: --weights, or what it was pretrained as; or that of a stage that left
-    it as it was up to fc7. None where there is none of these."""
-    from lrcn.sentences import evaluate as captions
-    from lrcn.training import experiments
-
-    if weights:
-        return captions.Cnn(weights, captions.BLOBS, weights.name)
-    for each in made:
-        if each.stage.pretrain:
-            return captions.Cnn(_trained(each, experiment), captions.BLOBS, each.stage.folder)
-    for each in made:
-        note = experiments.read_note(each.folder) or each._asdict()
-        # A stage that was trained on activations holds no CNN.
-        if each.stage.training in ("train", "from-lm") and note["settings"]["backbone"] != "features":
-            return captions.Cnn(_trained(each, experiment), ("fc7",), f"frozen in {each.stage.folder}")
-    return None
-
-
-def _language_model(experiment, data, out, gpu, part, **options):
-    from lrcn import engine
-    from lrcn.sentences import evaluate as captions
-
-    dataset, out, _, made = _open(experiment, data, out, **options)
-    each, progress = made[-1], Progress()
-    net = captions.Net(each.stage.variant, "train", each.settings, _trained(each, experiment), each.folder)
-    there = dataset.description["splits"]
-    parts = [part] if part else [name for name in ("val", "test") if name in there]
-    results = captions.evaluate_language_model(dataset, parts, net, engine.find(), gpu, progress)
-    progress.close()
-    _write(experiment, "lm", results, out / "results_lm.json", each.settings["seed"])
-
-
-def _results(experiment, data, out, gpu, part, tokens, results, references, name, **options):
-    from lrcn.sentences import evaluate as captions
+def _score_results(results, references, data, out, part, tokens, name):
+    from lrcn.training.tasks.caption import score_results
 
     if not results or not (references or data):
         raise click.UsageError(
             "caption/results: give --results FILE, and --references FILE (COCO's annotations or a "
             "prepared captions.json) or --data DIR"
         )
-    found = captions.score_results(results, references or data / "captions.json", part, name or results.stem, tokens)
-    _write(experiment, "caption", found, (out or Path("runs") / "caption-results") / "results.json", None)
+    out = out or Path("runs") / "caption-results"
+    return score_results(results, references or data / "captions.json", out, part, tokens, name or results.stem)
 
 
-def _write(experiment, task, found, path, seed):
-    """results.json of sentences, what is in it said in a table, and what there is to note."""
-    from lrcn import engine
-    from lrcn.results import compare
-    from lrcn.sentences import evaluate as captions
-
-    used = engine.find().info() if seed is not None else None
-    results = captions.write_results(
-        path,
-        {"task": task, "experiment": experiment, **found, "engine": used, "seed": seed, "git": container.revision()},
-    )
-    print(compare.measured_text(results))
-    for note in found.get("notes", []):
-        say(note)
-    say(f"results: {path}")
+def _refuse_others(context, experiment, heard):
+    """UsageError for an option that was given and means nothing to this experiment."""
+    for name in OPTIONS:
+        if name not in heard and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = "stride" if name == "strides" else name.replace("_", "-")
+            raise click.UsageError(f"--{option} means nothing to {experiment}; leave it out")
 
 
 @click.command()
@@ -301,5 +187,6 @@ def compare(results, as_json):
     if not paths:
         raise click.UsageError("no results in runs/*/results.json; `lrcn evaluate` writes them")
     rated = [path for path in paths if is_ratings(path)]
-    found, ratings = [read(path) for path in paths if path not in rated], collect(rated) if rated else None
-    print(json.dumps(document(found, ratings), indent=1) if as_json else text(found, ratings))
+    measured = [read(path) for path in paths if path not in rated]
+    ratings = collect(rated) if rated else None
+    print(json.dumps(document(measured, ratings), indent=1) if as_json else text(measured, ratings))

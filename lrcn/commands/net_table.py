@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lrcn.activity import clip_settings
+from lrcn.results.tables import aligned
 from netspecs import catalogue
 from prototxt_gen import SpecError, nearest, parse
 from prototxt_gen import caffe_pb2 as pb
@@ -56,17 +57,19 @@ def choose(net: str, kind: str | None, settings: Mapping[str, Any], phase: str |
 
 def look(chosen: Chosen, level: int = 0, inputs: Mapping[str, Shape] | None = None) -> NetShapes:
     """Its layers. `inputs` sets tops of data layers, over what is known; SpecError where none has such a top."""
-    found = infer(
+    shapes = infer(
         chosen.net, chosen.phase, chosen.stages, level, {**chosen.inputs, **(inputs or {})}, clip_settings.top_shapes
     )
-    tops = [top for row in found.rows for top in row.layer.top if row.layer.type in DATA_TYPES and not row.layer.bottom]
+    tops = [
+        top for row in shapes.rows for top in row.layer.top if row.layer.type in DATA_TYPES and not row.layer.bottom
+    ]
     for name in inputs or {}:
         if name not in tops:
             raise SpecError(
                 f"--input {name}: no data layer of {chosen.name} makes it in this state, only "
                 f"{', '.join(tops) or 'nothing'}{nearest(name, tops)}"
             )
-    return found
+    return shapes
 
 
 def read_input(text: str) -> tuple[str, Shape]:
@@ -81,47 +84,33 @@ def read_input(text: str) -> tuple[str, Shape]:
     return name, shape
 
 
-def as_text(chosen: Chosen, found: NetShapes) -> str:
+def as_text(chosen: Chosen, shapes: NetShapes) -> str:
     """The table, the totals, and what is not known or would be refused, a line each."""
     lines = [f"{chosen.name}, {chosen.phase}" + "".join(f", {stage}" for stage in chosen.stages), ""]
-    rows = [("layer", "type", "tops", "parameters", "multiply-adds", "activations")]
-    for row in found.rows:
+    rows = [["layer", "type", "tops", "parameters", "multiply-adds", "activations"]]
+    for row in shapes.rows:
         names = [*row.layer.top, *["(loss)"] * (len(row.tops) - len(row.layer.top))]
         tops = [f"{name} {show(shape)}" for name, shape in zip(names, row.tops)]
         learned = "shared" if row.weights and not row.own_parameters else _number(row.own_parameters)
-        rows.append(
-            (
-                row.layer.name,
-                row.layer.type,
-                tops[0] if tops else "",
-                learned,
-                _scaled(row.macs),
-                _bytes(row.activation_bytes),
-            )
-        )
-        rows += [("", "", top, "", "", "") for top in tops[1:]]
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if column < 3 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    least = "at least " if found.unknown else ""
+        numbers = [learned, _scaled(row.macs), _bytes(row.activation_bytes)]
+        rows.append([row.layer.name, row.layer.type, tops[0] if tops else "", *numbers])
+        rows += [["", "", top, "", "", ""] for top in tops[1:]]
+    lines += aligned(rows, left=3)
+    least = "at least " if shapes.unknown else ""
     total = [
-        f"{least}{found.parameters:,} parameters",
-        f"{_scaled(found.macs) or '0'} multiply-adds a forward pass",
-        f"{_bytes(found.activation_bytes) or '0'} of activations",
+        f"{least}{shapes.parameters:,} parameters",
+        f"{_scaled(shapes.macs) or '0'} multiply-adds a forward pass",
+        f"{_bytes(shapes.activation_bytes) or '0'} of activations",
     ]
     if chosen.phase == "TRAIN":
-        total.append(f"about {_bytes(found.training_bytes())} of GPU memory to train")
+        total.append(f"about {_bytes(shapes.training_bytes())} of GPU memory to train")
     lines += ["", ", ".join(total)]
-    lines += [f"note: {note}" for note in found.notes]
-    lines += [f"problem: {_where(chosen, problem)}{problem}" for problem in found.problems]
+    lines += [f"note: {note}" for note in shapes.notes]
+    lines += [f"problem: {_where(chosen, problem)}{problem}" for problem in shapes.problems]
     return "\n".join(lines)
 
 
-def as_json(chosen: Chosen, found: NetShapes, level: int) -> dict[str, Any]:
+def as_json(chosen: Chosen, shapes: NetShapes, level: int) -> dict[str, Any]:
     """The same as one document: shapes as lists, memory in bytes; null: not known."""
     layers = [
         {
@@ -135,17 +124,17 @@ def as_json(chosen: Chosen, found: NetShapes, level: int) -> dict[str, Any]:
             "macs": row.macs,
             "activation_bytes": row.activation_bytes,
         }
-        for row in found.rows
+        for row in shapes.rows
     ]
     totals = {
-        "parameters": found.parameters,
-        "macs": found.macs,
-        "activation_bytes": found.activation_bytes,
-        "training_bytes": found.training_bytes() if chosen.phase == "TRAIN" else None,
+        "parameters": shapes.parameters,
+        "macs": shapes.macs,
+        "activation_bytes": shapes.activation_bytes,
+        "training_bytes": shapes.training_bytes() if chosen.phase == "TRAIN" else None,
     }
     problems = [
         {"layer": _layer(chosen, problem), "field": problem.field, "message": problem.message}
-        for problem in found.problems
+        for problem in shapes.problems
     ]
     return {
         "net": chosen.name,
@@ -154,8 +143,8 @@ def as_json(chosen: Chosen, found: NetShapes, level: int) -> dict[str, Any]:
         "level": level,
         "layers": layers,
         "totals": totals,
-        "unknown": found.unknown,
-        "notes": found.notes,
+        "unknown": shapes.unknown,
+        "notes": shapes.notes,
         "problems": problems,
     }
 

@@ -145,13 +145,13 @@ def nets_show(net, phase, stages, level, kind, inputs, changes, config, as_json,
     from prototxt_gen.diagram import draw
 
     chosen = net_table.choose(net, kind, read_settings(changes, config), phase, stages)
-    found = net_table.look(chosen, level, dict(map(net_table.read_input, inputs)))
+    shapes = net_table.look(chosen, level, dict(map(net_table.read_input, inputs)))
     if diagram:
-        draw(found, diagram, title=chosen.name)
+        draw(shapes, diagram, title=chosen.name)
     if as_json:
-        print(json.dumps(net_table.as_json(chosen, found, level), indent=1))
+        print(json.dumps(net_table.as_json(chosen, shapes, level), indent=1))
     else:
-        print(net_table.as_text(chosen, found))
+        print(net_table.as_text(chosen, shapes))
 
 
 @nets.command("diff")
@@ -179,10 +179,12 @@ def nets_diff(context, a, b, phase, stages, as_json):
         lonely = {"A": sorted(names[0] - names[1]), "B": sorted(names[1] - names[0])}
     else:
         pairs, lonely = {"": (a, b)}, {"A": [], "B": []}
-    found = {name: file_differences(*pair, phase, stages) for name, pair in pairs.items()}
-    same = not any(found.values()) and not any(lonely.values())
+    differences = {name: file_differences(*pair, phase, stages) for name, pair in pairs.items()}
+    same = not any(differences.values()) and not any(lonely.values())
     if as_json:
-        rows = [{"file": name, **asdict(one)} if name else asdict(one) for name in found for one in found[name]]
+        rows = [
+            {"file": name, **asdict(one)} if name else asdict(one) for name in differences for one in differences[name]
+        ]
         print(
             json.dumps(
                 {"same": same, "differences": rows, "only_in_a": lonely["A"], "only_in_b": lonely["B"]}, indent=1
@@ -192,7 +194,7 @@ def nets_diff(context, a, b, phase, stages, as_json):
         for side, names in lonely.items():
             for name in names:
                 print(f"only in {side}: {name}")
-        for name, lines in found.items():
+        for name, lines in differences.items():
             if name and lines:
                 print(f"{name}:")
             for line in lines:
@@ -225,13 +227,13 @@ def nets_check(context, files, phase, stages, folder, as_json):
         raise click.UsageError("--stage says more of a --phase; give it too")
     hooks = Hooks(clip_settings.top_shapes, clip_settings.labels)
     looked_at = {name: [] for name in files}
-    found = {name: check(name, phase, stages, folder, hooks, looked_at[name]) for name in files}
+    findings = {name: check(name, phase, stages, folder, hooks, looked_at[name]) for name in files}
     if as_json:
-        print(json.dumps([asdict(finding) for findings in found.values() for finding in findings], indent=1))
+        print(json.dumps([asdict(finding) for each in findings.values() for finding in each], indent=1))
     else:
-        for name, findings in found.items():
-            print(*findings, sep="\n") if findings else say(f"{name}: nothing found in {', '.join(looked_at[name])}")
-    context.exit(1 if any(found.values()) else 0)
+        for name, each in findings.items():
+            print(*each, sep="\n") if each else say(f"{name}: nothing found in {', '.join(looked_at[name])}")
+    context.exit(1 if any(findings.values()) else 0)
 
 
 @nets.command("weights")
@@ -252,7 +254,7 @@ def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config,
     from prototxt_gen.weights import IGNORED, plan, read_weights, shape_text
 
     chosen = net_table.choose(net, kind, read_settings(changes, config), phase, list(stages))
-    found = plan(
+    filled = plan(
         chosen.net,
         read_weights(caffemodel),
         chosen.phase,
@@ -268,29 +270,29 @@ def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config,
                     "phase": chosen.phase,
                     "stages": chosen.stages,
                     "weights": str(caffemodel),
-                    "parameters": found.parameters,
-                    "copied": found.copied,
-                    "clashes": len(found.clashes),
-                    "layers": [asdict(entry) for entry in found.entries],
-                    "notes": found.notes,
+                    "parameters": filled.parameters,
+                    "copied": filled.copied,
+                    "clashes": len(filled.clashes),
+                    "layers": [asdict(entry) for entry in filled.entries],
+                    "notes": filled.notes,
                 },
                 indent=1,
             )
         )
-        context.exit(1 if found.clashes else 0)
+        context.exit(1 if filled.clashes else 0)
     rows = []
-    for entry in found.entries:
+    for entry in filled.entries:
         shapes = entry.file if entry.status == IGNORED else entry.net
-        said = "" if shapes is None else ", ".join("-" if it is None else shape_text(it) for it in shapes)
-        rows.append((entry.layer, entry.status, said, f"({entry.why})" if entry.why else ""))
+        in_words = "" if shapes is None else ", ".join("-" if it is None else shape_text(it) for it in shapes)
+        rows.append((entry.layer, entry.status, in_words, f"({entry.why})" if entry.why else ""))
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for row in rows:
         print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[3]]).rstrip())
-    share = 100 * found.copied / max(found.parameters, 1)
-    if found.clashes:
-        print(f"Caffe would stop at {len(found.clashes)} clash{'es' * (len(found.clashes) > 1)} and copy nothing")
+    share = 100 * filled.copied / max(filled.parameters, 1)
+    if filled.clashes:
+        print(f"Caffe would stop at {len(filled.clashes)} clash{'es' * (len(filled.clashes) > 1)} and copy nothing")
     else:
-        print(f"copied: {found.copied:,} of {found.parameters:,} parameters ({share:.1f} %)")
-    for note in found.notes:
+        print(f"copied: {filled.copied:,} of {filled.parameters:,} parameters ({share:.1f} %)")
+    for note in filled.notes:
         say(note)
-    context.exit(1 if found.clashes else 0)
+    context.exit(1 if filled.clashes else 0)

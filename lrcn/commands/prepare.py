@@ -401,7 +401,7 @@ def prepare_stills(data, splits, every, seed):
 @click.option("--frames", type=click.IntRange(1), default=16, show_default=True, help="T, frames a sequence.")
 @click.option("--clips", is_flag=True, help="Clips of consecutive frames at stride 8, not one of evenly spaced ones.")
 @click.option("--crops", type=click.Choice(["centre", "ten-mean"]), default="centre", show_default=True)
-@click.option("--mean", nargs=3, type=float, help="A FILE's channel means: blue, green, red; as published by default.")
+@click.option("--mean", nargs=3, type=float, help="The means that a FILE's net sees pixels less: blue, green, red.")
 @click.option("--scale", type=float, help="What a FILE's pixels less their mean are multiplied by; 1 by default.")
 @click.option(
     "--size",
@@ -458,13 +458,13 @@ def prepare_features(
     from data_prep.workers import cores
     from lrcn import engine
     from lrcn.activity import extract
+    from lrcn.training.job import settings_of
+    from netspecs import catalogue
 
     progress = Progress()
     if Dataset(data).kind == "captions":
         from lrcn.sentences import features as caption_features
-        from netspecs import catalogue
 
-        changes = catalogue.share_out(read_settings(changes, config), [net])[net]
         caption_features.extract(
             data,
             net,
@@ -474,7 +474,7 @@ def prepare_features(
             blob=blob or "fc7",
             views=views,
             seed=seed,
-            changes=changes,
+            settings=settings_of(net, Dataset(data), read_settings(changes, config)),
             gpu=gpu,
             progress=progress,
         )
@@ -482,9 +482,10 @@ def prepare_features(
         say(f"{out} is whole")
         return
     blob = blob or "fc6"
-    name, message, shown = extract.source(
-        net, Dataset(data), modality, read_settings(changes, config), mean or None, scale, size or None
-    )
+    settings = read_settings(changes, config)
+    if net in catalogue.names():
+        settings = settings_of(net, Dataset(data), settings)
+    name, message, shown = extract.source(net, Dataset(data), modality, settings, mean or None, scale, size or None)
     extract.extract(
         data,
         name,

@@ -58,12 +58,12 @@ def rating_sheet(systems, references, images, count, parts, seed, out):
     from lrcn.sentences.rating_sheet import names_of, write_sheet
 
     described = {}
-    for given in systems:
-        name, equals, path = given.partition("=")
+    for system in systems:
+        name, equals, path = system.partition("=")
         if not equals or not name.strip() or not path:
-            raise click.UsageError(f"--system {given}: it takes NAME=CAPTIONS.json")
+            raise click.UsageError(f"--system {system}: it takes NAME=CAPTIONS.json")
         if name.strip() in described:
-            raise click.UsageError(f"--system {given}: {name.strip()} is given twice")
+            raise click.UsageError(f"--system {system}: {name.strip()} is given twice")
         described[name.strip()] = read_results(path)
     progress = Progress()
     write_sheet(

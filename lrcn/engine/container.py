@@ -11,10 +11,8 @@ interrupted as by Ctrl-C.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -24,16 +22,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lrcn.engine import EngineError
+from lrcn.engine import EngineError, code
 
 IMAGES = {"cpu": ("lrcn:cpu", "make docker"), "cuda": ("lrcn:cuda", "make docker-cuda")}  # and what builds each
-# What the command in the container is told: the caller's code and its revision, the image's name, and the width of the
-# caller's terminal, if standard error is one.
-CODE, REVISION, IMAGE, BARS = "LRCN_CODE", "LRCN_REVISION", "LRCN_IMAGE", "LRCN_BARS"
+# What the command in the container is told, beside the revision: the caller's code, the image's name, and the width of
+# the caller's terminal, if standard error is one.
+CODE, IMAGE, BARS = "LRCN_CODE", "LRCN_IMAGE", "LRCN_BARS"
 HANDED_ON = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "TZ")
 SCRATCH = "/run/lrcn"  # in the container: its home, and for what it writes beside the folders that it fills
 LABEL = "lrcn.caller"
-PACKAGES = ("netspecs", "prototxt_gen", "data_prep", "lrcn")
 MOUNTS = 64  # at most, about
 SYSTEM = {
     "/",
@@ -56,7 +53,6 @@ SYSTEM = {
     "/var",
 }  # mounted, they would hide the image's
 READY = 3.0  # seconds after which a command has surely come as far as to hear Ctrl-C, if it has said nothing before
-_HERE = Path(__file__).resolve().parents[2]
 
 
 # ---- within the container ----------------------------------------------------------------------------------
@@ -73,8 +69,10 @@ def begin() -> None:
     image, build = os.environ.get(IMAGE, IMAGES["cpu"][0]), IMAGES["cpu"][1]
     for name, how in IMAGES.values():
         build = how if image == name else build
-    if os.environ[CODE] != code_digest():
+    if os.environ[CODE] != code.digest():
         raise EngineError(f"image {image}: was built from other code than this lrcn; build it again: `{build}`")
+    # Where the daemon was begun in the background of a shell, Ctrl-C is ignored in its containers too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_end_with_caller, daemon=True).start()
 
 
@@ -83,32 +81,6 @@ def _end_with_caller() -> None:
         while os.read(0, 1024):
             pass
     os.kill(os.getpid(), signal.SIGINT)
-
-
-def code_digest(root: Path = _HERE) -> str:
-    """What tells one lrcn's code from another's, in a checkout or where it is installed: a hash of the packages'
-    files."""
-    digest, recipe = hashlib.sha256(), root / "lrcn" / "recipe"  # the recipe is in a wheel alone: it makes Caffe
-    files = [
-        path
-        for package in PACKAGES
-        for path in (root / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and not path.is_relative_to(recipe)
-    ]
-    for path in sorted(files):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
-
-
-def revision() -> str | None:
-    """The git revision of the code: in a container, whose code is the caller's, that of the caller's checkout. None
-    where it is no checkout, or there is no git."""
-    from lrcn.activity.evaluate import git_revision
-
-    if inside():
-        return os.environ.get(REVISION) or None
-    return git_revision() if shutil.which("git") else None
 
 
 # ---- what is mounted ---------------------------------------------------------------------------------------
@@ -223,7 +195,8 @@ def run(
     arguments: list[str], reads: Iterable, writes: Iterable, image: str | None = None, gpu: int | None = None
 ) -> int:
     """Run `lrcn ARGUMENTS` in a container to its end and return its exit code. What it says comes out here as it says
-    it. Ctrl-C, SIGTERM and SIGHUP interrupt it; a second one kills it and raises KeyboardInterrupt.
+    it. Ctrl-C, SIGTERM and SIGHUP, where they are not ignored, interrupt it; a second one kills it and raises
+    KeyboardInterrupt.
 
     image: IMAGES' by default. gpu: whether it needs one; all are handed on, so that N names here what it names there.
     Raises EngineError, one line: no daemon, no image, no GPU for containers, whatever else the daemon says.
@@ -302,8 +275,8 @@ def _create(api, arguments, mounts: list[Bind], image: str, gpu: int | None) -> 
     elif "name=userns" in security:
         namespace = "host"  # user ids as they are
     environment = {
-        CODE: code_digest(),
-        REVISION: revision() or "",
+        CODE: code.digest(),
+        code.REVISION: code.revision() or "",
         IMAGE: image,
         "HOME": SCRATCH,
         "TMPDIR": SCRATCH,
@@ -367,11 +340,11 @@ def _follow(api, container: str, signals: Signals) -> int:
                 api.kill(container)
             copy.join(10)
             raise KeyboardInterrupt
-    code = api.wait(container)["StatusCode"]
-    if code == 128 + signal.SIGKILL:
+    status = api.wait(container)["StatusCode"]
+    if status == 128 + signal.SIGKILL:
         short = api.inspect_container(container)["State"].get("OOMKilled")
         print(f"lrcn: the container was killed{': memory is short' if short else ''}", file=sys.stderr)
-    return code
+    return status
 
 
 class Copy(threading.Thread):
@@ -395,13 +368,15 @@ class Copy(threading.Thread):
 
 
 class Signals:
-    """Counts the signals that ask this process to end, within a `with`, in place of ending it."""
+    """Counts the signals that ask this process to end, within a `with`, in place of ending it. One that it was begun to
+    ignore, by nohup or in the background of a shell, stays ignored."""
 
     ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __enter__(self):
         self.count = 0
-        self.before = {number: signal.signal(number, self._note) for number in self.ALL}
+        heeded = [number for number in self.ALL if signal.getsignal(number) is not signal.SIG_IGN]
+        self.before = {number: signal.signal(number, self._note) for number in heeded}
         return self
 
     def __exit__(self, *failure) -> None:

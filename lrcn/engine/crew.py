@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import signal
 import subprocess
 import sys
 import weakref
-from contextlib import contextmanager
+from contextlib import suppress
 
 import numpy as np
 
@@ -25,14 +26,14 @@ class LoaderError(RuntimeError):
 class Crew:
     """`count` processes `python -m MODULE` that fill `slots`, float32 (number, *shape), in shared memory.
 
-    Orders go to a worker with `ask`, any JSON; each is answered once, in the order of asking.
+    Orders go to the workers by turns, in whose module `serve` carries them out.
     """
 
     def __init__(self, module: str, settings: dict, count: int, number: int, shape: tuple[int, ...]):
         memory = os.memfd_create(module)
         os.ftruncate(memory, 4 * number * int(np.prod(shape)))
         self.slots = _slots(memory, number, shape)
-        # Inside the caffe tool sys.executable is a guess; `lrcn train` says which Python it is.
+        # Inside the caffe tool sys.executable is a guess; whoever began Caffe says which Python it is.
         command = [
             os.environ.get("LRCN_PYTHON", sys.executable),
             "-m",
@@ -46,21 +47,28 @@ class Crew:
             for _ in range(count)
         ]
         os.close(memory)
+        self.asked = self.done = 0
         weakref.finalize(self, _end, self.workers)
 
-    def ask(self, worker: int, order) -> None:
-        try:
-            print(json.dumps(order), file=self.workers[worker].stdin, flush=True)
-        except BrokenPipeError:
-            pass  # its end is reported where its answer is missed
+    def ask(self, name: str, *order) -> int:
+        """Gives an order, values ready for JSON, to the next worker. name: of what is read, for the user where it goes
+        wrong. Returns the order's number."""
+        worker = self.workers[self.asked % len(self.workers)]
+        with suppress(BrokenPipeError):  # its end is reported where its answer is missed
+            print(json.dumps([name, *order]), file=worker.stdin, flush=True)
+        self.asked += 1
+        return self.asked - 1
 
-    def wait(self, worker: int) -> None:
-        """Waits until the oldest order is done that this worker has not answered yet. LoaderError says what failed."""
-        answer = self.workers[worker].stdout.readline()
-        if not answer:
-            raise LoaderError(f"a loader process ended with status {self.workers[worker].wait()}; is memory short?")
-        if json.loads(answer):
-            raise LoaderError(json.loads(answer))
+    def wait(self, number: int) -> None:
+        """Waits until the order of this number is done, and all before it. LoaderError says what failed."""
+        while self.done <= number:
+            worker = self.workers[self.done % len(self.workers)]
+            answer = worker.stdout.readline()
+            if not answer:
+                raise LoaderError(f"a loader process ended with status {worker.wait()}; is memory short?")
+            self.done += 1
+            if trouble := json.loads(answer):
+                raise LoaderError(trouble)
 
 
 def _slots(memory: int, number: int, shape) -> np.ndarray:
@@ -77,31 +85,21 @@ def _end(workers):
         worker.stdout.close()
 
 
-@contextmanager
-def naming(video: str):
-    """Whatever goes wrong with a video, the user is to read its name."""
-    try:
-        yield
-    except ValueError:
-        raise  # made for the user already
-    except Exception as error:
-        raise ValueError(f"{video}: {type(error).__name__}: {error}") from error
-
-
 def serve(begin) -> None:
     """The worker's side: `begin(settings, slots)` gives the function that carries out an order."""
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for Caffe, which then ends its workers
     try:
         number, *shape = json.loads(sys.argv[2])
-        work = begin(json.loads(sys.argv[3]), _slots(int(sys.argv[1]), number, shape))
+        carry_out = begin(json.loads(sys.argv[3]), _slots(int(sys.argv[1]), number, shape))
         for line in sys.stdin:
+            name, *order = json.loads(line)
             trouble = ""
             try:
-                work(json.loads(line))
-            except Exception as error:
+                carry_out(*order)
+            except ValueError as error:  # made for the user
                 trouble = str(error)
+            except Exception as error:
+                trouble = f"{name}: {type(error).__name__}: {error}"
             print(json.dumps(trouble), flush=True)
     except BrokenPipeError:
         os._exit(0)  # Caffe is gone, and nobody is there to be told

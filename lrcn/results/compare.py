@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
-from lrcn.results.published import TABLE1, TABLE1_COLUMNS, TABLE2, TABLE2_COLUMNS, TABLE3, TABLE3_COLUMNS, TABLE5
-from lrcn.training.experiments import ROWS
+from lrcn.results.published import (
+    TABLE1,
+    TABLE1_COLUMNS,
+    TABLE1_ROWS,
+    TABLE2,
+    TABLE2_COLUMNS,
+    TABLE3,
+    TABLE3_COLUMNS,
+    TABLE4,
+    TABLE4_IMAGES,
+    TABLE5,
+)
+from lrcn.results.tables import Row, aligned, decimals
 
 COLUMNS = ("rgb", "flow", "average_1/2_1/2", "average_1/3_2/3")
 DIRECTIONS = {"caption_to_image": "images by caption", "image_to_caption": "captions by image"}
 RETRIEVAL = ("R@1", "R@5", "R@10", "median_rank")
 GENERATION = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
 GENERATION_COLUMNS = (*TABLE3_COLUMNS, *GENERATION[4:])
-TASKS = ("caption", "video", "lm")
+TASKS = ("activity", "caption", "video", "lm")  # of the paper
 
 
 class ResultsError(ValueError):
@@ -26,8 +38,8 @@ def read(path) -> dict:
     try:
         results = json.loads(Path(path).read_text(encoding="utf-8"))
         results["models"], results["dataset"]["name"]
-        if results.get("task") in TASKS:
-            document([results])
+        results.setdefault("task", "activity")  # an earlier lrcn's did not say so
+        document([results])
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror}; `lrcn evaluate` writes it") from None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -39,15 +51,15 @@ def measured_on(results: dict) -> str:
     data = results["dataset"]
     return (
         f"{data['name']}: {len(data['classes'])} classes, {data['test_videos']} test videos, "
-        f"split {data['split']}, {how(results)}"
+        f"split {data['split']}, {conditions(results)}"
     )
 
 
-def how(results: dict) -> str:
+def conditions(results: dict) -> str:
     """Seed, engine, and what was evaluated otherwise than published."""
-    seen = results.get("evaluation", {})
-    otherwise = ", last frame of each clip" if seen.get("frames", "mean") != "mean" else ""
-    if (strides := seen.get("strides", [8])) != [8]:
+    evaluation = results.get("evaluation", {})
+    otherwise = ", last frame of each clip" if evaluation.get("frames", "mean") != "mean" else ""
+    if (strides := evaluation.get("strides", [8])) != [8]:
         otherwise += f", stride {' and '.join(map(str, strides))}"
     return f"seed {results['seed']}, Caffe {results['engine']['source']}{otherwise}"
 
@@ -72,7 +84,7 @@ def blocks(all_results: list[dict]) -> list[dict]:
 def accuracies(results: dict) -> dict[str, list[float | None]]:
     return {
         model: [results["models"][model].get(column, {}).get("accuracy") for column in COLUMNS]
-        for model in ROWS
+        for model in TABLE1_ROWS
         if model in results["models"]
     }
 
@@ -82,7 +94,7 @@ def split_groups(all_results: list[dict]) -> list[list[dict]]:
     groups: list[tuple[tuple, list[dict]]] = []
     for results in all_results:
         data = results["dataset"]
-        key = results["experiment"], data["name"], data["classes"], how(results)
+        key = results["experiment"], data["name"], data["classes"], conditions(results)
         for other, group in groups:
             if other == key and data["split"] not in [each["dataset"]["split"] for each in group]:
                 group.append(results)
@@ -104,7 +116,7 @@ def mean_block(group: list[dict]) -> dict:
         "kind": "measured",
         "rows": rows,
         "spread": spread,
-        "on": f"{data['name']}: {len(data['classes'])} classes, mean of splits {names}, {how(group[0])}",
+        "on": f"{data['name']}: {len(data['classes'])} classes, mean of splits {names}, {conditions(group[0])}",
     }
 
 
@@ -121,28 +133,28 @@ def _means(tables: list[dict[str, list]]) -> tuple[dict[str, list], dict[str, li
     return rows, spread
 
 
-def table1(all_results: list[dict]) -> str:
-    """Table 1 as text; under a mean of splits, the standard deviation over them."""
-    lines = [
-        "Table 1: activity recognition, percent of test videos classified right",
-        "",
-        f"{'':<22}"
-        + "".join(f"{column:>10}" for column in TABLE1_COLUMNS)
-        + "   (averages: weight of RGB, weight of flow)",
-    ]
-    for block in blocks(all_results):
-        lines += ["", f"{block['kind']} on {block['on']}"]
-        for model, values in block["rows"].items():
-            lines.append(_row(model, values))
-            if "spread" in block:
-                lines.append(_row("  +- over the splits", block["spread"][model]))
-    return "\n".join(lines)
+def table1(table: list[dict]) -> str:
+    """`blocks` as text; under a mean of splits, the standard deviation over them."""
+    title = "Table 1: activity recognition, percent of test videos classified right"
+    rows: list[Row] = [["", *TABLE1_COLUMNS]]
+    for block in table:
+        rows += ["", _heading(block), *_cells(block["rows"], block.get("spread"), "splits")]
+    header, *lines = aligned(rows, least=(20, 8, 8, 8, 8), indent="  ")
+    return "\n".join([title, "", f"{header}   (averages: weight of RGB, weight of flow)", *lines])
 
 
-def _row(name: str, values: list[float | None], width: int = 20, column: int = 10) -> str:
-    return f"  {name:<{width}}" + "".join(
-        f"{'-' if value is None else format(value, '.2f'):>{column}}" for value in values
-    )
+def _heading(block: dict) -> str:
+    return f"{block['kind']} on {block['on']}"
+
+
+def _cells(rows: dict[str, list], spread: dict[str, list] | None = None, over: str = "seeds") -> list[list[str]]:
+    """Rows of cells from {model: values}, the spread of each below it."""
+    cells = []
+    for model, values in rows.items():
+        cells.append([model, *decimals(values)])
+        if spread:
+            cells.append([f"  +- over the {over}", *decimals(spread[model])])
+    return cells
 
 
 # ---- sentences: Tables 2, 3 and 5 --------------------------------------------------------------------------
@@ -179,78 +191,68 @@ def truths(results: dict) -> dict[str, dict[str, float]]:
 
 def sentences_on(results: dict, of: str = "") -> str:
     """Which data, how much of it (`of`: of retrieval, say), and how the captions were made."""
-    data, seen = results["dataset"], results.get("evaluation", {})
+    data, evaluation = results["dataset"], results.get("evaluation", {})
     part = f", {data['part']}" if data["part"] != "all" else ""
     names = ("videos", "sentences") if results.get("task") == "video" else ("images", "captions")
-    said = [
-        f"{data['name']}{part}: {seen.get(f'{of}images', data['images'])} {names[0]}",
-        f"{seen.get(f'{of}captions', data['captions'])} {names[1]}",
+    parts = [
+        f"{data['name']}{part}: {evaluation.get(f'{of}images', data['images'])} {names[0]}",
+        f"{evaluation.get(f'{of}captions', data['captions'])} {names[1]}",
     ]
-    said += [f"beam {seen['beam']}"] if "beam" in seen and not of else []
-    said += [f"tokens {seen['tokens']}"] if seen.get("tokens", "plain") != "plain" and not of else []
-    said += [f"seed {results['seed']}"] if results.get("seed") is not None else []
-    said += [f"Caffe {results['engine']['source']}"] if results.get("engine") else []
-    return ", ".join(said)
+    parts += [f"beam {evaluation['beam']}"] if "beam" in evaluation and not of else []
+    parts += [f"tokens {evaluation['tokens']}"] if evaluation.get("tokens", "plain") != "plain" and not of else []
+    parts += [f"seed {results['seed']}"] if results.get("seed") is not None else []
+    parts += [f"Caffe {results['engine']['source']}"] if results.get("engine") else []
+    return ", ".join(parts)
 
 
 def blocks_of(all_results: list[dict], rows, published: dict[str, dict[str, list]], of: str = "") -> list[dict]:
     """A table of sentences in blocks, as those of Table 1: of each file that has such `rows`, of each mean of several
     seeds, and as published. Beside the rows of Tables 3 and 5, what else there is: "truth", where it is known, and
     "by_detail", rows by level of detail; in a mean "truth_spread" and "by_detail_spread" too."""
+    measured = [results for results in all_results if rows(results)]
     table = []
-    for results in all_results:
-        if found := rows(results):
-            block = {"kind": "measured", "on": sentences_on(results, of), "rows": found}
-            if rows is generation:
-                block |= {name: found for name, found in _beside(results).items() if found}
-            table.append(block)
-    for group in seed_groups([results for results in all_results if rows(results)]):
-        if len(group) > 1:
-            means, spread = _means([rows(results) for results in group])
-            seeds = ", ".join(str(results["seed"]) for results in group)
-            on = sentences_on(group[0] | {"seed": None}, of)
-            block = {"kind": "measured", "on": f"{on}, mean of seeds {seeds}", "rows": means, "spread": spread}
-            tables = [_beside(results) for results in group if rows is generation]
-            if tables and all(found["truth"] for found in tables):
-                block["truth"], block["truth_spread"] = _mean_truths([found["truth"] for found in tables])
-            if tables and all(found["by_detail"] for found in tables):
-                for level in tables[0]["by_detail"]:
-                    means, spread = _means([found["by_detail"][level] for found in tables])
-                    block.setdefault("by_detail", {})[level] = means
-                    block.setdefault("by_detail_spread", {})[level] = spread
-            table.append(block)
-    return table + [{"kind": "published", "on": on, "rows": found} for on, found in published.items()]
+    for results in measured:
+        beside = _beside(results) if rows is generation else {}
+        block = {"kind": "measured", "on": sentences_on(results, of), "rows": rows(results)}
+        table.append(block | {name: value for name, value in beside.items() if value})
+    table += [_mean_of_seeds(group, rows, of) for group in seed_groups(measured) if len(group) > 1]
+    return table + [{"kind": "published", "on": on, "rows": values} for on, values in published.items()]
+
+
+def _mean_of_seeds(group: list[dict], rows, of: str) -> dict:
+    """The block of a mean of several seeds."""
+    means, spread = _means([rows(results) for results in group])
+    seeds = ", ".join(str(results["seed"]) for results in group)
+    on = sentences_on(group[0] | {"seed": None}, of)
+    block = {"kind": "measured", "on": f"{on}, mean of seeds {seeds}", "rows": means, "spread": spread}
+    tables = [_beside(results) for results in group if rows is generation]
+    if tables and all(table["truth"] for table in tables):
+        block["truth"], block["truth_spread"] = _mean_truths([table["truth"] for table in tables])
+    if tables and all(table["by_detail"] for table in tables):
+        for level in tables[0]["by_detail"]:
+            means, spread = _means([table["by_detail"][level] for table in tables])
+            block.setdefault("by_detail", {})[level] = means
+            block.setdefault("by_detail_spread", {})[level] = spread
+    return block
 
 
 def _beside(results: dict) -> dict:
     """ "truth" (`truths`) and "by_detail": {level of detail: as `generation`}; empty where there is none."""
-    levels = list(dict.fromkeys(level for row in results["models"].values() for level in row.get("by_detail", {})))
-    return {
-        "truth": truths(results),
-        "by_detail": {
-            level: generation(
-                {
-                    "models": {
-                        model: {"generation": row["by_detail"][level]}
-                        for model, row in results["models"].items()
-                        if level in row.get("by_detail", {})
-                    }
-                }
-            )
-            for level in levels
-        },
-    }
+    models = {model: row.get("by_detail", {}) for model, row in results["models"].items()}
+    levels = list(dict.fromkeys(level for by_level in models.values() for level in by_level))
+
+    def at(level: str) -> dict:
+        return {model: {"generation": by_level[level]} for model, by_level in models.items() if level in by_level}
+
+    return {"truth": truths(results), "by_detail": {level: generation({"models": at(level)}) for level in levels}}
 
 
 def _mean_truths(tables: list[dict[str, dict[str, float]]]) -> tuple[dict, dict]:
     """`_means` of `truths`, of the slots that all of them have."""
-    slots = [
-        slot
-        for slot in next(iter(tables[0].values()))
-        if all(slot in row for table in tables for row in table.values())
-    ]
+    rows = [row for table in tables for row in table.values()]
+    slots = [slot for slot in rows[0] if all(slot in row for row in rows)]
     means, spread = _means([{model: [row[slot] for slot in slots] for model, row in table.items()} for table in tables])
-    return tuple({model: dict(zip(slots, row)) for model, row in found.items()} for found in (means, spread))
+    return tuple({model: dict(zip(slots, row)) for model, row in table.items()} for table in (means, spread))
 
 
 def seed_groups(all_results: list[dict]) -> list[list[dict]]:
@@ -273,31 +275,20 @@ def _wide(values: tuple) -> list[float | None]:
 
 
 def table2_blocks(all_results: list[dict]) -> list[dict]:
-    return blocks_of(
-        _of(all_results, "caption"),
-        retrieval,
-        {
-            on: {model: [*images, *captions] for model, (images, captions) in rows.items()}
-            for on, rows in TABLE2.items()
-        },
-        "retrieval_",
-    )
+    published = {
+        on: {model: [*images, *captions] for model, (images, captions) in rows.items()} for on, rows in TABLE2.items()
+    }
+    return blocks_of(of_task(all_results, "caption"), retrieval, published, "retrieval_")
 
 
 def table3_blocks(all_results: list[dict]) -> list[dict]:
-    return blocks_of(
-        _of(all_results, "caption"),
-        generation,
-        {on: {model: _wide(row) for model, row in rows.items()} for on, rows in TABLE3.items()},
-    )
+    published = {on: {model: _wide(row) for model, row in rows.items()} for on, rows in TABLE3.items()}
+    return blocks_of(of_task(all_results, "caption"), generation, published)
 
 
 def table5_blocks(all_results: list[dict]) -> list[dict]:
-    return blocks_of(
-        _of(all_results, "video"),
-        generation,
-        {"TACoS multilevel": {model: _wide((None, None, None, value)) for model, value in TABLE5.items()}},
-    )
+    published = {"TACoS multilevel": {model: _wide((None, None, None, value)) for model, value in TABLE5.items()}}
+    return blocks_of(of_task(all_results, "video"), generation, published)
 
 
 TABLE2_TITLE = "Table 2: retrieval, recall in percent and median rank"
@@ -305,36 +296,30 @@ TABLE3_TITLE = "Table 3: generated captions, BLEU (and the other metrics) times 
 TABLE5_TITLE = "Table 5: descriptions of videos, BLEU (and the other metrics) times 100"
 
 
-def block_text(title: str, columns: tuple[str, ...], table: list[dict], above: str = "") -> str:
-    """A table as text; below a measured block, rows by level of detail, and what is true of its captions."""
-    width = max([20, *(len(model) for block in table for model in block["rows"])])
-
-    def with_spread(rows, spread, column=9):
-        for model, values in rows.items():
-            lines.append(_row(model, values, width, column))
-            if spread:
-                lines.append(_row("  +- over the seeds", spread[model], width, column))
-
-    lines = [title, ""] + ([" " * (width + 2) + above] if above else [])
-    lines.append(" " * (width + 2) + "".join(f"{column:>9}" for column in columns))
+def block_text(title: str, columns: Sequence[str], table: list[dict], above: Sequence[str] = ()) -> str:
+    """A table as text; below a measured block, rows by level of detail, and what is true of its captions. above: what
+    stands over four columns each."""
+    names = max([20, *(len(model) for block in table for model in block["rows"])])
+    widths = (names, *[7] * len(columns))
+    lines = [title, "", *(aligned([["", *above]], least=(names, 34, 34), indent="  ") if above else [])]
+    lines += aligned([["", *columns]], least=widths, indent="  ")
     for block in table:
-        lines += ["", f"{block['kind']} on {block['on']}"]
-        with_spread(block["rows"], block.get("spread"))
-        for level, rows in block.get("by_detail", {}).items():
-            lines.append(f"  {level}")
-            with_spread(rows, block.get("by_detail_spread", {}).get(level))
+        rows: list[Row] = [*_cells(block["rows"], block.get("spread"))]
+        for level, detail in block.get("by_detail", {}).items():
+            rows += [f"  {level}", *_cells(detail, block.get("by_detail_spread", {}).get(level))]
+        lines += ["", _heading(block), *aligned(rows, least=widths, indent="  ")]
         if "truth" in block:
-            slots = list(dict.fromkeys(slot for row in block["truth"].values() for slot in row))
-            column = max([12, *(len(slot) + 2 for slot in slots)])
-            lines.append(f"  {'percent true of':<{width}}" + "".join(f"{slot:>{column}}" for slot in slots))
-            with_spread(
-                *(
-                    {model: [row.get(slot) for slot in slots] for model, row in found.items()}
-                    for found in (block["truth"], block.get("truth_spread", {}))
-                ),
-                column,
-            )
+            lines += _truth_lines(block["truth"], block.get("truth_spread", {}), names)
     return "\n".join(lines)
+
+
+def _truth_lines(truth: dict[str, dict], spread: dict[str, dict], names: int) -> list[str]:
+    """What percent of the captions of each model are true of each slot."""
+    slots = list(dict.fromkeys(slot for row in truth.values() for slot in row))
+    by_slot = [{model: [row.get(slot) for slot in slots] for model, row in table.items()} for table in (truth, spread)]
+    width = max([10, *map(len, slots)])
+    rows = [["percent true of", *slots], *_cells(*by_slot)]
+    return aligned(rows, least=(names, *[width] * len(slots)), indent="  ")
 
 
 def table2(all_results: list[dict]) -> str:
@@ -342,8 +327,7 @@ def table2(all_results: list[dict]) -> str:
 
 
 def _table2(table: list[dict]) -> str:
-    above = "".join(f"{way:>36}" for way in DIRECTIONS.values())
-    return block_text(TABLE2_TITLE, (*TABLE2_COLUMNS, *TABLE2_COLUMNS), table, above)
+    return block_text(TABLE2_TITLE, (*TABLE2_COLUMNS, *TABLE2_COLUMNS), table, tuple(DIRECTIONS.values()))
 
 
 def table3(all_results: list[dict]) -> str:
@@ -354,83 +338,117 @@ def table5(all_results: list[dict]) -> str:
     return block_text(TABLE5_TITLE, GENERATION_COLUMNS, table5_blocks(all_results))
 
 
+def table4(ratings: dict) -> str:
+    """Table 4 as text: what `rating_sheet.collect` gives, with the published rows below."""
+    systems = ratings["systems"]
+    rows: list[Row] = [["", *ratings["criteria"]], ""]
+    raters, images = _many(ratings["raters"], "rater"), _many(ratings["images"], "image")
+    rows += [f"measured: ranks 1 to {systems}, {raters}, {images}", *_cells(ratings["ratings"])]
+    rows.append(["rankings", *map(str, ratings["rows"])])
+    if any(ratings["unfinished"]):
+        rows.append(["unfinished, left out", *map(str, ratings["unfinished"])])
+    if systems != len(TABLE4):
+        rows.append(f"  (of {systems} systems the middle rank is {(systems + 1) / 2:g}, of the published six 3.5)")
+    rows += ["", f"published on Flickr30k: ranks 1 to 6, {TABLE4_IMAGES} images", *_cells(TABLE4)]
+    title = "Table 4: captions ranked by people, mean rank (low is good)"
+    return "\n".join([title, "", *aligned(rows, least=(20, 11, 11, 11), indent="  ")])
+
+
+def table4_document(ratings: dict) -> dict:
+    """The same as a JSON document: the published rows under "published"."""
+    return ratings | {"published": {name: list(values) for name, values in TABLE4.items()}}
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def perplexities(all_results: list[dict]) -> list[dict]:
-    """{"on", "model", "part", "perplexity", "words", "captions"} of each language model and part."""
+    """{"on", "model", "part", "perplexity", "captions", "words"} of each language model and part."""
     return [
-        {
-            "on": results["dataset"]["name"],
-            "model": model,
-            "part": part,
-            **{key: found[key] for key in ("perplexity", "captions", "words")},
-        }
-        for results in _of(all_results, "lm")
+        {"on": results["dataset"]["name"], "model": model, "part": part}
+        | {key: measured[key] for key in ("perplexity", "captions", "words")}
+        for results in of_task(all_results, "lm")
         for model, row in results["models"].items()
-        for part, found in row["perplexity"].items()
+        for part, measured in row["perplexity"].items()
     ]
 
 
 def perplexity_text(all_results: list[dict]) -> str:
-    return "\n".join(
-        ["Language models: perplexity a word, the end of a sentence counted as one", ""]
-        + [
-            f"  {row['model']:<20}{row['perplexity']:>9.2f}   {row['on']}, {row['part']}: {row['captions']} captions, "
-            f"{row['words']} words"
-            for row in perplexities(all_results)
-        ]
-    )
+    rows = perplexities(all_results)
+    numbers = aligned([[row["model"], *decimals([row["perplexity"]])] for row in rows], least=(20, 7), indent="  ")
+    lines = [
+        f"{number}   {row['on']}, {row['part']}: {row['captions']} captions, {row['words']} words"
+        for number, row in zip(numbers, rows)
+    ]
+    return "\n".join(["Language models: perplexity a word, the end of a sentence counted as one", "", *lines])
 
 
 # ---- all of them -------------------------------------------------------------------------------------------
 
 
-def _of(all_results: list[dict], task: str | None) -> list[dict]:
-    return [results for results in all_results if results.get("task") == task]
+def of_task(all_results: list[dict], task: str) -> list[dict]:
+    """Those of a task."""
+    return [results for results in all_results if results["task"] == task]
 
 
 def measured_text(results: dict) -> str:
-    """What one file of sentences says, without the published rows."""
+    """What one file says, without the published rows."""
+
+    def measured(table):
+        return [block for block in table([results]) if block["kind"] == "measured"]
+
+    if results["task"] == "activity":
+        return table1(measured(blocks))
     if results["task"] == "lm":
         return perplexity_text([results])
-    found = []
+    if results["task"] not in TASKS:
+        return other_text(results)
+    texts = []
     if retrieval(results):
-        found.append(_table2([block for block in table2_blocks([results]) if block["kind"] == "measured"]))
+        texts.append(_table2(measured(table2_blocks)))
     if generation(results):
         title, table = (TABLE3_TITLE, table3_blocks) if results["task"] == "caption" else (TABLE5_TITLE, table5_blocks)
-        found.append(
-            block_text(title, GENERATION_COLUMNS, [block for block in table([results]) if block["kind"] == "measured"])
-        )
-    return "\n\n".join(found)
+        texts.append(block_text(title, GENERATION_COLUMNS, measured(table)))
+    return "\n\n".join(texts)
+
+
+def other_text(results: dict) -> str:
+    """The numbers of a task that the paper has not, a row a model."""
+    rows = [
+        [f"  {model}", *(f"{name} {value:.2f}" for name, value in row.items() if isinstance(value, (int, float)))]
+        for model, row in results["models"].items()
+    ]
+    return "\n".join([f"{results['task']}: measured on {results['dataset']['name']}", *aligned(rows)])
 
 
 def text(all_results: list[dict], ratings: dict | None = None) -> str:
-    """The tables of which something was measured, with the published rows; ratings: what `rating_sheet.collect` found,
-    for Table 4."""
-    from lrcn.sentences import rating_sheet
-
-    found = [table1(_of(all_results, None))] if _of(all_results, None) else []
-    if any(retrieval(results) for results in _of(all_results, "caption")):
-        found.append(table2(all_results))
-    if any(generation(results) for results in _of(all_results, "caption")):
-        found.append(table3(all_results))
+    """The tables of which something was measured, with the published rows; ratings: of `rating_sheet.collect`, for
+    Table 4."""
+    captions, activity = of_task(all_results, "caption"), of_task(all_results, "activity")
+    texts = [table1(blocks(activity))] if activity else []
+    if any(retrieval(results) for results in captions):
+        texts.append(table2(all_results))
+    if any(generation(results) for results in captions):
+        texts.append(table3(all_results))
     if ratings:
-        found.append(rating_sheet.table4(ratings))
-    if _of(all_results, "video"):
-        found.append(table5(all_results))
-    if _of(all_results, "lm"):
-        found.append(perplexity_text(all_results))
-    return "\n\n\n".join(found)
+        texts.append(table4(ratings))
+    if of_task(all_results, "video"):
+        texts.append(table5(all_results))
+    if of_task(all_results, "lm"):
+        texts.append(perplexity_text(all_results))
+    texts += [other_text(results) for results in all_results if results["task"] not in TASKS]
+    return "\n\n\n".join(texts)
 
 
 def document(all_results: list[dict], ratings: dict | None = None) -> dict:
     """{"table1": blocks, "table2", "table3", "table4" where there are ratings, "table5", "perplexity"}: the published
     rows in each."""
-    from lrcn.sentences import rating_sheet
-
     return {
-        "table1": blocks(_of(all_results, None)),
+        "table1": blocks(of_task(all_results, "activity")),
         "table2": table2_blocks(all_results),
         "table3": table3_blocks(all_results),
-        **({"table4": rating_sheet.as_json(ratings)} if ratings else {}),
+        **({"table4": table4_document(ratings)} if ratings else {}),
         "table5": table5_blocks(all_results),
         "perplexity": perplexities(all_results),
     }

@@ -136,3 +136,102 @@ def captioned(images: list[np.ndarray], captions: list[dict[str, str]], title: s
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
         save(figure, path)
+
+
+def curve(rows: list[dict[str, float]], title: str, path: Path) -> None:
+    """Loss above accuracy, by iteration: each row has "iteration", and what was measured then."""
+    figure, (above, below) = pyplot().subplots(2, 1, sharex=True, figsize=(7, 6))
+    for name in dict.fromkeys(name for row in rows for name in row):
+        if name in ("iteration", "lr"):
+            continue
+        points = [(row["iteration"], row[name]) for row in rows if name in row]
+        (below if "accuracy" in name else above).plot(*zip(*points), label=name, linewidth=1)
+    for axes, measured in ((above, "loss"), (below, "accuracy")):
+        axes.set_ylabel(measured)
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend(fontsize=8)
+    below.set_xlabel("iteration")
+    above.set_title(title)
+    figure.tight_layout()
+    save(figure, path)
+
+
+THUMBNAILS, LINES = 8, 5  # frames and classes in a picture of a classified video
+
+
+def spread(count: int) -> list[int]:
+    """The numbers of the frames that a picture shows of `count`."""
+    columns = min(THUMBNAILS, count)
+    return [int((column + 0.5) * count / columns) for column in range(columns)]
+
+
+def classified(images: list, by_frame: np.ndarray, scores: np.ndarray, classes, fps, title: str, path: Path) -> None:
+    """Frames of a video (BGR) in a strip, each above its moment in the plot of scores over time (frames, classes); the
+    classes with the highest `scores` (classes,) have a line."""
+    count, columns = len(by_frame), len(images)
+    strip = min(8.4 / columns * images[0].shape[0] / images[0].shape[1], 3)  # inches: thumbnails are not squeezed
+    figure, (above, below) = pyplot().subplots(
+        2, 1, figsize=(10, strip + 3.6), height_ratios=[strip, 2.9], sharex=True, constrained_layout=True
+    )
+    unit = 1 / fps if fps else 1
+    for column, image in enumerate(images):
+        span = [(column + side) * count / columns * unit for side in (0.02, 0.98)]
+        above.imshow(image[..., ::-1], extent=[*span, 0, 1], aspect="auto")
+    above.set_ylim(0, 1)
+    above.axis("off")
+    above.set_title(title)
+    for c in np.argsort(-scores, kind="stable")[:LINES]:
+        below.plot(
+            (np.arange(count) + 0.5) * unit,
+            by_frame[:, c],
+            marker="." if count < 3 else None,
+            linewidth=1.5,
+            label=f"{classes[c]} {scores[c]:.2f}",
+        )
+    below.set_xlim(0, count * unit)
+    below.set_ylim(-0.02, 1.02)
+    below.set_xlabel("seconds" if fps else "frame")
+    below.set_ylabel("score")
+    below.grid(alpha=0.3)
+    below.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    save(figure, path)
+
+
+def picture_names(paths) -> list[str]:
+    """NAME.png for each file or folder; of several of one name the later ones are counted."""
+    names: list[str] = []
+    for path in map(Path, paths):
+        stem, number = path.stem if path.suffix else path.name, 1
+        name = f"{stem}.png"
+        while name in names:
+            number += 1
+            name = f"{stem}-{number}.png"
+        names.append(name)
+    return names
+
+
+def described(image: np.ndarray, sentences: list[tuple[float, str]], path: Path) -> None:
+    """The image (BGR) with sentences below, each after its log probability."""
+    lines = []
+    for log_prob, sentence in sentences:
+        wrapped = textwrap.wrap(sentence, 72) or [""]
+        lines += [f"{log_prob:9.2f}  {wrapped[0]}", *(" " * 11 + line for line in wrapped[1:])]
+    below, height = 0.2 * len(lines) + 0.25, 7 * min(max(image.shape[0] / image.shape[1], 0.15), 2)  # inches
+    figure = pyplot().figure(figsize=(7, height + below))
+    axes = figure.add_axes((0.02, below / (height + below), 0.96, 0.98 * height / (height + below)))
+    axes.imshow(image[..., ::-1])
+    axes.axis("off")
+    figure.text(
+        0.02,
+        (below - 0.08) / (height + below),
+        "\n".join(lines),
+        va="top",
+        fontsize=9,
+        family="monospace",
+        linespacing=1.3,
+        parse_math=False,
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
+        save(figure, path)

@@ -1,5 +1,8 @@
 """What the paper reports (Donahue et al., CVPR 2015), for comparison."""
 
+# The rows of Table 1, in its order.
+ROWS = ("single-frame", "lrcn-fc6", "lrcn-fc7")
+
 # Table 1: UCF-101 accuracy in percent. Columns: RGB, flow, and the weighted averages of their scores.
 TABLE1_COLUMNS = ("RGB", "flow", "1/2, 1/2", "1/3, 2/3")
 TABLE1 = {
@@ -10,6 +13,8 @@ TABLE1 = {
     },
     "mean of splits 1-3": {"single-frame": (67.70, 72.19, 75.87, 78.84), "lrcn-fc6": (68.19, 77.46, 80.62, 82.66)},
 }
+
+TABLE1_ROWS = tuple(TABLE1["split 1"])
 
 # Table 2: retrieval. Recalls in percent and the median rank, of images by captions, then of captions by images.
 TABLE2_COLUMNS = ("R@1", "R@5", "R@10", "MedR")
@@ -37,7 +42,8 @@ TABLE3 = {
     "COCO 2014": {"1nn-fc7": (46.23, 26.39, 15.07, 8.73), "lrcn": (66.86, 48.92, 34.89, 24.92)},
 }
 
-# Table 4: mean ranks by people, from 1 to 6, low is good; 785 images of Flickr30k.
+# Table 4: mean ranks by people, from 1 to 6, low is good; of images of Flickr30k.
+TABLE4_IMAGES = 785
 TABLE4_COLUMNS = ("correctness", "grammar", "relevance")
 TABLE4 = {
     "TreeTalk": (4.08, 4.35, 3.98),

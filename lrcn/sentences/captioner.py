@@ -11,8 +11,6 @@ import math
 import shutil
 import sys
 import tempfile
-import textwrap
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +20,9 @@ import numpy as np
 
 from data_prep import DataError
 from lrcn.engine.process import Caffe
-from lrcn.results import pictures
+from lrcn.pixels import Transform
 from lrcn.sentences.decoding import FLOOR
-from lrcn.training import experiments
-from lrcn.training.train import TrainError, last_snapshot, snapshot
+from lrcn.trained_net import TrainedNet
 from netspecs import catalogue
 from prototxt_gen import SpecError, nearest, parse, to_text
 from prototxt_gen.shapes import infer
@@ -33,7 +30,6 @@ from prototxt_gen.weights import AFRESH, plan, read_weights, shape_text
 
 LENGTH = 50  # words of a sentence at most, its end included, as published
 STREAMS = 500  # sentences that the net goes on with at once
-MEAN = (104, 117, 123)  # BGR, as published
 UNKNOWN = "<unk>"
 # What a net that writes sentences is given of each image or video, and what that is called.
 GIVEN = {
@@ -59,6 +55,11 @@ class Caption:
     @property
     def log_prob(self) -> float:
         return math.fsum(self.log_probs)
+
+    @property
+    def details(self) -> dict:
+        """What there is to know besides its text, JSON-able."""
+        return {"log_prob": self.log_prob, "finished": self.finished, "words": self.words, "log_probs": self.log_probs}
 
     @property
     def text(self) -> str:
@@ -89,41 +90,6 @@ def read_vocabulary(path) -> list[str]:
             )
         seen.add(word)
     return words
-
-
-USUAL = {"caption": "lrcn-2f", "video": "decoder-prob"}
-
-
-def open_captioner(run, model: str | None = None, task: str = "caption") -> tuple[str, Path, Path, dict]:
-    """Of a run of `lrcn train`, the net of a task, caption or video, that its last training left: its name in the
-    catalogue, weights, vocabulary.txt and settings. model: USUAL's, or what is there, by default.
-
-    Raises TrainError, one line, where there is none, or not such a one.
-    """
-    run, nets = Path(run), {}
-    for place in sorted(path.parent for path in [*run.glob("*/stage.json"), *run.glob("stage.json")]):
-        note = experiments.read_note(place)
-        if note and note["variant"].startswith(f"{task}/"):
-            name = note["variant"].split("/")[1]
-            stage = list(experiments.STARTS).index(note["settings"].get("stage", "train"))
-            if name not in nets or nets[name][0] < stage:
-                nets[name] = stage, place, note
-    if not nets:
-        what = "captioner" if task == "caption" else "net that describes videos"
-        raise TrainError(
-            f"{run}: holds no trained {what}; name the --out of `lrcn train {task}/...`, and give that "
-            "command again if it is of an earlier lrcn"
-        )
-    model = model or (USUAL[task] if USUAL[task] in nets else next(iter(nets)))
-    if model not in nets:
-        raise TrainError(f"{run}: has no {model}, only {', '.join(nets)}{nearest(model, nets)}")
-    _, place, note = nets[model]
-    if note["settings"].get("backbone") == "features":
-        raise TrainError(f"{place}: reads activations computed beforehand, not images; name a run on images")
-    last = note["settings"]["max_iter"]
-    if last_snapshot(place) < last:
-        raise TrainError(f"{place}: not trained to iteration {last} yet; run `lrcn train`")
-    return note["variant"], snapshot(place, last), place / "vocabulary.txt", note["settings"]
 
 
 # ---- images ------------------------------------------------------------------------------------------------
@@ -175,43 +141,6 @@ def read_images(paths: Sequence) -> list[np.ndarray]:
     return found
 
 
-def crop(image: np.ndarray, settings: dict) -> np.ndarray:
-    """What the net sees in testing (3, crop, crop), float32: the middle of the image, resized to height x width, less
-    the mean."""
-    height, width, side = settings["height"], settings["width"], settings["crop"]
-    if image.shape[:2] != (height, width):
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    top, left = (height - side) // 2, (width - side) // 2
-    pixels = image[top : top + side, left : left + side].astype(np.float32) - np.array(MEAN, np.float32)
-    return np.moveaxis(pixels, -1, 0) * np.float32(settings["scale"])
-
-
-def draw(image: np.ndarray, captions: Sequence[Caption], path) -> None:
-    """A picture of the image (BGR) with its sentences and their log probabilities below, PNG."""
-    lines = []
-    for caption in captions:
-        wrapped = textwrap.wrap(caption.text, 72) or [""]
-        lines += [f"{caption.log_prob:9.2f}  {wrapped[0]}", *(" " * 11 + line for line in wrapped[1:])]
-    below, height = 0.2 * len(lines) + 0.25, 7 * min(max(image.shape[0] / image.shape[1], 0.15), 2)  # inches
-    figure = pictures.pyplot().figure(figsize=(7, height + below))
-    axes = figure.add_axes((0.02, below / (height + below), 0.96, 0.98 * height / (height + below)))
-    axes.imshow(image[..., ::-1])
-    axes.axis("off")
-    figure.text(
-        0.02,
-        (below - 0.08) / (height + below),
-        "\n".join(lines),
-        va="top",
-        fontsize=9,
-        family="monospace",
-        linespacing=1.3,
-        parse_math=False,
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
-        pictures.save(figure, Path(path))
-
-
 # ---- the net -----------------------------------------------------------------------------------------------
 
 
@@ -219,18 +148,18 @@ class ImageNet:
     """A net that reads images, as a deploy net up to fc8 (`deploy_images` of caption/*). A context manager, which ends
     Caffe's process.
 
-    images: the net, a message or a file; settings: a catalogue net's, which say how images are cut.
+    images: the net, a message or a file; transform: how it sees pixels, where it reads images.
 
     Raises SpecError where net and weights do not fit, before Caffe is started.
     """
 
-    def __init__(self, images, weights, engine, gpu: int | None = None, settings: dict | None = None):
+    def __init__(self, images, weights, engine, gpu: int | None = None, transform: Transform | None = None):
         self.caffe, images = None, _net(images)
         _check_weights([images], weights)
-        self._begin(None, images, weights, engine, gpu, settings)
+        self._begin(None, images, weights, engine, gpu, transform)
 
-    def _begin(self, words, images, weights, engine, gpu, settings, streams=1, reader=None) -> None:
-        self.settings, self.row, self.together = settings, None, 1
+    def _begin(self, words, images, weights, engine, gpu, transform, streams=1, reader=None) -> None:
+        self.transform, self.row, self.together = transform, None, 1
         self.blobs = infer(images, "TEST").blobs if images is not None else {}
         if images is not None:
             self.together, *self.row = images.layer[0].input_param.shape[0].dim
@@ -266,7 +195,7 @@ class ImageNet:
         progress=lambda what, done, total: None,
         total: int = 0,
     ) -> dict[str, np.ndarray]:
-        """{blob: (N, D)} of whatever the net reads, one after another: pixels (3, crop, crop) of `crop`, or activations
+        """{blob: (N, D)} of whatever the net reads, one after another: pixels (3, crop, crop) of `cut`, or activations
         (D,). They are taken a batch at a time, so that N may be large."""
         if self.row is None:
             raise SpecError("this net reads no images")
@@ -306,10 +235,11 @@ class ImageNet:
         return self.activations(inputs, ("fc8",), progress, total)["fc8"]
 
     def cut(self, images: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
-        """What the net reads of BGR images of any size, as `read_image` gives them."""
+        """What the net reads of BGR images of any size, as `read_image` gives them: of each the middle."""
         if self.row is None or len(self.row) != 3:
             raise SpecError("this net's images are activations computed beforehand (backbone features); give those")
-        return (crop(image, self.settings) for image in images)
+        transform = self.transform
+        return (transform.blob(transform.centre(transform.resized(image))) for image in images)
 
     def image_features(
         self, images: Iterable[np.ndarray], progress=lambda what, done, total: None, total: int = 0
@@ -337,7 +267,7 @@ class Captioner(ImageNet):
 
     words: deploy net of a step with exposed states, a message or a file, as `nets.files(deploy_steps=1,
     deploy_state="exposed")` makes it; images: the deploy net that makes fc8 of images, or None; vocabulary: a list of
-    words (`read_vocabulary`) or its file; settings: a catalogue net's, which say how images are cut; reader: for an
+    words (`read_vocabulary`) or its file; transform: how it sees pixels, where it reads images; reader: for an
     encoder-decoder, of which `words` is `deploy_part="decoder"`, the whole of it, made with the same settings.
 
     What the net sees of N images or videos, `features` below: fc8 (N, D); for video/decoder-* the vectors (N, W); for
@@ -355,7 +285,7 @@ class Captioner(ImageNet):
         engine,
         gpu: int | None = None,
         images=None,
-        settings: dict | None = None,
+        transform: Transform | None = None,
         streams: int = STREAMS,
         reader=None,
     ):
@@ -372,42 +302,26 @@ class Captioner(ImageNet):
         if reader is not None:
             steps = blobs["input_sentence"][0] - 1
             self.sees = {name: [steps, *shape[1:]] for name, shape in self.sees.items()} | {"cont_sentence": [steps]}
-        self._begin(words, images, weights, engine, gpu, settings, streams, reader)
+        self._begin(words, images, weights, engine, gpu, transform, streams, reader)
 
     @classmethod
-    def of(
-        cls,
-        name: str,
-        weights,
-        vocabulary,
-        engine,
-        gpu: int | None = None,
-        changes: dict | None = None,
-        streams: int = STREAMS,
-    ) -> Captioner:
-        """Of a net of the catalogue, caption/*, video/* or lm/*, with the number of words that the vocabulary has, and
-        `changes`."""
-        variant = catalogue.get(name)
-        if variant.task not in experiments.KINDS:
+    def of(cls, net: TrainedNet, engine, gpu: int | None = None, streams: int = STREAMS) -> Captioner:
+        """Of a trained net of caption/*, video/* or lm/*, with the number of words that its vocabulary has."""
+        variant = net.variant
+        if not {"vocabulary", "deploy_state"} <= set(variant.table):
+            writers = dict.fromkeys(f"{each.task}/*" for each in catalogue.variants() if "vocabulary" in each.table)
             raise SpecError(
-                f"{name}: writes no sentences; {', '.join(f'{task}/*' for task in experiments.KINDS)} do, "
-                "`lrcn nets list` names them"
+                f"{variant.name}: writes no sentences; {', '.join(writers)} do, `lrcn nets list` names them"
             )
-        vocabulary = vocabulary if isinstance(vocabulary, list) else read_vocabulary(vocabulary)
-        settings = variant.settings(
-            **{
-                "vocabulary": len(vocabulary) + 1,
-                **(changes or {}),
-                "deploy_steps": 1,
-                "deploy_streams": 1,
-                "deploy_state": "exposed",
-            }
-        )
+        vocabulary = read_vocabulary(net.vocabulary)
+        fixed = {"vocabulary": len(vocabulary) + 1, "deploy_steps": 1, "deploy_streams": 1, "deploy_state": "exposed"}
+        settings = variant.settings(**dict(net.settings) | fixed)
         files = variant.files(**settings)
         words, reader = files["deploy"], None
         if "deploy_part" in variant.table:
             words, reader = variant.files(**settings | {"deploy_part": "decoder"})["deploy"], words
-        return cls(words, weights, vocabulary, engine, gpu, files.get("deploy_images"), settings, streams, reader)
+        images, transform = files.get("deploy_images"), Transform.of(variant, settings)
+        return cls(words, net.weights, vocabulary, engine, gpu, images, transform, streams, reader)
 
     def beam(
         self,

@@ -23,7 +23,7 @@ import json
 import math
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +31,13 @@ import numpy as np
 from data_prep import DataError, vocabulary
 from data_prep.captions import PARTS, Image
 from data_prep.whole_files import read_json, write_bytes, write_json
+from data_prep.workers import no_progress
+from lrcn.engine.compute import Compute
+from lrcn.pixels import Transform
 from lrcn.results import pictures
-from lrcn.sentences import describe, retrieval, truth
-from lrcn.sentences import metrics as language_metrics
+from lrcn.sentences import describe, metrics, retrieval, truth
 from lrcn.sentences.captioner import LENGTH, Captioner, ImageNet, read_image
-from lrcn.training.train import digest
-from netspecs import catalogue
+from lrcn.trained_net import TrainedNet, digest
 from prototxt_gen.weights import AFRESH, CLASH, plan, read_weights
 
 BLOCK = 500  # images whose features are kept together
@@ -45,28 +46,7 @@ BLOBS = ("fc7", "fc8")
 RETRIEVED = 1000  # published: images in the retrieval experiments
 
 
-def no_progress(what: str, done: int, total: int) -> None:
-    pass
-
-
 # ---- what is evaluated -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Net:
-    """A trained net: its variant, its last stage (None where there is one only) and that one's settings, weights and
-    run folder."""
-
-    variant: str
-    stage: str | None
-    settings: dict
-    weights: Path
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        """The row: lrcn-2f where it is fine-tuned, as the paper's; after another stage lrcn-2f-train and the like."""
-        return self.variant.split("/")[1] + ("" if self.stage in ("finetune", None) else f"-{self.stage}")
 
 
 @dataclass(frozen=True)
@@ -79,22 +59,42 @@ class Cnn:
 
 
 @dataclass(frozen=True)
-class How:
-    """How captions are evaluated: beam width, words at most, images of retrieval, tokens of the metrics."""
+class Neighbours:
+    """The baseline of Table 3: captions of the nearest training images. cnn: by this one, as it was before; None where
+    it is not known. By a fine-tuned net's they are always."""
 
+    cnn: Cnn | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """How sentences are evaluated: of which part of the data set, with which beam width and so many words at most, and
+    by which tokens the metrics go, "plain" or "ptb"."""
+
+    part: str = "test"
     beam: int = 1
     length: int = LENGTH
-    retrieval_images: int = RETRIEVED
     tokens: str = "plain"
 
-    def suffix(self, part: str) -> str:
+    @property
+    def suffix(self) -> str:
         """What the names of files end in that hold something else than the published evaluation."""
         return (
-            (f"_{part}" if part != "test" else "")
+            (f"_{self.part}" if self.part != "test" else "")
             + (f"_beam{self.beam}" if self.beam != 1 else "")
             + (f"_{self.tokens}" if self.tokens != "plain" else "")
             + (f"_length{self.length}" if self.length != LENGTH else "")
         )
+
+
+@dataclass(frozen=True)
+class CaptionSearch(Search):
+    """Of captions besides: retrieval among so many images, the first of the part, 0 for none; with nearest neighbours
+    beside, by the CNN of `weights` where it is known."""
+
+    retrieval_images: int = RETRIEVED
+    neighbours: bool = True
+    weights: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -163,17 +163,9 @@ def _names(images: Sequence[Image]) -> str:
 def activations(
     reader: ImageNet, images: Sequence[Described], blobs: Sequence[str], folder: Path, of: dict, progress=no_progress
 ) -> dict[str, np.ndarray]:
-    """{blob: (N, D)} of the images, kept in `folder`; `of` says by which weights."""
-    cut = {name: reader.settings[name] for name in ("backbone", "height", "width", "crop", "scale")}
-    _claim(
-        folder,
-        of
-        | {
-            "files": hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest(),
-            "blobs": list(blobs),
-            "cut": cut,
-        },
-    )
+    """{blob: (N, D)} of the images, kept in `folder`; `of` says by which weights, and how they are cut."""
+    files = hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest()
+    _claim(folder, of | {"files": files, "blobs": list(blobs)})
     parts, title = [], folder.name.replace("_", " of ")
     for first in range(0, len(images), BLOCK):
         path, block = folder / f"{first:07d}.npz", images[first : first + BLOCK]
@@ -193,13 +185,13 @@ def activations(
     return {blob: np.concatenate([part[blob] for part in parts]) for blob in blobs}
 
 
-def sentences(captioner: Captioner, seen, how: How, path: Path, of: dict, progress=no_progress) -> list[str]:
+def sentences(captioner: Captioner, seen, search: Search, path: Path, of: dict, progress=no_progress) -> list[str]:
     """The likeliest sentence of each image or video that the search finds, kept in the file `path`. seen: what
     `Captioner` takes."""
-    job = of | {"beam": how.beam, "length": how.length}
+    job = of | {"beam": search.beam, "length": search.length}
     kept = read_json(path) if path.exists() else {}
     if kept.get("job") != job:
-        found = [best[0] for best in captioner.beam(seen, how.beam, 1, how.length, progress)]
+        found = [best[0] for best in captioner.beam(seen, search.beam, 1, search.length, progress)]
         kept = {
             "job": job,
             "sentences": [{"caption": each.text, "log_prob": round(each.log_prob, 6)} for each in found],
@@ -228,100 +220,130 @@ def retrieve(
 
 def evaluate(
     dataset,
-    part: str,
-    nets: Sequence[Net],
+    nets: Sequence[TrainedNet],
     out: Path,
-    engine,
-    how: How = How(),
-    cnn: Cnn | None = None,
-    neighbours: bool = True,
-    gpu: int | None = None,
-    progress=no_progress,
+    options: CaptionSearch,
+    neighbours: Neighbours | None,
+    compute: Compute,
 ) -> dict:
     """{"dataset", "evaluation", "models", "notes"} of results.json: each net's row, and of the nearest neighbours by
-    the CNN `cnn`, as it was before (1nn-fc7, 1nn-fc8), and, with `neighbours`, by a fine-tuned net's
-    (1nn-fc7-finetuned, ...: that of lrcn-2f, else of the first).
+    the CNN as it was before (1nn-fc7, 1nn-fc8) and by a fine-tuned net's (1nn-fc7-finetuned, ...: that of lrcn-2f, else
+    of the first).
 
-    Raises DataError, SpecError, TrainError.
+    Raises DataError, SpecError, CaffeError.
     """
-    images = part_images(dataset, part)
-    check_files(images)
-    said, models, asked = {}, {}, images[: how.retrieval_images]
-    reference = next((net for net in nets if net.variant == "caption/lrcn-2f"), nets[0])
+    images = part_images(dataset, options.part)
+    training = part_images(dataset, "train") if neighbours else []
+    check_files([*images, *training])
+    reference = next((net for net in nets if net.variant.name == "caption/lrcn-2f"), nets[0])
+    everyone = _Captions(images, training, options, compute)
     for net in nets:
-        words = next(
-            path
-            for path in (net.folder / "vocabulary.txt", dataset.folder / "vocabulary.txt")
-            if path.exists() or path.parent == dataset.folder
-        )
-        tell, of = _titled(progress, net.name), {"weights": digest(net.weights)}
-        with Captioner.of(net.variant, net.weights, words, engine, gpu, net.settings) as captioner:
-            seen = activations(captioner, images, BLOBS, net.folder / f"features_{part}", of, tell)
-            of = of | {"images": _names(images)}
-            path = net.folder / f"sentences{how.suffix(part) or '_test'}.json"
-            said[net.name] = sentences(captioner, seen["fc8"], how, path, of, tell)
-            models[net.name] = {"stage": net.stage, "weights": of["weights"]}
-            if asked:
-                models[net.name]["retrieval"] = retrieve(
-                    captioner, seen["fc8"][: len(asked)], asked, net.folder / f"retrieval_{part}", of, tell
-                )
-            if neighbours and net is reference and net.stage.startswith("finetune"):
-                for blob, found in _neighbours(dataset, captioner, BLOBS, seen, net.folder, of["weights"], tell):
-                    said[f"1nn-{blob}-finetuned"] = found
-                    models[f"1nn-{blob}-finetuned"] = {"weights": of["weights"], "cnn": f"{net.name}, {net.stage}"}
-    if cnn is not None:
-        of, tell = digest(cnn.weights), _titled(progress, "nearest neighbours")
-        net, blobs = cnn_net(reference, cnn)
-        with ImageNet(net, cnn.weights, engine, gpu, reference.settings) as reader:
-            folder = out / "neighbours"
-            seen = activations(reader, images, blobs, folder / f"features_{part}", {"weights": of}, tell)
-            for blob, found in _neighbours(dataset, reader, blobs, seen, folder, of, tell):
-                said[f"1nn-{blob}"] = found
-                models[f"1nn-{blob}"] = {"weights": of, "cnn": cnn.what}
+        everyone.add_net(net, neighbours is not None and net is reference and net.training.startswith("finetune"))
+    if neighbours and neighbours.cnn:
+        everyone.add_neighbours(neighbours.cnn, reference, out / "neighbours")
+    captions, models = everyone.captions, everyone.models
 
-    measured, notes = _measure(dataset, images, said, how, out, how.suffix(part), progress)
-    ours = [net.name for net in nets]
+    rows = [net.row for net in nets]
+    measured, notes = _measure(dataset, images, captions, options, out, compute.progress)
     pictures.captioned(
         [read_image(image.path) for image in images[:SHOWN]],
-        [{name: said[name][at] for name in ours} for at in range(min(SHOWN, len(images)))],
-        f"{dataset.name}, {part}",
-        out / f"captions{how.suffix(part)}.png",
+        [{name: captions[name][at] for name in rows} for at in range(min(SHOWN, len(images)))],
+        f"{dataset.name}, {options.part}",
+        out / f"captions{options.suffix}.png",
     )
+    asked = images[: options.retrieval_images]
+    evaluation = _about(options) | {
+        "retrieval_images": len(asked),
+        "retrieval_captions": sum(len(image.captions) for image in asked),
+    }
     return {
-        "dataset": {
-            "name": dataset.name,
-            "part": part,
-            "images": len(images),
-            "captions": sum(len(image.captions) for image in images),
-            "vocabulary": dataset.description["vocabulary"],
-        },
-        "evaluation": {
-            "beam": how.beam,
-            "length": how.length,
-            "tokens": how.tokens,
-            "retrieval_images": len(asked),
-            "retrieval_captions": sum(len(image.captions) for image in asked),
-        },
-        "models": {name: models[name] | measured[name] for name in [*ours, *sorted(models.keys() - set(ours))]},
+        "dataset": _extent(dataset, options.part, images),
+        "evaluation": evaluation,
+        "models": {name: models[name] | measured[name] for name in [*rows, *sorted(models.keys() - set(rows))]},
         "notes": notes,
     }
 
 
+def _about(options: Search) -> dict:
+    return {"beam": options.beam, "length": options.length, "tokens": options.tokens}
+
+
+def _extent(dataset, part: str, images: Sequence[Image]) -> dict:
+    return {
+        "name": dataset.name,
+        "part": part,
+        "images": len(images),
+        "captions": sum(len(image.captions) for image in images),
+        "vocabulary": dataset.description["vocabulary"],
+    }
+
+
+@dataclass
+class _Captions:
+    """Captions of images by row, and what is known of each row, as nets and neighbours add them."""
+
+    images: Sequence[Image]
+    training: Sequence[Image]
+    options: CaptionSearch
+    compute: Compute
+    captions: dict[str, list[str]] = field(default_factory=dict)
+    models: dict[str, dict] = field(default_factory=dict)
+
+    def add_net(self, net: TrainedNet, with_neighbours: bool) -> None:
+        """A net's captions and, if wanted, those of the nearest images by its CNN."""
+        options, tell = self.options, _titled(self.compute.progress, net.row)
+        of = {"weights": digest(net.weights)}
+        with Captioner.of(net, self.compute.engine, self.compute.gpu) as captioner:
+            cut = of | {"cut": _cut(net)}
+            seen = activations(captioner, self.images, BLOBS, net.folder / f"features_{options.part}", cut, tell)
+            job, path = of | {"images": _names(self.images)}, net.folder / f"sentences{options.suffix or '_test'}.json"
+            self.captions[net.row] = sentences(captioner, seen["fc8"], options, path, job, tell)
+            self.models[net.row] = {"stage": net.training, "weights": of["weights"]}
+            if asked := self.images[: options.retrieval_images]:
+                folder = net.folder / f"retrieval_{options.part}"
+                ranks = retrieve(captioner, seen["fc8"][: len(asked)], asked, folder, job, tell)
+                self.models[net.row]["retrieval"] = ranks
+            if with_neighbours:
+                whose = of | {"cnn": f"{net.row}, {net.training}"}
+                self._add_nearest(captioner, seen, (net.folder, cut), "-finetuned", whose, tell)
+
+    def add_neighbours(self, cnn: Cnn, reference: TrainedNet, folder: Path) -> None:
+        """The captions of the nearest images by a CNN as it was before its training here."""
+        of, tell = {"weights": digest(cnn.weights)}, _titled(self.compute.progress, "nearest neighbours")
+        net, blobs = cnn_net(reference, cnn)
+        transform, cut = Transform.of(reference.variant, reference.settings), of | {"cut": _cut(reference)}
+        with ImageNet(net, cnn.weights, self.compute.engine, self.compute.gpu, transform) as reader:
+            seen = activations(reader, self.images, blobs, folder / f"features_{self.options.part}", cut, tell)
+            self._add_nearest(reader, seen, (folder, cut), "", of | {"cnn": cnn.what}, tell)
+
+    def _add_nearest(
+        self, reader: ImageNet, seen: dict, kept: tuple[Path, dict], ending: str, whose: dict, tell
+    ) -> None:
+        """kept: the folder of activations, and what they are of."""
+        folder, of = kept
+        known = activations(reader, self.training, list(seen), folder / "features_train", of, tell)
+        theirs = [image.captions for image in self.training]
+        for blob in seen:
+            row = f"1nn-{blob}{ending}"
+            self.captions[row] = metrics.nearest_captions(known[blob], theirs, seen[blob])
+            self.models[row] = whose
+
+
 def _measure(
-    dataset, images: Sequence[Image], said: dict[str, list[str]], how: How, out: Path, suffix: str, progress
+    dataset, images: Sequence[Image], said: dict[str, list[str]], search: Search, out: Path, progress
 ) -> tuple[dict, list[str]]:
     """{name: {"generation", "truth" where it is known}} of everyone's captions of the images, and notes for the user;
     the captions are written into `out`."""
     files, known = [image.file for image in images], truth.read(dataset.folder)
     every = [each["file"] for each in read_json(dataset.folder / "captions.json")["images"]]
-    by_file = dict(zip(every, language_metrics.image_ids(every)))
+    by_file = dict(zip(every, metrics.image_ids(every)))
     references = {by_file[image.file]: image.captions for image in images}
     found, notes = {}, []
     for number, (name, texts) in enumerate(said.items()):
         progress("metrics", number, len(said))
         written = dict(zip(references, texts))
-        language_metrics.write_results(out / f"captions_{name}{suffix}.json", written)
-        measured = language_metrics.score(written, references, how.tokens)
+        metrics.write_results(out / f"captions_{name}{search.suffix}.json", written)
+        measured = metrics.score(written, references, search.tokens)
         notes += measured.pop("notes")
         found[name] = {"generation": measured}
         if known:
@@ -334,19 +356,15 @@ def _titled(progress, title: str):
     return lambda what, done, total: progress(f"{title}: {what}" if total else what, done, total)
 
 
-def _neighbours(dataset, reader: ImageNet, blobs, seen: dict, folder: Path, weights: str, tell):
-    """(blob, first caption of the training image nearest to each image) of activations `seen`."""
-    training = part_images(dataset, "train")
-    check_files(training)
-    known = activations(reader, training, blobs, folder / "features_train", {"weights": weights}, tell)
-    for blob in blobs:
-        yield blob, language_metrics.nearest_captions(known[blob], [image.captions for image in training], seen[blob])
+def _cut(net: TrainedNet) -> dict:
+    """What tells how images are cut for a net."""
+    return {name: net.settings[name] for name in ("backbone", "height", "width", "crop", "scale")}
 
 
-def cnn_net(reference: Net, cnn: Cnn):
+def cnn_net(reference: TrainedNet, cnn: Cnn):
     """The net that reads images with another CNN's weights, cut as `reference` sees them, and the blobs that it gives.
     Its fc8 is the file's classifier, whatever that is called and however many classes it has; without one, no fc8."""
-    net = catalogue.get(reference.variant).files(**reference.settings)["deploy_images"]
+    net = reference.variant.files(**reference.settings)["deploy_images"]
     entries = plan(net, read_weights(cnn.weights), "TEST").entries
     unfit = {entry.layer for entry in entries if entry.status in (AFRESH, CLASH)}
     if "fc8" in unfit and "fc8" in cnn.blobs:
@@ -369,57 +387,51 @@ def cnn_net(reference: Net, cnn: Cnn):
 PAIR = ("object", "motion")  # truths that are reported together too: what a video shows, whatever else is said of it
 
 
-def evaluate_videos(
-    dataset,
-    part: str,
-    nets: Sequence[Net],
-    out: Path,
-    engine,
-    how: How = How(),
-    gpu: int | None = None,
-    progress=no_progress,
-) -> dict:
+def evaluate_videos(dataset, nets: Sequence[TrainedNet], out: Path, options: Search, compute: Compute) -> dict:
     """{"dataset", "evaluation", "models", "notes"} of results.json: a sentence of each video against all of its own,
     and by level of detail where there are several ("by_detail": {detail: metrics}).
 
-    Raises DataError, SpecError, TrainError.
+    Raises DataError, SpecError, CaffeError.
     """
-    videos, said, models = part_images(dataset, part), {}, {}
+    videos = part_images(dataset, options.part)
+    captions: dict[str, list[str]] = {}
+    models: dict[str, dict] = {}
     for net in nets:
         of = {"weights": digest(net.weights), "videos": _names(videos)}
-        given = describe.of_dataset(dataset, catalogue.get(net.variant), net.settings, [video.file for video in videos])
-        seen = given.values() if isinstance(given, dict) else [given]
-        of["given"] = hashlib.sha1(b"".join(np.ascontiguousarray(each).tobytes() for each in seen)).hexdigest()
-        with Captioner.of(
-            net.variant, net.weights, net.folder / "vocabulary.txt", engine, gpu, net.settings
-        ) as captioner:
-            path = net.folder / f"sentences{how.suffix(part) or '_test'}.json"
-            said[net.name] = sentences(captioner, given, how, path, of, _titled(progress, net.name))
-        models[net.name] = {"weights": of["weights"]}
-    measured, notes = _measure(dataset, videos, said, how, out, how.suffix(part), progress)
-    details = {each["file"]: each["detail"] for each in read_json(dataset.folder / "captions.json")["images"]}
-    levels = list(dict.fromkeys(details[video.file] for video in videos))
-    for name, texts in said.items() if len(levels) > 1 else ():
-        measured[name]["by_detail"] = {}
-        for level in sorted(levels):
-            chosen = [at for at, video in enumerate(videos) if details[video.file] == level]
-            found = language_metrics.score(
-                {at: texts[at] for at in chosen}, {at: videos[at].captions for at in chosen}, how.tokens
-            )
-            notes += found.pop("notes")
-            measured[name]["by_detail"][level or "other"] = found
+        inputs = describe.of_dataset(dataset, net.variant, net.settings, [video.file for video in videos])
+        arrays = inputs.values() if isinstance(inputs, dict) else [inputs]
+        of["given"] = hashlib.sha1(b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)).hexdigest()
+        with Captioner.of(net, compute.engine, compute.gpu) as captioner:
+            path = net.folder / f"sentences{options.suffix or '_test'}.json"
+            tell = _titled(compute.progress, net.row)
+            captions[net.row] = sentences(captioner, inputs, options, path, of, tell)
+        models[net.row] = {"weights": of["weights"]}
+    measured, notes = _measure(dataset, videos, captions, options, out, compute.progress)
+    for name, by_level in _by_detail(dataset, videos, captions, options, notes).items():
+        measured[name]["by_detail"] = by_level
     return {
-        "dataset": {
-            "name": dataset.name,
-            "part": part,
-            "images": len(videos),
-            "captions": sum(len(video.captions) for video in videos),
-            "vocabulary": dataset.description["vocabulary"],
-        },
-        "evaluation": {"beam": how.beam, "length": how.length, "tokens": how.tokens},
+        "dataset": _extent(dataset, options.part, videos),
+        "evaluation": _about(options),
         "models": {name: models[name] | measured[name] for name in models},
         "notes": list(dict.fromkeys(notes)),
     }
+
+
+def _by_detail(dataset, videos, captions: dict[str, list[str]], options: Search, notes: list[str]) -> dict[str, dict]:
+    """{name: {level of detail: metrics}} where the data set has several levels."""
+    details = {each["file"]: each["detail"] for each in read_json(dataset.folder / "captions.json")["images"]}
+    levels = sorted({details[video.file] for video in videos})
+    measured: dict[str, dict] = {}
+    for name, texts in captions.items() if len(levels) > 1 else ():
+        measured[name] = {}
+        for level in levels:
+            chosen = [at for at, video in enumerate(videos) if details[video.file] == level]
+            scores = metrics.score(
+                {at: texts[at] for at in chosen}, {at: videos[at].captions for at in chosen}, options.tokens
+            )
+            notes += scores.pop("notes")
+            measured[name][level or "other"] = scores
+    return measured
 
 
 # ---- language models ---------------------------------------------------------------------------------------
@@ -440,24 +452,20 @@ def perplexity(captioner: Captioner, texts: Sequence[Sequence[str]], progress=no
     }
 
 
-def evaluate_language_model(
-    dataset, parts: Sequence[str], net: Net, engine, gpu: int | None = None, progress=no_progress
-) -> dict:
+def evaluate_language_model(dataset, parts: Sequence[str], net: TrainedNet, compute: Compute) -> dict:
     """{"dataset", "evaluation", "models"} of results_lm.json: perplexity by part."""
-    found = {}
-    chosen = {
+    captions = {
         part: [vocabulary.split(caption) for image in part_images(dataset, part) for caption in image.captions]
         for part in parts
     }
-    with Captioner.of(
-        net.variant, net.weights, dataset.folder / "vocabulary.txt", engine, gpu, net.settings
-    ) as captioner:
-        for part, texts in chosen.items():
-            found[part] = perplexity(captioner, texts, _titled(progress, part))
+    with Captioner.of(net, compute.engine, compute.gpu) as captioner:
+        by_part = {
+            part: perplexity(captioner, texts, _titled(compute.progress, part)) for part, texts in captions.items()
+        }
     return {
         "dataset": {"name": dataset.name, "parts": list(parts), "vocabulary": dataset.description["vocabulary"]},
         "evaluation": {},
-        "models": {net.variant.split("/")[1]: {"weights": digest(net.weights), "perplexity": found}},
+        "models": {net.row: {"weights": digest(net.weights), "perplexity": by_part}},
     }
 
 
@@ -470,7 +478,7 @@ def score_results(path: Path, references: Path, part: str | None, name: str, tok
 
     DataError, one line, where an image has no references, or a file is of another kind.
     """
-    said, expected = language_metrics.read_results(path), language_metrics.read_references(references, part)
+    said, expected = metrics.read_results(path), metrics.read_references(references, part)
     if not said:
         raise DataError(f'{path}: holds no caption; a list of {{"image_id", "caption"}} is needed')
     unknown = [key for key in said if key not in expected]
@@ -479,7 +487,7 @@ def score_results(path: Path, references: Path, part: str | None, name: str, tok
             f"{path}: image {unknown[0]} has no references in {references} ({len(unknown)} of {len(said)} "
             f"images{f'; of part {part}' if part else ''}); give the references of these images"
         )
-    measured = language_metrics.score(said, {key: expected[key] for key in said}, tokens)
+    measured = metrics.score(said, {key: expected[key] for key in said}, tokens)
     notes = measured.pop("notes")
     if len(said) < len(expected):
         notes.append(f"{len(said)} of the {len(expected)} images of {references} have a caption; these are scored")
@@ -487,7 +495,7 @@ def score_results(path: Path, references: Path, part: str | None, name: str, tok
     known = truth.read(references.parent)
     if known:
         files = [image["file"] for image in read_json(references)["images"]]
-        by_id = dict(zip(language_metrics.image_ids(files), files))
+        by_id = dict(zip(metrics.image_ids(files), files))
         row["truth"] = known.measure({by_id[key]: caption for key, caption in said.items()})
     described = references.parent / "dataset.json"
     return {

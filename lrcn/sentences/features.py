@@ -18,7 +18,6 @@ import os
 import shutil
 from pathlib import Path
 
-import cv2
 import h5py
 import numpy as np
 
@@ -27,11 +26,11 @@ from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.whole_files import new_folder, read_json, write_bytes, write_json, write_text, writing
 from data_prep.workers import no_progress
-from lrcn.activity.extract import check_weights, part_for
-from lrcn.sentences.captioner import MEAN, ImageNet, read_image
-from lrcn.training import experiments
+from lrcn.pixels import Transform
+from lrcn.sentences.captioner import ImageNet, read_image
 from netspecs import catalogue
 from prototxt_gen import SpecError, to_text
+from prototxt_gen.part import check_weights, part_for
 
 BLOB = "fc7"
 VIEWS = 5
@@ -51,17 +50,17 @@ def extract(
     blob: str = BLOB,
     views: int = VIEWS,
     seed: int = 1701,
-    changes: dict | None = None,
+    settings: dict | None = None,
     gpu=None,
     progress=no_progress,
 ) -> Path:
-    """Makes `out` of the prepared captions `data`. net: a variant, caption/*; changes: its settings, as in training,
-    which say how images are cut. views: of a training image; 0 for the crop of the middle alone.
+    """Makes `out` of the prepared captions `data`. net: a variant, caption/*; settings: its own, as in training, which
+    say how images are cut. views: of a training image; 0 for the crop of the middle alone.
 
     The same arguments give the same files. A call after one that was cut off goes on. Raises DataError, SpecError,
     TrainError.
     """
-    from lrcn.training.train import digest
+    from lrcn.trained_net import digest
 
     out, dataset = output_folder(out), Dataset(data)
     if dataset.kind != "captions" or not dataset.description["images"] or "feature_size" in dataset.description:
@@ -70,12 +69,13 @@ def extract(
         )
     if blob != BLOB:
         raise SpecError(f"--blob {blob}: a captioner on activations goes on from {BLOB}")
-    if catalogue.get(net).task != "caption":
+    variant = catalogue.get(net)
+    if variant.task != "caption":
         raise SpecError(f"{net}: describes no images; caption/* do, `lrcn nets list` names them")
-    settings = experiments.settings(experiments.Stage(net), dataset, 1, changes or {})
+    settings = settings or variant.settings()
     if settings["backbone"] == "features":
         raise SpecError(f"{net}: backbone features has no CNN to extract from; name another with --set backbone=...")
-    part = part_for(catalogue.get(net).files(**settings)["deploy_images"], blob, net)
+    part = part_for(variant.files(**settings)["deploy_images"], blob, net)
     check_weights(part, weights, net)
 
     listed = {
@@ -84,7 +84,7 @@ def extract(
         if (dataset.folder / f"{name}_images.txt").exists()
     }
     files = {name: list(dict.fromkeys(lines)) for name, lines in listed.items()}
-    jobs = [(file, views if name == "train" else 0) for name in listed for file in files[name]]
+    jobs = [(dataset.located(file), views if name == "train" else 0) for name in listed for file in files[name]]
     of_captions = {name: dataset.description[name] for name in ("name", "prepared")}
     shown = {name: settings[name] for name in ("height", "width", "crop", "mirror", "scale")}
     said = {
@@ -99,7 +99,7 @@ def extract(
     with new_folder(out, said, may_differ=("captions",)) as folder:  # they may have been moved
         if folder is None:
             return out
-        rows = _rows(folder, dataset, part, jobs, settings, weights, seed, engine, gpu, progress)
+        rows = _rows(folder, part, jobs, Transform.of(variant, settings), weights, seed, engine, gpu, progress)
         at = 0
         for name, lines in listed.items():
             each = views if name == "train" and views else 1
@@ -124,25 +124,22 @@ def extract(
     return out
 
 
-def cut(image: np.ndarray, number: int, views: int, settings: dict, seed: int) -> list[np.ndarray]:
-    """What the CNN reads of an image (BGR uint8): (3, crop, crop) float32 each, less the mean. `views` crops that are
-    drawn, and mirrored or not where the settings let them, from `seed` and the image's `number`; 0: the middle."""
-    height, width, side = settings["height"], settings["width"], settings["crop"]
-    if image.shape[:2] != (height, width):
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    random, out = np.random.default_rng([seed, number]), []
-    for _ in range(views or 1):
-        top, left, mirror = (height - side) // 2, (width - side) // 2, False
-        if views:
-            top, left = random.integers(height - side + 1), random.integers(width - side + 1)
-            mirror = settings["mirror"] and random.integers(2) == 1
-        seen = image[top : top + side, left : left + side]
-        pixels = (seen[:, ::-1] if mirror else seen).astype(np.float32) - np.array(MEAN, np.float32)
-        out.append(np.moveaxis(pixels, -1, 0) * np.float32(settings["scale"]))
-    return out
+def views_of(image: np.ndarray, number: int, views: int, transform: Transform, seed: int) -> list[np.ndarray]:
+    """What the CNN reads of an image (BGR uint8): (3, crop, crop) float32 each. `views` crops that are drawn, and
+    mirrored or not where the transform lets them, from `seed` and the image's `number`; 0: the middle."""
+    image = transform.resized(image)
+    if not views:
+        return [transform.blob(transform.centre(image))]
+    random, crops = np.random.default_rng([seed, number]), []
+    height, width = image.shape[:2]
+    for _ in range(views):
+        row, column = random.integers(height - transform.crop + 1), random.integers(width - transform.crop + 1)
+        crop = transform.window(image, row, column)
+        crops.append(transform.mirrored(crop) if transform.mirror and random.integers(2) == 1 else crop)
+    return [transform.blob(crop) for crop in crops]
 
 
-def _rows(folder, dataset, part, jobs, settings, weights, seed, engine, gpu, progress):
+def _rows(folder, part, jobs, transform, weights, seed, engine, gpu, progress):
     """The activations of all views of all images, in order: a read-only array (rows, D) on disk."""
     work = folder / "work"
     work.mkdir(exist_ok=True)
@@ -152,13 +149,11 @@ def _rows(folder, dataset, part, jobs, settings, weights, seed, engine, gpu, pro
     if done < len(jobs):
         with writing(place), open(place, "ab") as file:
             file.truncate(4 * part.size * row)  # what a run that was cut off left behind its note
-        with ImageNet(part.deploy(ROWS), weights, engine, gpu, settings) as reader:
+        with ImageNet(part.deploy(ROWS), weights, engine, gpu, transform) as reader:
             while done < len(jobs):
                 some = range(done, min(done + IMAGES, len(jobs)))
                 pixels = (
-                    each
-                    for k in some
-                    for each in cut(read_image(dataset.located(jobs[k][0])), k, jobs[k][1], settings, seed)
+                    view for k in some for view in views_of(read_image(jobs[k][0]), k, jobs[k][1], transform, seed)
                 )
                 found = reader.activations(pixels, (part.blob,))[part.blob]
                 with writing(place), open(place, "ab") as file:

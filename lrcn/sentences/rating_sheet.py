@@ -33,12 +33,11 @@ import numpy as np
 from data_prep import DataError
 from data_prep.moved import Whereabouts
 from data_prep.whole_files import write_bytes, write_json, write_text, writing
-from lrcn.results.published import TABLE4
+from lrcn.results.published import TABLE4_IMAGES
 
 CRITERIA = ("correctness", "grammar", "relevance")
 FORMAT = "lrcn ratings 1"
 PEOPLE = "captions"  # the row of the captions that people wrote, as the paper calls it
-COUNT = 785  # images, as published
 SIDE = 640  # pixels of a picture's longer side on the page
 KEY = "key.json"
 MOST = 9  # ranks are one digit
@@ -54,7 +53,7 @@ def write_sheet(
     references: Mapping | None = None,
     files: Mapping | None = None,
     images=None,
-    count: int = COUNT,
+    count: int = TABLE4_IMAGES,
     parts: int = 1,
     seed: int = 1701,
     progress=lambda *_: None,
@@ -330,37 +329,3 @@ def _rows(path, content: dict, key: dict):
                     f"{', '.join(CRITERIA)} with {due} ranks from 1 to {due} or null"
                 )
             yield image, criterion, ranks
-
-
-def table4(collected: dict) -> str:
-    """Table 4 as text: what `collect` found, with the published rows below."""
-
-    def row(name, values):
-        return f"  {name:<20}" + "".join(f"{'-' if v is None else format(v, '.2f'):>13}" for v in values)
-
-    count = collected["systems"]
-    lines = [
-        "Table 4: captions ranked by people, mean rank (low is good)",
-        "",
-        f"{'':<22}" + "".join(f"{criterion:>13}" for criterion in collected["criteria"]),
-        "",
-        f"measured: ranks 1 to {count}, {_many(collected['raters'], 'rater')}, {_many(collected['images'], 'image')}",
-    ]
-    lines += [row(name, values) for name, values in collected["ratings"].items()]
-    lines.append(row("rankings", []) + "".join(f"{n:>13}" for n in collected["rows"]))
-    if any(collected["unfinished"]):
-        lines.append(row("unfinished, left out", []) + "".join(f"{n:>13}" for n in collected["unfinished"]))
-    if count != len(TABLE4):
-        lines.append(f"  (of {count} systems the middle rank is {(count + 1) / 2:g}, of the published six 3.5)")
-    lines += ["", f"published on Flickr30k: ranks 1 to 6, {COUNT} images"]
-    lines += [row(name, values) for name, values in TABLE4.items()]
-    return "\n".join(lines)
-
-
-def as_json(collected: dict) -> dict:
-    """Table 4 as a JSON document: what `collect` found, and the published rows under "published"."""
-    return collected | {"published": {name: list(values) for name, values in TABLE4.items()}}
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lrcn.engine.process import MESSAGE
+from lrcn.engine.caffe_side import telling_the_user, use_device
 from lrcn.sentences import decoding
 
 
@@ -66,9 +66,7 @@ class WordNet:
 def run(job: dict, orders, answer) -> None:
     import caffe
 
-    (caffe.set_mode_cpu if job["gpu"] is None else caffe.set_mode_gpu)()
-    if job["gpu"] is not None:
-        caffe.set_device(job["gpu"])
+    use_device(job["gpu"])
     nets = {
         name: caffe.Net(job[name], job["weights"], caffe.TEST) if job[name] else None for name in ("words", "reader")
     }
@@ -126,7 +124,5 @@ def _features(net, images: np.ndarray, blobs: list[str]) -> dict[str, np.ndarray
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the captioner, which then ends this process
-    try:
+    with telling_the_user():
         run(json.loads(Path(sys.argv[1]).read_text()), sys.stdin, lambda line: print(json.dumps(line), flush=True))
-    except (ValueError, OSError) as error:
-        sys.exit(f"{MESSAGE}{error}")

@@ -1,122 +1,33 @@
-"""What a training will take, worked out before it starts: stages, weights to start from, memory, time."""
+"""What a job's training will take, worked out before it starts: stages, weights to start from, memory, time."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import statistics
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_prep.whole_files import write_text
 from lrcn.activity import clip_settings
+from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
-from lrcn.training.experiments import Stage
-from lrcn.training.train import ITERATION, OUTPUT, TESTING, TrainError
+from lrcn.results.tables import aligned
+from lrcn.training import pretrained
+from lrcn.training.run import ITERATION, OUTPUT, TESTING, TrainError
 from netspecs import catalogue
-from prototxt_gen import caffe_pb2, to_text, weights
+from prototxt_gen import caffe_pb2, to_text
 from prototxt_gen.shapes import infer
+
+if TYPE_CHECKING:
+    from lrcn.training.job import Job, Start, Training
 
 TRIAL_ITERATIONS, TRIAL_SECONDS = 6, 15  # a trial ends with whichever comes first, but not before one was timed
 TRIAL_LIMIT = 60  # seconds; what has not come to an iteration by then is told as "at least"
 CLOCK = re.compile(r"^I\d{4,8} (\d\d):(\d\d):(\d\d\.\d+)")
 TWO_HISTORIES = ("Adam", "AdaDelta")  # solvers that keep two values beside each weight
-
-
-# ---- weights to start from ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Pretrained:
-    """An ILSVRC-2012 net that a single-frame net starts from. sha1: None where none was ever published."""
-
-    file: str
-    backbone: str
-    where: str
-    sha1: str | None
-    top1: float
-
-    def describe(self) -> str:
-        variant = catalogue.get("activity/single-frame-rgb")
-        net = variant.files(backbone=self.backbone, classes=1000)["deploy"]
-        megabytes = round(4 * infer(net, "TEST").parameters / 1e6)
-        check = f"SHA-1 {self.sha1}" if self.sha1 else "no checksum was published"
-        return (
-            f"{self.file}: {self.backbone}, {self.top1} % top-1, about {megabytes} MB (4 bytes for each of its "
-            f"weights), {check}; {self.where}"
-        )
-
-
-HYBRID = Pretrained(
-    "caffe_imagenet_hyb2_wr_rc_solver_sqrt_iter_310000",
-    "hybrid",
-    "linked from the page that the authors' release names (LRCN_video)",
-    None,
-    60.2,
-)
-CAFFENET = Pretrained(
-    "bvlc_reference_caffenet.caffemodel",
-    "caffenet",
-    "named in models/bvlc_reference_caffenet of BVLC Caffe",
-    "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
-    57.4,
-)
-
-NEEDED = (
-    f"it starts from ILSVRC-2012 weights: give --weights FILE (the paper's: {HYBRID.file}), or --from-scratch "
-    "for random ones; --dry-run says more"
-)
-
-
-def needed_weights() -> list[str]:
-    """What can be given as --weights, and what follows, a line each."""
-    return [
-        "weights to start from, put anywhere and given as --weights FILE:",
-        f"  the paper's   {HYBRID.describe()}",
-        f"  in its place  {CAFFENET.describe()};",
-        f"                with --set backbone=caffenet: another net than the paper's, "
-        f"{HYBRID.top1 - CAFFENET.top1:.1f} points below it on ILSVRC-2012, so expect less of Table 1",
-        "  none          --from-scratch: random weights; no number of the paper's is of such nets",
-    ]
-
-
-def given_weights(path: Path, stage: Stage, files: dict, inputs: dict) -> list[str]:
-    """What the file is, and what the first net that starts from it takes. Raises TrainError where it takes nothing."""
-    size = Path(path).stat().st_size
-    digest = hashlib.sha1()
-    with open(path, "rb") as file:
-        while piece := file.read(1 << 22):
-            digest.update(piece)
-    known = f", BVLC's {CAFFENET.file}" if digest.hexdigest() == CAFFENET.sha1 else ""
-    held = weights.read_weights(path)
-    found = weights.plan(
-        files["train_test"],
-        held,
-        "TRAIN",
-        files["solver"].train_state.stage,
-        inputs=inputs,
-        python=clip_settings.top_shapes,
-    )
-    by = {
-        status: [entry.layer for entry in found.entries if entry.status == status]
-        for status in (weights.COPIED, weights.AFRESH, weights.CLASH)
-    }
-    said = [f"weights: {path}: {size / 1e6:.1f} MB, SHA-1 {digest.hexdigest()}{known}"]
-    hint = " CaffeNet's takes --set backbone=caffenet" if stage.task == "activity" else ""
-    if not by[weights.COPIED]:
-        raise TrainError(f"{path}: holds no layer that fits {stage.variant}; is it another backbone's?{hint}")
-    said.append(f"  {stage.variant} takes {', '.join(by[weights.COPIED])}")
-    afresh = by[weights.AFRESH] + [f"{name} (of another shape in the file)" for name in by[weights.CLASH]]
-    if afresh:
-        said.append(f"  and starts afresh with {', '.join(afresh)}")
-    if by[weights.CLASH]:
-        said.append(f"  layers of another shape mean another backbone or other sizes{hint and ':' + hint}")
-    return said
-
-
-# ---- stages ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -130,17 +41,16 @@ class Pace:
 
 @dataclass
 class Step:
-    """One stage of the plan: train_bytes, test_bytes of memory; `pace`: what a trial said."""
+    """A training in the plan, of whose iterations `done` are done; train_bytes, test_bytes of memory; tests: batches of
+    all tests from here to the end; `pace`: what a trial said."""
 
-    stage: Stage
-    folder: Path
+    training: Training
+    start: str
     iterations: int
     done: int
-    batch: str
-    start: str
     train_bytes: int
     test_bytes: int
-    tests: int  # batches of all tests from here to the end
+    tests: int
     pace: Pace | None = None
 
     @property
@@ -154,36 +64,28 @@ class Step:
         return self.pace is not None and self.pace.least
 
 
-def step(stage: Stage, folder: Path, settings: dict, files: dict, done: int, start: str) -> Step:
-    """What the nets and the solver say of a stage of which `done` iterations are done."""
-    solver, inputs = files["solver"], catalogue.get(stage.variant).input_shapes(**settings)
+def step(training: Training, done: int, start: str) -> Step:
+    """What the nets and the solver say of a training of which `done` iterations are done, and which starts from what
+    `start` says."""
+    files, solver = training.files, training.files["solver"]
+    inputs = training.stage.variant.input_shapes(**training.settings)
     known = {"python": clip_settings.top_shapes}
     train = infer(files["train_test"], "TRAIN", solver.train_state.stage, inputs=inputs["train"], **known)
     tested = list(solver.test_state[0].stage) if solver.test_state else []
     test = infer(files["train_test"], "TEST", tested, inputs=inputs["test"], **known) if solver.test_iter else None
     left = solver.max_iter - done
     return Step(
-        stage,
-        folder,
+        training,
+        start,
         solver.max_iter,
         done,
-        batch(stage, settings, solver),
-        start,
         train.training_bytes(2 if solver.type in TWO_HISTORIES else 1),
         test.activation_bytes if test else 0,
         (left // solver.test_interval + (not done)) * sum(solver.test_iter) if solver.test_iter and left else 0,
     )
 
 
-def batch(stage: Stage, settings: dict, solver) -> str:
-    """ "24 x 16 frames": videos, and frames of each; "100 x 20 words"."""
-    if "streams" in settings:
-        text = f"{settings['streams']} x {settings['steps']} words"
-    elif stage.model != "single-frame" or settings["backbone"] == "features":
-        text = f"{settings['videos']} x {settings['frames']} frames"
-    else:
-        text = f"{settings['batch']} frames"
-    return text + (f" x {solver.iter_size}" if solver.iter_size > 1 else "")
+# ---- trials ------------------------------------------------------------------------------------------------
 
 
 def trial(files: dict, engine, gpu=None) -> Pace:
@@ -225,10 +127,10 @@ def _wait(caffe: Caffe) -> Pace | None:
     """Waits for iterations enough; a pace at least where none came. CaffeError where Caffe ended badly."""
     begun, solving, first = time.monotonic(), None, None
     while caffe.running():
-        said, now = caffe.log.read_text(errors="replace"), time.monotonic()
-        solving = solving or ("] Solving" in said and now) or None
-        first = first or (solving and ITERATION.search(said) and now) or None
-        if now - begun > TRIAL_SECONDS and cycles(said):
+        log, now = caffe.log.read_text(errors="replace"), time.monotonic()
+        solving = solving or ("] Solving" in log and now) or None
+        first = first or (solving and ITERATION.search(log) and now) or None
+        if now - begun > TRIAL_SECONDS and cycles(log):
             return None
         if solving and now - solving > TRIAL_LIMIT:
             return Pace((first or now) - solving, 0.0, True)
@@ -239,10 +141,10 @@ def _wait(caffe: Caffe) -> Pace | None:
 
 def pace(log: str) -> Pace:
     """Medians over the cycles of a trial's log."""
-    found = cycles(log)
-    if not found:
+    timed = cycles(log)
+    if not timed:
         raise TrainError("a trial of a few iterations came to no end; try --no-trial")
-    return Pace(statistics.median(train for train, _ in found), statistics.median(test for _, test in found))
+    return Pace(statistics.median(train for train, _ in timed), statistics.median(test for _, test in timed))
 
 
 def cycles(log: str) -> list[tuple[float, float]]:
@@ -250,7 +152,7 @@ def cycles(log: str) -> list[tuple[float, float]]:
 
     Caffe says when a test begins and, a moment after its end, what came out; the first iteration is not counted.
     """
-    found, last, begun, ended = [], None, None, None
+    timed, last, begun, ended = [], None, None, None
     for line in log.splitlines():
         if not (clock := CLOCK.match(line)):
             continue
@@ -262,40 +164,83 @@ def cycles(log: str) -> list[tuple[float, float]]:
         elif ITERATION.search(line):
             if last is not None:
                 test = (ended - begun) % 86400 if begun is not None else 0.0
-                found.append(((now - last) % 86400 - test, test))
+                timed.append(((now - last) % 86400 - test, test))
             last, begun, ended = now, None, None
-    return found
+    return timed
 
 
 # ---- in words ----------------------------------------------------------------------------------------------
 
 
-def text(name: str, dataset, splits: list[int], out: Path, steps: list[Step], device: str) -> str:
-    """The plan, a line a stage, in the order of training."""
+def of_job(job: Job, start: Start, resume: bool, gpu: int | None, trial_in: Compute | None) -> str:
+    """The plan of `Job.train`, a line a stage, in the order of training; with `trial_in` after a trial of every net."""
+
+    def begins_with(training: Training) -> str:
+        stage = training.stage
+        names = training.task.starting_weights(training, Path(stage.start) if stage.start else None, start.weights)
+        published = job.is_long and not start.from_scratch
+        return " + ".join(path.name for path in reversed(names)) or (
+            "ILSVRC-2012 weights" if published else "random weights"
+        )
+
+    steps = [step(each, each.run.done if resume else 0, begins_with(each)) for each in job.trainings]
+    if trial_in:
+        _time(steps, trial_in)
+    return "\n".join([_text(job, steps, device_name(gpu)), *_weights(job, start)])
+
+
+def _weights(job: Job, start: Start) -> list[str]:
+    """What there is to say of the weights that the CNNs start from."""
+    if start.weights:
+        with_cnn = [each for each in job.trainings if each.task.reads_pixels]
+        return pretrained.weights_for(start.weights, with_cnn[0])
+    try:
+        remark = job.task.random_cnn(job)
+    except TrainError as error:  # the plan is to say it, not to fail of it
+        remark = str(error)
+    if remark is None:
+        return []
+    if start.from_scratch:
+        return [f"weights: none (--from-scratch); {remark}"]
+    return [f"weights: none; {remark}", *job.task.usual_weights()]
+
+
+def _time(steps: list[Step], compute: Compute) -> None:
+    """Sets the pace of every step that is not done, by trials."""
+    paces: dict[tuple, Pace] = {}
+    for number, each in enumerate(steps):
+        compute.progress("trial", number, len(steps))
+        if each.done < each.iterations:
+            stage = each.training.stage
+            key = stage.net, stage.training, stage.data  # the splits differ in their lists alone
+            paces[key] = each.pace = paces.get(key) or trial(each.training.files, compute.engine, compute.gpu)
+        compute.progress("trial", number + 1, len(steps))
+
+
+def _text(job: Job, steps: list[Step], device: str) -> str:
     rows = [("stage", "iterations", "batch", "starts from", "memory", "time")]
     for each in steps:
         state = "" if not each.done else " (done)" if each.done >= each.iterations else f" (from {each.done})"
         due = "?" if each.seconds is None else duration(each.seconds) if each.seconds else "none"
         rows.append(
             (
-                str(each.folder.relative_to(out)),
+                str(each.training.run.folder.relative_to(job.out)),
                 f"{each.iterations}{state}",
-                each.batch,
+                each.training.task.batch(each.training),
                 each.start,
                 size(each.train_bytes + each.test_bytes),
                 "at least " * each.least + due,
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     known = [each.seconds for each in steps if each.seconds is not None]
     most = max(each.train_bytes + each.test_bytes for each in steps)
-    what = (
-        f"{dataset.description['vocabulary']} words"
-        if "vocabulary" in dataset.description
-        else f"{len(dataset.classes)} classes, split {', '.join(map(str, splits))}"
-    )
-    lines = [f"{name} on {dataset.name}: {what}, on the {device}, into {out}", "", *table, ""]
+    what = job.task.extent(job.dataset, job.splits)
+    lines = [
+        f"{job.experiment.name} on {job.dataset.name}: {what}, on the {device}, into {job.out}",
+        "",
+        *aligned(rows, left=6),
+        "",
+    ]
     lines.append(
         f"memory: {size(most)} at most, an estimate from the nets' shapes (weights, gradients, activations in "
         "training and in tests; what loaders and cuDNN take comes on top)"

@@ -1,13 +1,19 @@
-"""Pixels as the net sees them, held against plain NumPy and against properties."""
+"""Pixels as the net sees them, held against plain NumPy, against properties, and against pycaffe."""
+
+import dataclasses
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pytest
 
-from lrcn import pixels
-from lrcn.activity.sampler import Clip
+from lrcn import engine, pixels
+from lrcn.pixels import Transform
+from netspecs import catalogue
 
-SETTINGS = {"modality": "rgb", "crop": 20, "crop_slip": False}
+RGB = Transform(height=24, width=32, crop=20, mean=[0, 0, 0], mirror=True, modality="rgb")
+FLOW = dataclasses.replace(RGB, modality="flow")
 
 
 @pytest.fixture
@@ -15,59 +21,113 @@ def image():
     return np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 
 
-def clip(**changes):
-    return Clip(**{"video": "v", "label": 0, "first": 1, "row": 3, "column": 5, "mirror": False, **changes})
-
-
 def test_cut_without_mirror_is_the_window(image):
-    assert np.array_equal(pixels.cut(image, clip(), SETTINGS), image[3:23, 5:25])
+    assert np.array_equal(RGB.cut(image, 3, 5, False), image[3:23, 5:25])
 
 
 def test_cut_with_mirror_is_the_window_of_the_mirrored_frame(image):
-    window = pixels.cut(image, clip(mirror=True), SETTINGS)
+    window = RGB.cut(image, 3, 5, True)
     for row, column in ((0, 0), (7, 19), (19, 2)):
         assert np.array_equal(window[row, column], image[3 + row, 31 - (5 + column)])
 
 
 def test_mirrored_flow_negates_x_alone(image):
-    window = pixels.cut(image, clip(mirror=True), {**SETTINGS, "modality": "flow"})
-    plain = pixels.cut(image, clip(mirror=True), SETTINGS)
+    window, plain = FLOW.cut(image, 3, 5, True), RGB.cut(image, 3, 5, True)
     assert np.array_equal(window[..., :2], plain[..., :2])
     assert np.array_equal(window[..., 2].astype(int), 255 - plain[..., 2].astype(int))
 
 
 def test_crop_slip_squeezes_what_is_not_mirrored(image):
-    slip = {**SETTINGS, "crop_slip": True}
-    assert np.array_equal(pixels.cut(image, clip(mirror=True), slip), pixels.cut(image, clip(mirror=True), SETTINGS))
-    squeezed = pixels.cut(image, clip(), slip)
+    slip = dataclasses.replace(RGB, crop_slip=True)
+    assert np.array_equal(slip.cut(image, 3, 5, True), RGB.cut(image, 3, 5, True))
+    squeezed = slip.cut(image, 3, 5, False)
     assert squeezed.shape == (20, 20, 3)
     assert abs(squeezed.mean() - image.mean()) < 3 and abs(squeezed[..., 0].mean() - image[..., 0].mean()) < 4
 
 
-def test_blob_is_channels_first_less_the_mean(image):
-    out = np.empty((3, 24, 32), np.float32)
-    pixels.blob(image, {"mean": [103.939, 116.779, 123.68], "scale": 1.0}, out)
-    assert np.allclose(out[0], image[..., 0].astype(float) - 103.939, atol=1e-4)
-    assert np.allclose(out[2], image[..., 2].astype(float) - 123.68, atol=1e-4)
+def test_blob_is_channels_first_less_the_mean_times_the_scale(image):
+    transform = dataclasses.replace(RGB, mean=[103.939, 116.779, 123.68])
+    blob = transform.blob(image)
+    assert blob.shape == (3, 24, 32) and blob.dtype == np.float32
+    for channel, mean in enumerate((103.939, 116.779, 123.68)):
+        assert np.allclose(blob[channel], image[..., channel].astype(float) - mean, atol=1e-4)
+    out = np.empty((2, 3, 24, 32), np.float32)
+    made = dataclasses.replace(transform, scale=0.02).blob(np.stack([image, image]), out)
+    assert made is out and np.allclose(out[1], 0.02 * blob, atol=1e-6)
 
 
-def test_ten_crops_cover_corners_and_centre(image):
-    ten = pixels.crops(image, 20, "rgb", True)
-    assert ten.shape == (10, 20, 20, 3)
-    assert (
-        np.array_equal(ten[0], image[:20, :20])
-        and np.array_equal(ten[3], image[4:, 12:])
-        and np.array_equal(ten[4], image[2:22, 6:26])
-    )
-    assert np.array_equal(ten[5:], ten[:5, :, ::-1])
-    assert len(pixels.crops(image, 20, "rgb", False)) == 5
+def test_the_centre_is_caffes(image):
+    """As Caffe's data layers in testing: (size - crop) / 2, rounded down."""
+    odd = dataclasses.replace(RGB, crop=19)
+    assert np.array_equal(odd.centre(image), image[2:21, 6:25])
+    assert np.array_equal(odd.crops(image)[4], image[2:21, 6:25])
 
 
-def test_small_frames_are_enlarged_and_rubbish_is_named(image):
-    jpeg = cv2.imencode(".png", image)[1].tobytes()
-    assert pixels.decode(jpeg, "x", 24, 32).shape == (24, 32, 3)
-    assert pixels.decode(jpeg, "x", 48, 64).shape == (48, 64, 3)
+OVERSAMPLE = """
+import sys, numpy as np, caffe.io
+np.save(sys.argv[2], caffe.io.oversample([np.load(sys.argv[1])], (227, 227)))
+"""
+
+
+@pytest.mark.engine
+def test_the_ten_crops_are_pycaffes(tmp_path):
+    """`caffe.io.oversample`, at the published sizes: both leave an odd number of pixels beside the centre."""
+    image = np.random.default_rng(1).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    np.save(tmp_path / "image.npy", image)
+    command = [sys.executable, "-c", OVERSAMPLE, str(tmp_path / "image.npy"), str(tmp_path / "crops.npy")]
+    done = subprocess.run(command, env=engine.find().environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ten = Transform(240, 320, mean=[0, 0, 0], crop=227, mirror=True, modality="rgb").crops(image)
+    assert ten.shape == (10, 227, 227, 3)
+    assert np.array_equal(ten, np.load(tmp_path / "crops.npy"))
+
+
+def test_without_mirrors_there_are_five_crops_and_flow_is_mirrored_as_flow(image):
+    ten, five = FLOW.crops(image), dataclasses.replace(FLOW, mirror=False).crops(image)
+    assert np.array_equal(ten[:5], five)
+    mirrored = five[:, :, ::-1].copy()
+    mirrored[..., 2] = 255 - mirrored[..., 2]
+    assert np.array_equal(ten[5:], mirrored)
+
+
+def test_small_frames_are_enlarged_and_images_resized(image):
+    assert RGB.enlarged(image) is image and RGB.resized(image) is image
+    large = dataclasses.replace(RGB, height=48, width=64)
+    assert large.enlarged(image).shape == (48, 64, 3)
+    wide = np.zeros((30, 90, 3), np.uint8)
+    assert RGB.enlarged(wide) is wide and RGB.resized(wide).shape == (24, 32, 3)
+
+
+def test_images_are_decoded_and_rubbish_is_named(image):
+    assert np.array_equal(pixels.decode(cv2.imencode(".png", image)[1].tobytes(), "x"), image)
     with pytest.raises(ValueError, match="frame 7 of v_Jump"):
-        pixels.decode(b"not an image", "frame 7 of v_Jump", 24, 32)
+        pixels.decode(b"not an image", "frame 7 of v_Jump")
     with pytest.raises(ValueError, match="frame 8"):
-        pixels.decode(b"", "frame 8", 24, 32)
+        pixels.decode(b"", "frame 8")
+
+
+def test_a_variant_says_how_it_sees_pixels():
+    flow = catalogue.get("activity/lrcn-fc6-flow")
+    assert Transform.of(flow, flow.settings(crop_slip=True, scale=0.5)) == Transform(
+        240, 320, [128, 128, 128], scale=0.5, crop=227, mirror=True, modality="flow", crop_slip=True
+    )
+    caption = catalogue.get("caption/lrcn-2f")
+    assert Transform.of(caption, caption.settings(mirror=False)) == Transform(256, 256, [104, 117, 123], crop=227)
+    assert Transform.of(caption, caption.settings(backbone="features")) is None
+    assert Transform.of(catalogue.get("lm/lstm-lm"), {}) is None
+
+
+@pytest.mark.parametrize(
+    "name, settings, mean",
+    [
+        ("activity/single-frame-rgb", {}, (103.939, 116.779, 123.68)),
+        ("activity/single-frame-rgb", {"mean_slip": True}, (103.939, 116.779, 128.68)),
+        ("activity/lrcn-fc7-flow", {}, (128, 128, 128)),
+        ("caption/lrcn-4f", {}, (104, 117, 123)),
+    ],
+)
+def test_blue_green_and_red_are_less_their_own_means(name, settings, mean):
+    variant = catalogue.get(name)
+    transform = Transform.of(variant, variant.settings(**settings))
+    blob = transform.blob(np.full((1, 1, 3), 255, np.uint8))
+    assert np.allclose(blob.ravel(), 255 - np.array(mean), atol=1e-4)

@@ -77,7 +77,7 @@ def alive(process):
 def test_a_worker_that_is_killed_is_reported_not_waited_for(dataset):
     made = loader(clip_settings(dataset))
     next(made)
-    made.workers[1].send_signal(signal.SIGKILL)
+    made.crew.workers[1].send_signal(signal.SIGKILL)
     with pytest.raises(LoaderError, match="loader process"):
         for _ in range(4):
             next(made)
@@ -86,7 +86,7 @@ def test_a_worker_that_is_killed_is_reported_not_waited_for(dataset):
 def test_workers_end_with_the_loader(dataset):
     made = loader(clip_settings(dataset))
     next(made)
-    workers = made.workers
+    workers = made.crew.workers
     assert all(map(alive, workers))
     del made
     gc.collect()
@@ -99,7 +99,7 @@ def test_workers_end_when_their_parent_is_killed(dataset, tmp_path):
     if child == 0:
         made = loader(clip_settings(dataset))
         next(made)
-        pids.write_text(" ".join(str(worker.pid) for worker in made.workers))
+        pids.write_text(" ".join(str(worker.pid) for worker in made.crew.workers))
         time.sleep(60)
         os._exit(0)
     while not pids.exists() or len(pids.read_text().split()) < 2:

@@ -13,9 +13,9 @@ from data_prep import features
 from data_prep.dataset import Dataset
 from data_prep.videos import prepare_folder
 from lrcn import engine
-from lrcn.activity.extract import part_for
 from netspecs import catalogue
 from prototxt_gen import to_text
+from prototxt_gen.part import part_for
 from tests.commands import lrcn
 from tests.shared import UCF101_FRAMES, needs
 from tests.weights import write_weights
@@ -82,6 +82,8 @@ def test_fc6_of_the_published_net_is_extracted(data, tmp_path):
         data,
         "--net",
         tmp_path / "deploy.prototxt",
+        "--mean",
+        *catalogue.get("activity/lrcn-fc6-rgb").mean(),
         "--weights",
         weights,
         "--out",

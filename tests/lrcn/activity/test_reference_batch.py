@@ -159,10 +159,11 @@ def test_every_batch_is_the_released_layers(videos, listed, modality, slip, coun
     settings, other = both(videos, [f"v_{v}" for v in listed], modality, slip, count, length, seed)
     sampler = Sampler(Dataset(settings["data"]).read_list("drawn.txt"), settings)
     slots = np.full((1, length, count, 3, CROP, CROP), np.nan, np.float32)
-    work = _begin(settings, slots)
+    make = _begin(settings, slots)
     for index in range(batches):
         clips = sampler.batch(index)
-        work([0, [(v, *vars(clip).values()) for v, clip in enumerate(clips)]])
+        for v, clip in enumerate(clips):
+            make(0, v, *vars(clip).values())
         data, label, _ = other.batch(draws(settings, index))
         np.testing.assert_array_equal(slots[0].reshape(data.shape), data)
         assert [clip.label for clip in clips] * length == list(label)

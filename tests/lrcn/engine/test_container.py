@@ -5,8 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import zipfile
 from pathlib import Path
 
 import click
@@ -15,10 +13,9 @@ from click.testing import CliRunner
 
 from data_prep.whole_files import write_json, write_text
 from lrcn.cli import cli
-from lrcn.engine import EngineError, container
-from lrcn.engine.container import Bind, binds, code_digest, few, named_by
+from lrcn.engine import EngineError, code, container
+from lrcn.engine.container import Bind, binds, few, named_by
 from tests.commands import lrcn
-from tests.shared import ROOT
 
 # ---- mounts ------------------------------------------------------------------------------------------------
 
@@ -142,32 +139,6 @@ def test_image_without_docker_is_refused(asked):
 # ---- the code ----------------------------------------------------------------------------------------------
 
 
-def test_an_installed_lrcn_has_the_digest_of_its_checkout(tmp_path):
-    pytest.importorskip("hatchling")
-    source = tmp_path / "source"
-    names = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True
-    ).stdout.split()
-    for name in names:
-        if (ROOT / name).is_file() and not name.startswith("tests/"):
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
-    if not names:
-        pytest.skip("this is no checkout")
-    built = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
-        cwd=source,
-        capture_output=True,
-        text=True,
-    )
-    assert built.returncode == 0, built.stderr
-    zipfile.ZipFile(next(tmp_path.glob("*.whl"))).extractall(tmp_path / "built")
-    assert (tmp_path / "built" / "lrcn" / "recipe").is_dir()
-    assert code_digest(tmp_path / "built") == code_digest(source) == code_digest()
-    (tmp_path / "built" / "lrcn" / "sentences" / "templates" / "new.html").write_text("x")
-    assert code_digest(tmp_path / "built") != code_digest()
-
-
 def test_an_image_of_other_code_is_refused():
     told = {container.CODE: "0" * 64, container.IMAGE: "lrcn:cuda"}
     done = lrcn("train", "demo", "--engine", "docker", **told)
@@ -175,20 +146,29 @@ def test_an_image_of_other_code_is_refused():
     assert "image lrcn:cuda" in done.stderr and "`make docker-cuda`" in done.stderr
 
 
-def test_the_command_ends_when_its_caller_is_gone():
-    """In the container; the caller holds its standard input."""
-    program = "import time; from lrcn.engine import container; container.begin(); print(flush=True); time.sleep(60)"
+@pytest.mark.parametrize("at_start", [signal.SIG_DFL, signal.SIG_IGN], ids=["heeds Ctrl-C", "ignores Ctrl-C"])
+def test_the_command_ends_when_its_caller_is_gone(at_start):
+    """In the container; the caller holds its standard input. Whatever began the daemon may have ignored Ctrl-C."""
+    program = """
+import time
+from lrcn.engine import container
+container.begin()
+print(flush=True)
+while True:
+    time.sleep(1)
+"""
     child = subprocess.Popen(
         [sys.executable, "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, container.CODE: code_digest()},
+        env={**os.environ, container.CODE: code.digest()},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, at_start),
     )
     child.stdout.readline()
     assert child.poll() is None
     child.stdin.close()
-    assert child.wait(30) in (-signal.SIGINT, 130)
+    assert child.wait() in (-signal.SIGINT, 130)
 
 
 # ---- the daemon --------------------------------------------------------------------------------------------
@@ -203,10 +183,11 @@ def test_no_daemon_is_one_line(tmp_path, here):
 
 
 class Daemon:
-    """The few calls of docker.APIClient that a run makes; its container ends when it is interrupted, or killed."""
+    """The few calls of docker.APIClient that a run makes. Ctrl-C comes as the container begins, which obeys or not,
+    until a second signal has it killed."""
 
     def __init__(self, obeys=True):
-        self.calls, self.obeys, self.over = [], obeys, threading.Event()
+        self.calls, self.obeys = [], obeys
         self.reading, self.writing = os.pipe()
 
     def version(self):
@@ -230,14 +211,14 @@ class Daemon:
 
     def start(self, container):
         os.write(self.writing, b"\x02\0\0\0\0\0\0\x06begun\n")
-        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-        if not self.obeys:
-            threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        signal.raise_signal(signal.SIGINT)
 
     def kill(self, container, number=signal.SIGKILL):
         self.calls.append(number)
         if self.obeys or number == signal.SIGKILL:
             os.close(self.writing)
+        else:
+            signal.raise_signal(signal.SIGTERM)
 
     def wait(self, container):
         return {"StatusCode": 130}
@@ -246,20 +227,41 @@ class Daemon:
         self.calls.append("removed")
 
 
-def test_ctrl_c_is_handed_on_and_a_second_kills(monkeypatch, tmp_path, capfd):
-    daemon, before = Daemon(), signal.getsignal(signal.SIGINT)
+@pytest.fixture
+def heeded():
+    """The handler of Ctrl-C, which whatever started the tests may have had ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_is_handed_on_and_a_second_kills(monkeypatch, tmp_path, capfd, heeded):
+    daemon = Daemon()
     monkeypatch.setattr(container, "connect", lambda: daemon)
     assert container.run(["train"], [], [tmp_path / "a" / "b"]) == 130
     assert daemon.calls == [signal.SIGINT, "removed"] and not (tmp_path / "a").exists()
     assert daemon.settings["host_config"]["network_mode"] == "none"
     assert daemon.settings["user"] == f"{os.getuid()}:{os.getgid()}"
-    assert capfd.readouterr().err == "begun\n" and signal.getsignal(signal.SIGINT) is before
+    assert capfd.readouterr().err == "begun\n" and signal.getsignal(signal.SIGINT) is heeded
 
     stubborn = Daemon(obeys=False)
     monkeypatch.setattr(container, "connect", lambda: stubborn)
     with pytest.raises(KeyboardInterrupt):
         container.run(["train"], [], [])
     assert stubborn.calls == [signal.SIGINT, signal.SIGKILL, "removed"]
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with container.Signals() as signals:
+            signal.raise_signal(signal.SIGHUP)
+            assert signals.count == 0
+            signal.raise_signal(signal.SIGTERM)
+            assert signals.count == 1
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(

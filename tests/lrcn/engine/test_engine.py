@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from lrcn import engine
+from lrcn.engine import engines, recipe, sources
+from lrcn.engine.engines import Spec, root_for
 from tests.shared import ROOT
 
 # What the real recipe installs, in toy form. Each of its two steps notes in NOTES that it ran; the second takes WAIT
@@ -52,10 +55,9 @@ def _toy_tree(folder: Path) -> Path:
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
     """A toy recipe, a toy source tree (returned) and an empty cache."""
-    recipe = tmp_path / "recipe"
-    recipe.mkdir()
-    (recipe / "CMakeLists.txt").write_text(TOY_RECIPE)
-    monkeypatch.setattr(engine, "RECIPE", recipe)
+    (tmp_path / "recipe").mkdir()
+    (tmp_path / "recipe" / "CMakeLists.txt").write_text(TOY_RECIPE)
+    monkeypatch.setattr(engines, "RECIPE", tmp_path / "recipe")
     monkeypatch.setenv("LRCN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
     monkeypatch.setenv("WAIT", "0")
@@ -70,7 +72,7 @@ def _notes() -> list[str]:
 def _build_elsewhere(tree: Path) -> subprocess.Popen:
     """The same build in another process; it prints the engine's root."""
     code = (
-        f"from pathlib import Path; from lrcn import engine; engine.RECIPE = Path({str(engine.RECIPE)!r}); "
+        f"from pathlib import Path; from lrcn import engine; engine.engines.RECIPE = Path({str(engines.RECIPE)!r}); "
         f"print(engine.build({str(tree)!r}).root)"
     )
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -122,54 +124,73 @@ def test_of_several_engines_find_returns_the_one_used_last(toy, tmp_path):
 )
 def test_key_changes_with_what_is_built(toy, change):
     usual = {"source": "bvlc", "version": "v", "variant": {"cuda": "", "native": True, "nccl": False}}
-    assert engine._key(**usual) == engine._key(**usual) != engine._key(**{**usual, **change})
+    assert root_for(Spec(**usual)) == root_for(Spec(**usual)) != root_for(Spec(**usual | change))
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda patch: (engine.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + "# changed\n"),
-        lambda patch: (engine.RECIPE / "one_more.h").write_text(""),
-        lambda patch: patch.setattr(engine.sysconfig, "get_python_version", lambda: "3.99"),
-        lambda patch: patch.setattr(engine.importlib.metadata, "version", lambda name: "99.0"),
-        lambda patch: patch.setattr(engine.platform, "freedesktop_os_release", lambda: {"ID": "other"}),
+        lambda patch: (engines.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + "# changed\n"),
+        lambda patch: (engines.RECIPE / "one_more.h").write_text(""),
+        lambda patch: patch.setattr(engines.sysconfig, "get_python_version", lambda: "3.99"),
+        lambda patch: patch.setattr(engines.importlib.metadata, "version", lambda name: "99.0"),
+        lambda patch: patch.setattr(engines.platform, "freedesktop_os_release", lambda: {"ID": "other"}),
     ],
     ids=["recipe", "recipe-file", "python", "numpy", "system"],
 )
 def test_key_changes_with_what_it_is_built_for(toy, monkeypatch, change):
-    variant = {"cuda": "", "native": True, "nccl": False}
-    before = engine._key("bvlc", "v", variant)
+    spec = Spec("bvlc", "v", {"cuda": "", "native": True, "nccl": False})
+    before = root_for(spec)
     change(monkeypatch)
-    assert engine._key("bvlc", "v", variant) != before
+    assert root_for(spec) != before
 
 
 def test_an_engine_of_another_recipe_or_python_is_not_found(toy, monkeypatch):
     engine.build(str(toy))
     with monkeypatch.context() as patch:
-        patch.setattr(engine.importlib.metadata, "version", lambda name: "99.0")
+        patch.setattr(engines.importlib.metadata, "version", lambda name: "99.0")
         with pytest.raises(engine.EngineError, match="^no Caffe engine: run `lrcn caffe build`$"):
             engine.find()
-    (engine.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + "# changed\n")
+    (engines.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + "# changed\n")
     with pytest.raises(engine.EngineError):
         engine.find()
 
 
 def test_an_engine_not_made_for_one_processor_is_found_on_another(toy, monkeypatch):
     made = engine.build(str(toy), native=False)
-    there = {**engine._fit(), "cpu": "another"}
-    monkeypatch.setattr(engine, "_fit", lambda: there)
+    there = {**engines.fit(), "cpu": "another"}
+    monkeypatch.setattr(engines, "fit", lambda native=True: there if native else {**there, "cpu": ""})
     assert engine.find() == made
     assert engine.build(str(toy), native=False) == made
     assert engine.build(str(toy)) != made
 
 
 def test_a_change_to_a_source_file_makes_another_engine_and_one_to_a_test_does_not(toy):
-    version = engine._folder_version(toy)
+    version = engines.folder_version(toy)
     (toy / "src" / "caffe" / "test").mkdir()
     (toy / "src" / "caffe" / "test" / "test_blob.cpp").write_text("")
-    assert engine._folder_version(toy) == version
+    assert engines.folder_version(toy) == version
     (toy / "include" / "caffe" / "blob.hpp").write_text("// changed\n")
-    assert engine._folder_version(toy) != version
+    assert engines.folder_version(toy) != version
+
+
+def test_the_files_that_the_dockerfile_copies_build_an_engine_with_a_bare_python(toy, tmp_path):
+    bare = tmp_path / "bare"
+    dockerfile = (ROOT / "docker" / "Dockerfile").read_text().replace("\\\n", " ")
+    copied = re.findall(r"^COPY ((?:lrcn/\S+ +)+)/", dockerfile, re.MULTILINE)
+    for name in " ".join(copied).split():
+        (bare / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, bare / name)
+    shutil.copytree(engines.RECIPE, bare / "docker" / "caffe")
+    (bare / "numpy-2.0.dist-info").mkdir()  # its version is asked for, itself it is not needed
+    (bare / "numpy-2.0.dist-info" / "METADATA").write_text("Name: numpy\nVersion: 2.0\n")
+    program = "import sys, lrcn.engine as e; print(e.build(sys.argv[1], native=False).root, e.__file__, *sys.path)"
+    command = [sys.executable, "-S", "-c", program, toy]
+    done = subprocess.run(command, cwd=bare, env={**os.environ, "PYTHONPATH": bare}, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0
+    made, used, *path = done.stdout.split()
+    assert engines.read(Path(made)).blas == "Toy BLAS" and used == str(bare / "lrcn" / "engine" / "__init__.py")
+    assert not any("site-packages" in folder for folder in path)
 
 
 # ---- interrupted, in parallel --------------------------------------------------------------------------------------
@@ -204,10 +225,10 @@ def test_the_lock_keeps_others_out_until_it_is_released(tmp_path):
     order = []
 
     def second():
-        with engine._lock(tmp_path / "lock", lambda what, done, total: order.append(what)):
+        with engines.lock(tmp_path / "lock", lambda what, done, total: order.append(what)):
             order.append("second")
 
-    with engine._lock(tmp_path / "lock", lambda *step: order.append("first waited")):
+    with engines.lock(tmp_path / "lock", lambda *step: order.append("first waited")):
         thread = threading.Thread(target=second)
         thread.start()
         _wait_for(lambda: order)
@@ -263,22 +284,20 @@ MISSING = "system packages are missing: apt-get install libhdf5-dev liblmdb-dev 
     ids=["packages", "compiler", "disk"],
 )
 def test_a_build_that_fails_leaves_no_engine_and_says_why(toy, says, told):
-    recipe = engine.RECIPE / "CMakeLists.txt"
-    recipe.write_text(TOY_RECIPE + says + "\n")
+    (engines.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + says + "\n")
     assert told in _refusal(engine.build, str(toy))
     assert told in _refusal(engine.build, str(toy)), "the second time too"
     _refusal(engine.find)
 
 
 def test_a_caffe_that_does_not_run_is_no_engine(toy):
-    recipe = engine.RECIPE / "CMakeLists.txt"
-    recipe.write_text(TOY_RECIPE.replace("'LSTM', ", ""))
+    (engines.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE.replace("'LSTM', ", ""))
     assert "Caffe was built, but does not run: it lacks the layers LSTM" in _refusal(engine.build, str(toy))
     _refusal(engine.find)
 
 
 def test_a_missing_tool_and_a_cache_that_cannot_be_made(toy, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine.shutil, "which", lambda name: None if name == "ninja" else name)
+    monkeypatch.setattr(recipe.shutil, "which", lambda name: None if name == "ninja" else name)
     assert _refusal(engine.build, str(toy)) == "ninja is missing: apt-get install ninja-build"
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LRCN_CACHE", str(tmp_path / "file"))
@@ -286,7 +305,7 @@ def test_a_missing_tool_and_a_cache_that_cannot_be_made(toy, tmp_path, monkeypat
 
 
 def test_cuda_needs_its_compiler(toy, monkeypatch):
-    monkeypatch.setattr(engine.shutil, "which", lambda name: None if name == "nvcc" else name)
+    monkeypatch.setattr(recipe.shutil, "which", lambda name: None if name == "nvcc" else name)
     assert _refusal(engine.build, str(toy), cuda=True).startswith("nvcc is missing")
 
 
@@ -298,7 +317,7 @@ def _archive(folder: Path, inside: str) -> Path:
     tree = _toy_tree(folder / "content" / inside)
     (tree / "docs").mkdir()
     (tree / "docs" / "readme").write_text("not wanted")
-    archive = folder / f"{engine.PYPI_NAME}-{engine.PYPI_VERSION}.tar.gz"
+    archive = folder / f"{sources.PYPI_NAME}-{sources.PYPI_VERSION}.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(folder / "content" / inside, arcname=inside or ".")
     return archive
@@ -306,7 +325,7 @@ def _archive(folder: Path, inside: str) -> Path:
 
 @pytest.mark.parametrize("inside", ["", "caffe-1.0"])
 def test_unpack_takes_the_parts_that_the_recipe_reads(tmp_path, inside):
-    engine._unpack(_archive(tmp_path, inside), tmp_path / "out")
+    sources._unpack(_archive(tmp_path, inside), tmp_path / "out")
     files = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert files == {"src/caffe/proto/caffe.proto", "include/caffe/blob.hpp", "python/caffe/io.py", "tools/caffe.cpp"}
 
@@ -317,7 +336,7 @@ def test_a_pypi_download_with_another_hash_is_refused(toy, tmp_path, monkeypatch
     monkeypatch.setenv("PIP_FIND_LINKS", str(archive.parent))
     assert "has not the pinned sha256" in _refusal(engine.build, "pypi")
     assert not [path for path in (engine.cache() / "sources").iterdir() if path.is_dir()]
-    assert "in place of" in _refusal(engine._check_sha256, archive, engine.PYPI_SHA256)
+    assert "in place of" in _refusal(sources._check_sha256, archive, sources.PYPI_SHA256)
 
 
 def _git(*arguments, cwd):
@@ -332,30 +351,30 @@ def test_bvlc_is_taken_at_its_commit_and_no_other(toy, monkeypatch):
     commit = _git("rev-parse", "HEAD", cwd=toy)
     _git("commit", "--quiet", "--allow-empty", "-m", "two", cwd=toy)
     _git("config", "uploadpack.allowAnySHA1InWant", "true", cwd=toy)
-    monkeypatch.setattr(engine, "BVLC_URL", f"file://{toy}")
-    monkeypatch.setattr(engine, "BVLC_COMMIT", "0123456789" * 4)
+    monkeypatch.setattr(sources, "BVLC_URL", f"file://{toy}")
+    monkeypatch.setattr(sources, "BVLC_COMMIT", "0123456789" * 4)
     assert "cannot be fetched" in _refusal(engine.build, "bvlc")
-    monkeypatch.setattr(engine, "BVLC_COMMIT", commit)
+    monkeypatch.setattr(sources, "BVLC_COMMIT", commit)
     made = engine.build("auto")
     assert (made.source, made.version) == ("bvlc", commit)
-    monkeypatch.setattr(engine, "BVLC_URL", "file:///nowhere")
+    monkeypatch.setattr(sources, "BVLC_URL", "file:///nowhere")
     assert engine.build("auto") == engine.build("bvlc") == engine.find("bvlc") == made
 
 
 def test_auto_falls_back_to_pypi_says_so_and_stays_with_it(toy, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "BVLC_URL", "file:///nowhere")
-    monkeypatch.setattr(engine, "_fetch_pypi", lambda work: _archive(tmp_path, "caffe"))
+    monkeypatch.setattr(sources, "BVLC_URL", "file:///nowhere")
+    monkeypatch.setattr(sources, "_fetch_pypi", lambda work: _archive(tmp_path, "caffe"))
     seen = []
     made = engine.build("auto", progress=lambda what, done, total: seen.append(what))
-    assert made.source == "pypi" and engine.PYPI_SHA256 in made.version
+    assert made.source == "pypi" and sources.PYPI_SHA256 in made.version
     assert any("cannot be fetched from file:///nowhere" in what and "taking pypi instead" in what for what in seen)
-    monkeypatch.setattr(engine, "_fetch_bvlc", lambda work: pytest.fail("the network was asked again"))
+    monkeypatch.setattr(sources, "_fetch_bvlc", lambda work: pytest.fail("the network was asked again"))
     assert engine.build("auto") == made
 
 
 def test_a_command_that_does_not_answer_is_ended_with_its_children():
     start = time.monotonic()
-    status, output = engine._call(["sh", "-c", "echo begun; sleep 30 & wait"], 0.5)
+    status, output = sources._call(["sh", "-c", "echo begun; sleep 30 & wait"], 0.5)
     assert status and "begun" in output and "no answer in 0.5 s" in output
     assert time.monotonic() - start < 5
 
@@ -482,8 +501,8 @@ def test_real_activate_is_quiet(real):
 
 def test_the_reason_of_a_failed_build_is_the_compilers_not_ninjas(tmp_path):
     said = "[2/2] Building x.o\nFAILED: x.o\nx.cu(240): error: no template definition\nninja: build stopped"
-    assert "x.cu(240): error: no template definition" in engine._reason(said, tmp_path)
-    assert "FAILED: x.o" in engine._reason("FAILED: x.o\nninja: build stopped", tmp_path)
+    assert "x.cu(240): error: no template definition" in recipe._reason(said, tmp_path)
+    assert "FAILED: x.o" in recipe._reason("FAILED: x.o\nninja: build stopped", tmp_path)
 
 
 @pytest.mark.engine

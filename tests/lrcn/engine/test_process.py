@@ -5,22 +5,17 @@ import signal
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import pytest
 
 from lrcn.engine.process import Caffe, CaffeError, explain
 
-
-class Engine:
-    """What `Caffe` asks of one."""
-
-    @staticmethod
-    def environment():
-        return {**os.environ, "PYTHONUNBUFFERED": "1"}
+ENGINE = SimpleNamespace(environment=lambda: {**os.environ, "PYTHONUNBUFFERED": "1"})  # what `Caffe` asks of one
 
 
 def begin(program: str, log, **options) -> Caffe:
-    return Caffe(Engine, [sys.executable, "-c", textwrap.dedent(program)], log, **options)
+    return Caffe(ENGINE, [sys.executable, "-c", textwrap.dedent(program)], log, **options)
 
 
 def test_why_caffe_stopped():
@@ -118,12 +113,13 @@ def test_an_interrupted_caffe_is_waited_for(tmp_path):
 
 
 PARENT = """
-import sys
+import os, sys
+from types import SimpleNamespace
 from lrcn.engine.process import Caffe
-from tests.lrcn.engine.test_process import Engine
 
+engine = SimpleNamespace(environment=lambda: dict(os.environ))
 child = "import signal, sys; fifo = open(sys.argv[1], 'w'); print('begun', file=fifo, flush=True); signal.pause()"
-with Caffe(Engine, [sys.executable, "-c", child, sys.argv[1]], sys.argv[2]) as caffe:
+with Caffe(engine, [sys.executable, "-c", child, sys.argv[1]], sys.argv[2]) as caffe:
     caffe.wait()
 """
 

@@ -27,6 +27,8 @@ from prototxt_gen.weights import read_weights
 from tests.commands import lrcn, no_java, refused
 from tests.datasets import COLOURS
 from tests.lrcn.sentences.small_nets import REPLAY, write_variant_weights
+from tests.rounding import rounding, summands
+from tests.weights import weights
 
 pytestmark = pytest.mark.engine
 
@@ -186,9 +188,19 @@ def test_neighbours_are_the_nearest_by_fc7_and_fc8_of_either_cnn(run, data):
             part: captioner.activations(captioner.cut([cv2.imread(image["file"]) for image in images]), ("fc7", "fc8"))
             for part, images in parts.items()
         }
-    assert seen["test"]["fc8"] == pytest.approx(seen["test"]["fc7"] @ held["fc8"][0].T + held["fc8"][1], abs=1e-4)
+    products = seen["test"]["fc7"][:, None] * held["fc8"][0]
+    tolerance = rounding(products.shape[-1], np.abs(products).max())
+    np.testing.assert_allclose(seen["test"]["fc8"], products.sum(-1) + held["fc8"][1], rtol=0, atol=tolerance)
+    products = summands(catalogue.get(net).files(**settings)["deploy_images"])
+    kept = {}
+    for part in parts:
+        with np.load(folder / "lrcn-1u-finetune" / f"features_{part}" / "0000000.npz") as held:
+            kept[part] = {blob: held[blob].astype(float) for blob in ("fc7", "fc8")}
     for blob in ("fc7", "fc8"):
-        far = np.linalg.norm(seen["test"][blob][:, None] - seen["train"][blob], axis=2)
+        for part in parts:
+            tolerance = rounding(products, np.abs(seen[part][blob]).max())
+            np.testing.assert_allclose(kept[part][blob], seen[part][blob], rtol=0, atol=tolerance)
+        far = np.linalg.norm(kept["test"][blob][:, None] - kept["train"][blob], axis=2)
         expected = [parts["train"][at]["captions"][0] for at in far.argmin(1)]
         assert list(language_metrics.read_results(folder / f"captions_1nn-{blob}-finetuned.json").values()) == expected
     with np.load(folder / "neighbours" / "features_test" / "0000000.npz") as kept:
@@ -276,7 +288,11 @@ def test_features_of_many_images_come_in_blocks(run, data, tmp_path, monkeypatch
     with Captioner.of(name, weights, words, engine.find(), changes=settings) as captioner:
         found = activations(captioner, images, ("fc8",), tmp_path / "kept", {})["fc8"]
         assert len(list((tmp_path / "kept").glob("*.npz"))) == 3
-        assert found == pytest.approx(captioner.image_features([cv2.imread(image.file) for image in images]), rel=1e-4)
+        whole = captioner.activations(captioner.cut(cv2.imread(image.file) for image in images), ("fc7", "fc8"))
+        products = summands(catalogue.get(name).files(**settings)["deploy_images"])
+        tolerance = rounding(products, max(np.abs(rows).max() for rows in whole.values()))
+        np.testing.assert_allclose(found, whole["fc8"], rtol=0, atol=tolerance)
+        assert np.abs(found[5:] - whole["fc8"][:-5]).max() > 20 * tolerance  # another image has other features
 
 
 def test_other_parts_and_beams_lie_beside(run, data):
@@ -408,7 +424,11 @@ def test_perplexity_is_that_of_the_nets_probabilities(data, tmp_path):
     ) as captioner:
         texts = [[words[word - 1] for word in each] for each in captions]
         again = evaluate_captions.perplexity(captioner, [each for each in texts if len(each) < 100])
-        assert again["perplexity"] == pytest.approx(math.exp(-np.mean(short)), rel=1e-4)
+        steps = max(len(each) for each in captions if len(each) < 100)
+        trained = weights(snapshot(tmp_path / "lstm-lm", 8))
+        largest = max(max(map(abs, blob)) for blobs in trained.values() for blob in blobs)
+        tolerance = rounding(summands(carried["deploy"], steps), largest)  # of the logarithm
+        assert again["perplexity"] == pytest.approx(math.exp(-np.mean(short)), rel=tolerance)
         assert evaluate_captions.perplexity(captioner, texts) == pytest.approx(found["val"])
     assert found["val"] == {
         "perplexity": pytest.approx(found["val"]["perplexity"]),

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import DataError
+from lrcn.results import compare
+from lrcn.results.published import TABLE4
 from lrcn.sentences import rating_sheet
 from tests.commands import lrcn, refused
 
@@ -191,14 +193,14 @@ def test_answers_become_table_4(source):
     assert ratings["lrcn"][0] == pytest.approx((2 * (16 - ties) + 2.5 * ties) / 16)
     for criterion in range(3):
         assert sum(values[criterion] for values in ratings.values()) == pytest.approx(6)
-    text = rating_sheet.table4(found)
+    text = compare.table4(found)
     assert "ranks 1 to 3, 2 raters, 12 images" in text and "unfinished, left out" in text
-    for name, values in rating_sheet.TABLE4.items():
+    for name, values in TABLE4.items():
         assert any(
             line.split()[:-3] == name.split() and line.split()[-3:] == [f"{v:.2f}" for v in values]
             for line in text.splitlines()
         )
-    assert json.loads(json.dumps(rating_sheet.as_json(found)))["published"]["LRCN FT"] == [3.47, 3.01, 3.50]
+    assert json.loads(json.dumps(compare.table4_document(found)))["published"]["LRCN FT"] == [3.47, 3.01, 3.50]
 
 
 def shared(part_answers, key):
@@ -211,7 +213,7 @@ def shared(part_answers, key):
 
 def test_published_rows_are_those_of_the_paper_and_of_strict_rankings():
     for criterion in range(3):
-        assert np.mean([row[criterion] for row in rating_sheet.TABLE4.values()]) == pytest.approx(3.5, abs=0.02)
+        assert np.mean([row[criterion] for row in TABLE4.values()]) == pytest.approx(3.5, abs=0.02)
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 3)), min_size=1, max_size=6))
@@ -269,7 +271,7 @@ def test_nothing_finished_is_a_table_of_dashes(source):
     page = Page(source / "out/sheet/index.html")
     found = rating_sheet.collect([write(source / "out/a.json", answered(page, "Anna", images=0))])
     assert found["rows"] == [0, 0, 0] and found["ratings"]["NN"] == [None] * 3
-    assert "-" in rating_sheet.table4(found)
+    assert "-" in compare.table4(found)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from lrcn.training.experiments import Stage
 from prototxt_gen import caffe_pb2, parse, to_text
 from tests.datasets import clip_settings, make_dataset
 from tests.lrcn.training.small_nets import small
+from tests.rounding import rounding, summands
 from tests.weights import weights
 
 pytestmark = pytest.mark.engine
@@ -181,6 +182,7 @@ def test_two_trainings_do_not_share_a_folder(dataset, tmp_path):
             train.train(small(dataset)[1], tmp_path, engine.find())
 
 
+SCALED = 155 * 0.02  # the largest pixel less its mean, as the nets of ClipData scale it; their weights are below 1
 SLOWLY = """
 import json, sys, caffe, cv2, numpy as np
 from data_prep.dataset import Dataset
@@ -215,11 +217,8 @@ print(json.dumps(answers))
 def test_batched_scores_equal_one_crop_of_one_clip_at_a_time(dataset, tmp_path, variant):
     """SLOWLY goes video by video, clip by clip, crop by crop through a deploy net of one crop, in the words of the
     paper and the released script."""
-    settings, files = (
-        small(dataset, variant, lstm_init=0.5, base_lr=0.1)
-        if "lrcn" in variant
-        else small(dataset, variant, base_lr=0.1)
-    )
+    faster = {"lstm_init": 0.5, "base_lr": 0.1} if "lrcn" in variant else {}  # of which a single-frame net would die
+    settings, files = small(dataset, variant, **faster)
     net = train.train(files, tmp_path / "run", engine.find())
     path = evaluate.score_stage(Stage(variant), settings, files, net, tmp_path / "run", engine.find())
     found = score.load(path).mean(1)
@@ -227,8 +226,9 @@ def test_batched_scores_equal_one_crop_of_one_clip_at_a_time(dataset, tmp_path, 
     (tmp_path / "one.prototxt").write_text(to_text(one))
     slowly = np.array(json.loads(run_python(SLOWLY, tmp_path / "one.prototxt", net, dataset, int("single" in variant))))
     assert found.shape == (3, 3) and np.allclose(found.sum(1), 1)
-    assert np.abs(found - 1 / 3).max() > 1e-3  # the nets do say something
-    assert np.allclose(found, slowly, atol=1e-5)
+    tolerance = rounding(summands(one), SCALED)
+    assert np.ptp(found, axis=0).max() > 20 * tolerance  # the videos count
+    np.testing.assert_allclose(found, slowly, rtol=0, atol=tolerance)
 
 
 def test_a_cut_off_scoring_goes_on(dataset, tmp_path):
@@ -241,7 +241,8 @@ def test_a_cut_off_scoring_goes_on(dataset, tmp_path):
     kept["sums"][0] *= -1  # so that it shows that video 0 is not computed again
     np.savez(tmp_path / "scores.npz", **kept)
     again = score.load(evaluate.score_stage(stage, settings, files, net, tmp_path, engine.find()))
-    assert np.array_equal(again[0], -whole[0]) and np.array_equal(again[1:], whole[1:])
+    whole[0] *= -1
+    np.testing.assert_allclose(again, whole, rtol=0, atol=rounding(summands(files["deploy"]), SCALED))
 
 
 def test_single_frames_go_on_where_the_last_snapshot_stood(dataset, tmp_path):

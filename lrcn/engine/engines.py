@@ -1,0 +1,206 @@
+"""The engines in the cache: what one is, which there are, and which of them fits this Python, machine and recipe.
+
+The cache is $LRCN_CACHE, else $XDG_CACHE_HOME/lrcn, else ~/.cache/lrcn:
+
+    sources/NAME/                   what was downloaded, checked by hash, unpacked
+    engines/KEY/                    a whole engine: bin/caffe, lib/, python/, share/caffe.proto, engine.json
+    engines/KEY.build/              a build under way or cut off (the next call goes on from it), build.log within
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+SOURCE_FOLDERS = ("src", "include", "python", "tools")  # the parts of Caffe's tree that the recipe reads
+
+_HERE = Path(__file__).resolve().parents[1]
+RECIPE = _HERE / "recipe" if (_HERE / "recipe").is_dir() else _HERE.parent / "docker" / "caffe"  # wheel, or checkout
+
+Progress = Callable[[str, int, int], None]  # (what, done, total); total 0: not known
+
+
+class EngineError(RuntimeError):
+    """No engine, or none can be made; the message is one line that names the mend."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """A whole Caffe. `root` holds bin/caffe, lib/libcaffe.so, python/caffe and share/caffe.proto."""
+
+    root: Path
+    source: str  # "bvlc", "pypi" or "folder"
+    version: str  # a git commit; or a release and the hash of its archive; or a hash of the folder's files
+    blas: str  # what OpenBLAS says of itself, e.g. "OpenBLAS 0.3.21 DYNAMIC_ARCH Haswell"
+    flags: str  # the compiler's, e.g. "-O3 -march=native"
+    cuda: bool
+    compiler: str  # "GNU 12.2.0"
+    python: str  # "3.11"
+    made_for: dict  # what it needs here, see fit()
+
+    @property
+    def caffe(self) -> Path:
+        """The `caffe` command-line tool."""
+        return self.root / "bin" / "caffe"
+
+    @property
+    def proto(self) -> Path:
+        """The schema that this Caffe was built from."""
+        return self.root / "share" / "caffe.proto"
+
+    def info(self) -> dict:
+        """Everything that tells this engine from another, ready for JSON."""
+        return {**dataclasses.asdict(self), "root": str(self.root)}
+
+    def environment(self) -> dict[str, str]:
+        """os.environ for a child that runs Caffe: the `caffe` tool, or this Python with pycaffe.
+
+        The tool embeds an interpreter, which takes the `python3` that comes first on PATH for itself: with this
+        environment's there it finds numpy, and `sys.executable` is right. PYTHONPATH makes `caffe` and `lrcn`
+        importable. The log goes to stderr, and not to files in /tmp too.
+        """
+        env = dict(os.environ)
+        env.pop("PYTHONHOME", None)
+        packages = [self.root / "python", _HERE.parent, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+        env["PYTHONPATH"] = _joined([*map(str, packages), *env.get("PYTHONPATH", "").split(os.pathsep)])
+        env["PATH"] = _joined([os.path.dirname(sys.executable), *env.get("PATH", os.defpath).split(os.pathsep)])
+        env["GLOG_logtostderr"], env["GLOG_minloglevel"] = "1", "0"
+        return env
+
+    def activate(self) -> None:
+        """Let `import caffe` in this process find this engine's pycaffe, and keep its chatter below errors quiet."""
+        loaded = getattr(sys.modules.get("caffe"), "__file__", None)
+        if loaded and not Path(loaded).is_relative_to(self.root):
+            raise EngineError(f"another caffe is already imported, from {loaded}: start a new process")
+        os.environ.setdefault("GLOG_minloglevel", "2")  # glog reads it once, when its library is loaded
+        if str(self.root / "python") not in sys.path:
+            sys.path.insert(0, str(self.root / "python"))
+
+
+def find(source: str | None = None) -> Engine:
+    """The engine that fits this Python, machine and recipe: of several, the one that `build` made or returned last.
+
+    source: only one made from there ("bvlc", "pypi" or a folder). Raises EngineError where there is none.
+    """
+    wanted = source if source in (None, "bvlc", "pypi") else "folder"
+    fitting = [engine for engine in _whole_engines() if wanted in (None, engine.source)]
+    if wanted == "folder":
+        version = folder_version(Path(source))
+        fitting = [engine for engine in fitting if engine.version == version]
+    if not fitting:
+        option = f" --source {source}" if source else ""
+        raise EngineError(f"no Caffe engine: run `lrcn caffe build{option}`")
+    return max(fitting, key=lambda engine: (engine.root / "engine.json").stat().st_mtime)
+
+
+def cache() -> Path:
+    """The folder for everything that can be made again."""
+    own = os.environ.get("LRCN_CACHE")
+    folder = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrcn"
+    return folder.expanduser().absolute()
+
+
+# ---- which engine is which -----------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """What makes one engine another than the next: its sources, and how they are compiled."""
+
+    source: str  # as Engine's
+    version: str
+    variant: dict  # "cuda": GPU architectures or "", "native", "nccl"
+
+
+def folder_version(tree: Path) -> str:
+    """A hash of the files in a Caffe tree that the recipe reads."""
+    if not (tree / "src" / "caffe" / "proto" / "caffe.proto").is_file():
+        raise EngineError(
+            f"{tree} is no Caffe source tree (it has no src/caffe/proto/caffe.proto): "
+            "--source takes auto, bvlc, pypi or the folder of one"
+        )
+    files = [
+        path
+        for folder in SOURCE_FOLDERS
+        for path in (tree / folder).rglob("*")
+        if path.is_file()
+        and path.suffix in (".cpp", ".cu", ".hpp", ".cuh", ".h", ".proto", ".py")
+        and "test" not in path.parts
+    ]
+    return f"sha256:{_digest(sorted(files), tree)}"
+
+
+def _digest(files: list[Path], base: Path) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(base)} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def fit(native: bool = True) -> dict:
+    """What an engine must have been made for to work here; one that is not native, on any processor of a family."""
+    release = platform.freedesktop_os_release()
+    cpu_flags = re.search(r"^(?:flags|Features)\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return {
+        "recipe": _digest(sorted(path for path in RECIPE.iterdir() if path.is_file()), RECIPE),
+        "python": sysconfig.get_python_version(),
+        "numpy": importlib.metadata.version("numpy").split(".")[0],  # its ABI
+        "system": f"{release['ID']} {release.get('VERSION_ID', '')} {platform.machine()}",  # its libraries
+        "cpu": hashlib.sha256(cpu_flags[1].strip().encode() if cpu_flags else b"").hexdigest()[:12] if native else "",
+    }
+
+
+def root_for(spec: Spec) -> Path:
+    """Where an engine lies, whole or to be made: a few words for the reader, and a hash of all that it depends on."""
+    made_for = fit(spec.variant["native"])
+    facts = [spec.source, spec.version, spec.variant, made_for]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    device = "cuda" if spec.variant["cuda"] else "cpu"
+    return cache() / "engines" / f"{spec.source}-{device}-py{made_for['python']}-{digest[:16]}"
+
+
+def read(root: Path) -> Engine | None:
+    """The engine at `root`; None where there is no whole one: engine.json is there if and only if all the rest is."""
+    try:
+        return Engine(root=root, **json.loads((root / "engine.json").read_text()))
+    except (FileNotFoundError, NotADirectoryError, TypeError):  # the last: another version of lrcn wrote it
+        return None
+
+
+def _whole_engines() -> list[Engine]:
+    """Those in the cache that fit this Python, machine and recipe."""
+    here = fit()
+    engines = [read(path.parent) for path in sorted((cache() / "engines").glob("*/engine.json"))]
+    return [engine for engine in engines if engine and all(engine.made_for[name] in (here[name], "") for name in here)]
+
+
+@contextlib.contextmanager
+def lock(path: Path, report: Progress) -> Iterator[int]:
+    """Hold `path` alone; gives its file descriptor. A child that inherits it holds the lock too, for as long as it
+    lives: a compiler that outlives a killed parent is waited for, not run into."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("waiting for another build of the engine", 0, 0)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+def _joined(paths: list[str]) -> str:
+    """A search path: no empty entries (they would mean the current folder), each once."""
+    return os.pathsep.join(dict.fromkeys(path for path in paths if path))

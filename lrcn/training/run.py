@@ -1,0 +1,297 @@
+"""A run: the folder of one net's training.
+
+RUN/run.json                the run's identity: prototxt without paths, digests of starting weights and data set
+RUN/stage.json              what is trained: variant, settings, and what is known of the data set
+RUN/*.prototxt              the nets and the solver, which `caffe` alone can load in this folder
+RUN/snapshots/              net_iter_N.caffemodel and .solverstate
+RUN/logs/                   Caffe's, from-N.log from iteration N on
+RUN/curve.csv, curve.png    loss and accuracy by iteration
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
+
+from data_prep.whole_files import write_bytes, write_json
+from lrcn.results import pictures
+from lrcn.trained_net import TrainedNet, digest
+from netspecs import catalogue
+from netspecs.variant import Variant
+from prototxt_gen import SpecError, caffe_pb2, parse, to_text
+
+ITERATION = re.compile(r"Iteration (\d+)(?: \([^)]*\))?, loss = ([-+\w.]+)")
+TESTING = re.compile(r"Iteration (\d+), Testing net")
+OUTPUT = re.compile(r"(Train|Test) net output #\d+: (\S+) = ([-+\w.]+)")
+RATE = re.compile(r"Iteration (\d+), lr = ([-+\w.]+)")
+VOCABULARIES = ("vocabulary.txt", "slot_vocabulary.txt")
+DIFFERENCES = {  # of two runs' identities, in words
+    "weights": "the weights that it started from",
+    "solver": "its solver",
+    "train_test": "its net",
+    "data_set": "its data set",
+}
+
+
+class TrainError(RuntimeError):
+    """A run that cannot start, go on or be used; one line for the user."""
+
+
+class Run:
+    """The run in `folder`, which need not be there yet."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+
+    # ---- what it is --------------------------------------------------------------------------------------------
+
+    @property
+    def note(self) -> dict[str, Any] | None:
+        """stage.json; None where there is none that can be read."""
+        try:
+            note = json.loads((self.folder / "stage.json").read_text(encoding="utf-8"))
+            return note if note["settings"] and note["variant"] and "classes" in note else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @property
+    def variant(self) -> Variant:
+        return catalogue.get(self._known()["variant"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that it is trained with. TrainError where it does not say."""
+        note = self._known()
+        table = catalogue.get(note["variant"]).table  # an earlier lrcn's may have a setting more
+        return {name: value for name, value in note["settings"].items() if name in table}
+
+    def _known(self) -> dict[str, Any]:
+        if (note := self.note) is None:
+            if (self.folder / "stage.json").exists():
+                raise TrainError(f"{self.folder / 'stage.json'}: cannot be read; give `lrcn train` again")
+            raise TrainError(f"{self.folder}: holds no training; run `lrcn train` first")
+        return note
+
+    def keep(self, variant: Variant, settings: Mapping[str, Any], about_data: Mapping[str, Any], data: Path) -> None:
+        """Writes what is trained here, and copies of the data set's vocabularies, so that the net can be used without
+        the data set."""
+        for name in VOCABULARIES:
+            if (data / name).exists():
+                write_bytes(self.folder / name, (data / name).read_bytes())
+        write_json(self.folder / "stage.json", {"variant": variant.name, "settings": settings, **about_data})
+
+    # ---- how far it is -----------------------------------------------------------------------------------------
+
+    def snapshot(self, iteration: int) -> Path:
+        """The .caffemodel of an iteration, there or not."""
+        return self.folder / "snapshots" / f"net_iter_{iteration}.caffemodel"
+
+    @property
+    def done(self) -> int:
+        """The iteration of the last snapshot that is whole, 0 where there is none.
+
+        Caffe writes the .caffemodel first and then the .solverstate, whose last field is `current_step`: a state that
+        has it closes a whole pair.
+        """
+        states = self.folder.glob("snapshots/net_iter_*.solverstate")
+        for iteration in sorted((int(path.stem.split("_")[-1]) for path in states), reverse=True):
+            state = caffe_pb2.SolverState()
+            try:
+                state.ParseFromString(self.snapshot(iteration).with_suffix(".solverstate").read_bytes())
+            except DecodeError:
+                continue
+            if state.HasField("current_step") and self.snapshot(iteration).exists():
+                return iteration
+        return 0
+
+    @property
+    def iterations(self) -> int | None:
+        """The iterations that it is to have; None where its solver cannot be read."""
+        try:
+            return parse(self.folder / "solver.prototxt", "solver").max_iter
+        except (SpecError, OSError):
+            return None
+
+    @property
+    def finished(self) -> bool:
+        last = self.iterations
+        return last is not None and self.done >= last
+
+    @property
+    def weights(self) -> Path:
+        """The .caffemodel that it ended with. TrainError where it has not ended."""
+        last = self.iterations
+        if last is None:
+            raise TrainError(f"{self.folder}: holds no training; run `lrcn train` first")
+        if self.done < last:
+            raise TrainError(f"{self.folder}: not trained to iteration {last} yet; run `lrcn train` first")
+        return self.snapshot(last)
+
+    def net(self, changes: Mapping[str, Any] | None = None) -> TrainedNet:
+        """The net that it ended with. changes: settings that the user gives again; they may be others where they change
+        neither the net that was trained nor its solver.
+
+        Raises TrainError where the training has not ended, and where a setting clashes with it.
+        """
+        note, weights = self._known(), self.weights
+        return TrainedNet(
+            self.variant,
+            self._with(changes or {}),
+            weights,
+            self.folder,
+            note["classes"],
+            self.folder / VOCABULARIES[0],
+            note.get("fps"),
+            note.get("flow"),
+        )
+
+    def _with(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        mine = self.variant.settings(**self.settings)
+        changed = self.variant.settings(**self.settings | dict(changes))
+        nets = [_trained_by(self.variant.files(**settings)) for settings in (mine, changed)]
+        clashing = [name for name in changes if changed[name] != mine[name]]
+        if nets[0] != nets[1] and clashing:
+            asked, trained = (", ".join(f"{name}={each[name]}" for name in clashing) for each in (changed, mine))
+            raise TrainError(
+                f"{self.folder}: was trained with {trained}, not {asked}; leave that out, or name another --out"
+            )
+        return changed
+
+    # ---- whose it is -------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from training here. TrainError where one does."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TrainError(
+                    f"{self.folder}: another training is at work there; wait for it or choose another --out"
+                ) from None
+            yield
+
+    def clear(self) -> None:
+        """Forgets the training: snapshots, logs, identity."""
+        for old in [*self.folder.glob("snapshots/*"), *self.folder.glob("logs/*"), *self.folder.glob("run.json")]:
+            old.unlink()
+
+    def claim(self, identity: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        """Marks the folder as this run's, or refuses where another, or one with other settings, has left a snapshot
+        there: TrainError."""
+        mark = self.folder / "run.json"
+        before = _read_mark(mark)
+        if before is not None:
+            mine = json.loads(json.dumps(identity))
+            differing = sorted(name for name in before.keys() | mine.keys() if before.get(name) != mine.get(name))
+            if differing and not any(self.folder.glob("snapshots/*")):  # it failed before there was anything to lose
+                self.clear()
+            elif differing:
+                what = self._other_settings(settings) or ", ".join(DIFFERENCES[name] for name in differing)
+                raise TrainError(
+                    f"{self.folder}: holds a run that differs in {what}; choose another --out, or --fresh to begin anew"
+                )
+        write_json(mark, identity)
+
+    def _other_settings(self, settings: Mapping[str, Any]) -> str:
+        """The settings that differ from the run's, in words."""
+        mine = (self.note or {}).get("settings", {})
+        names = [name for name in settings if name in mine and name != "data" and settings[name] != mine[name]]
+        return ", ".join(f"{name} ({mine[name]} there, {settings[name]} here)" for name in names)
+
+    # ---- its curve ---------------------------------------------------------------------------------------------
+
+    def curve(self) -> list[dict[str, float]]:
+        """What Caffe's logs say, a row an iteration: iteration, lr, loss (smoothed as Caffe prints it), and `train
+        NAME`, `test NAME` per net output."""
+        rows: dict[int, dict[str, float]] = {}
+        for log in sorted(self.folder.glob("logs/from-*.log")):
+            iteration = 0
+            for line in log.read_text(errors="replace").splitlines():
+                if match := ITERATION.search(line):
+                    iteration = int(match[1])
+                    rows.setdefault(iteration, {})["loss"] = float(match[2])
+                elif match := TESTING.search(line):
+                    iteration = int(match[1])
+                elif match := OUTPUT.search(line):
+                    rows.setdefault(iteration, {})[f"{match[1].lower()} {match[2]}"] = float(match[3])
+                elif match := RATE.search(line):
+                    rows.setdefault(int(match[1]), {})["lr"] = float(match[2])
+        return [{"iteration": iteration, **rows[iteration]} for iteration in sorted(rows)]
+
+    def draw_curve(self) -> None:
+        """Writes curve.csv and curve.png from the logs."""
+        rows = self.curve()
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        part = self.folder / "curve.csv.part"
+        with part.open("w", newline="") as file:
+            table = csv.DictWriter(file, names)
+            table.writeheader()
+            table.writerows(rows)
+        part.replace(self.folder / "curve.csv")
+        pictures.curve(rows, self.folder.name, self.folder / "curve.png")
+
+
+def runs_in(folder: Path) -> list[Run]:
+    """The runs in a folder, or the one that it is, by name."""
+    notes = [*Path(folder).glob("*/stage.json"), *Path(folder).glob("stage.json")]
+    return [Run(place) for place in sorted(note.parent for note in notes)]
+
+
+def split_folder(out: Path, split: int) -> Path:
+    """Where the runs and results of a split lie: OUT itself for split 1, OUT/split2, OUT/split3."""
+    return Path(out) if split == 1 else Path(out) / f"split{split}"
+
+
+# ---- identity ----------------------------------------------------------------------------------------------
+
+
+def identity_of(files: Mapping[str, Message], weights: Sequence[Path], data_set: Any) -> dict[str, Any]:
+    """What makes a run this run and no other, wherever it and its data set lie: JSON-able."""
+    return {"weights": digests(weights), "data_set": data_set, **_trained_by(files)}
+
+
+def _trained_by(files: Mapping[str, Message]) -> dict[str, str]:
+    return {"solver": to_text(files["solver"]), "train_test": to_text(without_paths(files["train_test"]))}
+
+
+def without_paths(net: Message) -> Message:
+    """A copy of a net whose data layers name their files as they lie in the data set's folder, whoever reads them: the
+    number of processes that read clips changes nothing."""
+    bare = caffe_pb2.NetParameter()
+    bare.CopyFrom(net)
+    for layer in bare.layer:
+        for param in (layer.data_param, layer.image_data_param, layer.hdf5_data_param):
+            if param.source:
+                param.source = posixpath.basename(param.source)
+        if layer.python_param.layer == "ClipData":
+            settings = json.loads(layer.python_param.param_str)
+            layer.python_param.param_str = json.dumps(settings | {"data": "", "workers": 1}, sort_keys=True)
+    return bare
+
+
+def _read_mark(mark: Path) -> dict[str, Any] | None:
+    """run.json without the paths that an earlier lrcn wrote; None where there is none."""
+    try:
+        before = json.loads(mark.read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    except ValueError:
+        raise TrainError(f"{mark}: cannot be read; --fresh begins anew") from None
+    return before | {"train_test": to_text(without_paths(parse(before["train_test"])))}
+
+
+def digests(weights: Sequence[Path]) -> str | list[str] | None:
+    """What stands for the weights that a run starts from: one file's digest by itself."""
+    every = [digest(path) for path in weights]
+    return every if len(every) > 1 else every[0] if every else None

@@ -1,0 +1,117 @@
+"""A module for each task of the paper: which data it takes, which sizes the data set, whose weights it starts from, how
+it is scored and shown. A new task is one more module here, named as its nets' task, with its `TASK`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_prep.dataset import Dataset
+from lrcn.engine.compute import Compute
+from lrcn.training.experiment import Experiment, Stage
+from netspecs.variant import Variant
+from prototxt_gen import SpecError
+
+if TYPE_CHECKING:
+    from lrcn.training.job import Job, Training
+
+# The kinds of data sets, and how they are made.
+PREPARED = {
+    "frames": "videos: `lrcn prepare ucf101` or videos",
+    "features": "activations of videos: `lrcn prepare features`",
+    "captions": "captions: `lrcn prepare captions`, coco or flickr30k",
+    "semantics": "what a CRF says of videos, with sentences: `lrcn prepare tacos`",
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `lrcn evaluate` measured: results.json, where it lies, a table of it, and what there is to remark."""
+
+    results: Mapping[str, Any]
+    path: Path
+    text: str
+    notes: Sequence[str] = ()
+
+
+class Task:
+    """What one kind of nets is for; `kinds` of data sets it takes, the usual one first."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """Of its evaluation; `lrcn evaluate` has an option for each."""
+
+    kinds: tuple[str, ...]
+    chooses: tuple[str, ...] = ()  # options that choose among its nets: split, rows, stages
+    reads_pixels = False  # has a CNN, which `--weights` fills
+
+    def stages(self, variant: Variant, trainings: Sequence[str], out: Path) -> list[Stage]:
+        """What is trained for one net of the catalogue, in order. trainings: those that the user names. out: where the
+        runs lie, for what is started from and not named. SpecError for a training that is not there."""
+        if trainings:
+            raise SpecError(
+                f"--stages {','.join(trainings)}: captioners are trained in stages; {variant.name} has none"
+            )
+        return [Stage(variant.name)]
+
+    def fit(self, experiment: Experiment, dataset: Dataset, trainings: Sequence[str]) -> Experiment:
+        """The experiment on what the data set holds. trainings: those that the user names. DataError where they cannot
+        be had with it."""
+        return experiment
+
+    def check_data(self, stage: Stage, dataset: Dataset, split: int) -> None:
+        """DataError where the data set lacks what a stage reads."""
+
+    def sizes(self, stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that the data set decides; `changes` are the user's."""
+        raise NotImplementedError
+
+    def about_data(self, dataset: Dataset) -> dict[str, Any]:
+        """What a run keeps of its data set in stage.json, beside "classes"."""
+        return {}
+
+    def check_order(self, training: Training, changes: Mapping[str, Any]) -> None:
+        """TrainError where training on the data in their order would come to nothing."""
+
+    def starting_weights(self, training: Training, start: Path | None, weights: Path | None) -> list[Path]:
+        """The files whose layers a training starts with, later ones over earlier. start: of the stage that it starts
+        from. weights: the user's, a CNN's."""
+        return [start] if start else []
+
+    def random_cnn(self, job: Job) -> str | None:
+        """What there is to say where a CNN starts from random weights, without any of the user's; None where none does.
+        TrainError where that trains nothing."""
+        return None
+
+    def usual_weights(self) -> list[str]:
+        """What can be given as `--weights`, a line each."""
+        return []
+
+    def extent(self, dataset: Dataset, splits: Sequence[int]) -> str:
+        """How much a data set holds, in words."""
+        raise NotImplementedError
+
+    def batch(self, training: Training) -> str:
+        """A training batch in words: "100 x 20 words"."""
+        raise NotImplementedError
+
+    def evaluate(self, job: Job, options: Any, compute: Compute) -> list[Evaluation]:
+        """Scores the job's trained nets and writes what was measured into its folder. options: its `Options`. Raises
+        TrainError, CaffeError, DataError."""
+        raise NotImplementedError
+
+
+def task_of(variant: Variant) -> Task:
+    """The task of a net. SpecError where there is no module for it."""
+    name = f"{__name__}.{variant.task}"
+    if importlib.util.find_spec(name) is None:
+        raise SpecError(
+            f"{variant.name}: lrcn has no task '{variant.task}'; its module belongs into lrcn/training/tasks"
+        )
+    task: Task = importlib.import_module(name).TASK
+    return task

@@ -1,0 +1,167 @@
+"""Activity recognition (paper, section 4.1; Table 1): videos are classified, by single frames and by LRCN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_prep.dataset import Dataset
+from data_prep.features import check_features
+from data_prep.list_order import classes_per_batch, classes_per_random_batch
+from data_prep.whole_files import write_json
+from lrcn.activity import evaluate as measures
+from lrcn.activity import score
+from lrcn.engine.code import revision
+from lrcn.engine.compute import Compute
+from lrcn.results import compare
+from lrcn.trained_net import TrainedNet
+from lrcn.training import pretrained
+from lrcn.training.experiment import NONE, Experiment, Stage
+from lrcn.training.run import TrainError, split_folder
+from lrcn.training.tasks import Evaluation, Task
+from netspecs.variant import Variant
+
+if TYPE_CHECKING:
+    from lrcn.training.job import Job, Training
+
+
+class Activity(Task):
+    """Videos as frames, or as activations in place of the CNN."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """frames: a clip's score is the "mean" of its frames', as published, or its "last" one's. strides: from clip to
+        clip; the scores are averaged over several. rows: these alone."""
+
+        frames: str = "mean"
+        strides: Sequence[int] = (measures.STRIDE,)
+        rows: Sequence[str] = ()
+
+    kinds = ("frames", "features")
+    chooses = ("split", "rows")
+    reads_pixels = True
+
+    def stages(self, variant: Variant, trainings: Sequence[str], out: Path) -> list[Stage]:
+        """An LRCN after the single-frame net of its modality, as published."""
+        stages = super().stages(variant, trainings, out)
+        if variant.reads == "frames":
+            return stages
+        single = Stage(f"{variant.task}/single-frame-{variant.modality}")
+        return [single, Stage(variant.name, start=single.folder)]
+
+    def fit(self, experiment: Experiment, dataset: Dataset, trainings: Sequence[str]) -> Experiment:
+        if dataset.kind != "features":
+            return experiment
+        return experiment.on_features(extracted_layer(dataset), dataset.description.get("modality", "rgb"))
+
+    def check_data(self, stage: Stage, dataset: Dataset, split: int) -> None:
+        if dataset.kind == "features":
+            check_features(dataset.folder, split=split)
+        else:
+            dataset.check(stage.variant.modality)
+
+    def sizes(self, stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+        common = {"classes": len(dataset.classes), "split": split}
+        if dataset.kind == "features":
+            return common | {
+                "backbone": "features",
+                "given": extracted_layer(dataset),
+                "feature_size": dataset.description["feature_size"],
+                "frames": dataset.description["frames"],
+            }
+        stills = (dataset.folder / f"stills_train{split}").is_dir()  # a data set of an earlier lrcn has none
+        return common | {
+            "height": dataset.height,
+            "width": dataset.width,
+            "mirror": dataset.mirror,
+            "deploy_crops": 10 if dataset.mirror else 5,
+            **({} if stills else {"reader": "clips"}),
+        }
+
+    def about_data(self, dataset: Dataset) -> dict[str, Any]:
+        return {name: dataset.description.get(name) for name in ("fps", "flow")}
+
+    def check_order(self, training: Training, changes: Mapping[str, Any]) -> None:
+        """A list that goes class by class teaches nothing: a batch must see many classes, and the published nets take
+        the videos in the list's order."""
+        settings, dataset = training.settings, training.dataset
+        if settings["order"] != "list" or "order" in changes or "order" in training.stage.settings:
+            return
+        if dataset.kind != "frames" or settings.get("reader") == "lmdb":  # the others are shuffled when they are made
+            return
+        labels = [video.label for video in dataset.videos(training.split, "train")]
+        batch = settings["batch"] if training.stage.variant.reads == "frames" else settings["videos"]
+        here, shuffled = classes_per_batch(labels, batch), classes_per_random_batch(labels, batch)
+        if here < shuffled / 2:
+            raise TrainError(
+                f"{dataset.folder}/train{training.split}.txt: goes class by class, so that {batch} videos in its order"
+                f" are of {here:.1f} classes ({shuffled:.1f} in a shuffled one) and {training.stage.folder} would learn"
+                " nothing; give --set order=shuffle, or order=list to train all the same"
+            )
+
+    def starting_weights(self, training: Training, start: Path | None, weights: Path | None) -> list[Path]:
+        """The single-frame net's; else the user's, ILSVRC-2012's in the paper."""
+        first = start or weights
+        return [first] if first else []
+
+    def random_cnn(self, job: Job) -> str | None:
+        if job.dataset.kind == "features" or job.experiment.weights == NONE:
+            return None
+        return "the first nets start from random weights; the paper's start from ILSVRC-2012 weights"
+
+    def usual_weights(self) -> list[str]:
+        return pretrained.needed_weights()
+
+    def extent(self, dataset: Dataset, splits: Sequence[int]) -> str:
+        return f"{len(dataset.classes)} classes, split {', '.join(map(str, splits))}"
+
+    def batch(self, training: Training) -> str:
+        settings = training.settings
+        if training.stage.variant.reads == "frames" and settings["backbone"] != "features":
+            return f"{settings['batch']} frames"
+        return f"{settings['videos']} x {settings['frames']} frames"
+
+    def evaluate(self, job: Job, options: Options, compute: Compute) -> list[Evaluation]:
+        """Classifies the test videos of each split: results.json and its tables and pictures lie in the split's
+        folder."""
+        rows = options.rows or job.experiment.rows()
+        stages = [each for each in job.experiment.stages if not each.data and each.variant.row in rows]
+        nets = {split: [job.trained(stage, split) for stage in stages] for split in job.splits}  # before any is scored
+        return [self._of_split(job, split, nets[split], options, compute) for split in job.splits]
+
+    def _of_split(
+        self, job: Job, split: int, nets: Sequence[TrainedNet], options: Options, compute: Compute
+    ) -> Evaluation:
+        scores: dict[str, dict[str, Any]] = {}
+        hits: dict[str, dict[str, Any]] = {}
+        for net in nets:
+            path = measures.score_net(net, compute, options.strides)
+            scores.setdefault(net.variant.row, {})[net.variant.modality] = score.load(path)
+            hits.setdefault(net.variant.row, {})[net.variant.modality] = score.load_hits(path)
+        dataset, folder = job.dataset, split_folder(job.out, split)
+        labels, ending = measures.test_labels(dataset, split), measures.suffix(options.strides, options.frames)
+        summary = measures.summarise(scores, hits, labels, dataset.classes, options.frames)
+        measures.write_reports(summary, dataset.classes, folder, ending)
+        about = {"name": dataset.name, "classes": dataset.classes, "test_videos": len(labels), "split": split}
+        results = {
+            "task": "activity",
+            "experiment": job.experiment.name,
+            "dataset": about,
+            "evaluation": {"frames": options.frames, "strides": sorted(set(options.strides))},
+            "engine": compute.engine.info(),
+            "seed": nets[0].settings["seed"],
+            "git": revision(),
+            **summary,
+        }
+        write_json(folder / f"results{ending}.json", results)
+        return Evaluation(results, folder / f"results{ending}.json", compare.measured_text(results))
+
+
+def extracted_layer(dataset: Dataset) -> str:
+    """Whose activations a features data set holds: fc6 or fc7; others take the place of fc6."""
+    return "fc7" if dataset.description.get("extracted", {}).get("blob") == "fc7" else "fc6"
+
+
+TASK = Activity()

@@ -1,0 +1,52 @@
+"""The language model that a captioner may start from (released with the paper's code): sentences without images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from data_prep.captions import check_captions
+from data_prep.dataset import Dataset
+from data_prep.tacos import check_semantics
+from lrcn.engine.compute import Compute
+from lrcn.sentences import evaluate as measures
+from lrcn.training.experiment import Stage
+from lrcn.training.tasks import Evaluation
+from lrcn.training.tasks.sentences import SentenceTask
+
+if TYPE_CHECKING:
+    from lrcn.training.job import Job
+
+
+class LanguageModel(SentenceTask):
+    """The sentences of captions, or of videos."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """part: of the sentences; val and test by default."""
+
+        part: str | None = None
+
+    kinds = ("captions", "semantics")
+
+    def check_data(self, stage: Stage, dataset: Dataset, split: int) -> None:
+        check = check_captions if dataset.kind == "captions" else check_semantics
+        check(dataset, "sentences")
+
+    def sizes(self, stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+        return self.sizes_of_sentences(dataset)
+
+    def evaluate(self, job: Job, options: Options, compute: Compute) -> list[Evaluation]:
+        """Perplexity: results_lm.json."""
+        parts = (
+            [options.part]
+            if options.part
+            else [each for each in ("val", "test") if each in job.dataset.description["splits"]]
+        )
+        net = job.trained(job.experiment.stages[-1])
+        measured = measures.evaluate_language_model(job.dataset, parts, net, compute)
+        return [self.written(job, "lm", measured, job.out / "results_lm.json", compute)]
+
+
+TASK = LanguageModel()

@@ -1,0 +1,48 @@
+"""What the tasks that write sentences share: captioners, descriptions of videos, language models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_prep.dataset import Dataset
+from lrcn.engine.code import revision
+from lrcn.engine.compute import Compute
+from lrcn.results import compare
+from lrcn.sentences import evaluate as measures
+from lrcn.training.tasks import Evaluation, Task
+
+if TYPE_CHECKING:
+    from lrcn.training.job import Job, Training
+
+
+class SentenceTask(Task):
+    """A data set of sentences decides how many words there are, and how the sentences lie side by side."""
+
+    def sizes_of_sentences(self, dataset: Dataset) -> dict[str, Any]:
+        return {name: dataset.description[name] for name in ("vocabulary", "steps", "streams")}
+
+    def about_data(self, dataset: Dataset) -> dict[str, Any]:
+        return {"data_set": dataset.name, "extracted": dataset.description.get("extracted")}
+
+    def extent(self, dataset: Dataset, splits: Sequence[int]) -> str:
+        return f"{dataset.description['vocabulary']} words"
+
+    def batch(self, training: Training) -> str:
+        settings, solver = training.settings, training.files["solver"]
+        text = f"{settings['streams']} x {settings['steps']} words"
+        return text + (f" x {solver.iter_size}" if solver.iter_size > 1 else "")
+
+    def written(self, job: Job, task: str, measured: dict[str, Any], path: Path, compute: Compute) -> Evaluation:
+        """results.json of what was measured, with who measured it."""
+        seed = job.trained(job.experiment.stages[-1]).settings["seed"]
+        about = {"task": task, "experiment": job.experiment.name, **measured}
+        about |= {"engine": compute.engine.info(), "seed": seed, "git": revision()}
+        return write(path, about)
+
+
+def write(path: Path, results: dict[str, Any]) -> Evaluation:
+    """Writes results.json; rows that lie there already, of the same evaluation, stay."""
+    whole = measures.write_results(path, results)
+    return Evaluation(whole, path, compare.measured_text(whole), results.get("notes", []))

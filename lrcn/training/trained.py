@@ -1,0 +1,73 @@
+"""The trained nets that `lrcn train` left in an --out: for whoever uses them without the experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lrcn.results.published import ROWS
+from lrcn.trained_net import TrainedNet
+from lrcn.training.run import Run, TrainError, runs_in, split_folder
+from lrcn.training.tasks.caption import STARTS
+from netspecs import catalogue
+from prototxt_gen import nearest
+
+MODALITIES = ("rgb", "flow")
+USUAL = {"activity": "lrcn-fc6", "caption": "lrcn-2f", "video": "decoder-prob"}
+WRITERS = {"caption": "captioner", "video": "net that describes videos"}
+
+
+def classifiers(out: Path, split: int = 1, row: str | None = None) -> dict[str, TrainedNet]:
+    """{"rgb": net, "flow": net} of a row of Table 1, of those that are trained. row: lrcn-fc6, or what is there, by
+    default. TrainError where there is none, or not such a one."""
+    folder = split_folder(out, split)
+    runs = {run.folder.name: run for run in _finished(runs_in(folder))}
+    there = [each for each in ROWS if any(f"{each}-{modality}" in runs for modality in MODALITIES)]
+    if not there:
+        raise TrainError(
+            f"{folder}: holds no trained nets; name the --out of `lrcn train`, and give that command "
+            "again if it is of an earlier lrcn"
+        )
+    row = _chosen(folder, row, there, USUAL["activity"], there[-1])
+    nets = {each: runs[f"{row}-{each}"] for each in MODALITIES if f"{row}-{each}" in runs}
+    for run in nets.values():
+        if run.settings["backbone"] == "features":
+            raise TrainError(f"{run.folder}: reads activations computed beforehand, not videos; name a run on frames")
+    return {modality: run.net() for modality, run in nets.items()}
+
+
+def writer(out: Path, task: str, name: str | None = None) -> TrainedNet:
+    """The net of a task, "caption" or "video", that its last training left. name: lrcn-2f, decoder-prob, or what is
+    there, by default. TrainError where there is none, or not such a one."""
+    runs: dict[str, Run] = {}
+    for run in _finished(runs_in(out)):
+        note = run.note
+        if note and note["variant"] in [variant.name for variant in catalogue.variants(task)]:
+            other = runs.get(short := run.variant.short_name)
+            if other is None or _turn(other) < _turn(run):
+                runs[short] = run
+    if not runs:
+        raise TrainError(
+            f"{out}: holds no trained {WRITERS[task]}; name the --out of `lrcn train {task}/...`, and give that "
+            "command again if it is of an earlier lrcn"
+        )
+    run = runs[_chosen(out, name, list(runs), USUAL[task], next(iter(runs)))]
+    if run.settings.get("backbone") == "features":
+        raise TrainError(f"{run.folder}: reads activations computed beforehand, not images; name a run on images")
+    return run.net()
+
+
+def _finished(runs: list[Run]) -> list[Run]:
+    """Those that are trained to their end; all where none is, of which each says so itself."""
+    return [run for run in runs if run.finished] or runs
+
+
+def _turn(run: Run) -> int:
+    """How late in a captioner's trainings it comes."""
+    return list(STARTS).index(run.settings.get("stage", "train"))
+
+
+def _chosen(folder: Path, name: str | None, there: list[str], usual: str, default: str) -> str:
+    name = name or (usual if usual in there else default)
+    if name not in there:
+        raise TrainError(f"{folder}: has no {name}, only {', '.join(there)}{nearest(name, there)}")
+    return name
