@@ -4,7 +4,6 @@ import gc
 import os
 import signal
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,6 +14,7 @@ from lrcn.activity.clip_loader import Loader
 from lrcn.activity.sampler import Sampler
 from lrcn.engine.crew import LoaderError
 from tests.datasets import clip_settings, make_dataset
+from tests.processes import ended
 
 
 def loader(settings, first=0):
@@ -93,23 +93,18 @@ def test_workers_end_with_the_loader(dataset):
     assert not any(map(alive, workers))
 
 
-def test_workers_end_when_their_parent_is_killed(dataset, tmp_path):
-    pids = tmp_path / "pids"
+def test_workers_end_when_their_parent_is_killed(dataset):
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         made = loader(clip_settings(dataset))
         next(made)
-        pids.write_text(" ".join(str(worker.pid) for worker in made.crew.workers))
-        time.sleep(60)
+        os.write(writing, " ".join(str(worker.pid) for worker in made.crew.workers).encode())
+        signal.pause()
         os._exit(0)
-    while not pids.exists() or len(pids.read_text().split()) < 2:
-        time.sleep(0.05)
+    workers = os.read(reading, 1000).split()
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    deadline = time.monotonic() + 20
-    left = [Path(f"/proc/{pid}/stat") for pid in pids.read_text().split()]
-    while time.monotonic() < deadline and any(
-        p.exists() and p.read_text().rsplit(")")[1].split()[0] != "Z" for p in left
-    ):
+    assert len(workers) == 2
+    while not all(ended(int(worker)) for worker in workers):
         time.sleep(0.05)
-    assert time.monotonic() < deadline
