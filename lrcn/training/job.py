@@ -15,20 +15,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import Message
-
 from data_prep import DataError
 from data_prep.dataset import Dataset
+from data_prep.moved import lists_of_run
 from lrcn.engine.compute import Compute
 from lrcn.trained_net import TrainedNet
 from lrcn.training import experiment as experiments
 from lrcn.training import plan, pretrained
 from lrcn.training.experiment import ILSVRC, Experiment, Stage
-from lrcn.training.run import Run, TrainError, identity_of, split_folder
+from lrcn.training.run import Files, Run, TrainError, identity_of, split_folder
 from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
 from lrcn.training.train import train
 from netspecs import catalogue
-from prototxt_gen import SpecError
+from prototxt_gen import SpecError, caffe_pb2
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,22 @@ class Training:
     dataset: Dataset
     run: Run
     settings: dict[str, Any]
-    files: Mapping[str, Message]
+    files: Files
 
     @property
     def task(self) -> Task:
         return task_of(self.stage.variant)
+
+    def identity(self, weights: Sequence[Path]) -> dict[str, Any]:
+        """What makes its run this run, starting from these weights, and no other."""
+        return identity_of(self.files, weights, self.dataset.identity(self.stage.variant.modality, self.split))
+
+    def files_here(self) -> Files:
+        """Its nets and solver, which read the data set where it lies now."""
+        net = caffe_pb2.NetParameter()
+        net.CopyFrom(self.files["train_test"])
+        lists_of_run(net, self.dataset, self.run.folder)
+        return {**self.files, "train_test": net}
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,7 @@ class Job:
             if run and stage.start not in here and not run.finished:
                 raise TrainError(
                     f"{run.folder}: no net trained to its end is there, from which {stage.training or stage.folder} "
-                    "starts; train that first, with the same --out"
+                    "starts; add its training to --stages, or give the --out where it lies"
                 )
         if dry_run or weights:
             return
@@ -139,14 +149,14 @@ class Job:
             compute.progress(f"no --weights: {remark}", 0, 0)
         for training in self.trainings:
             run, before = training.run, self._start(training.stage, training.split)
-            starting = training.task.starting_weights(training, before and before.weights, start.weights)
+            starting = training.task.starting_weights(training, before.weights if before else None, start.weights)
             with run.locked():
                 if not resume:
                     run.clear()
-                run.claim(identity_of(training.files, starting, data_identity(training)), training.settings)
+                run.claim(training.identity(starting), training.settings, training.dataset.description)
                 about = {"classes": training.dataset.classes, **training.task.about_data(training.dataset)}
                 run.keep(training.stage.variant, training.settings, about, training.dataset.folder)
-                train(run, training.files, compute, starting)
+                train(run, training.files_here(), compute, starting)
         return [training.run for training in self.trainings]
 
     def _start(self, stage: Stage, split: int) -> Run | None:
@@ -287,9 +297,3 @@ def _settings(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, 
 def stage_data(stage: Stage, dataset: Dataset) -> Dataset:
     """What a stage is trained on: the data set, or the one of its own that it is pretrained on."""
     return Dataset(Path(os.path.abspath(dataset.folder / stage.data))) if stage.data else dataset
-
-
-def data_identity(training: Training) -> dict[str, Any]:
-    """What tells a data set from others. Flow may be made after a net was trained on the frames."""
-    flow = training.stage.variant.modality == "flow"
-    return {name: value for name, value in training.dataset.description.items() if flow or name != "flow"}

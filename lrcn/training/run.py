@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from data_prep.whole_files import write_bytes, write_json
 from lrcn.results import pictures
@@ -33,6 +33,7 @@ ITERATION = re.compile(r"Iteration (\d+)(?: \([^)]*\))?, loss = ([-+\w.]+)")
 TESTING = re.compile(r"Iteration (\d+), Testing net")
 OUTPUT = re.compile(r"(Train|Test) net output #\d+: (\S+) = ([-+\w.]+)")
 RATE = re.compile(r"Iteration (\d+), lr = ([-+\w.]+)")
+Files = Mapping[str, Any]  # a variant's: "train_test", "deploy", ... NetParameter, "solver" SolverParameter
 VOCABULARIES = ("vocabulary.txt", "slot_vocabulary.txt")
 DIFFERENCES = {  # of two runs' identities, in words
     "weights": "the weights that it started from",
@@ -117,9 +118,10 @@ class Run:
     def iterations(self) -> int | None:
         """The iterations that it is to have; None where its solver cannot be read."""
         try:
-            return parse(self.folder / "solver.prototxt", "solver").max_iter
+            solver: Any = parse(self.folder / "solver.prototxt", "solver")
         except (SpecError, OSError):
             return None
+        return int(solver.max_iter)
 
     @property
     def finished(self) -> bool:
@@ -186,20 +188,27 @@ class Run:
         for old in [*self.folder.glob("snapshots/*"), *self.folder.glob("logs/*"), *self.folder.glob("run.json")]:
             old.unlink()
 
-    def claim(self, identity: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    def claim(
+        self, identity: Mapping[str, Any], settings: Mapping[str, Any], description: Mapping[str, Any] | None = None
+    ) -> None:
         """Marks the folder as this run's, or refuses where another, or one with other settings, has left a snapshot
-        there: TrainError."""
+        there: TrainError. description: of the data set, which an earlier lrcn noted in place of its identity."""
         mark = self.folder / "run.json"
         before = _read_mark(mark)
         if before is not None:
-            mine = json.loads(json.dumps(identity))
+            mine = json.loads(json.dumps(dict(identity)))
+            if isinstance(before.get("data_set"), dict):
+                mine["data_set"] = {name: (description or {}).get(name) for name in before["data_set"]}
             differing = sorted(name for name in before.keys() | mine.keys() if before.get(name) != mine.get(name))
-            if differing and not any(self.folder.glob("snapshots/*")):  # it failed before there was anything to lose
+            if differing and not self.done:  # it failed before there was anything to lose
                 self.clear()
             elif differing:
-                what = self._other_settings(settings) or ", ".join(DIFFERENCES[name] for name in differing)
+                what = [DIFFERENCES.get(name, name) for name in differing]
+                if {"solver", "train_test"} & set(differing) and (others := self._other_settings(settings)):
+                    what = [DIFFERENCES[name] for name in ("weights", "data_set") if name in differing] + [others]
                 raise TrainError(
-                    f"{self.folder}: holds a run that differs in {what}; choose another --out, or --fresh to begin anew"
+                    f"{self.folder}: holds a run that differs in {', '.join(what)}; choose another --out, or --fresh "
+                    "to begin anew"
                 )
         write_json(mark, identity)
 
@@ -256,16 +265,16 @@ def split_folder(out: Path, split: int) -> Path:
 # ---- identity ----------------------------------------------------------------------------------------------
 
 
-def identity_of(files: Mapping[str, Message], weights: Sequence[Path], data_set: Any) -> dict[str, Any]:
+def identity_of(files: Files, weights: Sequence[Path], data_set: Any) -> dict[str, Any]:
     """What makes a run this run and no other, wherever it and its data set lie: JSON-able."""
     return {"weights": digests(weights), "data_set": data_set, **_trained_by(files)}
 
 
-def _trained_by(files: Mapping[str, Message]) -> dict[str, str]:
+def _trained_by(files: Files) -> dict[str, str]:
     return {"solver": to_text(files["solver"]), "train_test": to_text(without_paths(files["train_test"]))}
 
 
-def without_paths(net: Message) -> Message:
+def without_paths(net: Any) -> caffe_pb2.NetParameter:
     """A copy of a net whose data layers name their files as they lie in the data set's folder, whoever reads them: the
     number of processes that read clips changes nothing."""
     bare = caffe_pb2.NetParameter()
@@ -283,12 +292,12 @@ def without_paths(net: Message) -> Message:
 def _read_mark(mark: Path) -> dict[str, Any] | None:
     """run.json without the paths that an earlier lrcn wrote; None where there is none."""
     try:
-        before = json.loads(mark.read_text(encoding="utf-8"))
-    except OSError:
+        before: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))
+        return before | {"train_test": to_text(without_paths(parse(before["train_test"])))}
+    except FileNotFoundError:
         return None
-    except ValueError:
+    except (OSError, ValueError, KeyError, TypeError):
         raise TrainError(f"{mark}: cannot be read; --fresh begins anew") from None
-    return before | {"train_test": to_text(without_paths(parse(before["train_test"])))}
 
 
 def digests(weights: Sequence[Path]) -> str | list[str] | None:

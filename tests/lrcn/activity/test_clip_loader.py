@@ -2,8 +2,8 @@
 
 import gc
 import os
+import select
 import signal
-import time
 
 import cv2
 import numpy as np
@@ -14,7 +14,6 @@ from lrcn.activity.clip_loader import Loader
 from lrcn.activity.sampler import Sampler
 from lrcn.engine.crew import LoaderError
 from tests.datasets import clip_settings, make_dataset
-from tests.processes import ended
 
 
 def loader(settings, first=0):
@@ -97,14 +96,19 @@ def test_workers_end_when_their_parent_is_killed(dataset):
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        made = loader(clip_settings(dataset))
-        next(made)
-        os.write(writing, " ".join(str(worker.pid) for worker in made.crew.workers).encode())
-        signal.pause()
-        os._exit(0)
-    workers = os.read(reading, 1000).split()
+        try:
+            made = loader(clip_settings(dataset))
+            next(made)
+            os.write(writing, " ".join(str(worker.pid) for worker in made.crew.workers).encode() + b"\n")
+            signal.pause()
+        finally:
+            os._exit(1)
+    os.close(writing)
+    with open(reading) as told:
+        workers = [os.pidfd_open(int(pid)) for pid in told.readline().split()]
+    assert len(workers) == 2
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    assert len(workers) == 2
-    while not all(ended(int(worker)) for worker in workers):
-        time.sleep(0.05)
+    for worker in workers:
+        select.select([worker], [], [])  # until it has ended
+        os.close(worker)

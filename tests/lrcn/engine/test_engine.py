@@ -17,7 +17,6 @@ import pytest
 from lrcn import engine
 from lrcn.engine import engines, recipe, sources
 from lrcn.engine.engines import Spec, root_for
-from tests.processes import ended
 from tests.shared import ROOT
 
 # What the real recipe installs, in toy form. Each of its two steps notes in NOTES that it ran; the second takes as long
@@ -385,11 +384,19 @@ def test_auto_falls_back_to_pypi_says_so_and_stays_with_it(toy, tmp_path, monkey
     assert engine.build("auto") == made
 
 
+def _ended(pid: str) -> bool:
+    """Whether this process is gone, or a corpse that nobody has asked for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def test_a_command_that_does_not_answer_is_ended_with_its_children():
     status, output = sources._call(["sh", "-c", "echo begun; sleep 1000 & echo $!; wait"], 0.5)
     begun, child, *reason = output.split("\n", 2)
     assert status and begun == "begun" and reason == ["no answer in 0.5 s\n"]
-    _wait_for(lambda: ended(child))
+    _wait_for(lambda: _ended(child))
 
 
 # ---- the environment -----------------------------------------------------------------------------------------------
