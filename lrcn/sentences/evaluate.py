@@ -36,7 +36,9 @@ from lrcn.engine.compute import Compute
 from lrcn.pixels import Transform
 from lrcn.results import pictures
 from lrcn.sentences import describe, metrics, retrieval, truth
-from lrcn.sentences.captioner import LENGTH, Captioner, ImageNet, read_image
+from lrcn.sentences.captioner import LENGTH, Captioner
+from lrcn.sentences.image_net import ImageNet
+from lrcn.sentences.images import read_image
 from lrcn.trained_net import TrainedNet, digest
 from prototxt_gen.weights import AFRESH, CLASH, plan, read_weights
 

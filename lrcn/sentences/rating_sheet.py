@@ -164,7 +164,7 @@ def _find(image, files: Mapping | None, folder) -> Path:
 
 def _picture(path: Path) -> bytes:
     """The image as a JPEG small enough to be mailed. Raises DataError."""
-    from lrcn.sentences.captioner import read_image
+    from lrcn.sentences.images import read_image
 
     image = read_image(path)
     scale = SIDE / max(image.shape[:2])
