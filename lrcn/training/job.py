@@ -15,8 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import Message
-
 from data_prep import DataError
 from data_prep.dataset import Dataset
 from data_prep.moved import lists_of_run
@@ -25,7 +23,7 @@ from lrcn.trained_net import TrainedNet
 from lrcn.training import experiment as experiments
 from lrcn.training import plan, pretrained
 from lrcn.training.experiment import ILSVRC, Experiment, Stage
-from lrcn.training.run import Run, TrainError, identity_of, split_folder
+from lrcn.training.run import Files, Run, TrainError, identity_of, split_folder
 from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
 from lrcn.training.train import train
 from netspecs import catalogue
@@ -41,7 +39,7 @@ class Training:
     dataset: Dataset
     run: Run
     settings: dict[str, Any]
-    files: Mapping[str, Message]
+    files: Files
 
     @property
     def task(self) -> Task:
@@ -51,7 +49,7 @@ class Training:
         """What makes its run this run, starting from these weights, and no other."""
         return identity_of(self.files, weights, self.dataset.identity(self.stage.variant.modality, self.split))
 
-    def files_here(self) -> Mapping[str, Message]:
+    def files_here(self) -> Files:
         """Its nets and solver, which read the data set where it lies now."""
         net = caffe_pb2.NetParameter()
         net.CopyFrom(self.files["train_test"])
@@ -151,7 +149,7 @@ class Job:
             compute.progress(f"no --weights: {remark}", 0, 0)
         for training in self.trainings:
             run, before = training.run, self._start(training.stage, training.split)
-            starting = training.task.starting_weights(training, before and before.weights, start.weights)
+            starting = training.task.starting_weights(training, before.weights if before else None, start.weights)
             with run.locked():
                 if not resume:
                     run.clear()

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from data_prep.whole_files import write_text
 from lrcn.activity import clip_settings
+from lrcn.engine import Engine
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
 from lrcn.results.tables import aligned
 from lrcn.training import pretrained
-from lrcn.training.run import ITERATION, OUTPUT, TESTING, TrainError
+from lrcn.training.run import ITERATION, OUTPUT, TESTING, Files, TrainError
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
 from prototxt_gen.shapes import infer
@@ -69,10 +70,10 @@ def step(training: Training, done: int, start: str) -> Step:
     `start` says."""
     files, solver = training.files, training.files["solver"]
     inputs = training.stage.variant.input_shapes(**training.settings)
-    known = {"python": clip_settings.top_shapes}
-    train = infer(files["train_test"], "TRAIN", solver.train_state.stage, inputs=inputs["train"], **known)
+    known = clip_settings.top_shapes
+    train = infer(files["train_test"], "TRAIN", solver.train_state.stage, inputs=inputs["train"], python=known)
     tested = list(solver.test_state[0].stage) if solver.test_state else []
-    test = infer(files["train_test"], "TEST", tested, inputs=inputs["test"], **known) if solver.test_iter else None
+    test = infer(files["train_test"], "TEST", tested, inputs=inputs["test"], python=known) if solver.test_iter else None
     left = solver.max_iter - done
     return Step(
         training,
@@ -88,7 +89,7 @@ def step(training: Training, done: int, start: str) -> Step:
 # ---- trials ------------------------------------------------------------------------------------------------
 
 
-def trial(files: dict, engine, gpu=None) -> Pace:
+def trial(files: Files, engine: Engine, gpu: int | None = None) -> Pace:
     """The pace of a net by a few real iterations and tests, in Caffe, with random weights, in a folder that does not
     stay. Raises CaffeError where Caffe refuses."""
     solver = caffe_pb2.SolverParameter()
@@ -102,13 +103,13 @@ def trial(files: dict, engine, gpu=None) -> Pace:
         write_text(Path(folder) / "train_test.prototxt", to_text(files["train_test"]))
         write_text(Path(folder) / "solver.prototxt", to_text(solver))
         log = Path(folder) / "log"
-        command = [engine.caffe, "train", "--solver=solver.prototxt", *([] if gpu is None else [f"--gpu={gpu}"])]
+        command = [str(engine.caffe), "train", "--solver=solver.prototxt", *([] if gpu is None else [f"--gpu={gpu}"])]
         with Caffe(engine, command, log, folder, log_name="gone with the trial") as caffe:
             late = _wait(caffe)
         return late or pace(log.read_text(errors="replace"))
 
 
-def check(engine, gpu=None) -> Pace:
+def check(engine: Engine, gpu: int | None = None) -> Pace:
     """The pace of a small LRCN on numbers that Caffe makes up itself: is the engine fit for work? CaffeError if not."""
     variant, settings = catalogue.get("activity/lrcn-fc6-rgb"), {"backbone": "tiny", "videos": 2, "frames": 4}
     files, shapes = variant.files(**settings), variant.input_shapes(**settings)
@@ -152,7 +153,8 @@ def cycles(log: str) -> list[tuple[float, float]]:
 
     Caffe says when a test begins and, a moment after its end, what came out; the first iteration is not counted.
     """
-    timed, last, begun, ended = [], None, None, None
+    timed: list[tuple[float, float]] = []
+    last = begun = ended = None
     for line in log.splitlines():
         if not (clock := CLOCK.match(line)):
             continue
@@ -163,7 +165,7 @@ def cycles(log: str) -> list[tuple[float, float]]:
             ended = now
         elif ITERATION.search(line):
             if last is not None:
-                test = (ended - begun) % 86400 if begun is not None else 0.0
+                test = (ended - begun) % 86400 if begun is not None and ended is not None else 0.0
                 timed.append(((now - last) % 86400 - test, test))
             last, begun, ended = now, None, None
     return timed
@@ -207,7 +209,7 @@ def _weights(job: Job, start: Start) -> list[str]:
 
 def _time(steps: list[Step], compute: Compute) -> None:
     """Sets the pace of every step that is not done, by trials."""
-    paces: dict[tuple, Pace] = {}
+    paces: dict[tuple[str | None, ...], Pace] = {}
     for number, each in enumerate(steps):
         compute.progress("trial", number, len(steps))
         if each.done < each.iterations:

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from data_prep.whole_files import write_bytes, write_json
 from lrcn.results import pictures
@@ -33,6 +33,7 @@ ITERATION = re.compile(r"Iteration (\d+)(?: \([^)]*\))?, loss = ([-+\w.]+)")
 TESTING = re.compile(r"Iteration (\d+), Testing net")
 OUTPUT = re.compile(r"(Train|Test) net output #\d+: (\S+) = ([-+\w.]+)")
 RATE = re.compile(r"Iteration (\d+), lr = ([-+\w.]+)")
+Files = Mapping[str, Any]  # a variant's: "train_test", "deploy", ... NetParameter, "solver" SolverParameter
 VOCABULARIES = ("vocabulary.txt", "slot_vocabulary.txt")
 DIFFERENCES = {  # of two runs' identities, in words
     "weights": "the weights that it started from",
@@ -117,9 +118,10 @@ class Run:
     def iterations(self) -> int | None:
         """The iterations that it is to have; None where its solver cannot be read."""
         try:
-            return parse(self.folder / "solver.prototxt", "solver").max_iter
+            solver: Any = parse(self.folder / "solver.prototxt", "solver")
         except (SpecError, OSError):
             return None
+        return int(solver.max_iter)
 
     @property
     def finished(self) -> bool:
@@ -260,16 +262,16 @@ def split_folder(out: Path, split: int) -> Path:
 # ---- identity ----------------------------------------------------------------------------------------------
 
 
-def identity_of(files: Mapping[str, Message], weights: Sequence[Path], data_set: Any) -> dict[str, Any]:
+def identity_of(files: Files, weights: Sequence[Path], data_set: Any) -> dict[str, Any]:
     """What makes a run this run and no other, wherever it and its data set lie: JSON-able."""
     return {"weights": digests(weights), "data_set": data_set, **_trained_by(files)}
 
 
-def _trained_by(files: Mapping[str, Message]) -> dict[str, str]:
+def _trained_by(files: Files) -> dict[str, str]:
     return {"solver": to_text(files["solver"]), "train_test": to_text(without_paths(files["train_test"]))}
 
 
-def without_paths(net: Message) -> Message:
+def without_paths(net: Any) -> caffe_pb2.NetParameter:
     """A copy of a net whose data layers name their files as they lie in the data set's folder, whoever reads them: the
     number of processes that read clips changes nothing."""
     bare = caffe_pb2.NetParameter()
@@ -287,7 +289,7 @@ def without_paths(net: Message) -> Message:
 def _read_mark(mark: Path) -> dict[str, Any] | None:
     """run.json without the paths that an earlier lrcn wrote; None where there is none."""
     try:
-        before = json.loads(mark.read_text(encoding="utf-8"))
+        before: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))
     except OSError:
         return None
     except ValueError:

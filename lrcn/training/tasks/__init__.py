@@ -39,13 +39,15 @@ class Evaluation:
     notes: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class NoOptions:
+    """Of an evaluation that leaves nothing to choose."""
+
+
 class Task:
     """What one kind of nets is for; `kinds` of data sets it takes, the usual one first."""
 
-    @dataclass(frozen=True)
-    class Options:
-        """Of its evaluation; `lrcn evaluate` has an option for each."""
-
+    Options: type[Any] = NoOptions  # of its evaluation; `lrcn evaluate` has an option for each of their fields
     kinds: tuple[str, ...]
     chooses: tuple[str, ...] = ()  # options that choose among its nets: split, rows, stages
     reads_pixels = False  # has a CNN, which `--weights` fills

@@ -27,18 +27,20 @@ if TYPE_CHECKING:
     from lrcn.training.job import Job, Training
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """frames: a clip's score is the "mean" of its frames', as published, or its "last" one's. strides: from clip to
+    clip; the scores are averaged over several. rows: these alone."""
+
+    frames: str = "mean"
+    strides: Sequence[int] = (measures.STRIDE,)
+    rows: Sequence[str] = ()
+
+
 class Activity(Task):
     """Videos as frames, or as activations in place of the CNN."""
 
-    @dataclass(frozen=True)
-    class Options:
-        """frames: a clip's score is the "mean" of its frames', as published, or its "last" one's. strides: from clip to
-        clip; the scores are averaged over several. rows: these alone."""
-
-        frames: str = "mean"
-        strides: Sequence[int] = (measures.STRIDE,)
-        rows: Sequence[str] = ()
-
+    Options = Scoring
     kinds = ("frames", "features")
     chooses = ("split", "rows")
     reads_pixels = True
@@ -60,7 +62,7 @@ class Activity(Task):
         if dataset.kind == "features":
             check_features(dataset.folder, split=split)
         else:
-            dataset.check(stage.variant.modality)
+            dataset.check(str(stage.variant.modality))
 
     def sizes(self, stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
         common = {"classes": len(dataset.classes), "split": split}
@@ -123,7 +125,7 @@ class Activity(Task):
             return f"{settings['batch']} frames"
         return f"{settings['videos']} x {settings['frames']} frames"
 
-    def evaluate(self, job: Job, options: Options, compute: Compute) -> list[Evaluation]:
+    def evaluate(self, job: Job, options: Scoring, compute: Compute) -> list[Evaluation]:
         """Classifies the test videos of each split: results.json and its tables and pictures lie in the split's
         folder."""
         rows = options.rows or job.experiment.rows()
@@ -132,14 +134,15 @@ class Activity(Task):
         return [self._of_split(job, split, nets[split], options, compute) for split in job.splits]
 
     def _of_split(
-        self, job: Job, split: int, nets: Sequence[TrainedNet], options: Options, compute: Compute
+        self, job: Job, split: int, nets: Sequence[TrainedNet], options: Scoring, compute: Compute
     ) -> Evaluation:
         scores: dict[str, dict[str, Any]] = {}
         hits: dict[str, dict[str, Any]] = {}
         for net in nets:
             path = measures.score_net(net, compute, options.strides)
-            scores.setdefault(net.variant.row, {})[net.variant.modality] = score.load(path)
-            hits.setdefault(net.variant.row, {})[net.variant.modality] = score.load_hits(path)
+            modality = str(net.variant.modality)
+            scores.setdefault(net.variant.row, {})[modality] = score.load(path)
+            hits.setdefault(net.variant.row, {})[modality] = score.load_hits(path)
         dataset, folder = job.dataset, split_folder(job.out, split)
         labels, ending = measures.test_labels(dataset, split), measures.suffix(options.strides, options.frames)
         summary = measures.summarise(scores, hits, labels, dataset.classes, options.frames)

@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     from lrcn.training.job import Job
 
 
+@dataclass(frozen=True)
+class Perplexity:
+    """part: of the sentences; val and test by default."""
+
+    part: str | None = None
+
+
 class LanguageModel(SentenceTask):
     """The sentences of captions, or of videos."""
 
-    @dataclass(frozen=True)
-    class Options:
-        """part: of the sentences; val and test by default."""
-
-        part: str | None = None
-
+    Options = Perplexity
     kinds = ("captions", "semantics")
 
     def check_data(self, stage: Stage, dataset: Dataset, split: int) -> None:
@@ -37,7 +39,7 @@ class LanguageModel(SentenceTask):
     def sizes(self, stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
         return self.sizes_of_sentences(dataset)
 
-    def evaluate(self, job: Job, options: Options, compute: Compute) -> list[Evaluation]:
+    def evaluate(self, job: Job, options: Perplexity, compute: Compute) -> list[Evaluation]:
         """Perplexity: results_lm.json."""
         parts = (
             [options.part]
