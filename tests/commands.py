@@ -11,13 +11,31 @@ LRCN = Path(sys.executable).with_name("lrcn")
 
 def lrcn(*arguments, cwd=None, **environment):
     return subprocess.run(
-        [LRCN, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, **environment},
-        timeout=300,
+        [LRCN, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment}
     )
+
+
+KILLED = """
+import os, signal, sys
+from lrcn.commands.common import Progress
+told, reports = Progress.__call__, int(sys.argv.pop(1))
+def tell(self, what, done, total):
+    global reports
+    reports -= bool(total)
+    if not reports:
+        os.kill(os.getpid(), signal.SIGKILL)
+    told(self, what, done, total)
+Progress.__call__ = tell
+from lrcn.cli import main
+main()
+"""
+
+
+def killed(reports: int, *arguments) -> int:
+    """The exit code of the program where it is killed (SIGKILL) at so many reports of its progress, however fast it is;
+    what works for it goes on until it sees that."""
+    command = [sys.executable, "-c", KILLED, str(reports), *map(str, arguments)]
+    return subprocess.run(command, stderr=subprocess.DEVNULL).returncode
 
 
 def prepare(*arguments):

@@ -458,6 +458,7 @@ def prepare_features(
     from data_prep.workers import cores
     from lrcn import engine
     from lrcn.activity import extract
+    from lrcn.engine.compute import Compute
     from lrcn.training.job import settings_of
     from netspecs import catalogue
 
@@ -481,28 +482,12 @@ def prepare_features(
         progress.close()
         say(f"{out} is whole")
         return
-    blob = blob or "fc6"
     settings = read_settings(changes, config)
     if net in catalogue.names():
         settings = settings_of(net, Dataset(data), settings)
-    name, message, shown = extract.source(net, Dataset(data), modality, settings, mean or None, scale, size or None)
-    extract.extract(
-        data,
-        name,
-        message,
-        shown,
-        weights,
-        blob,
-        out,
-        engine.find(),
-        frames,
-        clips,
-        crops,
-        videos,
-        seed,
-        workers or cores(),
-        gpu,
-        progress,
-    )
+    deploy_net = extract.source(net, Dataset(data), modality, settings, mean or None, scale, size or None)
+    extraction = extract.Extraction(blob or "fc6", frames, clips, crops, videos, seed)
+    compute = Compute(gpu=gpu, progress=progress)
+    extract.extract(Dataset(data), deploy_net, weights, out, extraction, compute, workers or cores())
     progress.close()
     say(f"{out} is whole")

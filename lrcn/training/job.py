@@ -123,7 +123,7 @@ class Job:
             if run and stage.start not in here and not run.finished:
                 raise TrainError(
                     f"{run.folder}: no net trained to its end is there, from which {stage.training or stage.folder} "
-                    "starts; train that first, with the same --out"
+                    "starts; add its training to --stages, or give the --out where it lies"
                 )
         if dry_run or weights:
             return

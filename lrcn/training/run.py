@@ -200,12 +200,15 @@ class Run:
             if isinstance(before.get("data_set"), dict):
                 mine["data_set"] = {name: (description or {}).get(name) for name in before["data_set"]}
             differing = sorted(name for name in before.keys() | mine.keys() if before.get(name) != mine.get(name))
-            if differing and not any(self.folder.glob("snapshots/*")):  # it failed before there was anything to lose
+            if differing and not self.done:  # it failed before there was anything to lose
                 self.clear()
             elif differing:
-                what = self._other_settings(settings) or ", ".join(DIFFERENCES[name] for name in differing)
+                what = [DIFFERENCES.get(name, name) for name in differing]
+                if {"solver", "train_test"} & set(differing) and (others := self._other_settings(settings)):
+                    what = [DIFFERENCES[name] for name in ("weights", "data_set") if name in differing] + [others]
                 raise TrainError(
-                    f"{self.folder}: holds a run that differs in {what}; choose another --out, or --fresh to begin anew"
+                    f"{self.folder}: holds a run that differs in {', '.join(what)}; choose another --out, or --fresh "
+                    "to begin anew"
                 )
         write_json(mark, identity)
 
@@ -290,11 +293,11 @@ def _read_mark(mark: Path) -> dict[str, Any] | None:
     """run.json without the paths that an earlier lrcn wrote; None where there is none."""
     try:
         before: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))
-    except OSError:
+        return before | {"train_test": to_text(without_paths(parse(before["train_test"])))}
+    except FileNotFoundError:
         return None
-    except ValueError:
+    except (OSError, ValueError, KeyError, TypeError):
         raise TrainError(f"{mark}: cannot be read; --fresh begins anew") from None
-    return before | {"train_test": to_text(without_paths(parse(before["train_test"])))}
 
 
 def digests(weights: Sequence[Path]) -> str | list[str] | None:

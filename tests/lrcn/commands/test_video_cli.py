@@ -14,6 +14,7 @@ from lrcn.sentences import describe
 from lrcn.sentences import metrics as language_metrics
 from lrcn.sentences.captioner import open_captioner
 from lrcn.training import experiments
+from lrcn.training.run import Run
 from lrcn.training.train import TrainError, train
 from netspecs import catalogue
 from tests.commands import lrcn, prepare, refused
@@ -269,11 +270,10 @@ def test_a_file_is_described_as_in_evaluation(net, run, source):
     found = json.loads(done.stdout)
     by_id = {each["id"]: each["sentences"] for each in found["videos"]}
     assert found["net"] == f"video/{net}" and len(by_id) == 96
-    settings = json.loads((run / net / "stage.json").read_text())["settings"]
-    deploy = catalogue.get(f"video/{net}").files(**settings)["deploy"]
-    [trained] = (run / net / "snapshots").glob("*_250.caffemodel")
-    largest = max(max(map(abs, blob)) for blobs in weights(trained).values() for blob in blobs)
-    tolerance = rounding(summands(deploy, 1 if "encoder" in net else settings["steps"]), largest)
+    trained = Run(run / net).net()
+    largest = max(max(map(abs, blob)) for blobs in weights(trained.weights).values() for blob in blobs)
+    steps = 1 if "encoder" in net else trained.settings["steps"]
+    tolerance = rounding(summands(trained.variant.files(**trained.settings)["deploy"], steps), largest)
     for name, due in zip(tests, kept):
         [one] = by_id[name]
         assert one["sentence"] == due["caption"] and one["log_prob"] == pytest.approx(due["log_prob"], abs=tolerance)

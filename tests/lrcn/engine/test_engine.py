@@ -78,10 +78,8 @@ def _build_elsewhere(tree: Path) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
-def _wait_for(condition, seconds=30):
-    end = time.monotonic() + seconds
+def _wait_for(condition):
     while not condition():
-        assert time.monotonic() < end, "it did not come to that"
         time.sleep(0.02)
 
 
@@ -373,10 +371,9 @@ def test_auto_falls_back_to_pypi_says_so_and_stays_with_it(toy, tmp_path, monkey
 
 
 def test_a_command_that_does_not_answer_is_ended_with_its_children():
-    start = time.monotonic()
-    status, output = sources._call(["sh", "-c", "echo begun; sleep 30 & wait"], 0.5)
-    assert status and "begun" in output and "no answer in 0.5 s" in output
-    assert time.monotonic() - start < 5
+    # Its child, were it left, would hold what it says open for years.
+    status, output = sources._call(["sh", "-c", "echo begun; sleep infinity & wait"], 2)
+    assert status and "begun" in output and "no answer in 2 s" in output
 
 
 # ---- the environment -----------------------------------------------------------------------------------------------

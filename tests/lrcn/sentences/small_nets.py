@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lrcn.trained_net import TrainedNet
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2
 from prototxt_gen.shapes import infer
@@ -38,6 +39,12 @@ def write_variant_weights(path, name, changes, size=1.0, end=0.0):
 def write_vocabulary(path, words=WORDS):
     path.write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
     return path
+
+
+def trained_net(name, weights, sizes, vocabulary=WORDS):
+    """A net of the catalogue with these weights, its vocabulary beside them."""
+    variant, path = catalogue.get(name), write_vocabulary(weights.with_suffix(".txt"), vocabulary)
+    return TrainedNet(variant, variant.settings(**sizes), weights, weights.parent, vocabulary=path)
 
 
 def features(count=4):

@@ -13,7 +13,8 @@ from data_prep.whole_files import write_json
 from lrcn.results import compare
 from lrcn.sentences import metrics as language_metrics
 from lrcn.sentences import truth
-from lrcn.sentences.evaluate import Cnn, How, Net, check_files, cnn_net, part_images, score_results, write_results
+from lrcn.sentences.evaluate import Cnn, Search, check_files, cnn_net, part_images, score_results, write_results
+from lrcn.trained_net import TrainedNet
 from netspecs import catalogue
 from prototxt_gen.shapes import infer
 from tests.commands import lrcn, no_java, refused
@@ -124,7 +125,7 @@ def test_ids_are_cocos_numbers_or_names():
 def test_a_cnn_of_other_classes_gives_its_own_fc8(tmp_path):
     sizes = {"backbone": "tiny", "units": 9, "embedding": 7, "vocabulary": 13}
     variant = catalogue.get("caption/lrcn-2f")
-    net = Net(variant.name, "finetune", variant.settings(**sizes, fc8=5), tmp_path / "x", tmp_path)
+    net = TrainedNet(variant, variant.settings(**sizes, fc8=5), tmp_path / "x", tmp_path)
     other = write_variant_weights(
         tmp_path / "other.caffemodel", variant.name, {k: v for k, v in sizes.items() if k != "vocabulary"} | {"fc8": 6}
     )
@@ -331,7 +332,7 @@ def test_files_of_all_tasks_are_compared_in_one_run(tmp_path):
     assert ["lstm-lm", "21.50"] in [line[:2] for line in lines(done.stdout)]
     assert ["decoder-prob", "-", "-", "-", "28.80", "-", "-", "-"] in lines(done.stdout)
     document = json.loads(lrcn("compare", *paths, "--json").stdout)
-    assert document["table1"] == compare.blocks([activity])  # as it was before there were other tables
+    assert document["table1"] == compare.blocks([activity])  # as it was before there were other tables, or tasks
     assert document["table2"][0]["rows"] == {"lrcn-2f": [40, 60, 80, 2.5, 40, 60, 80, 2.5]}
     assert [block["on"] for block in document["table3"][1:]] == ["Flickr30k", "COCO 2014"]
     assert set(document["table5"][0]["rows"]) == {"decoder-prob"} and document["perplexity"][0]["perplexity"] == 21.5
@@ -417,8 +418,9 @@ def test_a_file_of_sentences_that_is_not_whole_is_named(tmp_path, damage):
 
 
 def test_other_evaluations_have_files_of_their_own():
-    assert How().suffix("test") == "" and How(beam=5).suffix("val") == "_val_beam5"
-    assert len({How(*each).suffix("test") for each in ((1,), (3,), (1, 20), (1, 50, 9, "ptb"))}) == 4
+    assert Search().suffix == "" and Search("val", beam=5).suffix == "_val_beam5"
+    others = {"part": "train", "beam": 3, "length": 20, "tokens": "ptb"}
+    assert len({Search(**{name: value}).suffix for name, value in others.items()} | {""}) == 5
 
 
 @needs(PUBLISHED_RESULTS)

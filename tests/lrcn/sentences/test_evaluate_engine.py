@@ -1,6 +1,7 @@
 """`lrcn evaluate` on small captioners and a language model, trained in Caffe: every number held against a plain
 computation of it."""
 
+import dataclasses
 import json
 import math
 import shutil
@@ -15,12 +16,15 @@ from data_prep import vocabulary
 from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
 from lrcn import engine
+from lrcn.engine.compute import Compute
 from lrcn.sentences import evaluate as evaluate_captions
 from lrcn.sentences import metrics as language_metrics
 from lrcn.sentences import retrieval
-from lrcn.sentences.captioner import Captioner, open_captioner, read_vocabulary
-from lrcn.sentences.evaluate import How, Net, activations, evaluate
-from lrcn.training.train import digest, snapshot
+from lrcn.sentences.captioner import Captioner, read_vocabulary
+from lrcn.sentences.evaluate import CaptionSearch, Neighbours, activations, evaluate
+from lrcn.trained_net import digest
+from lrcn.training.run import Run
+from lrcn.training.trained import writer
 from netspecs import catalogue
 from prototxt_gen import to_text
 from prototxt_gen.weights import read_weights
@@ -101,8 +105,8 @@ def run(data, tmp_path_factory):
     )
     said = {}
     for name in ("caption/lrcn-2f", "caption/lrcn-1u"):
-        options = [name, "--data", data, "--out", folder / "run", "--weights", cnn, *SMALL]
-        done = lrcn("train", *options)
+        options = [name, "--data", data, "--out", folder / "run", "--weights", cnn]
+        done = lrcn("train", *options, *SMALL)
         assert done.returncode == 0, done.stderr
         said[name] = lrcn("evaluate", *options, "--retrieval-images", 7, **no_java(folder / name))
         assert said[name].returncode == 0, said[name].stderr
@@ -158,9 +162,9 @@ def test_every_number_of_a_net_follows_from_its_captions_and_scores(run, data, n
         "all": pytest.approx(np.mean(true), abs=1e-6),
     }
 
-    net, weights, words, settings = open_captioner(folder, name)
-    assert row["weights"] == digest(weights) and settings["stage"] == row["stage"] == "finetune"
-    with Captioner.of(net, weights, words, engine.find(), changes=settings) as captioner:
+    net = writer(folder, "caption", name)
+    assert row["weights"] == digest(net.weights) and net.training == row["stage"] == "finetune"
+    with Captioner.of(net, engine.find()) as captioner:
         fc8 = captioner.image_features([cv2.imread(image["file"]) for image in images])
         assert [best[0].text for best in captioner.beam(fc8)] == list(said.values())
         texts = [vocabulary.split(caption) for image in images[:7] for caption in image["captions"]]
@@ -177,13 +181,13 @@ def test_neighbours_are_the_nearest_by_fc7_and_fc8_of_either_cnn(run, data):
     folder, cnn, _ = run
     entries = json.loads((data / "captions.json").read_text())["images"]
     parts = {part: [image for image in entries if image["split"] == part] for part in ("train", "test")}
-    net, weights, words, settings = open_captioner(folder, "lrcn-1u")
+    net = writer(folder, "caption", "lrcn-1u")
     held = {
         layer.name: [np.array(blob.data).reshape(blob.shape.dim) for blob in layer.blobs]
-        for layer in read_message(weights).layer
+        for layer in read_message(net.weights).layer
         if layer.name == "fc8"
     }
-    with Captioner.of(net, weights, words, engine.find(), changes=settings) as captioner:
+    with Captioner.of(net, engine.find()) as captioner:
         seen = {
             part: captioner.activations(captioner.cut([cv2.imread(image["file"]) for image in images]), ("fc7", "fc8"))
             for part, images in parts.items()
@@ -191,7 +195,7 @@ def test_neighbours_are_the_nearest_by_fc7_and_fc8_of_either_cnn(run, data):
     products = seen["test"]["fc7"][:, None] * held["fc8"][0]
     tolerance = rounding(products.shape[-1], np.abs(products).max())
     np.testing.assert_allclose(seen["test"]["fc8"], products.sum(-1) + held["fc8"][1], rtol=0, atol=tolerance)
-    products = summands(catalogue.get(net).files(**settings)["deploy_images"])
+    products = summands(net.variant.files(**net.settings)["deploy_images"])
     kept = {}
     for part in parts:
         with np.load(folder / "lrcn-1u-finetune" / f"features_{part}" / "0000000.npz") as held:
@@ -219,16 +223,7 @@ def test_without_weights_the_frozen_stage_has_the_cnn_up_to_fc7(run, data):
     folder, *_ = run
     before = language_metrics.read_results(folder / "captions_1nn-fc7.json")
     done = lrcn(
-        "evaluate",
-        "caption/lrcn-1u",
-        "--data",
-        data,
-        "--out",
-        folder,
-        *SMALL,
-        "--retrieval-images",
-        7,
-        **no_java(folder / "y"),
+        "evaluate", "caption/lrcn-1u", "--data", data, "--out", folder, "--retrieval-images", 7, **no_java(folder / "y")
     )
     assert done.returncode == 0, done.stderr
     assert "1nn-fc8 is left out" in done.stderr and "--weights" in done.stderr
@@ -241,9 +236,8 @@ def test_a_call_that_was_cut_off_goes_on(run, data, tmp_path, monkeypatch):
     monkeypatch.setattr(language_metrics, "java", lambda: False)
     folder, dataset = tmp_path / "net", Dataset(data)
     folder.mkdir()
-    name, weights, words, settings = open_captioner(run[0], "lrcn-2f")
-    shutil.copy(words, folder)
-    net = Net(name, "finetune", settings, weights, folder)
+    trained = writer(run[0], "caption", "lrcn-2f")
+    net = dataclasses.replace(trained, folder=folder)
 
     class Cut(Exception):
         pass
@@ -258,38 +252,37 @@ def test_a_call_that_was_cut_off_goes_on(run, data, tmp_path, monkeypatch):
     def kept():
         return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
+    def evaluated(net, progress=lambda what, done, total: None):
+        return evaluate(dataset, [net], tmp_path, CaptionSearch(), Neighbours(), Compute(progress=progress))
+
     before = {}
     for what, count in (("features of test", 8), ("lrcn-2f: captions", 12), ("features of train", 8), ("metrics", 0)):
         with pytest.raises(Cut):
-            evaluate(dataset, "test", [net], tmp_path, engine.find(), How(), progress=cut_at(what, count))
+            evaluated(net, cut_at(what, count))
         assert before.items() <= kept().items() and len(kept()) > len(before)  # nothing is made twice
         before = kept()
-    found = evaluate(dataset, "test", [net], tmp_path, engine.find(), How())
+    found = evaluated(net)
     assert kept() == before
     (tmp_path / "other").mkdir()
-    whole = Net(name, "finetune", settings, weights, tmp_path / "other")
-    shutil.copy(words, whole.folder)
-    assert evaluate(dataset, "test", [whole], tmp_path, engine.find(), How()) == found
+    assert evaluated(dataclasses.replace(trained, folder=tmp_path / "other")) == found
 
-    earlier = Net(name, "finetune", settings, snapshot(run[0] / "lrcn-2f", 8), folder)  # weights of before fine-tuning
-    other = evaluate(dataset, "test", [earlier], tmp_path, engine.find(), How())
+    # weights of before fine-tuning
+    other = evaluated(dataclasses.replace(net, weights=Run(run[0] / "lrcn-2f").weights))
     assert other["models"]["lrcn-2f"]["weights"] != found["models"]["lrcn-2f"]["weights"]
     assert not before.keys() & {
-        path
-        for path, when in kept().items()
-        if before.get(path) == when and path.suffix in (".npz", ".json") and path.name != "vocabulary.txt"
+        path for path, when in kept().items() if before.get(path) == when and path.suffix in (".npz", ".json")
     }
 
 
 def test_features_of_many_images_come_in_blocks(run, data, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate_captions, "BLOCK", 5)
     images = evaluate_captions.part_images(Dataset(data), "test")
-    name, weights, words, settings = open_captioner(run[0], "lrcn-1u")
-    with Captioner.of(name, weights, words, engine.find(), changes=settings) as captioner:
+    net = writer(run[0], "caption", "lrcn-1u")
+    with Captioner.of(net, engine.find()) as captioner:
         found = activations(captioner, images, ("fc8",), tmp_path / "kept", {})["fc8"]
         assert len(list((tmp_path / "kept").glob("*.npz"))) == 3
         whole = captioner.activations(captioner.cut(cv2.imread(image.file) for image in images), ("fc7", "fc8"))
-        products = summands(catalogue.get(name).files(**settings)["deploy_images"])
+        products = summands(net.variant.files(**net.settings)["deploy_images"])
         tolerance = rounding(products, max(np.abs(rows).max() for rows in whole.values()))
         np.testing.assert_allclose(found, whole["fc8"], rtol=0, atol=tolerance)
         assert np.abs(found[5:] - whole["fc8"][:-5]).max() > 20 * tolerance  # another image has other features
@@ -305,7 +298,6 @@ def test_other_parts_and_beams_lie_beside(run, data):
         data,
         "--out",
         folder,
-        *SMALL,
         "--retrieval-images",
         0,
         "--part",
@@ -327,7 +319,6 @@ def test_other_parts_and_beams_lie_beside(run, data):
         data,
         "--out",
         folder,
-        *SMALL,
         "--retrieval-images",
         7,
         "--stages",
@@ -338,23 +329,23 @@ def test_other_parts_and_beams_lie_beside(run, data):
     assert done.returncode == 0, done.stderr
     models = json.loads((folder / "results.json").read_text())["models"]
     assert models.items() >= json.loads(before)["models"].items()
-    assert models["lrcn-2f-train"]["weights"] == digest(snapshot(folder / "lrcn-2f", 8))
+    assert models["lrcn-2f-train"]["weights"] == digest(Run(folder / "lrcn-2f").weights)
 
 
 def test_what_cannot_be_evaluated_is_refused_in_one_line(run, data, tmp_path):
     folder, cnn, _ = run
-    shutil.copytree(data, tmp_path / "data")
     shutil.copytree(folder, tmp_path / "run")
-    trained = ["caption/lrcn-2f", "--data", tmp_path / "data", "--out", tmp_path / "run"]
-    refused(lrcn("evaluate", *trained, *SMALL), "trained with another train_test")  # it names the data set's folder
-    trained[2] = data
-    refused(lrcn("evaluate", *trained, *SMALL, "max_iter=9"), "another solver")
-    refused(lrcn("evaluate", "caption/lrcn-4f", *trained[1:], *SMALL), "lrcn-4f", "lrcn train")
-    refused(lrcn("evaluate", *trained, *SMALL, "--weights", tmp_path / "none.caffemodel"), "none.caffemodel")
+    trained = ["caption/lrcn-2f", "--data", data, "--out", tmp_path / "run"]
+    refused(lrcn("evaluate", *trained, *SMALL, "max_iter=9"), "trained with max_iter=8, not max_iter=9")
+    refused(lrcn("evaluate", "caption/lrcn-4f", *trained[1:]), "lrcn-4f", "lrcn train")
+    refused(lrcn("evaluate", *trained, "--weights", tmp_path / "none.caffemodel"), "none.caffemodel")
     words = read_vocabulary(data / "vocabulary.txt")
     (tmp_path / "run" / "lrcn-2f-finetune" / "vocabulary.txt").write_text("\n".join(words[:-1]) + "\n")
-    said = f"vocabulary has {len(words) - 1} words", "the net has"
-    refused(lrcn("evaluate", *trained, *SMALL), *said)
+    refused(
+        lrcn("evaluate", *trained),
+        f"made for a vocabulary of {len(words)} words",
+        f"this one has {len(words) - 1} words",
+    )
     refused(lrcn("caption", tmp_path / "x.jpg", "--run", tmp_path / "run", "--net", "caption/lrcn-2f"), "--run")
     refused(lrcn("caption", tmp_path / "x.jpg", "--run", tmp_path / "run", "--model", "lrcn-2g"), "lrcn-2g", "lrcn-1u")
     refused(lrcn("caption", tmp_path / "x.jpg", "--run", tmp_path), "no trained captioner")
@@ -370,7 +361,7 @@ def test_a_picture_that_went_away_is_named(run, data):
     )
     shutil.move(image, image + ".away")
     try:
-        refused(lrcn("evaluate", "caption/lrcn-2f", "--data", data, "--out", run[0], *SMALL), image, "no such image")
+        refused(lrcn("evaluate", "caption/lrcn-2f", "--data", data, "--out", run[0]), image, "no such image")
     finally:
         shutil.move(image + ".away", image)
 
@@ -387,8 +378,8 @@ print(json.dumps([[next_word(net, {}, words[:t])[word] for t, word in enumerate(
 
 
 def test_perplexity_is_that_of_the_nets_probabilities(data, tmp_path):
-    options = ["lm/lstm-lm", "--data", data, "--out", tmp_path, *SPEAKS]
-    assert lrcn("train", *options).returncode == 0
+    options = ["lm/lstm-lm", "--data", data, "--out", tmp_path]
+    assert lrcn("train", *options, *SPEAKS).returncode == 0
     done = lrcn("evaluate", *options)
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "results_lm.json").read_text())
@@ -410,7 +401,7 @@ def test_perplexity_is_that_of_the_nets_probabilities(data, tmp_path):
             PROBABILITIES,
             REPLAY.parent,
             tmp_path / "carried.prototxt",
-            snapshot(tmp_path / "lstm-lm", 8),
+            Run(tmp_path / "lstm-lm").weights,
             json.dumps([each for each in captions if len(each) < 100]),
         ],
         capture_output=True,
@@ -419,13 +410,11 @@ def test_perplexity_is_that_of_the_nets_probabilities(data, tmp_path):
     )
     assert said.returncode == 0, said.stderr[-2000:]
     short = [log_prob for each in json.loads(said.stdout) for log_prob in each]
-    with Captioner.of(
-        "lm/lstm-lm", snapshot(tmp_path / "lstm-lm", 8), words, engine.find(), changes={"units": 12, "embedding": 10}
-    ) as captioner:
+    with Captioner.of(Run(tmp_path / "lstm-lm").net(), engine.find()) as captioner:
         texts = [[words[word - 1] for word in each] for each in captions]
         again = evaluate_captions.perplexity(captioner, [each for each in texts if len(each) < 100])
         steps = max(len(each) for each in captions if len(each) < 100)
-        trained = weights(snapshot(tmp_path / "lstm-lm", 8))
+        trained = weights(Run(tmp_path / "lstm-lm").weights)
         largest = max(max(map(abs, blob)) for blobs in trained.values() for blob in blobs)
         tolerance = rounding(summands(carried["deploy"], steps), largest)  # of the logarithm
         assert again["perplexity"] == pytest.approx(math.exp(-np.mean(short)), rel=tolerance)

@@ -17,17 +17,14 @@ from lrcn import engine
 from lrcn.pixels import Transform
 from lrcn.sentences import captioner
 from lrcn.sentences import features as caption_features
-from lrcn.training import train
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2
 from tests.commands import lrcn, refused
 from tests.datasets import write_captions
-from tests.lrcn.training.small_nets import CNN, OF_TINY, SMALL_SENTENCES, TINY, segments
+from tests.lrcn.training.small_nets import CNN, OF_TINY, SMALL_SENTENCES, TINY, segments, train_files
 from tests.rounding import rounding, summands
 
-PIXEL = (
-    151 * 0.02
-)  # the largest less its mean, scaled; weights as `trained` draws them keep values at that size, or below
+PIXEL = 151 * 0.02  # the largest less its mean, scaled; weights as `trained` draws them keep values about that size
 
 READ = """
 import sys, json, caffe
@@ -96,7 +93,7 @@ def captions(tmp_path_factory):
 def trained(captions, tmp_path_factory):
     """The net of a captioner on images, and weights for it, those of the CNN drawn at random."""
     out, random = tmp_path_factory.mktemp("trained"), np.random.default_rng(0)
-    cnn = train.train(segments(Dataset(captions), "caption/lrcn-1u", max_iter=1, crop=32), out / "cnn", engine.find())
+    cnn = train_files(segments(Dataset(captions), "caption/lrcn-1u", max_iter=1, crop=32), out / "cnn")
     done = lrcn(
         "train",
         "caption/lrcn-2f",
@@ -206,7 +203,7 @@ def test_views_by_turns_again_and_after_an_interruption(captions, trained, tmp_p
     for _ in range(2):
         try:
             caption_features.extract(
-                data, "caption/lrcn-2f", weights, tmp_path / "again", engine.find(), views=3, changes=TINY
+                data, "caption/lrcn-2f", weights, tmp_path / "again", engine.find(), views=3, settings=TINY
             )
         except KeyboardInterrupt:
             assert json.loads((tmp_path / "again.partial/work/done.json").read_text()) == {"images": 10}

@@ -16,7 +16,7 @@ from lrcn.sentences import retrieval
 from lrcn.sentences.captioner import Captioner
 from netspecs import catalogue
 from prototxt_gen import to_text
-from tests.lrcn.sentences.small_nets import NETS, REPLAY, WORDS, features, write_variant_weights
+from tests.lrcn.sentences.small_nets import NETS, REPLAY, WORDS, features, trained_net, write_variant_weights
 from tests.rounding import rounding, summands
 
 
@@ -148,7 +148,7 @@ def test_scores_equal_a_direct_computation(tmp_path, streams):
     np.save(tmp_path / "fc8.npy", fc8)
     carried = catalogue.get(name).files(vocabulary=len(WORDS) + 1, deploy_streams=1, **NETS[name])["deploy"]
     (tmp_path / "carried.prototxt").write_text(to_text(carried))
-    with Captioner.of(name, weights, WORDS, engine.find(), changes=NETS[name], streams=streams) as captioner:
+    with Captioner.of(trained_net(name, weights, NETS[name]), engine.find(), streams=streams) as captioner:
         scores, ranks = retrieval.retrieve(captioner, fc8, captions, owners)
         given_words = [captioner.indices(words) for words in captions]
     assert given_words[3][-1] == 1  # <unk>

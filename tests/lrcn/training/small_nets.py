@@ -1,6 +1,8 @@
 """Nets of the catalogue at sizes that train in no time, and their runs."""
 
-import time
+import math
+import os
+import signal
 
 from data_prep.dataset import Dataset
 from lrcn.engine.compute import Compute
@@ -72,11 +74,16 @@ def segments(data, variant, **changes):
 # ---- runs --------------------------------------------------------------------------------------------------
 
 
-def train_files(files, folder, weights=()):
-    """Trains a net in a folder; gives its last .caffemodel."""
+def train_files(files, folder, weights=(), until=math.inf):
+    """Trains a net in a folder; gives its last .caffemodel. Where it hears of iteration `until`, it kills itself."""
+
+    def tell(name, done, total):
+        if done >= until:
+            os.kill(os.getpid(), signal.SIGKILL)
+
     run = Run(folder)
     with run.locked():
-        return train.train(run, files, Compute(), weights)
+        return train.train(run, files, Compute(progress=tell), weights)
 
 
 def train_small(dataset, folder, variant="activity/lrcn-fc6-rgb", weights=(), fresh=False, **changes):
@@ -90,14 +97,6 @@ def train_small(dataset, folder, variant="activity/lrcn-fc6-rgb", weights=(), fr
         run.keep(catalogue.get(variant), settings, {"classes": Dataset(dataset).classes}, dataset)
         train.train(run, files, Compute(), weights)
     return run.net()
-
-
-def kill_at(child, folder, text):
-    """Kills a process that trains in a folder as soon as Caffe's log there has `text`."""
-    while child.is_alive() and not any(text in log.read_text() for log in folder.glob("logs/*.log")):
-        time.sleep(0.005)
-    child.kill()
-    child.join()
 
 
 def write_snapshot(folder, iteration, whole=True, net=True):

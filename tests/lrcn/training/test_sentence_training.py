@@ -4,29 +4,27 @@ import csv
 import json
 import math
 import multiprocessing
-import os
 import shutil
 import signal
-import time
 from collections import Counter
 
 import h5py
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from data_prep import DataError
 from data_prep.captions import check_captions
 from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json, write_text
-from lrcn import cli, engine
-from lrcn.training import experiments, train
-from lrcn.training.experiments import Stage
+from lrcn.training import experiment
+from lrcn.training.experiment import Experiment, Stage
+from lrcn.training.job import open_job
+from lrcn.training.run import Run, identity_of
 from netspecs import catalogue
 from prototxt_gen import SpecError
 from tests.commands import lrcn, refused
 from tests.datasets import make_dataset, write_captions
-from tests.lrcn.training.small_nets import CNN, OF_TINY, SMALL_SENTENCES, TINY, segments
+from tests.lrcn.training.small_nets import CNN, OF_TINY, SMALL_SENTENCES, TINY, segments, train_files
 from tests.weights import weights
 
 
@@ -114,7 +112,7 @@ def test_a_captioner_trains_on_a_frozen_cnn_and_then_whole(captions, whole_way, 
 def test_what_does_not_fit_is_refused(captions, tmp_path):
     data, _ = captions
     refused(lrcn("train", "lm/lstm-lm", "--data", data, "--rows", "lrcn-fc6", cwd=tmp_path), "--rows")
-    refused(lrcn("train", "demo", "--data", data, cwd=tmp_path), "captions")
+    refused(lrcn("train", "demo", "--data", data, cwd=tmp_path), "holds captions; demo trains on videos")
     refused(lrcn("train", "video/decoder-max", "--data", data, cwd=tmp_path), "holds captions", "lrcn prepare tacos")
     refused(lrcn("train", "lm/lstm-lm", "--data", data, "--weights", data / "dataset.json", cwd=tmp_path), "no CNN")
     refused(lrcn("train", "lm/lstm-lm", "--data", data, "--stages", "train", cwd=tmp_path), "lm/lstm-lm has none")
@@ -122,11 +120,13 @@ def test_what_does_not_fit_is_refused(captions, tmp_path):
     captioner = ("train", "caption/lrcn-2f", "--data", data)
     refused(lrcn(*captioner, "--stages", "train,finetun", cwd=tmp_path), "'finetun'", "did you mean 'finetune'")
     refused(lrcn(*captioner, "--stages", "train,from-lm,finetune", cwd=tmp_path), "one of train and from-lm")
-    refused(lrcn(*captioner, "--stages", "finetune", cwd=tmp_path), "runs/caption-lrcn-2f/lrcn-2f", "--stages train`")
+    refused(
+        lrcn(*captioner, "--stages", "finetune", cwd=tmp_path), "runs/caption-lrcn-2f/lrcn-2f: no net", "to --stages"
+    )
     refused(
         lrcn(*captioner, "--stages", "finetune-trainval", "--dry-run", cwd=tmp_path),
-        "lrcn-2f-finetune",
-        "--stages finetune`",
+        "lrcn-2f-finetune: no net",
+        "from which finetune-trainval starts",
     )
     refused(lrcn(*captioner, "--set", "stage=finetune", cwd=tmp_path), "--stages")
     assert not list(tmp_path.iterdir())
@@ -135,34 +135,38 @@ def test_what_does_not_fit_is_refused(captions, tmp_path):
 # ---- stages ------------------------------------------------------------------------------------------------
 
 
-def named(*stages, net="caption/lrcn-2f", out=None):
-    return [(stage.folder, stage.training, stage.start) for stage in experiments.stages(net, (), stages, out)]
+def named(*trainings, out, data):
+    """The stages of LRCN-2f's trainings on a data set: folder, training, what it starts from."""
+    job = open_job("caption/lrcn-2f", data, out, trainings=trainings)
+    return [(stage.folder, stage.training, stage.start) for stage in job.experiment.stages]
 
 
-def test_the_stages_of_a_captioner_start_from_each_other(tmp_path):
-    assert named() == [("lrcn-2f", "train", None), ("lrcn-2f-finetune", "finetune", "lrcn-2f")]
-    assert named("finetune-trainval", "from-lm", "finetune") == [
+def test_the_stages_of_a_captioner_start_from_each_other(captions, tmp_path):
+    where = {"out": tmp_path, "data": captions[0]}
+    assert named(**where) == [("lrcn-2f", "train", None), ("lrcn-2f-finetune", "finetune", "lrcn-2f")]
+    assert named("finetune-trainval", "from-lm", "finetune", **where) == [
         ("lstm-lm", None, None),
         ("lrcn-2f-from-lm", "from-lm", "lstm-lm"),
         ("lrcn-2f-finetune", "finetune", "lrcn-2f-from-lm"),
         ("lrcn-2f-finetune-trainval", "finetune-trainval", "lrcn-2f-finetune"),
     ]
-    assert named("finetune", out=tmp_path) == [("lrcn-2f-finetune", "finetune", "lrcn-2f")]
-    (tmp_path / "lrcn-2f-from-lm").mkdir()
-    (tmp_path / "lrcn-2f-from-lm" / "run.json").touch()
-    assert named("finetune", out=tmp_path) == [("lrcn-2f-finetune", "finetune", "lrcn-2f-from-lm")]
-    (tmp_path / "lrcn-2f").mkdir()
-    (tmp_path / "lrcn-2f" / "run.json").touch()
-    assert named("finetune", out=tmp_path) == [("lrcn-2f-finetune", "finetune", "lrcn-2f")]
-    assert [stage.model for stage in experiments.stages("caption/lrcn-1u-vgg16")] == ["lrcn-1u-vgg16"] * 2
+    assert named("finetune", **where) == [("lrcn-2f-finetune", "finetune", "lrcn-2f")]
+    variant = catalogue.get("caption/lrcn-2f")
+    for there in ("lrcn-2f-from-lm", "lrcn-2f"):  # of two that are trained already, the published one
+        (tmp_path / there).mkdir()
+        Run(tmp_path / there).keep(variant, variant.settings(), {"classes": []}, captions[0])
+        assert named("finetune", **where) == [("lrcn-2f-finetune", "finetune", there)]
+    vgg16 = open_job("caption/lrcn-1u-vgg16", captions[0], tmp_path).experiment
+    assert vgg16.rows() == ["lrcn-1u-vgg16"] and len(vgg16.stages) == 2
 
 
-def test_each_stage_has_its_published_solver_and_reads_its_lists(captions):
-    data = Dataset(captions[0])
-    for variant in (name for name in catalogue.names() if name.startswith("caption/")):
-        for stage in experiments.stages(variant, (), ["from-lm", "finetune", "finetune-trainval"]):
-            settings = experiments.settings(stage, data)
-            published = catalogue.get(stage.variant).settings(**stage.settings)
+def test_each_stage_has_its_published_solver_and_reads_its_lists(captions, tmp_path):
+    for variant in catalogue.variants("caption"):
+        job = open_job(variant.name, captions[0], tmp_path, trainings=["from-lm", "finetune", "finetune-trainval"])
+        assert len(job.trainings) == 4
+        for training in job.trainings:
+            stage, settings = training.stage, training.settings
+            published = stage.variant.settings(**stage.settings)
             # Captions an iteration as published, however many streams the data set has.
             if published["iter_size"] > 1:
                 assert settings["iter_size"] * settings["streams"] == 100
@@ -170,35 +174,25 @@ def test_each_stage_has_its_published_solver_and_reads_its_lists(captions):
             assert {k: v for k, v in settings.items() if k not in told} == {
                 k: v for k, v in published.items() if k not in told
             }
-            solver = catalogue.get(stage.variant).files(**settings)["solver"]
+            solver = training.files["solver"]
             assert ("trainval" in solver.train_state.stage) == (stage.training == "finetune-trainval")
             assert ("freeze-convnet" in solver.train_state.stage) == (stage.training == "from-lm")
 
 
-def test_rows_and_stages_of_an_experiment_of_captioners(monkeypatch):
-    monkeypatch.setitem(experiments.EXPERIMENTS, "two", captioners())
-    assert [stage.folder for stage in experiments.stages("two")] == [
-        "pretrain-rgb",
-        "lrcn-1u",
-        "lrcn-1u-finetune",
-        "lrcn-2f",
-        "lrcn-2f-finetune",
-    ]
-    assert [stage.folder for stage in experiments.stages("two", ["lrcn-2f"])] == [
-        "pretrain-rgb",
-        "lrcn-2f",
-        "lrcn-2f-finetune",
-    ]
-    assert [stage.folder for stage in experiments.stages("two", [], ["train"])] == [
-        "pretrain-rgb",
-        "lrcn-1u",
-        "lrcn-2f",
-    ]
-    assert "lrcn-2f" not in [stage.folder for stage in experiments.stages("two", ["lrcn-2f"], ["finetune"])]
+def test_rows_and_stages_of_an_experiment_of_captioners():
+    two = captioners()
+
+    def folders(experiment):
+        return [stage.folder for stage in experiment.stages]
+
+    assert folders(two) == ["pretrain-rgb", "lrcn-1u", "lrcn-1u-finetune", "lrcn-2f", "lrcn-2f-finetune"]
+    assert folders(two.of_rows(["lrcn-2f"])) == ["pretrain-rgb", "lrcn-2f", "lrcn-2f-finetune"]
+    assert folders(two.of_trainings(["train"])) == ["pretrain-rgb", "lrcn-1u", "lrcn-2f"]
+    assert "lrcn-2f" not in folders(two.of_rows(["lrcn-2f"]).of_trainings(["finetune"]))
     with pytest.raises(SpecError, match="two has no row 'lrcn-2g', only lrcn-1u, lrcn-2f; did you mean 'lrcn-2f'"):
-        experiments.stages("two", ["lrcn-2g"])
+        two.of_rows(["lrcn-2g"])
     with pytest.raises(SpecError, match="two has no stage 'from-lm', only train, finetune"):
-        experiments.stages("two", [], ["from-lm"])
+        two.of_trainings(["from-lm"])
 
 
 def captioners():
@@ -208,7 +202,8 @@ def captioners():
         Stage(
             "activity/single-frame-rgb",
             {**TINY, **few, "batch": 4, "test_batch": 4, "crop": 20, "height": 24, "width": 32},
-            pretrain="stills",
+            data="../stills",
+            name="pretrain-rgb",
         )
     ]
     for net in ("lrcn-1u", "lrcn-2f"):
@@ -217,28 +212,27 @@ def captioners():
             Stage(f"caption/{net}", settings | {"stage": "train"}, start="pretrain-rgb"),
             Stage(f"caption/{net}", settings | {"stage": "finetune"}, start=net, name=f"{net}-finetune"),
         ]
-    return stages
+    return Experiment("two", tuple(stages), ("captions",))
 
 
 @pytest.mark.engine
 def test_an_experiment_of_captioners_pretrains_on_the_frames_beside_the_captions(captions, tmp_path, monkeypatch):
-    monkeypatch.setitem(experiments.EXPERIMENTS, "two", captioners())
+    monkeypatch.setattr(experiment, "read", lambda name: captioners())
     make_dataset(tmp_path / "demo" / "stills")
     shutil.copytree(captions[0], tmp_path / "demo" / "captions")
-    options = ["--data", str(tmp_path / "demo" / "captions"), "--out", str(tmp_path / "runs")]
-    done = CliRunner().invoke(cli.cli, ["train", "two", *options, "--rows", "lrcn-2f"])
-    assert done.exit_code == 0, done.output
+    job = open_job("two", tmp_path / "demo" / "captions", tmp_path / "runs", rows=["lrcn-2f"])
+    runs = job.train()
+    assert [run.folder.name for run in runs] == ["pretrain-rgb", "lrcn-2f", "lrcn-2f-finetune"]
     assert sorted(path.parent.name for path in (tmp_path / "runs").glob("*/run.json")) == [
         "lrcn-2f",
         "lrcn-2f-finetune",
         "pretrain-rgb",
     ]
-    cnn = weights(train.trained(tmp_path / "runs" / "pretrain-rgb"))
-    start = weights(train.snapshot(tmp_path / "runs" / "lrcn-2f", 0))
+    cnn, start = weights(runs[0].weights), starts(runs[1].folder)
     assert all(start[layer] == cnn[layer] for layer in CNN if layer != "fc8")
-    planned = CliRunner().invoke(cli.cli, ["train", "two", *options, "--dry-run"])
-    assert planned.exit_code == 0 and "lrcn-2f-finetune  2 (done)" in planned.output
-    assert planned.output.splitlines()[3].startswith("pretrain-rgb") and "10 x 9 words" in planned.output
+    planned = job.plan()
+    assert "lrcn-2f-finetune  2 (done)" in planned
+    assert planned.splitlines()[3].startswith("pretrain-rgb") and "10 x 9 words" in planned
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +241,7 @@ def whole_way(captions, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stages")
     few = ["max_iter=2", "test_interval=2", "snapshot=2"]
     cnn = segments(Dataset(captions[0]), "caption/lrcn-1u", max_iter=1, seed=5, crop=32)
-    shutil.copy(train.train(cnn, folder / "cnn", engine.find()), folder / "cnn.caffemodel")
+    shutil.copy(train_files(cnn, folder / "cnn"), folder / "cnn.caffemodel")
     arguments = [
         "train",
         "caption/lrcn-2f",
@@ -271,20 +265,20 @@ def whole_way(captions, tmp_path_factory):
 
 
 def starts(run):
-    return weights(train.snapshot(run, 0))
+    return weights(Run(run).snapshot(0))
 
 
 @pytest.mark.engine
 def test_from_lm_takes_words_from_the_language_model_and_images_from_the_cnn(whole_way):
     runs = whole_way[0] / "runs"
-    cnn, lm = weights(whole_way[0] / "cnn.caffemodel"), weights(train.trained(runs / "lstm-lm"))
+    cnn, lm = weights(whole_way[0] / "cnn.caffemodel"), weights(Run(runs / "lstm-lm").weights)
     start = starts(runs / "lrcn-2f-from-lm")
     assert set(start) == {*CNN, "embedding", "lstm1", "lstm2", "predict"}
     assert all(start[layer] == cnn[layer] for layer in CNN)
     assert all(start[layer] == lm[layer] and lm[layer] != cnn[layer] for layer in ("embedding", "lstm1", "predict"))
     log = (runs / "lrcn-2f-from-lm" / "logs" / "from-0000000.log").read_text()
     for layer in "embedding", "lstm1", "predict":
-        assert f"{layer}: weights taken from {train.trained(runs / 'lstm-lm')}" in log
+        assert f"{layer}: weights taken from {Run(runs / 'lstm-lm').weights}" in log
     assert f"lstm1: weights of another shape, not taken from {whole_way[0] / 'cnn.caffemodel'}" in log
     assert not (runs / "lstm-lm" / "snapshots" / "net_iter_0.caffemodel").exists()  # which no CNN's weights start
 
@@ -293,9 +287,9 @@ def test_from_lm_takes_words_from_the_language_model_and_images_from_the_cnn(who
 def test_later_stages_start_from_all_of_the_one_before(whole_way):
     runs = whole_way[0] / "runs"
     for before, stage in (("-from-lm", "-finetune"), ("-finetune", "-finetune-trainval")):
-        final = weights(train.trained(runs / f"lrcn-2f{before}"))
+        final = weights(Run(runs / f"lrcn-2f{before}").weights)
         assert starts(runs / f"lrcn-2f{stage}") == final
-    frozen, tuned = (weights(train.trained(runs / f"lrcn-2f-{stage}")) for stage in ("from-lm", "finetune"))
+    frozen, tuned = (weights(Run(runs / f"lrcn-2f-{stage}").weights) for stage in ("from-lm", "finetune"))
     assert frozen["conv1"] == starts(runs / "lrcn-2f-from-lm")["conv1"] != tuned["conv1"]
     log = (runs / "lrcn-2f-finetune-trainval" / "logs" / "from-0000000.log").read_text()
     assert "trainval_images.txt" in log and "trainval_captions.txt" in log and "/train_images.txt" not in log
@@ -306,10 +300,13 @@ def test_a_run_has_all_that_captioning_needs(whole_way, captions):
     for stage in "lstm-lm", "lrcn-2f-from-lm", "lrcn-2f-finetune", "lrcn-2f-finetune-trainval":
         run = whole_way[0] / "runs" / stage
         assert (run / "vocabulary.txt").read_bytes() == (captions[0] / "vocabulary.txt").read_bytes()
-        note = experiments.read_note(run)
-        assert stage == "lstm-lm" or f"lrcn-2f-{note['settings']['stage']}" == stage
-        files = catalogue.get(note["variant"]).files(**note["settings"])
-        train.check_run(run, files)  # the settings are those that it was trained with
+        net = Run(run).net()
+        assert stage == "lstm-lm" or f"lrcn-2f-{net.training}" == stage
+        identity, kept = (
+            identity_of(net.variant.files(**net.settings), [], None),
+            json.loads((run / "run.json").read_text()),
+        )
+        assert all(identity[name] == kept[name] for name in ("train_test", "solver"))  # trained with these settings
 
 
 @pytest.mark.engine
@@ -349,7 +346,7 @@ def test_a_frozen_stage_on_activations_then_finetuning_on_images(captions, activ
     done = lrcn(*frozen, *few)
     assert done.returncode == 0 and "no --weights: lrcn-2f: fc8 starts from random weights" in done.stderr, done.stderr
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["lrcn-2f"]
-    assert experiments.read_note(tmp_path / "runs" / "lrcn-2f")["settings"]["backbone"] == "features"
+    assert Run(tmp_path / "runs" / "lrcn-2f").settings["backbone"] == "features"
     refused(lrcn(*frozen, "--stages", "finetune", *few), "activations")
     refused(lrcn(*frozen, *SMALL_SENTENCES, "backbone=tiny"), "backbone=tiny")
 
@@ -359,7 +356,7 @@ def test_a_frozen_stage_on_activations_then_finetuning_on_images(captions, activ
     done = lrcn(*images, "--weights", whole_way[0] / "cnn.caffemodel", *few, *OF_TINY)
     assert done.returncode == 0 and "no --weights" not in done.stderr, done.stderr
     start, cnn = starts(tmp_path / "runs" / "lrcn-2f-finetune"), weights(whole_way[0] / "cnn.caffemodel")
-    lstms = weights(train.trained(tmp_path / "runs" / "lrcn-2f"))
+    lstms = weights(Run(tmp_path / "runs" / "lrcn-2f").weights)
     assert set(lstms) == {"fc8", "embedding", "lstm1", "lstm2", "predict"}
     assert all(start[layer] == lstms.get(layer, cnn.get(layer)) for layer in start)
 
@@ -382,8 +379,8 @@ def test_lists_that_are_not_there_are_named(captions, tmp_path):
 # ---- resuming ----------------------------------------------------------------------------------------------
 
 
-def _train_segments(data, variant, out):
-    train.train(segments(Dataset(data), variant), out, engine.find())
+def _train_segments(data, variant, out, until=math.inf):
+    train_files(segments(Dataset(data), variant), out, until=until)
 
 
 @pytest.mark.engine
@@ -394,20 +391,12 @@ def test_a_killed_training_on_sentences_ends_as_an_uninterrupted_one(captions, a
     data = captions[0] if on == "images" else activations
     _train_segments(data, variant, tmp_path / "whole")
     assert (tmp_path / "whole" / "stretch.prototxt").exists()
-    out = tmp_path / "killed"
-    child = multiprocessing.get_context("spawn").Process(target=_train_segments, args=(data, variant, out))
+    killed = Run(tmp_path / "killed")
+    arguments = data, variant, killed.folder, 10
+    child = multiprocessing.get_context("spawn").Process(target=_train_segments, args=arguments)
     child.start()
-    deadline = time.monotonic() + 60
-    while (
-        child.is_alive()
-        and time.monotonic() < deadline
-        and not any("Iteration 10" in log.read_text() for log in out.glob("logs/*.log"))
-    ):
-        time.sleep(0.005)
-    os.kill(child.pid, signal.SIGKILL)
     child.join()
-    assert train.last_snapshot(out) < 20
-    _train_segments(data, variant, out)
-    final = weights(train.trained(tmp_path / "whole"))
-    assert weights(train.trained(out)) == final
-    assert not (out / "stretch").exists()
+    assert child.exitcode == -signal.SIGKILL and killed.done < 20
+    _train_segments(data, variant, killed.folder)
+    assert weights(killed.weights) == weights(Run(tmp_path / "whole").weights)
+    assert not (killed.folder / "stretch").exists()

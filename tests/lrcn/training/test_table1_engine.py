@@ -1,5 +1,6 @@
 """Table 1 whole, at tiny sizes in real Caffe: the plan, the order, resuming, splits, evaluation, classification."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -14,15 +15,15 @@ from data_prep.stills import write_stills
 from data_prep.whole_files import write_json, write_text
 from lrcn import engine
 from lrcn.activity import evaluate, score
+from lrcn.engine.compute import Compute
 from lrcn.engine.process import CaffeError
-from lrcn.training import plan, train
-from lrcn.training.experiments import Stage
-from lrcn.training.train import last_snapshot
-from netspecs import catalogue
+from lrcn.trained_net import digest
+from lrcn.training import plan
+from lrcn.training.run import Run
 from prototxt_gen import caffe_pb2
 from tests.commands import lrcn, refused
 from tests.datasets import make_dataset
-from tests.lrcn.training.small_nets import small
+from tests.lrcn.training.small_nets import small, train_files, train_small
 from tests.rounding import rounding, summands
 from tests.weights import weights
 
@@ -70,9 +71,9 @@ def run(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("table1") / "runs"
     done = lrcn("train", "activity/table1", "--data", data, "--out", out, "--split", "all", "--from-scratch", *SIZES)
     assert done.returncode == 0, done.stderr
-    evaluated = lrcn("evaluate", "activity/table1", "--data", data, "--out", out, "--split", "all", *SIZES)
+    evaluated = lrcn("evaluate", "activity/table1", "--data", data, "--out", out, "--split", "all")
     assert evaluated.returncode == 0, evaluated.stderr
-    return out, done.stdout
+    return out, done.stdout, evaluated.stdout
 
 
 def test_the_plan_comes_first_with_time_and_memory(run):
@@ -90,8 +91,8 @@ def test_every_net_starts_from_the_single_frame_net_of_its_modality_and_split(ru
         for net in NETS:
             identity = json.loads((folder / net / "run.json").read_text())
             single = folder / f"single-frame-{net.rpartition('-')[2]}" / "snapshots" / "net_iter_4.caffemodel"
-            assert last_snapshot(folder / net) == 4
-            assert identity["weights"] == (None if net.startswith("single") else train.digest(single))
+            assert Run(folder / net).done == 4
+            assert identity["weights"] == (None if net.startswith("single") else digest(single))
     log = (run[0] / "lrcn-fc7-flow" / "logs" / "from-0000000.log").read_text()
     assert "fc6: weights taken" in log and "fc7: weights taken" in log
 
@@ -130,6 +131,8 @@ def test_results_hold_every_row_of_every_split_and_their_mean(run):
         assert len(results["over_time"]["lrcn-fc7"]["flow"]["clip"]) == 4
         assert len(results["fusion"]["lrcn-fc6"]["accuracy"]) == 21
         assert results["models"]["lrcn-fc6"]["rgb"]["videos"] == (5, 4)[number - 1]
+        assert results["task"] == "activity" and results["seed"] == 1701
+    assert run[2].count("Table 1: activity recognition") == 2 and "published" not in run[2]  # its measured rows
     for name in ("per_class.tsv", "confused.tsv", "over_time.tsv", "over_time.png", "fusion.tsv", "fusion.png"):
         assert (run[0] / "split2" / name).stat().st_size
     done = lrcn("compare", run[0] / "results.json", run[0] / "split2" / "results.json")
@@ -157,7 +160,6 @@ def test_strides_and_last_frames_are_evaluated_beside_the_published_way(run, dat
         8,
         "--frames",
         "last",
-        *SIZES,
     )
     assert done.returncode == 0, done.stderr
     assert (run[0] / "results.json").read_bytes() == before
@@ -171,13 +173,13 @@ def test_strides_and_last_frames_are_evaluated_beside_the_published_way(run, dat
 
 
 def test_a_mean_over_strides_is_the_mean_of_each(data, tmp_path):
-    settings, files = small(data, lstm_init=0.5, base_lr=0.1, max_iter=5)
-    net, stage = train.train(files, tmp_path, engine.find()), Stage("activity/lrcn-fc6-rgb")
+    net = train_small(data, tmp_path, lstm_init=0.5, base_lr=0.1, max_iter=5)
 
     def scored(*strides):
-        return score.load(evaluate.score_stage(stage, settings, files, net, tmp_path, engine.find(), strides=strides))
+        return score.load(evaluate.score_net(net, Compute(), strides))
 
-    tolerance = rounding(summands(files["deploy"]), 155 * 0.02)  # a scaled pixel; the weights are below 1
+    deploy = net.variant.files(**net.settings)["deploy"]
+    tolerance = rounding(summands(deploy), 155 * 0.02)  # a scaled pixel; the weights are below 1
     both, by_4, by_8 = scored(4, 8), scored(4), scored(8)
     np.testing.assert_allclose(both, (by_4 + by_8) / 2, rtol=0, atol=tolerance)
     assert np.abs(by_4 - by_8).max() > 20 * tolerance
@@ -253,13 +255,13 @@ open(sys.argv[2], "wb").write(old.SerializeToString())
 
 def test_weights_in_the_format_of_2014_are_taken_where_they_fit(data, tmp_path):
     """The hybrid net and CaffeNet came as V1 layers with blobs of four sizes."""
-    single = train.train(small(data, "activity/single-frame-rgb", max_iter=1)[1], tmp_path / "new", engine.find())
+    single = train_files(small(data, "activity/single-frame-rgb", max_iter=1)[1], tmp_path / "new")
     subprocess.run(
         [sys.executable, "-c", OLD, single, tmp_path / "old.caffemodel"], check=True, env=engine.find().environment()
     )
     assert not caffe_pb2.NetParameter.FromString((tmp_path / "old.caffemodel").read_bytes()).layer
     other = small(data, "activity/single-frame-rgb", fc7=9, base_lr=0, max_iter=1)[1]  # fc7 and fc8-ucf do not fit
-    after = weights(train.train(other, tmp_path / "run", engine.find(), weights=tmp_path / "old.caffemodel"))
+    after = weights(train_files(other, tmp_path / "run", [tmp_path / "old.caffemodel"]))
     before = weights(single)
     assert all(before[name] == after[name] for name in ("conv1", "conv2", "conv3", "fc6"))
     assert before["fc7"] != after["fc7"]
@@ -311,7 +313,7 @@ def test_classify_gives_json_in_order_and_pictures(run, videos, tmp_path):
 
 
 def test_classify_scores_as_evaluation_does_and_fuses_with_the_weight_given(run, videos, tmp_path):
-    """The video's frames as a data set of a video of that name, scored by `score_stage`."""
+    """The video's frames as a data set of a video of that name, scored by `score_net`."""
     document = json.loads(
         lrcn(
             "classify",
@@ -339,19 +341,15 @@ def test_classify_scores_as_evaluation_does_and_fuses_with_the_weight_given(run,
     data = prepare_folder(tmp_path / "in", None, tmp_path / "data", height=24, width=32)
     found = {}
     for modality in ("rgb", "flow"):
-        folder = run[0] / "split2" / f"lrcn-fc7-{modality}"
-        note = json.loads((folder / "stage.json").read_text())
-        settings = note["settings"] | {"data": str(data), "split": 1}
-        files = catalogue.get(note["variant"]).files(**settings)
-        net = folder / "snapshots" / "net_iter_4.caffemodel"
+        net = Run(run[0] / "split2" / f"lrcn-fc7-{modality}").net()
         (tmp_path / modality).mkdir()
-        found[modality] = score.load(
-            evaluate.score_stage(Stage(note["variant"]), settings, files, net, tmp_path / modality, engine.find())
-        )[0].mean(0)
+        settings = net.settings | {"data": str(data), "split": 1}
+        net = dataclasses.replace(net, settings=settings, folder=tmp_path / modality)
+        found[modality] = score.load(evaluate.score_net(net, Compute()))[0].mean(0)
     found["fused"] = 0.25 * found["rgb"] + 0.75 * found["flow"]
+    tolerance = 1e-6 + rounding(summands(net.variant.files(**net.settings)["deploy"]), 155 * 0.02)  # it says six digits
     for column, probs in found.items():
         said = {entry["class"]: entry["score"] for entry in document["videos"][0][column]}
-        tolerance = 1e-6 + rounding(summands(files["deploy"]), 155 * 0.02)  # it says six digits
         assert said == {f"class{c}": pytest.approx(probs[c], abs=tolerance) for c in range(3)}
 
 

@@ -3,6 +3,7 @@ and how it ends when something is wrong."""
 
 import json
 import multiprocessing
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ from lrcn.engine.process import CaffeError
 from lrcn.training.run import ITERATION, OUTPUT, Run, TrainError
 from prototxt_gen import caffe_pb2, parse, to_text
 from tests.datasets import clip_settings, make_dataset
-from tests.lrcn.training.small_nets import kill_at, small, train_files, train_small
+from tests.lrcn.training.small_nets import small, train_files, train_small
 from tests.rounding import rounding, summands
 from tests.weights import weights
 
@@ -36,7 +37,6 @@ def run_python(code, *arguments):
         env=engine.find().environment(),
         capture_output=True,
         text=True,
-        timeout=120,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -128,15 +128,16 @@ def uninterrupted(dataset, tmp_path_factory):
     return weights(train_files(small(dataset)[1], out))
 
 
-def _train_until_killed(dataset, out):
-    train_files(small(dataset)[1], out)
+def _train_until_killed(dataset, out, moment):
+    train_files(small(dataset)[1], out, until=moment)
 
 
 @pytest.mark.parametrize("moment", [1, 7, 13])
 def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(dataset, tmp_path, uninterrupted, moment):
-    child = multiprocessing.get_context("spawn").Process(target=_train_until_killed, args=(dataset, tmp_path))
+    child = multiprocessing.get_context("spawn").Process(target=_train_until_killed, args=(dataset, tmp_path, moment))
     child.start()
-    kill_at(child, tmp_path, f"Iteration {moment}")
+    child.join()
+    assert child.exitcode == -signal.SIGKILL and Run(tmp_path).done < 20
     assert weights(train_files(small(dataset)[1], tmp_path)) == uninterrupted
     assert [row["iteration"] for row in Run(tmp_path).curve()] == list(range(21))
 
