@@ -12,7 +12,9 @@ from data_prep.captions import check_captions
 from data_prep.dataset import Dataset
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
-from lrcn.sentences import evaluate as measures
+from lrcn.sentences import captions
+from lrcn.sentences.captions import CaptionSearch
+from lrcn.sentences.neighbours import Cnn, Neighbours
 from lrcn.training import pretrained
 from lrcn.training.experiment import Experiment, Stage
 from lrcn.training.run import Run, TrainError
@@ -38,7 +40,7 @@ FROZEN = ("train", "from-lm")  # these leave the CNN as it is
 class Caption(SentenceTask):
     """Captions with images, or with a CNN's activations in their place, which do for a frozen CNN."""
 
-    Options = measures.CaptionSearch
+    Options = CaptionSearch
     kinds = ("captions",)
     chooses = ("stages", "rows")
     reads_pixels = True
@@ -128,13 +130,13 @@ class Caption(SentenceTask):
     def usual_weights(self) -> list[str]:
         return [f"  the paper's   {pretrained.CAFFENET.describe()}"]
 
-    def evaluate(self, work: Workspace, options: measures.CaptionSearch, compute: Compute) -> list[Evaluation]:
+    def evaluate(self, work: Workspace, options: CaptionSearch, compute: Compute) -> list[Evaluation]:
         """Describes the images of a part, finds images by captions and captions by images, and sets nearest neighbours
         beside: results.json, captions_NAME.json, captions.png."""
         last = {stage.net: stage for stage in work.experiment.stages if stage.training}
         nets = [work.trained(stage) for stage in last.values()]
-        neighbours = measures.Neighbours(first_cnn(work, options.weights)) if options.neighbours else None
-        measured = measures.evaluate(work.dataset, nets, work.out, options, neighbours, compute)
+        neighbours = Neighbours(first_cnn(work, options.weights)) if options.neighbours else None
+        measured = captions.evaluate_captions(work.dataset, nets, work.out, options, neighbours, compute)
         if neighbours and "1nn-fc8" not in measured["models"]:
             measured["notes"].append(
                 "1nn-fc8 is left out: the CNN's own fc8, as it was before training; --weights FILE gives it"
@@ -150,24 +152,24 @@ def folder_of(variant: Variant, training: str) -> str:
     return variant.short_name if training == "train" else f"{variant.short_name}-{training}"
 
 
-def first_cnn(work: Workspace, weights: Path | None) -> measures.Cnn | None:
+def first_cnn(work: Workspace, weights: Path | None) -> Cnn | None:
     """The CNN before it was trained on captions: the user's weights, or what it was pretrained as, or that of a
     training that left it as it was up to fc7. None where there is none of these."""
     if weights:
-        return measures.Cnn(weights, measures.BLOBS, weights.name)
+        return Cnn(weights, captions.BLOBS, weights.name)
     for stage in work.experiment.stages:
         if stage.data:
-            return measures.Cnn(work.trained(stage).weights, measures.BLOBS, stage.folder)
+            return Cnn(work.trained(stage).weights, captions.BLOBS, stage.folder)
     for stage in work.experiment.stages:
         if stage.training in FROZEN and (net := work.run_of(stage).net()).settings["backbone"] != "features":
-            return measures.Cnn(net.weights, ("fc7",), f"frozen in {stage.folder}")
+            return Cnn(net.weights, ("fc7",), f"frozen in {stage.folder}")
     return None
 
 
 def score_results(results: Path, references: Path, out: Path, part: str | None, tokens: str, name: str) -> Evaluation:
     """Scores captions from elsewhere, in COCO's results format, against COCO's annotations or a prepared captions.json:
     the row `name` of OUT/results.json. Raises DataError."""
-    measured = measures.score_results(results, references, part, name, tokens)
+    measured = captions.score_results(results, references, part, name, tokens)
     about = {"task": "caption", "experiment": "caption/results", **measured}
     return write(out / "results.json", about | {"engine": None, "seed": None, "git": revision()})
 

@@ -10,7 +10,7 @@ from data_prep.captions import check_captions
 from data_prep.dataset import Dataset
 from data_prep.tacos import check_semantics
 from lrcn.engine.compute import Compute
-from lrcn.sentences import evaluate as measures
+from lrcn.sentences.language_model import evaluate_language_model
 from lrcn.training.experiment import Stage
 from lrcn.training.tasks import Evaluation
 from lrcn.training.tasks.sentences import SentenceTask
@@ -45,7 +45,7 @@ class LanguageModel(SentenceTask):
             else [each for each in ("val", "test") if each in work.dataset.description["splits"]]
         )
         net = work.trained(work.experiment.stages[-1])
-        measured = measures.evaluate_language_model(work.dataset, parts, net, compute)
+        measured = evaluate_language_model(work.dataset, parts, net, compute)
         return [self.written(work, "lm", measured, work.out / "results_lm.json", compute)]
 
 

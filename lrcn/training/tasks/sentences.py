@@ -10,7 +10,7 @@ from data_prep.dataset import Dataset
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
 from lrcn.results import compare
-from lrcn.sentences import evaluate as measures
+from lrcn.sentences.evaluate import write_results
 from lrcn.training.tasks import Evaluation, Task
 from lrcn.training.workspace import Training, Workspace
 
@@ -42,5 +42,5 @@ class SentenceTask(Task):
 
 def write(path: Path, results: dict[str, Any]) -> Evaluation:
     """Writes results.json; rows that lie there already, of the same evaluation, stay."""
-    whole = measures.write_results(path, results)
+    whole = write_results(path, results)
     return Evaluation(whole, path, compare.measured_text(whole), results.get("notes", []))
