@@ -216,7 +216,7 @@ def extract(
                 for one in (at[video.name] if kind == "test" else _distinct(at[video.name]))
             ]
             x, labels = Gathered(rows, _places(numbers, which)), np.array([video.label for video, _ in which])
-            write_part(folder, out, kind, split, x, labels, videos, seed)
+            write_part(folder, out, f"{kind}{split}", x, labels, videos, seed)
             write_text(
                 folder / f"{kind}{split}_sequences.tsv",
                 "video\tlabel\tfirst\n" + "".join(f"{video.name}\t{video.label}\t{one[0]}\n" for video, one in which),
