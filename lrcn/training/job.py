@@ -97,6 +97,7 @@ class Job:
         made = []
         for stage, split, run in self.runs():
             dataset = stage_data(stage, self.dataset)
+            _check_kind(stage, dataset)
             task_of(stage.variant).check_data(stage, dataset, split)
             settings = _settings(stage, dataset, split, self.changes.get(stage.net, {}))
             made.append(Training(stage, split, dataset, run, settings, stage.variant.files(**settings)))
@@ -174,10 +175,10 @@ class Job:
         """The trained net of a stage. TrainError where it is not trained to its end, was trained on other data, or
         otherwise than the user says."""
         run = Run((self.out if stage.data else split_folder(self.out, split)) / stage.folder)
+        dataset = stage_data(stage, self.dataset)
         net = run.net(self.changes.get(stage.net))
-        return replace(
-            net, settings=dict(net.settings) | {"data": str(stage_data(stage, self.dataset).folder.resolve())}
-        )
+        run.check_data(dataset.folder, dataset.identity(stage.variant.modality, split), dataset.description)
+        return replace(net, settings=dict(net.settings) | {"data": str(dataset.folder.resolve())})
 
     def evaluate(self, compute: Compute | None = None, **options: Any) -> list[Evaluation]:
         """Scores the trained nets and writes results.json and its like into `out`. options: fields of the task's
@@ -264,7 +265,7 @@ def _is_net(name: str) -> bool:
 
 
 def _task(experiment: Experiment) -> Task:
-    return task_of(catalogue.get(experiment.stages[-1].net.format(layer="fc6", modality="rgb")))
+    return task_of(experiment.on_features("fc6", "rgb").stages[-1].variant)
 
 
 def _splits(experiment: Experiment, dataset: Dataset, split: int | str) -> list[int]:
@@ -282,9 +283,14 @@ def settings_of(net: str, dataset: Dataset, changes: Mapping[str, Any]) -> dict[
     """All settings of a net of the catalogue on a data set, `changes` of the user's over them. Raises SpecError, and
     DataError for a data set of a kind that it does not take."""
     stage = Stage(net)
-    if dataset.kind not in (kinds := task_of(stage.variant).kinds):
-        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {net} trains on {PREPARED[kinds[0]]}")
+    _check_kind(stage, dataset)
     return _settings(stage, dataset, 1, catalogue.share_out(changes, [net])[net])
+
+
+def _check_kind(stage: Stage, dataset: Dataset) -> None:
+    """DataError for a data set of a kind that a stage's net does not take."""
+    if dataset.kind not in (kinds := task_of(stage.variant).kinds):
+        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {stage.net} trains on {PREPARED[kinds[0]]}")
 
 
 def _settings(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -197,8 +197,7 @@ class Run:
         before = _read_mark(mark)
         if before is not None:
             mine = json.loads(json.dumps(dict(identity)))
-            if isinstance(before.get("data_set"), dict):
-                mine["data_set"] = {name: (description or {}).get(name) for name in before["data_set"]}
+            mine["data_set"] = _as_noted(before, mine["data_set"], description)
             differing = sorted(name for name in before.keys() | mine.keys() if before.get(name) != mine.get(name))
             if differing and not self.done:  # it failed before there was anything to lose
                 self.clear()
@@ -211,6 +210,15 @@ class Run:
                     "to begin anew"
                 )
         write_json(mark, identity)
+
+    def check_data(self, folder: Path, data_set: str, description: Mapping[str, Any]) -> None:
+        """TrainError where it was trained on another data set than the one in `folder`, whose identity is `data_set`,
+        so that no result bears another's name."""
+        before = _read_mark(self.folder / "run.json")
+        if before is not None and before.get("data_set") != _as_noted(before, data_set, description):
+            raise TrainError(
+                f"{self.folder}: was trained on another data set than {folder}; give --data the one it was trained on"
+            )
 
     def _other_settings(self, settings: Mapping[str, Any]) -> str:
         """The settings that differ from the run's, in words."""
@@ -298,6 +306,13 @@ def _read_mark(mark: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         raise TrainError(f"{mark}: cannot be read; --fresh begins anew") from None
+
+
+def _as_noted(before: Mapping[str, Any], data_set: Any, description: Mapping[str, Any] | None) -> Any:
+    """What tells a data set from others, as the run.json `before` has it: an earlier lrcn wrote its description."""
+    if not isinstance(before.get("data_set"), dict):
+        return data_set
+    return {name: (description or {}).get(name) for name in before["data_set"]}
 
 
 def digests(weights: Sequence[Path]) -> str | list[str] | None:

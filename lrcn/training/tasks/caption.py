@@ -160,9 +160,9 @@ def first_cnn(job: Job, weights: Path | None) -> measures.Cnn | None:
     for stage in job.experiment.stages:
         if stage.data:
             return measures.Cnn(job.trained(stage).weights, measures.BLOBS, stage.folder)
-    for stage in job.experiment.stages:
-        if stage.training in FROZEN and (net := job.trained(stage)).settings["backbone"] != "features":
-            return measures.Cnn(net.weights, ("fc7",), f"frozen in {stage.folder}")
+    for stage, _, run in job.runs():
+        if stage.training in FROZEN and run.settings["backbone"] != "features":
+            return measures.Cnn(job.trained(stage).weights, ("fc7",), f"frozen in {stage.folder}")
     return None
 
 
