@@ -201,7 +201,7 @@ def three_splits(dataset, tmp_path):
 
 def test_splits_lie_apart_and_share_what_comes_before_the_videos(three_splits, tmp_path):
     job = open_job("demo", three_splits, tmp_path / "out", split="all", rows=["single-frame"])
-    assert [(run.folder.relative_to(tmp_path).as_posix(), split) for _, split, run in job.places()] == [
+    assert [(run.folder.relative_to(tmp_path).as_posix(), split) for _, split, run in job.runs()] == [
         ("out/pretrain-rgb", 1),
         ("out/single-frame-rgb", 1),
         ("out/single-frame-flow", 1),
