@@ -22,6 +22,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from data_prep.dataset import Dataset
 from data_prep.whole_files import write_bytes, write_json
 from lrcn.results import pictures
 from lrcn.trained_net import TrainedNet, digest
@@ -197,7 +198,8 @@ class Run:
         before = _read_mark(mark)
         if before is not None:
             mine = json.loads(json.dumps(dict(identity)))
-            mine["data_set"] = _as_noted(before, mine["data_set"], description)
+            if isinstance(before.get("data_set"), dict):
+                mine["data_set"] = {name: (description or {}).get(name) for name in before["data_set"]}
             differing = sorted(name for name in before.keys() | mine.keys() if before.get(name) != mine.get(name))
             if differing and not self.done:  # it failed before there was anything to lose
                 self.clear()
@@ -211,13 +213,19 @@ class Run:
                 )
         write_json(mark, identity)
 
-    def check_data(self, folder: Path, data_set: str, description: Mapping[str, Any]) -> None:
-        """TrainError where it was trained on another data set than the one in `folder`, whose identity is `data_set`,
-        so that no result bears another's name."""
-        before = _read_mark(self.folder / "run.json")
-        if before is not None and before.get("data_set") != _as_noted(before, data_set, description):
+    def check_data(self, dataset: Dataset, modality: str | None, split: int) -> None:
+        """TrainError where the run was trained on another data set."""
+        noted = (_read_mark(self.folder / "run.json") or {}).get("data_set")
+        if isinstance(noted, dict):
+            same = all(dataset.description.get(name) == value for name, value in noted.items())
+        else:
+            same = noted == dataset.identity(modality, split)
+        if not same:
+            where = self.settings.get("data")
             raise TrainError(
-                f"{self.folder}: was trained on another data set than {folder}; give --data the one it was trained on"
+                f"{self.folder}: was trained on another data set than {dataset.folder}"
+                + (f", which lay in {where}" if where and Path(where).resolve() != dataset.folder.resolve() else "")
+                + "; give that with --data, or train on this one, with another --out"
             )
 
     def _other_settings(self, settings: Mapping[str, Any]) -> str:
@@ -306,13 +314,6 @@ def _read_mark(mark: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         raise TrainError(f"{mark}: cannot be read; --fresh begins anew") from None
-
-
-def _as_noted(before: Mapping[str, Any], data_set: Any, description: Mapping[str, Any] | None) -> Any:
-    """What tells a data set from others, as the run.json `before` has it: an earlier lrcn wrote its description."""
-    if not isinstance(before.get("data_set"), dict):
-        return data_set
-    return {name: (description or {}).get(name) for name in before["data_set"]}
 
 
 def digests(weights: Sequence[Path]) -> str | list[str] | None:
