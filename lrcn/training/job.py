@@ -43,6 +43,7 @@ class Job(Workspace):
         made = []
         for stage, split, run in self.runs():
             dataset = self.data_of(stage)
+            _check_kind(stage, dataset)
             task_of(stage.variant).check_data(stage, dataset, split)
             settings = _settings(stage, dataset, split, self.changes.get(stage.net, {}))
             made.append(Training(stage, split, dataset, run, settings, stage.variant.files(**settings)))
@@ -187,7 +188,7 @@ def _is_net(name: str) -> bool:
 
 
 def _task(experiment: Experiment) -> Task:
-    return task_of(catalogue.get(experiment.stages[-1].net.format(layer="fc6", modality="rgb")))
+    return task_of(experiment.on_features("fc6", "rgb").stages[-1].variant)
 
 
 def _splits(experiment: Experiment, dataset: Dataset, split: int | str) -> list[int]:
@@ -205,9 +206,14 @@ def settings_of(net: str, dataset: Dataset, changes: Mapping[str, Any]) -> dict[
     """All settings of a net of the catalogue on a data set, `changes` of the user's over them. Raises SpecError, and
     DataError for a data set of a kind that it does not take."""
     stage = Stage(net)
-    if dataset.kind not in (kinds := task_of(stage.variant).kinds):
-        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {net} trains on {PREPARED[kinds[0]]}")
+    _check_kind(stage, dataset)
     return _settings(stage, dataset, 1, catalogue.share_out(changes, [net])[net])
+
+
+def _check_kind(stage: Stage, dataset: Dataset) -> None:
+    """DataError for a data set of a kind that a stage's net does not take."""
+    if dataset.kind not in (kinds := task_of(stage.variant).kinds):
+        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {stage.net} trains on {PREPARED[kinds[0]]}")
 
 
 def _settings(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:

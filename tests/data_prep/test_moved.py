@@ -19,7 +19,7 @@ from data_prep.moved import lists_of_run
 from data_prep.whole_files import write_json
 from data_prep.workers import Work
 from lrcn import engine
-from lrcn.engine.container import named_by
+from lrcn.engine.mounts import named_by
 from lrcn.sentences import describe
 from lrcn.sentences.evaluate import check_files, part_images
 from netspecs import catalogue
