@@ -167,7 +167,8 @@ def _path(random, motion: str) -> tuple[np.ndarray, dict]:
     speeds, growth = random.uniform(*SPEED, size=2), random.uniform(*ZOOM)
     x = sweep(0, FIELD, speeds[0] * (count - 1), across)
     y = sweep(0, FIELD, speeds[1] * (count - 1), down)
-    diameter = np.exp(sweep(*np.log(DIAMETER), growth * (count - 1), zoom))
+    smallest, largest = np.log(DIAMETER)
+    diameter = np.exp(sweep(smallest, largest, growth * (count - 1), zoom))
     drawn = {"frames": count}
     if motion in ("Clockwise", "CounterClockwise"):
         radius, turn, phase = random.uniform(*RADIUS), random.uniform(*TURN), random.uniform(0, 2 * math.pi)

@@ -9,7 +9,7 @@ from pathlib import Path
 from data_prep import DataError, videos
 from data_prep.list_order import ListOrder
 from data_prep.stills import PARTS
-from data_prep.videos import FrameOptions
+from data_prep.videos import FrameOptions, VideoSet
 from data_prep.workers import Work
 
 CLASSES, VIDEOS = 101, 13_320
@@ -154,7 +154,7 @@ class Archive:
     lists: Path
     subset: bool = False
 
-    def read(self, split: str, work: Work = Work()) -> videos.VideoSet:
+    def read(self, split: str, work: Work = Work()) -> VideoSet:
         """The videos and lists, of which split "1", "2", "3" or "all" is wanted. Errors: DataError."""
         classes = read_classes(self.lists)
         splits = read_splits(self.lists, classes)
