@@ -70,7 +70,7 @@ class Dataset:
     Errors: DataError where the folder is not whole or its files contradict each other.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike) -> None:
         self.folder = Path(folder)
         if not (self.folder / "dataset.json").exists():
             cut_off = self.folder.with_name(self.folder.name + ".partial").exists()

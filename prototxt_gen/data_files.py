@@ -66,7 +66,7 @@ def image_size(source: str, root_folder: str) -> tuple[int, int]:
 
 def window_channels(source: str) -> int:
     """Channels of the last image in a window file, which are those that Caffe takes."""
-    channels, words = None, iter(_text(source).split())
+    channels, words = "", iter(_text(source).split())
     try:
         for mark in words:
             if mark != "#":

@@ -1,12 +1,14 @@
 """Sets fields of Caffe messages from plain Python values, with errors that name the field and the nearest right one."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from prototxt_gen.errors import SpecError, nearest
+
+Field: TypeAlias = Any  # protobuf's stubs have two unrelated types of FieldDescriptor
 
 
 def fill(message: Message, values: Mapping[str, Any]) -> Message:
@@ -23,7 +25,7 @@ def fill(message: Message, values: Mapping[str, Any]) -> Message:
     return message
 
 
-def field_of(message: Message, name: str) -> FieldDescriptor:
+def field_of(message: Message, name: str) -> Field:
     """The descriptor of field `name` of `message`; SpecError with the nearest known one where there is none."""
     fields = message.DESCRIPTOR.fields_by_name
     if name not in fields:
@@ -31,17 +33,17 @@ def field_of(message: Message, name: str) -> FieldDescriptor:
     return fields[name]
 
 
-def is_repeated(field: FieldDescriptor) -> bool:
+def is_repeated(field: Field) -> bool:
     """Whether `field` holds a list (protobuf 7 dropped `label`; older ones lack `is_repeated`)."""
-    return field.is_repeated if hasattr(field, "is_repeated") else field.label == FieldDescriptor.LABEL_REPEATED
+    return bool(field.is_repeated if hasattr(field, "is_repeated") else field.label == FieldDescriptor.LABEL_REPEATED)
 
 
-def is_message(field: FieldDescriptor) -> bool:
+def is_message(field: Field) -> bool:
     """Whether `field` holds messages and not scalars."""
-    return field.type == FieldDescriptor.TYPE_MESSAGE
+    return bool(field.type == FieldDescriptor.TYPE_MESSAGE)
 
 
-def _set(message: Message, field: FieldDescriptor, value: Any) -> None:
+def _set(message: Message, field: Field, value: Any) -> None:
     message.ClearField(field.name)
     if is_repeated(field):
         for item in _items(field, value):
@@ -57,7 +59,7 @@ def _set(message: Message, field: FieldDescriptor, value: Any) -> None:
         setattr(message, field.name, _scalar(message, field, value))
 
 
-def _items(field: FieldDescriptor, value: Any) -> list:
+def _items(field: Field, value: Any) -> list[Any]:
     """The items of a repeated field; one shape or one message or one scalar may stand for a list of one."""
     if not isinstance(value, (list, tuple)):
         return [value]
@@ -66,7 +68,7 @@ def _items(field: FieldDescriptor, value: Any) -> list:
     return list(value)
 
 
-def _merge(target: Message, field: FieldDescriptor, value: Any) -> None:
+def _merge(target: Message, field: Field, value: Any) -> None:
     if isinstance(value, Message):
         if value.DESCRIPTOR is not target.DESCRIPTOR:
             raise SpecError(f"'{field.name}' takes a {target.DESCRIPTOR.name}, not a {value.DESCRIPTOR.name}")
@@ -79,7 +81,7 @@ def _merge(target: Message, field: FieldDescriptor, value: Any) -> None:
         raise SpecError(f"'{field.name}' takes the fields of a {target.DESCRIPTOR.name}, not {value!r}")
 
 
-def _scalar(message: Message, field: FieldDescriptor, value: Any) -> Any:
+def _scalar(message: Message, field: Field, value: Any) -> Any:
     """`value` as the scalar `field` holds it; protobuf itself checks types and ranges on a scratch message."""
     where = f"{message.DESCRIPTOR.name}.{field.name}"
     if field.enum_type is not None and isinstance(value, str):

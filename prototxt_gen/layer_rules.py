@@ -11,11 +11,14 @@ groups of 0 (a division by zero), and numbers that do not fit Caffe's int.
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from prototxt_gen import caffe_pb2 as pb
+from prototxt_gen.caffe_pb2 import LayerParameter as Layer
 from prototxt_gen.errors import nearest
 
-Shape = tuple[int, ...]
+Shape: TypeAlias = tuple[int, ...]
+Sizes: TypeAlias = Sequence[int]  # along each axis of a map
 
 INT_MAX = 2**31 - 1
 MAX_AXES = 32  # Caffe's kMaxBlobAxes
@@ -38,7 +41,7 @@ class Made:
     `aliases`: its tops' data are its bottom's own; `aliases_diff`: so are their gradients.
     """
 
-    tops: list[Shape]
+    tops: Sequence[Shape | None]
     weights: list[Shape] = field(default_factory=list)
     macs: int = 0
     held: int = 0
@@ -46,7 +49,7 @@ class Made:
     aliases_diff: bool = False
 
 
-Rule = Callable[[pb.LayerParameter, list[Shape], int], Made]
+Rule = Callable[[Layer, list[Shape], int], Made]
 
 
 # ---- helpers -----------------------------------------------------------------------------------------------
@@ -109,7 +112,7 @@ def check_filler(filler: pb.FillerParameter, shape: Shape, field: str) -> None:
         need(filler.std > 0, f"{field}.std", f"a gaussian filler's std must be above 0, not {filler.std:g}")
         need(filler.sparse >= -1, f"{field}.sparse", f"sparse must be -1 (off) or more, not {filler.sparse}")
         need(
-            filler.sparse < 0 or shape and filler.sparse <= shape[0],
+            filler.sparse < 0 or bool(shape) and filler.sparse <= shape[0],
             f"{field}.sparse",
             f"sparse: {filler.sparse} is more than the {show(shape)} weights' first size",
         )
@@ -131,7 +134,7 @@ def check_filler(filler: pb.FillerParameter, shape: Shape, field: str) -> None:
         )
 
 
-def _weights(block, shape: Shape, bias: Shape | None, field: str) -> list[Shape]:
+def _weights(block: Any, shape: Shape, bias: Shape | None, field: str) -> list[Shape]:
     """The usual pair of weights and bias, both checked against their fillers."""
     check_filler(block.weight_filler, check_blob(shape, "its weights", field), f"{field}.weight_filler")
     if bias is None:
@@ -148,16 +151,16 @@ def _divide(a: int, b: int) -> int:
 # ---- element by element ------------------------------------------------------------------------------------
 
 
-def _same(layer, bottoms, tops) -> Made:
+def _same(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     return Made([bottoms[0]])
 
 
-def _absval(layer, bottoms, tops) -> Made:
+def _absval(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     _not_in_place(layer)
     return Made([bottoms[0]])
 
 
-def _not_in_place(layer) -> None:
+def _not_in_place(layer: Layer) -> None:
     need(
         not set(layer.top) & set(layer.bottom[:1]),
         "top",
@@ -165,7 +168,7 @@ def _not_in_place(layer) -> None:
     )
 
 
-def _dropout(layer, bottoms, tops) -> Made:
+def _dropout(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     ratio = layer.dropout_param.dropout_ratio
     need(
         0 <= ratio < 1,
@@ -175,13 +178,13 @@ def _dropout(layer, bottoms, tops) -> Made:
     return Made([bottoms[0]], held=count(bottoms[0]))  # the mask
 
 
-def _exp(layer, bottoms, tops) -> Made:
+def _exp(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     base = layer.exp_param.base
     need(base == -1 or 0 < base < math.inf, "exp_param.base", f"the base must be above 0, or -1 for e, not {base:g}")
     return Made([bottoms[0]])
 
 
-def _log(layer, bottoms, tops) -> Made:
+def _log(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     base = layer.log_param.base
     need(
         base == -1 or 0 < base < math.inf and base != 1,
@@ -191,7 +194,7 @@ def _log(layer, bottoms, tops) -> Made:
     return Made([bottoms[0]])
 
 
-def _prelu(layer, bottoms, tops) -> Made:
+def _prelu(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     need(len(bottoms[0]) >= 2, "bottom", f"its bottom must have 2 axes or more, and is {show(bottoms[0])}")
     block, channels = layer.prelu_param, four(bottoms[0])[1]
     shape = () if block.channel_shared else (channels,)
@@ -199,16 +202,16 @@ def _prelu(layer, bottoms, tops) -> Made:
     return Made([bottoms[0]], [shape])
 
 
-def _softmax(layer, bottoms, tops) -> Made:
+def _softmax(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     axis_of(layer.softmax_param.axis, bottoms[0], "softmax_param.axis")
     return Made([bottoms[0]])
 
 
-def _mvn(layer, bottoms, tops) -> Made:
+def _mvn(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     return Made([four(bottoms[0])], held=count(bottoms[0]))
 
 
-def _lrn(layer, bottoms, tops) -> Made:
+def _lrn(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block = layer.lrn_param
     need(block.local_size % 2 == 1, "lrn_param.local_size", f"local_size must be odd, not {block.local_size}")
     need(
@@ -221,7 +224,7 @@ def _lrn(layer, bottoms, tops) -> Made:
     return Made([bottoms[0]], held=count(bottoms[0]) * (8 if within else 1))
 
 
-def _batch_norm(layer, bottoms, tops) -> Made:
+def _batch_norm(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     need(len(bottoms[0]) >= 2, "bottom", f"its bottom must have 2 axes or more, and is {show(bottoms[0])}")
     if len(layer.param) != 3:  # three are an older Caffe's spelling, which it drops when it reads a net
         need(
@@ -233,7 +236,7 @@ def _batch_norm(layer, bottoms, tops) -> Made:
     return Made([bottoms[0]], [(channels,), (channels,), (1,)], held=2 * count(bottoms[0]))
 
 
-def _scale(layer, bottoms, tops) -> Made:
+def _scale(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block = layer.scale_param
     weights = _span(bottoms, block.axis, block.num_axes, "scale_param")
     if weights:
@@ -246,7 +249,7 @@ def _scale(layer, bottoms, tops) -> Made:
     return Made([bottoms[0]], weights, held=count(bottoms[0]) if layer.bottom[0] in layer.top else 0)
 
 
-def _bias(layer, bottoms, tops) -> Made:
+def _bias(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     weights = _span(bottoms, layer.bias_param.axis, layer.bias_param.num_axes, "bias_param")
     if weights:
         check_filler(layer.bias_param.filler, weights[0], "bias_param.filler")
@@ -275,7 +278,7 @@ def _span(bottoms: list[Shape], axis: int, axes: int, field: str) -> list[Shape]
     return []
 
 
-def _eltwise(layer, bottoms, tops) -> Made:
+def _eltwise(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block = layer.eltwise_param
     need(
         len(block.coeff) in (0, len(bottoms)),
@@ -299,7 +302,7 @@ def _eltwise(layer, bottoms, tops) -> Made:
 # ---- convolution and pooling -------------------------------------------------------------------------------
 
 
-def _convolution(layer, bottoms, tops) -> Made:
+def _convolution(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block, below = layer.convolution_param, bottoms[0]
     back = layer.type == "Deconvolution"
     axis, kernel, stride, pad, dilation = _window(layer, below)
@@ -339,7 +342,7 @@ def _convolution(layer, bottoms, tops) -> Made:
     )
 
 
-def _im2col(layer, bottoms, tops) -> Made:
+def _im2col(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     below = bottoms[0]
     axis, kernel, stride, pad, dilation = _window(layer, below)
     need(len(below) > axis + 1, "convolution_param.axis", f"no axis follows axis {axis} of its bottom, {show(below)}")
@@ -352,7 +355,7 @@ def _im2col(layer, bottoms, tops) -> Made:
     return Made([(*below[:axis], below[axis] * count(kernel), *out)])
 
 
-def _window(layer, below: Shape):
+def _window(layer: Layer, below: Shape) -> tuple[int, list[int], list[int], list[int], list[int]]:
     """The channel axis, and kernel, stride, pad and dilation for each axis after it."""
     block = layer.convolution_param
     axis = axis_of(block.axis, below, "convolution_param.axis")
@@ -376,7 +379,7 @@ def _window(layer, below: Shape):
     return axis, kernel, stride, pad, dilation
 
 
-def _per_axis(block, stem: str | None, name: str, spatial: int, default: int | None) -> list[int]:
+def _per_axis(block: Any, stem: str | None, name: str, spatial: int, default: int | None) -> list[int]:
     values, field = list(getattr(block, name)), f"convolution_param.{name}"
     if stem and (block.HasField(f"{stem}_h") or block.HasField(f"{stem}_w")):
         field = f"convolution_param.{stem}_h"
@@ -397,7 +400,7 @@ def _per_axis(block, stem: str | None, name: str, spatial: int, default: int | N
     return values
 
 
-def _fits(out: Shape, sizes: Shape, kernel, pad, dilation, field: str) -> None:
+def _fits(out: Shape, sizes: Sizes, kernel: Sizes, pad: Sizes, dilation: Sizes, field: str) -> None:
     padded = show([size + 2 * p for size, p in zip(sizes, pad)])
     extent = show([d * (k - 1) + 1 for k, d in zip(kernel, dilation)])
     need(
@@ -407,7 +410,7 @@ def _fits(out: Shape, sizes: Shape, kernel, pad, dilation, field: str) -> None:
     )
 
 
-def _pooling(layer, bottoms, tops) -> Made:
+def _pooling(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block, below = layer.pooling_param, bottoms[0]
     given = block.HasField
     if block.global_pooling:
@@ -455,7 +458,7 @@ def _pooling(layer, bottoms, tops) -> Made:
     return Made([top] * tops, held=mask)
 
 
-def pooled(sizes, kernel, pad, stride, method: int, floor: bool = False) -> Shape:
+def pooled(sizes: Sizes, kernel: Sizes, pad: Sizes, stride: Sizes, method: int, floor: bool = False) -> Shape:
     """The map that a window of `kernel` leaves of one of `sizes`. Rounded up, as no convolution is."""
     need(min(kernel) > 0, "pooling_param.kernel_size", "a kernel's sizes must be 1 or more")
     need(min(stride) > 0, "pooling_param.stride", "strides must be 1 or more")
@@ -478,7 +481,7 @@ def pooled(sizes, kernel, pad, stride, method: int, floor: bool = False) -> Shap
     return tuple(out)
 
 
-def _spp(layer, bottoms, tops) -> Made:
+def _spp(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block, below = layer.spp_param, bottoms[0]
     need(len(below) == 4, "bottom", f"its bottom must have 4 axes (num, channels, height, width), and is {show(below)}")
     need(block.pyramid_height >= 1, "spp_param.pyramid_height", "pyramid_height must be set, to 1 or more")
@@ -500,7 +503,7 @@ def _spp(layer, bottoms, tops) -> Made:
 # ---- inner products and recurrence -------------------------------------------------------------------------
 
 
-def _inner_product(layer, bottoms, tops) -> Made:
+def _inner_product(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block, below = layer.inner_product_param, bottoms[0]
     axis = axis_of(block.axis, below, "inner_product_param.axis")
     need(0 < block.num_output <= INT_MAX, "inner_product_param.num_output", "num_output must be set, to 1 or more")
@@ -510,7 +513,7 @@ def _inner_product(layer, bottoms, tops) -> Made:
     return Made([(*below[:axis], outputs)], weights, count(below) * outputs)
 
 
-def _embed(layer, bottoms, tops) -> Made:
+def _embed(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block = layer.embed_param
     for name in "num_output", "input_dim":
         need(0 < getattr(block, name) <= INT_MAX, f"embed_param.{name}", f"{name} must be set, to 1 or more")
@@ -519,69 +522,59 @@ def _embed(layer, bottoms, tops) -> Made:
     return Made([(*bottoms[0], outputs)], weights)
 
 
-def _recurrent(layer, bottoms, tops) -> Made:
+def _recurrent(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     """x (T, N, ...), markers (T, N), static input (N, ...) if any, then, with expose_hidden, the states (1, N, D).
 
     Inside is a net of T steps, whose blobs are held too: see `held`.
     """
     block, lstm = layer.recurrent_param, layer.type == "LSTM"
-    states = (2 if lstm else 1) * block.expose_hidden
     need(block.num_output > 0, "recurrent_param.num_output", "num_output must be set, to 1 or more")
     need(block.num_output <= INT_MAX // 4, "recurrent_param.num_output", "num_output does not fit Caffe's int")
-    x, markers = bottoms[:2]
-    need(len(x) >= 3, "bottom", f"'{layer.bottom[0]}' must have 3 axes or more, (T, N, ...), and is {show(x)}")
-    need(
-        len(markers) == 2,
-        "bottom",
-        f"'{layer.bottom[1]}', the clip markers, must have 2 axes, (T, N), and is {show(markers)}",
-    )
-    steps, streams = x[:2]
-    need(
-        x[:2] == markers,
-        "bottom",
-        f"'{layer.bottom[0]}' has {steps} steps of {streams} streams, and the clip "
-        f"markers '{layer.bottom[1]}' {markers[0]} steps of {markers[1]}: T and N must agree",
-    )
-    static = bottoms[2] if len(bottoms) > 2 + states else None
-    if static is not None:
-        need(
-            len(static) >= 2,
-            "bottom",
-            f"'{layer.bottom[2]}', the static input, must have 2 axes or more, (N, ...), and is {show(static)}",
-        )
-        need(
-            static[0] == streams,
-            "bottom",
-            f"'{layer.bottom[2]}', the static input, has {static[0]} streams, "
-            f"and '{layer.bottom[0]}' {streams}: N must agree",
-        )
-    units = block.num_output
-    state = (1, streams, units)
-    for name, given in list(zip(layer.bottom, bottoms))[len(bottoms) - states :] if states else []:
-        need(given == state, "bottom", f"'{name}', a state, must be {show(state)}, and is {show(given)}")
-
-    gates = 4 * units if lstm else units
-    inputs, statics = count(x[2:]), count(static[1:]) if static is not None else 0
-    weights = [(gates, inputs), (gates,), *([(gates, statics)] if static is not None else []), (gates, units)]
+    states = (2 if lstm else 1) * block.expose_hidden
+    static = _recurrent_static(layer, bottoms, states)
+    steps, streams = bottoms[0][:2]
+    units, gates = block.num_output, (4 if lstm else 1) * block.num_output
+    inputs, statics = count(bottoms[0][2:]), count(static[1:]) if static else 0
+    weights: list[Shape] = [(gates, inputs), (gates,), *([(gates, statics)] if static else []), (gates, units)]
     if not lstm:
         weights += [(units, units), (units,)]
     for shape in weights:
         kind = "weight" if len(shape) == 2 else "bias"
-        filler = getattr(block, f"{kind}_filler")
-        check_filler(
-            filler, check_blob(shape, "its weights", "recurrent_param.num_output"), f"recurrent_param.{kind}_filler"
-        )
+        check_blob(shape, "its weights", "recurrent_param.num_output")
+        check_filler(getattr(block, f"{kind}_filler"), shape, f"recurrent_param.{kind}_filler")
     check_blob((steps, streams, gates), "its gates", "recurrent_param.num_output")
     macs = streams * (steps * gates * inputs + gates * statics + steps * gates * units)
     if not lstm:
         macs += streams * steps * units * units
     top = (steps, streams, units)
-    return Made(
-        [top] + [state] * states,
-        weights,
-        macs,
-        held=_unrolled(lstm, steps, streams, units, static is not None) - 2 * count(top),
+    held = _unrolled(lstm, steps, streams, units, static is not None) - 2 * count(top)
+    return Made([top] + [(1, streams, units)] * states, weights, macs, held=held)
+
+
+def _recurrent_static(layer: Layer, bottoms: list[Shape], states: int) -> Shape | None:
+    """The static input's shape, if there is one; refused where the bottoms do not fit each other."""
+    x, markers = bottoms[:2]
+    names = [f"'{name}'" for name in layer.bottom]
+    need(len(x) >= 3, "bottom", f"{names[0]} must have 3 axes or more, (T, N, ...), and is {show(x)}")
+    axes = f"must have 2 axes, (T, N), and is {show(markers)}"
+    need(len(markers) == 2, "bottom", f"{names[1]}, the clip markers, {axes}")
+    steps, streams = x[:2]
+    need(
+        x[:2] == markers,
+        "bottom",
+        f"{names[0]} has {steps} steps of {streams} streams, and the clip "
+        f"markers {names[1]} {markers[0]} steps of {markers[1]}: T and N must agree",
     )
+    static = bottoms[2] if len(bottoms) > 2 + states else None
+    if static is not None:
+        what = f"{names[2]}, the static input,"
+        need(len(static) >= 2, "bottom", f"{what} must have 2 axes or more, (N, ...), and is {show(static)}")
+        given = f"{what} has {static[0]} streams, and {names[0]} {streams}"
+        need(static[0] == streams, "bottom", f"{given}: N must agree")
+    state = (1, streams, layer.recurrent_param.num_output)
+    for name, shape in list(zip(names, bottoms))[len(bottoms) - states :] if states else []:
+        need(shape == state, "bottom", f"{name}, a state, must be {show(state)}, and is {show(shape)}")
+    return static
 
 
 def _unrolled(lstm: bool, steps: int, streams: int, units: int, static: bool) -> int:
@@ -599,7 +592,7 @@ def _unrolled(lstm: bool, steps: int, streams: int, units: int, static: bool) ->
     return steps * (2 * g + 2 * g + step + 2 * n) + (static * (2 + steps) * g)
 
 
-def _lstm_unit(layer, bottoms, tops) -> Made:
+def _lstm_unit(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     cell, gates, markers = bottoms
     need(
         len(cell) == 3 and len(gates) == 3 and len(markers) == 2,
@@ -617,7 +610,7 @@ def _lstm_unit(layer, bottoms, tops) -> Made:
 # ---- shape alone -------------------------------------------------------------------------------------------
 
 
-def _reshape(layer, bottoms, tops) -> Made:
+def _reshape(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     _not_in_place(layer)
     block, below = layer.reshape_param, bottoms[0]
     dims, axes = list(block.shape.dim), len(below)
@@ -657,7 +650,7 @@ def _reshape(layer, bottoms, tops) -> Made:
     return Made([top], aliases=True, aliases_diff=True)
 
 
-def _flatten(layer, bottoms, tops) -> Made:
+def _flatten(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     _not_in_place(layer)
     below = bottoms[0]
     start = axis_of(layer.flatten_param.axis, below, "flatten_param.axis")
@@ -666,7 +659,7 @@ def _flatten(layer, bottoms, tops) -> Made:
     return Made([(*below[:start], count(below[start : end + 1]), *below[end + 1 :])], aliases=True, aliases_diff=True)
 
 
-def _concat(layer, bottoms, tops) -> Made:
+def _concat(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     first, axis = bottoms[0], _chosen_axis(layer.concat_param, "concat_param", "concat_dim", bottoms[0])
     for name, other in zip(layer.bottom, bottoms):
         need(
@@ -678,7 +671,7 @@ def _concat(layer, bottoms, tops) -> Made:
     return Made([(*first[:axis], sum(b[axis] for b in bottoms), *first[axis + 1 :])], aliases=alone, aliases_diff=alone)
 
 
-def _slice(layer, bottoms, tops) -> Made:
+def _slice(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block, below = layer.slice_param, bottoms[0]
     axis = _chosen_axis(block, "slice_param", "slice_dim", below)
     size, points = below[axis], list(block.slice_point)
@@ -702,7 +695,7 @@ def _slice(layer, bottoms, tops) -> Made:
     return Made([(*below[:axis], part, *below[axis + 1 :]) for part in parts], aliases=alone, aliases_diff=alone)
 
 
-def _chosen_axis(block, field: str, old: str, shape: Shape) -> int:
+def _chosen_axis(block: Any, field: str, old: str, shape: Shape) -> int:
     """`axis`, or the older field `concat_dim` or `slice_dim` in its place."""
     if not block.HasField(old):
         return axis_of(block.axis, shape, f"{field}.axis")
@@ -712,7 +705,7 @@ def _chosen_axis(block, field: str, old: str, shape: Shape) -> int:
     return axis
 
 
-def _crop(layer, bottoms, tops) -> Made:
+def _crop(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block, (below, like) = layer.crop_param, bottoms
     start, offsets = axis_of(block.axis, below, "crop_param.axis"), list(block.offset)
     need(
@@ -738,24 +731,24 @@ def _crop(layer, bottoms, tops) -> Made:
     return Made([(*below[:start], *like[start : len(below)])])
 
 
-def _tile(layer, bottoms, tops) -> Made:
+def _tile(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block, below = layer.tile_param, bottoms[0]
     axis = axis_of(block.axis, below, "tile_param.axis")
     need(block.tiles > 0, "tile_param.tiles", "tiles must be set, to 1 or more")
     return Made([(*below[:axis], below[axis] * block.tiles, *below[axis + 1 :])])
 
 
-def _split(layer, bottoms, tops) -> Made:
+def _split(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     _not_in_place(layer)
     return Made([bottoms[0]] * tops, aliases=True)
 
 
-def _reduction(layer, bottoms, tops) -> Made:
+def _reduction(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     axis = axis_of(layer.reduction_param.axis, bottoms[0], "reduction_param.axis")
     return Made([bottoms[0][:axis]])
 
 
-def _argmax(layer, bottoms, tops) -> Made:
+def _argmax(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block, below = layer.argmax_param, bottoms[0]
     need(block.top_k >= 1, "argmax_param.top_k", "top_k must be 1 or more")
     if block.HasField("axis"):
@@ -775,13 +768,13 @@ def _argmax(layer, bottoms, tops) -> Made:
     return Made([(below[0], 2 if block.out_max_val else 1, block.top_k, *[1] * (len(below) - 3))])
 
 
-def _batch_reindex(layer, bottoms, tops) -> Made:
+def _batch_reindex(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     need(len(bottoms[1]) == 1, "bottom", f"'{layer.bottom[1]}' must have one axis, and is {show(bottoms[1])}")
     need(len(bottoms[0]) >= 1, "bottom", f"'{layer.bottom[0]}' must have an axis, and is a scalar")
     return Made([(bottoms[1][0], *bottoms[0][1:])])
 
 
-def _filter(layer, bottoms, tops) -> Made:
+def _filter(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     need(
         tops == len(bottoms) - 1,
         "top",
@@ -802,17 +795,17 @@ def _filter(layer, bottoms, tops) -> Made:
     return Made([(bottoms[0][0], *other[1:]) for other in bottoms[:-1]])
 
 
-def _nothing(layer, bottoms, tops) -> Made:
+def _nothing(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     return Made([])
 
 
-def _hdf5_output(layer, bottoms, tops) -> Made:
+def _hdf5_output(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     data, label = four(bottoms[0])[0], four(bottoms[1])[0]
     need(data == label, "bottom", f"its bottoms are {show(bottoms[0])} and {show(bottoms[1])}: as many rows in both")
     return Made([])
 
 
-def _parameter(layer, bottoms, tops) -> Made:
+def _parameter(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     shape = check_blob(tuple(layer.parameter_param.shape.dim), "its top", "parameter_param.shape")
     return Made([shape], [shape], aliases=True, aliases_diff=True)
 
@@ -820,7 +813,7 @@ def _parameter(layer, bottoms, tops) -> Made:
 # ---- losses and measures -----------------------------------------------------------------------------------
 
 
-def _accuracy(layer, bottoms, tops) -> Made:
+def _accuracy(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block, (scores, labels) = layer.accuracy_param, bottoms
     need(
         block.top_k <= count(scores) // count(labels),
@@ -832,7 +825,7 @@ def _accuracy(layer, bottoms, tops) -> Made:
     return Made([(), (scores[axis],)][:tops])
 
 
-def _labelled(layer, bottoms, axis: int, field: str) -> int:
+def _labelled(layer: Layer, bottoms: list[Shape], axis: int, field: str) -> int:
     """One label for each vector of scores along `axis`."""
     scores, labels = bottoms[:2]
     axis = axis_of(axis, scores, field, f"'{layer.bottom[0]}'")
@@ -846,7 +839,7 @@ def _labelled(layer, bottoms, axis: int, field: str) -> int:
     return axis
 
 
-def _loss(layer, bottoms, tops) -> Made:
+def _loss(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     for name, below in zip(layer.bottom, bottoms[:2]):
         need(len(below) >= 1, "bottom", f"'{name}' must have an axis, and is a scalar")
     need(
@@ -858,13 +851,13 @@ def _loss(layer, bottoms, tops) -> Made:
     return Made([()], held=count(bottoms[0]))  # each keeps something of its first bottom's size
 
 
-def _softmax_loss(layer, bottoms, tops) -> Made:
+def _softmax_loss(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     need(tops == 1, "top", "Caffe cannot set this type up with two tops: leave one, and add a Softmax layer")
     _labelled(layer, bottoms, layer.softmax_param.axis, "softmax_param.axis")
     return _loss(layer, bottoms, tops)
 
 
-def _infogain_loss(layer, bottoms, tops) -> Made:
+def _infogain_loss(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     axis = _labelled(layer, bottoms, layer.infogain_loss_param.axis, "infogain_loss_param.axis")
     need(
         len(bottoms) == 3 or layer.infogain_loss_param.HasField("source"),
@@ -882,19 +875,19 @@ def _infogain_loss(layer, bottoms, tops) -> Made:
     return Made([(), bottoms[0]][: max(tops, 1)], held=made.held)
 
 
-def _euclidean_loss(layer, bottoms, tops) -> Made:
+def _euclidean_loss(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     made = _loss(layer, bottoms, tops)
     _same_size(layer, bottoms)
     return made
 
 
-def _sigmoid_loss(layer, bottoms, tops) -> Made:
+def _sigmoid_loss(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     made = _loss(layer, bottoms, tops)
     _same_size(layer, bottoms)
     return made
 
 
-def _same_size(layer, bottoms) -> None:
+def _same_size(layer: Layer, bottoms: list[Shape]) -> None:
     need(
         count(bottoms[0]) == count(bottoms[1]),
         "bottom",
@@ -902,7 +895,7 @@ def _same_size(layer, bottoms) -> None:
     )
 
 
-def _one_label_each(layer, bottoms, tops) -> Made:
+def _one_label_each(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     made = _loss(layer, bottoms, tops)
     need(
         four(bottoms[1])[1:] == (1, 1, 1),
@@ -912,7 +905,7 @@ def _one_label_each(layer, bottoms, tops) -> Made:
     return made
 
 
-def _contrastive_loss(layer, bottoms, tops) -> Made:
+def _contrastive_loss(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     made = _loss(layer, bottoms, tops)
     a, b, same = map(four, bottoms)
     need(
@@ -927,7 +920,7 @@ def _contrastive_loss(layer, bottoms, tops) -> Made:
 # ---- data that its fields describe -------------------------------------------------------------------------
 
 
-def _input(layer, bottoms, tops) -> Made:
+def _input(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     shapes = [tuple(shape.dim) for shape in layer.input_param.shape]
     need(
         len(shapes) in (1, tops),
@@ -937,11 +930,11 @@ def _input(layer, bottoms, tops) -> Made:
     return Made(_checked(layer, shapes * tops if len(shapes) == 1 else shapes, "input_param.shape"))
 
 
-def _checked(layer, shapes: list[Shape], field: str) -> list[Shape]:
+def _checked(layer: Layer, shapes: list[Shape], field: str) -> list[Shape]:
     return [check_blob(shape, f"'{name}'", field) for name, shape in zip(layer.top, shapes)]
 
 
-def _dummy_data(layer, bottoms, tops) -> Made:
+def _dummy_data(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block, old = layer.dummy_data_param, ("num", "channels", "height", "width")
     fillers = list(block.data_filler)
     need(
@@ -973,7 +966,7 @@ def _dummy_data(layer, bottoms, tops) -> Made:
     return Made(shapes)
 
 
-def _memory_data(layer, bottoms, tops) -> Made:
+def _memory_data(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block = layer.memory_data_param
     shape = (block.batch_size, block.channels, block.height, block.width)
     need(min(shape) > 0, "memory_data_param", "batch_size, channels, height and width must all be 1 or more")
@@ -1118,12 +1111,13 @@ RULES: dict[str, Rule] = {
 }
 
 
-def check_counts(layer: pb.LayerParameter, tops: int) -> None:
+def check_counts(layer: Layer, tops: int) -> None:
     """Refuse a wrong number of bottoms or tops."""
     fewest, most, fewest_tops, most_tops = COUNTS[layer.type]
     if layer.type in ("LSTM", "RNN") and layer.recurrent_param.expose_hidden:
         states = 2 if layer.type == "LSTM" else 1
-        fewest, most, fewest_tops, most_tops = fewest + states, most + states, fewest_tops + states, most_tops + states
+        fewest, fewest_tops = fewest + states, fewest_tops + states
+        most, most_tops = (None if limit is None else limit + states for limit in (most, most_tops))
     if layer.type == "Pooling" and layer.pooling_param.pool != pb.PoolingParameter.MAX:
         most_tops = 1  # only MAX has a mask to give
     _in_range("bottom", len(layer.bottom), fewest, most, layer.type)
@@ -1140,7 +1134,9 @@ def _in_range(what: str, given: int, fewest: int, most: int | None, type_: str) 
     need(fewest <= given and (most is None or given <= most), what, f"a {type_} layer takes {wanted}, and has {given}")
 
 
-def check_transform(block: pb.TransformationParameter, shape: tuple, field: str = "transform_param") -> None:
+def check_transform(
+    block: pb.TransformationParameter, shape: Sequence[int | None], field: str = "transform_param"
+) -> None:
     """Refuse a transformation that does not fit images of this shape, (channels, height, width); None: not known."""
     channels, height, width = shape
     need(
@@ -1163,9 +1159,12 @@ def check_transform(block: pb.TransformationParameter, shape: tuple, field: str 
         )
 
 
-def images(batch: int, shape: tuple, block: pb.TransformationParameter, what: str, field: str) -> Shape | None:
+def images(
+    batch: int, shape: Sequence[int | None], block: pb.TransformationParameter, what: str, field: str
+) -> Shape | None:
     """The blob of a batch of images after their transformation; None where a size is not known."""
     check_transform(block, shape)
     need(0 < batch <= INT_MAX, f"{field}.batch_size", "batch_size must be set, to 1 or more")
     sizes = (shape[0], *((block.crop_size,) * 2 if block.crop_size else shape[1:]))
-    return None if None in sizes else check_blob((batch, *sizes), what, field)
+    known = tuple(size for size in sizes if size is not None)
+    return check_blob((batch, *known), what, field) if len(known) == len(sizes) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from os import PathLike
+from pathlib import Path
 
 from prototxt_gen import SpecError, caffe_pb2, filter_net, nearest
 from prototxt_gen.shapes import infer, show
@@ -56,7 +56,8 @@ def _needed_for(blob: str, layers: list[caffe_pb2.LayerParameter], name: str) ->
     if blob not in tops:
         hint = nearest(blob, tops) or "; `lrcn nets show` names its blobs"
         raise SpecError(f"{name}: has no blob '{blob}'{hint}")
-    needed, kept = {blob}, []
+    needed = {blob}
+    kept: list[caffe_pb2.LayerParameter] = []
     for layer in reversed(layers):
         if needed.intersection(layer.top):
             kept.insert(0, layer)
@@ -92,6 +93,7 @@ def _pictures(layers: list[caffe_pb2.LayerParameter], blob: str, name: str) -> t
 
 def _row(part: Part, name: str) -> tuple[int, int]:
     """The values of the part's blob a picture, and the bytes of all activations a picture."""
+    size = 0
     for rows in (3, 7):  # two numbers that no net is made for tell what follows the rows from what is fixed
         shapes = infer(part.deploy(rows), "TEST")
         for problem in shapes.problems:
@@ -103,7 +105,8 @@ def _row(part: Part, name: str) -> tuple[int, int]:
                 f"{name}: blob '{part.blob}' has not one row a frame: for {rows} pictures it is {show(shape)};"
                 " name one that has, as fc6"
             )
-    return math.prod(shape[1:]), sum(row.activation_bytes or 0 for row in shapes.rows) // rows
+        size = math.prod(shape[1:])
+    return size, sum(row.activation_bytes or 0 for row in shapes.rows) // rows
 
 
 def _with_input_layers(net: caffe_pb2.NetParameter) -> list[caffe_pb2.LayerParameter]:
@@ -135,7 +138,7 @@ def _one_a_top(layer: caffe_pb2.LayerParameter) -> list[caffe_pb2.LayerParameter
     return single
 
 
-def check_weights(part: Part, weights: str | PathLike[str], name: str) -> None:
+def check_weights(part: Part, weights: str | Path, name: str) -> None:
     """Refuses a weight file that does not fill every layer before the blob. Raises SpecError."""
     fit = plan(part.deploy(1), read_weights(weights), "TEST")
     for entry in fit.clashes:

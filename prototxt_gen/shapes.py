@@ -9,11 +9,13 @@ layers read, weights shared by name. Source: BVLC Caffe's Net::Init, InsertSplit
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen import data_files
+from prototxt_gen.caffe_pb2 import LayerParameter as Layer
 from prototxt_gen.errors import SpecError, nearest
 from prototxt_gen.layer_rules import (
     AUTOMATIC_TOPS,
@@ -50,7 +52,7 @@ class Row:
     gives a loss without a top one of its own. `shared[k]`: weight k is another, earlier layer's, by its name.
     """
 
-    layer: pb.LayerParameter
+    layer: Layer
     index: int | None
     bottoms: list[Shape | None]
     tops: list[Shape | None]
@@ -78,9 +80,10 @@ class Row:
     @property
     def activation_bytes(self) -> int | None:
         """Bytes of its tops' data; 0 for a top in place, and for tops that only look at the bottom otherwise."""
-        if None in self.tops:
+        tops = [top for top in self.tops if top is not None]
+        if len(tops) < len(self.tops):
             return None
-        return 0 if self.aliases else FLOAT * sum(count(top) for top, same in zip(self.tops, self.in_place) if not same)
+        return 0 if self.aliases else FLOAT * sum(count(top) for top, same in zip(tops, self.in_place) if not same)
 
 
 @dataclass
@@ -151,9 +154,12 @@ class NetShapes:
         values = sum(count(shape) * readers for shape, readers, row in self.splits if row.backward)
         for row in self.rows:
             fresh = sum(count(top) for top, same in zip(row.tops, row.in_place) if top is not None and not same)
-            values += fresh * ((not row.aliases) + (row.backward and not row.aliases_diff))
+            values += fresh * (int(not row.aliases) + int(row.backward and not row.aliases_diff))
             values += row.held
         return FLOAT * (values + (2 + history) * self.parameters)
+
+
+PythonTops: TypeAlias = Callable[[Layer], Sequence[Shape] | None]  # the shapes of a Python layer's tops, if known
 
 
 def infer(
@@ -162,7 +168,7 @@ def infer(
     stages: Iterable[str] = (),
     level: int = 0,
     inputs: Mapping[str, Shape] | None = None,
-    python: Callable[[pb.LayerParameter], list[Shape] | None] | None = None,
+    python: PythonTops | None = None,
 ) -> NetShapes:
     """Everything about `net` as Caffe would build it in this state. Neither changes `net` nor raises for a bad one.
 
@@ -175,47 +181,61 @@ def infer(
     return _Walk(inputs or {}, python).run(net, phase, stages, level)
 
 
+TopAt: TypeAlias = tuple[int, int]  # a top: its layer's place, its number there
+
+
+@dataclass
+class _Readers:
+    """Which top each bottom means (None: no top), layer by layer; how often each top is read, one time more where it
+    counts towards the loss; the tops that have a loss weight."""
+
+    sources: list[list[TopAt | None]] = field(default_factory=list)
+    readers: Counter[TopAt] = field(default_factory=Counter)
+    weighted: set[TopAt] = field(default_factory=set)
+
+
 class _Walk:
     """One pass over the layers, in their order."""
 
-    def __init__(self, inputs, python):
+    def __init__(self, inputs: Mapping[str, Shape], python: PythonTops | None):
         self.inputs, self.python = inputs, python
         self.found = NetShapes()
+        self.made_by: dict[str, str] = {}  # blob -> the layer that made it last
         self.shared: dict[str, tuple[str, Shape, pb.ParamSpec]] = {}  # weight's name -> layer, shape, what it set
         self.backward: dict[str, bool] = {}  # blob -> whether gradients reach it
 
-    def run(self, net, phase, stages, level) -> NetShapes:
+    def run(self, net: pb.NetParameter, phase: int | str, stages: Iterable[str], level: int) -> NetShapes:
         layers = [*self._old_inputs(net), *self._filtered(net, phase, stages, level)]
-        sources, readers, weighted = self._readers(layers)
-        made_by: dict[str, str] = {}
+        self.read = self._readers(layers)
         for place, (index, layer) in enumerate(layers):
-            self._layer(place, index, layer, sources[place], readers, weighted, made_by)
+            self._layer(place, index, layer)
         self._prune()
         return self.found
 
     # ---- the layers, and who reads what ----
 
-    def _old_inputs(self, net) -> list:
+    def _old_inputs(self, net: pb.NetParameter) -> list[tuple[int | None, Layer]]:
         """`input:` with `input_shape` or `input_dim` as one Input layer, as Caffe upgrades it."""
         if not net.input:
             return []
-        layer = pb.LayerParameter(name="input", type="Input", top=net.input)
+        layer = Layer(name="input", type="Input", top=net.input)
         if net.input_shape:
             layer.input_param.shape.extend(net.input_shape)
-            given = len(net.input_shape)
-            field = "input_shape"
+            shapes, field = float(len(net.input_shape)), "input_shape"
         else:
             for i in range(0, len(net.input_dim) - 3, 4):
                 layer.input_param.shape.add(dim=net.input_dim[i : i + 4])
-            given, field = len(net.input_dim) / 4, "input_dim"
-        if given < len(net.input):
+            shapes, field = len(net.input_dim) / 4, "input_dim"
+        if shapes < len(net.input):
             self._problem(None, field, f"{len(net.input)} inputs take as many input_shape, or 4 input_dim each")
         del layer.input_param.shape[len(net.input) :]
         return [(None, layer)]
 
-    def _filtered(self, net, phase, stages, level) -> list:
+    def _filtered(
+        self, net: pb.NetParameter, phase: int | str, stages: Iterable[str], level: int
+    ) -> list[tuple[int | None, Layer]]:
         filter_net(pb.NetParameter(), phase, stages, level)  # a phase that is none is the caller's error
-        layers = []
+        layers: list[tuple[int | None, Layer]] = []
         for index, layer in enumerate(net.layer):
             try:
                 if filter_net(pb.NetParameter(layer=[layer], state=net.state), phase, stages, level).layer:
@@ -224,82 +244,66 @@ class _Walk:
                 self._problem(index, "exclude", str(error))
         return layers
 
-    def _readers(self, layers):
-        """Which top each bottom means (None: no top), how often each is read, and the loss weights of tops.
-
-        A top is (layer's place, its number). A top that counts towards the loss has one reader more.
-        """
-        latest, later, sources, readers, weighted = {}, Counter(), [], Counter(), set()
-        later.update(top for _, layer in layers for top in layer.top)
+    def _readers(self, layers: list[tuple[int | None, Layer]]) -> _Readers:
+        latest: dict[str, TopAt] = {}
+        read = _Readers()
         for place, (index, layer) in enumerate(layers):
-            meant = [latest.get(name) for name in layer.bottom]
-            for name, source in zip(layer.bottom, meant):
+            sources = [latest.get(name) for name in layer.bottom]
+            for name, source in zip(layer.bottom, sources):
                 if source is None:
                     after = [other.name for _, other in layers if name in other.top]
-                    hint = (
-                        f"; layer '{after[0]}' makes it, further down: move it up" if after else nearest(name, latest)
-                    )
+                    move = f"; layer '{after[0]}' makes it, further down: move it up" if after else ""
+                    hint = move or nearest(name, latest)
                     self._problem(index, "bottom", f"no layer makes its bottom '{name}'{hint}")
                 else:
-                    readers[source] += 1
-            sources.append(meant)
+                    read.readers[source] += 1
+            read.sources.append(sources)
             for number, name in enumerate(layer.top):
                 latest[name] = place, number
-            for number in range(min(len(layer.loss_weight), len(layer.top))):
-                top = latest[layer.top[number]]
-                if layer.loss_weight[number]:
-                    readers[top] += 1
-                    weighted.add(top)
-        return sources, readers, weighted
+            for weight, name in zip(layer.loss_weight, layer.top):
+                if weight:
+                    read.readers[latest[name]] += 1
+                    read.weighted.add(latest[name])
+        return read
 
     # ---- one layer ----
 
-    def _layer(self, place, index, layer, sources, readers, weighted, made_by) -> None:
-        blobs = self.found.blobs
+    def _layer(self, place: int, index: int | None, layer: Layer) -> None:
+        blobs, sources = self.found.blobs, self.read.sources[place]
         bottoms = [blobs.get(name) if source is not None else None for name, source in zip(layer.bottom, sources)]
-        in_place = [
-            self._in_place(index, layer, number, name, sources, readers, made_by)
-            for number, name in enumerate(layer.top)
-        ]
+        in_place = [self._in_place(index, layer, number, sources) for number in range(len(layer.top))]
         automatic = max(0, AUTOMATIC_TOPS.get(layer.type, 0) - len(layer.top))
         in_place += [False] * automatic
         row = Row(layer, index, bottoms, [None] * len(in_place), None, [], None, in_place)
         self.found.rows.append(row)
         try:
             self._set_up(row)
-            self._check_loss(row, place, readers, weighted)
+            self._check_loss(row, place)
             self._share(row)
         except Refusal as refusal:
             self._problem(index, refusal.field, str(refusal))
             row.tops = [None] * len(in_place)
         self._gradients(row)
-        for number, name in enumerate(layer.top):
-            blobs[name] = row.tops[number]
-            if readers[place, number] > 1 and row.tops[number] is not None:
-                self.found.splits.append((row.tops[number], readers[place, number], row))
+        for number, (name, shape) in enumerate(zip(layer.top, row.tops)):
+            blobs[name] = shape
+            if self.read.readers[place, number] > 1 and shape is not None:
+                self.found.splits.append((shape, self.read.readers[place, number], row))
 
-    def _in_place(self, index, layer, number, name, sources, readers, made_by) -> bool:
+    def _in_place(self, index: int | None, layer: Layer, number: int, sources: list[TopAt | None]) -> bool:
         """Whether a top is its bottom's own blob. One that others make or read too is a problem."""
+        name = layer.top[number]
         own = number < len(layer.bottom) and layer.bottom[number] == name
-        if own and (sources[number] is None or readers[sources[number]] <= 1):
-            made_by[name] = layer.name
-            return True
-        if own:
-            self._problem(
-                index,
-                "top",
-                f"it computes in place on '{name}', which another layer or the loss reads too: "
-                "give its top a name of its own",
-            )
-        elif name in made_by:
-            self._problem(
-                index,
-                "top",
-                f"layer '{made_by[name]}' makes the top '{name}' already: "
-                "rename one, or keep them apart by include rules",
-            )
-        made_by[name] = layer.name
-        return False
+        source = sources[number] if own else None
+        alone = own and (source is None or self.read.readers[source] <= 1)
+        maker = self.made_by.get(name)
+        self.made_by[name] = layer.name
+        if own and not alone:
+            reads = f"it computes in place on '{name}', which another layer or the loss reads too"
+            self._problem(index, "top", f"{reads}: give its top a name of its own")
+        elif not own and maker is not None:
+            made = f"layer '{maker}' makes the top '{name}' already"
+            self._problem(index, "top", f"{made}: rename one, or keep them apart by include rules")
+        return alone
 
     def _set_up(self, row: Row) -> None:
         layer, tops = row.layer, len(row.tops)
@@ -315,14 +319,13 @@ class _Walk:
             "propagate_down",
             f"give propagate_down once for each of its {len(layer.bottom)} bottoms, or not at all",
         )
-        if None in row.bottoms:
+        bottoms = [shape for shape in row.bottoms if shape is not None]
+        if len(bottoms) < len(row.bottoms):
             if layer.type in LOSSES:
                 row.tops[0] = ()
             row.weights = None
             return
-        made = self._made(row, tops)
-        if made is None:
-            return
+        made = self._made(row, bottoms, tops)
         row.weights, row.macs, row.held = made.weights, made.macs, made.held
         row.aliases, row.aliases_diff = made.aliases, made.aliases_diff
         for number, (name, shape) in enumerate(zip([*layer.top, "its top"], made.tops)):
@@ -337,32 +340,31 @@ class _Walk:
                 )
         row.tops = list(made.tops)
 
-    def _made(self, row: Row, tops: int) -> Made | None:
+    def _made(self, row: Row, bottoms: list[Shape], tops: int) -> Made:
         """What the layer's rule makes; for data, what `inputs`, its fields or its files say."""
         layer = row.layer
-        given = [self.inputs.get(name) for name in layer.top]
         is_data = layer.type in DATA_TYPES and not layer.bottom
-        if is_data and None not in given:
-            return Made([tuple(shape) for shape in given])
+        told = [self.inputs.get(name) for name in layer.top] if is_data else [None] * len(layer.top)
+        if is_data and None not in told:
+            return Made([tuple(shape) for shape in told if shape is not None])
+        shapes: Sequence[Shape | None]
         if layer.type in _DATA:
             shapes = _DATA[layer.type](layer, self._note)
         elif layer.type == "Python":
-            shapes = self._python(layer, row.bottoms)
+            shapes = self._python(layer)
         elif layer.type == "Input" and not layer.input_param.shape:
             raise Refusal(
                 "input_param.shape", "it has no shape, and Caffe makes its tops empty: give shape once, or once a top"
             )
         else:
-            return RULES[layer.type](layer, row.bottoms, tops)
-        shapes = [other if other is None else tuple(other) for other in shapes]
-        if is_data:
-            shapes = [shape if other is None else tuple(other) for shape, other in zip(shapes, given)]
-        for name, shape in zip(layer.top, shapes):
+            return RULES[layer.type](layer, bottoms, tops)
+        known = [shape if other is None else other for shape, other in zip(shapes, told)]
+        for name, shape in zip(layer.top, known):
             if shape is None:
                 self._note(f"'{name}' of layer '{layer.name}' has no known shape; say it with --input {name}=SIZES")
-        return Made(shapes)
+        return Made([None if shape is None else tuple(shape) for shape in known])
 
-    def _python(self, layer, bottoms) -> list[Shape | None]:
+    def _python(self, layer: Layer) -> Sequence[Shape | None]:
         try:
             shapes = self.python(layer) if self.python else None
         except ValueError as error:
@@ -376,10 +378,11 @@ class _Walk:
         )
         return shapes
 
-    def _check_loss(self, row: Row, place: int, readers, weighted) -> None:
+    def _check_loss(self, row: Row, place: int) -> None:
         """loss_weight, once a top. Caffe forgets a layer's weights when a top with one is read by others too."""
         layer = row.layer
-        moved = any(top in weighted and readers[top] > 1 for top in ((place, n) for n in range(len(layer.top))))
+        tops = [(place, number) for number in range(len(layer.top))]
+        moved = any(top in self.read.weighted and self.read.readers[top] > 1 for top in tops)
         weights = 0 if moved else len(layer.loss_weight)
         if not weights and layer.type in LOSSES:
             weights = 1
@@ -394,7 +397,7 @@ class _Walk:
         layer = row.layer
         if row.weights is None:
             return
-        specs = [] if layer.type == "BatchNorm" and len(layer.param) == 3 else layer.param
+        specs = [] if layer.type == "BatchNorm" and len(layer.param) == 3 else list(layer.param)
         need(
             len(specs) <= len(row.weights),
             "param",
@@ -442,7 +445,7 @@ class _Walk:
 
     def _prune(self) -> None:
         """No layer runs backward that no loss depends on."""
-        under = set()
+        under: set[str] = set()
         for row in reversed(self.found.rows):
             weights = row.layer.loss_weight or [float(row.layer.type in LOSSES)]
             if any(weights) or under & set(row.layer.top):
@@ -459,8 +462,10 @@ class _Walk:
 
 # ---- data layers that read files ---------------------------------------------------------------------------
 
+Note: TypeAlias = Callable[[str], None]
 
-def _hdf5_data(layer, note) -> list[Shape | None]:
+
+def _hdf5_data(layer: Layer, note: Note) -> list[Shape | None]:
     block = layer.hdf5_data_param
     need(not layer.HasField("transform_param"), "transform_param", "HDF5Data transforms nothing: leave it out")
     need(block.batch_size > 0, "hdf5_data_param.batch_size", "batch_size must be set, to 1 or more")
@@ -480,8 +485,9 @@ def _hdf5_data(layer, note) -> list[Shape | None]:
     return [(block.batch_size, *shapes[name][1:]) for name in layer.top]
 
 
-def _data(layer, note) -> list[Shape | None]:
+def _data(layer: Layer, note: Note) -> list[Shape | None]:
     block = layer.data_param
+    shape: Sequence[int | None]
     try:
         shape = data_files.datum_shape(block.source, block.backend)
     except data_files.Unread as error:
@@ -491,11 +497,13 @@ def _data(layer, note) -> list[Shape | None]:
     return _image_tops(layer, block.batch_size, shape, "data_param")
 
 
-def _image_data(layer, note) -> list[Shape | None]:
+def _image_data(layer: Layer, note: Note) -> list[Shape | None]:
     block = layer.image_data_param
-    size = block.new_height, block.new_width
+    size: tuple[int | None, int | None] = block.new_height, block.new_width
     need(
-        (size[0] > 0) == (size[1] > 0), "image_data_param.new_height", "give new_height and new_width both, or neither"
+        (block.new_height > 0) == (block.new_width > 0),
+        "image_data_param.new_height",
+        "give new_height and new_width both, or neither",
     )
     if not size[0]:
         try:
@@ -507,8 +515,9 @@ def _image_data(layer, note) -> list[Shape | None]:
     return _image_tops(layer, block.batch_size, (3 if block.is_color else 1, *size), "image_data_param")
 
 
-def _window_data(layer, note) -> list[Shape | None]:
+def _window_data(layer: Layer, note: Note) -> list[Shape | None]:
     block, crop = layer.window_data_param, layer.transform_param.crop_size
+    shape: tuple[int, None, None]
     need(crop > 0, "transform_param.crop_size", "crop_size must be set, to 1 or more")
     try:
         shape = data_files.window_channels(block.source), None, None
@@ -517,12 +526,12 @@ def _window_data(layer, note) -> list[Shape | None]:
     return _image_tops(layer, block.batch_size, shape, "window_data_param")
 
 
-def _colour(layer, note, error) -> tuple[int, None, None]:
+def _colour(layer: Layer, note: Note, error: data_files.Unread) -> tuple[int, None, None]:
     note(f"layer '{layer.name}': {error}; its images are taken to have 3 channels")
     return 3, None, None
 
 
-def _image_tops(layer, batch: int, shape: tuple, field: str) -> list[Shape | None]:
+def _image_tops(layer: Layer, batch: int, shape: Sequence[int | None], field: str) -> list[Shape | None]:
     check_transform(layer.transform_param, shape)
     blob = images(batch, shape, layer.transform_param, f"'{layer.top[0]}'", field)
     return [blob, (batch,)][: len(layer.top)]

@@ -8,6 +8,7 @@ import re
 from bisect import bisect
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from google.protobuf import text_encoding, text_format
@@ -16,9 +17,11 @@ from google.protobuf.message import Message
 
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.errors import SpecError, nearest
-from prototxt_gen.fields import is_message, is_repeated
+from prototxt_gen.fields import Field, is_message, is_repeated
 
-KINDS = {"net": pb.NetParameter, "solver": pb.SolverParameter}
+Place: TypeAlias = tuple[str | int, ...]  # of a field in a message: ("layer", 3, "bottom", 0)
+
+KINDS: dict[str, type[Message]] = {"net": pb.NetParameter, "solver": pb.SolverParameter}
 
 _ON_ONE_LINE = {"BlobShape", "FillerParameter", "NetState", "NetStateRule", "ParamSpec"}
 
@@ -41,7 +44,7 @@ class Malformed(SpecError):
 class Unknown:
     """A field of a text that Caffe's schema lacks."""
 
-    path: tuple  # where the message that should hold it stands: () or ("layer", 3, "python_param", 0)
+    path: Place  # where the message that should hold it stands: () or ("layer", 3, "python_param", 0)
     field: str
     text: str  # the whole of it, in one line: "flow: true"
     line: int
@@ -53,9 +56,9 @@ class Source:
     """A prototxt that was read: its message, and the line on which each field stands."""
 
     name: str  # the file's, or "text"
-    message: Message
+    message: Any  # a NetParameter or a SolverParameter
     unknown: list[Unknown] = field(default_factory=list)
-    places: dict[tuple, int] = field(default_factory=dict)  # ("layer", 3, "bottom", 0) -> line, counted from 1
+    places: dict[Place, int] = field(default_factory=dict)  # -> line, counted from 1
 
     def line(self, *path: str | int) -> int:
         """The line of a field: `line("layer", 3, "convolution_param.kernel_size")`, `line("layer", 3, "bottom[1]")`.
@@ -63,7 +66,7 @@ class Source:
         Without an index the first is meant; what is not there stands where the message that would hold it does, and
         what is nowhere on line 1.
         """
-        key = []
+        key: list[str | int] = []
         for step in path:
             if isinstance(step, int):
                 key[-1] = step
@@ -75,7 +78,7 @@ class Source:
         return self.places.get(tuple(key), 1)
 
 
-def parse(source: str | Path, kind: str = "net", unknown: list[Unknown] | None = None) -> Message:
+def parse(source: str | Path, kind: str = "net", unknown: list[Unknown] | None = None) -> Any:
     """Read a prototxt file (a Path, or a string that holds a file's name) or a prototxt text.
 
     `kind` is "net" (NetParameter) or "solver" (SolverParameter). Where a list is given as `unknown`, the fields that
@@ -83,12 +86,12 @@ def parse(source: str | Path, kind: str = "net", unknown: list[Unknown] | None =
 
     Raises SpecError with file, line and, for an unknown field, the nearest known one; also where there is no such file.
     """
-    found = read(source, kind)
+    text = read(source, kind)
     if unknown is not None:
-        unknown += found.unknown
-    elif found.unknown:
-        raise SpecError(f"{found.name}:{found.unknown[0].line}: {found.unknown[0].message}")
-    return found.message
+        unknown += text.unknown
+    elif text.unknown:
+        raise SpecError(f"{text.name}:{text.unknown[0].line}: {text.unknown[0].message}")
+    return text.message
 
 
 def read(source: str | Path, kind: str = "net") -> Source:
@@ -97,25 +100,24 @@ def read(source: str | Path, kind: str = "net") -> Source:
     Raises Malformed with file and line for what is no prototxt, SpecError for what is no text file.
     """
     name, text = _text_of(source)
-    places, unknown, spans = {}, [], []
-    walk = _Walk(text, places, unknown, spans)
+    walk = _Walk(text)
     walk.fields((), KINDS[kind].DESCRIPTOR)
-    for start, end in spans:  # blanked, so that lines stay
+    for start, end in walk.spans:  # blanked, so that lines stay
         text = text[:start] + re.sub(r"\S", " ", text[start:end]) + text[end:]
     try:
-        return Source(name, text_format.Parse(text, KINDS[kind]()), unknown, places)
+        return Source(name, text_format.Parse(text, KINDS[kind]()), walk.unknown, walk.places)
     except text_format.ParseError as error:
-        said = str(error).split(" : ", 1)[-1].replace("\n", " ").replace('"prototxt_gen.', '"')
-        raise Malformed(name, error.GetLine() or 1, said) from None
+        reason = str(error).split(" : ", 1)[-1].replace("\n", " ").replace('"prototxt_gen.', '"')
+        raise Malformed(name, error.GetLine() or 1, reason) from None
 
 
 def kind_of(source: str | Path) -> str:
     """ "net" or "solver", by the names of its outermost fields; "net" where they tell nothing. SpecError as `parse`."""
-    places, unknown = {}, []
-    _Walk(_text_of(source)[1], places, unknown, []).fields((), pb.NetParameter.DESCRIPTOR)
+    walk = _Walk(_text_of(source)[1])
+    walk.fields((), pb.NetParameter.DESCRIPTOR)
     of_solver = pb.SolverParameter.DESCRIPTOR.fields_by_name
-    of_net = sum(len(path) == 2 and path[0] not in of_solver for path in places)
-    return "solver" if sum(not it.path and it.field in of_solver for it in unknown) > of_net else "net"
+    of_net = sum(len(place) == 2 and place[0] not in of_solver for place in walk.places)
+    return "solver" if sum(not it.path and it.field in of_solver for it in walk.unknown) > of_net else "net"
 
 
 def _text_of(source: str | Path) -> tuple[str, str]:
@@ -125,7 +127,7 @@ def _text_of(source: str | Path) -> tuple[str, str]:
     try:
         return str(source), Path(source).read_text(encoding="utf-8")
     except OSError as error:
-        raise SpecError(f"{source}: {error.strerror.lower()}") from None
+        raise SpecError(f"{source}: {(error.strerror or str(error)).lower()}") from None
     except UnicodeDecodeError:
         raise SpecError(f"{source}: not a text file; a prototxt is expected here, not a .caffemodel") from None
 
@@ -138,12 +140,16 @@ _TOKEN = re.compile(
 
 
 class _Walk:
-    """Notes where the fields of a text stand. Stops without a word where the text is no prototxt: protobuf says why."""
+    """Notes where the fields of a text stand, and `spans`, where the unknown ones begin and end. Stops without a word
+    where the text is no prototxt: protobuf says why."""
 
-    def __init__(self, text: str, places: dict, unknown: list, spans: list):
-        self.text, self.places, self.unknown, self.spans = text, places, unknown, spans
-        self.newlines = [found.start() for found in re.finditer("\n", text)]
-        self.tokens = [*((found[1], *found.span(1)) for found in _TOKEN.finditer(text)), ("", len(text), len(text))]
+    def __init__(self, text: str):
+        self.text = text
+        self.places: dict[Place, int] = {}
+        self.unknown: list[Unknown] = []
+        self.spans: list[tuple[int, int]] = []
+        self.newlines = [match.start() for match in re.finditer("\n", text)]
+        self.tokens = [*((match[1], *match.span(1)) for match in _TOKEN.finditer(text)), ("", len(text), len(text))]
         self.at = 0
 
     @property
@@ -153,16 +159,17 @@ class _Walk:
 
     def step(self) -> str:
         """Go past the next token, and say which it was."""
-        left = self.token
-        self.at += left != ""
-        return left
+        token = self.token
+        self.at += token != ""
+        return token
 
     def line(self) -> int:
         return bisect(self.newlines, self.tokens[self.at][1]) + 1
 
-    def fields(self, path: tuple, kind, closing: str = "") -> bool:
-        """Walk a message's fields, of type `kind` (None: unknown), up to `closing`; False where it is no prototxt."""
-        seen = {}
+    def fields(self, path: Place, kind: Any, closing: str = "") -> bool:
+        """Walk a message's fields, as its descriptor `kind` has them (None: unknown), up to `closing`; False where it
+        is no prototxt."""
+        seen: dict[Place, int] = {}
         while self.token != closing:
             start, line, name = self.tokens[self.at][1], self.line(), self.step()
             if not re.match(r"\w", name) or self.token not in (":", "{", "<"):
@@ -182,7 +189,7 @@ class _Walk:
             self.step()
         return True
 
-    def values(self, path: tuple | None, seen: dict, line: int, known) -> bool:
+    def values(self, path: Place | None, seen: dict[Place, int], line: int, known: Field | None) -> bool:
         """Walk what follows a field's name: a value, a message, or a list of them."""
         if self.token == ":":
             self.step()
@@ -197,7 +204,7 @@ class _Walk:
         self.step()
         return True
 
-    def value(self, path: tuple | None, seen: dict, line: int, known) -> bool:
+    def value(self, path: Place | None, seen: dict[Place, int], line: int, known: Field | None) -> bool:
         if path:
             seen[path] = seen.get(path, -1) + 1
             path += (seen[path],)
@@ -212,7 +219,8 @@ class _Walk:
 
 
 def _lines(message: Message, indent: str = "") -> list[str]:
-    lines = []
+    lines: list[str] = []
+    each: Field
     for each in message.DESCRIPTOR.fields:
         if is_repeated(each):
             values = list(getattr(message, each.name))
@@ -228,7 +236,7 @@ def _lines(message: Message, indent: str = "") -> list[str]:
     return lines
 
 
-def scalar_text(field: FieldDescriptor, value) -> str:
+def scalar_text(field: Field, value: Any) -> str:
     """`value` as a file says it, in its quotes where it is text."""
     if field.type == FieldDescriptor.TYPE_STRING:
         return _quoted(text_encoding.CEscape(value, as_utf8=True), value)
@@ -237,7 +245,7 @@ def scalar_text(field: FieldDescriptor, value) -> str:
     if field.type == FieldDescriptor.TYPE_BOOL:
         return "true" if value else "false"
     if field.type == FieldDescriptor.TYPE_ENUM:
-        return field.enum_type.values_by_number[value].name
+        return str(field.enum_type.values_by_number[value].name)
     if field.type == FieldDescriptor.TYPE_FLOAT:
         return _decimal(np.float32(value))
     if field.type == FieldDescriptor.TYPE_DOUBLE:
@@ -252,10 +260,11 @@ def _quoted(escaped: str, value: str) -> str:
     return f'"{escaped}"'
 
 
-def _decimal(value: np.floating) -> str:
+def _decimal(value: np.float32 | np.float64) -> str:
     """The shortest decimal that reads back as `value`: 1, 0.0001, 1e-09."""
     if not np.isfinite(value):
         return str(value)
-    if value == 0 or 1e-6 <= abs(value) < 1e9:
+    size: Any = abs(value)
+    if size == 0 or 1e-6 <= size < 1e9:
         return np.format_float_positional(value, unique=True, trim="-")
     return np.format_float_scientific(value, unique=True, trim="-", exp_digits=2)

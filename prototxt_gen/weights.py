@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.errors import SpecError
-from prototxt_gen.shapes import Shape, infer
+from prototxt_gen.shapes import NetShapes, Row, Shape, infer
 
 COPIED, AFRESH, CLASH, IGNORED, UNKNOWN = "copied", "initialised afresh", "clash", "ignored", "not known"
 
@@ -41,12 +42,15 @@ class Blob:
         return tuple(shape) == self.shape
 
 
+Layers: TypeAlias = list[tuple[str, list[Blob | None]]]  # of a file, in its order: name, blobs
+
+
 @dataclass(frozen=True)
 class Weights:
     """A weight file: (name, blobs) of its layers, in its order; None for a shared blob that an HDF5 file leaves out."""
 
     path: str
-    layers: list[tuple[str, list[Blob | None]]]
+    layers: Layers
     hdf5: bool
 
 
@@ -103,91 +107,106 @@ def plan(
     phase: int | str = "TRAIN",
     stages: Iterable[str] = (),
     level: int = 0,
-    **known,
+    **known: Any,
 ) -> Plan:
     """What `Net::CopyTrainedLayersFrom` would do with `weights` in the net that Caffe builds for this state.
 
     Layers are matched by name. Of several layers of one name Caffe fills the first (from HDF5: the last). `known` is
     what `infer` is told of inputs and Python layers.
     """
-    shapes = infer(net, phase, tuple(stages), level, **known)
-    rows = shapes.rows
-    target = {}
-    for at, row in enumerate(rows):
-        if weights.hdf5 or row.layer.name not in target:
-            target[row.layer.name] = at
-    sources = {}
-    for name, blobs in weights.layers:
-        if name in target:
-            sources.setdefault(target[name], []).append(blobs)
-
-    stops = {
-        at: next(filter(None, (_clash(rows[at], blobs, weights.hdf5) for blobs in given)), "")
-        for at, given in sources.items()
-        if rows[at].weights is not None
-    }
-    filled = {}  # a weight, under the name that it is shared by -> the layer whose part of the file fills it
-    for at in sources:
-        for index in range(0 if stops.get(at) else len(rows[at].weights or ())):
-            if any(blob is not None for blobs in sources[at] for blob in blobs[index : index + 1]):
-                filled.setdefault(_shared_name(rows[at], index) or (at, index), rows[at].layer.name)
-    found = Plan([], notes=[*shapes.notes, *(problem.message for problem in shapes.problems)])
-    counted = set()
-    for at, row in enumerate(rows):
-        given = sources.get(at, [])
-        if row.weights == [] and not any(given):
-            continue
-        other = target[row.layer.name]
-        why = f"Caffe fills only the {'last' if weights.hdf5 else 'first'} layer of this name"
-        why = why if other != at and other in sources else "the file has no such layer"
-        found.entries.append(_entry(at, row, given, stops.get(at, ""), filled, why))
-        for index, shape in enumerate(row.weights or ()):
-            key = _shared_name(row, index) or (at, index)
-            if key not in counted:
-                counted.add(key)
-                found.parameters += prod(shape)
-                found.copied += prod(shape) * (key in filled)
-    found.entries += [
-        Entry(name, "", IGNORED, None, _shapes(blobs), "the net has no such layer")
-        for name, blobs in weights.layers
-        if name not in target and blobs
-    ]
-    return found
+    return _Match(infer(net, phase, tuple(stages), level, **known), weights).plan()
 
 
-def _shared_name(row, index: int) -> str | None:
-    """The name under which other layers may share this weight."""
-    return row.layer.param[index].name or None if index < len(row.layer.param) else None
+class _Match:
+    """Which layer of a net each layer of a weight file fills. Layers are meant by their place in the net."""
 
+    def __init__(self, shapes: NetShapes, weights: Weights):
+        self.shapes, self.rows, self.weights = shapes, shapes.rows, weights
+        self.target: dict[str, int] = {}  # of the layers of a name the one that Caffe fills
+        for at, row in enumerate(self.rows):
+            if weights.hdf5 or row.layer.name not in self.target:
+                self.target[row.layer.name] = at
+        self.sources: dict[int, list[list[Blob | None]]] = {}
+        for name, blobs in weights.layers:
+            if name in self.target:
+                self.sources.setdefault(self.target[name], []).append(blobs)
+        self.stops = {at: self._stop(at) for at in self.sources}
+        self.filled: dict[object, str] = {}  # a weight -> the layer whose part of the file fills it
+        for at, sources in self.sources.items():
+            for index in range(0 if self.stops[at] else len(self.rows[at].weights or ())):
+                if any(blob is not None for blobs in sources for blob in blobs[index : index + 1]):
+                    self.filled.setdefault(self._key(at, index), self.rows[at].layer.name)
 
-def _entry(at: int, row, sources: list[list[Blob | None]], clash: str, filled: dict, missing: str) -> Entry:
-    """`clash`: why Caffe would stop; `missing`: why nothing of the file is this layer's."""
+    def plan(self) -> Plan:
+        plan = Plan([], notes=[*self.shapes.notes, *(problem.message for problem in self.shapes.problems)])
+        counted = set()
+        for at, row in enumerate(self.rows):
+            if row.weights == [] and not any(self.sources.get(at, [])):
+                continue
+            plan.entries.append(self._entry(at, row))
+            for index, shape in enumerate(row.weights or ()):
+                key = self._key(at, index)
+                if key not in counted:
+                    counted.add(key)
+                    plan.parameters += prod(shape)
+                    plan.copied += prod(shape) * (key in self.filled)
+        plan.entries += [
+            Entry(name, "", IGNORED, None, _shapes(blobs), "the net has no such layer")
+            for name, blobs in self.weights.layers
+            if name not in self.target and blobs
+        ]
+        return plan
 
-    def entry(status: str, why: str = "") -> Entry:
-        file = _shapes(sources[-1]) if sources else None
-        return Entry(row.layer.name, row.layer.type, status, row.weights, file, why)
+    def _key(self, at: int, index: int) -> object:
+        """A weight, under the name that other layers may share it by."""
+        specs = self.rows[at].layer.param
+        return specs[index].name or (at, index) if index < len(specs) else (at, index)
 
-    if row.weights is None:
-        return entry(UNKNOWN, "what this layer reads has no known shape")
-    if not sources:
-        givers = [filled.get(_shared_name(row, index) or (at, index)) for index in range(len(row.weights))]
-        if all(givers):
-            return entry(COPIED, f"shared with layer {', '.join(dict.fromkeys(givers))}")
-        if any(givers):
-            missing += f"; in part shared with layer {', '.join(dict.fromkeys(filter(None, givers)))}, which is copied"
+    def _stop(self, at: int) -> str:
+        """Why Caffe would stop at this layer; "" where it copies what the file has of it."""
+        row = self.rows[at]
+        if row.weights is None:
+            return ""
+        clashes = (_clash(row.weights, row.shared, blobs, self.weights.hdf5) for blobs in self.sources[at])
+        return next(filter(None, clashes), "")
+
+    def _entry(self, at: int, row: Row) -> Entry:
+        sources = self.sources.get(at, [])
+
+        def entry(status: str, why: str = "") -> Entry:
+            file = _shapes(sources[-1]) if sources else None
+            return Entry(row.layer.name, row.layer.type, status, row.weights, file, why)
+
+        if row.weights is None:
+            return entry(UNKNOWN, "what this layer reads has no known shape")
+        if sources:
+            return entry(CLASH, self.stops[at]) if self.stops[at] else entry(COPIED)
+        keys = [self._key(at, index) for index in range(len(row.weights))]
+        givers = dict.fromkeys(self.filled[key] for key in keys if key in self.filled)
+        if all(key in self.filled for key in keys):
+            return entry(COPIED, f"shared with layer {', '.join(givers)}")
+        missing = self._missing(at)
+        if givers:
+            missing += f"; in part shared with layer {', '.join(givers)}, which is copied"
         return entry(AFRESH, missing)
-    return entry(CLASH, clash) if clash else entry(COPIED)
+
+    def _missing(self, at: int) -> str:
+        """Why nothing of the file is this layer's."""
+        other = self.target[self.rows[at].layer.name]
+        if other != at and other in self.sources:
+            return f"Caffe fills only the {'last' if self.weights.hdf5 else 'first'} layer of this name"
+        return "the file has no such layer"
 
 
-def _clash(row, blobs: list[Blob | None], hdf5: bool) -> str:
-    """Why Caffe would stop at these blobs; "" where it copies them."""
-    held = sum(blob is not None for blob in blobs)
-    if len(blobs) > len(row.weights) or held < len(row.weights) and not hdf5:
-        return f"the net's layer has {_blobs(len(row.weights))}, the file's {_blobs(held)}"
-    for index, shape in enumerate(row.weights):
+def _clash(shapes: list[Shape], shared: list[bool], blobs: list[Blob | None], hdf5: bool) -> str:
+    """Why Caffe would stop at these blobs; "" where it copies them. shapes, shared: of the weights in the net."""
+    count = sum(blob is not None for blob in blobs)
+    if len(blobs) > len(shapes) or count < len(shapes) and not hdf5:
+        return f"the net's layer has {_blobs(len(shapes))}, the file's {_blobs(count)}"
+    for index, shape in enumerate(shapes):
         blob = blobs[index] if index < len(blobs) else None
         if blob is None:
-            if not row.shared[index]:  # a shared one is filled by its owner
+            if not shared[index]:  # a shared one is filled by its owner
                 return f"the file's layer lacks blob {index}"
         elif not blob.fits(shape):
             return f"blob {index} is {shape_text(shape)} in the net, {shape_text(blob.shape)} in the file"
@@ -197,7 +216,7 @@ def _clash(row, blobs: list[Blob | None], hdf5: bool) -> str:
 
 
 def _shapes(blobs: list[Blob | None]) -> list[Shape | None]:
-    return [blob and blob.shape for blob in blobs]
+    return [None if blob is None else blob.shape for blob in blobs]
 
 
 def _blobs(count: int) -> str:
@@ -212,7 +231,7 @@ def shape_text(shape: Shape) -> str:
 # ---- files ------------------------------------------------------------------------------------------------
 
 
-def _read_hdf5(path: Path) -> list[tuple[str, list[Blob]]]:
+def _read_hdf5(path: Path) -> Layers:
     import h5py
 
     if not h5py.is_hdf5(path):
@@ -220,15 +239,15 @@ def _read_hdf5(path: Path) -> list[tuple[str, list[Blob]]]:
     with h5py.File(path, "r") as file:
         if not isinstance(file.get("data"), h5py.Group):
             raise SpecError(f"{path}: holds no group 'data': not the weights of a net")
-        layers = []
+        layers: Layers = []
         for name, group in file["data"].items():
-            held = dict(group.items()) if isinstance(group, h5py.Group) else {"": group}
-            known = all(isinstance(one, h5py.Dataset) for one in held.values())
-            if not known or not all(re.fullmatch("[0-9]{1,3}", index) for index in held):
+            datasets = dict(group.items()) if isinstance(group, h5py.Group) else {"": group}
+            known = all(isinstance(dataset, h5py.Dataset) for dataset in datasets.values())
+            if not known or not all(re.fullmatch("[0-9]{1,3}", index) for index in datasets):
                 raise SpecError(f"{path}: layer '{name}' holds something else than the datasets 0, 1, ...")
-            blobs = [None] * (1 + max(map(int, held), default=-1))
-            for index, one in held.items():
-                blobs[int(index)] = Blob(tuple(one.shape), False, one.size)
+            blobs: list[Blob | None] = [None] * (1 + max(map(int, datasets), default=-1))
+            for index, dataset in datasets.items():
+                blobs[int(index)] = Blob(tuple(dataset.shape), False, dataset.size)
             layers.append((name, blobs))
         return layers
 
@@ -246,8 +265,9 @@ class _Cut(Exception):
     """Bytes that are no message: cut off, or of something else."""
 
 
-def _read_binary(path: Path, data: mmap.mmap) -> list[tuple[str, list[Blob]]]:
-    layers, retired = [], []
+def _read_binary(path: Path, data: mmap.mmap) -> Layers:
+    layers: Layers = []
+    retired: list[slice] = []
     try:
         for number, value in _fields(data, 0, len(data)):
             if number == _NET_LAYER and isinstance(value, slice):
@@ -275,8 +295,9 @@ def _slices(data: mmap.mmap, where: slice) -> Iterator[tuple[int, slice]]:
     return ((number, value) for number, value in _fields(data, where.start, where.stop) if isinstance(value, slice))
 
 
-def _read_layer(data: mmap.mmap, where: slice, numbers: dict[str, int]) -> tuple[str, list[Blob]]:
-    name, blobs = "", []
+def _read_layer(data: mmap.mmap, where: slice, numbers: dict[str, int]) -> tuple[str, list[Blob | None]]:
+    name = ""
+    blobs: list[Blob | None] = []
     for number, value in _slices(data, where):
         if number == numbers["name"]:
             name = data[value].decode("utf-8", "replace")
@@ -286,9 +307,11 @@ def _read_layer(data: mmap.mmap, where: slice, numbers: dict[str, int]) -> tuple
 
 
 def _read_blob(data: mmap.mmap, where: slice) -> Blob:
-    shape, legacy, values = [], {}, {"data": 0, "double_data": 0}
+    shape: list[int] = []
+    legacy: dict[str, int] = {}
+    values = {"data": 0, "double_data": 0}
     for number, value in _fields(data, where.start, where.stop):
-        name = _BLOB.get(number)
+        name = _BLOB.get(number, "")
         if name in _LEGACY and isinstance(value, int):
             legacy[name] = value
         elif name in values:  # packed, or one by one as very old files have them

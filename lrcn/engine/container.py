@@ -18,11 +18,11 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from lrcn.engine import EngineError, code
+from lrcn.engine.mounts import Bind, binds
 
 IMAGES = {"cpu": ("lrcn:cpu", "make docker"), "cuda": ("lrcn:cuda", "make docker-cuda")}  # and what builds each
 # What the command in the container is told, beside the revision: the caller's code, the image's name, and the width of
@@ -31,27 +31,6 @@ CODE, IMAGE, BARS = "LRCN_CODE", "LRCN_IMAGE", "LRCN_BARS"
 HANDED_ON = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "TZ")
 SCRATCH = "/run/lrcn"  # in the container: its home, and for what it writes beside the folders that it fills
 LABEL = "lrcn.caller"
-MOUNTS = 64  # at most, about
-SYSTEM = {
-    "/",
-    "/bin",
-    "/dev",
-    "/etc",
-    "/lib",
-    "/lib64",
-    "/opt",
-    "/proc",
-    "/run",
-    "/sbin",
-    "/sys",
-    "/usr",
-    "/usr/bin",
-    "/usr/lib",
-    "/usr/local",
-    "/usr/local/bin",
-    "/usr/local/lib",
-    "/var",
-}  # mounted, they would hide the image's
 READY = 3.0  # seconds after which a command has surely come as far as to hear Ctrl-C, if it has said nothing before
 
 
@@ -66,10 +45,10 @@ def inside() -> bool:
 def begin() -> None:
     """What the command in the container does first. Raises EngineError where the image holds other code than the
     caller's."""
-    image, build = os.environ.get(IMAGE, IMAGES["cpu"][0]), IMAGES["cpu"][1]
-    for name, how in IMAGES.values():
-        build = how if image == name else build
     if os.environ[CODE] != code.digest():
+        image = os.environ.get(IMAGE, IMAGES["cpu"][0])
+        builds = dict(IMAGES.values())
+        build = builds.get(image, builds[IMAGES["cpu"][0]])
         raise EngineError(f"image {image}: was built from other code than this lrcn; build it again: `{build}`")
     # Where the daemon was begun in the background of a shell, Ctrl-C is ignored in its containers too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -81,111 +60,6 @@ def _end_with_caller() -> None:
         while os.read(0, 1024):
             pass
     os.kill(os.getpid(), signal.SIGINT)
-
-
-# ---- what is mounted ---------------------------------------------------------------------------------------
-
-
-class Bind(NamedTuple):
-    """A file or folder `source` of this machine, without links, that the container sees at `target`."""
-
-    source: str
-    target: str
-    writable: bool = False
-
-
-def binds(reads: Iterable, writes: Iterable = ()) -> list[Bind]:
-    """The mounts for what is read and what is written: each at the path that was given and at the one that its links
-    lead to, and also where links within it lead to. None for what is not there: the command then says so itself.
-
-    Raises EngineError for folders of the system, which would hide the image's own.
-    """
-    found: dict[str, Bind] = {}
-    reads = few(map(os.path.abspath, reads))
-    waiting, walked = [(path, True, True) for path in writes] + [(path, False, True) for path in reads], set()
-    while waiting:
-        path, writable, given = waiting.pop()
-        path, source = os.path.abspath(path), os.path.realpath(path)
-        if not (os.path.isfile(source) or os.path.isdir(source)):
-            continue
-        if not {path, source}.isdisjoint(SYSTEM):
-            if given:
-                raise EngineError(
-                    f"{path}: a folder of the system, which would hide the container's own; --engine "
-                    "docker takes files in folders of their own"
-                )
-            continue
-        for target in (path, source):
-            writable = writable or (target in found and found[target].writable)
-            found[target] = Bind(source, target, writable)
-        if os.path.isdir(source) and (source, writable) not in walked:
-            walked.add((source, writable))
-            waiting += [(link, writable, False) for link in links(source)]
-    kept: dict[str, Bind] = {}
-    for target in sorted(found, key=lambda path: Path(path).parts):  # what holds another comes before it
-        bind = found[target]
-        above = next((kept[str(place)] for place in Path(target).parents if str(place) in kept), None)
-        if above:
-            there = os.path.join(above.source, os.path.relpath(target, above.target))
-            alike = bind.writable == above.writable or (above.writable and os.path.isfile(bind.source))
-            if alike and there == bind.source:
-                continue
-        kept[target] = bind
-    return list(kept.values())
-
-
-def links(folder: str) -> Iterator[str]:
-    """What the symbolic links within a folder name, as they name it."""
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:  # the command meets it too
-        return
-    for entry in entries:
-        if entry.is_symlink():
-            yield os.path.join(folder, os.readlink(entry.path))
-        elif entry.is_dir(follow_symlinks=False):
-            yield from links(entry.path)
-
-
-def few(paths: Iterable[str], most: int = MOUNTS) -> list[str]:
-    """These files and folders; where they are more than `most`, folders that hold them in place of the deepest."""
-    found = set(paths)
-    while len(found) > most:
-        deepest = max(len(Path(path).parts) for path in found)
-        lifted = {
-            os.path.dirname(path) if len(Path(path).parts) == deepest and os.path.dirname(path) not in SYSTEM else path
-            for path in found
-        }
-        if lifted == found:
-            break
-        found = lifted
-    return sorted(found)
-
-
-def named_by(folder: Path) -> list[str]:
-    """The folders and files outside of a prepared data set that it names by their paths: images, and the HDF5 files of
-    sentences or activations. Errors: DataError where `folder` is no data set."""
-    from data_prep.dataset import Dataset
-    from data_prep.whole_files import read_json
-
-    dataset, named = Dataset(folder), set()
-    if dataset.kind == "frames":
-        return []
-    for part in ("images", "captions", "sentences", "features"):
-        for listing in dataset.folder.glob(f"*_{part}.txt"):
-            lines = listing.read_text(encoding="utf-8").splitlines()
-            files = dict.fromkeys(line.removesuffix(" 0") for line in lines if line.startswith("/"))
-            named |= {os.path.dirname(dataset.located(file)) for file in files}
-    if dataset.kind == "captions" and (dataset.folder / "captions.json").exists():
-        with contextlib.suppress(KeyError, TypeError, AttributeError):  # the command says what is wrong with it
-            named |= {
-                os.path.dirname(dataset.located(each["file"]))
-                for each in read_json(dataset.folder / "captions.json")["images"]
-                if each["file"].startswith("/")
-            }
-    if isinstance(features := dataset.description.get("features"), str):
-        named.add(str(dataset.located(features)))
-    return few(map(os.path.abspath, named))
 
 
 # ---- the container -----------------------------------------------------------------------------------------
@@ -235,24 +109,25 @@ def connect():
     from docker.client import DockerClient, from_env
     from docker.errors import DockerException
 
-    given, own = os.environ.get("DOCKER_HOST"), os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    address, own = os.environ.get("DOCKER_HOST"), os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     sockets = ["/var/run/docker.sock", f"{own}/docker.sock", f"{own}/podman/podman.sock", "/run/podman/podman.sock"]
-    closed = None
-    for place in [given] if given else [f"unix://{path}" for path in sockets if os.path.exists(path)]:
+    forbidden = None
+    for each in [address] if address else [f"unix://{path}" for path in sockets if os.path.exists(path)]:
         try:
-            api = (from_env(version="auto") if given else DockerClient(place, version="auto")).api
+            api = (from_env(version="auto") if address else DockerClient(each, version="auto")).api
             api.ping()
             return api
         except DockerException as error:
             if "Permission denied" in str(error):
-                closed = closed or place.removeprefix("unix://")
-            elif given:
+                forbidden = forbidden or each.removeprefix("unix://")
+            elif address:
                 raise EngineError(
-                    f"DOCKER_HOST {given}: no daemon answers there ({_one_line(error)}); start it, or unset DOCKER_HOST"
+                    f"DOCKER_HOST {address}: no daemon answers there ({_one_line(error)}); start it, or unset "
+                    "DOCKER_HOST"
                 ) from None
-    if closed:
+    if forbidden:
         raise EngineError(
-            f"{closed}: you may not use this Docker daemon; `sudo usermod -aG docker $USER` and a new login let you"
+            f"{forbidden}: you may not use this Docker daemon; `sudo usermod -aG docker $USER` and a new login let you"
         )
     raise EngineError(
         "no Docker or Podman daemon answers: `sudo systemctl start docker` or `systemctl --user start "
@@ -274,23 +149,10 @@ def _create(api, arguments, mounts: list[Bind], image: str, gpu: int | None) -> 
         user = "0:0"  # who is the caller outside
     elif "name=userns" in security:
         namespace = "host"  # user ids as they are
-    environment = {
-        CODE: code.digest(),
-        code.REVISION: code.revision() or "",
-        IMAGE: image,
-        "HOME": SCRATCH,
-        "TMPDIR": SCRATCH,
-        "MPLCONFIGDIR": SCRATCH,
-        "LANG": "C.UTF-8",
-        **{name: os.environ[name] for name in HANDED_ON if name in os.environ},
-    }
-    if sys.stderr.isatty():
-        width = os.get_terminal_size(sys.stderr.fileno()).columns
-        environment |= {BARS: str(width), "COLUMNS": str(width + 1), "LINES": "25"}  # tqdm takes one off
     scratch = {
-        place: "rw,exec,nosuid,nodev,mode=1777"
-        for place in (SCRATCH, "/tmp")
-        if all(bind.target != place for bind in mounts)
+        folder: "rw,exec,nosuid,nodev,mode=1777"
+        for folder in (SCRATCH, "/tmp")
+        if all(bind.target != folder for bind in mounts)
     }
     host = api.create_host_config(
         mounts=[Mount(bind.target, bind.source, type="bind", read_only=not bind.writable) for bind in mounts],
@@ -309,13 +171,31 @@ def _create(api, arguments, mounts: list[Bind], image: str, gpu: int | None) -> 
         image,
         arguments,
         user=user,
-        environment=environment,
+        environment=_environment(image),
         working_dir=os.getcwd(),
         host_config=host,
         stdin_open=True,
         healthcheck={"test": ["NONE"]},  # the image's would take its time from the training
         labels={LABEL: f"{socket.gethostname()} {os.getpid()}"},
     )["Id"]
+
+
+def _environment(image: str) -> dict[str, str]:
+    """What the command in the container goes by."""
+    environment = {
+        CODE: code.digest(),
+        code.REVISION: code.revision() or "",
+        IMAGE: image,
+        "HOME": SCRATCH,
+        "TMPDIR": SCRATCH,
+        "MPLCONFIGDIR": SCRATCH,
+        "LANG": "C.UTF-8",
+        **{name: os.environ[name] for name in HANDED_ON if name in os.environ},
+    }
+    if sys.stderr.isatty():
+        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        environment |= {BARS: str(width), "COLUMNS": str(width + 1), "LINES": "25"}  # tqdm takes one off
+    return environment
 
 
 def _follow(api, container: str, signals: Signals) -> int:
@@ -359,10 +239,10 @@ class Copy(threading.Thread):
 
         sys.stdout.flush()
         for number, content in frames_iter(self.stream, tty=False):
-            self.heard, left = True, memoryview(content)
-            while left and number not in self.closed:
+            self.heard, rest = True, memoryview(content)
+            while rest and number not in self.closed:
                 try:
-                    left = left[os.write(number, left) :]
+                    rest = rest[os.write(number, rest) :]
                 except OSError:  # nobody reads it any more
                     self.closed.add(number)
 
@@ -389,9 +269,9 @@ class Signals:
 
 def _make(folder: Path) -> list[Path]:
     """Makes a folder and those above it; gives what was made, the deepest first."""
-    lacking = [place for place in (folder, *folder.parents) if not place.exists()]
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    return lacking
+    return missing
 
 
 def _sweep(api) -> None:
@@ -403,22 +283,22 @@ def _sweep(api) -> None:
                 api.remove_container(each["Id"], v=True)
 
 
-def _explain(said: str, image: str, gpu: int | None) -> str:
-    """One line for what the daemon says."""
-    said = _one_line(said)
-    if gpu is not None and any(words in said for words in ("device driver", "nvidia", "gpu")):
+def _explain(answer: str, image: str, gpu: int | None) -> str:
+    """One line for what the daemon answers."""
+    answer = _one_line(answer)
+    if gpu is not None and any(words in answer for words in ("device driver", "nvidia", "gpu")):
         return (
-            f"--gpu {gpu}: containers have no GPU here ({said}); install nvidia-container-toolkit and restart the "
+            f"--gpu {gpu}: containers have no GPU here ({answer}); install nvidia-container-toolkit and restart the "
             "daemon, or leave --gpu out"
         )
-    if "executable file not found" in said or "no such file or directory" in said and "exec" in said:
+    if "executable file not found" in answer or "no such file or directory" in answer and "exec" in answer:
         build = IMAGES["cpu" if gpu is None else "cuda"][1]
-        return f"image {image}: does not run lrcn ({said}); build it again: `{build}`"
-    return f"the container daemon refuses: {said}"
+        return f"image {image}: does not run lrcn ({answer}); build it again: `{build}`"
+    return f"the container daemon refuses: {answer}"
 
 
 def _one_line(error) -> str:
-    said = str(error)
+    line = str(error)
     with contextlib.suppress(ValueError, TypeError, KeyError):
-        said = json.loads(said)["message"]
-    return " ".join(said.split())
+        line = json.loads(line)["message"]
+    return " ".join(line.split())

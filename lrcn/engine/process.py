@@ -14,10 +14,12 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+
+from lrcn.engine import Engine
 
 MESSAGE = "lrcn-error: "  # begins the line for the user among Caffe's own
 FATAL = re.compile(r"^F\d{4,8} \S+ +\d+ ([\w.]+:\d+)\] (.*)")
@@ -36,7 +38,16 @@ class Caffe:
     However this process ends, Caffe ends with it; to be exact, with the thread that began it.
     """
 
-    def __init__(self, engine, command, log, folder=None, first_batch=0, talks=False, log_name=None):
+    def __init__(
+        self,
+        engine: Engine,
+        command: Sequence[str | Path],
+        log: str | Path,
+        folder: str | Path | None = None,
+        first_batch: int = 0,
+        talks: bool = False,
+        log_name: str | None = None,
+    ) -> None:
         """Begins `command`: the engine's tool, or [sys.executable, "-m", MODULE, ...].
 
         log: the file to which Caffe adds what it says; it writes it itself, so no line is lost when this process is
@@ -58,10 +69,10 @@ class Caffe:
                 preexec_fn=partial(_end_with_parent, os.getpid()),
             )
 
-    def __enter__(self):
+    def __enter__(self) -> Caffe:
         return self
 
-    def __exit__(self, *failure) -> None:
+    def __exit__(self, *failure: object) -> None:
         self.close()
 
     def close(self) -> int | None:

@@ -20,8 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
+from data_prep.dataset import Dataset
 from data_prep.whole_files import write_bytes, write_json
 from lrcn.results import pictures
 from lrcn.trained_net import TrainedNet, digest
@@ -33,6 +34,7 @@ ITERATION = re.compile(r"Iteration (\d+)(?: \([^)]*\))?, loss = ([-+\w.]+)")
 TESTING = re.compile(r"Iteration (\d+), Testing net")
 OUTPUT = re.compile(r"(Train|Test) net output #\d+: (\S+) = ([-+\w.]+)")
 RATE = re.compile(r"Iteration (\d+), lr = ([-+\w.]+)")
+Files = Mapping[str, Any]  # a variant's: "train_test", "deploy", ... NetParameter, "solver" SolverParameter
 VOCABULARIES = ("vocabulary.txt", "slot_vocabulary.txt")
 DIFFERENCES = {  # of two runs' identities, in words
     "weights": "the weights that it started from",
@@ -117,9 +119,10 @@ class Run:
     def iterations(self) -> int | None:
         """The iterations that it is to have; None where its solver cannot be read."""
         try:
-            return parse(self.folder / "solver.prototxt", "solver").max_iter
+            solver: Any = parse(self.folder / "solver.prototxt", "solver")
         except (SpecError, OSError):
             return None
+        return int(solver.max_iter)
 
     @property
     def finished(self) -> bool:
@@ -210,6 +213,21 @@ class Run:
                 )
         write_json(mark, identity)
 
+    def check_data(self, dataset: Dataset, modality: str | None, split: int) -> None:
+        """TrainError where the run was trained on another data set."""
+        noted = (_read_mark(self.folder / "run.json") or {}).get("data_set")
+        if isinstance(noted, dict):
+            same = all(dataset.description.get(name) == value for name, value in noted.items())
+        else:
+            same = noted == dataset.identity(modality, split)
+        if not same:
+            where = self.settings.get("data")
+            raise TrainError(
+                f"{self.folder}: was trained on another data set than {dataset.folder}"
+                + (f", which lay in {where}" if where and Path(where).resolve() != dataset.folder.resolve() else "")
+                + "; give that with --data, or train on this one, with another --out"
+            )
+
     def _other_settings(self, settings: Mapping[str, Any]) -> str:
         """The settings that differ from the run's, in words."""
         mine = (self.note or {}).get("settings", {})
@@ -263,16 +281,16 @@ def split_folder(out: Path, split: int) -> Path:
 # ---- identity ----------------------------------------------------------------------------------------------
 
 
-def identity_of(files: Mapping[str, Message], weights: Sequence[Path], data_set: Any) -> dict[str, Any]:
+def identity_of(files: Files, weights: Sequence[Path], data_set: Any) -> dict[str, Any]:
     """What makes a run this run and no other, wherever it and its data set lie: JSON-able."""
     return {"weights": digests(weights), "data_set": data_set, **_trained_by(files)}
 
 
-def _trained_by(files: Mapping[str, Message]) -> dict[str, str]:
+def _trained_by(files: Files) -> dict[str, str]:
     return {"solver": to_text(files["solver"]), "train_test": to_text(without_paths(files["train_test"]))}
 
 
-def without_paths(net: Message) -> Message:
+def without_paths(net: Any) -> caffe_pb2.NetParameter:
     """A copy of a net whose data layers name their files as they lie in the data set's folder, whoever reads them: the
     number of processes that read clips changes nothing."""
     bare = caffe_pb2.NetParameter()
@@ -290,7 +308,7 @@ def without_paths(net: Message) -> Message:
 def _read_mark(mark: Path) -> dict[str, Any] | None:
     """run.json without the paths that an earlier lrcn wrote; None where there is none."""
     try:
-        before = json.loads(mark.read_text(encoding="utf-8"))
+        before: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))
         return before | {"train_test": to_text(without_paths(parse(before["train_test"])))}
     except FileNotFoundError:
         return None

@@ -13,21 +13,20 @@ from __future__ import annotations
 import math
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from google.protobuf.message import Message
+from typing import Any
 
 from data_prep import stretch
 from data_prep.whole_files import write_text
 from lrcn.engine import Engine
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
-from lrcn.training.run import ITERATION, Run, TrainError
+from lrcn.training.run import ITERATION, Files, Run, TrainError
 from prototxt_gen import caffe_pb2, parse, solver_states, to_text
 
 
-def train(run: Run, files: Mapping[str, Message], compute: Compute, weights: Sequence[Path] = ()) -> Path:
+def train(run: Run, files: Files, compute: Compute, weights: Sequence[Path] = ()) -> Path:
     """Trains the net of `files` (train_test, deploy and solver messages) in the folder of `run`, which the caller has
     locked, and gives its final .caffemodel.
 
@@ -55,7 +54,9 @@ def train(run: Run, files: Mapping[str, Message], compute: Compute, weights: Seq
     return run.snapshot(solver.max_iter)
 
 
-def _segment(run: Run, solver: Message, compute: Compute, iterations: tuple[int, int], weights: Sequence[Path]) -> None:
+def _segment(
+    run: Run, solver: caffe_pb2.SolverParameter, compute: Compute, iterations: tuple[int, int], weights: Sequence[Path]
+) -> None:
     """One Caffe process, from a snapshot to the next."""
     (start, end), engine, gpu = iterations, compute.engine, compute.gpu
     piece = caffe_pb2.SolverParameter()
@@ -84,9 +85,10 @@ def _segment(run: Run, solver: Message, compute: Compute, iterations: tuple[int,
             raise
 
 
-def _net_going_on(folder: Path, solver: Message, start: int, end: int) -> str:
+def _net_going_on(folder: Path, solver: caffe_pb2.SolverParameter, start: int, end: int) -> str:
     """The file of the net for iterations `start` to `end`: one whose own Caffe layers begin with the data due then."""
-    net, batches = parse(folder / "train_test.prototxt"), max(solver.iter_size, 1)
+    net: Any = parse(folder / "train_test.prototxt")
+    batches = max(solver.iter_size, 1)
     if not stretch.begin_at(net, solver_states(solver, net)[0], start * batches, end * batches, folder):
         return "train_test.prototxt"
     write_text(folder / "stretch.prototxt", to_text(net))
@@ -107,7 +109,6 @@ def _watch(line: str, tell: Callable[[int], None]) -> None:
         return
     if not math.isfinite(float(match[2])):
         raise TrainError(
-            f"the loss is {match[2]} at iteration {match[1]}: training has diverged; "
-            "give a lower --set base_lr=..., and --fresh"
+            f"the loss is {match[2]} at iteration {match[1]}: training has diverged; give a lower --set base_lr=..."
         )
     tell(int(match[1]))

@@ -15,8 +15,9 @@ from data_prep import DataError, features, store
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.whole_files import write_json, write_text
 from lrcn import engine
-from lrcn.activity import extract
+from lrcn.activity import activations, extract
 from lrcn.activity.sampler import image_range
+from lrcn.training.job import settings_of
 from netspecs import catalogue
 from prototxt_gen import SpecError, parse
 from tests.commands import killed, lrcn, refused
@@ -94,8 +95,8 @@ def test_clips_are_those_that_videos_are_classified_by():
 
 def test_a_net_of_the_catalogue_brings_its_own_mean(dataset):
     folder = Dataset(dataset)
-    tiny = {"backbone": "tiny", "crop": 20}
-    name, deploy, transform = extract.source("activity/single-frame-flow", folder, changes=tiny)
+    settings = settings_of("activity/single-frame-flow", folder, {"backbone": "tiny", "crop": 20})
+    transform = extract.source("activity/single-frame-flow", folder, settings=settings).transform
     assert (transform.modality, transform.mean, transform.scale) == ("flow", [128, 128, 128], 0.02)
     assert (transform.height, transform.width) == (24, 32)
     for arguments, said in ((dict(mean=MEAN), "--mean is for a net's file"), (dict(modality="rgb"), "reads flow")):
@@ -115,7 +116,7 @@ def test_the_mean_of_a_file_is_asked_for(dataset, net):
         "deploy.prototxt: does not say less which mean it sees pixels; give --mean BLUE GREEN RED, published: "
         "103.939 116.779 123.68 (rgb) or 128 128 128 (flow)",
     )
-    _, _, transform = extract.source(str(net[0]), Dataset(dataset), "flow", mean=(3, 2, 1))
+    transform = extract.source(str(net[0]), Dataset(dataset), "flow", mean=(3, 2, 1)).transform
     assert (transform.modality, transform.mean, transform.scale) == ("flow", [3, 2, 1], 1)
     assert (transform.height, transform.width) == (240, 320)
 
@@ -316,8 +317,8 @@ def test_killed_again_and_again_it_ends_with_the_same_content(tmp_path, net):
 @pytest.mark.engine
 def test_a_run_that_was_cut_off_does_not_begin_anew(tmp_path, net):
     """A video of the third group cannot be read. Once it can, one of the first cannot, which is not asked for again."""
-    data = make_dataset(tmp_path / "data", videos=2 * extract.GROUP + 20, frames=6)
-    [late, early] = [f"v_{v}" for v in (2 * extract.GROUP + 10, 10)]
+    data = make_dataset(tmp_path / "data", videos=2 * activations.GROUP + 20, frames=6)
+    [late, early] = [f"v_{v}" for v in (2 * activations.GROUP + 10, 10)]
     images = {name: [Dataset(data).jpeg("rgb", name, t) for t in range(1, 7)] for name in (late, early)}
 
     def put(**changed):

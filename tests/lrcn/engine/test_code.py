@@ -95,7 +95,9 @@ import sys
 from lrcn.cli import cli
 status = cli(standalone_mode=False)
 ours = ("netspecs", "prototxt_gen", "data_prep", "lrcn")
-print(*(module.__file__ for name, module in sys.modules.items() if name.split(".")[0] in ours), sep="\\n", file=sys.stderr)
+for name, module in sys.modules.items():
+    if name.split(".")[0] in ours:
+        print(module.__file__, file=sys.stderr)
 """
 
 
