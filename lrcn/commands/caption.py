@@ -48,7 +48,8 @@ def caption(images, model, length, as_json, out, gpu, **options):
     """
     from lrcn import engine
     from lrcn.results import pictures
-    from lrcn.sentences.captioner import Captioner, read_images
+    from lrcn.sentences.captioner import Captioner
+    from lrcn.sentences.images import read_images
 
     strategy, best = _strategy(options), options["best"]
     net = _net(model, out, options)

@@ -54,8 +54,8 @@ def rating_sheet(systems, references, images, count, parts, seed, out):
     saves. OUT/key.json tells which caption is whose and is not for them. `lrcn compare OUT/key.json ANSWERS...` makes
     the table.
     """
-    from lrcn.sentences.metrics import read_references, read_results
-    from lrcn.sentences.rating_sheet import names_of, write_sheet
+    from lrcn.sentences.caption_files import names_of, read_references, read_results
+    from lrcn.sentences.rating_sheet import write_sheet
 
     described = {}
     for system in systems:

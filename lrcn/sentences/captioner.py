@@ -1,32 +1,25 @@
 """Sentences for images from a trained `caption/*` net, for videos from `video/*`, or without either from `lm/*`: the
-likeliest by beam search, drawn ones, and the log probability of given ones.
-
-Caffe runs in a process of its own (`lrcn.sentences.sentence_net`) for as long as a Captioner is open.
-"""
+likeliest by beam search, drawn ones, and the log probability of given ones."""
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
-import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from data_prep import DataError
-from lrcn.engine.process import Caffe
 from lrcn.pixels import Transform
 from lrcn.sentences.decoding import FLOOR
+from lrcn.sentences.deploy_nets import check_weights, check_words, read_net
+from lrcn.sentences.image_net import ImageNet
 from lrcn.trained_net import TrainedNet
 from netspecs import catalogue
-from prototxt_gen import SpecError, nearest, parse, to_text
+from prototxt_gen import SpecError
 from prototxt_gen.shapes import infer
-from prototxt_gen.weights import AFRESH, plan, read_weights, shape_text
+from prototxt_gen.weights import shape_text
 
 LENGTH = 50  # words of a sentence at most, its end included, as published
 STREAMS = 500  # sentences that the net goes on with at once
@@ -92,173 +85,6 @@ def read_vocabulary(path) -> list[str]:
     return words
 
 
-# ---- images ------------------------------------------------------------------------------------------------
-
-
-def read_image(path) -> np.ndarray:
-    """The image (height, width, 3), BGR uint8, as Caffe's ImageData would read it; grey ones in three equal channels,
-    the first picture of a moving one, transparency on white. DataError, one line, for a file that is missing, cut off
-    or no image."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            image.load()  # the whole of it: OpenCV takes half an image for one
-            clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-            if image.format != "GIF" and image.mode != "CMYK" and not clear:
-                found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-                if found is not None:
-                    return found
-            image = ImageOps.exif_transpose(image)
-            if clear:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such image") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: a folder, not an image") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        said = (
-            "not an image, or of a kind that cannot be read"
-            if isinstance(error, Image.UnidentifiedImageError)
-            else str(error).lower() or "cannot be read"
-        )
-        raise DataError(f"{path}: {said}") from None
-
-
-def read_images(paths: Sequence) -> list[np.ndarray]:
-    """All of them; DataError, one line, names every one that cannot be read."""
-    found, trouble = [], []
-    for path in paths:
-        try:
-            found.append(read_image(path))
-        except DataError as error:
-            trouble.append((path, str(error)))
-    if trouble:
-        others = ", ".join(str(path) for path, _ in trouble[1:])
-        raise DataError(trouble[0][1] + (f" (and {others})" if others else ""))
-    return found
-
-
-# ---- the net -----------------------------------------------------------------------------------------------
-
-
-class ImageNet:
-    """A net that reads images, as a deploy net up to fc8 (`deploy_images` of caption/*). A context manager, which ends
-    Caffe's process.
-
-    images: the net, a message or a file; transform: how it sees pixels, where it reads images.
-
-    Raises SpecError where net and weights do not fit, before Caffe is started.
-    """
-
-    def __init__(self, images, weights, engine, gpu: int | None = None, transform: Transform | None = None):
-        self.caffe, images = None, _net(images)
-        _check_weights([images], weights)
-        self._begin(None, images, weights, engine, gpu, transform)
-
-    def _begin(self, words, images, weights, engine, gpu, transform, streams=1, reader=None) -> None:
-        self.transform, self.row, self.together = transform, None, 1
-        self.blobs = infer(images, "TEST").blobs if images is not None else {}
-        if images is not None:
-            self.together, *self.row = images.layer[0].input_param.shape[0].dim
-        self.folder = Path(tempfile.mkdtemp(prefix="lrcn-captioner-"))
-        nets = {"words": words, "images": images, "reader": reader}
-        for name, net in nets.items():
-            if net is not None:
-                (self.folder / f"{name}.prototxt").write_text(to_text(net))
-        job = {name: None if net is None else str(self.folder / f"{name}.prototxt") for name, net in nets.items()}
-        job |= {"weights": str(Path(weights).resolve()), "gpu": gpu, "streams": streams}
-        (self.folder / "job.json").write_text(json.dumps(job))
-        command = [sys.executable, "-m", "lrcn.sentences.sentence_net", self.folder / "job.json"]
-        self.caffe = Caffe(engine, command, self.folder / "caffe.log", talks=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *failure) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends Caffe's process; its log stays where it says why Caffe failed."""
-        if self.caffe is None:
-            return
-        if not self.caffe.close():
-            shutil.rmtree(self.folder, ignore_errors=True)
-        self.caffe = None
-
-    def activations(
-        self,
-        inputs: Iterable[np.ndarray],
-        names: Sequence[str] = ("fc8",),
-        progress=lambda what, done, total: None,
-        total: int = 0,
-    ) -> dict[str, np.ndarray]:
-        """{blob: (N, D)} of whatever the net reads, one after another: pixels (3, crop, crop) of `cut`, or activations
-        (D,). They are taken a batch at a time, so that N may be large."""
-        if self.row is None:
-            raise SpecError("this net reads no images")
-        for name in names:
-            if name not in self.blobs:
-                raise SpecError(f"the image net has no blob '{name}'{nearest(name, self.blobs)}")
-        found, waiting, done = [], [], 0
-
-        def forward():
-            nonlocal done
-            np.save(self.folder / "images.npy", np.array(waiting, np.float32))
-            found.append(self._ask({"do": "features", "images": str(self.folder / "images.npy"), "blobs": [*names]}))
-            done += len(waiting)
-            waiting.clear()
-            if total:
-                progress("images", done, total)
-
-        for one in inputs:
-            if list(np.shape(one)) != self.row:
-                raise SpecError(f"the image net reads {shape_text(self.row)}, not {shape_text(np.shape(one))}")
-            waiting.append(one)
-            if len(waiting) == self.together:
-                forward()
-        if waiting:
-            forward()
-        return {
-            name: np.concatenate([part[name] for part in found])
-            if found
-            else np.zeros((0, int(np.prod(self.blobs[name][1:]))), np.float32)
-            for name in names
-        }
-
-    def features(
-        self, inputs: Iterable[np.ndarray], progress=lambda what, done, total: None, total: int = 0
-    ) -> np.ndarray:
-        """fc8 (N, D), as `activations`."""
-        return self.activations(inputs, ("fc8",), progress, total)["fc8"]
-
-    def cut(self, images: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
-        """What the net reads of BGR images of any size, as `read_image` gives them: of each the middle."""
-        if self.row is None or len(self.row) != 3:
-            raise SpecError("this net's images are activations computed beforehand (backbone features); give those")
-        transform = self.transform
-        return (transform.blob(transform.centre(transform.resized(image))) for image in images)
-
-    def image_features(
-        self, images: Iterable[np.ndarray], progress=lambda what, done, total: None, total: int = 0
-    ) -> np.ndarray:
-        """fc8 (N, D) of BGR images of any size, as `read_image` gives them."""
-        return self.features(self.cut(images), progress, total)
-
-    def _ask(self, order: dict, progress=lambda what, done, total: None) -> dict[str, np.ndarray]:
-        """Caffe's answer. CaffeError, one line, where it has ended."""
-        self.caffe.tell(json.dumps(order | {"out": str(self.folder / "answer.npz")}))
-        for line in self.caffe.lines():
-            answer = json.loads(line)
-            if "out" in answer:
-                with np.load(answer["out"]) as found:
-                    return dict(found)
-            progress("captions", answer["done"], answer["total"])
-        raise self.caffe.failure()
-
-
 Features = np.ndarray | Mapping[str, np.ndarray] | None
 
 
@@ -292,10 +118,10 @@ class Captioner(ImageNet):
         self.caffe = None
         self.vocabulary = vocabulary if isinstance(vocabulary, list) else read_vocabulary(vocabulary)
         self.known = {word: index for index, word in enumerate(self.vocabulary, 1)}
-        words, images, reader = (None if net is None else _net(net) for net in (words, images, reader))
+        words, images, reader = (None if net is None else read_net(net) for net in (words, images, reader))
         for net in filter(None, (words, reader)):
-            _check_words(net, len(self.vocabulary) + 1, net is words)
-        _check_weights([net for net in (words, images, reader) if net is not None], weights, len(self.vocabulary) + 1)
+            check_words(net, len(self.vocabulary) + 1, net is words)
+        check_weights([net for net in (words, images, reader) if net is not None], weights, len(self.vocabulary) + 1)
         blobs = infer(reader or words, "TEST").blobs
         # Blob: shape for one image or video.
         self.sees = {name: list(blobs[name][1:]) for name in GIVEN if name in blobs and name != "cont_sentence"}
@@ -426,50 +252,3 @@ class Captioner(ImageNet):
 def _count(features: np.ndarray | Mapping[str, np.ndarray]) -> int:
     """N, of how many images or videos these are."""
     return len(next(iter(features.values())) if isinstance(features, Mapping) else features)
-
-
-def _net(net):
-    if not isinstance(net, (str, Path)):
-        return net
-    try:
-        return parse(Path(net))
-    except OSError as error:
-        raise SpecError(f"{net}: {(error.strerror or str(error)).lower()}") from None
-
-
-def _check_words(net, outputs: int, by_word: bool) -> None:
-    shapes = infer(net, "TEST")
-    for problem in shapes.problems:
-        raise SpecError(f"{net.name}: {problem}")
-    predict = shapes.blobs.get("predict")
-    if predict is None or by_word and predict[0] != 1 or not any(name.endswith("_h_0") for name in shapes.blobs):
-        raise SpecError(
-            f"{net.name}: not a net that goes word by word; make it with deploy_steps=1 and deploy_state=exposed"
-        )
-    if predict[-1] != outputs:
-        raise SpecError(
-            f"the vocabulary has {outputs - 1} words, and so {outputs} outputs with the end of a sentence; "
-            f"the net has {predict[-1]}"
-        )
-
-
-def _check_weights(nets, weights, outputs: int | None = None) -> None:
-    """Refuses weights that do not fill these nets, of a vocabulary with so many outputs. SpecError, one line."""
-    given = read_weights(weights)
-    for net in nets:
-        entries = plan(net, given, "TEST")
-        for entry in entries.clashes:
-            if entry.layer in ("predict", "embedding") and entry.file and entry.file[0]:
-                known = entry.file[0][-2]
-                if known != outputs:
-                    raise SpecError(
-                        f"{weights}: made for a vocabulary of {known - 1} words and the end of a sentence; "
-                        f"this one has {outputs - 1} words"
-                    )
-            raise SpecError(f"{weights}: does not fit {net.name}: layer '{entry.layer}': {entry.why}")
-        missing = [entry.layer for entry in entries.entries if entry.status == AFRESH]
-        if missing:
-            raise SpecError(
-                f"{weights}: has no weights for {', '.join(missing)} of {net.name}; give the .caffemodel "
-                "that was trained for this net"
-            )

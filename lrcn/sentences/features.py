@@ -27,7 +27,8 @@ from data_prep.features import output_folder
 from data_prep.whole_files import new_folder, read_json, write_bytes, write_json, write_text, writing
 from data_prep.workers import no_progress
 from lrcn.pixels import Transform
-from lrcn.sentences.captioner import ImageNet, read_image
+from lrcn.sentences.image_net import ImageNet
+from lrcn.sentences.images import read_image
 from netspecs import catalogue
 from prototxt_gen import SpecError, to_text
 from prototxt_gen.part import check_weights, part_for

@@ -1,6 +1,5 @@
 """How good generated captions are (paper, Tables 3 and 4), by the libraries in which the field computes it: BLEU of
-pycocoevalcap and, beside it, of NLTK; CIDEr, ROUGE-L and METEOR of pycocoevalcap. And what they are measured against:
-the captions of the nearest training image.
+pycocoevalcap and, beside it, of NLTK; CIDEr, ROUGE-L and METEOR of pycocoevalcap.
 
 The two BLEUs are the same but for captions too short to have an n-gram (NLTK counts one in vain for each), and where
 nothing at all matches (NLTK says 0, pycocoevalcap some ten-thousandths).
@@ -9,95 +8,17 @@ nothing at all matches (NLTK says 0, pycocoevalcap some ten-thousandths).
 from __future__ import annotations
 
 import atexit
-import json
-import re
 import shutil
 import unicodedata
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
-
-import numpy as np
 
 from data_prep import DataError
-from data_prep.whole_files import write_json
 from prototxt_gen import SpecError, nearest
 
 NO_JAVA = "METEOR and the tokens of the Penn Treebank need Java (`java` on PATH)"
 TOKENS = ("plain", "ptb")
-DISTANCES = ("euclidean", "cosine")
-BLOCK = 1 << 22  # distances at once
-
-
-# ---- files -------------------------------------------------------------------------------------------------
-
-
-def read_results(path) -> dict:
-    """{image's id: caption} of a file of COCO's results format: [{"image_id": 42, "caption": "..."}, ...]. DataError,
-    one line, for another file, and for an image that is there twice."""
-    entries, found = _json(path), {}
-    if not isinstance(entries, list):
-        raise DataError(f'{path}: not results of COCO\'s format, a list of {{"image_id", "caption"}}')
-    for number, entry in enumerate(entries, 1):
-        key, caption = (entry.get("image_id"), entry.get("caption")) if isinstance(entry, dict) else (None, None)
-        if not isinstance(key, (int, str)) or not isinstance(caption, str):
-            raise DataError(f'{path}: entry {number} has no "image_id" or "caption"')
-        if key in found:
-            raise DataError(f"{path}: entry {number}: image {key} is there twice; give one caption an image")
-        found[key] = caption
-    return found
-
-
-def write_results(path, captions: Mapping) -> None:
-    """{image's id: caption} in COCO's results format."""
-    write_json(Path(path), [{"image_id": key, "caption": caption} for key, caption in captions.items()])
-
-
-def image_ids(files: Sequence[str]) -> list:
-    """The ids of a data set's images: COCO's numbers where all files have them, else the files' names without their
-    folders, or with them where two images have one name."""
-    numbers = [re.fullmatch(r"COCO_\w+?_(\d{12})\.\w+", Path(file).name) for file in files]
-    if all(numbers) and len({found[1] for found in numbers}) == len(files):
-        return [int(found[1]) for found in numbers]
-    names = [Path(file).name for file in files]
-    return names if len(set(names)) == len(files) else list(files)
-
-
-def read_references(path, split: str | None = None) -> dict:
-    """{image's id: its captions} of COCO's annotations, or of the captions.json of a prepared data set, whose images go
-    by `image_ids`; of one `split` there. DataError, one line, for another file and an image without captions."""
-    described, found = _json(path), {}
-    try:
-        if "annotations" in described:
-            found = {image["id"]: [] for image in described["images"]}
-            for each in described["annotations"]:
-                found.setdefault(each["image_id"], []).append(each["caption"])
-        else:
-            images = described["images"]
-            found = {
-                key: image["captions"]
-                for key, image in zip(image_ids([each["file"] for each in images]), images)
-                if split in (None, image["split"])
-            }
-    except (KeyError, TypeError):
-        raise DataError(f"{path}: neither COCO's annotations nor a prepared captions.json") from None
-    empty = [key for key, captions in found.items() if not captions]
-    if empty or not found:
-        raise DataError(
-            f"{path}: "
-            + (f"image {empty[0]} has no captions" if empty else "no images" + (f" of split {split}" if split else ""))
-        )
-    return found
-
-
-def _json(path):
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError:
-        raise DataError(f"{path}: not JSON") from None
-    except OSError as error:
-        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
 
 
 # ---- tokens ------------------------------------------------------------------------------------------------
@@ -225,40 +146,3 @@ def _meteor_process():
 
     atexit.register(_meteor_process.cache_clear)  # while there is still a Python in which it can be ended
     return Meteor()
-
-
-# ---- nearest neighbours ------------------------------------------------------------------------------------
-
-
-def nearest_images(train: np.ndarray, test: np.ndarray, distance: str = "euclidean") -> np.ndarray:
-    """For each row of test (N, D) the row of train (M, D), fc7 or fc8 of images, that is nearest: (N,), of equals the
-    first. The paper does not say by which distance."""
-    if distance not in DISTANCES:
-        raise SpecError(
-            f"there is no distance '{distance}', only {' and '.join(DISTANCES)}{nearest(distance, DISTANCES)}"
-        )
-    train, test = np.asarray(train), np.asarray(test, np.float64)
-    if train.ndim != 2 or test.ndim != 2 or train.shape[1] != test.shape[1] or not len(train):
-        raise SpecError(f"features of {train.shape} to look in and {test.shape} to look for: give (M, D) and (N, D)")
-    least, found = np.full(len(test), np.inf), np.zeros(len(test), np.int64)
-    step = max(1, BLOCK // max(len(test), train.shape[1]))
-    for first in range(0, len(train), step):  # float64 a part at a time: fc7 of all of COCO is 1.3 GB in float32
-        part = train[first : first + step].astype(np.float64)
-        if distance == "cosine":
-            norms = np.linalg.norm(part, axis=1, keepdims=True)
-            far = -test @ (part / np.where(norms > 0, norms, 1)).T
-        else:
-            far = (part**2).sum(1) / 2 - test @ part.T
-        at = far.argmin(1)
-        nearer = far[np.arange(len(test)), at] < least
-        least[nearer], found[nearer] = far[nearer, at[nearer]], first + at[nearer]
-    return found
-
-
-def nearest_captions(
-    train: np.ndarray, captions: Sequence[Sequence[str]], test: np.ndarray, distance: str = "euclidean"
-) -> list[str]:
-    """The baseline 1NN of Table 3: for each test image the first caption of the nearest training image."""
-    if len(captions) != len(train) or not all(captions):
-        raise SpecError(f"{len(captions)} images' captions for {len(train)} rows: give one or more for each")
-    return [captions[at][0] for at in nearest_images(train, test, distance)]

@@ -31,7 +31,6 @@ import cv2
 import numpy as np
 
 from data_prep import DataError
-from data_prep.moved import Whereabouts
 from data_prep.whole_files import write_bytes, write_json, write_text, writing
 from lrcn.results.published import TABLE4_IMAGES
 
@@ -164,7 +163,7 @@ def _find(image, files: Mapping | None, folder) -> Path:
 
 def _picture(path: Path) -> bytes:
     """The image as a JPEG small enough to be mailed. Raises DataError."""
-    from lrcn.sentences.captioner import read_image
+    from lrcn.sentences.images import read_image
 
     image = read_image(path)
     scale = SIDE / max(image.shape[:2])
@@ -197,17 +196,6 @@ def _json(path) -> dict:
     except (ValueError, RecursionError):
         raise DataError(f"{path}: not JSON; give the file that the page saved") from None
     return content if isinstance(content, dict) else {}
-
-
-def names_of(path) -> dict:
-    """{image's id: file} of COCO's annotations or of a prepared captions.json, by the ids that results files use."""
-    from lrcn.sentences.metrics import image_ids
-
-    listed = _json(path).get("images", [])
-    if all("file" in image for image in listed):
-        files, located = [image["file"] for image in listed], Whereabouts(Path(path).parent)
-        return dict(zip(image_ids(files), map(located, files)))
-    return {image["id"]: image["file_name"] for image in listed if {"id", "file_name"} <= image.keys()}
 
 
 # ---- the answers -------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from PIL import Image
 from data_prep import DataError
 from lrcn import engine
 from lrcn.engine.process import CaffeError
-from lrcn.sentences.captioner import Captioner, read_image, read_vocabulary
+from lrcn.sentences.captioner import Captioner, read_vocabulary
+from lrcn.sentences.images import read_image
 from netspecs import catalogue
 from prototxt_gen import SpecError, to_text
 from tests.commands import lrcn, refused

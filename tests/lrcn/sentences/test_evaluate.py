@@ -11,14 +11,11 @@ from data_prep import DataError
 from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
 from lrcn.results import compare
+from lrcn.sentences import caption_files, truth
 from lrcn.sentences import metrics as language_metrics
-from lrcn.sentences import truth
-from lrcn.sentences.evaluate import Cnn, Search, check_files, cnn_net, part_images, score_results, write_results
-from lrcn.trained_net import TrainedNet
-from netspecs import catalogue
-from prototxt_gen.shapes import infer
+from lrcn.sentences.captions import score_results
+from lrcn.sentences.evaluate import Search, check_files, part_images, write_results
 from tests.commands import lrcn, no_java, refused
-from tests.lrcn.sentences.small_nets import write_variant_weights
 from tests.shared import PUBLISHED_RESULTS, needs
 
 PHRASES = {
@@ -115,42 +112,6 @@ def test_parts_and_their_files(tmp_path):
         part_images(dataset, "val")
 
 
-def test_ids_are_cocos_numbers_or_names():
-    ids = language_metrics.image_ids
-    assert ids(["/x/val2014/COCO_val2014_000000000042.jpg", "COCO_train2014_000000000007.jpg"]) == [42, 7]
-    assert ids(["/x/COCO_val2014_000000000042.jpg", "/x/b.jpg"]) == ["COCO_val2014_000000000042.jpg", "b.jpg"]
-    assert ids(["/x/a.jpg", "/y/a.jpg"]) == ["/x/a.jpg", "/y/a.jpg"] and ids([]) == []
-
-
-def test_a_cnn_of_other_classes_gives_its_own_fc8(tmp_path):
-    sizes = {"backbone": "tiny", "units": 9, "embedding": 7, "vocabulary": 13}
-    variant = catalogue.get("caption/lrcn-2f")
-    net = TrainedNet(variant, variant.settings(**sizes, fc8=5), tmp_path / "x", tmp_path)
-    other = write_variant_weights(
-        tmp_path / "other.caffemodel", variant.name, {k: v for k, v in sizes.items() if k != "vocabulary"} | {"fc8": 6}
-    )
-    found, blobs = cnn_net(net, Cnn(other, ("fc7", "fc8"), "other"))
-    assert blobs == ("fc7", "fc8") and infer(found, "TEST").blobs["fc8"][-1] == 6
-    same = write_variant_weights(
-        tmp_path / "same.caffemodel", variant.name, {k: v for k, v in sizes.items() if k != "vocabulary"} | {"fc8": 5}
-    )
-    assert cnn_net(net, Cnn(same, ("fc7", "fc8"), "same"))[1] == ("fc7", "fc8")
-    assert cnn_net(net, Cnn(same, ("fc7",), "frozen"))[1] == ("fc7",)
-    single = {"backbone": "tiny", "classes": 4, "fc6": 128, "fc7": 128}
-    found, blobs = cnn_net(
-        net,
-        Cnn(
-            write_variant_weights(tmp_path / "ucf.caffemodel", "activity/single-frame-rgb", single),
-            ("fc7", "fc8"),
-            "its classifier is called fc8-ucf",
-        ),
-    )
-    assert blobs == ("fc7", "fc8") and infer(found, "TEST").blobs["fc8"][-1] == 4
-    bare = write_variant_weights(tmp_path / "bare.caffemodel", "activity/lrcn-fc7-rgb", single)
-    found, blobs = cnn_net(net, Cnn(bare, ("fc7", "fc8"), "no classifier of images"))
-    assert blobs == ("fc7",) and "fc8" not in infer(found, "TEST").blobs
-
-
 # ---- captions from elsewhere -------------------------------------------------------------------------------
 
 ODD = {
@@ -173,7 +134,7 @@ def odd(tmp_path):
             for name, text in (ODD | {"more.jpg": "a dog"}).items()
         ],
     )
-    language_metrics.write_results(tmp_path / "said.json", ODD)
+    caption_files.write_results(tmp_path / "said.json", ODD)
     return tmp_path
 
 

@@ -17,11 +17,13 @@ from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
 from lrcn import engine
 from lrcn.engine.compute import Compute
-from lrcn.sentences import evaluate as evaluate_captions
+from lrcn.sentences import caption_files, captions, retrieval
 from lrcn.sentences import metrics as language_metrics
-from lrcn.sentences import retrieval
 from lrcn.sentences.captioner import Captioner, read_vocabulary
-from lrcn.sentences.evaluate import CaptionSearch, Neighbours, activations, evaluate
+from lrcn.sentences.captions import CaptionSearch, activations, evaluate_captions
+from lrcn.sentences.evaluate import part_images
+from lrcn.sentences.language_model import perplexity
+from lrcn.sentences.neighbours import Neighbours
 from lrcn.trained_net import digest
 from lrcn.training.run import Run
 from lrcn.training.trained import writer
@@ -143,11 +145,9 @@ def test_every_number_of_a_net_follows_from_its_captions_and_scores(run, data, n
     folder, *_ = run
     row = json.loads((folder / "results.json").read_text())["models"][name]
     images = [image for image in json.loads((data / "captions.json").read_text())["images"] if image["split"] == "test"]
-    said = language_metrics.read_results(folder / f"captions_{name}.json")
+    said = caption_files.read_results(folder / f"captions_{name}.json")
     assert list(said) == [image["file"].rsplit("/", 1)[1] for image in images]
-    expected = language_metrics.score(
-        said, language_metrics.read_references(data / "captions.json", "test"), meteor=False
-    )
+    expected = language_metrics.score(said, caption_files.read_references(data / "captions.json", "test"), meteor=False)
     assert {key: row["generation"][key] for key in expected if key != "notes"} == pytest.approx(
         {key: value for key, value in expected.items() if key != "notes"}
     )
@@ -206,7 +206,7 @@ def test_neighbours_are_the_nearest_by_fc7_and_fc8_of_either_cnn(run, data):
             np.testing.assert_allclose(kept[part][blob], seen[part][blob], rtol=0, atol=tolerance)
         far = np.linalg.norm(kept["test"][blob][:, None] - kept["train"][blob], axis=2)
         expected = [parts["train"][at]["captions"][0] for at in far.argmin(1)]
-        assert list(language_metrics.read_results(folder / f"captions_1nn-{blob}-finetuned.json").values()) == expected
+        assert list(caption_files.read_results(folder / f"captions_1nn-{blob}-finetuned.json").values()) == expected
     with np.load(folder / "neighbours" / "features_test" / "0000000.npz") as kept:
         assert np.abs(kept["fc7"] - seen["test"]["fc7"]).max() > 1e-3  # by the CNN before its training
         assert kept["fc7"].shape == seen["test"]["fc7"].shape
@@ -221,18 +221,18 @@ def read_message(path):
 
 def test_without_weights_the_frozen_stage_has_the_cnn_up_to_fc7(run, data):
     folder, *_ = run
-    before = language_metrics.read_results(folder / "captions_1nn-fc7.json")
+    before = caption_files.read_results(folder / "captions_1nn-fc7.json")
     done = lrcn(
         "evaluate", "caption/lrcn-1u", "--data", data, "--out", folder, "--retrieval-images", 7, **no_java(folder / "y")
     )
     assert done.returncode == 0, done.stderr
     assert "1nn-fc8 is left out" in done.stderr and "--weights" in done.stderr
     assert json.loads((folder / "results.json").read_text())["models"]["1nn-fc7"]["cnn"] == "frozen in lrcn-1u"
-    assert language_metrics.read_results(folder / "captions_1nn-fc7.json") == before
+    assert caption_files.read_results(folder / "captions_1nn-fc7.json") == before
 
 
 def test_a_call_that_was_cut_off_goes_on(run, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate_captions, "BLOCK", 4)
+    monkeypatch.setattr(captions, "BLOCK", 4)
     monkeypatch.setattr(language_metrics, "java", lambda: False)
     folder, dataset = tmp_path / "net", Dataset(data)
     folder.mkdir()
@@ -253,7 +253,7 @@ def test_a_call_that_was_cut_off_goes_on(run, data, tmp_path, monkeypatch):
         return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
     def evaluated(net, progress=lambda what, done, total: None):
-        return evaluate(dataset, [net], tmp_path, CaptionSearch(), Neighbours(), Compute(progress=progress))
+        return evaluate_captions(dataset, [net], tmp_path, CaptionSearch(), Neighbours(), Compute(progress=progress))
 
     before = {}
     for what, count in (("features of test", 8), ("lrcn-2f: captions", 12), ("features of train", 8), ("metrics", 0)):
@@ -275,8 +275,8 @@ def test_a_call_that_was_cut_off_goes_on(run, data, tmp_path, monkeypatch):
 
 
 def test_features_of_many_images_come_in_blocks(run, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate_captions, "BLOCK", 5)
-    images = evaluate_captions.part_images(Dataset(data), "test")
+    monkeypatch.setattr(captions, "BLOCK", 5)
+    images = part_images(Dataset(data), "test")
     net = writer(run[0], "caption", "lrcn-1u")
     with Captioner.of(net, engine.find()) as captioner:
         found = activations(captioner, images, ("fc8",), tmp_path / "kept", {})["fc8"]
@@ -311,7 +311,7 @@ def test_other_parts_and_beams_lie_beside(run, data):
     assert (folder / "results.json").read_bytes() == before and "Table 2" not in done.stdout
     results = json.loads((folder / "results_val_beam3.json").read_text())
     assert set(results["models"]) == {"lrcn-2f"} and "retrieval" not in results["models"]["lrcn-2f"]
-    assert len(language_metrics.read_results(folder / "captions_lrcn-2f_val_beam3.json")) == 6
+    assert len(caption_files.read_results(folder / "captions_lrcn-2f_val_beam3.json")) == 6
     done = lrcn(
         "evaluate",
         "caption/lrcn-2f",
@@ -412,13 +412,13 @@ def test_perplexity_is_that_of_the_nets_probabilities(data, tmp_path):
     short = [log_prob for each in json.loads(said.stdout) for log_prob in each]
     with Captioner.of(Run(tmp_path / "lstm-lm").net(), engine.find()) as captioner:
         texts = [[words[word - 1] for word in each] for each in captions]
-        again = evaluate_captions.perplexity(captioner, [each for each in texts if len(each) < 100])
+        again = perplexity(captioner, [each for each in texts if len(each) < 100])
         steps = max(len(each) for each in captions if len(each) < 100)
         trained = weights(Run(tmp_path / "lstm-lm").weights)
         largest = max(max(map(abs, blob)) for blobs in trained.values() for blob in blobs)
         tolerance = rounding(summands(carried["deploy"], steps), largest)  # of the logarithm
         assert again["perplexity"] == pytest.approx(math.exp(-np.mean(short)), rel=tolerance)
-        assert evaluate_captions.perplexity(captioner, texts) == pytest.approx(found["val"])
+        assert perplexity(captioner, texts) == pytest.approx(found["val"])
     assert found["val"] == {
         "perplexity": pytest.approx(found["val"]["perplexity"]),
         "captions": len(captions),

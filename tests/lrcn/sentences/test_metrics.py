@@ -1,10 +1,8 @@
 """Generation metrics by hand and against the libraries, COCO's files, and nearest neighbours."""
 
-import json
 import math
 import string
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,90 +104,3 @@ def test_images_must_be_the_same():
         metrics.score({1: "x"}, TRUE)
     with pytest.raises(DataError, match="no caption"):
         metrics.score({}, {})
-
-
-def test_cocos_files(tmp_path):
-    captions = {42: "Một con chó.", "b.jpg": 'with "quotes"'}
-    metrics.write_results(tmp_path / "r.json", captions)
-    assert metrics.read_results(tmp_path / "r.json") == captions
-    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))[0] == {
-        "image_id": 42,
-        "caption": "Một con chó.",
-    }
-    coco = {
-        "images": [{"id": 1}, {"id": 2}],
-        "annotations": [
-            {"image_id": 2, "caption": "x"},
-            {"image_id": 1, "caption": "y"},
-            {"image_id": 2, "caption": "z"},
-        ],
-    }
-    (tmp_path / "coco.json").write_text(json.dumps(coco))
-    assert metrics.read_references(tmp_path / "coco.json") == {1: ["y"], 2: ["x", "z"]}
-    ours = {
-        "images": [
-            {"file": "a.jpg", "split": "val", "captions": ["x"]},
-            {"file": "b.jpg", "split": "test", "captions": ["y", "z"]},
-        ]
-    }
-    (tmp_path / "captions.json").write_text(json.dumps(ours))
-    assert metrics.read_references(tmp_path / "captions.json", "test") == {"b.jpg": ["y", "z"]}
-    assert len(metrics.read_references(tmp_path / "captions.json")) == 2
-    bad = {
-        "results": [
-            ("{}", "format"),
-            ('[{"image_id": 1}]', "entry 1"),
-            ("[3]", "entry 1"),
-            ("{", "not JSON"),
-            ('[{"image_id": 1, "caption": "a"}, {"image_id": 1, "caption": "b"}]', "twice"),
-        ],
-        "references": [
-            ("[]", "neither"),
-            ('{"images": 3}', "neither"),
-            ('{"images": []}', "no images"),
-            ('{"images": [{"id": 1}], "annotations": []}', "image 1 has no captions"),
-        ],
-    }
-    for kind, cases in bad.items():
-        for text, said in cases:
-            (tmp_path / "bad.json").write_text(text)
-            with pytest.raises(DataError, match=said):
-                getattr(metrics, f"read_{kind}")(tmp_path / "bad.json")
-    with pytest.raises(DataError, match="no such file"):
-        metrics.read_results(tmp_path / "none.json")
-
-
-@given(st.integers(0, 10**6), st.sampled_from(metrics.DISTANCES), st.integers(1, 30), st.integers(0, 9))
-def test_nearest_is_nearest(seed, distance, count, asked):
-    rng = np.random.default_rng(seed)
-    train, test = rng.normal(size=(count, 4)), rng.normal(size=(asked, 4))
-    for row, at in zip(test, metrics.nearest_images(train, test, distance), strict=True):
-        far = (
-            np.linalg.norm(train - row, axis=1)
-            if distance == "euclidean"
-            else (1 - train @ row / np.linalg.norm(train, axis=1) / np.linalg.norm(row))
-        )
-        assert at == far.argmin()
-
-
-@pytest.mark.parametrize("distance", metrics.DISTANCES)
-def test_nearest_in_parts_is_nearest(monkeypatch, distance):
-    rng = np.random.default_rng(0)
-    train, test = rng.integers(0, 3, (40, 4)), rng.integers(0, 3, (9, 4))  # many are equally near
-    whole = metrics.nearest_images(train, test, distance)
-    for block in (1, 30, 100):
-        monkeypatch.setattr(metrics, "BLOCK", block)
-        assert (metrics.nearest_images(train, test, distance) == whole).all()
-
-
-def test_nearest_captions():
-    train = np.array([[1.0, 0], [10, 0.1], [0, 0]])
-    captions = [["one", "another"], ["two"], ["three"]]
-    assert metrics.nearest_captions(train, captions, [[2, 0], [9, 0], [0, 0]]) == ["one", "two", "three"]
-    assert metrics.nearest_captions(train, captions, [[2, 0.02]], "cosine") == ["two"]
-    with pytest.raises(SpecError, match="did you mean 'cosine'"):
-        metrics.nearest_images(train, train, "cosinus")
-    with pytest.raises(SpecError, match="for 3 rows"):
-        metrics.nearest_captions(train, captions[:2], train)
-    with pytest.raises(SpecError, match=r"\(3, 2\)"):
-        metrics.nearest_images(train, train[:, :1])
