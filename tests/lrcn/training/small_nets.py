@@ -93,6 +93,12 @@ def segments(data, variant, **changes):
     return catalogue.get(variant).files(**settings_of(variant, data, stage | tiny | sizes | changes))
 
 
+def small_table1(*nets):
+    """Those of SMALL_TABLE1 that one of these nets of activity/* has."""
+    known = [catalogue.get(f"activity/{net}").table for net in nets]
+    return {name: value for name, value in SMALL_TABLE1.items() if any(name in table for table in known)}
+
+
 def set_options(settings):
     """As `lrcn` takes them."""
     return ["--set", *(f"{name}={json.dumps(value)}" for name, value in settings.items())]
