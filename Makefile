@@ -2,7 +2,7 @@
 #
 #   make demo     from nothing to a trained, evaluated and compared LRCN
 #   make test     every test, after make lint
-#   make lint     what ruff and the order of imports say of the code
+#   make lint     what ruff, the order of imports and mypy say of the code
 #   make system   the system packages (apt, as root or with sudo that asks nothing)
 #   make venv     .venv, with this project and its Python packages
 #   make engine   Caffe, built into ~/.cache/lrcn
@@ -37,6 +37,7 @@ lint: venv
 	.venv/bin/ruff format --check --quiet
 	.venv/bin/ruff check --quiet
 	@.venv/bin/lint-imports --no-cache >/dev/null || .venv/bin/lint-imports --no-cache
+	@.venv/bin/mypy --no-error-summary
 
 engine: venv
 	$(LRCN) caffe build
@@ -80,5 +81,5 @@ docker-test: engine
 	.venv/bin/python -m pytest -rs tests/docker
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

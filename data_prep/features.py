@@ -52,7 +52,7 @@ class Gathered:
         return self.rows[self.at[sequences]]
 
 
-def write_sequences(folder: Path, stem: str, x, y, batches: np.ndarray, file_bytes: int = FILE_BYTES) -> list[str]:
+def write_sequences(folder: Path, stem: str, x, y, batches: np.ndarray) -> list[str]:
     """Writes `x` (V, T, D), an array or `Gathered`, with labels `y` (V,) as STEM_000.h5, ... in the order of `batches`
     (B, N); gives the files' names.
 
@@ -67,7 +67,7 @@ def write_sequences(folder: Path, stem: str, x, y, batches: np.ndarray, file_byt
             f"{folder / stem}: one batch of {length} x {videos} x {size} has more elements than Caffe takes in a blob;"
             " use fewer videos a batch"
         )
-    each = max(1, min(file_bytes // (4 * row), BLOB_ELEMENTS // row))
+    each = max(1, min(FILE_BYTES // (4 * row), BLOB_ELEMENTS // row))
     names = []
     for number, start in enumerate(range(0, len(batches), each)):
         part = batches[start : start + each]
@@ -141,22 +141,21 @@ def output_folder(out) -> Path:
     return out
 
 
-def write_part(
-    folder: Path, out: Path, part: str, split: int, x, y, videos: int, seed: int, file_bytes: int = FILE_BYTES
-) -> None:
-    """Writes `train` or `test` of a split into `folder`, which is to become `out`: the HDF5 files and their list.
+def write_part(folder: Path, out: Path, part: str, x, y, videos: int, seed: int) -> None:
+    """Writes a part, "train1" or "test1" and so on, into `folder`, which is to become `out`: the HDF5 files and their
+    list.
 
     Training videos are put in a seeded random order (a batch of one class would be of no use) and topped up to a
     multiple of `videos` by going round to the first ones. Test videos keep their order; the last batch is padded with
     features 0, label -1 and video number -1.
     """
-    training = part == "train"
+    training = part.startswith("train")
     order = np.random.default_rng(seed).permutation(len(x)) if training else np.arange(len(x))
-    names = write_sequences(folder, f"{part}{split}", x, y, _batches(order, videos, training), file_bytes)
-    write_text(folder / f"{part}{split}_features.txt", "".join(f"{out / name}\n" for name in names))
+    names = write_sequences(folder, part, x, y, _batches(order, videos, training))
+    write_text(folder / f"{part}_features.txt", "".join(f"{out / name}\n" for name in names))
 
 
-def prepare_npz(npz, out, videos: int = 24, seed: int = 1701, file_bytes: int = FILE_BYTES) -> Path:
+def prepare_npz(npz, out, videos: int = 24, seed: int = 1701) -> Path:
     """Makes the dataset folder `out` of an .npz with x_tr (V, T, D), y_tr (V,), x_te, y_te, and class names `classes`.
     Errors: DataError.
     """
@@ -172,13 +171,13 @@ def prepare_npz(npz, out, videos: int = 24, seed: int = 1701, file_bytes: int = 
         "features": digest.hexdigest(),
         "videos": videos,
         "seed": seed,
-        "file_bytes": file_bytes,
+        "file_bytes": FILE_BYTES,
     }
     with new_folder(out, settings) as folder:
         if folder is None:
             return out
         for part, short in (("train", "tr"), ("test", "te")):
-            write_part(folder, out, part, 1, held[f"x_{short}"], held[f"y_{short}"], videos, seed, file_bytes)
+            write_part(folder, out, f"{part}1", held[f"x_{short}"], held[f"y_{short}"], videos, seed)
         write_json(
             folder / "dataset.json",
             {

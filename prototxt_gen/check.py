@@ -10,20 +10,22 @@ for, else in those that its rules leave open (`_open_states`).
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from prototxt_gen import caffe_pb2 as pb
+from prototxt_gen.caffe_pb2 import LayerParameter as Layer
 from prototxt_gen.errors import SpecError, nearest
 from prototxt_gen.netspec import LAYER_TYPES
-from prototxt_gen.shapes import NetShapes, Row, Shape, infer, show
+from prototxt_gen.shapes import NetShapes, Problem, Row, Shape, infer, show
 from prototxt_gen.states import filter_net, is_in, solver_states
-from prototxt_gen.text import Malformed, Source, kind_of, read
+from prototxt_gen.text import Malformed, Place, Source, kind_of, read
 
 SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 LR_POLICIES = ("fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid")
@@ -32,6 +34,17 @@ _SAMPLED = 50  # images of a list that are looked for
 _RECORDS = 20000  # of a database, whose labels are read
 _MOST_STAGES = 6  # of which every combination is tried
 
+# Blocks that choose between Caffe's own code and cuDNN.
+_WITH_ENGINE = (
+    "convolution_param",
+    "lrn_param",
+    "pooling_param",
+    "relu_param",
+    "sigmoid_param",
+    "softmax_param",
+    "spp_param",
+    "tanh_param",
+)
 # Layers that hand a label or a word on as it is.
 _HAND_ON = ("Concat", "Flatten", "Reshape", "Slice", "Split")
 # Losses and measures that take a label as a class: where they read predictions, and their message with an axis, if any.
@@ -42,6 +55,11 @@ _CLASSIFIERS = {
     "InfogainLoss": "infogain_loss_param",
     "HingeLoss": None,
 }
+
+
+Fault: TypeAlias = tuple[int | None, str, str]  # the layer's place in the net (None: the net's), field, message
+Values: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Sources: TypeAlias = dict[int, list["Row | None"]]  # id of a row -> the row that makes each of its bottoms
 
 
 @dataclass(frozen=True)
@@ -64,8 +82,8 @@ class Hooks:
     not known. Both raise SpecError for a layer that would not work.
     """
 
-    shapes: Callable[[pb.LayerParameter], list[Shape] | None] | None = None
-    labels: Callable[[pb.LayerParameter, str], Iterable[float] | None] | None = None
+    shapes: Callable[[Layer], Sequence[Shape] | None] | None = None
+    labels: Callable[[Layer, str], Iterable[float] | None] | None = None
 
 
 def check(
@@ -96,9 +114,7 @@ def check(
             if phase:
                 filter_net(pb.NetParameter(), phase)  # a phase that is none is the caller's error
                 state = source.message.state
-                states = [
-                    pb.NetState(phase=pb.Phase.Value(phase.upper()), level=state.level, stage=[*state.stage, *stages])
-                ]
+                states = [pb.NetState(phase=phase.upper(), level=state.level, stage=[*state.stage, *stages])]
             findings.net(_Part(source), states)
         else:
             findings.solver(source)
@@ -108,12 +124,12 @@ def check(
 
 
 @contextmanager
-def _inside(folder):
+def _inside(folder: str | Path | None) -> Iterator[None]:
     before = os.getcwd()
     try:
         os.chdir(folder or ".")
     except OSError as error:
-        raise SpecError(f"{folder}: {error.strerror.lower()}") from None
+        raise SpecError(f"{folder}: {(error.strerror or str(error)).lower()}") from None
     try:
         yield
     finally:
@@ -125,18 +141,21 @@ class _Part:
     """A net, and where it stands: in a file of its own, or in a field of a solver."""
 
     source: Source
-    field: tuple = ()
+    field: Place = ()
 
     @property
     def net(self) -> pb.NetParameter:
-        message = self.source.message
-        if self.field:
-            message = getattr(message, self.field[0])
-            return message[self.field[1]] if len(self.field) > 1 else message
-        return message
+        return _at(self.source.message, self.field)
 
     def line(self, *path: str | int) -> int:
         return self.source.line(*self.field, *path)
+
+
+def _at(message: Any, field: Place) -> Any:
+    """A field of a message, or an item of it: ("net",), ("test_net", 1)."""
+    for step in field:
+        message = message[step] if isinstance(step, int) else getattr(message, step)
+    return message
 
 
 class _Check:
@@ -146,7 +165,7 @@ class _Check:
         self.looked_at: list[str] = []
         self.refused: dict[bytes, str] = {}  # a Python layer -> why it would not work
         self.gpu = False  # whether the nets run on a GPU for sure
-        self.values: dict[tuple, np.ndarray | None] = {}  # (a data layer, its top) -> what it holds
+        self.values: dict[tuple[bytes, str], Values | None] = {}  # (a data layer, its top) -> what it holds
 
     def sorted(self) -> list[Finding]:
         return sorted(self.found, key=lambda finding: (self.found[finding], finding.line))
@@ -183,77 +202,72 @@ class _Check:
         """Check a net in `states` (None: those that its rules leave open), and return what it is in each."""
         if not self.text(part.source):
             return []
-        net, given = part.net, states is not None
-        states = states if given else _open_states(net)
+        net, is_open = part.net, states is None
+        if states is None:
+            states = _open_states(net)
         results = [self._infer(net, state) for state in states]
-        problems = [
-            [*_said(net, state, found), *self._data(found), *_vocabulary(found), *self._on_cpu(found)]
-            for state, found in zip(states, results)
+        faults = [
+            [*_refusals(net, state, shapes), *self._data(shapes), *_vocabulary(shapes), *self._on_cpu(shapes)]
+            for state, shapes in zip(states, results)
         ]
-        chosen = list(range(len(states))) if given else _likely(net, states, results)
+        chosen = _likely(net, states, results) if is_open else list(range(len(states)))
         self.looked_at += [_name(states[i]) for i in chosen]
-        if not given:
-            problems = _kept(net, states, problems, chosen)
-        for problem in dict.fromkeys(itertools.chain(*problems)):
-            index, field, message = problem
-            holds = [state for state, found in zip(states, problems) if problem in found]
+        if is_open:
+            faults = _kept(net, states, faults, chosen)
+        for fault in dict.fromkeys(itertools.chain(*faults)):
+            index, field, message = fault
+            holds = [state for state, of_state in zip(states, faults) if fault in of_state]
             built = [state for state in states if index is None or _is_in(net.layer[index], state)]
             if len(holds) < len(built):
                 message = f"{message} ({' and '.join(dict.fromkeys(map(_name, holds)))})"
             name = "" if index is None else f"layer '{net.layer[index].name}': "
-            self.add(part.source, _line(part, index, field, problem[2]), name + message)
+            self.add(part.source, _line(part, index, field, fault[2]), name + message)
         return results
 
-    def _infer(self, net, state) -> NetShapes:
+    def _infer(self, net: pb.NetParameter, state: pb.NetState) -> NetShapes:
         return infer(net, state.phase, state.stage, state.level, python=self.hooks.shapes)
 
-    def _on_cpu(self, found: NetShapes) -> Iterator[tuple]:
+    def _on_cpu(self, shapes: NetShapes) -> Iterator[Fault]:
         """What only a GPU runs, unless the net is for one: a solver says so, a net alone does not."""
-        for row in () if self.gpu else found.rows:
-            for block in (
-                "convolution_param",
-                "lrn_param",
-                "pooling_param",
-                "relu_param",
-                "sigmoid_param",
-                "softmax_param",
-                "spp_param",
-                "tanh_param",
-            ):
+        for row in () if self.gpu else shapes.rows:
+            block = LAYER_TYPES.get(row.layer.type)
+            if block in _WITH_ENGINE:
                 param = getattr(row.layer, block)
-                if LAYER_TYPES.get(row.layer.type) == block and param.engine == param.CUDNN:
+                if param.engine == param.CUDNN:
                     yield row.index, f"{block}.engine", "engine: CUDNN runs on a GPU only; leave engine out for both"
-            block = {"Pooling": "pooling_param", "SPP": "spp_param"}.get(row.layer.type)
-            if block and getattr(row.layer, block).pool == pb.PoolingParameter.STOCHASTIC:
-                yield row.index, f"{block}.pool", "pool: STOCHASTIC runs on a GPU only; MAX and AVE run on both"
+            pooling = {"Pooling": "pooling_param", "SPP": "spp_param"}.get(row.layer.type)
+            if pooling and getattr(row.layer, pooling).pool == pb.PoolingParameter.STOCHASTIC:
+                yield row.index, f"{pooling}.pool", "pool: STOCHASTIC runs on a GPU only; MAX and AVE run on both"
 
     # ---- what data layers read ----
 
-    def _data(self, found: NetShapes) -> list[tuple]:
+    def _data(self, shapes: NetShapes) -> list[Fault]:
         """Files that are not there, and labels and words beyond what reads them."""
-        problems = []
-        for row in found.rows:
-            problems += [(row.index, field, message) for field, message in _missing(row.layer)]
+        faults: list[Fault] = []
+        for row in shapes.rows:
+            faults += [(row.index, field, message) for field, message in _missing(row.layer)]
             if row.layer.type == "Python" and _is_data(row) and self.hooks.labels:
                 for top in row.layer.top:
                     self._values(row.layer, top)
                 if row.layer.SerializeToString() in self.refused:
-                    problems.append((row.index, "python_param.param_str", self.refused[row.layer.SerializeToString()]))
-        sources = _sources(found.rows)
-        for row in found.rows:
+                    faults.append((row.index, "python_param.param_str", self.refused[row.layer.SerializeToString()]))
+        sources = _sources(shapes.rows)
+        for row in shapes.rows:
             if row.layer.type == "Embed" and row.layer.bottom:
                 words = row.layer.embed_param.input_dim
-                problems += self._beyond(row, 0, sources, words, None, f"its input_dim is {words}")
+                faults += self._beyond(row, _origins(row, 0, sources), words, f"its input_dim is {words}")
             if row.layer.type in _CLASSIFIERS and len(row.bottoms) > 1 and row.bottoms[0]:
                 classes = _classes(row)
                 if classes:
-                    problems += self._beyond(
-                        row, 1, sources, classes, _ignored(row.layer), f"'{row.layer.bottom[0]}' has {classes} classes"
-                    )
-        return problems
+                    why = f"'{row.layer.bottom[0]}' has {classes} classes"
+                    faults += self._beyond(row, _origins(row, 1, sources), classes, why)
+        return faults
 
-    def _beyond(self, row, number, sources, limit, ignored, why) -> Iterator[tuple]:
-        for data, top in _origins(row, number, sources):
+    def _beyond(self, row: Row, origins: Iterable[tuple[Row, str]], limit: int, why: str) -> Iterator[Fault]:
+        """Words or labels from `origins` that are not below `limit`, nor the label that the layer ignores."""
+        is_embed = row.layer.type == "Embed"
+        ignored = None if is_embed else _ignored(row.layer)
+        for data, top in origins:
             values = self._values(data.layer, top)
             if values is None or not len(values):
                 continue
@@ -261,7 +275,7 @@ class _Check:
             outside = values[(values < 0) | (values >= limit)]
             if len(outside):
                 worst = outside.max() if outside.max() >= limit else outside.min()
-                what = "embed_param.input_dim" if row.layer.type == "Embed" else f"bottom[{number}]"
+                what = "embed_param.input_dim" if is_embed else "bottom[1]"
                 yield (
                     row.index,
                     what,
@@ -269,7 +283,7 @@ class _Check:
                     f"0 to {limit - 1}" + (f" and {ignored} (ignore_label)" if ignored is not None else ""),
                 )
 
-    def _values(self, layer, top: str) -> np.ndarray | None:
+    def _values(self, layer: Layer, top: str) -> Values | None:
         """The different values of a top, cut to whole numbers as Caffe does; None where they are not known."""
         key = layer.SerializeToString(), top
         if key not in self.values:
@@ -283,7 +297,7 @@ class _Check:
             self.values[key] = None if values is None else np.unique(np.trunc(np.asarray(values, float)))
         return self.values[key]
 
-    def _read_values(self, layer, top: str):
+    def _read_values(self, layer: Layer, top: str) -> Iterable[float] | None:
         number = list(layer.top).index(top)
         if layer.type == "DummyData":
             fillers = layer.dummy_data_param.data_filler
@@ -313,34 +327,24 @@ class _Check:
         if parts is None:
             return
         built: list[tuple[pb.NetState, str, NetShapes]] = []
-        for part, mine in parts:
+        for part, of_part in parts:
             if not part.source.message.IsInitialized():
                 self.text(part.source)
                 continue
             states = []
-            for number, field in mine:
+            for number, field in of_part:
                 state = solver_states(solver, part.net)[number]
-                found = self._infer(part.net, state)
-                if part.net.layer and not any(_is_data(row) for row in found.rows):
-                    known = {stage for layer in part.net.layer for stage in _stages_of(layer)}
-                    strange = [stage for stage in state.stage if stage not in known]
-                    mend = (
-                        f": no rule names '{strange[0]}'{nearest(strange[0], known)}"
-                        if strange
-                        else (f"; its rules name {', '.join(sorted(known))}" if known else "")
-                    )
-                    self.add(
-                        source,
-                        source.line(field),
-                        f"no data layer of {part.source.name} is built in {_name(state)}{mend}",
-                    )
+                shapes = self._infer(part.net, state)
+                if part.net.layer and not any(_is_data(row) for row in shapes.rows):
+                    without = f"no data layer of {part.source.name} is built in {_name(state)}"
+                    self.add(source, source.line(field), without + _stages_mend(part.net, state))
                 else:
                     states.append(state)
-                    built.append((state, field, found))
+                    built.append((state, field, shapes))
             self.net(part, states)
         self._shared(source, built)
 
-    def _nets(self, source: Source):
+    def _nets(self, source: Source) -> list[tuple[_Part, list[tuple[int, str]]]] | None:
         """The nets, each with (number among `solver_states`, the field that says it) of its states; None: no net."""
         solver = source.message
         fields = [name for name in ("net", "net_param", "train_net", "train_net_param") if solver.HasField(name)]
@@ -354,14 +358,15 @@ class _Check:
             )
             return None
         general = fields[0] if fields[0] in ("net", "net_param") else None
-        tests = [("test_net_param", i) for i in range(len(solver.test_net_param))]
+        tests: list[Place] = [("test_net_param", i) for i in range(len(solver.test_net_param))]
         tests += [("test_net", i) for i in range(len(solver.test_net))]
         count = len(solver.test_iter)
         if len(tests) > count or len(tests) < count and not general:
             self.add(
                 source, source.line("test_iter"), f"it has {count} test_iter for {len(tests)} test nets: give one each"
             )
-        tests += [(general,)] * (count - len(tests)) if general else []
+        if general:
+            tests += [(general,)] * (count - len(tests))
         if len(solver.test_state) not in (0, len(tests)):
             self.add(
                 source,
@@ -369,20 +374,18 @@ class _Check:
                 f"it has {len(solver.test_state)} test_state for {len(tests)} "
                 "test_iter: give one each, in the same order",
             )
-        wanted = [((fields[0],), "train_state")]
+        wanted: list[tuple[Place, str]] = [((fields[0],), "train_state")]
         wanted += [(field, f"test_state[{i}]") for i, (field, _) in enumerate(zip(tests, solver_states(solver)[1:]))]
-        parts, by_place = [], {}
+        parts: dict[object, tuple[_Part | None, list[tuple[int, str]]]] = {}
         for number, (field, blame) in enumerate(wanted):
-            value = getattr(solver, field[0])
-            value = value[field[1]] if len(field) > 1 else value
+            value = _at(solver, field)
             key = value if isinstance(value, str) else field
-            if key not in by_place:
-                by_place[key] = self._part(source, field, value), []
-                parts.append(by_place[key])
-            by_place[key][1].append((number, blame))
-        return [(part, mine) for part, mine in parts if part is not None]
+            if key not in parts:
+                parts[key] = self._part(source, field, value), []
+            parts[key][1].append((number, blame))
+        return [(part, states) for part, states in parts.values() if part is not None]
 
-    def _part(self, source: Source, field: tuple, value) -> "_Part | None":
+    def _part(self, source: Source, field: Place, value: Any) -> _Part | None:
         if not isinstance(value, str):
             return _Part(source, field)
         line = source.line(f"{field[0]}[{field[1] if len(field) > 1 else 0}]")
@@ -398,13 +401,13 @@ class _Check:
         net.name = os.path.join(self.folder, value)
         return _Part(net)
 
-    def _shared(self, source: Source, built: list) -> None:
+    def _shared(self, source: Source, built: list[tuple[pb.NetState, str, NetShapes]]) -> None:
         """A test net takes the training net's weights, layer by layer by name: they must be as many and as large."""
         if len(built) < 2 or built[0][1] != "train_state":
             return
         trained = {row.layer.name: row.weights for row in built[0][2].rows}
-        for state, field, found in built[1:]:
-            for row in found.rows:
+        for state, field, shapes in built[1:]:
+            for row in shapes.rows:
                 other = trained.get(row.layer.name)
                 if row.weights is not None and other is not None and row.weights != other:
                     self.add(
@@ -431,59 +434,55 @@ def _open_states(net: pb.NetParameter) -> list[pb.NetState]:
         ]
         stages = sorted({stage for rule in rules for stage in [*rule.stage, *rule.not_stage]} - set(net.state.stage))
         if len(stages) <= _MOST_STAGES:
-            chosen = itertools.chain(*(itertools.combinations(stages, n) for n in range(len(stages) + 1)))
+            chosen = [some for n in range(len(stages) + 1) for some in itertools.combinations(stages, n)]
         else:
             sets = sorted({tuple(sorted(rule.stage)) for rule in rules})
-            chosen = sorted(
-                {
-                    tuple(sorted(set(itertools.chain(*some))))
-                    for n in range(4)
-                    for some in itertools.combinations(sets, n)
-                }
-            )
+            joined = (itertools.chain(*some) for n in range(4) for some in itertools.combinations(sets, n))
+            chosen = sorted({tuple(sorted(set(some))) for some in joined})
         states += [pb.NetState(phase=phase, level=net.state.level, stage=[*net.state.stage, *some]) for some in chosen]
     return states
 
 
-def _likely(net, states, results) -> list[int]:
+def _likely(net: pb.NetParameter, states: list[pb.NetState], results: list[NetShapes]) -> list[int]:
     """Which of `states` somebody would build, as far as a net alone tells: stages may exclude or need each other.
 
     Those where data come in, every bottom is made, and no top twice. In a phase without such a state it is the one that
     comes nearest; but where rules name one phase alone, as in many a deploy net, the net need not do in the other.
     """
-    named = {rule.phase for layer in net.layer for rule in layer.include if rule.HasField("phase")}
+    named: set[int] = {rule.phase for layer in net.layer for rule in layer.include if rule.HasField("phase")}
     named |= {1 - rule.phase for layer in net.layer for rule in layer.exclude if rule.HasField("phase")}
-    fed = [any(map(_is_data, found.rows)) for found in results]
-    broken = [sum(map(_is_wiring, found.problems)) for found in results]
+    fed = [any(map(_is_data, shapes.rows)) for shapes in results]
+    broken = [sum(map(_is_wiring, shapes.problems)) for shapes in results]
     chosen = []
     for phase in pb.TRAIN, pb.TEST:
-        mine = [i for i, state in enumerate(states) if state.phase == phase]
-        whole = [i for i in mine if fed[i] and not broken[i]]
+        of_phase = [i for i, state in enumerate(states) if state.phase == phase]
+        whole = [i for i in of_phase if fed[i] and not broken[i]]
         if whole or not named or phase in named:
-            chosen += whole or [min(mine, key=lambda i: (not fed[i], broken[i], len(results[i].problems)))]
+            chosen += whole or [min(of_phase, key=lambda i: (not fed[i], broken[i], len(results[i].problems)))]
     return chosen
 
 
-def _kept(net, states, problems, chosen) -> list[list[tuple]]:
-    """`problems` of the chosen states, and of others what is so in every state of the phase that builds the layer."""
+def _kept(
+    net: pb.NetParameter, states: list[pb.NetState], faults: list[list[Fault]], chosen: list[int]
+) -> list[list[Fault]]:
+    """`faults` of the chosen states, and of others what is so in every state of the phase that builds the layer."""
     phases = {states[i].phase for i in chosen}
 
-    def always(problem, phase) -> bool:
-        return problem[0] is not None and all(
-            problem in found
-            for state, found in zip(states, problems)
-            if state.phase == phase and _is_in(net.layer[problem[0]], state)
+    def always(fault: Fault, phase: int) -> bool:
+        index = fault[0]
+        return index is not None and all(
+            fault in of_state
+            for state, of_state in zip(states, faults)
+            if state.phase == phase and _is_in(net.layer[index], state)
         )
 
     return [
-        found
-        if i in chosen
-        else [problem for problem in found if state.phase in phases and always(problem, state.phase)]
-        for i, (state, found) in enumerate(zip(states, problems))
+        of_state if i in chosen else [f for f in of_state if state.phase in phases and always(f, state.phase)]
+        for i, (state, of_state) in enumerate(zip(states, faults))
     ]
 
 
-def _is_in(layer, state) -> bool:
+def _is_in(layer: Layer, state: pb.NetState) -> bool:
     try:
         return is_in(layer, state)
     except SpecError:  # rules of both kinds, a finding in every state
@@ -494,7 +493,7 @@ def _is_data(row: Row) -> bool:
     return not row.layer.bottom and bool(row.layer.top) and row.layer.type != "Parameter"
 
 
-def _is_wiring(problem) -> bool:
+def _is_wiring(problem: Problem) -> bool:
     return (
         problem.field == "bottom"
         and problem.message.startswith("no layer makes")
@@ -503,8 +502,14 @@ def _is_wiring(problem) -> bool:
     )
 
 
-def _stages_of(layer) -> set[str]:
-    return {stage for rule in [*layer.include, *layer.exclude] for stage in [*rule.stage, *rule.not_stage]}
+def _stages_mend(net: pb.NetParameter, state: pb.NetState) -> str:
+    """A stage of the state that no rule names, or the stages that the rules name."""
+    rules = [rule for layer in net.layer for rule in [*layer.include, *layer.exclude]]
+    known = {stage for rule in rules for stage in [*rule.stage, *rule.not_stage]}
+    strange = [stage for stage in state.stage if stage not in known]
+    if strange:
+        return f": no rule names '{strange[0]}'{nearest(strange[0], known)}"
+    return f"; its rules name {', '.join(sorted(known))}" if known else ""
 
 
 def _name(state: pb.NetState) -> str:
@@ -515,11 +520,11 @@ def _name(state: pb.NetState) -> str:
 # ---- problems of a built net -------------------------------------------------------------------------------
 
 
-def _said(net, state, found: NetShapes) -> Iterator[tuple]:
-    """What `infer` found, and for a bottom that only other states make, in which they do."""
-    if not found.rows:
+def _refusals(net: pb.NetParameter, state: pb.NetState, shapes: NetShapes) -> Iterator[Fault]:
+    """What `infer` says, and for a bottom that only other states make, in which they do."""
+    if not shapes.rows:
         yield None, "", "no layer is built: Caffe has nothing to run"
-    for problem in found.problems:
+    for problem in shapes.problems:
         message = problem.message
         wanted = re.match("no layer makes its bottom '(.*?)'$", message)
         if wanted:
@@ -538,16 +543,16 @@ def _line(part: _Part, index: int | None, field: str, message: str) -> int:
     return part.line("layer", index, *([field] if field else []))
 
 
-def _sources(rows: list[Row]) -> dict[int, list[Row | None]]:
-    """id of a row -> the row that makes each of its bottoms."""
-    makers, sources = {}, {}
+def _sources(rows: list[Row]) -> Sources:
+    makers: dict[str, Row] = {}
+    sources: Sources = {}
     for row in rows:
         sources[id(row)] = [makers.get(name) for name in row.layer.bottom]
         makers.update(dict.fromkeys(row.layer.top, row))
     return sources
 
 
-def _origins(row: Row, number: int, sources) -> Iterator[tuple[Row, str]]:
+def _origins(row: Row, number: int, sources: Sources) -> Iterator[tuple[Row, str]]:
     """The data layers, and their tops, whose values come unchanged to a row's bottom."""
     maker = sources[id(row)][number]
     if maker is None:
@@ -559,7 +564,7 @@ def _origins(row: Row, number: int, sources) -> Iterator[tuple[Row, str]]:
             yield from _origins(maker, below, sources)
 
 
-def _above(row: Row, sources) -> Iterator[Row]:
+def _above(row: Row, sources: Sources) -> Iterator[Row]:
     """All rows that a row's bottoms depend on, those of a shape alone too."""
     seen, todo = set(), [row]
     while todo:
@@ -570,16 +575,17 @@ def _above(row: Row, sources) -> Iterator[Row]:
                 yield maker
 
 
-def _vocabulary(found: NetShapes) -> Iterator[tuple]:
+def _vocabulary(shapes: NetShapes) -> Iterator[Fault]:
     """A net that predicts a word for each word that it embeds has one vocabulary: as many words in as out."""
-    sources = _sources(found.rows)
-    for row in found.rows:
-        if not (row.layer.type in ("Softmax", "SoftmaxWithLoss") and row.bottoms and row.bottoms[0]):
+    sources = _sources(shapes.rows)
+    for row in shapes.rows:
+        below = row.bottoms[0] if row.bottoms else None
+        if row.layer.type not in ("Softmax", "SoftmaxWithLoss") or not below:
             continue
         above = list(_above(row, sources))
         classes = _classes(row)
-        axis = row.layer.softmax_param.axis % len(row.bottoms[0])
-        places = row.bottoms[0][:axis] + row.bottoms[0][axis + 1 :]
+        axis = row.layer.softmax_param.axis % len(below)
+        places = below[:axis] + below[axis + 1 :]
         for embed in above:
             words = embed.layer.embed_param.input_dim
             if embed.layer.type == "Embed" and embed.bottoms[0] == places and words != classes:
@@ -593,13 +599,13 @@ def _vocabulary(found: NetShapes) -> Iterator[tuple]:
 
 
 def _classes(row: Row) -> int | None:
-    below, block = row.bottoms[0], _CLASSIFIERS.get(row.layer.type, "softmax_param")
+    below, block = row.bottoms[0] or (), _CLASSIFIERS.get(row.layer.type, "softmax_param")
     axis = getattr(row.layer, block).axis if block else 1
     return below[axis] if -len(below) <= axis < len(below) else None
 
 
-def _ignored(layer) -> int | None:
-    block = layer.accuracy_param if layer.type == "Accuracy" else layer.loss_param
+def _ignored(layer: Layer) -> int | None:
+    block: Any = layer.accuracy_param if layer.type == "Accuracy" else layer.loss_param
     return block.ignore_label if block.HasField("ignore_label") else None
 
 
@@ -619,7 +625,7 @@ _SOURCES = {
 }
 
 
-def _missing(layer) -> Iterator[tuple[str, str]]:
+def _missing(layer: Layer) -> Iterator[tuple[str, str]]:
     """(field, message) for each file that a layer reads and that is not there."""
     if layer.type in ("Data", "ImageData", "WindowData") and layer.transform_param.HasField("mean_file"):
         yield from _absent("transform_param.mean_file", layer.transform_param.mean_file)
@@ -645,24 +651,24 @@ def _missing(layer) -> Iterator[tuple[str, str]]:
             yield field, f"'{source}' lists no file"
         for name in names:
             yield from ((field, f"'{source}' lists '{name}': {why}") for why in _unread_hdf5(name, layer.top))
-        return
-    root, lines = layer.image_data_param.root_folder, [line for line in text.splitlines() if line.strip()]
+    else:
+        yield from _missing_images(layer.image_data_param, [line for line in text.splitlines() if line.strip()])
+
+
+def _missing_images(block: pb.ImageDataParameter, lines: list[str]) -> Iterator[tuple[str, str]]:
+    """The same for some of the images that are listed in `lines`."""
+    field, root, source = "image_data_param.source", block.root_folder, block.source
     if not lines:
         yield field, f"'{source}' lists no image"
     if root and not root.endswith("/") and lines and Path(root, lines[0].rpartition(" ")[0]).exists():
         yield "image_data_param.root_folder", f"Caffe adds no slash to '{root}': set '{root}/'"
         return
-    step = max(1, len(lines) // _SAMPLED)
-    absent = [name for name in (root + line.rpartition(" ")[0] for line in lines[::step]) if not Path(name).exists()]
+    names = [root + line.rpartition(" ")[0] for line in lines[:: max(1, len(lines) // _SAMPLED)]]
+    absent = [name for name in names if not Path(name).exists()]
     if absent:
-        yield (
-            field,
-            (
-                f"'{source}' lists '{absent[0]}', which is not there"
-                + (f", nor are {len(absent) - 1} others of {len(lines[::step])} looked for" if len(absent) > 1 else "")
-                + "; paths count from the folder in which Caffe is run"
-            ),
-        )
+        others = f", nor are {len(absent) - 1} others of {len(names)} looked for" if len(absent) > 1 else ""
+        where = "paths count from the folder in which Caffe is run"
+        yield field, f"'{source}' lists '{absent[0]}', which is not there{others}; {where}"
 
 
 def _absent(field: str, name: str) -> Iterator[tuple[str, str]]:
@@ -698,7 +704,7 @@ def _unread_hdf5(name: str, tops: Iterable[str]) -> Iterator[str]:
         yield "its datasets have not as many rows: " + ", ".join(f"{top} {show(size)}" for top, size in rows.items())
 
 
-def _hdf5_values(source: str, top: str) -> np.ndarray:
+def _hdf5_values(source: str, top: str) -> Values:
     """The different values of a dataset, cut to whole numbers, in all files of a list."""
     import h5py
 
@@ -733,38 +739,47 @@ def _datum_labels(source: str) -> list[int]:
 
 def _solver_values(solver: pb.SolverParameter) -> Iterator[tuple[str, str]]:
     """(field, message) for each value that Caffe refuses or that makes its training senseless."""
-
-    def given(name):
-        return solver.HasField(name)
-
-    if given("solver_type") and given("type"):
-        yield "solver_type", "solver_type is the old spelling of type: keep type alone"
     kind = solver.type
-    if given("solver_type"):
+    if solver.HasField("solver_type"):
+        if solver.HasField("type"):
+            yield "solver_type", "solver_type is the old spelling of type: keep type alone"
         kind = SOLVER_TYPES[solver.solver_type]
     elif kind not in SOLVER_TYPES:
         yield "type", f"there is no solver type '{kind}'{nearest(kind, SOLVER_TYPES)}"
+    yield from _learning_rate(solver)
+    yield from _counts(solver)
+    yield from _updates(solver, kind)
+    yield from _snapshots(solver)
+    for i, names in enumerate(solver.weights):
+        for name in names.split(","):
+            yield from _absent(f"weights[{i}]", name.strip())
 
-    if not given("lr_policy"):
+
+def _learning_rate(solver: pb.SolverParameter) -> Iterator[tuple[str, str]]:
+    policy = solver.lr_policy
+    if not solver.HasField("lr_policy"):
         yield "lr_policy", f"lr_policy must be set, to one of {', '.join(LR_POLICIES)}"
-    elif solver.lr_policy not in LR_POLICIES:
-        yield "lr_policy", f"there is no lr_policy '{solver.lr_policy}'{nearest(solver.lr_policy, LR_POLICIES)}"
+    elif policy not in LR_POLICIES:
+        yield "lr_policy", f"there is no lr_policy '{policy}'{nearest(policy, LR_POLICIES)}"
     if not solver.base_lr > 0:
         yield "base_lr", f"base_lr must be above 0, and is {solver.base_lr:g}: nothing would be learned"
-    if solver.lr_policy in ("step", "exp", "multistep") and not solver.gamma > 0:
-        yield "gamma", f"lr_policy '{solver.lr_policy}' multiplies the rate by gamma: it must be above 0"
-    if solver.lr_policy in ("inv", "sigmoid") and not given("gamma"):
-        yield "gamma", f"lr_policy '{solver.lr_policy}' needs gamma"
-    if solver.lr_policy in ("inv", "poly") and not given("power"):
-        yield "power", f"lr_policy '{solver.lr_policy}' needs power"
-    if solver.lr_policy == "step" and solver.stepsize < 1:
+    if policy in ("step", "exp", "multistep") and not solver.gamma > 0:
+        yield "gamma", f"lr_policy '{policy}' multiplies the rate by gamma: it must be above 0"
+    if policy in ("inv", "sigmoid") and not solver.HasField("gamma"):
+        yield "gamma", f"lr_policy '{policy}' needs gamma"
+    if policy in ("inv", "poly") and not solver.HasField("power"):
+        yield "power", f"lr_policy '{policy}' needs power"
+    if policy == "step" and solver.stepsize < 1:
         yield "stepsize", "lr_policy 'step' divides by stepsize: it must be 1 or more"
-    if solver.lr_policy == "multistep":
+    if policy == "multistep":
         if not solver.stepvalue:
             yield "stepvalue", "lr_policy 'multistep' needs stepvalue, once a step"
         elif list(solver.stepvalue) != sorted(set(solver.stepvalue)):
             yield "stepvalue", "the stepvalues must rise: Caffe waits for each in turn"
 
+
+def _counts(solver: pb.SolverParameter) -> Iterator[tuple[str, str]]:
+    """Numbers of iterations, of batches and of what is shown."""
     for name in "max_iter", "iter_size", "average_loss":
         if getattr(solver, name) < 1:
             yield name, f"{name} must be 1 or more, and is {getattr(solver, name)}"
@@ -777,6 +792,9 @@ def _solver_values(solver: pb.SolverParameter) -> Iterator[tuple[str, str]]:
     if solver.test_iter and solver.test_interval == 0:
         yield "test_iter", "with test_iter goes test_interval, above 0: how many iterations lie between tests"
 
+
+def _updates(solver: pb.SolverParameter, kind: str) -> Iterator[tuple[str, str]]:
+    """What a solver of this kind makes of the gradients."""
     if kind in ("AdaGrad", "RMSProp"):
         if solver.momentum:
             yield "momentum", f"{kind} takes no momentum: leave it out"
@@ -797,7 +815,9 @@ def _solver_values(solver: pb.SolverParameter) -> Iterator[tuple[str, str]]:
     if solver.clip_gradients == 0:
         yield "clip_gradients", "clip_gradients: 0 makes every gradient 0; leave it out to clip none"
 
-    if solver.snapshot and not given("snapshot_prefix"):
+
+def _snapshots(solver: pb.SolverParameter) -> Iterator[tuple[str, str]]:
+    if solver.snapshot and not solver.HasField("snapshot_prefix"):
         yield "snapshot", "with snapshot goes snapshot_prefix: the files' folder and how their names begin"
     if solver.snapshot_prefix and (solver.snapshot or solver.snapshot_after_train):
         folder = os.path.dirname(solver.snapshot_prefix) or "."
@@ -805,6 +825,3 @@ def _solver_values(solver: pb.SolverParameter) -> Iterator[tuple[str, str]]:
             yield "snapshot_prefix", f"there is no folder '{folder}' to put snapshots in: make it"
         elif not os.access(folder, os.W_OK):
             yield "snapshot_prefix", f"the folder '{folder}' of the snapshots cannot be written to"
-    for i, names in enumerate(solver.weights):
-        for name in names.split(","):
-            yield from _absent(f"weights[{i}]", name.strip())

@@ -10,10 +10,11 @@ blob they change. Needs matplotlib.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from prototxt_gen.errors import SpecError
 from prototxt_gen.layer_rules import AUTOMATIC_TOPS, show
-from prototxt_gen.shapes import DATA_TYPES, NetShapes, Row
+from prototxt_gen.shapes import DATA_TYPES, NetShapes, Row, Shape
 
 FORMATS = (".svg", ".png")
 
@@ -21,7 +22,7 @@ RECURRENT = ("LSTM", "RNN")
 SINKS = (*AUTOMATIC_TOPS, "Accuracy")
 
 # Inches; points for letters.
-LETTER, LINE, PAD, GAP, LANE, BETWEEN, MARGIN = 7.5, 0.15, 0.07, 0.30, 0.26, 0.95, 0.3
+LETTER, LINE, PAD, GAP, LANE, BETWEEN, BESIDE, MARGIN = 7.5, 0.15, 0.07, 0.30, 0.26, 0.95, 0.1, 0.3
 
 COLOURS = {  # kind -> face, edge
     "data": ("#dfe6ec", "#60717f"),
@@ -51,7 +52,7 @@ def lay_out(found: NetShapes) -> "Picture":
     """Where everything stands, in inches."""
     nodes = _nodes(found)
     recurrent = [node for node in nodes if node.kind == "recurrent" and node.below]
-    return _unrolled(nodes, recurrent) if recurrent else _layered(nodes)
+    return _Unrolled(nodes, recurrent).drawn() if recurrent else _layered(nodes)
 
 
 # ---- what there is to draw ---------------------------------------------------------------------------------
@@ -76,7 +77,8 @@ class Node:
 
 def _nodes(found: NetShapes) -> list[Node]:
     """In the net's order, joined to each other. Silence is left out: it makes nothing."""
-    nodes, makers = [], {}
+    nodes: list[Node] = []
+    makers: dict[str, Node] = {}
     for row in found.rows:
         layer = row.layer
         if layer.type == "Silence":
@@ -125,6 +127,9 @@ def _reach(starts: Iterable[Node], way: str) -> set[Node]:
 # ---- boxes, arrows, words ----------------------------------------------------------------------------------
 
 
+Point: TypeAlias = tuple[float, float]
+
+
 @dataclass
 class Box:
     lines: list[str]
@@ -135,7 +140,7 @@ class Box:
     width: float = 0.0
     height: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.width = self.width or max(map(_width, self.lines)) + 4 * PAD
         self.height = self.height or LINE * len(self.lines) + 2 * PAD
 
@@ -147,10 +152,10 @@ class Box:
 @dataclass
 class Picture:
     boxes: list[Box] = field(default_factory=list)
-    arrows: list[tuple[list[tuple[float, float]], str, bool]] = field(default_factory=list)  # points, colour, dashed
+    arrows: list[tuple[list[Point], str, bool]] = field(default_factory=list)  # points, colour, dashed
     words: list[tuple[float, float, str, str]] = field(default_factory=list)  # x, y, text, colour
 
-    def arrow(self, *points, colour: str = FLOW, dashed: bool = False) -> None:
+    def arrow(self, *points: Point, colour: str = FLOW, dashed: bool = False) -> None:
         self.arrows.append((list(points), colour, dashed))
 
     def lift(self, low: Box, high: Box, lane: float = 0.5, place: float | None = None) -> None:
@@ -180,7 +185,8 @@ def _layered(nodes: list[Node]) -> Picture:
     depth: dict[Node, int] = {}
     for node in reversed(nodes):
         depth[node] = max((depth[above] + 1 for above in node.above), default=0)
-    picture, boxes, y = Picture(), {}, 0.0
+    boxes: dict[Node, Box] = {}
+    picture, y = Picture(), 0.0
     for level in sorted(set(depth.values()), reverse=True):
         row = [node for node in nodes if depth[node] == level]
         for node in row:
@@ -198,16 +204,12 @@ def _layered(nodes: list[Node]) -> Picture:
             x += box.width + GAP
         y += max(boxes[node].height for node in row) + GAP
     for node in nodes:
-        side = {below for above in nodes if depth[above] == depth[node] for below in above.below}
-        side = sorted(side, key=lambda below: boxes[below].x)
-        feet = sorted(dict.fromkeys(node.below), key=lambda b: boxes[b].x)
-        for number, below in enumerate(feet):  # lines from different boxes bend at different heights
-            picture.lift(
-                boxes[below],
-                boxes[node],
-                lane=(side.index(below) + 1) / (len(side) + 1),
-                place=(number + 1) / (len(feet) + 1) if len(feet) > 1 else None,
-            )
+        read = dict.fromkeys(below for above in nodes if depth[above] == depth[node] for below in above.below)
+        side = sorted(read, key=lambda below: boxes[below].x)
+        feet = sorted(dict.fromkeys(node.below), key=lambda below: boxes[below].x)
+        for number, foot in enumerate(feet):  # lines from different boxes bend at different heights
+            place = (number + 1) / (len(feet) + 1) if len(feet) > 1 else None
+            picture.lift(boxes[foot], boxes[node], lane=(side.index(foot) + 1) / (len(side) + 1), place=place)
     picture.boxes = list(boxes.values())
     return picture
 
@@ -215,97 +217,189 @@ def _layered(nodes: list[Node]) -> Picture:
 # ---- a net unrolled in time --------------------------------------------------------------------------------
 
 
+Group: TypeAlias = list[Node]  # in one box: a layer, or a run of layers, the lowest first
+Stack: TypeAlias = list[list[Group]]  # levels from below, groups side by side
+
+
 @dataclass
 class Column:
-    """One step: what is said of it, whether steps are left out before it, and what stands in it, from below."""
+    """One step: what is said of it, whether steps are left out before it, and what stands in it."""
 
     step: str
     gap: bool
-    stacks: list[list[Node]]  # level -> nodes side by side; the recurrent layers and what follows them last
+    stack: Stack  # the recurrent layers and what follows them last
 
 
-def _unrolled(nodes: list[Node], recurrent: list[Node]) -> Picture:
-    first = recurrent[0]
-    steps = first.row.tops[0][0] if first.row.tops[0] else None
-    sinks = [node for node in nodes if node.row.layer.type in SINKS]
-    follow = _reach(recurrent, "above") - set(sinks)
-    statics = {node: _static(node) for node in recurrent}
-    image = _reach([it for it in statics.values() if it], "below") - follow
-    markers = {node: node.below[1] for node in recurrent if len(node.below) > 1}
+class _Unrolled:
+    """The picture of a net with recurrent layers, in the making."""
 
-    upper = _levels([node for node in nodes if node in follow])
-    lower = [_chain(source, follow) for source in _phases(first)]
-    columns = _columns(lower, upper, steps, [source.row.tops for source in _phases(first)])
+    def __init__(self, nodes: list[Node], recurrent: list[Node]):
+        self.recurrent, self.first = recurrent, recurrent[0]
+        self.sinks = [node for node in nodes if node.row.layer.type in SINKS]
+        self.follow = _reach(recurrent, "above") - set(self.sinks)
+        self.markers = {node: node.below[1] for node in recurrent if len(node.below) > 1}
+        self.statics = {node: static for node in recurrent if (static := _static(node))}
+        aside = _reach(self.statics.values(), "below") - self.follow
+        side = _chain(next(iter(self.statics.values())), self.follow) if aside else []
+        self.side = [[_group(group) for group in level] for level in side]
+        self.side_width = max((_row_width(level, GAP) for level in self.side), default=0.0)
 
-    picture, placed = Picture(), {}
-    depth = max(len(column.stacks) for column in columns) - len(upper)
-    widths = [
-        max(sum(_group(g).width for g in stack) + 0.1 * (len(stack) - 1) for stack in column.stacks)
-        for column in columns
-    ]
-    width = max(widths)
-    side = _chain(next(it for it in statics.values() if it), follow) if image else []
-    side_boxes = [[_group(group) for group in stack] for stack in side]
-    side_width = max((sum(b.width for b in row) + GAP * (len(row) - 1) for row in side_boxes), default=0)
+        self.upper = _levels([node for node in nodes if node in self.follow])
+        sources = _phases(self.first)
+        self.lower = [_chain(source, self.follow) for source in sources]
+        top = self.first.row.tops[0]
+        shapes = [source.row.tops[0] for source in sources]
+        self.columns = _columns(self.lower, self.upper, top[0] if top else None, shapes)
+        self.levels = max(len(column.stack) for column in self.columns)
+        self.depth = self.levels - len(self.upper)  # levels below the first recurrent layer
+        self.width = max(_row_width(map(_group, level), BESIDE) for column in self.columns for level in column.stack)
+        self.feet, self.heights = self._heights()
 
-    # Heights: the steps' levels, from below; a lane for the static input under each layer that reads it.
-    heights, feet, y = [], [], 0.0
-    levels = depth + len(upper)
-    for level in range(levels):
-        row = [_group(g).height for column in columns for g in _at(column, level, levels)]
-        heights.append(max(row, default=0))
-        reads = level >= depth and any(statics.get(node) for node in upper[level - depth])
-        y += LANE if reads else 0
-        feet.append(y)
-        y += heights[-1] + GAP
+        self.picture = Picture()
+        self.placed: dict[tuple[Node, int], Box] = {}  # (node, number of the column)
 
-    between = max(BETWEEN, max((_width(f"x {it.name}") for it in markers.values()), default=0) + 0.25)
-    x = side_width + (BETWEEN if image else 0) + width / 2 + 0.45
-    centres = []
-    for number, column in enumerate(columns):
-        if number:
-            x += width + between
-        centres.append(x)
-        for level in range(levels):
-            row = [(group, _group(group)) for group in _at(column, level, levels)]
-            left = x - (sum(box.width for _, box in row) + 0.1 * (len(row) - 1)) / 2
+    def drawn(self) -> Picture:
+        names = [_width(f"x {marker.name}") for marker in self.markers.values()]
+        between = max(BETWEEN, max(names, default=0) + 0.25)
+        begin = self.side_width + (BETWEEN if self.side else 0) + self.width / 2 + 0.45
+        self.centres = [begin + number * (self.width + between) for number in range(len(self.columns))]
+        for number in range(len(self.columns)):
+            self._stand(number)
+            self._join(number)
+        for node in self.recurrent:
+            self._recurrence(node, between)
+        if self.side:
+            self._static_input()
+        self._say_batch()
+        if self.sinks:
+            self._losses()
+        return self.picture
+
+    def _heights(self) -> tuple[list[float], list[float]]:
+        """Feet and heights of the levels, with a lane for the static input under each layer that reads it."""
+        feet, heights, y = [], [], 0.0
+        for level in range(self.levels):
+            groups = [group for column in self.columns for group in self._at(column, level)]
+            heights.append(max((_group(group).height for group in groups), default=0.0))
+            above = self.upper[level - self.depth] if level >= self.depth else []
+            y += LANE if any(node in self.statics for node in above) else 0
+            feet.append(y)
+            y += heights[-1] + GAP
+        return feet, heights
+
+    def _at(self, column: Column, level: int) -> list[Group]:
+        """The groups of a level, counted so that all columns end at the top."""
+        place = level - (self.levels - len(column.stack))
+        return column.stack[place] if place >= 0 else []
+
+    def _stand(self, number: int) -> None:
+        """The boxes of a column, and its step below them."""
+        column, x = self.columns[number], self.centres[number]
+        for level in range(self.levels):
+            row = [(group, _group(group)) for group in self._at(column, level)]
+            left = x - _row_width([box for _, box in row], BESIDE) / 2
             if len(row) == 1:
-                row[0][1].width, left = width, x - width / 2
+                row[0][1].width, left = self.width, x - self.width / 2
             for group, box in row:
                 box.x = left + box.width / 2
-                box.y = feet[level] + (heights[level] - box.height if level < depth else 0)
-                left += box.width + 0.1
-                picture.boxes.append(box)
-                for node in group:
-                    placed[node, number] = box
-        for (node, at), box in list(placed.items()):
+                box.y = self.feet[level] + (self.heights[level] - box.height if level < self.depth else 0)
+                left += box.width + BESIDE
+                self.picture.boxes.append(box)
+                self.placed.update({(node, number): box for node in group})
+        lowest = min(box.y for (_, at), box in self.placed.items() if at == number)
+        self.picture.words.append((x, lowest - 0.17, column.step, "#111111"))
+
+    def _join(self, number: int) -> None:
+        """The arrows within a column."""
+        for (node, at), box in list(self.placed.items()):
             if at == number:
                 for below in dict.fromkeys(node.below):
-                    other = placed.get((below, number))
-                    if other is not None and other is not box and statics.get(node) is not below:
-                        picture.lift(other, box)
-        if len(lower) > 1:  # its sequence is one of several, joined before they are read
-            picture.lift(placed[column.stacks[-len(upper) - 1][0][-1], number], placed[first, number])
-        stands = [placed[node, number] for stack in _flat(column.stacks) for node in stack]
-        picture.words.append((x, min(box.y for box in stands) - 0.17, column.step, "#111111"))
+                    other = self.placed.get((below, number))
+                    if other is not None and other is not box and self.statics.get(node) is not below:
+                        self.picture.lift(other, box)
+        if len(self.lower) > 1:  # its sequence is one of several, joined before they are read
+            last = self.columns[number].stack[-len(self.upper) - 1][0][-1]
+            self.picture.lift(self.placed[last, number], self.placed[self.first, number])
 
-    _recurrence(picture, recurrent, markers, placed, columns, between)
-    if image:
-        _static_input(picture, side_boxes, recurrent, statics, placed, len(columns), side_width)
-    if first.row.tops[0]:
-        length, streams = first.row.tops[0][:2]
-        batch = f"{length} step{'s' * (length > 1)} of {streams} sequence{'s' * (streams > 1)}"
-        picture.words.append(
-            (
-                (centres[0] + centres[-1]) / 2,
-                min(y for _, y, *_ in picture.words) - 0.22,
-                f"shapes are of {batch}",
-                "#555555",
-            )
-        )
-    if sinks:
-        _losses(picture, sinks, follow, placed, len(columns), centres, width, feet[-1] + heights[-1] + GAP)
-    return picture
+    def _recurrence(self, node: Node, between: float) -> None:
+        """From each step's box to the next one's, masked by the clip markers; from the batch before, dashed."""
+        picture, boxes = self.picture, [self.placed[node, number] for number in range(len(self.columns))]
+        y = boxes[0].y + boxes[0].height / 2
+        marker = f"\u00d7 {self.markers[node].name}" if node in self.markers else ""
+        start = boxes[0].x - boxes[0].width / 2
+        picture.arrow((start - 0.4, y), (start, y), colour=RECURRENCE, dashed=True)
+        for number, (left, right) in enumerate(zip(boxes, boxes[1:]), 1):
+            a, b = left.x + left.width / 2, right.x - right.width / 2
+            if self.columns[number].gap:
+                picture.arrow((a, y), (a + 0.38, y), colour=RECURRENCE)
+                picture.words.append(((a + b) / 2, y, "\u00b7\u00b7\u00b7", RECURRENCE))
+                picture.arrow((b - 0.38, y), (b, y), colour=RECURRENCE)
+            else:
+                picture.arrow((a, y), (b, y), colour=RECURRENCE)
+            picture.words.append(((a + b) / 2, y + 0.12, marker, RECURRENCE))
+        if len(boxes) == 1:  # one step a pass: what it leaves is for the next pass
+            end = boxes[0].x + boxes[0].width / 2
+            picture.arrow((end, y), (end + between, y), colour=RECURRENCE, dashed=True)
+            picture.words.append((end + between / 2, y + 0.12, marker, RECURRENCE))
+
+    def _static_input(self) -> None:
+        """A stack at the left, and a lane from it into every step of each layer that reads it."""
+        lanes = {node: self.placed[node, 0].y - LANE + 0.06 for node in self.recurrent if node in self.statics}
+        y = next(iter(lanes.values())) - 0.25
+        for row in reversed(self.side):
+            y -= max(box.height for box in row)
+            left = self.side_width / 2 - _row_width(row, GAP) / 2
+            for box in row:
+                box.x, box.y = left + box.width / 2, y
+                left += box.width + GAP
+            y -= GAP
+        for low, high in zip(self.side, self.side[1:]):
+            for a in low:
+                for b in high:
+                    self.picture.lift(a, b)
+        self.picture.boxes += [box for row in self.side for box in row]
+        head = self.side[-1][0]
+        for node, lane in lanes.items():
+            for number in range(len(self.columns)):
+                box = self.placed[node, number]
+                x = box.x - box.width / 2 + 0.25
+                self.picture.arrow((head.x, head.top), (head.x, lane), (x, lane), (x, box.y), colour=STATIC)
+        for node, lane in lanes.items():
+            text = f"{self.statics[node].name} at every step"
+            self.picture.words.append((head.x + 0.1 + _width(text) / 2, lane + 0.12, text, STATIC))
+
+    def _say_batch(self) -> None:
+        """How many steps and sequences the shapes are of, below all else."""
+        if self.first.row.tops[0]:
+            length, streams = self.first.row.tops[0][:2]
+            batch = f"{length} step{'s' * (length > 1)} of {streams} sequence{'s' * (streams > 1)}"
+            y = min(y for _, y, *_ in self.picture.words) - 0.22
+            self.picture.words.append((self._middle(), y, f"shapes are of {batch}", "#555555"))
+
+    def _middle(self) -> float:
+        return (self.centres[0] + self.centres[-1]) / 2
+
+    def _losses(self) -> None:
+        """One wide box over all steps, since a loss is over all of them, and the labels at its side."""
+        box = Box(_table(self.sinks), "loss", listed=True)
+        box.width = max(box.width, self.centres[-1] - self.centres[0] + self.width)
+        box.x, box.y = self._middle(), self.feet[-1] + self.heights[-1] + GAP
+        self.picture.boxes.append(box)
+        read = dict.fromkeys(below for node in self.sinks for below in node.below)
+        for node in read:
+            for number in range(len(self.columns)):
+                if (node, number) in self.placed:
+                    low = self.placed[node, number]
+                    self.picture.arrow((low.x, low.top), (low.x, box.y))
+        x = box.x + box.width / 2 + 0.45
+        for node in read:
+            if node not in self.follow and (node, 0) not in self.placed:
+                label = Box(node.lines() + [f"from {below.name}" for below in node.below], "data")
+                label.x, label.y = x + label.width / 2, box.y + (box.height - label.height) / 2
+                self.picture.boxes.append(label)
+                y = label.y + label.height / 2
+                self.picture.arrow((x, y), (box.x + box.width / 2, y))
+                x += label.width + GAP
 
 
 def _static(node: Node) -> Node | None:
@@ -322,14 +416,14 @@ def _phases(first: Node) -> list[Node]:
     return [source]
 
 
-def _chain(last: Node, stop: set[Node]) -> list[list[list[Node]]]:
+def _chain(last: Node, stop: set[Node]) -> Stack:
     """What leads up to `last`, itself included: levels of groups. A run of three layers or more is one group."""
     inside = _reach([last], "below") - stop
     run, node = [last], last
     while len(node.below) == 1 and node.below[0] in inside and node.below[0].kind != "data":
         node = node.below[0]
         run.append(node)
-    levels = [[[it]] for it in run] if len(run) < 3 or last.kind == "data" else [[list(reversed(run))]]
+    levels: Stack = [[[it]] for it in run] if len(run) < 3 or last.kind == "data" else [[list(reversed(run))]]
     levels.reverse()
     feet = [it for it in dict.fromkeys(node.below) if it in inside]
     while feet:
@@ -349,17 +443,18 @@ def _levels(nodes: list[Node]) -> list[list[Node]]:
     return [[node for node in nodes if level[node] == at] for at in range(max(level.values(), default=-1) + 1)]
 
 
-def _columns(lower, upper, steps: int | None, tops) -> list[Column]:
-    over = [[[node] for node in level] for level in upper]
+def _columns(
+    lower: list[Stack], upper: list[list[Node]], steps: int | None, shapes: list[Shape | None]
+) -> list[Column]:
+    """The steps that are drawn. lower: what leads up to each sequence that is read; shapes: the sequences'."""
+    over: Stack = [[[node] for node in level] for level in upper]
     if len(lower) == 1:
-        if steps == 1:
-            return [Column("t = 1", False, lower[0] + over)]
-        if steps in (2, 3):
+        if steps in (1, 2, 3):
             return [Column(f"t = {t}", False, lower[0] + over) for t in range(1, steps + 1)]
         end = "T" if steps is None else str(steps)
         return [Column(f"t = {t}", t == end, lower[0] + over) for t in ("1", "2", end)]
     columns, start = [], 0
-    for stack, (shape, *_) in zip(lower, tops):
+    for stack, shape in zip(lower, shapes):
         length = shape[0] if shape else 1
         for t in sorted({start + 1, start + length}):
             columns.append(Column(f"t = {t}", t > start + 2, stack + over))
@@ -367,107 +462,24 @@ def _columns(lower, upper, steps: int | None, tops) -> list[Column]:
     return columns
 
 
-def _group(group: list[Node]) -> Box:
+def _group(group: Group) -> Box:
     """One layer's box, or a tower's: a line a layer."""
     if len(group) == 1:
         return Box(group[0].lines(), group[0].kind)
-    names = [" + ".join([node.name, *node.folded]) for node in group]
-    wide = max(map(len, names)) + 2
-    types = max(len(node.type) for node in group) + 2
-    lines = [f"{name.ljust(wide)}{node.type.ljust(types)}{' '.join(node.shapes)}" for name, node in zip(names, group)]
-    return Box(lines[::-1], "cnn", listed=True)  # the first layer stands lowest
+    return Box(_table(group)[::-1], "cnn", listed=True)  # the first layer stands lowest
 
 
-def _at(column: Column, level: int, levels: int) -> list[list[Node]]:
-    """The groups of a level, counted so that all columns end at the top."""
-    place = level - (levels - len(column.stacks))
-    return column.stacks[place] if place >= 0 else []
+def _table(nodes: list[Node]) -> list[str]:
+    """A line a layer: its name with those in place on it, its type, its shapes."""
+    names = [" + ".join([node.name, *node.folded]) for node in nodes]
+    wide, types = max(map(len, names)) + 2, max(len(node.type) for node in nodes) + 2
+    return [f"{name.ljust(wide)}{node.type.ljust(types)}{' '.join(node.shapes)}" for name, node in zip(names, nodes)]
 
 
-def _flat(stacks) -> list[list[Node]]:
-    return [group for stack in stacks for group in stack]
-
-
-def _recurrence(picture, recurrent, markers, placed, columns, between) -> None:
-    """From each step's box to the next one's, masked by the clip markers; from the batch before, dashed."""
-    for node in recurrent:
-        boxes = [placed[node, number] for number in range(len(columns))]
-        y = boxes[0].y + boxes[0].height / 2
-        marker = f"\u00d7 {markers[node].name}" if node in markers else ""
-        start = boxes[0].x - boxes[0].width / 2
-        picture.arrow((start - 0.4, y), (start, y), colour=RECURRENCE, dashed=True)
-        for number, (left, right) in enumerate(zip(boxes, boxes[1:]), 1):
-            a, b = left.x + left.width / 2, right.x - right.width / 2
-            if columns[number].gap:
-                picture.arrow((a, y), (a + 0.38, y), colour=RECURRENCE)
-                picture.words.append(((a + b) / 2, y, "\u00b7\u00b7\u00b7", RECURRENCE))
-                picture.arrow((b - 0.38, y), (b, y), colour=RECURRENCE)
-            else:
-                picture.arrow((a, y), (b, y), colour=RECURRENCE)
-            picture.words.append(((a + b) / 2, y + 0.12, marker, RECURRENCE))
-        if len(boxes) == 1:  # one step a pass: what it leaves is for the next pass
-            end = boxes[0].x + boxes[0].width / 2
-            picture.arrow((end, y), (end + between, y), colour=RECURRENCE, dashed=True)
-            picture.words.append((end + between / 2, y + 0.12, marker, RECURRENCE))
-
-
-def _static_input(picture, side_boxes, recurrent, statics, placed, columns, side_width) -> None:
-    """A stack at the left, and a lane from it into every step of each layer that reads it."""
-    readers = [node for node in recurrent if statics[node]]
-    lanes = [placed[node, 0].y - LANE + 0.06 for node in readers]
-    y = lanes[0] - 0.25
-    for row in reversed(side_boxes):
-        y -= max(box.height for box in row)
-        left = side_width / 2 - (sum(box.width for box in row) + GAP * (len(row) - 1)) / 2
-        for box in row:
-            box.x, box.y = left + box.width / 2, y
-            left += box.width + GAP
-        y -= GAP
-    for low, high in zip(side_boxes, side_boxes[1:]):
-        for a in low:
-            for b in high:
-                picture.lift(a, b)
-    picture.boxes += [box for row in side_boxes for box in row]
-    head = side_boxes[-1][0]
-    for node, lane in zip(readers, lanes):
-        for number in range(columns):
-            box = placed[node, number]
-            x = box.x - box.width / 2 + 0.25
-            picture.arrow((head.x, head.top), (head.x, lane), (x, lane), (x, box.y), colour=STATIC)
-    for node, lane in zip(readers, lanes):
-        picture.words.append(
-            (
-                head.x + 0.1 + _width(f"{statics[node].name} at every step") / 2,
-                lane + 0.12,
-                f"{statics[node].name} at every step",
-                STATIC,
-            )
-        )
-
-
-def _losses(picture, sinks, follow, placed, columns, centres, width, y) -> None:
-    """One wide box over all steps, since a loss is over all of them, and the labels at its side."""
-    wide, types = (max(map(len, column)) + 2 for column in zip(*((node.name, node.type) for node in sinks)))
-    lines = [f"{node.name.ljust(wide)}{node.type.ljust(types)}{' '.join(node.shapes)}" for node in sinks]
-    box = Box(lines, "loss", listed=True)
-    box.width = max(box.width, centres[-1] - centres[0] + width)
-    box.x, box.y = (centres[0] + centres[-1]) / 2, y
-    picture.boxes.append(box)
-    read = dict.fromkeys(below for node in sinks for below in node.below)
-    for node in read:
-        for number in range(columns):
-            if (node, number) in placed:
-                low = placed[node, number]
-                picture.arrow((low.x, low.top), (low.x, y))
-    labels = [node for node in read if node not in follow and (node, 0) not in placed]
-    x = box.x + box.width / 2 + 0.45
-    for node in labels:
-        source = [f"from {below.name}" for below in node.below]
-        label = Box(node.lines() + source, "data")
-        label.x, label.y = x + label.width / 2, box.y + (box.height - label.height) / 2
-        picture.boxes.append(label)
-        picture.arrow((x, label.y + label.height / 2), (box.x + box.width / 2, label.y + label.height / 2))
-        x += label.width + GAP
+def _row_width(boxes: Iterable[Box], gap: float) -> float:
+    """Of boxes side by side."""
+    widths = [box.width for box in boxes]
+    return sum(widths) + gap * (len(widths) - 1)
 
 
 # ---- ink ---------------------------------------------------------------------------------------------------
@@ -478,10 +490,34 @@ def _render(picture: Picture, path: Path, title: str) -> None:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-        from matplotlib.patches import FancyBboxPatch
     except ImportError as error:
         raise SpecError(f"{path}: a diagram needs matplotlib ({error})") from None
 
+    left, right, foot, head = _frame(picture, title)
+    # Without hinting, which would widen the letters; with letters as outlines, whatever fonts the viewer has.
+    with matplotlib.rc_context(
+        {"svg.hashsalt": "lrcn", "svg.fonttype": "path", "font.family": "DejaVu Sans Mono", "text.hinting": "none"}
+    ):
+        figure = Figure(figsize=(right - left, head - foot), dpi=150, facecolor="white")
+        FigureCanvasAgg(figure)
+        axes = figure.add_axes((0, 0, 1, 1), xlim=(left, right), ylim=(foot, head))
+        axes.set_axis_off()
+        for points, colour, dashed in picture.arrows:
+            _ink_arrow(axes, points, colour, dashed)
+        for box in picture.boxes:
+            _ink_box(axes, box)
+        bare = dict(facecolor="white", edgecolor="none", pad=0.5, alpha=0.85)
+        centred: dict[str, Any] = dict(ha="center", va="center", zorder=4)
+        for x, y, text, colour in picture.words:
+            axes.text(x, y, text, fontsize=LETTER, color=colour, bbox=bare, **centred)
+        if title:
+            axes.text(left + MARGIN, head - MARGIN / 1.5, title, fontsize=LETTER + 3, weight="bold", va="center")
+        svg = path.suffix.lower() == ".svg"
+        figure.savefig(path, metadata={"Date": None} if svg else {"Software": None})
+
+
+def _frame(picture: Picture, title: str) -> tuple[float, float, float, float]:
+    """Left, right, foot and head of what is drawn, with its margin."""
     xs = [x for box in picture.boxes for x in (box.x - box.width / 2, box.x + box.width / 2)]
     ys = [y for box in picture.boxes for y in (box.y, box.top)]
     for points, *_ in picture.arrows:
@@ -492,64 +528,24 @@ def _render(picture: Picture, path: Path, title: str) -> None:
         ys.append(y - 0.1)
     left, right = min(xs) - MARGIN, max(xs) + MARGIN
     foot, head = min(ys) - MARGIN, max(ys) + MARGIN + 0.35 * bool(title)
-    right = max(right, left + _width(title) * 1.5 + 2 * MARGIN)
-    # Without hinting, which would widen the letters; with letters as outlines, whatever fonts the viewer has.
-    with matplotlib.rc_context(
-        {"svg.hashsalt": "lrcn", "svg.fonttype": "path", "font.family": "DejaVu Sans Mono", "text.hinting": "none"}
-    ):
-        figure = Figure(figsize=(right - left, head - foot), dpi=150, facecolor="white")
-        FigureCanvasAgg(figure)
-        axes = figure.add_axes((0, 0, 1, 1), xlim=(left, right), ylim=(foot, head))
-        axes.set_axis_off()
-        for points, colour, dashed in picture.arrows:
-            axes.plot(*zip(*points), color=colour, linewidth=1.0, linestyle=(0, (3, 2)) if dashed else "-", zorder=1)
-            axes.annotate(
-                "",
-                points[-1],
-                points[-2],
-                zorder=3,
-                arrowprops=dict(arrowstyle="-|>", color=colour, linewidth=0, mutation_scale=8, shrinkA=0, shrinkB=0),
-            )
-        for box in picture.boxes:
-            face, edge = COLOURS[box.kind]
-            corner = box.x - box.width / 2 + 0.03, box.y + 0.03
-            axes.add_patch(
-                FancyBboxPatch(
-                    corner,
-                    box.width - 0.06,
-                    box.height - 0.06,
-                    boxstyle="round,pad=0.03",
-                    facecolor=face,
-                    edgecolor=edge,
-                    linewidth=1,
-                    zorder=2,
-                )
-            )
-            across = box.x - box.width / 2 + 2 * PAD if box.listed else box.x
-            for place, line in enumerate(box.lines):
-                axes.text(
-                    across,
-                    box.top - PAD - LINE * (place + 0.5),
-                    line,
-                    fontsize=LETTER,
-                    zorder=4,
-                    va="center",
-                    ha="left" if box.listed else "center",
-                    weight="normal" if box.listed or place else "bold",
-                )
-        for x, y, text, colour in picture.words:
-            axes.text(
-                x,
-                y,
-                text,
-                fontsize=LETTER,
-                color=colour,
-                ha="center",
-                va="center",
-                zorder=4,
-                bbox=dict(facecolor="white", edgecolor="none", pad=0.5, alpha=0.85),
-            )
-        if title:
-            axes.text(left + MARGIN, head - MARGIN / 1.5, title, fontsize=LETTER + 3, weight="bold", va="center")
-        svg = path.suffix.lower() == ".svg"
-        figure.savefig(path, metadata={"Date": None} if svg else {"Software": None})
+    return left, max(right, left + _width(title) * 1.5 + 2 * MARGIN), foot, head
+
+
+def _ink_arrow(axes: Any, points: list[Point], colour: str, dashed: bool) -> None:
+    axes.plot(*zip(*points), color=colour, linewidth=1.0, linestyle=(0, (3, 2)) if dashed else "-", zorder=1)
+    head = dict(arrowstyle="-|>", color=colour, linewidth=0, mutation_scale=8, shrinkA=0, shrinkB=0)
+    axes.annotate("", points[-1], points[-2], zorder=3, arrowprops=head)
+
+
+def _ink_box(axes: Any, box: Box) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    face, edge = COLOURS[box.kind]
+    corner = box.x - box.width / 2 + 0.03, box.y + 0.03
+    look: dict[str, Any] = dict(boxstyle="round,pad=0.03", facecolor=face, edgecolor=edge, linewidth=1, zorder=2)
+    axes.add_patch(FancyBboxPatch(corner, box.width - 0.06, box.height - 0.06, **look))
+    across = box.x - box.width / 2 + 2 * PAD if box.listed else box.x
+    for place, line in enumerate(box.lines):
+        y, weight = box.top - PAD - LINE * (place + 0.5), "normal" if box.listed or place else "bold"
+        side = "left" if box.listed else "center"
+        axes.text(across, y, line, fontsize=LETTER, zorder=4, va="center", ha=side, weight=weight)

@@ -13,15 +13,16 @@ import math
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.errors import SpecError
-from prototxt_gen.fields import is_message, is_repeated
+from prototxt_gen.fields import Field, is_message, is_repeated
 from prototxt_gen.states import filter_net, is_in
 from prototxt_gen.text import Unknown, kind_of, read, scalar_text, to_text
 
@@ -92,6 +93,10 @@ _MANY = 20  # items of a list that a line shows
 _MANY_STAGES = 10  # stages up to which rules are compared state by state
 
 
+Line: TypeAlias = tuple[str, str | None, str | None]  # what differs, and what either side says
+Input: TypeAlias = tuple[str, str, str]  # blob, shape, rules
+
+
 @dataclass(frozen=True)
 class Difference:
     """One line: where it is, which field, and what either side says; None is a field left out that has no default."""
@@ -104,15 +109,15 @@ class Difference:
 
     def __str__(self) -> str:
         if self.what.startswith("only in "):
-            said = self.left or self.right
+            text = self.left or self.right
         else:
-            said = " -> ".join("(absent)" if side is None else side for side in (self.left, self.right))
-        return f"{self.where}: {self.what}: {said}" + (f", {self.remark}" if self.remark else "")
+            text = " -> ".join("(absent)" if side is None else side for side in (self.left, self.right))
+        return f"{self.where}: {self.what}: {text}" + (f", {self.remark}" if self.remark else "")
 
 
 def differences(
-    a: Message,
-    b: Message,
+    a: Any,
+    b: Any,
     phase: int | str | None = None,
     stages: Iterable[str] = (),
     level: int = 0,
@@ -128,12 +133,17 @@ def differences(
     """
     if a.DESCRIPTOR is not b.DESCRIPTOR:
         raise SpecError(f"a {_kind(a)} is compared with a {_kind(b)}; take two nets or two solvers")
-    if isinstance(a, pb.SolverParameter):
+    if isinstance(a, pb.SolverParameter) and isinstance(b, pb.SolverParameter):
         if phase is not None:
             raise SpecError("a solver is not of one phase: phase and stages are for nets")
-        return [*_solver_differences(a, b), *_unknown_differences("solver", unknown[0], unknown[1], 0)]
-    stages = list(stages)
-    return _net_differences(*(_Net(net, some, phase, stages, level) for net, some in zip((a, b), unknown, strict=True)))
+        return [*_solver_differences(a, b), *_unknown_differences("solver", *unknown, 0)]
+    state = None
+    if phase is not None:
+        stages = list(stages)
+        filter_net(pb.NetParameter(), phase, stages, level)  # says what a bad phase is
+        name = phase.upper() if isinstance(phase, str) else pb.Phase.Name(phase)
+        state = pb.NetState(phase=name, stage=stages, level=level)
+    return _net_differences(_Net(a, unknown[0], state), _Net(b, unknown[1], state))
 
 
 def file_differences(
@@ -176,22 +186,23 @@ def _solver_differences(a: pb.SolverParameter, b: pb.SolverParameter) -> Iterato
     a, b = _settled_solver(a), _settled_solver(b)
     for field in a.DESCRIPTOR.fields:
         if field.message_type is not None and field.message_type.name == "NetParameter":
-            yield from _inner_nets(field.name, *(_items(message, field) for message in (a, b)))
+            yield from _inner_nets(field.name, _items(a, field), _items(b, field))
             a.ClearField(field.name)
             b.ClearField(field.name)
     for what, left, right in _compare(a, b):
         yield Difference("solver", what, left, right)
 
 
-def _inner_nets(name: str, left: list, right: list) -> Iterator[Difference]:
+def _inner_nets(name: str, left: list[Any], right: list[Any]) -> Iterator[Difference]:
     """Nets written inside of a solver; that there is one counts, even an empty one."""
     for index, (a, b) in enumerate(itertools.zip_longest(left, right)):
         what = f"{name}[{index}]" if name.startswith("test_") else name
         if a is None or b is None:
-            yield Difference("solver", what, *(None if net is None else f"{len(net.layer)} layers" for net in (a, b)))
+            mine, theirs = (None if net is None else f"{len(net.layer)} layers" for net in (a, b))
+            yield Difference("solver", what, mine, theirs)
         else:
-            for found in differences(a, b):
-                yield Difference(f"solver {what}, {found.where}", found.what, found.left, found.right, found.remark)
+            for inner in differences(a, b):
+                yield replace(inner, where=f"solver {what}, {inner.where}")
 
 
 def _settled_solver(solver: pb.SolverParameter) -> pb.SolverParameter:
@@ -227,12 +238,10 @@ def _says_something(message: Message) -> bool:
 class _Net:
     """One side: its layers as Caffe would take them, each with its number in the file."""
 
-    def __init__(self, net: pb.NetParameter, unknown: Sequence[Unknown], phase, stages: list[str], level: int):
+    def __init__(self, net: pb.NetParameter, unknown: Sequence[Unknown], asked: pb.NetState | None):
         state = None
-        if phase is not None:
-            state = pb.NetState(stage=[*net.state.stage, *stages], level=level)
-            state.phase = pb.Phase.Value(phase.upper()) if isinstance(phase, str) else phase
-            filter_net(pb.NetParameter(), phase, stages, level)  # says what a bad phase is
+        if asked is not None:
+            state = pb.NetState(phase=asked.phase, stage=[*net.state.stage, *asked.stage], level=asked.level)
         self.net, self.unknown, self.filtered = net, unknown, state is not None
         self.layers = []
         for index, layer in enumerate(net.layer):
@@ -253,21 +262,22 @@ class _Net:
     def legacy(self) -> bool:
         return bool(self.net.input)
 
-    def inputs(self) -> list[tuple[str, str, str]]:
-        """(blob, shape, rules) of every input, however it is declared."""
-        found, dims = [], list(self.net.input_dim)
+    def inputs(self) -> list[Input]:
+        """Every input, however it is declared."""
+        inputs: list[Input] = []
+        dims = list(self.net.input_dim)
         for index, blob in enumerate(self.net.input):
-            shape = list(self.net.input_shape[index].dim) if index < len(self.net.input_shape) else None
+            sizes = list(self.net.input_shape[index].dim) if index < len(self.net.input_shape) else None
             if not self.net.input_shape and len(dims) >= 4 * index + 4:
-                shape = dims[4 * index : 4 * index + 4]
-            found.append((blob, "no shape" if shape is None else _shape(shape), ""))
+                sizes = dims[4 * index : 4 * index + 4]
+            inputs.append((blob, "no shape" if sizes is None else _shape(sizes), ""))
         for layer in self.layers:
             if layer.param.type == "Input":
                 shapes = [_shape(shape.dim) for shape in layer.param.input_param.shape] or ["no shape"]
                 for index, blob in enumerate(layer.param.top):
                     shape = shapes[0] if len(shapes) == 1 else shapes[index] if index < len(shapes) else "no shape"
-                    found.append((blob, shape, layer.rules))
-        return found
+                    inputs.append((blob, shape, layer.rules))
+        return inputs
 
 
 class _Layer:
@@ -286,6 +296,10 @@ class _Layer:
     @property
     def name(self) -> str:
         return self.param.name
+
+    def unknown(self, side: "_Net") -> list[Unknown]:
+        """The fields of the layer that the schema lacks."""
+        return [it for it in side.unknown if it.path[:2] == ("layer", self.index)]
 
     def summary(self) -> str:
         """ "Dropout fc6 -> fc6": type, bottoms and tops."""
@@ -364,11 +378,10 @@ def _settle_shared(layers: list[_Layer]) -> None:
 
 def _net_differences(a: _Net, b: _Net) -> list[Difference]:
     found = [Difference("net", *line) for line in _compare(a.fields(), b.fields())]
-    found += _unknown_differences(
-        "net", *([it for it in side.unknown if it.path[:1] != ("layer",)] for side in (a, b)), 0
-    )
+    outside = [[it for it in side.unknown if it.path[:1] != ("layer",)] for side in (a, b)]
+    found += _unknown_differences("net", outside[0], outside[1], 0)
 
-    def grouping(side: _Net) -> set[tuple]:
+    def grouping(side: _Net) -> set[tuple[str, ...]]:
         return {tuple(layer.param.top) for layer in side.layers if layer.param.type == "Input"}
 
     if a.legacy() or b.legacy() or grouping(a) != grouping(b):
@@ -381,40 +394,30 @@ def _net_differences(a: _Net, b: _Net) -> list[Difference]:
     several = {name for side in (a, b) for name, count in Counter(it.name for it in side.layers).items() if count > 1}
     labels = _labels(a.layers, several), _labels(b.layers, several)
     for i, j in _merged(pairs, len(a.layers), len(b.layers)):
-        where = labels[0][i] if i is not None else labels[1][j]
-        if j is None:
-            found.append(Difference(where, "only in A", a.layers[i].summary(), None))
-        elif i is None:
-            found.append(Difference(where, "only in B", None, b.layers[j].summary()))
-        else:
+        if i is None and j is not None:
+            found.append(Difference(labels[1][j], "only in B", None, b.layers[j].summary()))
+        elif i is not None and j is None:
+            found.append(Difference(labels[0][i], "only in A", a.layers[i].summary(), None))
+        elif i is not None and j is not None:
+            where, left, right = labels[0][i], a.layers[i], b.layers[j]
             if i in moved:
-                found.append(
-                    Difference(
-                        where,
-                        "moved",
-                        *(f"after {side.layers[at - 1].name}" if at else "first" for side, at in ((a, i), (b, j))),
-                    )
-                )
-            left, right = a.layers[i], b.layers[j]
+                found.append(Difference(where, "moved", _place(a.layers, i), _place(b.layers, j)))
             found += [Difference(where, *line) for line in _layer_lines(left, right)]
-            found += _unknown_differences(
-                where,
-                *(
-                    [it for it in side.unknown if it.path[:2] == ("layer", layer.index)]
-                    for side, layer in ((a, left), (b, right))
-                ),
-                2,
-            )
+            found += _unknown_differences(where, left.unknown(a), right.unknown(b), 2)
     return found
 
 
-def _input_differences(a: list, b: list) -> Iterator[Difference]:
-    sides = []
+def _place(layers: list[_Layer], at: int) -> str:
+    return f"after {layers[at - 1].name}" if at else "first"
+
+
+def _input_differences(a: list[Input], b: list[Input]) -> Iterator[Difference]:
+    sides: list[dict[tuple[str, int], tuple[str, str]]] = []
     for inputs in a, b:
-        seen = Counter()
+        seen: Counter[str] = Counter()
         side = {}
-        for blob, *rest in inputs:  # a blob twice: one for each phase, say
-            side[blob, seen[blob]] = rest
+        for blob, shape, rules in inputs:  # a blob twice: one for each phase, say
+            side[blob, seen[blob]] = shape, rules
             seen[blob] += 1
         sides.append(side)
     left, right = sides
@@ -438,34 +441,11 @@ def _input_differences(a: list, b: list) -> Iterator[Difference]:
 
 def _paired(a: list[_Layer], b: list[_Layer]) -> list[tuple[int, int]]:
     """(i, j) of layers that are one layer, in the order of A: by name, then the rest where all else is equal."""
-    groups = defaultdict(lambda: ([], []))
+    groups: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for side, layers in enumerate((a, b)):
         for index, layer in enumerate(layers):
             groups[layer.name][side].append(index)
-    pairs = []
-    for left, right in groups.values():
-        if len(left) == len(right) == 1:
-            pairs.append((left[0], right[0]))
-        elif left and right:
-
-            def distance(pair, left=left, right=right):
-                (p, i), (q, j) = pair
-                mine, theirs = a[i], b[j]
-                return (
-                    any(_layer_lines(mine, theirs)),
-                    any(_rule_lines(mine, theirs)),
-                    mine.param.type != theirs.param.type,
-                    list(mine.param.top) != list(theirs.param.top),
-                    abs(p - q),
-                    p,
-                )
-
-            taken = set(), set()
-            for (_, i), (_, j) in sorted(itertools.product(enumerate(left), enumerate(right)), key=distance):
-                if i not in taken[0] and j not in taken[1]:
-                    taken[0].add(i)
-                    taken[1].add(j)
-                    pairs.append((i, j))
+    pairs = [pair for left, right in groups.values() for pair in _nearest_pairs(a, b, left, right)]
     lonely = sorted(set(range(len(b))) - {j for _, j in pairs})
     for i in sorted(set(range(len(a))) - {i for i, _ in pairs}):
         renamed = next((j for j in lonely if _renamed(a[i], b[j])), None)
@@ -475,29 +455,55 @@ def _paired(a: list[_Layer], b: list[_Layer]) -> list[tuple[int, int]]:
     return sorted(pairs)
 
 
+def _nearest_pairs(a: list[_Layer], b: list[_Layer], left: list[int], right: list[int]) -> list[tuple[int, int]]:
+    """The layers of one name, `left` of A and `right` of B, in pairs that differ least."""
+
+    def distance(p: int, q: int) -> tuple[bool | int, ...]:
+        mine, theirs = a[left[p]], b[right[q]]
+        return (
+            any(_layer_lines(mine, theirs)),
+            any(_rule_lines(mine, theirs)),
+            mine.param.type != theirs.param.type,
+            list(mine.param.top) != list(theirs.param.top),
+            abs(p - q),
+            p,
+        )
+
+    ways = list(itertools.product(range(len(left)), range(len(right))))
+    if len(ways) > 1:
+        ways.sort(key=lambda way: distance(*way))
+    pairs: dict[int, int] = {}
+    for p, q in ways:
+        if p not in pairs and q not in pairs.values():
+            pairs[p] = q
+    return [(left[p], right[q]) for p, q in pairs.items()]
+
+
 def _renamed(a: _Layer, b: _Layer) -> bool:
     return a.summary() == b.summary() and [what for what, *_ in _layer_lines(a, b)] == ["name"]
 
 
 def _moved(pairs: list[tuple[int, int]]) -> set[int]:
     """The fewest layers (by their place in A) that must move for the orders to agree: all but a longest rising run."""
-    tails, ends, before = [], [], {}
+    tails: list[int] = []
+    ends: list[int] = []
+    before: dict[int, int | None] = {}
     for i, j in pairs:
         at = bisect_left(tails, j)
         tails[at : at + 1] = [j]
         ends[at : at + 1] = [i]
         before[i] = ends[at - 1] if at else None
-    stay, at = set(), ends[-1] if ends else None
-    while at is not None:
-        stay.add(at)
-        at = before[at]
+    stay, last = set(), ends[-1] if ends else None
+    while last is not None:
+        stay.add(last)
+        last = before[last]
     return {i for i, _ in pairs} - stay
 
 
 def _merged(pairs: list[tuple[int, int]], a: int, b: int) -> list[tuple[int | None, int | None]]:
     """All layers of both, in the order of A; what B alone has stands behind what it follows there."""
     partner = dict(pairs)
-    order = [(i, partner.get(i)) for i in range(a)]
+    order: list[tuple[int | None, int | None]] = [(i, partner.get(i)) for i in range(a)]
     theirs = set(partner.values())
     for j in range(b):
         if j not in theirs:
@@ -517,7 +523,8 @@ def _labels(layers: list[_Layer], several: set[str]) -> list[str]:
         f"{label} ({layer.param.type})" if total[label] > 1 else label
         for label, layer in zip(labels, layers, strict=True)
     ]
-    total, seen = Counter(labels), Counter()
+    seen: Counter[str] = Counter()
+    total = Counter(labels)
     for at, label in enumerate(labels):
         seen[label] += 1
         if total[label] > 1:
@@ -532,20 +539,22 @@ def _rules_label(layer: pb.LayerParameter) -> str:
     """ "TRAIN, !trainval"; several rules with " or ", exclude rules with "not"."""
 
     def one(rule: pb.NetStateRule) -> str:
-        said = [pb.Phase.Name(rule.phase)] if rule.HasField("phase") else []
-        said += [f"level >= {rule.min_level}"] if rule.HasField("min_level") else []
-        said += [f"level <= {rule.max_level}"] if rule.HasField("max_level") else []
-        return ", ".join([*said, *rule.stage, *(f"!{stage}" for stage in rule.not_stage)]) or "always"
+        conditions = [pb.Phase.Name(rule.phase)] if rule.HasField("phase") else []
+        conditions += [f"level >= {rule.min_level}"] if rule.HasField("min_level") else []
+        conditions += [f"level <= {rule.max_level}"] if rule.HasField("max_level") else []
+        return ", ".join([*conditions, *rule.stage, *(f"!{stage}" for stage in rule.not_stage)]) or "always"
 
-    said = [" or ".join(map(one, layer.include))] if layer.include else []
-    return "; ".join(said + ([f"not ({' or '.join(map(one, layer.exclude))})"] if layer.exclude else []))
+    kinds = [" or ".join(map(one, layer.include))] if layer.include else []
+    kinds += [f"not ({' or '.join(map(one, layer.exclude))})"] if layer.exclude else []
+    return "; ".join(kinds)
 
 
-def _rule_lines(a: _Layer, b: _Layer) -> Iterator[tuple[str, str | None, str | None]]:
+def _rule_lines(a: _Layer, b: _Layer) -> Iterator[Line]:
     if (a.ruled or b.ruled) and not _same_rules(a.original, b.original):
         kinds = {kind for side in (a, b) for kind in ("include", "exclude") if getattr(side.original, kind)}
         kind = kinds.pop() if len(kinds) == 1 else "include and exclude"
-        yield kind, *(_rules_text(side.original, kind) if side.ruled else None for side in (a, b))
+        mine, theirs = (_rules_text(side.original, kind) if side.ruled else None for side in (a, b))
+        yield kind, mine, theirs
 
 
 def _rules_text(layer: pb.LayerParameter, kind: str) -> str:
@@ -576,21 +585,14 @@ def _same_rules(a: pb.LayerParameter, b: pb.LayerParameter) -> bool:
 # ---- fields -----------------------------------------------------------------------------------------------
 
 
-def _layer_lines(a: _Layer, b: _Layer) -> Iterator[tuple[str, str | None, str | None]]:
+def _layer_lines(a: _Layer, b: _Layer) -> Iterator[Line]:
     left, right = a.param, b.param
-    if (
-        left == right
-        and a.ruled == b.ruled
-        and a.original.include == b.original.include
-        and (a.original.exclude == b.original.exclude)
-    ):
+    rules = [(side.ruled, list(side.original.include), list(side.original.exclude)) for side in (a, b)]
+    if left == right and rules[0] == rules[1]:
         return
     sized = [block for block in ("convolution_param", "pooling_param") if left.HasField(block) or right.HasField(block)]
     if sized:
-        left, right = (
-            pb.LayerParameter.FromString(left.SerializePartialToString()),
-            (pb.LayerParameter.FromString(right.SerializePartialToString())),
-        )
+        left, right = (pb.LayerParameter.FromString(side.SerializePartialToString()) for side in (left, right))
         for block in sized:
             _agree_on_axes(getattr(left, block), getattr(right, block))
     for field in left.DESCRIPTOR.fields:
@@ -598,17 +600,17 @@ def _layer_lines(a: _Layer, b: _Layer) -> Iterator[tuple[str, str | None, str | 
             yield from _rule_lines(a, b)
         elif field.name == "param":
             yield from _param_lines(left, right)
-        elif (
-            field.name == "transform_param"
-            and "HDF5Data" in (left.type, right.type)
-            and (left.HasField(field.name) != right.HasField(field.name))
-        ):  # that there is one is refused
-            yield field.name, *("{ }" if side.HasField(field.name) else None for side in (left, right))
+        elif field.name == "transform_param" and "HDF5Data" in (left.type, right.type):
+            mine, theirs = ("{ }" if side.HasField(field.name) else None for side in (left, right))
+            if mine != theirs:  # that there is one is refused
+                yield field.name, mine, theirs
+            else:
+                yield from _field_lines(left, right, field, "")
         else:
             yield from _field_lines(left, right, field, "")
 
 
-def _param_lines(a: pb.LayerParameter, b: pb.LayerParameter) -> Iterator[tuple[str, str | None, str | None]]:
+def _param_lines(a: pb.LayerParameter, b: pb.LayerParameter) -> Iterator[Line]:
     """A weight without a `param` has its defaults; BatchNorm sets its own to learn nothing."""
 
     def spec(layer: pb.LayerParameter, index: int) -> pb.ParamSpec:
@@ -644,21 +646,21 @@ def _agree_on_axes(a: Message, b: Message) -> None:
                 message.ClearField(size)
 
 
-def _items(message: Message, field: FieldDescriptor) -> list:
+def _items(message: Message, field: Field) -> list[Any]:
     """What is set: the items of a list, or the one value."""
     if is_repeated(field):
         return list(getattr(message, field.name))
     return [getattr(message, field.name)] if message.HasField(field.name) else []
 
 
-def _compare(a: Message, b: Message, path: str = "") -> Iterator[tuple[str, str | None, str | None]]:
+def _compare(a: Message, b: Message, path: str = "") -> Iterator[Line]:
     """(path, left, right) of each field that differs, in the schema's order."""
     if a != b:
         for field in a.DESCRIPTOR.fields:
             yield from _field_lines(a, b, field, path)
 
 
-def _field_lines(a: Message, b: Message, field: FieldDescriptor, path: str):
+def _field_lines(a: Message, b: Message, field: Field, path: str) -> Iterator[Line]:
     what, key = path + field.name, f"{a.DESCRIPTOR.name}.{field.name}"
     if is_repeated(field):
         yield from _list_lines(a, b, field, what, key)
@@ -666,17 +668,17 @@ def _field_lines(a: Message, b: Message, field: FieldDescriptor, path: str):
         left, right = getattr(a, field.name), getattr(b, field.name)
         if field.message_type.name == "BlobShape":
             if list(left.dim) != list(right.dim):
-                yield what, *(_shape(side.dim) if side.dim else None for side in (left, right))
+                yield what, _shape(left.dim) if left.dim else None, _shape(right.dim) if right.dim else None
         elif a.HasField(field.name) or b.HasField(field.name):
             yield from _compare(left, right, f"{what}.")
     else:
         left, right = getattr(a, field.name), getattr(b, field.name)
-        given = a.HasField(field.name), b.HasField(field.name)
-        if not _equal(left, right) or (key in _PRESENCE and given[0] != given[1]):
-            yield what, *(_said(field, value, key, here) for value, here in zip((left, right), given, strict=True))
+        is_set = a.HasField(field.name), b.HasField(field.name)
+        if not _equal(left, right) or (key in _PRESENCE and is_set[0] != is_set[1]):
+            yield what, _value_text(field, left, key, is_set[0]), _value_text(field, right, key, is_set[1])
 
 
-def _list_lines(a: Message, b: Message, field: FieldDescriptor, what: str, key: str):
+def _list_lines(a: Message, b: Message, field: Field, what: str, key: str) -> Iterator[Line]:
     left, right = (list(getattr(side, field.name)) for side in (a, b))
     longest = max(len(left), len(right))
     if key in _ONE_FOR_ALL:
@@ -694,7 +696,8 @@ def _list_lines(a: Message, b: Message, field: FieldDescriptor, what: str, key: 
     for index, (mine, theirs) in enumerate(itertools.zip_longest(*full)):
         place = f"{what}[{index}]"
         if mine is None or theirs is None:
-            yield place, *(None if item is None else _message_text(item) for item in (mine, theirs))
+            left_text, right_text = (None if item is None else _message_text(item) for item in (mine, theirs))
+            yield place, left_text, right_text
         elif field.message_type.name == "BlobShape":
             if list(mine.dim) != list(theirs.dim):
                 yield place, _shape(mine.dim), _shape(theirs.dim)
@@ -702,28 +705,28 @@ def _list_lines(a: Message, b: Message, field: FieldDescriptor, what: str, key: 
             yield from _compare(mine, theirs, f"{place}.")
 
 
-def _equal(a, b) -> bool:
-    return a == b or (isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b))
+def _equal(a: Any, b: Any) -> bool:
+    return bool(a == b) or (isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b))
 
 
-def _said(field: FieldDescriptor, value, key: str, given: bool) -> str | None:
-    if given:
+def _value_text(field: Field, value: Any, key: str, is_set: bool) -> str | None:
+    if is_set:
         return _scalar(field, value)
     return f"{_scalar(field, value)} (default)" if field.has_default_value and key not in _PRESENCE else None
 
 
-def _scalar(field: FieldDescriptor, value) -> str:
+def _scalar(field: Field, value: Any) -> str:
     """As in a file, less the quotes where they help nobody."""
     text = scalar_text(field, value)
     bare = text[1:-1] if field.type == FieldDescriptor.TYPE_STRING else text
     return bare if bare and not set(bare) & set(" ,\\\"'()>") else text
 
 
-def _list_text(field: FieldDescriptor, items: list) -> str | None:
+def _list_text(field: Field, items: list[Any]) -> str | None:
     if not items:
         return None
-    said = ", ".join(_scalar(field, item) for item in items[:_MANY])
-    return said if len(items) <= _MANY else f"{said}, ... ({len(items)} values)"
+    text = ", ".join(_scalar(field, item) for item in items[:_MANY])
+    return text if len(items) <= _MANY else f"{text}, ... ({len(items)} values)"
 
 
 def _message_text(message: Message) -> str:
@@ -738,15 +741,16 @@ def _shape(dims: Iterable[int]) -> str:
     return f"({', '.join(map(str, dims))})"
 
 
-def _unknown_differences(where: str, left: Sequence[Unknown], right: Sequence[Unknown], depth: int):
+def _unknown_differences(
+    where: str, left: Sequence[Unknown], right: Sequence[Unknown], depth: int
+) -> Iterator[Difference]:
     """Fields that the schema lacks, by path below `depth` steps, where the two sides do not say the same."""
     sides = []
     for unknown in left, right:
-        side = defaultdict(list)
+        side: dict[str, list[str]] = defaultdict(list)
         for it in unknown:
-            steps = it.path[depth:]
-            path = [str(step) for step in steps if isinstance(step, str)] + [it.field]
-            side[".".join(path)].append(it.text.removeprefix(it.field).lstrip(": "))
+            steps = [step for step in it.path[depth:] if isinstance(step, str)]
+            side[".".join([*steps, it.field])].append(it.text.removeprefix(it.field).lstrip(": "))
         sides.append({path: ", ".join(values) for path, values in side.items()})
     for path in {**sides[0], **sides[1]}:
         mine, theirs = sides[0].get(path), sides[1].get(path)

@@ -56,7 +56,7 @@ class Source:
     """A prototxt that was read: its message, and the line on which each field stands."""
 
     name: str  # the file's, or "text"
-    message: Message
+    message: Any  # a NetParameter or a SolverParameter
     unknown: list[Unknown] = field(default_factory=list)
     places: dict[Place, int] = field(default_factory=dict)  # -> line, counted from 1
 

@@ -45,6 +45,7 @@ def score_net(net: TrainedNet, compute: Compute, strides: Sequence[int] = (STRID
         "list": f"test{settings['split']}.txt",
         "split": settings["split"],
         "labels": test_labels(dataset, settings["split"]).tolist(),
+        "data_set": dataset.identity(net.variant.modality, settings["split"]),
     }
     if job["modality"] is None:
         job["sequences"] = [len(x) for x in read_videos(dataset.folder, "test", settings["split"])[0]]

@@ -69,13 +69,12 @@ def open_experiment(options: dict[str, Any]):
 def mounts(options: dict[str, Any]) -> tuple[list[Path], list[Path]]:
     """What an experiment reads beside the paths among its options, and the folder that it fills, for a container."""
     from lrcn.engine.mounts import named_by
-    from lrcn.training.job import stage_data
 
     if options["experiment"] == "caption/results":
         return [], [options["out"] or Path("runs/caption-results")]
     job = open_experiment(dict(options))
     data = job.dataset.folder
-    beside = [stage_data(stage, job.dataset).folder for stage in job.experiment.stages if stage.data]
+    beside = [job.data_of(stage).folder for stage in job.experiment.stages if stage.data]
     file = [Path(options["experiment"])] if options["experiment"].endswith(".toml") else []
     return [data, *named_by(data), *beside, *file], [job.out]
 

@@ -33,7 +33,7 @@ def train(gpu, weights, from_scratch, resume, dry_run, trial, **options):
     video/*, lm/lstm-lm. Given again, it goes on where it was.
     """
     from lrcn.engine.compute import Compute
-    from lrcn.training.job import Start
+    from lrcn.training.workspace import Start
 
     job, progress, start = open_experiment(options), Progress(), Start(weights, from_scratch)
     job.check_start(start, dry_run)

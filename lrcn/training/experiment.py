@@ -6,7 +6,7 @@ An experiment is a TOML file, one of those in `experiments/` or the user's own:
     kind = "frames"             # of data set: frames, features, captions or semantics
     data = "data/demo"          # where it is looked for without --data; data/NAME by default
     weights = "ILSVRC-2012"     # must be given (--weights), or refused (--from-scratch); "none": has no use for them
-    extends = "demo"            # settings and stages of another experiment, before its own
+    extends = "demo"            # settings and stages of another experiment, before its own; FILE.toml: beside this one
 
     [settings]                  # set otherwise than published, in every net that has the setting
     [settings."activity/lrcn-*"]            # and in these nets alone
@@ -40,6 +40,7 @@ else:
 FOLDER = Path(__file__).parent / "experiments"
 KEYS = {"about": str, "kind": str, "data": str, "weights": str, "extends": str, "settings": dict, "stages": list}
 STAGE_KEYS = {"net": str, "start": str, "name": str, "data": str, "settings": dict}
+TAKES: dict[type, str] = {str: "text", dict: "a table", list: "tables, each under a line [[stages]]"}
 KINDS = ("frames", "features", "captions", "semantics")
 ILSVRC, NONE = "ILSVRC-2012", "none"  # what `weights` may say
 
@@ -125,7 +126,7 @@ class Experiment:
 
     def on_features(self, layer: str, modality: str) -> Experiment:
         """With {layer} and {modality} in the nets' names filled in: fc6 or fc7, rgb or flow."""
-        stages = (replace(each, net=each.net.format(layer=layer, modality=modality)) for each in self.stages)
+        stages = (replace(each, net=_on_features(each.net, layer, modality)) for each in self.stages)
         return replace(self, stages=tuple(stages))
 
 
@@ -156,7 +157,7 @@ def read(name: str) -> Experiment:
     """The experiment of a file (`path_of`). SpecError, one line, for one that makes no sense."""
     path = path_of(name)
     values = _values(path)
-    stages = [_stage(path, number, each) for number, each in enumerate(values["stages"], 1)]
+    stages = [_stage(path, number, values["kind"], each) for number, each in enumerate(values["stages"], 1)]
     common = [(pattern, table) for part in values["settings"] for pattern, table in _tables(part)]
     _check_settings(path, common, stages)
     folders: list[str] = []
@@ -192,10 +193,10 @@ def _values(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise SpecError(f'{path}: weights = "{values["weights"]}": it takes "{ILSVRC}" or "{NONE}"')
     base: dict[str, Any] = {"settings": [], "stages": []}
     if "extends" in values:
-        extended = path_of(values.pop("extends"))
-        if extended in (path, *above):
+        extended = _extended(path, values.pop("extends"))
+        if extended.resolve() in (path.resolve(), *above):
             raise SpecError(f"{path}: extends {extended}, which extends it")
-        base = _values(extended, (path, *above))
+        base = _values(extended, (path.resolve(), *above))
     whole = base | values
     whole["settings"] = [*base["settings"], values.get("settings", {})]
     whole["stages"] = [*base["stages"], *values.get("stages", [])]
@@ -206,13 +207,29 @@ def _values(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     return whole
 
 
-def _stage(path: Path, number: int, values: Any) -> Stage:
+def _extended(path: Path, name: str) -> Path:
+    """The file of the experiment that the one in `path` extends."""
+    try:
+        return path_of(str(path.parent / name) if name.endswith(".toml") else name)
+    except SpecError as error:
+        raise SpecError(f'{path}: extends = "{name}": {error}') from None
+
+
+def _stage(path: Path, number: int, kind: str, values: Any) -> Stage:
     where = f"{path}: stage {number}"
     _check_keys(where, values, STAGE_KEYS)
     if "net" not in values:
         raise SpecError(f"{where}: names no net; `lrcn nets list` has their names")
-    if "{" not in values["net"]:
-        catalogue.get(values["net"])
+    net = values["net"]
+    if "{" in net and kind != "features":
+        raise SpecError(f"{where}: {net}: {{layer}} and {{modality}} are of data sets of kind features")
+    try:
+        known = _settings_of(net)
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from None
+    for name in values.get("settings", {}):
+        if name not in known:
+            raise SpecError(f"{where}: {net} has no setting '{name}'{nearest(name, known)}")
     return Stage(**values)
 
 
@@ -223,7 +240,7 @@ def _check_keys(where: str, values: Any, known: Mapping[str, type]) -> None:
         if key not in known:
             raise SpecError(f"{where}: has no use for '{key}'{nearest(key, known)}")
         if not isinstance(value, known[key]):
-            raise SpecError(f"{where}: {key} = {value!r}: it takes {'text' if known[key] is str else 'a table'}")
+            raise SpecError(f"{where}: {key} = {value!r}: it takes {TAKES[known[key]]}")
 
 
 def _tables(settings: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -245,7 +262,11 @@ def _shared(tables: Sequence[tuple[str, dict[str, Any]]], net: str) -> dict[str,
 
 
 def _settings_of(net: str) -> Mapping[str, Any]:
-    return catalogue.get(net.format(layer="fc6", modality="rgb")).table
+    return catalogue.get(_on_features(net, "fc6", "rgb")).table
+
+
+def _on_features(net: str, layer: str, modality: str) -> str:
+    return net.replace("{layer}", layer).replace("{modality}", modality)
 
 
 def _check_settings(path: Path, tables: Sequence[tuple[str, dict[str, Any]]], stages: Sequence[Stage]) -> None:

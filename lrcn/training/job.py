@@ -8,95 +8,42 @@ evaluations = job.evaluate()
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from data_prep import DataError
 from data_prep.dataset import Dataset
-from data_prep.moved import lists_of_run
 from lrcn.engine.compute import Compute
-from lrcn.trained_net import TrainedNet
 from lrcn.training import experiment as experiments
 from lrcn.training import plan, pretrained
-from lrcn.training.experiment import ILSVRC, Experiment, Stage
-from lrcn.training.run import Files, Run, TrainError, identity_of, split_folder
+from lrcn.training.experiment import Experiment, Stage
+from lrcn.training.run import Run, TrainError
 from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
 from lrcn.training.train import train
+from lrcn.training.workspace import Start, Training, Workspace
 from netspecs import catalogue
-from prototxt_gen import SpecError, caffe_pb2
+from prototxt_gen import SpecError
 
 
 @dataclass(frozen=True)
-class Training:
-    """A stage of one split: its data set, its run, and what its net is made of."""
-
-    stage: Stage
-    split: int
-    dataset: Dataset
-    run: Run
-    settings: dict[str, Any]
-    files: Files
-
-    @property
-    def task(self) -> Task:
-        return task_of(self.stage.variant)
-
-    def identity(self, weights: Sequence[Path]) -> dict[str, Any]:
-        """What makes its run this run, starting from these weights, and no other."""
-        return identity_of(self.files, weights, self.dataset.identity(self.stage.variant.modality, self.split))
-
-    def files_here(self) -> Files:
-        """Its nets and solver, which read the data set where it lies now."""
-        net = caffe_pb2.NetParameter()
-        net.CopyFrom(self.files["train_test"])
-        lists_of_run(net, self.dataset, self.run.folder)
-        return {**self.files, "train_test": net}
-
-
-@dataclass(frozen=True)
-class Start:
-    """What the first nets start from: a .caffemodel, which the first net of each modality takes, and a captioner's CNN
-    in every training; or, by the user's wish, random weights where the paper starts from ILSVRC-2012's."""
-
-    weights: Path | None = None
-    from_scratch: bool = False
-
-
-@dataclass(frozen=True)
-class Job:
-    """An experiment opened by `open_job`; `splits` of the data set; `changes`: the settings that the user sets, by
-    net."""
-
-    experiment: Experiment
-    dataset: Dataset
-    out: Path
-    splits: Sequence[int]
-    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+class Job(Workspace):
+    """A workspace opened by `open_job`, with what is done in it."""
 
     @property
     def task(self) -> Task:
         """What the experiment is for: the task of its last net."""
         return _task(self.experiment)
 
-    def runs(self) -> Iterator[tuple[Stage, int, Run]]:
-        """Each stage of each split and its run, in the order of training. What is pretrained is for all splits."""
-        for split in self.splits:
-            for stage in self.experiment.stages:
-                if not stage.data:
-                    yield stage, split, Run(split_folder(self.out, split) / stage.folder)
-                elif split == self.splits[0]:
-                    yield stage, 1, Run(self.out / stage.folder)
-
     @cached_property
     def trainings(self) -> list[Training]:
         """What there is to train, in order. DataError, SpecError where data set, settings and nets do not fit."""
         made = []
         for stage, split, run in self.runs():
-            dataset = stage_data(stage, self.dataset)
+            dataset = self.data_of(stage)
+            _check_kind(stage, dataset)
             task_of(stage.variant).check_data(stage, dataset, split)
             settings = _settings(stage, dataset, split, self.changes.get(stage.net, {}))
             made.append(Training(stage, split, dataset, run, settings, stage.variant.files(**settings)))
@@ -104,22 +51,17 @@ class Job:
 
     # ---- training ------------------------------------------------------------------------------------------------
 
-    @property
-    def is_long(self) -> bool:
-        """Whether it is worth while to look at the plan first."""
-        return self.experiment.weights == ILSVRC
-
     def check_start(self, start: Start = Start(), dry_run: bool = False) -> None:
         """Refuses what cannot be trained from where it would start; dry_run: what cannot even be planned. Raises
         SpecError, TrainError."""
         weights, name = start.weights, self.experiment.name
         if weights and start.from_scratch:
             raise SpecError("--weights and --from-scratch: give one of them")
-        if weights and not any(each.task.reads_pixels for each in self.trainings):
+        if weights and not any(task_of(each.variant).reads_pixels for each in self.trainings):
             raise SpecError(f"--weights {weights}: {name} has no CNN to start from them; leave it out")
         here = {stage.folder for stage in self.experiment.stages}
         for stage, split, _ in self.runs():
-            run = self._start(stage, split)
+            run = self.start_of(stage, split)
             if run and stage.start not in here and not run.finished:
                 raise TrainError(
                     f"{run.folder}: no net trained to its end is there, from which {stage.training or stage.folder} "
@@ -129,13 +71,13 @@ class Job:
             return
         if self.is_long and not start.from_scratch:
             raise SpecError(f"{name}: {pretrained.NEEDED}")
-        self.task.random_cnn(self)
+        self.task.random_cnn(self, self.trainings)
 
     def plan(
         self, start: Start = Start(), resume: bool = True, gpu: int | None = None, trial_in: Compute | None = None
     ) -> str:
         """What `train` will do, in words; with `trial_in`, after a few iterations of every net there."""
-        return plan.of_job(self, start, resume, gpu, trial_in)
+        return plan.of_trainings(self, self.trainings, plan.Manner(start, resume, gpu), trial_in)
 
     def train(self, start: Start = Start(), resume: bool = True, compute: Compute | None = None) -> list[Run]:
         """Trains every net that is not trained yet; one that was cut off goes on. Gives their runs. resume False: all
@@ -144,40 +86,22 @@ class Job:
         compute = compute or Compute()
         for training in self.trainings:
             if not (resume and training.run.finished):
-                training.task.check_order(training, self.changes.get(training.stage.net, {}))
-        if not (start.weights or start.from_scratch) and (remark := self.task.random_cnn(self)):
+                task_of(training.variant).check_order(training, self.changes.get(training.stage.net, {}))
+        if not (start.weights or start.from_scratch) and (remark := self.task.random_cnn(self, self.trainings)):
             compute.progress(f"no --weights: {remark}", 0, 0)
         for training in self.trainings:
-            run, before = training.run, self._start(training.stage, training.split)
-            starting = training.task.starting_weights(training, before.weights if before else None, start.weights)
+            run, before, task = training.run, self.start_of(training.stage, training.split), task_of(training.variant)
+            starting = task.starting_weights(before.weights if before else None, start.weights)
             with run.locked():
                 if not resume:
                     run.clear()
                 run.claim(training.identity(starting), training.settings, training.dataset.description)
-                about = {"classes": training.dataset.classes, **training.task.about_data(training.dataset)}
-                run.keep(training.stage.variant, training.settings, about, training.dataset.folder)
+                about = {"classes": training.dataset.classes, **task.about_data(training.dataset)}
+                run.keep(training.variant, training.settings, about, training.dataset.folder)
                 train(run, training.files_here(), compute, starting)
         return [training.run for training in self.trainings]
 
-    def _start(self, stage: Stage, split: int) -> Run | None:
-        """The run that a stage starts from."""
-        if not stage.start:
-            return None
-        for other, of_split, run in self.runs():
-            if other.folder == stage.start and (other.data or of_split == split):
-                return run
-        return Run(split_folder(self.out, split) / stage.start)
-
     # ---- evaluation ----------------------------------------------------------------------------------------------
-
-    def trained(self, stage: Stage, split: int = 1) -> TrainedNet:
-        """The trained net of a stage. TrainError where it is not trained to its end, was trained on other data, or
-        otherwise than the user says."""
-        run = Run((self.out if stage.data else split_folder(self.out, split)) / stage.folder)
-        net = run.net(self.changes.get(stage.net))
-        return replace(
-            net, settings=dict(net.settings) | {"data": str(stage_data(stage, self.dataset).folder.resolve())}
-        )
 
     def evaluate(self, compute: Compute | None = None, **options: Any) -> list[Evaluation]:
         """Scores the trained nets and writes results.json and its like into `out`. options: fields of the task's
@@ -264,7 +188,7 @@ def _is_net(name: str) -> bool:
 
 
 def _task(experiment: Experiment) -> Task:
-    return task_of(catalogue.get(experiment.stages[-1].net.format(layer="fc6", modality="rgb")))
+    return task_of(experiment.on_features("fc6", "rgb").stages[-1].variant)
 
 
 def _splits(experiment: Experiment, dataset: Dataset, split: int | str) -> list[int]:
@@ -282,9 +206,14 @@ def settings_of(net: str, dataset: Dataset, changes: Mapping[str, Any]) -> dict[
     """All settings of a net of the catalogue on a data set, `changes` of the user's over them. Raises SpecError, and
     DataError for a data set of a kind that it does not take."""
     stage = Stage(net)
-    if dataset.kind not in (kinds := task_of(stage.variant).kinds):
-        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {net} trains on {PREPARED[kinds[0]]}")
+    _check_kind(stage, dataset)
     return _settings(stage, dataset, 1, catalogue.share_out(changes, [net])[net])
+
+
+def _check_kind(stage: Stage, dataset: Dataset) -> None:
+    """DataError for a data set of a kind that a stage's net does not take."""
+    if dataset.kind not in (kinds := task_of(stage.variant).kinds):
+        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {stage.net} trains on {PREPARED[kinds[0]]}")
 
 
 def _settings(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -292,8 +221,3 @@ def _settings(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, 
     sizes = {"data": str(dataset.folder.resolve())} | task_of(stage.variant).sizes(stage, dataset, split, changes)
     known = {name: value for name, value in sizes.items() if name in stage.variant.table}
     return stage.variant.settings(**known | dict(stage.settings) | dict(changes))
-
-
-def stage_data(stage: Stage, dataset: Dataset) -> Dataset:
-    """What a stage is trained on: the data set, or the one of its own that it is pretrained on."""
-    return Dataset(Path(os.path.abspath(dataset.folder / stage.data))) if stage.data else dataset

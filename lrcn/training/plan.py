@@ -6,9 +6,9 @@ import re
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from data_prep.whole_files import write_text
 from lrcn.activity import clip_settings
@@ -18,12 +18,11 @@ from lrcn.engine.process import Caffe
 from lrcn.results.tables import aligned
 from lrcn.training import pretrained
 from lrcn.training.run import ITERATION, OUTPUT, TESTING, Files, TrainError
+from lrcn.training.tasks import task_of
+from lrcn.training.workspace import Start, Training, Workspace
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
 from prototxt_gen.shapes import infer
-
-if TYPE_CHECKING:
-    from lrcn.training.job import Job, Start, Training
 
 TRIAL_ITERATIONS, TRIAL_SECONDS = 6, 15  # a trial ends with whichever comes first, but not before one was timed
 TRIAL_LIMIT = 60  # seconds; what has not come to an iteration by then is told as "at least"
@@ -69,7 +68,7 @@ def step(training: Training, done: int, start: str) -> Step:
     """What the nets and the solver say of a training of which `done` iterations are done, and which starts from what
     `start` says."""
     files, solver = training.files, training.files["solver"]
-    inputs = training.stage.variant.input_shapes(**training.settings)
+    inputs = training.variant.input_shapes(**training.settings)
     known = clip_settings.top_shapes
     train = infer(files["train_test"], "TRAIN", solver.train_state.stage, inputs=inputs["train"], python=known)
     tested = list(solver.test_state[0].stage) if solver.test_state else []
@@ -174,37 +173,48 @@ def cycles(log: str) -> list[tuple[float, float]]:
 # ---- in words ----------------------------------------------------------------------------------------------
 
 
-def of_job(job: Job, start: Start, resume: bool, gpu: int | None, trial_in: Compute | None) -> str:
+@dataclass(frozen=True)
+class Manner:
+    """How is to be trained: from what, going on with what is there or not, on which GPU."""
+
+    start: Start
+    resume: bool
+    gpu: int | None
+
+
+def of_trainings(work: Workspace, trainings: Sequence[Training], manner: Manner, trial_in: Compute | None) -> str:
     """The plan of `Job.train`, a line a stage, in the order of training; with `trial_in` after a trial of every net."""
+    start = manner.start
 
     def begins_with(training: Training) -> str:
         stage = training.stage
-        names = training.task.starting_weights(training, Path(stage.start) if stage.start else None, start.weights)
-        published = job.is_long and not start.from_scratch
+        names = task_of(training.variant).starting_weights(Path(stage.start) if stage.start else None, start.weights)
+        published = work.is_long and not start.from_scratch
         return " + ".join(path.name for path in reversed(names)) or (
             "ILSVRC-2012 weights" if published else "random weights"
         )
 
-    steps = [step(each, each.run.done if resume else 0, begins_with(each)) for each in job.trainings]
+    steps = [step(each, each.run.done if manner.resume else 0, begins_with(each)) for each in trainings]
     if trial_in:
         _time(steps, trial_in)
-    return "\n".join([_text(job, steps, device_name(gpu)), *_weights(job, start)])
+    return "\n".join([_text(work, steps, device_name(manner.gpu)), *_weights(work, trainings, start)])
 
 
-def _weights(job: Job, start: Start) -> list[str]:
+def _weights(work: Workspace, trainings: Sequence[Training], start: Start) -> list[str]:
     """What there is to say of the weights that the CNNs start from."""
+    task = task_of(trainings[-1].variant)
     if start.weights:
-        with_cnn = [each for each in job.trainings if each.task.reads_pixels]
+        with_cnn = [each for each in trainings if task_of(each.variant).reads_pixels]
         return pretrained.weights_for(start.weights, with_cnn[0])
     try:
-        remark = job.task.random_cnn(job)
+        remark = task.random_cnn(work, trainings)
     except TrainError as error:  # the plan is to say it, not to fail of it
         remark = str(error)
     if remark is None:
         return []
     if start.from_scratch:
         return [f"weights: none (--from-scratch); {remark}"]
-    return [f"weights: none; {remark}", *job.task.usual_weights()]
+    return [f"weights: none; {remark}", *task.usual_weights()]
 
 
 def _time(steps: list[Step], compute: Compute) -> None:
@@ -219,16 +229,16 @@ def _time(steps: list[Step], compute: Compute) -> None:
         compute.progress("trial", number + 1, len(steps))
 
 
-def _text(job: Job, steps: list[Step], device: str) -> str:
+def _text(work: Workspace, steps: list[Step], device: str) -> str:
     rows = [("stage", "iterations", "batch", "starts from", "memory", "time")]
     for each in steps:
         state = "" if not each.done else " (done)" if each.done >= each.iterations else f" (from {each.done})"
         due = "?" if each.seconds is None else duration(each.seconds) if each.seconds else "none"
         rows.append(
             (
-                str(each.training.run.folder.relative_to(job.out)),
+                str(each.training.run.folder.relative_to(work.out)),
                 f"{each.iterations}{state}",
-                each.training.task.batch(each.training),
+                task_of(each.training.variant).batch(each.training),
                 each.start,
                 size(each.train_bytes + each.test_bytes),
                 "at least " * each.least + due,
@@ -236,9 +246,9 @@ def _text(job: Job, steps: list[Step], device: str) -> str:
         )
     known = [each.seconds for each in steps if each.seconds is not None]
     most = max(each.train_bytes + each.test_bytes for each in steps)
-    what = job.task.extent(job.dataset, job.splits)
+    what = task_of(steps[-1].training.variant).extent(work.dataset, work.splits)
     lines = [
-        f"{job.experiment.name} on {job.dataset.name}: {what}, on the {device}, into {job.out}",
+        f"{work.experiment.name} on {work.dataset.name}: {what}, on the {device}, into {work.out}",
         "",
         *aligned(rows, left=6),
         "",

@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lrcn.activity import clip_settings
 from lrcn.training.run import TrainError
+from lrcn.training.workspace import Training
 from netspecs import catalogue
 from prototxt_gen import weights as weight_files
 from prototxt_gen.shapes import infer
-
-if TYPE_CHECKING:
-    from lrcn.training.job import Training
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ def needed_weights() -> list[str]:
 def weights_for(path: Path, training: Training) -> list[str]:
     """What the file of weights is, and which of its layers the net of a training starts with, a line each. TrainError
     where it holds none that fits."""
-    variant, files = training.stage.variant, training.files
+    variant, files = training.variant, training.files
     size, sha1 = Path(path).stat().st_size, hashlib.sha1()
     with open(path, "rb") as file:
         while piece := file.read(1 << 22):

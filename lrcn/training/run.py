@@ -22,6 +22,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from data_prep.dataset import Dataset
 from data_prep.whole_files import write_bytes, write_json
 from lrcn.results import pictures
 from lrcn.trained_net import TrainedNet, digest
@@ -211,6 +212,21 @@ class Run:
                     "to begin anew"
                 )
         write_json(mark, identity)
+
+    def check_data(self, dataset: Dataset, modality: str | None, split: int) -> None:
+        """TrainError where the run was trained on another data set."""
+        noted = (_read_mark(self.folder / "run.json") or {}).get("data_set")
+        if isinstance(noted, dict):
+            same = all(dataset.description.get(name) == value for name, value in noted.items())
+        else:
+            same = noted == dataset.identity(modality, split)
+        if not same:
+            where = self.settings.get("data")
+            raise TrainError(
+                f"{self.folder}: was trained on another data set than {dataset.folder}"
+                + (f", which lay in {where}" if where and Path(where).resolve() != dataset.folder.resolve() else "")
+                + "; give that with --data, or train on this one, with another --out"
+            )
 
     def _other_settings(self, settings: Mapping[str, Any]) -> str:
         """The settings that differ from the run's, in words."""

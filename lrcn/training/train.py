@@ -109,7 +109,6 @@ def _watch(line: str, tell: Callable[[int], None]) -> None:
         return
     if not math.isfinite(float(match[2])):
         raise TrainError(
-            f"the loss is {match[2]} at iteration {match[1]}: training has diverged; "
-            "give a lower --set base_lr=..., and --fresh"
+            f"the loss is {match[2]} at iteration {match[1]}: training has diverged; give a lower --set base_lr=..."
         )
     tell(int(match[1]))

@@ -15,7 +15,7 @@ import pytest
 
 from lrcn.engine import EngineError
 from lrcn.engine.container import LABEL, connect
-from lrcn.training.train import last_snapshot
+from lrcn.training.run import Run
 from tests.commands import LRCN
 from tests.datasets import make_dataset
 from tests.shared import ROOT
@@ -115,7 +115,7 @@ def refused(done, *said):
 def end_at_snapshot(child, folder, after, number):
     """Signals a training once it has made a snapshot after that one; gives its exit code and what it said."""
     until = time.monotonic() + 120
-    while last_snapshot(folder) <= after and child.poll() is None and time.monotonic() < until:
+    while Run(folder).done <= after and child.poll() is None and time.monotonic() < until:
         time.sleep(0.1)
     child.send_signal(number)
     said = child.communicate(timeout=120)[1]
@@ -133,8 +133,8 @@ def test_a_run_is_the_callers_and_goes_on_however_it_is_ended(begin, here, daemo
             assert code == -signal.SIGKILL and not left
         else:
             assert code == 130 and said.count("interrupted; the same command goes on from here") == 1, said
-        assert "Traceback" not in said and reached < last_snapshot(folder) < 5000
-        reached = last_snapshot(folder)
+        assert "Traceback" not in said and reached < Run(folder).done < 5000
+        reached = Run(folder).done
     assert {path.stat().st_uid for path in (here / "runs").rglob("*")} == {STRANGER}
 
 

@@ -9,16 +9,14 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data_prep.dataset import Dataset
 from lrcn.engine.compute import Compute
 from lrcn.training.experiment import Experiment, Stage
+from lrcn.training.workspace import Training, Workspace
 from netspecs.variant import Variant
 from prototxt_gen import SpecError
-
-if TYPE_CHECKING:
-    from lrcn.training.job import Job, Training
 
 # The kinds of data sets, and how they are made.
 PREPARED = {
@@ -80,12 +78,12 @@ class Task:
     def check_order(self, training: Training, changes: Mapping[str, Any]) -> None:
         """TrainError where training on the data in their order would come to nothing."""
 
-    def starting_weights(self, training: Training, start: Path | None, weights: Path | None) -> list[Path]:
+    def starting_weights(self, start: Path | None, weights: Path | None) -> list[Path]:
         """The files whose layers a training starts with, later ones over earlier. start: of the stage that it starts
         from. weights: the user's, a CNN's."""
         return [start] if start else []
 
-    def random_cnn(self, job: Job) -> str | None:
+    def random_cnn(self, work: Workspace, trainings: Sequence[Training]) -> str | None:
         """What there is to say where a CNN starts from random weights, without any of the user's; None where none does.
         TrainError where that trains nothing."""
         return None
@@ -102,9 +100,9 @@ class Task:
         """A training batch in words: "100 x 20 words"."""
         raise NotImplementedError
 
-    def evaluate(self, job: Job, options: Any, compute: Compute) -> list[Evaluation]:
-        """Scores the job's trained nets and writes what was measured into its folder. options: its `Options`. Raises
-        TrainError, CaffeError, DataError."""
+    def evaluate(self, work: Workspace, options: Any, compute: Compute) -> list[Evaluation]:
+        """Scores the trained nets and writes what was measured into the folder of the runs. options: its `Options`.
+        Raises TrainError, CaffeError, DataError."""
         raise NotImplementedError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data_prep.dataset import Dataset
 from data_prep.features import check_features
@@ -21,10 +21,8 @@ from lrcn.training import pretrained
 from lrcn.training.experiment import NONE, Experiment, Stage
 from lrcn.training.run import TrainError, split_folder
 from lrcn.training.tasks import Evaluation, Task
+from lrcn.training.workspace import Training, Workspace
 from netspecs.variant import Variant
-
-if TYPE_CHECKING:
-    from lrcn.training.job import Job, Training
 
 
 @dataclass(frozen=True)
@@ -103,13 +101,13 @@ class Activity(Task):
                 " nothing; give --set order=shuffle, or order=list to train all the same"
             )
 
-    def starting_weights(self, training: Training, start: Path | None, weights: Path | None) -> list[Path]:
+    def starting_weights(self, start: Path | None, weights: Path | None) -> list[Path]:
         """The single-frame net's; else the user's, ILSVRC-2012's in the paper."""
         first = start or weights
         return [first] if first else []
 
-    def random_cnn(self, job: Job) -> str | None:
-        if job.dataset.kind == "features" or job.experiment.weights == NONE:
+    def random_cnn(self, work: Workspace, trainings: Sequence[Training]) -> str | None:
+        if work.dataset.kind == "features" or work.experiment.weights == NONE:
             return None
         return "the first nets start from random weights; the paper's start from ILSVRC-2012 weights"
 
@@ -125,16 +123,18 @@ class Activity(Task):
             return f"{settings['batch']} frames"
         return f"{settings['videos']} x {settings['frames']} frames"
 
-    def evaluate(self, job: Job, options: Scoring, compute: Compute) -> list[Evaluation]:
+    def evaluate(self, work: Workspace, options: Scoring, compute: Compute) -> list[Evaluation]:
         """Classifies the test videos of each split: results.json and its tables and pictures lie in the split's
         folder."""
-        rows = options.rows or job.experiment.rows()
-        stages = [each for each in job.experiment.stages if not each.data and each.variant.row in rows]
-        nets = {split: [job.trained(stage, split) for stage in stages] for split in job.splits}  # before any is scored
-        return [self._of_split(job, split, nets[split], options, compute) for split in job.splits]
+        rows = options.rows or work.experiment.rows()
+        stages = [each for each in work.experiment.stages if not each.data and each.variant.row in rows]
+        nets = {
+            split: [work.trained(stage, split) for stage in stages] for split in work.splits
+        }  # before any is scored
+        return [self._of_split(work, split, nets[split], options, compute) for split in work.splits]
 
     def _of_split(
-        self, job: Job, split: int, nets: Sequence[TrainedNet], options: Scoring, compute: Compute
+        self, work: Workspace, split: int, nets: Sequence[TrainedNet], options: Scoring, compute: Compute
     ) -> Evaluation:
         scores: dict[str, dict[str, Any]] = {}
         hits: dict[str, dict[str, Any]] = {}
@@ -143,14 +143,14 @@ class Activity(Task):
             modality = str(net.variant.modality)
             scores.setdefault(net.variant.row, {})[modality] = score.load(path)
             hits.setdefault(net.variant.row, {})[modality] = score.load_hits(path)
-        dataset, folder = job.dataset, split_folder(job.out, split)
+        dataset, folder = work.dataset, split_folder(work.out, split)
         labels, ending = measures.test_labels(dataset, split), measures.suffix(options.strides, options.frames)
         summary = measures.summarise(scores, hits, labels, dataset.classes, options.frames)
         measures.write_reports(summary, dataset.classes, folder, ending)
         about = {"name": dataset.name, "classes": dataset.classes, "test_videos": len(labels), "split": split}
         results = {
             "task": "activity",
-            "experiment": job.experiment.name,
+            "experiment": work.experiment.name,
             "dataset": about,
             "evaluation": {"frames": options.frames, "strides": sorted(set(options.strides))},
             "engine": compute.engine.info(),

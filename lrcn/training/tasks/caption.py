@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data_prep import DataError
 from data_prep.captions import check_captions
@@ -20,12 +20,10 @@ from lrcn.training.experiment import Experiment, Stage
 from lrcn.training.run import Run, TrainError
 from lrcn.training.tasks import Evaluation
 from lrcn.training.tasks.sentences import SentenceTask, write
+from lrcn.training.workspace import Training, Workspace
 from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError, nearest
-
-if TYPE_CHECKING:
-    from lrcn.training.job import Job, Training
 
 LANGUAGE_MODEL = "lm/lstm-lm"
 # A captioner's trainings in their order -> those whose weights each starts from, the published one first.
@@ -102,20 +100,20 @@ class Caption(SentenceTask):
             sizes["iter_size"] = max(1, published["iter_size"] * published["streams"] // sizes["streams"])
         return sizes
 
-    def starting_weights(self, training: Training, start: Path | None, weights: Path | None) -> list[Path]:
+    def starting_weights(self, start: Path | None, weights: Path | None) -> list[Path]:
         """The user's CNN, and over it what the stage starts from: a language model's, or the training before."""
         return [each for each in (weights, start) if each]
 
-    def random_cnn(self, job: Job) -> str | None:
-        trainings = {each.stage.folder: each for each in job.trainings}
-        for each in job.trainings:
+    def random_cnn(self, work: Workspace, trainings: Sequence[Training]) -> str | None:
+        here = {each.stage.folder: each for each in trainings}
+        for each in trainings:
             stage, features = each.stage, each.settings.get("backbone") == "features"
             if stage.variant.task != "caption":
                 continue
-            if stage.start in trainings:
-                has_cnn = trainings[stage.start].stage.variant.task != "lm"
+            if stage.start in here:
+                has_cnn = here[stage.start].variant.task != "lm"
             else:
-                note = Run(job.out / stage.start).note if stage.start else None
+                note = Run(work.out / stage.start).note if stage.start else None
                 has_cnn = note is not None and (features or note["settings"].get("backbone", "features") != "features")
             if has_cnn:
                 continue
@@ -132,19 +130,19 @@ class Caption(SentenceTask):
     def usual_weights(self) -> list[str]:
         return [f"  the paper's   {pretrained.CAFFENET.describe()}"]
 
-    def evaluate(self, job: Job, options: CaptionSearch, compute: Compute) -> list[Evaluation]:
+    def evaluate(self, work: Workspace, options: CaptionSearch, compute: Compute) -> list[Evaluation]:
         """Describes the images of a part, finds images by captions and captions by images, and sets nearest neighbours
         beside: results.json, captions_NAME.json, captions.png."""
-        last = {stage.net: stage for stage in job.experiment.stages if stage.training}
-        nets = [job.trained(stage) for stage in last.values()]
-        neighbours = Neighbours(first_cnn(job, options.weights)) if options.neighbours else None
-        measured = captions.evaluate_captions(job.dataset, nets, job.out, options, neighbours, compute)
+        last = {stage.net: stage for stage in work.experiment.stages if stage.training}
+        nets = [work.trained(stage) for stage in last.values()]
+        neighbours = Neighbours(first_cnn(work, options.weights)) if options.neighbours else None
+        measured = captions.evaluate_captions(work.dataset, nets, work.out, options, neighbours, compute)
         if neighbours and "1nn-fc8" not in measured["models"]:
             measured["notes"].append(
                 "1nn-fc8 is left out: the CNN's own fc8, as it was before training; --weights FILE gives it"
             )
-        path = job.out / f"results{options.suffix}.json"
-        return [self.written(job, "caption", measured, path, compute)]
+        path = work.out / f"results{options.suffix}.json"
+        return [self.written(work, "caption", measured, path, compute)]
 
 
 def folder_of(variant: Variant, training: str) -> str:
@@ -154,16 +152,16 @@ def folder_of(variant: Variant, training: str) -> str:
     return variant.short_name if training == "train" else f"{variant.short_name}-{training}"
 
 
-def first_cnn(job: Job, weights: Path | None) -> Cnn | None:
+def first_cnn(work: Workspace, weights: Path | None) -> Cnn | None:
     """The CNN before it was trained on captions: the user's weights, or what it was pretrained as, or that of a
     training that left it as it was up to fc7. None where there is none of these."""
     if weights:
         return Cnn(weights, captions.BLOBS, weights.name)
-    for stage in job.experiment.stages:
+    for stage in work.experiment.stages:
         if stage.data:
-            return Cnn(job.trained(stage).weights, captions.BLOBS, stage.folder)
-    for stage in job.experiment.stages:
-        if stage.training in FROZEN and (net := job.trained(stage)).settings["backbone"] != "features":
+            return Cnn(work.trained(stage).weights, captions.BLOBS, stage.folder)
+    for stage in work.experiment.stages:
+        if stage.training in FROZEN and (net := work.run_of(stage).net()).settings["backbone"] != "features":
             return Cnn(net.weights, ("fc7",), f"frozen in {stage.folder}")
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data_prep.captions import check_captions
 from data_prep.dataset import Dataset
@@ -14,9 +14,7 @@ from lrcn.sentences.language_model import evaluate_language_model
 from lrcn.training.experiment import Stage
 from lrcn.training.tasks import Evaluation
 from lrcn.training.tasks.sentences import SentenceTask
-
-if TYPE_CHECKING:
-    from lrcn.training.job import Job
+from lrcn.training.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -39,16 +37,16 @@ class LanguageModel(SentenceTask):
     def sizes(self, stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
         return self.sizes_of_sentences(dataset)
 
-    def evaluate(self, job: Job, options: Perplexity, compute: Compute) -> list[Evaluation]:
+    def evaluate(self, work: Workspace, options: Perplexity, compute: Compute) -> list[Evaluation]:
         """Perplexity: results_lm.json."""
         parts = (
             [options.part]
             if options.part
-            else [each for each in ("val", "test") if each in job.dataset.description["splits"]]
+            else [each for each in ("val", "test") if each in work.dataset.description["splits"]]
         )
-        net = job.trained(job.experiment.stages[-1])
-        measured = evaluate_language_model(job.dataset, parts, net, compute)
-        return [self.written(job, "lm", measured, job.out / "results_lm.json", compute)]
+        net = work.trained(work.experiment.stages[-1])
+        measured = evaluate_language_model(work.dataset, parts, net, compute)
+        return [self.written(work, "lm", measured, work.out / "results_lm.json", compute)]
 
 
 TASK = LanguageModel()

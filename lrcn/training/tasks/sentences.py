@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data_prep.dataset import Dataset
 from lrcn.engine.code import revision
@@ -12,9 +12,7 @@ from lrcn.engine.compute import Compute
 from lrcn.results import compare
 from lrcn.sentences.evaluate import write_results
 from lrcn.training.tasks import Evaluation, Task
-
-if TYPE_CHECKING:
-    from lrcn.training.job import Job, Training
+from lrcn.training.workspace import Training, Workspace
 
 
 class SentenceTask(Task):
@@ -34,10 +32,10 @@ class SentenceTask(Task):
         text = f"{settings['streams']} x {settings['steps']} words"
         return text + (f" x {solver.iter_size}" if solver.iter_size > 1 else "")
 
-    def written(self, job: Job, task: str, measured: dict[str, Any], path: Path, compute: Compute) -> Evaluation:
+    def written(self, work: Workspace, task: str, measured: dict[str, Any], path: Path, compute: Compute) -> Evaluation:
         """results.json of what was measured, with who measured it."""
-        seed = job.trained(job.experiment.stages[-1]).settings["seed"]
-        about = {"task": task, "experiment": job.experiment.name, **measured}
+        seed = work.trained(work.experiment.stages[-1]).settings["seed"]
+        about = {"task": task, "experiment": work.experiment.name, **measured}
         about |= {"engine": compute.engine.info(), "seed": seed, "git": revision()}
         return write(path, about)
 

@@ -4,7 +4,7 @@ sentence out."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data_prep.dataset import Dataset
 from data_prep.tacos import check_semantics
@@ -14,9 +14,7 @@ from lrcn.sentences.videos import evaluate_videos
 from lrcn.training.experiment import Stage
 from lrcn.training.tasks import Evaluation
 from lrcn.training.tasks.sentences import SentenceTask
-
-if TYPE_CHECKING:
-    from lrcn.training.job import Job
+from lrcn.training.workspace import Workspace
 
 SIZES = ("slots", "slot_words", "frames", "feature_size")
 
@@ -34,13 +32,13 @@ class Video(SentenceTask):
     def sizes(self, stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
         return self.sizes_of_sentences(dataset) | {name: dataset.description[name] for name in SIZES}
 
-    def evaluate(self, job: Job, options: Search, compute: Compute) -> list[Evaluation]:
+    def evaluate(self, work: Workspace, options: Search, compute: Compute) -> list[Evaluation]:
         """Describes the videos of a part, against their own sentences and the truth where it is known: results.json and
         captions_NAME.json."""
-        nets = [job.trained(stage) for stage in job.experiment.stages]
-        measured = evaluate_videos(job.dataset, nets, job.out, options, compute)
-        path = job.out / f"results{options.suffix}.json"
-        return [self.written(job, "video", measured, path, compute)]
+        nets = [work.trained(stage) for stage in work.experiment.stages]
+        measured = evaluate_videos(work.dataset, nets, work.out, options, compute)
+        path = work.out / f"results{options.suffix}.json"
+        return [self.written(work, "video", measured, path, compute)]
 
 
 TASK = Video()

@@ -152,7 +152,7 @@ def test_splits_come_together_as_mean_and_spread():
     [mean] = [block for block in compare.blocks(three) if "spread" in block]
     assert "mean of splits 1-3" in mean["on"] and mean["kind"] == "measured"
     assert mean["rows"]["lrcn-fc6"] == [75.0, 50.0, None, None] and mean["spread"]["lrcn-fc6"] == [5.0, 0.0, None, None]
-    text = compare.table1(three)
+    text = compare.table1(compare.blocks(three))
     assert [line.split() for line in text.splitlines() if "over the splits" in line][1] == [
         "+-",
         "over",
@@ -171,7 +171,7 @@ def test_only_like_results_are_averaged():
     one, other = of_split(1, **{"lrcn-fc6": {"rgb": 1.0}}), of_split(2, 8, **{"lrcn-fc6": {"rgb": 2.0}})
     last = of_split(2, **{"lrcn-fc6": {"rgb": 2.0}}) | {"evaluation": {"frames": "last", "strides": [8]}}
     assert not any("spread" in block for block in compare.blocks([one, other, last, one]))
-    assert "last frame of each clip" in compare.table1([last])
+    assert "last frame of each clip" in compare.table1(compare.blocks([last]))
     two = compare.blocks([one, of_split(3, **{"lrcn-fc6": {"rgb": 3.0}, "lrcn-fc7": {"rgb": 3.0}})])[2]
     assert "mean of splits 1, 3" in two["on"] and set(two["rows"]) == {"lrcn-fc6"}
 
@@ -195,7 +195,7 @@ def results(tmp_path, **models):
 
 def test_table_puts_measured_beside_published_and_says_which_data(tmp_path):
     path = results(tmp_path, **{"lrcn-fc6": {"rgb": {"accuracy": 91.25}, "flow": {"accuracy": 88.0}}})
-    text = compare.table1([compare.read(path)])
+    text = compare.table1(compare.blocks([compare.read(path)]))
     measured, published = text.split("published on", 1)
     assert "demo: 3 classes, 6 test videos" in measured and "seed 7" in measured
     assert [line.split() for line in measured.splitlines() if "lrcn-fc6" in line] == [

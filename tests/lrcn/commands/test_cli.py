@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lrcn import engine
-from lrcn.training.train import last_snapshot
+from lrcn.training.run import Run
 from tests.commands import LRCN, lrcn, refused
 
 
@@ -191,7 +191,6 @@ def test_no_space_left_while_training(dataset, tmp_path):
         (["nets", "write", "--out", "x"], "nets list"),
         (["train", "demmo"], "demmo"),
         (["train", "demo", "--data", "nowhere"], "nowhere"),
-        (["train", "demo", "--set", "untis=5", "--data", "nowhere"], "units"),
         (["compare"], "no results"),
         (["compare", "nowhere.json"], "nowhere.json"),
         (["frobnicate"], "frobnicate"),
@@ -199,6 +198,13 @@ def test_no_space_left_while_training(dataset, tmp_path):
 )
 def test_bad_usage(tmp_path, arguments, said):
     refused(lrcn(*arguments, cwd=tmp_path), said)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_setting_that_no_net_has_is_refused(dataset, tmp_path):
+    for command in ("train", "evaluate"):
+        said = lrcn(command, "demo", "--data", dataset, "--set", "untis=5", cwd=tmp_path)
+        refused(said, "no setting 'untis'", "did you mean 'units'")
     assert not list(tmp_path.iterdir())
 
 
@@ -253,8 +259,8 @@ def test_from_videos_to_the_table(videos, tmp_path):
     ]
     assert lrcn("prepare", "videos", "--videos", videos, "--size", 48, 64, "--out", tmp_path / "data").returncode == 0
     for net in ("activity/lrcn-fc6-rgb", "activity/lrcn-fc6-flow"):
-        for command in ("train", "evaluate"):
-            done = lrcn(command, net, "--data", tmp_path / "data", "--out", tmp_path / net, *size)
+        for command, settings in (("train", size), ("evaluate", [])):
+            done = lrcn(command, net, "--data", tmp_path / "data", "--out", tmp_path / net, *settings)
             assert done.returncode == 0, done.stderr
         results = json.loads((tmp_path / net / "results.json").read_text())
         assert results["engine"]["source"] == engine.find().source and results["seed"] == 1701
@@ -263,9 +269,11 @@ def test_from_videos_to_the_table(videos, tmp_path):
     done = lrcn("compare", tmp_path / net / "results.json")
     assert done.returncode == 0 and "published on UCF-101" in done.stdout and "2 classes, 2 test videos" in done.stdout
     again = lrcn("train", net, "--data", tmp_path / "data", "--out", tmp_path / net, *size, "--seed", 5)
-    refused(again, "differs")
-    refused(lrcn("evaluate", net, "--data", tmp_path / "data", "--out", tmp_path / net, *size, "--seed", 5), "--seed")
-    refused(lrcn("evaluate", net, "--data", tmp_path / "data", "--out", tmp_path / "none", *size), "lrcn train")
+    refused(again, "differs in seed (1701 there, 5 here)")
+    evaluated = ("evaluate", net, "--data", tmp_path / "data", "--out")
+    assert lrcn(*evaluated, tmp_path / net, *size).returncode == 0  # the settings given again
+    refused(lrcn(*evaluated, tmp_path / net, "--seed", 5), "trained with seed=1701, not seed=5")
+    refused(lrcn(*evaluated, tmp_path / "none"), "lrcn train")
 
 
 def _heed_sigint():
@@ -311,9 +319,8 @@ def test_ctrl_c_keeps_what_was_done(dataset, tmp_path):
     os.killpg(running.pid, signal.SIGINT)  # what a terminal does
     errors = running.communicate()[1]
     assert running.returncode == 130 and errors.strip().splitlines()[-1].startswith("lrcn: interrupted"), errors
-    done = last_snapshot(tmp_path / "single-frame-rgb")
+    run = Run(tmp_path / "single-frame-rgb")
+    done = run.done
     assert 50 <= done < 5000
     assert subprocess.run(command, capture_output=True).returncode == 0
-    assert (tmp_path / "single-frame-rgb" / "logs" / f"from-{done:07d}.log").exists() and last_snapshot(
-        tmp_path / "single-frame-rgb"
-    ) == 5000
+    assert (run.folder / "logs" / f"from-{done:07d}.log").exists() and run.done == 5000

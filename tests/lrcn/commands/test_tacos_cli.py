@@ -6,11 +6,10 @@ import math
 
 import pytest
 
-from lrcn import engine
-from lrcn.training.train import train
 from netspecs import catalogue
 from tests.commands import prepare, refused
 from tests.datasets import write_snippets
+from tests.lrcn.training.small_nets import train_files
 
 
 @pytest.fixture
@@ -135,7 +134,7 @@ def test_the_nets_learn_what_the_files_say(source, name):
     )
     sizes = "vocabulary", "steps", "streams", "slots", "slot_words", "frames", "feature_size"
     chosen |= {size: said[size] for size in sizes if size in variant.table}
-    train(variant.files(**chosen), source / "run", engine.find())
+    train_files(variant.files(**chosen), source / "run")
     with open(source / "run/curve.csv") as file:
         loss = float(list(csv.DictReader(file))[-1]["test cross_entropy_loss"])
     # five predictions a sentence: the object, the way, and three that are always the same

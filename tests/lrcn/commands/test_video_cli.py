@@ -9,16 +9,15 @@ import pytest
 
 from data_prep import DataError, tacos
 from data_prep.dataset import Dataset
-from lrcn import engine
 from lrcn.sentences import describe
 from lrcn.sentences import metrics as language_metrics
-from lrcn.sentences.captioner import open_captioner
-from lrcn.training import experiments
-from lrcn.training.run import Run
-from lrcn.training.train import TrainError, train
+from lrcn.training.job import settings_of
+from lrcn.training.run import Run, TrainError
+from lrcn.training.trained import writer
 from netspecs import catalogue
 from tests.commands import lrcn, prepare, refused
 from tests.datasets import OBJECTS, WAYS, write_snippets
+from tests.lrcn.training.small_nets import train_files
 from tests.rounding import rounding, summands
 from tests.weights import weights
 
@@ -68,9 +67,9 @@ def source(tmp_path_factory):
 def run(source):
     """All four nets, trained and evaluated in one folder."""
     for net in NETS:
-        options = [f"video/{net}", "--data", source / "data", "--out", source / "run", *SMALL]
-        for command in ("train", "evaluate"):
-            done = lrcn(command, *options)
+        options = [f"video/{net}", "--data", source / "data", "--out", source / "run"]
+        for command, settings in (("train", SMALL), ("evaluate", [])):
+            done = lrcn(command, *options, *settings)
             assert done.returncode == 0, done.stderr
     return source / "run"
 
@@ -87,7 +86,7 @@ def test_a_plan_and_what_is_refused_before_training(source, tmp_path):
     assert "12 words" in done.stdout and "16 x 8 words" in done.stdout and "random weights" in done.stdout
     assert planned("lm/lstm-lm").returncode == 0
     refused(planned("caption/lrcn-1u"), "holds semantics", "caption/lrcn-1u trains on captions")
-    refused(planned("demo"), "holds semantics", "video/* and lm/* do")
+    refused(planned("demo"), "holds semantics; demo trains on videos", "lrcn prepare ucf101")
     refused(planned("video/decoder-max", "--stages", "finetune"), "video/decoder-max has none")
     refused(planned("video/decoder-max", "--weights", source / "f.h5"), "has no CNN")
     refused(planned("demo-video", "--rows", "decoder"), "has no row 'decoder', only encoder-decoder-max")
@@ -219,11 +218,9 @@ def test_a_training_in_segments_ends_as_one_that_is_not(net, source, tmp_path):
     held, final = Dataset(source / "data"), {}
     for snapshots in (5, 13):
         sizes = {"embedding": 4, "units": 5, "max_iter": 13, "snapshot": snapshots, "test_iter": 1, "type": "Adam"}
-        files = catalogue.get(f"video/{net}").files(
-            **experiments.settings(experiments.Stage(f"video/{net}"), held, 1, sizes)
-        )
+        files = catalogue.get(f"video/{net}").files(**settings_of(f"video/{net}", held, sizes))
         out = tmp_path / str(snapshots)
-        final[snapshots] = weights(train(files, out, engine.find()))
+        final[snapshots] = weights(train_files(files, out))
         assert (out / "stretch.prototxt").exists() == (snapshots == 5)
     assert final[5] == final[13]
 
@@ -315,8 +312,8 @@ def test_describe_on_the_command_line(run, source, tmp_path):
     shutil.copy(run / "decoder-prob" / "slot_vocabulary.txt", other)
     with (other / "vocabulary.txt").open("a") as file:
         file.write("more\n")
-    refused(said("one.jsonl", "--run", other), "12 words")
+    refused(said("one.jsonl", "--run", other), "vocabulary of 11 words", "this one has 12 words")
     for snapshot in other.glob("snapshots/*"):
         snapshot.unlink()
     with pytest.raises(TrainError, match="not trained to iteration 250"):
-        open_captioner(other, None, "video")
+        writer(other, "video")

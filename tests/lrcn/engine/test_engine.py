@@ -19,15 +19,16 @@ from lrcn.engine import engines, recipe, sources
 from lrcn.engine.engines import Spec, root_for
 from tests.shared import ROOT
 
-# What the real recipe installs, in toy form. Each of its two steps notes in NOTES that it ran; the second takes WAIT
-# seconds.
+# What the real recipe installs, in toy form. Each of its two steps notes in NOTES that it ran; the second takes as long
+# as there is a file HOLD.
 TOY_RECIPE = """
 cmake_minimum_required(VERSION 3.18)
 project(toy NONE)
 file(WRITE ${CMAKE_BINARY_DIR}/toy.c "const char* openblas_get_config(void) { return \\"Toy BLAS\\"; }")
 add_custom_command(OUTPUT libcaffe.so VERBATIM
   COMMAND sh -c "echo one >> $NOTES; cc -shared -fPIC toy.c -o libcaffe.so")
-add_custom_command(OUTPUT two DEPENDS libcaffe.so VERBATIM COMMAND sh -c "echo two >> $NOTES; sleep $WAIT; touch two")
+add_custom_command(OUTPUT two DEPENDS libcaffe.so VERBATIM
+  COMMAND sh -c "echo two >> $NOTES; while [ -e $HOLD ]; do sleep 0.05; done; touch two")
 add_custom_target(everything ALL DEPENDS two)
 install(FILES ${CMAKE_BINARY_DIR}/libcaffe.so DESTINATION lib)
 """
@@ -60,7 +61,7 @@ def toy(tmp_path, monkeypatch):
     monkeypatch.setattr(engines, "RECIPE", tmp_path / "recipe")
     monkeypatch.setenv("LRCN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
-    monkeypatch.setenv("WAIT", "0")
+    monkeypatch.setenv("HOLD", str(tmp_path / "hold"))
     return _toy_tree(tmp_path / "tree")
 
 
@@ -81,6 +82,14 @@ def _build_elsewhere(tree: Path) -> subprocess.Popen:
 def _wait_for(condition):
     while not condition():
         time.sleep(0.02)
+
+
+@pytest.fixture
+def hold(toy):
+    """A file: while it is there, a build does not come to its end."""
+    path = Path(os.environ["HOLD"])
+    path.touch()
+    return path
 
 
 # ---- the cache -----------------------------------------------------------------------------------------------------
@@ -194,25 +203,30 @@ def test_the_files_that_the_dockerfile_copies_build_an_engine_with_a_bare_python
 # ---- interrupted, in parallel --------------------------------------------------------------------------------------
 
 
-def test_a_build_killed_in_the_middle_is_not_taken_for_whole_and_goes_on(toy, monkeypatch):
-    monkeypatch.setenv("WAIT", "2")
+def test_a_build_killed_in_the_middle_is_not_taken_for_whole_and_goes_on(toy, hold):
     process = _build_elsewhere(toy)
-    _wait_for(lambda: "two" in _notes())
+    _wait_for(lambda: "two" in _notes() or process.poll() is not None)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     with pytest.raises(engine.EngineError, match="no Caffe engine"):
         engine.find()
-    monkeypatch.setenv("WAIT", "0")
     seen = []
-    made = engine.build(str(toy), progress=lambda what, done, total: seen.append(what))
+
+    def progress(what, done, total):
+        seen.append(what)
+        if what == "waiting for another build of the engine":  # the killed one's orphans are at work still
+            hold.unlink()
+
+    made = engine.build(str(toy), progress=progress)
     assert engine.find() == made
     assert _notes().count("one") == 1, "the step that was done is not done again"
-    assert "waiting for another build of the engine" in seen, "the killed build's orphans are waited for, not run into"
+    assert not hold.exists(), "the killed build's orphans are waited for, not run into"
 
 
-def test_parallel_builds_make_one_engine(toy, monkeypatch):
-    monkeypatch.setenv("WAIT", "1")
+def test_parallel_builds_make_one_engine(toy, hold):
     processes = [_build_elsewhere(toy) for _ in range(3)]
+    _wait_for(lambda: "two" in _notes() or any(process.poll() is not None for process in processes))
+    hold.unlink()
     roots = {process.communicate()[0].strip() for process in processes}
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert roots == {str(engine.find().root)}
@@ -370,10 +384,19 @@ def test_auto_falls_back_to_pypi_says_so_and_stays_with_it(toy, tmp_path, monkey
     assert engine.build("auto") == made
 
 
+def _ended(pid: str) -> bool:
+    """Whether this process is gone, or a corpse that nobody has asked for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def test_a_command_that_does_not_answer_is_ended_with_its_children():
-    # Its child, were it left, would hold what it says open for years.
-    status, output = sources._call(["sh", "-c", "echo begun; sleep infinity & wait"], 2)
-    assert status and "begun" in output and "no answer in 2 s" in output
+    status, output = sources._call(["sh", "-c", "echo begun; sleep 1000 & echo $!; wait"], 0.5)
+    begun, child, *reason = output.split("\n", 2)
+    assert status and begun == "begun" and reason == ["no answer in 0.5 s\n"]
+    _wait_for(lambda: _ended(child))
 
 
 # ---- the environment -----------------------------------------------------------------------------------------------

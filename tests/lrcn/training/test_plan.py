@@ -10,8 +10,10 @@ from data_prep.whole_files import write_json
 from lrcn.engine.compute import Compute
 from lrcn.training import experiment, plan, pretrained
 from lrcn.training.experiment import Stage
-from lrcn.training.job import Start, Training, open_job
+from lrcn.training.job import open_job
 from lrcn.training.run import Run, TrainError
+from lrcn.training.tasks import task_of
+from lrcn.training.workspace import Start, Training
 from netspecs import catalogue
 from prototxt_gen import SpecError, caffe_pb2
 from prototxt_gen.shapes import infer
@@ -62,7 +64,7 @@ def training(name, **settings):
 def test_a_published_stage_in_numbers():
     lrcn = training("activity/lrcn-fc6-rgb")
     step = plan.step(lrcn, 0, "weights")
-    assert (step.iterations, lrcn.task.batch(lrcn)) == (30000, "24 x 16 frames")
+    assert (step.iterations, task_of(lrcn.variant).batch(lrcn)) == (30000, "24 x 16 frames")
     assert step.tests == 301 * 100  # 100 batches at iterations 0, 100, ..., 30000
     assert step.seconds is None
     step.pace = plan.Pace(2.0, 0.5)
@@ -71,7 +73,7 @@ def test_a_published_stage_in_numbers():
     assert 5 << 30 < step.train_bytes < 20 << 30
     assert plan.step(lrcn, 10000, "weights").tests == 200 * 100 and plan.step(lrcn, 30000, "weights").seconds == 0
     single = training("activity/single-frame-rgb")
-    assert single.task.batch(single) == "128 frames"
+    assert task_of(single.variant).batch(single) == "128 frames"
 
 
 def test_adam_keeps_twice_what_sgd_does():
@@ -201,7 +203,7 @@ def three_splits(dataset, tmp_path):
 
 def test_splits_lie_apart_and_share_what_comes_before_the_videos(three_splits, tmp_path):
     job = open_job("demo", three_splits, tmp_path / "out", split="all", rows=["single-frame"])
-    assert [(run.folder.relative_to(tmp_path).as_posix(), split) for _, split, run in job.places()] == [
+    assert [(run.folder.relative_to(tmp_path).as_posix(), split) for _, split, run in job.runs()] == [
         ("out/pretrain-rgb", 1),
         ("out/single-frame-rgb", 1),
         ("out/single-frame-flow", 1),
