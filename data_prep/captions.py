@@ -38,7 +38,7 @@ from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.list_order import check_seed
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
-from data_prep.workers import no_progress, parallel
+from data_prep.workers import Work, no_progress
 
 STEPS, STREAMS = 20, 100
 FILE_NUMBERS = 100_000  # of each dataset in a file at most, as released
@@ -54,6 +54,7 @@ SPLITS = {
     "test": "test",
     "restval": "restval",
 }
+_SPLIT_NUMBERS = {name: number for number, name in enumerate(dict.fromkeys(SPLITS.values()))}
 NAMES = ("cont", "cont_sentence", "hashed_image_path", "input_sentence", "stage_indicators", "target_sentence")
 _UNLISTABLE = re.compile("[\x00-\x1f\ud800-\udfff]")  # in a file's name
 BLOCK = 64  # images checked in one piece of work
@@ -68,6 +69,22 @@ class Image:
     file: str
     split: str
     captions: list[str]
+
+
+@dataclass(frozen=True)
+class SentenceOptions:
+    """How captions become sequences. seed: of their order. steps: rows of a caption in aligned files, its end included.
+    streams: captions side by side. min_count: how often a word is seen in training captions, to be in the vocabulary.
+    Errors: DataError for a seed below 0.
+    """
+
+    seed: int = 1701
+    steps: int = STEPS
+    streams: int = STREAMS
+    min_count: int = vocabulary.MIN_COUNT
+
+    def __post_init__(self):
+        check_seed(self.seed)
 
 
 # ---- sequences ---------------------------------------------------------------------------------------------
@@ -100,13 +117,13 @@ def aligned_rows(target: np.ndarray, hashes: np.ndarray, rows: dict[str, np.ndar
     """Fills `rows`, dataset name -> (sequences * steps, streams), with captions given by `targets` and image hashes."""
     steps, streams = target.shape[1], rows["cont"].shape[1]
     cells = {name: numbers.reshape(-1, steps, streams) for name, numbers in rows.items()}
-    due, given, lasting = cells["target_sentence"], cells["input_sentence"], cells["stage_indicators"]
-    due[:] = target.reshape(-1, streams, steps).transpose(0, 2, 1)
-    given[:, 1:] = due[:, :-1]
-    np.copyto(given[:, 1:], -1, where=due[:, :-1] == 0)  # what follows the end
-    given[:, 0] = 0
-    np.greater_equal(due, 0, out=lasting)
-    cells["cont_sentence"][:] = lasting
+    target_rows, input_rows, indicators = cells["target_sentence"], cells["input_sentence"], cells["stage_indicators"]
+    target_rows[:] = target.reshape(-1, streams, steps).transpose(0, 2, 1)
+    input_rows[:, 1:] = target_rows[:, :-1]
+    np.copyto(input_rows[:, 1:], -1, where=target_rows[:, :-1] == 0)  # what follows the end
+    input_rows[:, 0] = 0
+    np.greater_equal(target_rows, 0, out=indicators)
+    cells["cont_sentence"][:] = indicators
     cells["cont_sentence"][:, 0] = 0
     cells["cont"][:] = 1
     cells["cont"][:, 0] = 0
@@ -138,12 +155,12 @@ class Streams:
 
     def read(self, first: int, last: int, rows: dict[str, np.ndarray]) -> None:
         """Fills `rows`, dataset name -> (rows, streams), with the rows `first` to `last`."""
-        target, given, going = rows["target_sentence"], rows["input_sentence"], rows["cont_sentence"]
+        target, inputs, going = rows["target_sentence"], rows["input_sentence"], rows["cont_sentence"]
         target[:] = self.target[:, first:last].T
-        given[1:] = target[:-1]  # the 0 that ends a caption begins the next
-        given[0] = self.target[:, first - 1] if first else 0
-        np.copyto(given, -1, where=target < 0)
-        np.greater(given, 0, out=going)
+        inputs[1:] = target[:-1]  # the 0 that ends a caption begins the next
+        inputs[0] = self.target[:, first - 1] if first else 0
+        np.copyto(inputs, -1, where=target < 0)
+        np.greater(inputs, 0, out=going)
         rows["cont"][:] = going
         np.greater_equal(target, 0, out=rows["stage_indicators"])
         rows["hashed_image_path"][:] = self.hashes[:, first:last].T
@@ -201,15 +218,73 @@ def write_files(folder: Path, rows: int, each: int, fill, streams: int, progress
     return [path.name for path in paths]
 
 
+class _Sequences:
+    """The captions of images as numbers of a vocabulary, `words`, and what writes those of a part to a data set."""
+
+    def __init__(self, images: list[Image], options: SentenceOptions, progress):
+        texts = [caption for image in images for caption in image.captions]
+        progress("splitting captions", 0, len(texts))
+        self.sentences = vocabulary.Sentences(texts)
+        progress("splitting captions", len(texts), len(texts))
+        del texts
+        self.images, self.options, self.progress = images, options, progress
+        self.owner = np.repeat(np.arange(len(images)), [len(image.captions) for image in images])  # a caption's image
+        split = np.array([_SPLIT_NUMBERS[image.split] for image in images])
+        self.split = split[self.owner]
+        hashes = [int.from_bytes(hashlib.sha1(image.file.encode()).digest(), "big") % HASHES for image in images]
+        self.hashes = np.array(hashes)[self.owner]
+        self.words = vocabulary.build(self.sentences, self.split == _SPLIT_NUMBERS["train"], options.min_count)
+
+    def number(self) -> None:
+        """Makes the captions numbers of `words`."""
+        starts, lengths = self.sentences.starts, self.sentences.lengths
+        self.ids = self.sentences.numbered(self.words).astype(np.float32)
+        self.target = targets(self.ids, starts, lengths, self.options.steps)
+
+    def members(self, part: str) -> np.ndarray:
+        """Numbers of a part's captions."""
+        return np.flatnonzero(np.isin(self.split, [_SPLIT_NUMBERS[name] for name in PARTS[part]]))
+
+    def chosen(self, part: str, aligned: bool) -> np.ndarray:
+        """Numbers of a part's captions as they are written."""
+        members = self.members(part)
+        return members[order(len(members), self.options.streams, self.options.seed, part, aligned)]
+
+    def write_aligned(self, folder: Path, out: Path, part: str) -> None:
+        chosen, steps, streams = self.chosen(part, True), self.options.steps, self.options.streams
+
+        def fill(first, last, rows):
+            captions = chosen[first // steps * streams : last // steps * streams]
+            aligned_rows(self.target[captions], self.hashes[captions], rows)
+
+        place = folder / f"{part}_aligned_{steps}_batches"
+        self._write_files(place, out / place.name, len(chosen) // streams * steps, fill, f"{part}_captions.txt")
+
+    def write_unaligned(self, folder: Path, out: Path, part: str) -> None:
+        chosen, streams = self.chosen(part, False), self.options.streams
+        starts, lengths = self.sentences.starts[chosen], self.sentences.lengths[chosen]
+        each = file_rows(self.options.steps, streams)
+        laid = Streams(self.ids, starts, lengths, self.hashes[chosen], streams, each)
+        place = folder / f"{part}_unaligned_batches"
+        self._write_files(place, out / place.name, laid.rows, laid.read, f"{part}_sentences.txt")
+
+    def _write_files(self, place: Path, out: Path, rows: int, fill, listing: str) -> None:
+        each = file_rows(self.options.steps, self.options.streams)
+        names = write_files(place, rows, each, fill, self.options.streams, self.progress)
+        write_text(place.parent / listing, "".join(f"{out / name}\n" for name in names))
+
+    def write_images(self, folder: Path, part: str) -> None:
+        """The images of the aligned captions, in step with them."""
+        lines = [f"{image.file} 0\n" for image in self.images]
+        owners = self.owner[self.chosen(part, True)].tolist()
+        write_text(folder / f"{part}_images.txt", "".join([lines[image] for image in owners]))
+
+
 def write_sequences(
     folder: Path,
     out: Path,
     images: list[Image],
-    *,
-    seed: int,
-    steps: int,
-    streams: int,
-    min_count: int = vocabulary.MIN_COUNT,
+    options: SentenceOptions,
     with_images: bool = True,
     progress=no_progress,
 ) -> dict:
@@ -217,48 +292,27 @@ def write_sequences(
 
     Gives what dataset.json says of them. Errors: DataError where the vocabulary comes out empty.
     """
-    texts = [caption for image in images for caption in image.captions]
-    progress("splitting captions", 0, len(texts))
-    sentences = vocabulary.Sentences(texts)
-    progress("splitting captions", len(texts), len(texts))
-    del texts
-    split = np.array([list(SPLITS.values()).index(image.split) for image in images])
-    owner = np.repeat(np.arange(len(images)), [len(image.captions) for image in images])
-    hashes = np.array([int.from_bytes(hashlib.sha1(image.file.encode()).digest(), "big") % HASHES for image in images])
-    words = vocabulary.build(sentences, split[owner] == list(SPLITS.values()).index("train"), min_count)
+    sequences, sizes = _Sequences(images, options, progress), {}
+    words, owner = sequences.words, sequences.owner
     if len(words) == 1:
-        raise DataError(f"{out}: no word is seen {min_count} times in the training captions; lower --min-count")
+        raise DataError(f"{out}: no word is seen {options.min_count} times in the training captions; lower --min-count")
     write_text(folder / "vocabulary.txt", "".join(f"{word}\n" for word in words))
-    ids, each, sizes = sentences.numbered(words).astype(np.float32), file_rows(steps, streams), {}
-    target = targets(ids, sentences.starts, sentences.lengths, steps)
-    for part, splits in PARTS.items():
-        members = np.flatnonzero(np.isin(split[owner], [list(SPLITS.values()).index(name) for name in splits]))
+    sequences.number()
+    for part in PARTS:
+        members = sequences.members(part)
         if not len(members):
             continue
         sizes[part] = {"images": 1 + int(np.count_nonzero(np.diff(owner[members]))), "captions": len(members)}
-        for aligned in (True, False) if part in SENTENCE_PARTS else (True,):
-            chosen = members[order(len(members), streams, seed, part, aligned)]
-            told = hashes[owner[chosen]]
-            if aligned:
-                place = folder / f"{part}_aligned_{steps}_batches"
-                rows = len(chosen) // streams * steps
-
-                def fill(first, last, rows, chosen=chosen, told=told):
-                    some = slice(first // steps * streams, last // steps * streams)
-                    aligned_rows(target[chosen[some]], told[some], rows)
-            else:
-                place = folder / f"{part}_unaligned_batches"
-                laid = Streams(ids, sentences.starts[chosen], sentences.lengths[chosen], told, streams, each)
-                rows, fill = laid.rows, laid.read
-            names = write_files(place, rows, each, fill, streams, progress)
-            kind = "captions" if aligned else "sentences"
-            write_text(folder / f"{part}_{kind}.txt", "".join(f"{out / place.name / name}\n" for name in names))
-            if aligned and with_images:
-                lines = [f"{image.file} 0\n" for image in images]
-                write_text(folder / f"{part}_images.txt", "".join([lines[k] for k in owner[chosen].tolist()]))
-    cut = int((sentences.lengths >= steps).sum())
-    progress(f"{len(words)} words; {cut} of {len(owner)} captions are cut to {steps} steps in aligned files", 0, 0)
-    return {"vocabulary": len(words) + 1, "steps": steps, "streams": streams, "splits": sizes}
+        sequences.write_aligned(folder, out, part)
+        if with_images:
+            sequences.write_images(folder, part)
+        if part in SENTENCE_PARTS:
+            sequences.write_unaligned(folder, out, part)
+    cut = int((sequences.sentences.lengths >= options.steps).sum())
+    progress(
+        f"{len(words)} words; {cut} of {len(owner)} captions are cut to {options.steps} steps in aligned files", 0, 0
+    )
+    return {"vocabulary": len(words) + 1, "steps": options.steps, "streams": options.streams, "splits": sizes}
 
 
 # ---- images ------------------------------------------------------------------------------------------------
@@ -293,7 +347,7 @@ def _unreadable_block(paths: list[str]) -> list[str | None]:
     return [unreadable(path) for path in paths]
 
 
-def check_images(folder: Path, files: list[str], skip: bool, workers=None, progress=no_progress) -> dict[str, str]:
+def check_images(folder: Path, files: list[str], skip: bool, work: Work = Work()) -> dict[str, str]:
     """file -> why Caffe cannot read it. What was found good is noted in `folder`, and not looked at again.
 
     Errors: DataError where there are any and `skip` is False.
@@ -305,12 +359,12 @@ def check_images(folder: Path, files: list[str], skip: bool, workers=None, progr
     todo, bad = [file for file in files if file not in good], {}
     blocks, checked = [todo[k : k + BLOCK] for k in range(0, len(todo), BLOCK)], len(files) - len(todo)
     with writing(note), open(note, "a", encoding="utf-8") as notes:
-        for block, reasons in parallel(_unreadable_block, blocks, workers):
+        for block, reasons in work.parallel(_unreadable_block, blocks):
             bad |= {file: reason for file, reason in zip(block, reasons, strict=True) if reason}
             notes.write("".join(f"{file}\n" for file in block if file not in bad))
             notes.flush()
             checked += len(block)
-            progress("images", checked, len(files))
+            work.progress("images", checked, len(files))
     if bad and not skip:
         file, reason = next(iter(bad.items()))
         raise DataError(
@@ -327,15 +381,10 @@ def prepare(
     name: str,
     images: list[Image],
     out,
-    *,
+    options: SentenceOptions = SentenceOptions(),
     with_images: bool = True,
-    seed: int = 1701,
-    steps: int = STEPS,
-    streams: int = STREAMS,
-    min_count: int = vocabulary.MIN_COUNT,
     skip_unreadable: bool = False,
-    workers=None,
-    progress=no_progress,
+    work: Work = Work(),
 ) -> Path:
     """Makes the caption data set `out` of `images`; `with_images`: their files must be there, and are listed.
 
@@ -343,79 +392,58 @@ def prepare(
     bytes. A run that was cut off goes on. Errors: DataError.
     """
     out = output_folder(out)
-    check_seed(seed)
-    told: set[str] = set()
-    cleaned, left = [], []
-    for image in images:
-        if image.file in told:
-            raise DataError(f"{image.file}: named twice; give each image once, with all its captions")
-        if _UNLISTABLE.search(image.file):
-            raise DataError(
-                f"{image.file!r}: a file name with a tab, a line end or no UTF-8 cannot stand in a list; rename it"
-            )
-        told.add(image.file)
-        captions = vocabulary.clean_all(image.captions)
-        kept = [caption for caption in captions if caption.strip(". ")]
-        left += [image.file] * (len(captions) - len(kept))
-        if kept:
-            cleaned.append(Image(image.file, image.split, kept))
-    if not any(image.split == "train" for image in cleaned):
+    images, left = _cleaned(images)
+    if not any(image.split == "train" for image in images):
         raise DataError(f"{name}: no training image has a caption; see that the split names images that are there")
-    lines = list(map(_line, cleaned))
     settings = {
         "name": name,
-        "inputs": _inputs(cleaned, out),
+        "inputs": _inputs(images, out),
         "images": with_images,
-        "seed": seed,
-        "steps": steps,
-        "streams": streams,
-        "min_count": min_count,
+        **vars(options),
         "skip_unreadable": skip_unreadable,
     }
     with new_folder(out, settings) as folder:
         if folder is None:
             return out
         if left:
-            progress(f"left out: {len(left)} captions without a word; the first is of {left[0]}", 0, 0)
-        files = [image.file for image in cleaned] if with_images else []
-        skipped = check_images(folder, files, skip_unreadable, workers, progress)
-        if skipped:
-            lines = [line for image, line in zip(cleaned, lines, strict=True) if image.file not in skipped]
-            cleaned = [image for image in cleaned if image.file not in skipped]
-        if not any(image.split == "train" for image in cleaned):
+            work.remark(f"left out: {len(left)} captions without a word; the first is of {left[0]}")
+        files = [image.file for image in images] if with_images else []
+        skipped = check_images(folder, files, skip_unreadable, work)
+        images = [image for image in images if image.file not in skipped]
+        if not any(image.split == "train" for image in images):
             raise DataError(f"{out}: no training image can be read; see the paths, or give --no-images")
         if skipped:
             first = " (".join(next(iter(skipped.items()))) + ")"
-            progress(f"skipped: {len(skipped)} of {len(files)} images, listed in skipped.tsv; first {first}", 0, 0)
-        said = write_sequences(
-            folder,
-            out,
-            cleaned,
-            seed=seed,
-            steps=steps,
-            streams=streams,
-            min_count=min_count,
-            with_images=with_images,
-            progress=progress,
-        )
-        listed = ",\n".join(lines)
+            work.remark(f"skipped: {len(skipped)} of {len(files)} images, listed in skipped.tsv; first {first}")
+        sizes = write_sequences(folder, out, images, options, with_images, work.progress)
+        listed = ",\n".join(map(_line, images))
         write_text(folder / "captions.json", f'{{"images": [\n{listed}\n]}}\n')
-        write_json(
-            folder / "dataset.json",
-            {
-                "name": name,
-                "kind": "captions",
-                **said,
-                "height": None,
-                "width": None,
-                "images": with_images,
-                "seed": seed,
-                "skipped": len(skipped),
-                "left_out": len(left),
-                "prepared": settings,
-            },
-        )
+        about = {"name": name, "kind": "captions", **sizes, "height": None, "width": None, "images": with_images}
+        counts = {"skipped": len(skipped), "left_out": len(left)}
+        write_json(folder / "dataset.json", about | {"seed": options.seed, **counts, "prepared": settings})
     return out
+
+
+def _cleaned(images: list[Image]) -> tuple[list[Image], list[str]]:
+    """The images that have a caption with a word, their captions cleaned; and the file of each caption left out.
+    Errors: DataError.
+    """
+    files: set[str] = set()
+    cleaned, left = [], []
+    for image in images:
+        if image.file in files:
+            raise DataError(f"{image.file}: named twice; give each image once, with all its captions")
+        if _UNLISTABLE.search(image.file):
+            raise DataError(
+                f"{image.file!r}: a file name with a tab, a line end or no UTF-8 cannot stand in a list; rename it"
+            )
+        files.add(image.file)
+        captions = vocabulary.clean_all(image.captions)
+        kept = [caption for caption in captions if caption.strip(". ")]
+        left += [image.file] * (len(captions) - len(kept))
+        if kept:
+            cleaned.append(Image(image.file, image.split, kept))
+    return cleaned, left
 
 
 def _line(image: Image) -> str:
@@ -450,11 +478,11 @@ def read_source(path) -> object:
         raise DataError(f"{path}: cannot be read as JSON ({error}); name the JSON file, or fetch it again") from None
 
 
-def split_name(said, where: str) -> str:
+def split_name(name, where: str) -> str:
     """train, val, test or restval of a split's name as data sets have it. Errors: DataError."""
-    split = SPLITS.get(said.strip().lower()) if isinstance(said, str) else None
+    split = SPLITS.get(name.strip().lower()) if isinstance(name, str) else None
     if split is None:
-        raise DataError(f"{where}: split {said!r}; it must be train, val, test or restval")
+        raise DataError(f"{where}: split {name!r}; it must be train, val, test or restval")
     return split
 
 
@@ -494,18 +522,18 @@ def read_captions(path, images=None) -> list[Image]:
     split); an image may stand in several entries of one split. Names are taken from the folder `images`; None keeps
     them as they are. Errors: DataError.
     """
-    found: dict[str, Image] = {}
+    by_file: dict[str, Image] = {}
     for where, file, split, captions in _records(Path(path)):
         if not isinstance(file, str) or not file:
             raise DataError(f"{where} has no image; name its file")
         if not isinstance(captions, list) or not all(isinstance(caption, str) for caption in captions):
             raise DataError(f"{where} has no caption; give a text, or a list of texts")
         split = split_name(split, where)
-        image = found.setdefault(file, Image(located(file, images), split, []))
+        image = by_file.setdefault(file, Image(located(file, images), split, []))
         if image.split != split:
             raise DataError(f"{where}: {file} is in {image.split} already; an image has one split")
         image.captions.extend(captions)
-    return list(found.values())
+    return list(by_file.values())
 
 
 def located(file: str, images) -> str:

@@ -27,13 +27,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, captions, list_order, store, tacos, videos
+from data_prep import DataError, captions, store, tacos, videos
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.features import output_folder
 from data_prep.frames import VideoFile, encode_jpeg
+from data_prep.list_order import ListOrder
 from data_prep.snippets import read_snippets
 from data_prep.stills import write_stills as write_shuffled
+from data_prep.videos import FrameOptions
 from data_prep.whole_files import new_folder, write_json, write_text, writing
+from data_prep.workers import Work, no_progress
 
 VERSION = 1  # of the generator; data made by another one are never taken for this one's
 HEIGHT, WIDTH, FPS = 64, 80, 12
@@ -164,7 +167,8 @@ def _path(random, motion: str) -> tuple[np.ndarray, dict]:
     speeds, growth = random.uniform(*SPEED, size=2), random.uniform(*ZOOM)
     x = sweep(0, FIELD, speeds[0] * (count - 1), across)
     y = sweep(0, FIELD, speeds[1] * (count - 1), down)
-    diameter = np.exp(sweep(*np.log(DIAMETER), growth * (count - 1), zoom))
+    smallest, largest = np.log(DIAMETER)
+    diameter = np.exp(sweep(smallest, largest, growth * (count - 1), zoom))
     drawn = {"frames": count}
     if motion in ("Clockwise", "CounterClockwise"):
         radius, turn, phase = random.uniform(*RADIUS), random.uniform(*TURN), random.uniform(0, 2 * math.pi)
@@ -376,17 +380,26 @@ def official_lists(todo: list[Plan]) -> dict[str, list[str]]:
     return lists
 
 
-def prepare(
-    out,
-    seed: int = 1701,
-    videos_per_class: int = 100,
-    test_videos_per_class: int = 25,
-    images: int = 1500,
-    stills: int = 8000,
-    algorithm: str = "dis",
-    workers=None,
-    progress=videos.no_progress,
-) -> Path:
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything is made: training and test videos of each class in split 1, pictures with captions, stills
+    for videos (half as many for pictures). Errors: DataError where that is too little.
+    """
+
+    videos_per_class: int = 100
+    test_videos_per_class: int = 25
+    pictures: int = 1500
+    stills: int = 8000
+
+    def __post_init__(self):
+        if self.videos_per_class < 1 or self.test_videos_per_class < 1 or self.pictures < 0 or self.stills < 16:
+            raise DataError(
+                f"videos_per_class {self.videos_per_class}, test_videos_per_class {self.test_videos_per_class},"
+                f" pictures {self.pictures}, stills {self.stills}: give at least 1, 1, 0 and 16"
+            )
+
+
+def prepare(out, seed: int = 1701, sizes: Sizes = Sizes(), work: Work = Work()) -> Path:
     """Makes the demo's dataset folder `out`: video files, frames, flow, lists, semantic slots (`semantics.jsonl`) and
     the data set for video description of them (`semantics/`), pictures with captions (`pictures/`) and the caption data
     set of them (`captions/`), stills to pretrain on (`stills/` for videos, `kinds/` for pictures).
@@ -394,68 +407,45 @@ def prepare(
     The same seed gives the same labels, splits and frames. A run that was cut off goes on; a folder that is whole is
     left as it is. Errors: DataError.
     """
-    if videos_per_class < 1 or test_videos_per_class < 1 or images < 0 or stills < 16:
-        raise DataError(
-            f"videos_per_class {videos_per_class}, test_videos_per_class {test_videos_per_class}, images {images}, "
-            f"stills {stills}: give at least 1, 1, 0 and 16"
-        )
-    list_order.check_seed(seed)
+    order = ListOrder(seed)
     settings = {
         "name": "demo",
         "generator": VERSION,
         "semantics": SEMANTICS,
         "seed": seed,
-        "videos_per_class": videos_per_class,
-        "test_videos_per_class": test_videos_per_class,
-        "pictures": images,
-        "stills": stills,
-        "algorithm": algorithm,
+        **vars(sizes),
+        "algorithm": "dis",
         "splits": SPLITS,
     }
     out = output_folder(out)
     with new_folder(out, settings) as folder:
         if folder is not None:
-            _fill(folder, settings, workers, progress)
-    prepare_semantics(out, seed, progress)
-    if images:
-        prepare_captions(out, seed, workers, progress)
+            _fill(folder, settings, sizes, order, work)
+    prepare_semantics(out, seed, work.progress)
+    if sizes.pictures:
+        prepare_captions(out, seed, work)
     return out
 
 
-def _fill(folder: Path, settings: dict, workers, progress) -> None:
+def _fill(folder: Path, settings: dict, sizes: Sizes, order: ListOrder, work: Work) -> None:
     """Videos and what is made of them, pictures, stills."""
-    seed, algorithm = settings["seed"], settings["algorithm"]
-    todo = plans(seed, settings["videos_per_class"], settings["test_videos_per_class"])
+    seed, todo = order.seed, plans(order.seed, sizes.videos_per_class, sizes.test_videos_per_class)
     paths = {plan: folder / "videos" / plan.class_name / f"{plan.name}.avi" for plan in todo}
     missing = [(plan, path) for plan, path in paths.items() if not path.exists()]
-    progress("videos", len(todo) - len(missing), len(todo))
-    for done, _ in enumerate(videos.parallel(_write_video, missing, workers), len(todo) - len(missing) + 1):
-        progress("videos", done, len(todo))
+    work.progress("videos", len(todo) - len(missing), len(todo))
+    for done, _ in enumerate(work.parallel(_write_video, missing), len(todo) - len(missing) + 1):
+        work.progress("videos", done, len(todo))
     write_semantics(folder / "semantics.jsonl", todo)
-    write_pictures(folder / "pictures", seed, settings["pictures"], progress=progress)
+    write_pictures(folder / "pictures", seed, sizes.pictures, work.progress)
     for name in STILLS:
-        write_stills(folder / name, seed, settings["stills"] // (1 if name == "stills" else 2), progress=progress)
-    lists = list_order.in_random_order(official_lists(todo), seed)
-    progress(list_order.order_remark(lists, seed), 0, 0)
+        write_stills(folder / name, seed, sizes.stills // (1 if name == "stills" else 2), work.progress)
+    lists = order.of(official_lists(todo))
+    work.remark(order.remark(lists))
     sources = [videos.Source(path, plan.class_name, plan.label) for plan, path in paths.items()]
-    videos.fill(
-        folder,
-        sources,
-        lists,
-        {
-            "name": "demo",
-            "classes": CLASSES,
-            "mirror": False,
-            "splits": list(range(1, len(lists) // 2 + 1)),
-            "seed": seed,
-            "prepared": settings,
-        },
-        height=HEIGHT,
-        width=WIDTH,
-        algorithm=algorithm,
-        workers=workers,
-        progress=progress,
-    )
+    splits = list(range(1, len(lists) // 2 + 1))
+    description = {"name": "demo", "classes": CLASSES, "mirror": False, "splits": splits, "seed": seed}
+    options = FrameOptions(HEIGHT, WIDTH, algorithm=settings["algorithm"])
+    videos.fill(folder, sources, lists, description | {"prepared": settings}, options, work)
 
 
 def _article(word: str) -> str:
@@ -566,12 +556,28 @@ STILLS = {
 }
 
 
-def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos.no_progress) -> Path:
+def _still_of(kind: str, seed: int, number: int) -> tuple[str, str, np.ndarray]:
+    """Part, class and pixels (56, 56, 3) of a still. A sixteenth are test images."""
+    part = "test" if number % 16 == 15 else "train"
+    random = np.random.default_rng([seed, VERSION, 4 + list(STILLS).index(kind), number])
+    scene = _scene(random, part)
+    left, top = random.integers(0, [WIDTH - STILL + 1, HEIGHT - STILL + 1])
+    x, y, size = random.uniform(size=3)
+    diameter = math.exp(np.interp(size, (0, 1), np.log(DIAMETER)))
+    path = np.array([[left + x * STILL, top + y * STILL, diameter]])
+    if kind == "stills":
+        class_name, image = f"x{int(x * GRID)}y{int(y * GRID)}s{int(size * 3)}", _draw(random, scene, path)[0]
+    else:
+        class_name = f"{scene['object']}-{scene['background']}"
+        image = _draw(random, scene, path, PICTURE_CONTRAST, dyed=True)[0]
+    return part, class_name, image[top : top + STILL, left : left + STILL]
+
+
+def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=no_progress) -> Path:
     """A dataset folder of single images (56x56), for what the name of `out` says.
 
     "stills", for videos: the class is the object's place and size, `x2y0s1`: column and row of a 5 x 5 grid over the
-    image, and small, medium or large. "kinds", for pictures: object and background, as `cat-grass`. A sixteenth are
-    test images.
+    image, and small, medium or large. "kinds", for pictures: object and background, as `cat-grass`.
     """
     shutil.rmtree(out, ignore_errors=True)  # a few seconds' work: begun anew when it was cut off
     classes = STILLS[out.name]
@@ -580,20 +586,7 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos
         out.mkdir(parents=True)
     with store.ImageWriter(out, "rgb") as writer:
         for number in range(count):
-            part = "test" if number % 16 == 15 else "train"
-            random = np.random.default_rng([seed, VERSION, 4 + list(STILLS).index(out.name), number])
-            scene = _scene(random, part)
-            corner = random.integers(0, [WIDTH - STILL + 1, HEIGHT - STILL + 1])
-            x, y, grown = random.uniform(size=3)
-            path = np.array(
-                [[corner[0] + x * STILL, corner[1] + y * STILL, math.exp(np.interp(grown, (0, 1), np.log(DIAMETER)))]]
-            )
-            if out.name == "stills":
-                class_name, image = f"x{int(x * GRID)}y{int(y * GRID)}s{int(grown * 3)}", _draw(random, scene, path)[0]
-            else:
-                class_name = f"{scene['object']}-{scene['background']}"
-                image = _draw(random, scene, path, PICTURE_CONTRAST, dyed=True)[0]
-            image = image[corner[1] : corner[1] + STILL, corner[0] : corner[0] + STILL]
+            part, class_name, image = _still_of(out.name, seed, number)
             video = Video(f"s_{number:05d}", class_name, classes.index(class_name), 1)
             writer.add(video.name, video.label, [encode_jpeg(image)], STILL, STILL)
             index.append(video)
@@ -602,25 +595,14 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=videos
     write_text(out / "videos.tsv", index_text(index))
     for name, members in parts.items():
         write_text(out / name, list_text(members))
-    write_json(
-        out / "dataset.json",
-        {
-            "name": f"demo {out.name}",
-            "kind": "frames",
-            "classes": classes,
-            "mirror": False,
-            "height": STILL,
-            "width": STILL,
-            "fps": None,
-            "splits": [1],
-            "seed": seed,
-        },
-    )
+    description = {"name": f"demo {out.name}", "kind": "frames", "classes": classes, "mirror": False}
+    description |= {"height": STILL, "width": STILL, "fps": None, "splits": [1], "seed": seed}
+    write_json(out / "dataset.json", description)
     write_shuffled(Dataset(out))
     return out
 
 
-def write_pictures(out, seed: int = 1701, images: int = 1500, progress=videos.no_progress) -> Path:
+def write_pictures(out, seed: int = 1701, images: int = 1500, progress=no_progress) -> Path:
     """Pictures with captions: OUT/NNNNNN.jpg (64x80) and, last, OUT/captions.json, a list of image, split, captions
     (five) and truth, as `lrcn prepare captions` reads it.
 
@@ -645,35 +627,20 @@ STEPS, STREAMS = 18, 50  # the longest caption, its end included, has 17; half t
 VIDEO_STEPS = 21  # as many as the longest sentence of a video has
 
 
-def prepare_semantics(out: Path, seed: int, progress=videos.no_progress) -> None:
+def prepare_semantics(out: Path, seed: int, progress=no_progress) -> None:
     """OUT/semantics, the data set for video description of OUT/semantics.jsonl, with truth.json."""
     phrases = {slot: {word: phrase(slot, word) for word in words} for slot, words in WORDS.items()}
-    tacos.prepare(
-        "demo videos",
-        read_snippets(out / "semantics.jsonl"),
-        out / "semantics",
-        seed=seed,
-        steps=VIDEO_STEPS,
-        streams=STREAMS,
-        phrases=phrases,
-        progress=progress,
-    )
+    options = tacos.SnippetOptions(seed, VIDEO_STEPS, STREAMS)
+    snippets = read_snippets(out / "semantics.jsonl")
+    tacos.prepare("demo videos", snippets, out / "semantics", options, phrases, progress)
 
 
-def prepare_captions(out: Path, seed: int, workers=None, progress=videos.no_progress) -> None:
+def prepare_captions(out: Path, seed: int, work: Work = Work()) -> None:
     """OUT/captions, the caption data set of OUT/pictures, and in it truth.json, which says of every picture what a
     caption of it must say."""
-    source = out / "pictures"
-    captions.prepare(
-        "demo captions",
-        captions.read_captions(source / "captions.json", source),
-        out / "captions",
-        seed=seed,
-        steps=STEPS,
-        streams=STREAMS,
-        workers=workers,
-        progress=progress,
-    )
+    source, options = out / "pictures", captions.SentenceOptions(seed, STEPS, STREAMS)
+    images = captions.read_captions(source / "captions.json", source)
+    captions.prepare("demo captions", images, out / "captions", options, work=work)
     if (out / "captions" / "truth.json").exists():  # by the names that the images had, where all was moved
         return
     truths = {

@@ -18,7 +18,7 @@ from data_prep.dataset import Dataset, Video
 from data_prep.frames import decode as decode_image
 from data_prep.frames import encode_jpeg
 from data_prep.whole_files import locked, read_json, write_json
-from data_prep.workers import no_progress, parallel
+from data_prep.workers import Work
 
 SCALE, ZERO = 16, 128  # grey levels a pixel of motion, and the level of no motion
 LIMIT = 2  # levels from 0 and 255 at which motion counts as clipped: JPEG does not keep the ends to the level
@@ -147,7 +147,7 @@ def find_images(folder, index) -> dict[str, list[Path]]:
             listings[place] = {entry.name for entry in os.scandir(place)} if place.is_dir() else set()
         return listings[place]
 
-    found, lacking = {}, []
+    images_of, lacking = {}, []
     for video in index:
         if video.frames < 2:
             continue
@@ -165,7 +165,7 @@ def find_images(folder, index) -> dict[str, list[Path]]:
                 " the rate (--fps) that the flow was made from"
             )
         else:
-            found[video.name] = [place / name for name in due]
+            images_of[video.name] = [place / name for name in due]
         if place != folder:
             del listings[place]
     if lacking:
@@ -173,29 +173,28 @@ def find_images(folder, index) -> dict[str, list[Path]]:
             f"{folder}: lacks {lacking[0]}, and those of {len(lacking) - 1} more videos; make them, or prepare the"
             " frames at the rate (--fps) that the flow was made from"
         )
-    return found
+    return images_of
 
 
-def write(
-    folder, index: list[Video], algorithm, height, width, images=None, workers=None, progress=no_progress
-) -> None:
+def write(folder, index: list[Video], algorithm: str, size: tuple[int, int], images=None, work: Work = Work()) -> None:
     """Fills the LMDB of flow of a dataset folder whose frames are stored. What is stored already is left as it is.
 
-    images: a folder of flow images made elsewhere, read in place of computing. Errors: DataError.
+    size: (height, width) of the images. images: a folder of flow images made elsewhere, read in place of computing.
+    Errors: DataError.
     """
     paths = find_images(images, index) if images else None
     with store.ImageWriter(folder, "flow") as writer:
         todo = [video for video in index if video.frames > 1 and not writer.count(video.name)]
         if images:
-            jobs = [([str(path) for path in paths[v.name]], height, width) for v in todo]
+            jobs = [([str(path) for path in paths[v.name]], *size) for v in todo]
         else:
             jobs = [(str(folder), v.name, v.frames, algorithm) for v in todo]
         done = len(index) - len(todo)
-        progress("flow", done, len(index))
-        for video, (_, jpegs) in zip(todo, parallel(_read if images else _computed, jobs, workers)):
-            writer.add(video.name, video.label, jpegs, height, width)
+        work.progress("flow", done, len(index))
+        for video, (_, jpegs) in zip(todo, work.parallel(_read if images else _computed, jobs)):
+            writer.add(video.name, video.label, jpegs, *size)
             done += 1
-            progress("flow", done, len(index))
+            work.progress("flow", done, len(index))
 
 
 def _measured(job) -> tuple[int, int, int, int]:
@@ -215,14 +214,14 @@ def _measured(job) -> tuple[int, int, int, int]:
     return count - 1, blank, (count - 1) * height * width, clipped
 
 
-def measure(folder, index: list[Video], height, width, workers=None, progress=no_progress) -> dict:
+def measure(folder, index: list[Video], size: tuple[int, int], work: Work = Work()) -> dict:
     """Decodes every stored flow image: how many there are, how many are blank (a repeated frame), and the share of
     pixels whose motion was clipped (beyond 8 pixels). Errors: DataError where one is bad.
     """
-    jobs, total = [(str(folder), v.name, v.frames, height, width) for v in index if v.frames > 1], np.zeros(4, np.int64)
-    for done, (_, counts) in enumerate(parallel(_measured, jobs, workers), 1):
+    jobs, total = [(str(folder), v.name, v.frames, *size) for v in index if v.frames > 1], np.zeros(4, np.int64)
+    for done, (_, counts) in enumerate(work.parallel(_measured, jobs), 1):
         total += counts
-        progress("checking flow", done, len(jobs))
+        work.progress("checking flow", done, len(jobs))
     count, blank, pixels, clipped = (int(n) for n in total)
     return {"images": count, "blank": blank, "clipped": round(clipped / max(pixels, 1), 6)}
 
@@ -251,26 +250,26 @@ def round_trip(folder, index: list[Video], algorithm: str, seed: int = 1701, sam
     return {name: round(float(value), 4) for name, value in figures.items()}
 
 
-def report(folder, index, algorithm: str, height, width, workers=None, progress=no_progress) -> dict:
+def report(folder, index: list[Video], algorithm: str, size: tuple[int, int], work: Work = Work()) -> dict:
     """What `dataset.json` says of the stored flow: `description`, `measure`, and for computed flow `round_trip`."""
-    found = description(algorithm) | measure(folder, index, height, width, workers, progress)
+    figures = description(algorithm) | measure(folder, index, size, work)
     if algorithm != "images":
-        found["round_trip"] = round_trip(folder, index, algorithm)
-    return found
+        figures["round_trip"] = round_trip(folder, index, algorithm)
+    return figures
 
 
-def said(made: dict) -> str:
+def summary(figures: dict) -> str:
     """`report` in one line."""
-    line = f"flow: {made['images']} images, {made['blank']} of them blank (the frame repeats the one before)"
-    if made.get("clipped"):
-        line += f", {100 * made['clipped']:.2f} % of pixels beyond 8 pixels a frame and clipped"
-    if made.get("round_trip"):
-        line += f"; storing costs {made['round_trip']['mean']:.3f} pixels on average"
-        line += f", {made['round_trip']['p99']:.3f} at the 99th percentile"
+    line = f"flow: {figures['images']} images, {figures['blank']} of them blank (the frame repeats the one before)"
+    if figures.get("clipped"):
+        line += f", {100 * figures['clipped']:.2f} % of pixels beyond 8 pixels a frame and clipped"
+    if figures.get("round_trip"):
+        line += f"; storing costs {figures['round_trip']['mean']:.3f} pixels on average"
+        line += f", {figures['round_trip']['p99']:.3f} at the 99th percentile"
     return line
 
 
-def prepare_flow(data, algorithm="dis", images=None, replace=False, workers=None, progress=no_progress) -> Path:
+def prepare_flow(data, algorithm="dis", images=None, replace=False, work: Work = Work()) -> Path:
     """Gives a prepared data set its flow, computed from the stored frames, or read from `images` (`find_images`).
 
     A run that was cut off goes on where the same is asked again. Images of another size than the frames' are resized,
@@ -302,11 +301,12 @@ def prepare_flow(data, algorithm="dis", images=None, replace=False, workers=None
                 if item.name != "lock":
                     item.unlink()
             write_json(place / note, wanted)
-        write(dataset.folder, index, algorithm, dataset.height, dataset.width, images, workers, progress)
+        size = dataset.height, dataset.width
+        write(dataset.folder, index, algorithm, size, images, work)
         store.check_images(dataset.folder, "flow", index)
-        made = report(dataset.folder, index, algorithm, dataset.height, dataset.width, workers, progress) | wanted
-        write_json(dataset.folder / "dataset.json", dataset.description | {"flow": made})
+        figures = report(dataset.folder, index, algorithm, size, work) | wanted
+        write_json(dataset.folder / "dataset.json", dataset.description | {"flow": figures})
         for leaving in (note, "lock"):
             (place / leaving).unlink()
-    progress(said(made), 0, 0)
+    work.remark(summary(figures))
     return dataset.folder

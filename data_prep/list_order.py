@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,24 +22,33 @@ def check_seed(seed: int) -> None:
         raise DataError(f"seed {seed}: give a whole number from 0 on")
 
 
-def in_random_order(lists: dict[str, list[str]], seed: int) -> dict[str, list[str]]:
-    """The lists ("train1.txt", "test1.txt", ... -> names of videos), the training lists in a random order that hangs on
-    the seed, the split and the list alone; test lists as they are.
+@dataclass(frozen=True)
+class ListOrder:
+    """The order of training lists: a random one that hangs on the seed, the split and the list alone, or, with `keep`,
+    the one in which they are given. Test lists keep theirs. Errors: DataError for a seed below 0.
     """
-    ordered = dict(lists)
-    for name, videos in lists.items():
-        if name.startswith("train"):
-            split = int(name.removeprefix("train").removesuffix(".txt"))
-            ordered[name] = [videos[k] for k in np.random.default_rng([seed, split]).permutation(len(videos))]
-    return ordered
 
+    seed: int = 1701
+    keep: bool = False
 
-def order_remark(lists: dict[str, list[str]], seed: int | None) -> str:
-    """What to tell the user of the training lists' order; seed None: they are as they were given."""
-    counts = ", ".join(str(len(videos)) for name, videos in lists.items() if name.startswith("train"))
-    return (
-        f"training lists: {counts} videos in {'the given order' if seed is None else f'a random order of seed {seed}'}"
-    )
+    def __post_init__(self):
+        check_seed(self.seed)
+
+    def of(self, lists: dict[str, list[str]]) -> dict[str, list[str]]:
+        """The lists ("train1.txt", "test1.txt", ... -> names of videos) in their order."""
+        ordered = dict(lists)
+        for name, videos in lists.items():
+            if name.startswith("train") and not self.keep:
+                split = int(name.removeprefix("train").removesuffix(".txt"))
+                order = np.random.default_rng([self.seed, split]).permutation(len(videos))
+                ordered[name] = [videos[place] for place in order]
+        return ordered
+
+    def remark(self, lists: dict[str, list[str]]) -> str:
+        """What to tell the user of it."""
+        counts = ", ".join(str(len(videos)) for name, videos in lists.items() if name.startswith("train"))
+        order = "the given order" if self.keep else f"a random order of seed {self.seed}"
+        return f"training lists: {counts} videos in {order}"
 
 
 def classes_per_batch(labels: Sequence[Hashable], batch: int) -> float:

@@ -32,16 +32,16 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from data_prep import DataError, captions, vocabulary
-from data_prep.captions import Image
+from data_prep.captions import Image, SentenceOptions
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder, read_videos
-from data_prep.list_order import check_seed
 from data_prep.snippets import Snippet, table
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
 from data_prep.workers import no_progress
@@ -74,7 +74,7 @@ class SlotVocabulary:
         for snippet in snippets:
             for slot, (candidates, _) in snippet.slots.items():
                 words.setdefault(slot, set()).update(candidates)
-        return cls([(slot, word) for slot, found in words.items() for word in sorted(found)])
+        return cls([(slot, word) for slot, candidates in words.items() for word in sorted(candidates)])
 
     @classmethod
     def read(cls, path) -> SlotVocabulary:
@@ -175,11 +175,11 @@ class Frames:
             ) from None
         self.size = 0
         for name in ids:
-            held = self.file[name] if name in self.file else None
-            shape = getattr(held, "shape", None)
-            if shape is None or len(shape) != 2 or 0 in shape or held.dtype.kind != "f":
-                said = "has no" if shape is None else f"has {held.dtype} {shape} as"
-                raise DataError(f"{self.path}: {said} activations of {name}; give floating point (frames, D)")
+            activations = self.file[name] if name in self.file else None
+            shape = getattr(activations, "shape", None)
+            if shape is None or len(shape) != 2 or 0 in shape or activations.dtype.kind != "f":
+                what = "has no" if shape is None else f"has {activations.dtype} {shape} as"
+                raise DataError(f"{self.path}: {what} activations of {name}; give floating point (frames, D)")
             self.size = self.size or shape[1]
             if shape[1] != self.size:
                 raise DataError(
@@ -211,13 +211,13 @@ def markers(counts: np.ndarray, steps: int) -> np.ndarray:
 
 def of_features(folder: Path) -> dict[str, np.ndarray]:
     """Video -> its activations (T, D)."""
-    held = {}
+    activations = {}
     for part in ("train", "test"):
         for video, _, name in zip(*read_videos(folder, part), strict=True):
             if len(video) > 1:
                 raise DataError(f"{folder}: has {len(video)} clips of {name}; prepare the features without --clips")
-            held[name] = video[0]
-    return held
+            activations[name] = video[0]
+    return activations
 
 
 def evenly(frames: int, steps: int) -> np.ndarray:
@@ -227,138 +227,138 @@ def evenly(frames: int, steps: int) -> np.ndarray:
 
 def digest(path) -> str:
     """sha256 of a file, or of a folder's HDF5 files. Errors: DataError."""
-    found, path = hashlib.sha256(), Path(path)
+    content, path = hashlib.sha256(), Path(path)
     for part in sorted(path.glob("*.h5")) if path.is_dir() else [path]:
         try:
             with open(part, "rb") as file:
                 while block := file.read(1 << 22):
-                    found.update(block)
+                    content.update(block)
         except OSError as error:
             raise DataError(f"{part}: cannot be read ({error.strerror}); name an HDF5 or .npz file") from None
-    return found.hexdigest()
+    return content.hexdigest()
 
 
 # ---- a data set --------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class SnippetOptions(SentenceOptions):
+    """How snippets become a data set; steps is T'. val_share: of the training snippets, drawn for val where there is
+    none. features: a file for `Frames`, of which `frames` are taken.
+    """
+
+    val_share: float = 0.1
+    features: Path | None = None
+    frames: int = 16
+
+
 def prepare(
     name: str,
     snippets: list[Snippet],
     out,
-    *,
-    seed: int = 1701,
-    steps: int = captions.STEPS,
-    streams: int = captions.STREAMS,
-    min_count: int = vocabulary.MIN_COUNT,
-    val_share: float = 0.1,
-    features=None,
-    frames: int = 16,
+    options: SnippetOptions = SnippetOptions(),
     phrases: dict | None = None,
     progress=no_progress,
 ) -> Path:
-    """Makes the data set `out` of `snippets`; steps is T'.
+    """Makes the data set `out` of `snippets`.
 
-    Sentences without a word are left out, and then snippets without a sentence. val_share: of the training snippets,
-    drawn for val where there is none. features: a file for `Frames`, of which `frames` are taken. phrases: slot ->
-    word -> how a sentence says it; the word itself by default. The same snippets and seed give the same bytes. A run
-    that was cut off goes on. Errors: DataError.
+    Sentences without a word are left out, and then snippets without a sentence. phrases: slot -> word -> how a sentence
+    says it; the word itself by default. The same snippets and seed give the same bytes. A run that was cut off goes on.
+    Errors: DataError.
     """
     out = output_folder(out)
-    check_seed(seed)
-    cleaned, left = [], []
-    for snippet in snippets:
-        kept = [text for text in map(vocabulary.clean, snippet.sentences) if text.strip(". ")]
-        left += [snippet.id] * (len(snippet.sentences) - len(kept))
-        if kept:
-            cleaned.append(Snippet(**{**vars(snippet), "sentences": kept}))
-    if not any(snippet.split == "train" for snippet in cleaned):
+    snippets, left = _cleaned(snippets)
+    if not any(snippet.split == "train" for snippet in snippets):
         raise DataError(f"{name}: no training snippet has a sentence; see the splits")
-    inputs = hashlib.sha256()
-    for snippet in cleaned:
-        words = {slot: words for slot, (words, _) in snippet.slots.items()}
-        inputs.update(json.dumps({**vars(snippet), "slots": words}).encode())
-        inputs.update(b"".join(np.array(numbers).tobytes() for _, numbers in snippet.slots.values()))
     settings = {
         "name": name,
-        "inputs": inputs.hexdigest(),
-        "seed": seed,
-        "steps": steps,
-        "streams": streams,
-        "min_count": min_count,
-        "val_share": val_share,
-        "features": features and digest(features),
-        "frames": features and frames,
+        "inputs": _inputs(snippets),
+        **vars(options),
+        "features": options.features and digest(options.features),
+        "frames": options.features and options.frames,
         "phrases": phrases,
     }
     drawn = 0
-    if not any(snippet.split == "val" for snippet in cleaned):
-        cleaned, drawn = with_val(cleaned, val_share, seed)
+    if not any(snippet.split == "val" for snippet in snippets):
+        snippets, drawn = with_val(snippets, options.val_share, options.seed)
         progress(f"no snippet is in val: {drawn} of the training snippets are taken for it (--val-share)", 0, 0)
-    words = SlotVocabulary.build([snippet for snippet in cleaned if snippet.split == "train"])
-    if not words.slots and features is None:
+    words = SlotVocabulary.build([snippet for snippet in snippets if snippet.split == "train"])
+    if not words.slots and options.features is None:
         raise DataError(f"{name}: no training snippet has a slot; give slots, or activations of frames (--features)")
-    held = Frames(features, [snippet.id for snippet in cleaned]) if features else None
+    frames = Frames(options.features, [snippet.id for snippet in snippets]) if options.features else None
     with new_folder(out, settings) as folder:
         if folder is None:
             return out
         if left:
             progress(f"left out: {len(left)} sentences without a word; the first is of {left[0]}", 0, 0)
-        said = captions.write_sequences(
-            folder,
-            out,
-            [Image(s.id, s.split, s.sentences) for s in cleaned],
-            seed=seed,
-            steps=steps,
-            streams=streams,
-            min_count=min_count,
-            with_images=False,
-            progress=progress,
-        )
-        sizes = {
-            part: {"snippets": count["images"], "sentences": count["captions"]}
-            for part, count in said.pop("splits").items()
-        }
-        rows = {part: rows_of(cleaned, part, streams, seed) for part in sizes if part != "trainval"}
-        unknown = []
-        if words.slots:
-            likeliest, vectors, unknown = words.encode(cleaned)
-            if unknown:
-                progress(f"{len(unknown)} words of slots are in no training snippet; the first is {unknown[0]}", 0, 0)
-            _write_semantics(folder, out, words, cleaned, likeliest, vectors, rows, steps, streams, progress)
-        if held:
-            _write_frames(folder, out, held, frames, cleaned, rows, steps, streams, progress)
-        lines = ",\n".join(
-            json.dumps(
-                {"file": s.id, "split": s.split, "captions": s.sentences, "detail": s.detail}, ensure_ascii=False
-            )
-            for s in cleaned
-        )
-        write_text(folder / "captions.json", f'{{"images": [\n{lines}\n]}}\n')
-        if any(snippet.truth for snippet in cleaned):
-            write_json(folder / "truth.json", _truth(cleaned, phrases or {}))
-        write_json(
-            folder / "dataset.json",
-            {
-                "name": name,
-                "kind": "semantics",
-                **said,
-                "slots": len(words.slots),
-                "slot_names": words.slots,
-                "slot_words": words.size if words.slots else 0,
-                "frames": frames if held else 0,
-                "feature_size": held.size if held else 0,
-                "features": features and str(Path(features).absolute()),
-                "details": sorted({s.detail for s in cleaned} - {""}),
-                "splits": sizes,
-                "drawn_for_val": drawn,
-                "height": None,
-                "width": None,
-                "images": False,
-                "seed": seed,
-                "left_out": len(left),
-                "unknown_slot_words": len(unknown),
-                "prepared": settings,
-            },
-        )
+        about, unknown = _write(folder, out, snippets, words, frames, options, progress)
+        if any(snippet.truth for snippet in snippets):
+            write_json(folder / "truth.json", _truth(snippets, phrases or {}))
+        about = {"name": name, "kind": "semantics", **about, "drawn_for_val": drawn, "height": None, "width": None}
+        counts = {"left_out": len(left), "unknown_slot_words": len(unknown)}
+        about |= {"images": False, "seed": options.seed, **counts, "prepared": settings}
+        write_json(folder / "dataset.json", about)
     return out
+
+
+def _cleaned(snippets: list[Snippet]) -> tuple[list[Snippet], list[str]]:
+    """The snippets that have a sentence with a word, their sentences cleaned; and the id of each sentence left out."""
+    cleaned, left = [], []
+    for snippet in snippets:
+        kept = [text for text in map(vocabulary.clean, snippet.sentences) if text.strip(". ")]
+        left += [snippet.id] * (len(snippet.sentences) - len(kept))
+        if kept:
+            cleaned.append(replace(snippet, sentences=kept))
+    return cleaned, left
+
+
+def _inputs(snippets: list[Snippet]) -> str:
+    """A digest of all that snippets say."""
+    inputs = hashlib.sha256()
+    for snippet in snippets:
+        words = {slot: words for slot, (words, _) in snippet.slots.items()}
+        inputs.update(json.dumps({**vars(snippet), "slots": words}).encode())
+        inputs.update(b"".join(np.array(numbers).tobytes() for _, numbers in snippet.slots.values()))
+    return inputs.hexdigest()
+
+
+def _write(
+    folder: Path,
+    out: Path,
+    snippets: list[Snippet],
+    words: SlotVocabulary,
+    frames: Frames | None,
+    options: SnippetOptions,
+    progress,
+) -> tuple[dict, list[tuple[str, str]]]:
+    """Writes all but truth.json and dataset.json into `folder`, which will be `out`; gives what dataset.json says of
+    it, and the (slot, word) that are unknown.
+    """
+    images = [Image(snippet.id, snippet.split, snippet.sentences) for snippet in snippets]
+    about = captions.write_sequences(folder, out, images, options, False, progress)
+    sizes = {
+        part: {"snippets": count["images"], "sentences": count["captions"]}
+        for part, count in about.pop("splits").items()
+    }
+    parts = [part for part in sizes if part != "trainval"]
+    files = _Files(folder, out, snippets, options, progress)
+    unknown = files.write_slots(words, parts) if words.slots else []
+    if frames:
+        files.write_frames(frames, [part for part in captions.SENTENCE_PARTS if part in parts])
+    lines = ",\n".join(
+        json.dumps({"file": s.id, "split": s.split, "captions": s.sentences, "detail": s.detail}, ensure_ascii=False)
+        for s in snippets
+    )
+    write_text(folder / "captions.json", f'{{"images": [\n{lines}\n]}}\n')
+    about |= {
+        "slots": len(words.slots),
+        "slot_names": words.slots,
+        "slot_words": words.size if words.slots else 0,
+        "frames": options.frames if frames else 0,
+        "feature_size": frames.size if frames else 0,
+        "features": options.features and str(Path(options.features).absolute()),
+        "details": sorted({snippet.detail for snippet in snippets} - {""}),
+        "splits": sizes,
+    }
+    return about, unknown
 
 
 def with_val(snippets: list[Snippet], share: float, seed: int) -> tuple[list[Snippet], int]:
@@ -375,7 +375,7 @@ def with_val(snippets: list[Snippet], share: float, seed: int) -> tuple[list[Sni
             break
         taken.update(snippet.id for snippet in groups[names[k]])
         count += len(groups[names[k]])
-    return [Snippet(**{**vars(s), "split": "val"}) if s.id in taken else s for s in snippets], count
+    return [replace(snippet, split="val") if snippet.id in taken else snippet for snippet in snippets], count
 
 
 def rows_of(snippets: list[Snippet], part: str, streams: int, seed: int) -> np.ndarray:
@@ -393,7 +393,8 @@ def _truth(snippets: list[Snippet], phrases: dict) -> dict:
             words.setdefault(slot, set()).add(word)
     return {
         "phrases": {
-            slot: {word: word for word in sorted(found)} | phrases.get(slot, {}) for slot, found in words.items()
+            slot: {word: word for word in sorted(candidates)} | phrases.get(slot, {})
+            for slot, candidates in words.items()
         },
         "images": {snippet.id: snippet.truth for snippet in snippets if snippet.truth},
     }
@@ -408,33 +409,6 @@ def _write_file(path: Path, arrays: dict[str, np.ndarray]) -> None:
         write_bytes(path, file.id.get_file_image())
 
 
-def _write_part(folder: Path, out: Path, kind: str, part: str, blocks: int, each: int, make, progress) -> None:
-    """Files of `each` batches made by `make(first batch, last)`, those there left, and their list {part}_{kind}.txt."""
-    place = folder / f"{part}_{kind}_batches"
-    with writing(place):
-        place.mkdir(exist_ok=True)
-    names = []
-    for first in range(0, blocks, each):
-        path = place / f"batch_{first // each}.h5"
-        if not path.exists():
-            _write_file(path, make(first, min(first + each, blocks)))
-        names.append(f"{out / place.name / path.name}\n")
-        progress(place.name, min(first + each, blocks), blocks)
-    write_text(folder / f"{part}_{kind}.txt", "".join(names))
-
-
-def _sentences(folder: Path, part: str, steps: int, streams: int):
-    """Batches in a file of the sentences that are written, and what reads such a file, from batch `first` to `last`:
-    dataset -> (batches, steps, streams)."""
-    each = captions.file_rows(steps, streams) // steps
-
-    def read(first: int, last: int) -> dict[str, np.ndarray]:
-        with h5py.File(folder / f"{part}_aligned_{steps}_batches" / f"batch_{first // each}.h5") as file:
-            return {name: file[name][()].reshape(last - first, steps, streams) for name in SENTENCE}
-
-    return each, read
-
-
 def two_phases(sentences: dict[str, np.ndarray], markers: np.ndarray) -> dict[str, np.ndarray]:
     """Sentences (batches, T', N) with T rows before each, of `markers` (batches, T, N): (batches * (T + T'), N)."""
     first = {
@@ -447,56 +421,95 @@ def two_phases(sentences: dict[str, np.ndarray], markers: np.ndarray) -> dict[st
     return {name: rows.reshape(-1, rows.shape[2]) for name, rows in whole.items()}
 
 
-def _write_semantics(folder, out, words, snippets, likeliest, vectors, rows, steps, streams, progress) -> None:
-    write_text(folder / "slot_vocabulary.txt", words.text())
-    if not (folder / "semantics.h5").exists():
-        ids = np.array([snippet.id for snippet in snippets], dtype=h5py.string_dtype())
-        _write_file(folder / "semantics.h5", {"id": ids, "map": likeliest, "probabilities": vectors})
-    slots = likeliest.shape[1]
-    for part, order in rows.items():
-        blocks = len(order) // streams
-        each, read = _sentences(folder, part, steps, streams)
+class _Files:
+    """What is written in step with the sentences of {part}_captions.txt, which are there."""
 
-        def of(first, last, order=order):
+    def __init__(self, folder: Path, out: Path, snippets: list[Snippet], options: SnippetOptions, progress):
+        self.folder, self.out, self.snippets, self.options, self.progress = folder, out, snippets, options, progress
+        self.streams, self.steps = options.streams, options.steps
+        self.each = captions.file_rows(self.steps, self.streams) // self.steps  # batches in a file of sentences
+
+    def order(self, part: str) -> np.ndarray:
+        return rows_of(self.snippets, part, self.streams, self.options.seed)
+
+    def sentences(self, part: str, first: int, last: int) -> dict[str, np.ndarray]:
+        """Batches `first` to `last`, those of one file: dataset -> (batches, steps, streams)."""
+        place = self.folder / f"{part}_aligned_{self.steps}_batches"
+        with h5py.File(place / f"batch_{first // self.each}.h5") as file:
+            return {name: file[name][()].reshape(last - first, self.steps, self.streams) for name in SENTENCE}
+
+    def write(self, kind: str, part: str, blocks: int, each: int, make) -> None:
+        """Files of `each` batches made by `make(first batch, last)`, those there left, and their list
+        {part}_{kind}.txt.
+        """
+        place = self.folder / f"{part}_{kind}_batches"
+        with writing(place):
+            place.mkdir(exist_ok=True)
+        names = []
+        for first in range(0, blocks, each):
+            path = place / f"batch_{first // each}.h5"
+            if not path.exists():
+                _write_file(path, make(first, min(first + each, blocks)))
+            names.append(f"{self.out / place.name / path.name}\n")
+            self.progress(place.name, min(first + each, blocks), blocks)
+        write_text(self.folder / f"{part}_{kind}.txt", "".join(names))
+
+    def write_slots(self, words: SlotVocabulary, parts: list[str]) -> list[tuple[str, str]]:
+        """Slot vocabulary, semantics.h5 and the slots of every part; gives the slots' words that are unknown."""
+        likeliest, vectors, unknown = words.encode(self.snippets)
+        if unknown:
+            self.progress(f"{len(unknown)} words of slots are in no training snippet; the first is {unknown[0]}", 0, 0)
+        write_text(self.folder / "slot_vocabulary.txt", words.text())
+        if not (self.folder / "semantics.h5").exists():
+            ids = np.array([snippet.id for snippet in self.snippets], dtype=h5py.string_dtype())
+            _write_file(self.folder / "semantics.h5", {"id": ids, "map": likeliest, "probabilities": vectors})
+        for part in parts:
+            self._write_slots_of(part, likeliest, vectors)
+        return unknown
+
+    def _write_slots_of(self, part: str, likeliest: np.ndarray, vectors: np.ndarray) -> None:
+        order, streams, slots = self.order(part), self.streams, likeliest.shape[1]
+
+        def snippets(first, last):
             return order[first * streams : last * streams]
 
-        def maximum(first, last, of=of):
-            return {"semantics": one_hot(likeliest[of(first, last)], words.size)}
+        def maximum(first, last):
+            return {"semantics": one_hot(likeliest[snippets(first, last)], vectors.shape[1])}
 
-        def probabilities(first, last, of=of):
-            return {"semantics": vectors[of(first, last)]}
+        def probabilities(first, last):
+            return {"semantics": vectors[snippets(first, last)]}
 
-        def both(first, last, of=of, read=read):
-            markers = np.ones((last - first, slots, streams), np.float32)
-            markers[:, 0] = 0
-            given = likeliest[of(first, last)].reshape(-1, streams, slots).transpose(0, 2, 1).astype(np.float32)
-            after = np.zeros((last - first, steps, streams), np.float32)
-            return two_phases(read(first, last), markers) | {
-                "input_slots": np.concatenate([given, after], 1).reshape(-1, streams)
+        def both(first, last):
+            going = np.ones((last - first, slots, streams), np.float32)
+            going[:, 0] = 0
+            read = likeliest[snippets(first, last)].reshape(-1, streams, slots).transpose(0, 2, 1).astype(np.float32)
+            after = np.zeros((last - first, self.steps, streams), np.float32)
+            return two_phases(self.sentences(part, first, last), going) | {
+                "input_slots": np.concatenate([read, after], 1).reshape(-1, streams)
             }
 
         for kind, make in (("max", maximum), ("prob", probabilities), ("encoder_decoder", both)):
-            _write_part(folder, out, kind, part, blocks, each, make, progress)
+            self.write(kind, part, len(order) // streams, self.each, make)
 
+    def write_frames(self, frames: Frames, parts: list[str]) -> None:
+        counts = np.array([frames.count(snippet.id) for snippet in self.snippets])
+        for part in parts:
+            self._write_frames_of(part, frames, counts)
 
-def _write_frames(folder, out, held, frames, snippets, rows, steps, streams, progress) -> None:
-    batch, counts = 4 * frames * streams * held.size, np.array([held.count(snippet.id) for snippet in snippets])
-    for part in captions.SENTENCE_PARTS:
-        if part not in rows:
-            continue
-        order = rows[part]
-        blocks = len(order) // streams
-        each, read = _sentences(folder, part, steps, streams)
+    def _write_frames_of(self, part: str, frames: Frames, counts: np.ndarray) -> None:
+        order, streams, steps = self.order(part), self.streams, self.options.frames
 
-        def activations(first, last, order=order):
-            made = {k: held.read(snippets[k].id, frames) for k in set(order[first * streams : last * streams].tolist())}
-            data = np.stack([made[k] for k in order[first * streams : last * streams].tolist()])
-            data = data.reshape(-1, streams, frames, held.size).transpose(0, 2, 1, 3)
-            return {"frames": data.reshape(-1, streams, held.size)}
+        def activations(first, last):
+            chosen = order[first * streams : last * streams].tolist()
+            read = {number: frames.read(self.snippets[number].id, steps) for number in set(chosen)}
+            data = np.stack([read[number] for number in chosen])
+            data = data.reshape(-1, streams, steps, frames.size).transpose(0, 2, 1, 3)
+            return {"frames": data.reshape(-1, streams, frames.size)}
 
-        def sentences(first, last, order=order, read=read):
+        def sentences(first, last):
             chosen = order[first * streams : last * streams].reshape(-1, streams)
-            return two_phases(read(first, last), markers(counts[chosen], frames).transpose(0, 2, 1))
+            return two_phases(self.sentences(part, first, last), markers(counts[chosen], steps).transpose(0, 2, 1))
 
-        _write_part(folder, out, "frames", part, blocks, max(FILE_BYTES // batch, 1), activations, progress)
-        _write_part(folder, out, "frame_sentences", part, blocks, each, sentences, progress)
+        blocks, each = len(order) // streams, max(FILE_BYTES // (4 * steps * streams * frames.size), 1)
+        self.write("frames", part, blocks, each, activations)
+        self.write("frame_sentences", part, blocks, self.each, sentences)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_prep import DataError, videos
+from data_prep.list_order import ListOrder
 from data_prep.stills import PARTS
-from data_prep.workers import no_progress
+from data_prep.videos import FrameOptions, VideoSet
+from data_prep.workers import Work
 
 CLASSES, VIDEOS = 101, 13_320
 GROUP = re.compile(r"_g(\d+)_c\d+$")  # v_ApplyEyeMakeup_g08_c01: clips of one group come from one film
@@ -86,12 +88,12 @@ def _check_apart(train: list[Entry], test: list[Entry]) -> None:
 
 
 def _group(entry: Entry) -> tuple[str, str]:
-    found = GROUP.search(entry.video)
-    if not found:
+    match = GROUP.search(entry.video)
+    if not match:
         raise DataError(
             f"{entry.where}: {entry.video} is not named v_Class_gGG_cCC; for other sets there is `lrcn prepare videos`"
         )
-    return entry.class_name, found[1]
+    return entry.class_name, match[1]
 
 
 def read_splits(folder, classes: list[str]) -> dict[int, dict[str, list[Entry]]]:
@@ -111,112 +113,112 @@ def read_splits(folder, classes: list[str]) -> dict[int, dict[str, list[Entry]]]
     return splits
 
 
-def _find(root, entries: dict[str, Entry]) -> dict[str, Path]:
+def _by_video(splits: dict[int, dict[str, list[Entry]]]) -> dict[str, Entry]:
+    """Video -> the last of its lines. Errors: DataError where lists do not agree on its class."""
+    every = [entry for parts in splits.values() for part in PARTS for entry in parts[part]]
+    by_video = {entry.video: entry for entry in every}
+    for entry in every:
+        other = by_video[entry.video]
+        if other.class_name != entry.class_name:
+            raise DataError(
+                f"{entry.where}: {entry.video} is {entry.class_name} here but {other.class_name} in {other.where}; make"
+                " them agree"
+            )
+    return by_video
+
+
+def _files(root, entries: dict[str, Entry]) -> dict[str, Path]:
     """The listed videos that are there, a folder a class or all in one."""
     by_class, loose = videos.find_videos(root)
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in [*loose, *(path for members in by_class.values() for path in members)]:
         name = videos.Source(path, "", 0).name
         if name not in entries:
             continue
-        if name in found:
-            raise DataError(f"{path}: {found[name]} is there too; remove one of them")
-        found[name] = path
-    return found
+        if name in files:
+            raise DataError(f"{path}: {files[name]} is there too; remove one of them")
+        files[name] = path
+    return files
 
 
-def prepare_ucf101(
-    videos_dir,
-    splits_dir,
-    out,
-    *,
-    split="1",
-    fps=30.0,
-    every=1,
-    subset=False,
-    seed=1701,
-    keep_order=False,
-    height=240,
-    width=320,
-    workers=None,
-    progress=no_progress,
-) -> Path:
-    """UCF-101's videos and official lists to the dataset folder `out`: frames, and stills of the wanted splits; no
-    flow (`flow.prepare_flow`).
+@dataclass(frozen=True)
+class Archive:
+    """UCF-101 as it lies on the disk.
 
-    videos_dir: v_Class_gGG_cCC.avi in a folder a class, or all in one; or a folder of images in place of each file.
-    split: "1", "2", "3" or "all"; splits can be added later by the same call. subset: take the listed videos that are
-    there, where otherwise all 13,320 must be. Videos that cannot be read are skipped and listed in skipped.tsv. The
-    official training lists go class by class and are put in a random order of `seed`, unless `keep_order`.
-    Errors: DataError.
+    videos: v_Class_gGG_cCC.avi in a folder a class, or all in one; or a folder of images in place of each file. lists:
+    the unpacked ucfTrainTestlist. subset: only the listed videos that are there are wanted, where otherwise all 13,320
+    must be.
     """
-    classes = read_classes(splits_dir)
-    splits = read_splits(splits_dir, classes)
-    numbers = sorted(splits) if split == "all" else [int(split)]
-    for number in numbers if split != "all" else (1, 2, 3):
-        if number not in splits:
-            raise DataError(
-                f"{splits_dir}: no trainlist{number:02d}.txt and testlist{number:02d}.txt in it; take them from"
-                f" ucfTrainTestlist, or name another split ({', '.join(map(str, splits))})"
-            )
-    entries = {entry.video: entry for parts in splits.values() for part in PARTS for entry in parts[part]}
-    for parts in splits.values():
-        for part in PARTS:
-            for entry in parts[part]:
-                if entries[entry.video].class_name != entry.class_name:
+
+    videos: Path
+    lists: Path
+    subset: bool = False
+
+    def read(self, split: str, work: Work = Work()) -> VideoSet:
+        """The videos and lists, of which split "1", "2", "3" or "all" is wanted. Errors: DataError."""
+        classes = read_classes(self.lists)
+        splits = read_splits(self.lists, classes)
+        wanted = (1, 2, 3) if split == "all" else (int(split),)
+        for number in wanted:
+            if number not in splits:
+                raise DataError(
+                    f"{self.lists}: no trainlist{number:02d}.txt and testlist{number:02d}.txt in it; take them from"
+                    f" ucfTrainTestlist, or name another split ({', '.join(map(str, splits))})"
+                )
+        entries = _by_video(splits)
+        files = _files(self.videos, entries)
+        self._check_all_there(classes, entries, files, work)
+        labels = {name: label for label, name in enumerate(classes)}
+        classes_of = {video: entries[video].class_name for video in files}
+        sources = [videos.Source(path, classes_of[video], labels[classes_of[video]]) for video, path in files.items()]
+        sources.sort(key=lambda source: (source.label, source.name))
+        lists = {
+            f"{part}{number}.txt": [entry.video for entry in parts[part] if entry.video in files]
+            for number, parts in splits.items()
+            for part in PARTS
+        }
+        for number in wanted:
+            for part in PARTS:
+                if not lists[f"{part}{number}.txt"]:
                     raise DataError(
-                        f"{entry.where}: {entry.video} is {entry.class_name} here but {entries[entry.video].class_name}"
-                        f" in {entries[entry.video].where}; make them agree"
+                        f"{self.videos}: no video of {part}list{number:02d}.txt is there; add some, split {number}"
+                        " needs both training and test videos"
                     )
-    found = _find(videos_dir, entries)
-    missing = [entry for video, entry in entries.items() if video not in found]
-    if not subset:
+        return videos.VideoSet("ucf101", classes, sources, lists, list(wanted))
+
+    def _check_all_there(self, classes: list[str], entries: dict[str, Entry], files: dict[str, Path], work: Work):
+        missing = [entry for video, entry in entries.items() if video not in files]
+        if self.subset:
+            if missing:
+                work.remark(f"{len(missing)} of the {len(entries)} listed videos are not there and left out (--subset)")
+            return
         if missing:
             raise DataError(
-                f"{videos_dir}: {len(missing)} of the {len(entries)} listed videos are not there, first"
+                f"{self.videos}: {len(missing)} of the {len(entries)} listed videos are not there, first"
                 f" {missing[0].class_name}/{missing[0].video} ({missing[0].where}); unpack the whole archive, or give"
                 " --subset to take just what is there"
             )
         if (len(classes), len(entries)) != (CLASSES, VIDEOS):
             raise DataError(
-                f"{splits_dir}: its lists have {len(classes)} classes and {len(entries)} videos, where UCF-101 has"
+                f"{self.lists}: its lists have {len(classes)} classes and {len(entries)} videos, where UCF-101 has"
                 f" {CLASSES} and {VIDEOS}; take the lists from ucfTrainTestlist, or give --subset to take what they"
                 " name"
             )
-    elif missing:
-        progress(f"{len(missing)} of the {len(entries)} listed videos are not there and left out (--subset)", 0, 0)
-    labels = {name: label for label, name in enumerate(classes)}
-    sources = [
-        videos.Source(path, entries[video].class_name, labels[entries[video].class_name])
-        for video, path in sorted(found.items(), key=lambda item: (labels[entries[item[0]].class_name], item[0]))
-    ]
-    lists = {
-        f"{part}{number}.txt": [entry.video for entry in parts[part] if entry.video in found]
-        for number, parts in splits.items()
-        for part in PARTS
-    }
-    for number in numbers:
-        for part in PARTS:
-            if not lists[f"{part}{number}.txt"]:
-                raise DataError(
-                    f"{videos_dir}: no video of {part}list{number:02d}.txt is there; add some, split {number} needs"
-                    " both training and test videos"
-                )
-    return videos.prepare_videos(
-        sources,
-        out,
-        classes,
-        lists,
-        name="ucf101",
-        splits=numbers,
-        seed=seed,
-        keep_order=keep_order,
-        height=height,
-        width=width,
-        fps=fps,
-        algorithm=None,
-        every=every,
-        skip_unreadable=True,
-        workers=workers,
-        progress=progress,
-    )
+
+
+def prepare_ucf101(
+    archive: Archive,
+    out,
+    split: str = "1",
+    options: FrameOptions = FrameOptions(fps=30.0),
+    order: ListOrder = ListOrder(),
+    work: Work = Work(),
+) -> Path:
+    """UCF-101's videos and official lists to the dataset folder `out`: frames, and stills of the wanted splits; no
+    flow (`flow.prepare_flow`), whatever the options say.
+
+    split: "1", "2", "3" or "all"; splits can be added later by the same call. Videos that cannot be read are skipped
+    and listed in skipped.tsv. The official training lists go class by class. Errors: DataError.
+    """
+    options = replace(options, algorithm=None, skip_unreadable=True)
+    return videos.prepare_videos(archive.read(split, work), out, options, order, work)

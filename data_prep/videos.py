@@ -15,12 +15,35 @@ import numpy as np
 
 from data_prep import DataError, flow, frames, list_order, stills, store
 from data_prep.dataset import Dataset, Video, index_text, list_text
+from data_prep.list_order import ListOrder
 from data_prep.whole_files import new_folder, write_json, write_text, writing
-from data_prep.workers import cores, no_progress, parallel
+from data_prep.workers import Work
 
-__all__ = ["Source", "cores", "fill", "no_progress", "parallel", "prepare_folder", "prepare_videos"]
 SAMPLE = 64  # stored images that are decoded again at the end
+TEST_SHARE = 0.25  # of each class, where lists are drawn
 ORDER = ("seed", "keep_order")  # settings that decide on nothing but the order of training lists; drawn lists differ
+
+
+@dataclass(frozen=True)
+class FrameOptions:
+    """How videos become images.
+
+    height, width: of the stored images, in pixels. fps: how many are taken a second, None for all. algorithm: of flow,
+    None for no flow. every: of the frames of a video every so many-th is among the stills. skip_unreadable: videos that
+    cannot be read leave the lists and are named in skipped.tsv.
+    """
+
+    height: int = 240
+    width: int = 320
+    fps: float | None = None
+    algorithm: str | None = "dis"
+    every: int = 1
+    skip_unreadable: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)"""
+        return self.height, self.width
 
 
 @dataclass(frozen=True)
@@ -45,11 +68,11 @@ def _frames_job(job):
     """JPEGs of one video, how many frames its header promised and how many came; or why it cannot be read, where such
     videos are skipped.
     """
-    source, height, width, fps, skip = job
+    source, options = job
     try:
-        return frames.jpegs(source.path, height, width, fps)
+        return frames.jpegs(source.path, options.height, options.width, options.fps)
     except DataError as error:
-        if not skip:
+        if not options.skip_unreadable:
             raise
         reason = str(error).rpartition(";")[0].removeprefix(str(source.path)).removeprefix(": ")
         return reason.removeprefix("/").replace("\t", " ")
@@ -99,61 +122,50 @@ def fill(
     sources: list[Source],
     lists: dict[str, list[str]],
     description: dict,
-    *,
-    height=240,
-    width=320,
-    fps=None,
-    algorithm="dis",
-    every=1,
-    skip_unreadable=False,
-    workers=None,
-    progress=no_progress,
+    options: FrameOptions,
+    work: Work,
 ) -> None:
     """Fills `folder` (see `new_folder`) with frames, flow, stills, index, lists, and last `dataset.json`.
 
-    lists: file name -> names of videos; each split in the description has two, and its stills. algorithm None: no
-    flow. every: of the stills (`stills.write_stills`). skip_unreadable: videos that cannot be read leave the lists and
-    are named in skipped.tsv. description: what `dataset.json` says beside sizes and flow: name, classes, mirror,
-    splits, seed, prepared. Errors: DataError.
+    lists: file name -> names of videos, in their order; each split in the description has two, and its stills.
+    description: what `dataset.json` says beside sizes and flow: name, classes, mirror, splits, seed, prepared.
+    Errors: DataError.
     """
-    index, skipped = _write_frames(folder, sources, height, width, fps, skip_unreadable, workers, progress)
-    members = _listed(folder, lists, index, skipped)
-    _verify(folder, index, height, width)
-    made = None
-    if algorithm is not None:
-        flow.write(folder, index, algorithm, height, width, None, workers, progress)
+    index, skipped = _write_frames(folder, sources, options, work)
+    members = _listed(lists, index, skipped)
+    _verify(folder, index, options.size)
+    about_flow = None
+    if options.algorithm is not None:
+        flow.write(folder, index, options.algorithm, options.size, work=work)
         store.check_images(folder, "flow", index)
-        made = flow.report(folder, index, algorithm, height, width, workers, progress)
+        about_flow = flow.report(folder, index, options.algorithm, options.size, work)
     write_text(folder / "videos.tsv", index_text(index))
     for name, videos in members.items():
         write_text(folder / name, list_text(videos))
-    stills.write_lists(
-        folder, {name.removesuffix(".txt"): videos for name, videos in members.items()}, every, progress=progress
-    )
+    of_stills = {name.removesuffix(".txt"): videos for name, videos in members.items()}
+    stills.write_lists(folder, of_stills, options.every, progress=work.progress)
     write_text(folder / "skipped.tsv", "file\treason\n" + "".join(f"{file}\t{why}\n" for file, why in skipped.values()))
-    write_json(
-        folder / "dataset.json",
-        {"kind": "frames", "height": height, "width": width, "fps": fps, "flow": made, "skipped": len(skipped)}
-        | description,
-    )
+    about_frames = {"kind": "frames", "height": options.height, "width": options.width, "fps": options.fps}
+    about = about_frames | {"flow": about_flow, "skipped": len(skipped)}
+    write_json(folder / "dataset.json", about | description)
     images = sum(video.frames for video in index)
-    progress(f"checked: {len(index)} videos, {images} frames, {sum(map(len, members.values()))} lines of lists", 0, 0)
-    if made:
-        progress(flow.said(made), 0, 0)
+    work.remark(f"checked: {len(index)} videos, {images} frames, {sum(map(len, members.values()))} lines of lists")
+    if about_flow:
+        work.remark(flow.summary(about_flow))
     if skipped:
         first = " (".join(next(iter(skipped.values()))) + ")"
-        progress(f"skipped: {len(skipped)} of {len(sources)} videos, listed in skipped.tsv; first {first}", 0, 0)
+        work.remark(f"skipped: {len(skipped)} of {len(sources)} videos, listed in skipped.tsv; first {first}")
 
 
-def _write_frames(folder, sources, height, width, fps, skip, workers, progress):
+def _write_frames(folder: Path, sources: list[Source], options: FrameOptions, work: Work):
     """The index of what is stored then, and of the videos that cannot be read the file and why."""
     uneven = folder / "uneven.tsv"  # headers that promised a few frames more or fewer than there are
     skipped: dict[str, tuple[str, str]] = {}
     with store.ImageWriter(folder, "rgb") as writer:
-        todo = [(source, height, width, fps, skip) for source in sources if not writer.count(source.name)]
+        todo = [(source, options) for source in sources if not writer.count(source.name)]
         done = len(sources) - len(todo)
-        progress("frames", done, len(sources))
-        for (source, *_), result in parallel(_frames_job, todo, workers):
+        work.progress("frames", done, len(sources))
+        for (source, _), result in work.parallel(_frames_job, todo):
             if isinstance(result, str):
                 skipped[source.name] = f"{source.class_name}/{source.path.name}", result
             else:
@@ -161,9 +173,9 @@ def _write_frames(folder, sources, height, width, fps, skip, workers, progress):
                 if declared and declared != decoded:
                     with writing(uneven), open(uneven, "a", encoding="utf-8") as file:
                         file.write(f"{source.name}\t{declared}\t{decoded}\n")
-                writer.add(source.name, source.label, jpegs, height, width)
+                writer.add(source.name, source.label, jpegs, options.height, options.width)
             done += 1
-            progress("frames", done, len(sources))
+            work.progress("frames", done, len(sources))
         writer.commit()
         index = [Video(s.name, s.class_name, s.label, writer.count(s.name)) for s in sources if s.name not in skipped]
     if uneven.exists():  # a run that was cut off and went on may have written a line twice
@@ -171,7 +183,8 @@ def _write_frames(folder, sources, height, width, fps, skip, workers, progress):
     return index, skipped
 
 
-def _listed(folder, lists, index, skipped) -> dict[str, list[Video]]:
+def _listed(lists, index, skipped) -> dict[str, list[Video]]:
+    """List file -> its videos, but for those that were skipped. Errors: DataError where none is left."""
     by_name = {video.name: video for video in index}
     members = {name: [by_name[video] for video in videos if video not in skipped] for name, videos in lists.items()}
     for name, videos in members.items():
@@ -181,7 +194,7 @@ def _listed(folder, lists, index, skipped) -> dict[str, list[Video]]:
     return members
 
 
-def _verify(folder, index, height, width) -> None:
+def _verify(folder: Path, index: list[Video], size: tuple[int, int]) -> None:
     """Every video's frames are in the LMDB as the index counts them, and a sample decodes. Errors: DataError."""
     store.check_images(folder, "rgb", index)
     random, environment = np.random.default_rng(0), store.reader(folder / store.MODALITIES["rgb"])
@@ -189,97 +202,78 @@ def _verify(folder, index, height, width) -> None:
         video = index[chosen]
         number = int(random.integers(1, video.frames + 1))
         image = frames.decode(store.read_jpeg(environment, "rgb", video.name, number), cv2.IMREAD_COLOR)
-        if image is None or image.shape != (height, width, 3):
+        if image is None or image.shape != (*size, 3):
             raise DataError(
                 f"{environment.path()}: {store.key('rgb', video.name, number).decode()} does not decode to"
-                f" {height}x{width}; is the disk sound? Remove the folder and prepare the data set again"
+                f" {size[0]}x{size[1]}; is the disk sound? Remove the folder and prepare the data set again"
             )
+
+
+@dataclass(frozen=True)
+class VideoSet:
+    """Videos that are to become a data set.
+
+    classes: names by label. lists: "train1.txt" and so on -> names of videos, for all splits that there are. splits:
+    those that are wanted. mirror: the labels survive a mirror.
+    """
+
+    name: str
+    classes: list[str]
+    sources: list[Source]
+    lists: dict[str, list[str]]
+    splits: list[int]
+    mirror: bool = True
+
+    def check(self) -> None:
+        """Errors: DataError where sources or lists do not fit."""
+        check_sources(self.sources, self.classes)
+        known = {source.name for source in self.sources}
+        for list_name, members in self.lists.items():
+            for member, count in Counter(members).items():
+                if member not in known:
+                    raise DataError(f"{list_name}: video {member} is not among the videos; mend the list")
+                if count > 1:
+                    raise DataError(f"{list_name}: video {member} is in it {count} times; mend the list")
+
+    def wanted_lists(self) -> dict[str, list[str]]:
+        names = [f"{part}{split}.txt" for split in sorted(self.splits) for part in stills.PARTS]
+        return {name: self.lists[name] for name in names}
 
 
 def prepare_videos(
-    sources: list[Source],
-    out,
-    classes: list[str],
-    lists: dict[str, list[str]],
-    *,
-    name: str,
-    mirror: bool = True,
-    splits=(1,),
-    seed=1701,
-    keep_order=False,
-    height=240,
-    width=320,
-    fps=None,
-    algorithm="dis",
-    every=1,
-    skip_unreadable=False,
-    workers=None,
-    progress=no_progress,
+    videos: VideoSet, out, options: FrameOptions = FrameOptions(), order: ListOrder = ListOrder(), work: Work = Work()
 ) -> Path:
-    """Makes the dataset folder `out` of videos. Where it is there already with the same input and settings, nothing is
-    done but that splits it lacks are added, and stills.
-
-    classes: names by label. lists: "train1.txt" and so on -> names of videos; those of `splits` are written, training
-    lists in a random order of `seed`, or with `keep_order` as they are. mirror: the labels survive a mirror. The rest
-    as `fill` takes. Errors: DataError.
+    """Makes the dataset folder `out` of videos, with their training lists in `order`. Where it is there already of the
+    same input and settings, nothing is done but that splits it lacks are added, and stills. Errors: DataError.
     """
-    list_order.check_seed(seed)
-    check_sources(sources, classes)
-    known = {source.name for source in sources}
-    for list_name, members in lists.items():
-        for member, count in Counter(members).items():
-            if member not in known:
-                raise DataError(f"{list_name}: video {member} is not among the videos; mend the list")
-            if count > 1:
-                raise DataError(f"{list_name}: video {member} is in it {count} times; mend the list")
+    videos.check()
     settings = {
-        "name": name,
-        "classes": list(classes),
-        "mirror": mirror,
-        "seed": seed,
-        "keep_order": keep_order,
-        "height": height,
-        "width": width,
-        "fps": fps,
-        "flow": None if algorithm is None else flow.description(algorithm),
-        "videos": sources_digest(sources),
-        "lists": hashlib.sha256(repr(sorted(lists.items())).encode()).hexdigest(),
+        "name": videos.name,
+        "classes": list(videos.classes),
+        "mirror": videos.mirror,
+        "seed": order.seed,
+        "keep_order": order.keep,
+        "height": options.height,
+        "width": options.width,
+        "fps": options.fps,
+        "flow": None if options.algorithm is None else flow.description(options.algorithm),
+        "videos": sources_digest(videos.sources),
+        "lists": hashlib.sha256(repr(sorted(videos.lists.items())).encode()).hexdigest(),
     }
-    splits = sorted(splits)
-    wanted = {f"{part}{split}.txt": lists[f"{part}{split}.txt"] for split in splits for part in stills.PARTS}
-    if not keep_order:
-        wanted = list_order.in_random_order(wanted, seed)
+    lists, splits = order.of(videos.wanted_lists()), sorted(videos.splits)
     with new_folder(out, settings, may_differ=ORDER) as folder:
         if folder:
-            hint = "" if keep_order else "; --keep-order leaves them as they are"
-            progress(list_order.order_remark(wanted, None if keep_order else seed) + hint, 0, 0)
-            fill(
-                folder,
-                sources,
-                wanted,
-                {
-                    "name": name,
-                    "classes": list(classes),
-                    "mirror": mirror,
-                    "splits": splits,
-                    "seed": seed,
-                    "prepared": settings,
-                },
-                height=height,
-                width=width,
-                fps=fps,
-                algorithm=algorithm,
-                every=every,
-                skip_unreadable=skip_unreadable,
-                workers=workers,
-                progress=progress,
-            )
+            hint = "" if order.keep else "; --keep-order leaves them as they are"
+            work.remark(order.remark(lists) + hint)
+            description = {name: settings[name] for name in ("name", "classes", "mirror")}
+            description |= {"splits": splits, "seed": order.seed, "prepared": settings}
+            fill(folder, videos.sources, lists, description, options, work)
     if not folder:
-        _add_splits(Dataset(out), wanted, splits, every, progress)
+        _add_splits(Dataset(out), lists, splits, options.every, work)
     return Path(out)
 
 
-def _add_splits(dataset: Dataset, lists, splits, every, progress) -> None:
+def _add_splits(dataset: Dataset, lists: dict[str, list[str]], splits: list[int], every: int, work: Work) -> None:
     """Lists and stills that a whole dataset does not have yet. Lists that it has stay as they are."""
     for name, members in lists.items():
         videos = [dataset.index[video] for video in members if video in dataset.index]
@@ -288,9 +282,9 @@ def _add_splits(dataset: Dataset, lists, splits, every, progress) -> None:
         if not (dataset.folder / name).exists():
             write_text(dataset.folder / name, list_text(videos))
         elif name.startswith("train") and dataset.read_list(name) != videos:
-            progress(_other_order(dataset, name), 0, 0)
+            work.remark(_other_order(dataset, name))
     for split in splits:
-        stills.write_stills(dataset, split, every, progress=progress)
+        stills.write_stills(dataset, split, every, progress=work.progress)
     if new := set(splits) - set(dataset.description["splits"]):
         every_split = sorted({*dataset.description["splits"], *new})
         write_json(dataset.folder / "dataset.json", dataset.description | {"splits": every_split})
@@ -314,12 +308,12 @@ def _other_order(dataset: Dataset, name: str) -> str:
 def _members(folder: Path) -> list[Path]:
     """The videos that lie in a folder: files by their suffix, and folders that hold images."""
     with os.scandir(folder) as entries:
-        found = [
+        members = [
             Path(entry.path)
             for entry in entries
             if frames.is_one_of(frames.VIDEOS, entry.name) or (entry.is_dir() and _holds_images(entry.path))
         ]
-    return sorted(found)
+    return sorted(members)
 
 
 def _holds_images(folder) -> bool:
@@ -347,7 +341,13 @@ def find_videos(root) -> tuple[dict[str, list[Path]], list[Path]]:
 
 
 def prepare_folder(
-    videos_dir, lists_dir, out, *, name=None, mirror=True, seed=1701, test_share=0.25, **settings
+    videos_dir,
+    lists_dir,
+    out,
+    options: FrameOptions = FrameOptions(),
+    order: ListOrder = ListOrder(),
+    work: Work = Work(),
+    mirror: bool = True,
 ) -> Path:
     """A folder with a folder of videos for each class, and list files, to the dataset folder `out`. A video is a file
     or a folder of images.
@@ -356,11 +356,10 @@ def prepare_folder(
     file's suffix; and, if it likes, classes.txt, a class a line in the order of labels, which must be the folders'
     names. Without it classes are the folders' names, alphabetically. Or it holds HMDB-51's lists,
     CLASS_test_split1.txt: `video.avi 1` a line, 1 for training, 2 for test. With lists the videos may also lie in one
-    folder, without folders of classes. lists_dir None: a seeded draw gives `test_share` of each class to the test list.
-    settings: as `prepare_videos` takes.
-    Errors: DataError (no videos, lists or classes that do not fit the folder, and what `prepare_videos` raises).
+    folder, without folders of classes. lists_dir None: a seeded draw gives a quarter of each class to the test list.
+    mirror: the labels survive a mirror. Errors: DataError (no videos, lists or classes that do not fit the folder, and
+    what `prepare_videos` raises).
     """
-    list_order.check_seed(seed)
     root = Path(videos_dir)
     files, loose = find_videos(root)
     lines = [] if lists_dir is None else _list_lines(Path(lists_dir))
@@ -374,7 +373,7 @@ def prepare_folder(
     labels = {class_name: label for label, class_name in enumerate(classes)}
     sources = [Source(path, name, labels[name]) for name in classes for path in files.get(name, ())]
     if lists_dir is None:
-        lists = _draw_lists(sources, seed, test_share)
+        lists = _draw_lists(sources, order.seed)
     else:
         sources += _loose_sources(lines, loose, labels)
         lists = _resolve(lines, sources, labels, root)
@@ -386,9 +385,7 @@ def prepare_folder(
                     f"{lists_dir or root}: {part}{number}.txt is missing or empty; every split needs a train and a test"
                     " list"
                 )
-    return prepare_videos(
-        sources, out, classes, lists, name=name or root.name, mirror=mirror, splits=numbers, seed=seed, **settings
-    )
+    return prepare_videos(VideoSet(root.name, classes, sources, lists, numbers, mirror), out, options, order, work)
 
 
 @dataclass(frozen=True)
@@ -469,8 +466,8 @@ def _classes_of(lines: list[Line], root: Path) -> list[str]:
 def _loose_sources(lines: list[Line], loose: list[Path], labels: dict[str, int]) -> list[Source]:
     """Videos that lie in no class's folder, with the class that the lists give them."""
     classes = {line.video: line.class_name for line in lines if line.class_name in labels}
-    found = [Source(path, "", 0) for path in loose]
-    return [Source(s.path, classes[s.name], labels[classes[s.name]]) for s in found if s.name in classes]
+    every = [Source(path, "", 0) for path in loose]
+    return [Source(s.path, classes[s.name], labels[classes[s.name]]) for s in every if s.name in classes]
 
 
 def _resolve(lines: list[Line], sources: list[Source], labels, root) -> dict[str, list[str]]:
@@ -491,14 +488,14 @@ def _resolve(lines: list[Line], sources: list[Source], labels, root) -> dict[str
     return lists
 
 
-def _draw_lists(sources, seed, test_share):
+def _draw_lists(sources: list[Source], seed: int) -> dict[str, list[str]]:
     random, lists = np.random.default_rng(seed), {"train1.txt": [], "test1.txt": []}
     for label in sorted({source.label for source in sources}):
         members = [source.name for source in sources if source.label == label]
         if len(members) < 2:
             lone = next(source.path for source in sources if source.label == label)
             raise DataError(f"{lone.parent}: one video cannot be divided into train and test; add videos or give lists")
-        order, tests = random.permutation(len(members)), max(1, round(test_share * len(members)))
+        order, tests = random.permutation(len(members)), max(1, round(TEST_SHARE * len(members)))
         lists["test1.txt"] += [members[i] for i in sorted(order[:tests])]
         lists["train1.txt"] += [members[i] for i in sorted(order[tests:])]
     random.shuffle(lists["train1.txt"])  # a part of the draw: by its lists a data set drawn earlier is known again

@@ -7,8 +7,10 @@ import multiprocessing.connection
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 
 import cv2
 
@@ -17,6 +19,20 @@ from data_prep import DataError
 
 def no_progress(what: str, done: int, total: int) -> None:
     """Says nothing. What stands in its place is told (what, done, total), or (remark, 0, 0)."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """How long work is done: by so many processes (None: one a core), and who is told how far it is (`no_progress`)."""
+
+    workers: int | None = None
+    progress: Callable[[str, int, int], None] = no_progress
+
+    def remark(self, text: str) -> None:
+        self.progress(text, 0, 0)
+
+    def parallel(self, function, jobs: list):
+        return parallel(function, jobs, self.workers)
 
 
 def cores() -> int:

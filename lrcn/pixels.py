@@ -23,7 +23,7 @@ class Transform:
     """How a net sees pixels: of an image of height x width a square of side `crop`, perhaps mirrored where labels
     survive a mirror (`mirror`), less `mean` (blue, green, red), times `scale`.
 
-    crop: None where the net's own input says it. modality: "flow" is mirrored as flow. crop_slip: a slip of the
+    crop: 0 where the net's own input says it. modality: "flow" is mirrored as flow. crop_slip: a slip of the
     released layer, which cuts only mirrored clips and squeezes the others whole into the crop's size.
     """
 
@@ -31,7 +31,7 @@ class Transform:
     width: int
     mean: Sequence[float]
     scale: float = 1.0
-    crop: int | None = None
+    crop: int = 0
     mirror: bool = False
     modality: str | None = None
     crop_slip: bool = False

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from data_prep import DataError, flow, frames, store
 from data_prep.dataset import Video, index_text, list_text
 from data_prep.whole_files import write_json, write_text
-from data_prep.workers import no_progress, parallel
+from data_prep.workers import Work, no_progress, parallel
 from lrcn.activity import score
 from lrcn.activity.evaluate import MODALITIES, STRIDE, net_job, run_score
 from lrcn.engine.compute import Compute
@@ -85,7 +86,7 @@ def write_dataset(folder: Path, videos: Sequence[list[bytes]], net: TrainedNet, 
     if with_flow:
         algorithm = (net.flow or {}).get("algorithm")
         algorithm = algorithm if algorithm in flow.ALGORITHMS else "dis"  # flow made elsewhere cannot be made here
-        flow.write(folder, index, algorithm, height, width, progress=progress)
+        flow.write(folder, index, algorithm, (height, width), work=Work(progress=progress))
     write_text(folder / "videos.tsv", index_text(index))
     write_text(folder / "test1.txt", list_text(index))
     description = {"name": "videos", "kind": "frames", "classes": net.classes, "mirror": net.settings["mirror"]}
@@ -177,7 +178,7 @@ def draw_all(classified: Sequence[Classified], net: TrainedNet, folder: Path) ->
     for each, path in zip(classified, paths):
         title = f"{each.video.name}: {net.variant.row}, {COLUMNS[each.best_column]}"
         thumbnails = pictures.spread(len(each.jpegs))
-        images = [frames.decode(each.jpegs[at], frames.cv2.IMREAD_COLOR) for at in thumbnails]
+        images = [frames.decode(each.jpegs[at], cv2.IMREAD_COLOR) for at in thumbnails]
         pictures.classified(
             images, each.by_frame[each.best_column], each.scores[each.best_column], net.classes, net.fps, title, path
         )

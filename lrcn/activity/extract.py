@@ -288,7 +288,7 @@ def _write_lists(
             for numbers in (listed.sequences[video.name] if part == "test" else _distinct(listed.sequences[video.name]))
         ]
         x, labels = Gathered(rows, _places(images, which)), np.array([video.label for video, _ in which])
-        write_part(folder, out, part, split, x, labels, extraction.videos, extraction.seed)
+        write_part(folder, out, f"{part}{split}", x, labels, extraction.videos, extraction.seed)
         lines = [f"{video.name}\t{video.label}\t{numbers[0]}\n" for video, numbers in which]
         write_text(folder / f"{part}{split}_sequences.tsv", "video\tlabel\tfirst\n" + "".join(lines))
     if listed.left_out:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from data_prep.dataset import Dataset
+from data_prep.workers import Work
 from lrcn.commands.common import FILE, FOLDER, Progress, read_settings, say, settings_options
 
 
 @click.group()
 def prepare():
     """Turn raw data into what Caffe reads."""
+
+
+@contextmanager
+def _making(out, workers=None, becomes="is whole"):
+    """Gives the work that is shown on the terminal, and says at its end what has become of `out`."""
+    progress = Progress()
+    yield Work(workers, progress)
+    progress.close()
+    say(f"{out} {becomes}")
 
 
 @prepare.command("demo")
@@ -22,10 +33,8 @@ def prepare_demo(out, seed):
     """Make the demo's videos (eight motions that no single frame tells apart), their frames and their flow."""
     from data_prep import demo
 
-    progress = Progress()
-    demo.prepare(out, seed=seed, progress=progress)
-    progress.close()
-    say(f"{out} is whole")
+    with _making(out) as work:
+        demo.prepare(out, seed, work=work)
 
 
 _SIZE = click.option(
@@ -76,28 +85,16 @@ _WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes; on
 @click.option("--seed", type=int, default=1701, show_default=True, help="Of the training lists' order.")
 @_KEEP_ORDER
 @_WORKERS
-def prepare_ucf101(videos, splits, out, split, fps, every, size, subset, seed, keep_order, workers):
+def prepare_ucf101(videos, splits, out, split, subset, **options):
     """UCF-101's frames and official lists; then `lrcn prepare flow` gives them their flow."""
     from data_prep import ucf101
+    from data_prep.list_order import ListOrder
+    from data_prep.videos import FrameOptions
 
-    progress = Progress()
-    ucf101.prepare_ucf101(
-        videos,
-        splits,
-        out,
-        split=split,
-        fps=fps,
-        every=every,
-        subset=subset,
-        seed=seed,
-        keep_order=keep_order,
-        height=size[0],
-        width=size[1],
-        workers=workers,
-        progress=progress,
-    )
-    progress.close()
-    say(f"{out} is whole")
+    frames = FrameOptions(*options["size"], fps=options["fps"], every=options["every"])
+    order = ListOrder(options["seed"], options["keep_order"])
+    with _making(out, options["workers"]) as work:
+        ucf101.prepare_ucf101(ucf101.Archive(videos, splits, subset), out, split, frames, order, work)
 
 
 @prepare.command("videos")
@@ -124,29 +121,16 @@ def prepare_ucf101(videos, splits, out, split, fps, every, size, subset, seed, k
 @click.option("--seed", type=int, default=1701, show_default=True, help="Of the draw and of the training lists' order.")
 @_KEEP_ORDER
 @_WORKERS
-def prepare_videos(videos, lists, out, size, fps, flow, every, skip_unreadable, mirror, seed, keep_order, workers):
+def prepare_videos(videos, lists, out, flow, mirror, **options):
     """Frames and flow of videos, a folder a class; with --lists also of videos in one folder."""
-    from data_prep.videos import prepare_folder
+    from data_prep.list_order import ListOrder
+    from data_prep.videos import FrameOptions, prepare_folder
 
-    progress = Progress()
-    prepare_folder(
-        videos,
-        lists,
-        out,
-        height=size[0],
-        width=size[1],
-        fps=fps,
-        algorithm=None if flow == "none" else flow,
-        every=every,
-        skip_unreadable=skip_unreadable,
-        mirror=mirror,
-        seed=seed,
-        keep_order=keep_order,
-        workers=workers,
-        progress=progress,
-    )
-    progress.close()
-    say(f"{out} is whole")
+    algorithm = None if flow == "none" else flow
+    frames = FrameOptions(*options["size"], options["fps"], algorithm, options["every"], options["skip_unreadable"])
+    order = ListOrder(options["seed"], options["keep_order"])
+    with _making(out, options["workers"]) as work:
+        prepare_folder(videos, lists, out, frames, order, work, mirror)
 
 
 def _caption_options(command):
@@ -190,13 +174,14 @@ def _caption_options(command):
 _IMAGES = click.option("--images", type=FOLDER, help="The folder of images; without it, sentences only.")
 
 
-def _prepare_captions(name, images, folder, out, **options):
+def _prepare_captions(name, described, images, out, **options):
+    """described: the images with their captions; images: their folder, None where there is none."""
     from data_prep import captions
 
-    progress = Progress()
-    captions.prepare(name, images, out, with_images=folder is not None, progress=progress, **options)
-    progress.close()
-    say(f"{out} is whole")
+    skip, workers = options.pop("skip_unreadable"), options.pop("workers")
+    with _making(out, workers) as work:
+        sentences = captions.SentenceOptions(**options)
+        captions.prepare(name, described, out, sentences, images is not None, skip, work)
 
 
 @prepare.command("coco")
@@ -225,8 +210,8 @@ def prepare_coco(annotations, split, images, restval, out, **options):
     """COCO 2014's captions and images for the captioning nets and the language model."""
     from data_prep import coco
 
-    found = coco.read_coco(annotations, split, images, None if restval == "none" else restval)
-    _prepare_captions("coco", found, images, out, **options)
+    described = coco.read_coco(annotations, split, images, None if restval == "none" else restval)
+    _prepare_captions("coco", described, images, out, **options)
 
 
 @prepare.command("flickr30k")
@@ -323,21 +308,25 @@ def prepare_tacos(snippets, annotations, splits, slots, partial, out, **options)
     if snippets:
         if splits or slots:
             raise click.UsageError("--splits and --slots go with --annotations; --snippets has its own")
-        found = reading.read_snippets(snippets, partial)
+        described = reading.read_snippets(snippets, partial)
     else:
         if splits is None:
             raise click.UsageError("--splits is missing: a file with a video and train, val or test a line")
-        levels = {}
-        for given in annotations:
-            level, _, folder = given.rpartition("=") if not Path(given).exists() else ("", "", given)
-            if level in levels:
-                raise click.UsageError(f"--annotations {given}: level {level!r} is there already; name each once")
-            levels[level] = Path(folder)
-        found = reading.read_annotations(levels, splits, slots, partial)
-    progress = Progress()
-    tacos.prepare(snippets.stem if snippets else "tacos", found, out, progress=progress, **options)
-    progress.close()
-    say(f"{out} is whole")
+        described = reading.read_annotations(_levels(annotations), splits, slots, partial)
+    with _making(out) as work:
+        name = snippets.stem if snippets else "tacos"
+        tacos.prepare(name, described, out, tacos.SnippetOptions(**options), progress=work.progress)
+
+
+def _levels(annotations):
+    """Level of detail ("" for none) -> folder, of [LEVEL=]FOLDER each."""
+    levels = {}
+    for annotation in annotations:
+        level, _, folder = annotation.rpartition("=") if not Path(annotation).exists() else ("", "", annotation)
+        if level in levels:
+            raise click.UsageError(f"--annotations {annotation}: level {level!r} is there already; name each once")
+        levels[level] = Path(folder)
+    return levels
 
 
 @prepare.command("flow")
@@ -355,10 +344,8 @@ def prepare_flow(data, algorithm, images, replace, workers):
     """Give a prepared data set its optical flow, from its stored frames."""
     from data_prep import flow
 
-    progress = Progress()
-    flow.prepare_flow(data, algorithm, images, replace, workers=workers, progress=progress)
-    progress.close()
-    say(f"{data} has its flow")
+    with _making(data, workers, "has its flow") as work:
+        flow.prepare_flow(data, algorithm, images, replace, work)
 
 
 @prepare.command("stills")
@@ -370,11 +357,10 @@ def prepare_stills(data, splits, every, seed):
     """Write the shuffled frames that single-frame nets read through Caffe's own Data layer."""
     from data_prep import stills
 
-    progress, dataset = Progress(), Dataset(data)
-    for split in splits or dataset.description.get("splits", [1]):
-        stills.write_stills(dataset, split, every, seed, progress)
-    progress.close()
-    say(f"{data} has its stills")
+    dataset = Dataset(data)
+    with _making(data, becomes="has its stills") as work:
+        for split in splits or dataset.description.get("splits", [1]):
+            stills.write_stills(dataset, split, every, seed, work.progress)
 
 
 @prepare.command("features")
@@ -415,28 +401,7 @@ def prepare_stills(data, splits, every, seed):
 @settings_options
 @_WORKERS
 @click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
-def prepare_features(
-    data,
-    net,
-    weights,
-    blob,
-    views,
-    npz,
-    out,
-    modality,
-    frames,
-    clips,
-    crops,
-    mean,
-    scale,
-    size,
-    videos,
-    seed,
-    changes,
-    config,
-    workers,
-    gpu,
-):
+def prepare_features(data, net, weights, npz, out, **options):
     """Activations in place of the CNN, as HDF5: extracted once by any Caffe net, or made elsewhere.
 
     Where the net's ReLUs work in place, as in the paper's nets, fc6 and fc7 are the activations after the ReLU.
@@ -448,46 +413,50 @@ def prepare_features(
             raise click.UsageError("give either --npz, or --data with --net and --weights")
         from data_prep.features import prepare_npz
 
-        prepare_npz(npz, out, videos=videos, seed=seed)
-        say(f"{out} is whole")
+        with _making(out):
+            prepare_npz(npz, out, options["videos"], options["seed"])
         return
-    for option, given in {"--data": data, "--net": net, "--weights": weights}.items():
-        if given is None:
+    for option, value in {"--data": data, "--net": net, "--weights": weights}.items():
+        if value is None:
             raise click.UsageError(f"{option} is missing; give --data, --net and --weights, or --npz")
-    from data_prep.dataset import Dataset
-    from data_prep.workers import cores
+    dataset, changes = Dataset(data), read_settings(options["changes"], options["config"])
+    of_kind = _features_of_captions if dataset.kind == "captions" else _features_of_videos
+    with _making(out, options["workers"]) as work:
+        of_kind(dataset, net, weights, out, changes, options, work)
+
+
+def _features_of_captions(dataset, net, weights, out, changes, options, work):
     from lrcn import engine
+    from lrcn.sentences import features
+    from lrcn.training.job import settings_of
+
+    features.extract(
+        dataset.folder,
+        net,
+        weights,
+        out,
+        engine.find(),
+        blob=options["blob"] or "fc7",
+        views=options["views"],
+        seed=options["seed"],
+        settings=settings_of(net, dataset, changes),
+        gpu=options["gpu"],
+        progress=work.progress,
+    )
+
+
+def _features_of_videos(dataset, net, weights, out, changes, options, work):
+    from data_prep.workers import cores
     from lrcn.activity import extract
     from lrcn.engine.compute import Compute
     from lrcn.training.job import settings_of
     from netspecs import catalogue
 
-    progress = Progress()
-    if Dataset(data).kind == "captions":
-        from lrcn.sentences import features as caption_features
-
-        caption_features.extract(
-            data,
-            net,
-            weights,
-            out,
-            engine.find(),
-            blob=blob or "fc7",
-            views=views,
-            seed=seed,
-            settings=settings_of(net, Dataset(data), read_settings(changes, config)),
-            gpu=gpu,
-            progress=progress,
-        )
-        progress.close()
-        say(f"{out} is whole")
-        return
-    settings = read_settings(changes, config)
-    if net in catalogue.names():
-        settings = settings_of(net, Dataset(data), settings)
-    deploy_net = extract.source(net, Dataset(data), modality, settings, mean or None, scale, size or None)
-    extraction = extract.Extraction(blob or "fc6", frames, clips, crops, videos, seed)
-    compute = Compute(gpu=gpu, progress=progress)
-    extract.extract(Dataset(data), deploy_net, weights, out, extraction, compute, workers or cores())
-    progress.close()
-    say(f"{out} is whole")
+    settings = settings_of(net, dataset, changes) if net in catalogue.names() else changes
+    sight = (options["modality"], settings, options["mean"] or None, options["scale"], options["size"] or None)
+    names = ("frames", "clips", "crops", "videos", "seed")
+    extraction = extract.Extraction(options["blob"] or "fc6", **{name: options[name] for name in names})
+    compute = Compute(gpu=options["gpu"], progress=work.progress)
+    extract.extract(
+        dataset, extract.source(net, dataset, *sight), weights, out, extraction, compute, work.workers or cores()
+    )

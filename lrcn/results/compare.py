@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -147,7 +147,9 @@ def _heading(block: dict) -> str:
     return f"{block['kind']} on {block['on']}"
 
 
-def _cells(rows: dict[str, list], spread: dict[str, list] | None = None, over: str = "seeds") -> list[list[str]]:
+def _cells(
+    rows: Mapping[str, Sequence[float | None]], spread: dict[str, list] | None = None, over: str = "seeds"
+) -> list[list[str]]:
     """Rows of cells from {model: values}, the spread of each below it."""
     cells = []
     for model, values in rows.items():
@@ -224,7 +226,7 @@ def _mean_of_seeds(group: list[dict], rows, of: str) -> dict:
     means, spread = _means([rows(results) for results in group])
     seeds = ", ".join(str(results["seed"]) for results in group)
     on = sentences_on(group[0] | {"seed": None}, of)
-    block = {"kind": "measured", "on": f"{on}, mean of seeds {seeds}", "rows": means, "spread": spread}
+    block: dict = {"kind": "measured", "on": f"{on}, mean of seeds {seeds}", "rows": means, "spread": spread}
     tables = [_beside(results) for results in group if rows is generation]
     if tables and all(table["truth"] for table in tables):
         block["truth"], block["truth_spread"] = _mean_truths([table["truth"] for table in tables])
@@ -252,12 +254,13 @@ def _mean_truths(tables: list[dict[str, dict[str, float]]]) -> tuple[dict, dict]
     rows = [row for table in tables for row in table.values()]
     slots = [slot for slot in rows[0] if all(slot in row for row in rows)]
     means, spread = _means([{model: [row[slot] for slot in slots] for model, row in table.items()} for table in tables])
-    return tuple({model: dict(zip(slots, row)) for model, row in table.items()} for table in (means, spread))
+    by_slot = [{model: dict(zip(slots, row)) for model, row in table.items()} for table in (means, spread)]
+    return by_slot[0], by_slot[1]
 
 
 def seed_groups(all_results: list[dict]) -> list[list[dict]]:
     """Results that differ in their seed alone, together; no seed twice in a group."""
-    groups: list[tuple[tuple, list[dict]]] = []
+    groups: list[tuple[list, list[dict]]] = []
     for results in all_results:
         key = [results.get(name) for name in ("experiment", "dataset", "evaluation", "engine")]
         for other, group in groups:
@@ -318,7 +321,7 @@ def _truth_lines(truth: dict[str, dict], spread: dict[str, dict], names: int) ->
     slots = list(dict.fromkeys(slot for row in truth.values() for slot in row))
     by_slot = [{model: [row.get(slot) for slot in slots] for model, row in table.items()} for table in (truth, spread)]
     width = max([10, *map(len, slots)])
-    rows = [["percent true of", *slots], *_cells(*by_slot)]
+    rows = [["percent true of", *slots], *_cells(by_slot[0], by_slot[1])]
     return aligned(rows, least=(names, *[width] * len(slots)), indent="  ")
 
 

@@ -32,7 +32,7 @@ TABLE2 = {
 
 # Table 3: generated captions, BLEU in percent.
 TABLE3_COLUMNS = ("B-1", "B-2", "B-3", "B-4")
-TABLE3 = {
+TABLE3: dict[str, dict[str, tuple[float | None, ...]]] = {
     "Flickr30k": {
         "m-RNN": (54.79, 23.92, 19.52, None),
         "1nn-fc8": (37.34, 18.66, 9.39, 4.88),

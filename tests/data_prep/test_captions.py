@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data_prep import DataError, captions, coco, flickr30k, vocabulary
-from data_prep.captions import Image
+from data_prep.captions import Image, SentenceOptions
 from tests.shared import FLICKR8K, needs
 
 from . import caption_rules as rules
@@ -108,11 +108,10 @@ def test_drawn_captions_are_written_as_published(tmp_path_factory, drawn, stream
     given_images = [Image(f"{k}.jpg", split, texts) for k, (split, texts) in enumerate(drawn)]
     if not counts:
         with pytest.raises(DataError, match="no training image has a caption|no word is seen"):
-            captions.prepare("drawn", given_images, out, with_images=False, min_count=1)
+            captions.prepare("drawn", given_images, out, SentenceOptions(min_count=1), with_images=False)
         return
-    captions.prepare(
-        "drawn", given_images, out, with_images=False, seed=seed, steps=steps, streams=streams, min_count=1
-    )
+    options = SentenceOptions(seed, steps, streams, min_count=1)
+    captions.prepare("drawn", given_images, out, options, with_images=False)
     check_data_set(out, images, seed, steps, streams, 1)
     assert json.loads((out / "captions.json").read_text())["images"] == [vars(image) for image in images]
 
@@ -128,7 +127,7 @@ def test_small_files_are_cut_as_published(tmp_path, monkeypatch):
             for k in range(seed + 1)
         ]
         out = tmp_path / str(seed)
-        captions.prepare("drawn", images, out, with_images=False, seed=seed, steps=4, streams=3, min_count=1)
+        captions.prepare("drawn", images, out, SentenceOptions(seed, 4, 3, min_count=1), with_images=False)
         index = {word: k for k, word in enumerate(vocabulary.read(out / "vocabulary.txt"))}
         chosen = captions.order(len(images), 3, seed, "train", False)
         told = [rules.sequences(images[k].captions[0].split(), f"{k}.jpg", index, None) for k in chosen]
@@ -188,7 +187,7 @@ def test_same_bytes_again_and_after_an_interruption(tmp_path, monkeypatch):
     for path, time in kept.items():
         assert (out / path.relative_to(out.with_name("data.partial"))).stat().st_mtime_ns == time
     with pytest.raises(DataError, match="other settings"):
-        captions.prepare("drawn", images, out, with_images=False, seed=5)
+        captions.prepare("drawn", images, out, SentenceOptions(seed=5), with_images=False)
 
 
 def test_coco_from_annotations_and_both_kinds_of_split(tmp_path):

@@ -12,13 +12,14 @@ import pytest
 
 from data_prep import DataError, demo
 from data_prep.dataset import Dataset
+from data_prep.workers import Work
+
+FEW = demo.Sizes(videos_per_class=2, test_videos_per_class=1, pictures=30)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return demo.prepare(
-        tmp_path_factory.mktemp("demo") / "d", seed=5, videos_per_class=2, test_videos_per_class=1, images=30, workers=2
-    )
+    return demo.prepare(tmp_path_factory.mktemp("demo") / "d", 5, FEW, Work(2))
 
 
 def lines(path):
@@ -50,8 +51,8 @@ def test_video_files_are_real_and_hold_the_frames(made):
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(made, tmp_path, contents):
-    same = demo.prepare(tmp_path / "same", seed=5, videos_per_class=2, test_videos_per_class=1, images=30, workers=1)
-    other = demo.prepare(tmp_path / "other", seed=6, videos_per_class=2, test_videos_per_class=1, images=30, workers=1)
+    same = demo.prepare(tmp_path / "same", 5, FEW, Work(1))
+    other = demo.prepare(tmp_path / "other", 6, FEW, Work(1))
     for part in ("frames", "flow"):
         assert contents(made / part) == contents(same / part) != contents(other / part)
     files = ["train1.txt", "videos.tsv", "semantics.jsonl", "pictures/captions.json", "pictures/000007.jpg"]
@@ -66,7 +67,7 @@ def test_lists_of_before_stay_as_they_are(made):
     for path, text in lists.items():
         path.write_text("".join(reversed(text.splitlines(keepends=True))))
     before = {path.relative_to(made): path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
-    demo.prepare(made, seed=5, videos_per_class=2, test_videos_per_class=1, images=30, workers=2)
+    demo.prepare(made, 5, FEW, Work(2))
     after = {path.relative_to(made): path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
     for path, text in lists.items():
         path.write_text(text)
@@ -77,7 +78,7 @@ def test_a_demo_that_was_moved_is_whole_where_it_is_now(made, tmp_path):
     before = {path.relative_to(made): path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
     moved = made.rename(tmp_path / "moved")
     try:
-        demo.prepare(moved, seed=5, videos_per_class=2, test_videos_per_class=1, images=30, workers=2)
+        demo.prepare(moved, 5, FEW, Work(2))
         after = {path.relative_to(moved): path.stat().st_mtime_ns for path in moved.rglob("*") if path.is_file()}
         pictures = Dataset(moved / "captions")
         truths = json.loads((moved / "captions/truth.json").read_text())["images"]
@@ -249,25 +250,32 @@ def test_videos_semantics_are_a_dataset_that_says_what_is_true(made):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"videos_per_class": 0}, {"test_videos_per_class": 0}, {"images": -1}, {"seed": -1}]
+    "sizes", [{"videos_per_class": 0}, {"test_videos_per_class": 0}, {"pictures": -1}, {"stills": 15}]
 )
-def test_senseless_settings(tmp_path, settings):
-    with pytest.raises(DataError):
-        demo.prepare(tmp_path / "d", **settings)
+def test_senseless_sizes(sizes):
+    with pytest.raises(
+        DataError, match=f"{next(iter(sizes))} {next(iter(sizes.values()))}.*give at least 1, 1, 0 and 16"
+    ):
+        demo.Sizes(**sizes)
+
+
+def test_a_senseless_seed(tmp_path):
+    with pytest.raises(DataError, match="seed -1: give"):
+        demo.prepare(tmp_path / "d", -1)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_disk_that_takes_no_video_is_named(tmp_path):
     code = (
         "import resource, sys\nfrom data_prep import DataError, demo\nresource.setrlimit(resource.RLIMIT_FSIZE, (9000,"
-        " 9000))\ntry:\n demo.prepare(sys.argv[1], videos_per_class=1, test_videos_per_class=1, images=0,"
-        " workers=1)\nexcept DataError as error:\n print(error)"
+        " 9000))\ntry:\n demo.prepare(sys.argv[1], sizes=demo.Sizes(1, 1, 0), work=demo.Work(1))"
+        "\nexcept DataError as error:\n print(error)"
     )
     result = subprocess.run([sys.executable, "-c", code, str(tmp_path / "d")], capture_output=True, text=True)
     assert "avi: no space left" in result.stdout and not (tmp_path / "d").exists()
 
 
-PREPARE = "import sys\nfrom data_prep import demo\ndemo.prepare(sys.argv[1], 5, 2, 1, 30, workers=2)"
+PREPARE = "import sys\nfrom data_prep import demo\ndemo.prepare(sys.argv[1], 5, demo.Sizes(2, 1, 30), demo.Work(2))"
 
 
 @pytest.mark.parametrize("sight", ["videos/Up", "pictures/000010.jpg", "flow/data.mdb"])

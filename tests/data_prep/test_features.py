@@ -28,9 +28,10 @@ def files(out, part):
 
 
 @pytest.mark.parametrize("file_bytes", [1, 3 * 4 * 4 * 4 * 2, 1 << 20])
-def test_rows_are_time_major_and_no_file_ends_within_a_batch(tmp_path, file_bytes):
+def test_rows_are_time_major_and_no_file_ends_within_a_batch(tmp_path, file_bytes, monkeypatch):
     given = archive(tmp_path / "f.npz")
-    out = features.prepare_npz(tmp_path / "f.npz", tmp_path / "d", videos=4, file_bytes=file_bytes)
+    monkeypatch.setattr(features, "FILE_BYTES", file_bytes)
+    out = features.prepare_npz(tmp_path / "f.npz", tmp_path / "d", videos=4)
     for part, short in (("train", "tr"), ("test", "te")):
         parts = files(out, part)
         assert (
@@ -79,9 +80,10 @@ def test_a_batch_larger_than_the_set(tmp_path):
 
 
 @pytest.mark.parametrize("part, short", [("train", "tr"), ("test", "te")])
-def test_read_sequences_gives_every_video_once_in_its_place(tmp_path, part, short):
+def test_read_sequences_gives_every_video_once_in_its_place(tmp_path, part, short, monkeypatch):
     given = archive(tmp_path / "f.npz")
-    out = features.prepare_npz(tmp_path / "f.npz", tmp_path / "d", videos=4, file_bytes=1)
+    monkeypatch.setattr(features, "FILE_BYTES", 1)
+    out = features.prepare_npz(tmp_path / "f.npz", tmp_path / "d", videos=4)
     features.check_features(out)
     x, y, names = features.read_sequences(out, part)
     np.testing.assert_array_equal(x, given[f"x_{short}"])

@@ -9,15 +9,12 @@ import h5py
 import numpy as np
 import pytest
 
-from data_prep import DataError, demo, features, list_order
+from data_prep import DataError, demo, features
 from data_prep.dataset import Dataset
-from data_prep.list_order import classes_per_batch, classes_per_random_batch
-from data_prep.ucf101 import prepare_ucf101
-from data_prep.videos import prepare_folder
+from data_prep.list_order import ListOrder, classes_per_batch, classes_per_random_batch
 
-from .videofiles import write_ucf101
+from .videofiles import prepare_small, prepare_small_ucf101, write_ucf101
 
-SMALL = {"height": 40, "width": 48, "workers": 1}
 CLASSES = ("Box", "Dive", "Jump", "Run", "Swim", "Walk")
 
 
@@ -49,7 +46,7 @@ def test_ucf101s_first_training_list_as_it_is_and_shuffled():
     labels = sorted(k % 101 for k in range(9537))
     assert classes_per_batch(labels, 24) == pytest.approx(1.24, abs=0.01)
     assert classes_per_random_batch(labels, 24) == pytest.approx(21.5, abs=0.05)
-    lists = list_order.in_random_order({"train1.txt": labels}, 1701)
+    lists = ListOrder(1701).of({"train1.txt": labels})
     assert sorted(lists["train1.txt"]) == labels
     assert classes_per_batch(lists["train1.txt"], 24) == pytest.approx(21.5, abs=0.2)
 
@@ -65,8 +62,7 @@ def prepare(archive, out, remarks=None, **settings):
         if remarks is not None and not total:
             remarks.append(what)
 
-    settings = {"fps": None, "subset": True, "progress": progress, **SMALL, **settings}
-    return Dataset(prepare_ucf101(archive / "videos", archive / "lists", out, **settings))
+    return Dataset(prepare_small_ucf101(archive, out, **{"progress": progress} | settings))
 
 
 def listed(path):
@@ -95,22 +91,22 @@ def test_ucf101s_training_lists_are_shuffled_and_its_test_lists_are_not(archive,
 
 def test_the_seed_alone_decides_on_the_order(archive, tmp_path):
     for name, seed in (("a", 1701), ("b", 1701), ("c", 5)):
-        assert prepare(archive, tmp_path / name, seed=seed).description["seed"] == seed
+        assert prepare(archive, tmp_path / name, order=ListOrder(seed)).description["seed"] == seed
     a, b, c = (listed(tmp_path / name / "train1.txt") for name in "abc")
     assert a == b != c and sorted(a) == sorted(c)
     with pytest.raises(DataError, match="seed -1: give"):
-        prepare(archive, tmp_path / "d", seed=-1)
+        ListOrder(-1)
 
 
 def test_the_order_can_be_kept(archive, tmp_path):
     remarks = []
-    prepare(archive, tmp_path / "d", remarks, keep_order=True)
+    prepare(archive, tmp_path / "d", remarks, order=ListOrder(keep=True))
     assert listed(tmp_path / "d/train1.txt") == listed(archive / "lists/trainlist01.txt")
     assert "training lists: 48 videos in the given order" in remarks
 
 
 def as_before(data):
-    """Makes of a data set prepared with keep_order what a version that knew no other order left."""
+    """Makes of a data set prepared with its order kept what a version that knew no other order left."""
     path = data / "dataset.json"
     description = json.loads(path.read_text())
     del description["prepared"]["keep_order"]
@@ -120,7 +116,7 @@ def as_before(data):
 
 def test_a_data_set_prepared_before_is_known_again_and_says_how_to_mend_its_order(archive, tmp_path):
     remarks, path = [], tmp_path / "d/train1.txt"
-    prepare(archive, tmp_path / "d", keep_order=True)
+    prepare(archive, tmp_path / "d", order=ListOrder(keep=True))
     as_before(tmp_path / "d")
     before, frames = path.read_text(), (tmp_path / "d/frames/data.mdb").stat().st_mtime_ns
     prepare(archive, tmp_path / "d", remarks, split="2")  # a new split is shuffled, and no word is lost on the first
@@ -142,7 +138,7 @@ def test_a_data_set_prepared_before_is_known_again_and_says_how_to_mend_its_orde
 
 def test_what_was_begun_before_goes_on(archive, tmp_path):
     """The frames of a preparation that was cut off are not decoded again because the order of lists is another now."""
-    whole = prepare(archive, tmp_path / "whole", keep_order=True)
+    whole = prepare(archive, tmp_path / "whole", order=ListOrder(keep=True))
     as_before(tmp_path / "whole")
     settings = json.loads((tmp_path / "whole/dataset.json").read_text())["prepared"]
     (tmp_path / "d.partial").mkdir()
@@ -175,9 +171,9 @@ def hmdb_lists(folder, archive):
 @pytest.mark.parametrize("lists", [own_lists, hmdb_lists, None])
 def test_lists_of_a_folder_of_videos_are_shuffled_too(archive, tmp_path, lists):
     source, remarks = lists and lists(tmp_path / "lists", archive), []
-    settings = {"algorithm": None, "progress": lambda what, *_: remarks.append(what), **SMALL}
-    prepare_folder(archive / "videos", source, tmp_path / "d", **settings)
-    prepare_folder(archive / "videos", source, tmp_path / "e", keep_order=True, **settings)
+    settings = {"algorithm": None, "progress": lambda what, *_: remarks.append(what)}
+    prepare_small(archive / "videos", source, tmp_path / "d", **settings)
+    prepare_small(archive / "videos", source, tmp_path / "e", order=ListOrder(keep=True), **settings)
     shuffled, kept = listed(tmp_path / "d/train1.txt"), listed(tmp_path / "e/train1.txt")
     assert shuffled != kept and sorted(shuffled) == sorted(kept) and classes(tmp_path / "d/train1.txt") > 3.5
     assert (tmp_path / "d/test1.txt").read_text() == (tmp_path / "e/test1.txt").read_text()
@@ -189,7 +185,7 @@ def test_lists_of_a_folder_of_videos_are_shuffled_too(archive, tmp_path, lists):
 def test_the_demos_lists_are_official_and_go_through_the_same_door():
     official = demo.official_lists(demo.plans(1701, 40, 10))
     assert list(official) == [f"{part}{split}.txt" for split in (1, 2, 3) for part in ("train", "test")]
-    written = list_order.in_random_order(official, 1701)
+    written = ListOrder(1701).of(official)
     for name, videos in official.items():
         classes_of = [video.split("_")[1] for video in videos]
         assert classes_of == sorted(classes_of) and Counter(written[name]) == Counter(videos)

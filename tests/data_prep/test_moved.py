@@ -14,9 +14,10 @@ import pytest
 from data_prep import DataError, captions, features, snippets, stretch, tacos
 from data_prep.dataset import Dataset
 from data_prep.flow import prepare_flow
+from data_prep.list_order import ListOrder
 from data_prep.moved import lists_of_run
-from data_prep.ucf101 import prepare_ucf101
 from data_prep.whole_files import write_json
+from data_prep.workers import Work
 from lrcn import engine
 from lrcn.engine.mounts import named_by
 from lrcn.sentences import describe
@@ -25,7 +26,7 @@ from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
 from tests.datasets import write_captions, write_snippets
 
-from .videofiles import write_ucf101
+from .videofiles import prepare_small_ucf101, write_ucf101
 
 
 @pytest.fixture
@@ -52,8 +53,8 @@ def captioned(folder, **settings):
     if not (folder / "pictures").exists():
         write_captions(folder / "pictures", 8)
     images = captions.read_captions(folder / "pictures/captions.json", folder / "pictures")
-    settings = {"streams": 4, "min_count": 1, "workers": 1} | settings
-    return captions.prepare("squares", images, folder / "captions", **settings)
+    options = captions.SentenceOptions(**{"streams": 4, "min_count": 1} | settings)
+    return captions.prepare("squares", images, folder / "captions", options, work=Work(1))
 
 
 def written_features(folder, value=0.0):
@@ -68,9 +69,8 @@ def described(folder, frames):
     """FOLDER/semantics of FOLDER/set.jsonl, and, with `frames`, FOLDER/f.h5."""
     write_snippets(folder)
     settings = {"features": folder / "f.h5", "frames": 4} if frames else {}
-    return tacos.prepare(
-        "things", snippets.read_snippets(folder / "set.jsonl"), folder / "semantics", streams=8, min_count=1, **settings
-    )
+    options = tacos.SnippetOptions(streams=8, min_count=1, **settings)
+    return tacos.prepare("things", snippets.read_snippets(folder / "set.jsonl"), folder / "semantics", options)
 
 
 def net_of(data, part="train", kinds=("images", "captions")):
@@ -94,9 +94,7 @@ def sources(net):
 # ---- the kinds of data sets --------------------------------------------------------------------------------
 def test_frames(here, there):
     archive = write_ucf101(here / "ucf", groups=3, clips=1)
-    data = prepare_ucf101(
-        archive / "videos", archive / "lists", here / "d", height=40, width=48, workers=1, subset=True
-    )
+    data = prepare_small_ucf101(archive, here / "d")
     before = Dataset(data)
     jpeg, identity, videos = before.jpeg("rgb", "v_Run_g01_c01", 2), before.identity("rgb"), before.videos()
     moved = Dataset(move(here, there) / "d")
@@ -350,21 +348,20 @@ def test_what_comes_later_leaves_a_data_set_of_frames_what_it_was(here):
     archive = write_ucf101(here / "ucf", groups=3, clips=1)
 
     def prepared(out="d", **settings):
-        settings = {"height": 40, "width": 48, "workers": 1, "subset": True} | settings
-        return Dataset(prepare_ucf101(archive / "videos", archive / "lists", here / out, **settings))
+        return Dataset(prepare_small_ucf101(archive, here / out, **settings))
 
     data = prepared()
     rgb, flow = data.identity("rgb", 1), data.identity("flow", 1)
     prepared(split="2")
-    prepare_flow(here / "d", "farneback", workers=1)
+    prepare_flow(here / "d", "farneback", work=Work(1))
     data = Dataset(here / "d")
     assert data.identity("rgb", 1) == data.identity(split=1) == rgb != data.identity("rgb", 2)
     assert data.identity() != rgb  # it has both splits
     farneback = data.identity("flow", 1)
     assert farneback not in (rgb, flow)
-    prepare_flow(here / "d", "dis", replace=True, workers=1)
+    prepare_flow(here / "d", "dis", replace=True, work=Work(1))
     assert Dataset(here / "d").identity("flow", 1) not in (flow, farneback)
-    assert prepared("other", seed=2).identity("rgb", 1) != rgb
+    assert prepared("other", order=ListOrder(2)).identity("rgb", 1) != rgb
     assert prepared("larger", height=48).identity("rgb", 1) != rgb
     lines = (here / "d/train1.txt").read_text().splitlines(keepends=True)
     (here / "d/train1.txt").write_text("".join(reversed(lines)))
@@ -373,16 +370,15 @@ def test_what_comes_later_leaves_a_data_set_of_frames_what_it_was(here):
 
 def test_flow_made_elsewhere_counts_without_the_folder_that_it_came_from(here):
     archive = write_ucf101(here / "ucf", groups=3, clips=1)
-    settings = {"height": 40, "width": 48, "workers": 1, "subset": True, "fps": None}
     identities = set()
     for name in "ab":
-        data = Dataset(prepare_ucf101(archive / "videos", archive / "lists", here / name, **settings))
+        data = Dataset(prepare_small_ucf101(archive, here / name))
         (here / f"flow {name}").mkdir()
         for video in data.index.values():
             for number in range(2, video.frames + 1):
                 path = here / f"flow {name}" / f"flow_image_{video.name}.{number:04d}.jpg"
                 cv2.imwrite(str(path), np.full((40, 48, 3), 130, np.uint8))
-        prepare_flow(data.folder, images=here / f"flow {name}", workers=1)
+        prepare_flow(data.folder, images=here / f"flow {name}", work=Work(1))
         assert json.loads((data.folder / "dataset.json").read_text())["flow"]["from"] == str(here / f"flow {name}")
         identities.add(Dataset(data.folder).identity("flow"))
     assert len(identities) == 1

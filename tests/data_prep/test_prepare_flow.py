@@ -8,18 +8,16 @@ import pytest
 
 from data_prep import DataError, flow, frames, store
 from data_prep.dataset import Dataset
-from data_prep.videos import prepare_folder
 from data_prep.whole_files import write_json
+from data_prep.workers import Work
 
-from .videofiles import write_video
-
-SMALL = {"height": 40, "width": 48, "workers": 1}
+from .videofiles import prepare_small, write_video
 
 
 @pytest.fixture
 def bare(folder, tmp_path):
     """A data set without flow."""
-    return prepare_folder(folder, None, tmp_path / "d", algorithm=None, **SMALL)
+    return prepare_small(folder, None, tmp_path / "d", algorithm=None)
 
 
 def described(data):
@@ -27,10 +25,10 @@ def described(data):
 
 
 def test_flow_made_afterwards_is_the_flow_made_at_once(bare, folder, tmp_path, contents):
-    at_once = prepare_folder(folder, None, tmp_path / "e", **SMALL)
+    at_once = prepare_small(folder, None, tmp_path / "e")
     assert described(bare) is None
     said = []
-    flow.prepare_flow(bare, workers=2, progress=lambda *a: said.append(a))
+    flow.prepare_flow(bare, work=Work(2, lambda *a: said.append(a)))
     assert contents(bare / "flow") == contents(at_once / "flow")
     assert described(bare) == described(at_once)
     assert sorted(path.name for path in (bare / "flow").iterdir()) == ["data.mdb", "lock.mdb"]
@@ -39,7 +37,7 @@ def test_flow_made_afterwards_is_the_flow_made_at_once(bare, folder, tmp_path, c
 
 
 def test_the_round_trip_is_measured(bare):
-    flow.prepare_flow(bare, workers=1)
+    flow.prepare_flow(bare, work=Work(1))
     found = described(bare)
     assert found["images"] == 44 and found["algorithm"] == "dis" and found["refinement"] == flow.REFINEMENT
     errors = found["round_trip"]
@@ -51,19 +49,19 @@ def test_the_round_trip_is_measured(bare):
 def test_another_algorithm_replaces_only_when_asked(bare, algorithm, contents):
     if algorithm == "tvl1" and not hasattr(cv2, "optflow"):
         pytest.skip("this OpenCV has no optflow module")
-    flow.prepare_flow(bare, workers=1)
+    flow.prepare_flow(bare, work=Work(1))
     first = contents(bare / "flow")
     with pytest.raises(DataError, match="already has flow, made by dis; give --replace"):
-        flow.prepare_flow(bare, algorithm, workers=1)
-    flow.prepare_flow(bare, workers=1)  # the same again: nothing to be done
-    flow.prepare_flow(bare, algorithm, replace=True, workers=1)
+        flow.prepare_flow(bare, algorithm, work=Work(1))
+    flow.prepare_flow(bare, work=Work(1))  # the same again: nothing to be done
+    flow.prepare_flow(bare, algorithm, replace=True, work=Work(1))
     assert contents(bare / "flow") != first and described(bare)["algorithm"] == algorithm
     Dataset(bare).check("flow")
 
 
 def test_repeated_frames_are_counted_and_blank(folder, tmp_path):
     """10 frames a second stored as 20: half of the flow images are blank, those of frames that repeat one."""
-    data = prepare_folder(folder, None, tmp_path / "d", fps=20, **SMALL)
+    data = prepare_small(folder, None, tmp_path / "d", fps=20)
     held = Dataset(data)
     repeats = 0
     for video in held.index.values():
@@ -76,7 +74,7 @@ def test_repeated_frames_are_counted_and_blank(folder, tmp_path):
 
 
 def test_motion_beyond_eight_pixels_is_counted_as_clipped(folder, tmp_path):
-    data = prepare_folder(folder, None, tmp_path / "d", algorithm=None, **SMALL)
+    data = prepare_small(folder, None, tmp_path / "d", algorithm=None)
     index = list(Dataset(data).index.values())
     image = np.full((40, 48, 3), 128, np.uint8)
     image[:20, :, 2] = 255
@@ -84,7 +82,7 @@ def test_motion_beyond_eight_pixels_is_counted_as_clipped(folder, tmp_path):
     with store.ImageWriter(data, "flow") as writer:
         for video in index:
             writer.add(video.name, 0, [jpeg] * (video.frames - 1), 40, 48)
-    assert flow.measure(data, index, 40, 48, 1) == {"images": 44, "blank": 0, "clipped": 0.5}
+    assert flow.measure(data, index, (40, 48), Work(1)) == {"images": 44, "blank": 0, "clipped": 0.5}
 
 
 def test_a_worse_encoding_shows_in_the_round_trip(bare, monkeypatch):
@@ -118,7 +116,7 @@ def test_images_made_elsewhere_are_stored_to_the_byte(bare, images, layout, cont
             for path in folder.iterdir():
                 path.rename(images / path.name)
             folder.rmdir()
-    flow.prepare_flow(bare, images=images, workers=1)
+    flow.prepare_flow(bare, images=images, work=Work(1))
     held = Dataset(bare)
     assert {
         store.key("flow", v.name, n): held.jpeg("flow", v.name, n)
@@ -127,14 +125,14 @@ def test_images_made_elsewhere_are_stored_to_the_byte(bare, images, layout, cont
     } == due
     assert described(bare)["algorithm"] == "images" and "round_trip" not in described(bare)
     with pytest.raises(DataError, match="already has flow, made by images"):
-        flow.prepare_flow(bare, workers=1)
+        flow.prepare_flow(bare, work=Work(1))
 
 
 def test_images_of_another_size_are_resized_and_their_motion_with_them(bare, images):
     """4 pixels to the right and 2 up at twice the size are 2 and 1 at the frames' size."""
     for path in images.rglob("*.jpg"):
         cv2.imwrite(str(path), flow.encode(np.full((80, 96, 2), (4, -2), np.float32)))
-    flow.prepare_flow(bare, images=images, workers=1)
+    flow.prepare_flow(bare, images=images, work=Work(1))
     held = Dataset(bare)
     image = frames.decode(held.jpeg("flow", "v_Run_1", 3))
     assert image.shape == (40, 48, 3)
@@ -168,7 +166,7 @@ def test_images_of_another_size_are_resized_and_their_motion_with_them(bare, ima
 def test_bad_images_made_elsewhere(bare, images, harm, message, workers):
     harm(images)
     with pytest.raises(DataError, match=message) as caught:
-        flow.prepare_flow(bare, images=images, workers=workers)
+        flow.prepare_flow(bare, images=images, work=Work(workers))
     assert "\n" not in str(caught.value) and described(bare) is None
     with pytest.raises(DataError, match="has no flow"):
         Dataset(bare).check("flow")
@@ -180,41 +178,41 @@ def test_no_folder_of_images(bare, tmp_path):
 
 
 def test_a_stored_image_that_does_not_decode_is_found(bare, contents):
-    flow.prepare_flow(bare, workers=1)
+    flow.prepare_flow(bare, work=Work(1))
     with store.ImageWriter(bare, "flow") as writer:
         writer.add("v_Run_1", 1, [b"\xff\xd8 broken"], 40, 48)
     with pytest.raises(DataError, match="flow_image_v_Run_1.0002.jpg does not decode to 40x48"):
-        flow.measure(bare, list(Dataset(bare).index.values()), 40, 48, 1)
+        flow.measure(bare, list(Dataset(bare).index.values()), (40, 48), Work(1))
 
 
 PREPARE = """
 import sys
 from data_prep import flow, store
 store.COMMIT_BYTES = 4000
-flow.prepare_flow(sys.argv[1], workers=2)
+flow.prepare_flow(sys.argv[1], work=flow.Work(2))
 """
 
 
 def test_kill_9_and_another_algorithm_after_it(bare, folder, tmp_path, contents):
-    whole = prepare_folder(folder, None, tmp_path / "e", **SMALL)
+    whole = prepare_small(folder, None, tmp_path / "e")
     process = subprocess.Popen([sys.executable, "-c", PREPARE, str(bare)])
     while process.poll() is None and not (bare / "flow" / "making.json").exists():
         pass
     process.kill()
     assert process.wait() == -9 and described(bare) is None
     # what another algorithm left is not mixed in
-    flow.prepare_flow(bare, "farneback", workers=1)
+    flow.prepare_flow(bare, "farneback", work=Work(1))
     assert contents(bare / "flow").keys() == contents(whole / "flow").keys()
     assert contents(bare / "flow") != contents(whole / "flow")
     assert json.loads((bare / "dataset.json").read_text())["flow"]["algorithm"] == "farneback"
-    flow.prepare_flow(bare, "dis", replace=True, workers=1)
+    flow.prepare_flow(bare, "dis", replace=True, work=Work(1))
     assert contents(bare / "flow") == contents(whole / "flow")
 
 
 def test_a_one_frame_video_has_no_flow(folder, tmp_path):
     write_video(folder / "Run" / "v_Run_3.avi", 1)
-    data = prepare_folder(folder, None, tmp_path / "d", algorithm=None, **SMALL)
-    flow.prepare_flow(data, workers=1)
+    data = prepare_small(folder, None, tmp_path / "d", algorithm=None)
+    flow.prepare_flow(data, work=Work(1))
     Dataset(data).check("flow")
     assert described(data)["images"] == 44 - 7
 

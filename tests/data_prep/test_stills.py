@@ -9,14 +9,15 @@ import pytest
 
 from data_prep import DataError, stills, store
 from data_prep.dataset import Dataset
-from data_prep.videos import prepare_folder
 from data_prep.whole_files import write_json
 from prototxt_gen import caffe_pb2
+
+from .videofiles import prepare_small
 
 
 @pytest.fixture
 def dataset(folder, tmp_path):
-    return Dataset(prepare_folder(folder, None, tmp_path / "d", workers=1, height=40, width=48, algorithm=None))
+    return Dataset(prepare_small(folder, None, tmp_path / "d", algorithm=None))
 
 
 def names(values):

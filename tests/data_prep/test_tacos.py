@@ -122,7 +122,7 @@ def normal(made):
 def test_drawn_snippets_are_written_as_said(tmp_path_factory, made, streams, steps, seed):
     folder = tmp_path_factory.mktemp("drawn")
     found = snippets.read_snippets(write_lines(folder / "set.jsonl", made))
-    out = tacos.prepare("drawn", found, folder / "data", seed=seed, steps=steps, streams=streams, min_count=1)
+    out = tacos.prepare("drawn", found, folder / "data", tacos.SnippetOptions(seed, steps, streams, min_count=1))
     made = normal(made)
     table, due = plain(made, seed, steps, streams)
     said = json.loads((out / "dataset.json").read_text())
@@ -177,11 +177,10 @@ def basic(count=12, **changes):
     return made
 
 
-def prepare(tmp_path, made, name="data", **options):
+def prepare(tmp_path, made, name="data", phrases=None, **options):
     path = write_lines(tmp_path / f"{name}.jsonl", made)
-    return tacos.prepare(
-        "set", snippets.read_snippets(path), tmp_path / name, **{"streams": 3, "steps": 6, "min_count": 1} | options
-    )
+    options = tacos.SnippetOptions(**{"streams": 3, "steps": 6, "min_count": 1} | options)
+    return tacos.prepare("set", snippets.read_snippets(path), tmp_path / name, options, phrases)
 
 
 def test_small_files_hold_whole_batches(tmp_path, monkeypatch):
@@ -216,18 +215,18 @@ def test_the_same_seed_gives_the_same_bytes_and_a_run_goes_on(tmp_path, monkeypa
     prepare(tmp_path, basic())  # finds it whole
     assert contents(out) == before
     out.rename(tmp_path / "kept")
-    write = tacos._write_part
+    write = tacos._Files.write
 
-    def cut_off(folder, out, kind, *others):
+    def cut_off(files, kind, *others):
         if kind == "encoder_decoder":
             raise KeyboardInterrupt
-        write(folder, out, kind, *others)
+        write(files, kind, *others)
 
-    monkeypatch.setattr(tacos, "_write_part", cut_off)
+    monkeypatch.setattr(tacos._Files, "write", cut_off)
     with pytest.raises(KeyboardInterrupt):
         prepare(tmp_path, basic())
     assert not out.exists()
-    monkeypatch.setattr(tacos, "_write_part", write)
+    monkeypatch.setattr(tacos._Files, "write", write)
     prepare(tmp_path, basic())
     assert contents(out) == before
     with pytest.raises(DataError, match="other settings \\(seed\\)"):

@@ -5,20 +5,14 @@ import pytest
 
 from data_prep import DataError, ucf101
 from data_prep.dataset import Dataset, Video
-from data_prep.ucf101 import prepare_ucf101
 
+from .videofiles import prepare_small_ucf101 as prepare
 from .videofiles import write_ucf101, write_video
-
-SMALL = {"height": 40, "width": 48, "fps": None, "workers": 1, "subset": True}
 
 
 @pytest.fixture
 def archive(tmp_path):
     return write_ucf101(tmp_path / "ucf")
-
-
-def prepare(archive, out, **settings):
-    return prepare_ucf101(archive / "videos", archive / "lists", out, **{**SMALL, **settings})
 
 
 def test_videos_and_official_lists_become_a_dataset(archive, tmp_path):
@@ -43,11 +37,9 @@ def test_videos_and_official_lists_become_a_dataset(archive, tmp_path):
 
 def test_videos_all_in_one_folder_give_the_same(archive, tmp_path, contents):
     prepare(archive, tmp_path / "d")
-    flat = tmp_path / "flat"
-    flat.mkdir()
     for path in (archive / "videos").rglob("*.avi"):
-        shutil.move(path, flat / path.name)
-    prepare_ucf101(flat, archive / "lists", tmp_path / "e", **SMALL)
+        shutil.move(path, archive / "videos" / path.name)
+    prepare(archive, tmp_path / "e")
     for part in ("frames", "stills_train1", "stills_test1"):
         assert contents(tmp_path / "d" / part) == contents(tmp_path / "e" / part)
     for file in ("videos.tsv", "train1.txt", "test1.txt", "dataset.json"):

@@ -12,12 +12,9 @@ import pytest
 from data_prep import DataError, flow, frames, stills
 from data_prep.dataset import Dataset
 from data_prep.frames import VideoFile
-from data_prep.videos import prepare_folder
 from tests.shared import UCF101_FRAMES, needs
 
-from .videofiles import write_ucf101, write_video
-
-SMALL = {"height": 40, "width": 48}
+from .videofiles import prepare_small, write_ucf101, write_video
 
 
 def names(lines):
@@ -26,7 +23,7 @@ def names(lines):
 
 def test_a_folder_of_videos_becomes_a_dataset(folder, tmp_path):
     said = []
-    prepare_folder(folder, None, tmp_path / "d", workers=1, progress=lambda *args: said.append(args), **SMALL)
+    prepare_small(folder, None, tmp_path / "d", workers=1, progress=lambda *args: said.append(args))
     held = Dataset(tmp_path / "d")
     assert held.classes == ["Jump", "Run"] and held.mirror and (held.height, held.width) == (40, 48)
     assert {v.name: (v.label, v.frames) for v in held.index.values()} == {
@@ -43,7 +40,7 @@ def test_a_folder_of_videos_becomes_a_dataset(folder, tmp_path):
 
 
 def test_stored_images_are_the_videos_frames_and_their_flow(folder, tmp_path):
-    prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL)
+    prepare_small(folder, None, tmp_path / "d")
     held, images = Dataset(tmp_path / "d"), list(VideoFile(folder / "Run/v_Run_3.avi", None))
 
     def stored(modality, number):
@@ -60,7 +57,7 @@ def test_stored_images_are_the_videos_frames_and_their_flow(folder, tmp_path):
 
 def test_any_number_of_workers_gives_the_same(folder, tmp_path, contents):
     for workers in (1, 3):
-        prepare_folder(folder, None, tmp_path / str(workers), workers=workers, **SMALL)
+        prepare_small(folder, None, tmp_path / str(workers), workers=workers)
     for part in ("frames", "flow"):
         assert contents(tmp_path / "1" / part) == contents(tmp_path / "3" / part)
     for file in ("videos.tsv", "train1.txt", "test1.txt", "dataset.json"):
@@ -68,12 +65,12 @@ def test_any_number_of_workers_gives_the_same(folder, tmp_path, contents):
 
 
 def test_a_finished_dataset_is_left_as_it_is(folder, tmp_path):
-    out = prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL)
+    out = prepare_small(folder, None, tmp_path / "d")
     before = os.stat(out / "frames/data.mdb").st_mtime_ns
-    prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL)
+    prepare_small(folder, None, tmp_path / "d")
     assert os.stat(out / "frames/data.mdb").st_mtime_ns == before
     with pytest.raises(DataError, match="other settings .*height"):
-        prepare_folder(folder, None, tmp_path / "d", workers=1, height=48, width=48)
+        prepare_small(folder, None, tmp_path / "d", workers=1, height=48, width=48)
 
 
 def test_lists_of_ones_own(folder, tmp_path):
@@ -83,7 +80,7 @@ def test_lists_of_ones_own(folder, tmp_path):
     for split in (1, 2):
         (lists / f"train{split}.txt").write_text(f"Run/v_Run_{split}.avi 0\nJump/v_Jump_0 1\n")
         (lists / f"test{split}.txt").write_text("Jump/v_Jump_3.avi 1\n")
-    held = Dataset(prepare_folder(folder, lists, tmp_path / "d", workers=1, **SMALL))
+    held = Dataset(prepare_small(folder, lists, tmp_path / "d"))
     assert held.classes == ["Run", "Jump"] and held.description["splits"] == [1, 2]
     assert sorted(v.name for v in held.videos(2, "train")) == ["v_Jump_0", "v_Run_2"]
 
@@ -106,7 +103,7 @@ def test_lists_that_disagree_with_the_folder(folder, tmp_path, file, text, messa
     (lists / "test1.txt").write_text("Jump/v_Jump_1 0\n")
     (lists / file).write_text(text) if text else (lists / file).unlink()
     with pytest.raises(DataError, match=message) as caught:
-        prepare_folder(folder, lists, tmp_path / "d", **SMALL)
+        prepare_small(folder, lists, tmp_path / "d")
     assert "\n" not in str(caught.value) and not any(p.name.startswith("d") for p in tmp_path.iterdir())
 
 
@@ -115,7 +112,7 @@ def test_a_folder_without_videos(tmp_path):
     (tmp_path / "v" / "Run" / "notes.txt").write_text("none")
     for root, message in ((tmp_path / "v", "no videos in it"), (tmp_path / "w", "no such folder")):
         with pytest.raises(DataError, match=message):
-            prepare_folder(root, None, tmp_path / "d")
+            prepare_small(root, None, tmp_path / "d")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -126,21 +123,21 @@ def test_a_bad_video_is_named_and_once_replaced_all_is_well(folder, tmp_path, wo
     bad = write_video(folder / "Run" / "v_Run_3.avi", frames)
     bad.write_bytes(bad.read_bytes()[: int(bad.stat().st_size * keep)])
     with pytest.raises(DataError, match=f"v_Run_3.avi: .*{message}") as caught:
-        prepare_folder(folder, None, tmp_path / "d", workers=workers, **SMALL)
+        prepare_small(folder, None, tmp_path / "d", workers=workers)
     assert "\n" not in str(caught.value) and not (tmp_path / "d").exists()
     write_video(bad, 6)
-    assert Dataset(prepare_folder(folder, None, tmp_path / "d", workers=workers, **SMALL)).index["v_Run_3"].frames == 6
+    assert Dataset(prepare_small(folder, None, tmp_path / "d", workers=workers)).index["v_Run_3"].frames == 6
 
 
 def test_two_videos_of_one_name(folder, tmp_path):
     write_video(folder / "Run" / "v_Jump_1.avi")
     with pytest.raises(DataError, match="v_Jump_1.avi: has the name of"):
-        prepare_folder(folder, None, tmp_path / "d", **SMALL)
+        prepare_small(folder, None, tmp_path / "d")
 
 
 def test_non_ascii_names_and_a_one_frame_video(folder, tmp_path):
     write_video(folder / "Run" / "v_chạy bộ.avi", frames=1)
-    held = Dataset(prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL))
+    held = Dataset(prepare_small(folder, None, tmp_path / "d"))
     assert held.jpeg("rgb", "v_chạy bộ", 1)[:2] == b"\xff\xd8" and held.index["v_chạy bộ"].images("flow") == 0
     held.check("flow")
 
@@ -158,7 +155,8 @@ def put_and_die(environment, items):
         print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 store.put = put_and_die
-videos.prepare_folder(sys.argv[1], None, sys.argv[2], workers=2, height=120, width=160)
+options = videos.FrameOptions(height=120, width=160)
+videos.prepare_folder(sys.argv[1], None, sys.argv[2], options, work=videos.Work(2))
 """
 
 
@@ -173,7 +171,7 @@ def test_kill_9_and_the_same_command_again(folder, tmp_path, contents, after):
     """Killed once so many images are stored; the second run ends with what an uninterrupted one gives."""
     for i in range(4):
         write_video(folder / "Run" / f"v_Run_{i}.avi", 15)
-    whole = prepare_folder(folder, None, tmp_path / "whole", workers=1, height=120, width=160)
+    whole = prepare_small(folder, None, tmp_path / "whole", workers=1, height=120, width=160)
     killed = prepare_until(folder, tmp_path / "cut", after)
     workers = killed.stdout.split()
     assert killed.returncode == -signal.SIGKILL and len(workers) == 2, killed.stderr
@@ -198,13 +196,13 @@ def progress(*_):
     if after and not begun:
         threading.Timer(after, os.kill, (os.getpid(), signal.SIGKILL)).start()
     begun = begun or time.monotonic()
-settings = {"workers": 2, "progress": progress}
+work = videos.Work(2, progress)
 if kind == "videos":
-    videos.prepare_folder(folder, None, out, height=60, width=80, fps=20, skip_unreadable=True, **settings)
+    videos.prepare_folder(folder, None, out, videos.FrameOptions(60, 80, fps=20, skip_unreadable=True), work=work)
 else:
-    lists = folder + "/lists"
-    ucf101.prepare_ucf101(folder + "/videos", lists, out, split="all", subset=True, height=60, width=80, **settings)
-    flow.prepare_flow(out, "farneback", **settings)
+    archive = ucf101.Archive(folder + "/videos", folder + "/lists", subset=True)
+    ucf101.prepare_ucf101(archive, out, "all", videos.FrameOptions(60, 80, fps=30), work=work)
+    flow.prepare_flow(out, "farneback", work=work)
 print(time.monotonic() - begun, flush=True)
 os._exit(0)
 """
@@ -263,7 +261,7 @@ store.COMMIT_BYTES = 20000
 limit = int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 try:
-    videos.prepare_folder(sys.argv[1], None, sys.argv[2], workers=1, height=120, width=160)
+    videos.prepare_folder(sys.argv[1], None, sys.argv[2], videos.FrameOptions(120, 160), work=videos.Work(1))
 except DataError as error:
     print(error)
 """
@@ -278,8 +276,8 @@ def test_no_space_left(folder, tmp_path, contents, limit):
     assert "no space left" in result.stdout and result.stdout.count("\n") == 1 and not result.stderr
     assert not (tmp_path / "d").exists()
     settings = {"workers": 1, "height": 120, "width": 160}
-    prepare_folder(folder, None, tmp_path / "d", **settings)
-    prepare_folder(folder, None, tmp_path / "e", **settings)
+    prepare_small(folder, None, tmp_path / "d", **settings)
+    prepare_small(folder, None, tmp_path / "e", **settings)
     assert all(contents(tmp_path / "d" / part) == contents(tmp_path / "e" / part) for part in ("frames", "flow"))
 
 
@@ -301,7 +299,7 @@ def full_disk(tmp_path):
 
 def test_a_full_disk(folder, full_disk):
     with pytest.raises(DataError, match="no space left.*; free some"):
-        prepare_folder(folder, None, full_disk / "d", workers=1, height=240, width=320)
+        prepare_small(folder, None, full_disk / "d", workers=1, height=240, width=320)
     assert not (full_disk / "d").exists()
 
 
@@ -314,11 +312,11 @@ def cut_into_images(video, folder, name="i_{:d}.jpg"):
 
 def test_folders_of_images_in_folders_of_classes(folder, tmp_path, contents):
     """Frames cut beforehand give what the video files give."""
-    prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL)
+    prepare_small(folder, None, tmp_path / "d")
     for video in folder.rglob("*.avi"):
         cut_into_images(video, tmp_path / "cut" / video.parent.name / video.stem)
     (tmp_path / "cut/Run/poster.jpg").write_bytes(b"not of a video")
-    prepare_folder(tmp_path / "cut", None, tmp_path / "e", workers=2, **SMALL)
+    prepare_small(tmp_path / "cut", None, tmp_path / "e", workers=2)
     for part in ("frames", "flow", "stills_train1"):
         assert contents(tmp_path / "d" / part) == contents(tmp_path / "e" / part)
     assert (tmp_path / "d/videos.tsv").read_text() == (tmp_path / "e/videos.tsv").read_text()
@@ -340,7 +338,7 @@ def test_videos_without_folders_of_classes_get_them_from_lists(folder, tmp_path,
             (tmp_path / "flat").mkdir(exist_ok=True)
             video.rename(tmp_path / "flat" / video.name)
     lists = own_lists(tmp_path / "lists", train1="Run/v_Run_1 0\nJump/v_Jump_3 1\n", test1="Jump/v_Jump_0 1\n")
-    held = Dataset(prepare_folder(tmp_path / "flat", lists, tmp_path / "d", workers=1, **SMALL))
+    held = Dataset(prepare_small(tmp_path / "flat", lists, tmp_path / "d"))
     assert held.classes == ["Run", "Jump"]
     assert {v.name: (v.label, v.frames) for v in held.index.values()} == {
         "v_Run_1": (0, 6),
@@ -355,7 +353,7 @@ def test_videos_without_folders_of_classes_get_them_from_lists(folder, tmp_path,
         (own_lists(tmp_path / "e", train1="Run/v_Run_1 0\n", test1="Jump/v_Jump_0 0\n"), "label 0 is .* before"),
     ):
         with pytest.raises(DataError, match=message):
-            prepare_folder(tmp_path / "flat", lists, tmp_path / "f", workers=1, **SMALL)
+            prepare_small(tmp_path / "flat", lists, tmp_path / "f")
 
 
 def test_hmdb51s_lists(folder, tmp_path):
@@ -364,24 +362,24 @@ def test_hmdb51s_lists(folder, tmp_path):
         Jump_test_split1="v_Jump_0.avi 1 \nv_Jump_1.avi 2 \nv_Jump_2.avi 0 \n",
         Run_test_split1="v_Run_0.avi 2\nv_Run_3.avi 1\n",
     )
-    held = Dataset(prepare_folder(folder, lists, tmp_path / "d", workers=1, **SMALL))
+    held = Dataset(prepare_small(folder, lists, tmp_path / "d"))
     assert sorted(v.name for v in held.videos(1, "train")) == ["v_Jump_0", "v_Run_3"]
     assert [v.name for v in held.videos(1, "test")] == ["v_Jump_1", "v_Run_0"]
     (lists / "Run_test_split1.txt").write_text("v_Run_0.avi 3\n")
     with pytest.raises(DataError, match="Run_test_split1.txt:1: not `video use`"):
-        prepare_folder(folder, lists, tmp_path / "e", workers=1, **SMALL)
+        prepare_small(folder, lists, tmp_path / "e")
 
 
 def test_official_lists_of_ucf101_are_sent_to_their_command(folder, tmp_path):
     lists = own_lists(tmp_path / "lists", trainlist01="Run/v_Run_1.avi 1\n")
     with pytest.raises(DataError, match="no train1.txt .*lrcn prepare ucf101"):
-        prepare_folder(folder, lists, tmp_path / "d", **SMALL)
+        prepare_small(folder, lists, tmp_path / "d")
 
 
 def test_a_video_twice_in_a_list(folder, tmp_path):
     lists = own_lists(tmp_path / "lists", train1="Run/v_Run_1 1\nRun/v_Run_1 1\n", test1="Jump/v_Jump_1 0\n")
     with pytest.raises(DataError, match="train1.txt: video v_Run_1 is in it 2 times"):
-        prepare_folder(folder, lists, tmp_path / "d", **SMALL)
+        prepare_small(folder, lists, tmp_path / "d")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -389,7 +387,7 @@ def test_bad_videos_can_be_left_out(folder, tmp_path, workers):
     (folder / "Run/v_Run_2.avi").write_bytes(b"no video" * 99)
     cut_into_images(folder / "Run/v_Run_1.avi", folder / "Run/v_Run_7")
     (folder / "Run/v_Run_7/i_3.jpg").write_bytes(b"no image")
-    data = prepare_folder(folder, None, tmp_path / "d", workers=workers, skip_unreadable=True, **SMALL)
+    data = prepare_small(folder, None, tmp_path / "d", workers=workers, skip_unreadable=True)
     held = Dataset(data)
     assert len(held.index) == 7 and held.description["skipped"] == 2
     assert (data / "skipped.tsv").read_text().splitlines()[1:] == [
@@ -403,13 +401,13 @@ def test_non_ascii_names_of_files_and_classes(folder, tmp_path):
     (folder / "Run").rename(folder / "Löb løb 走")
     for number, path in enumerate(sorted((folder / "Löb løb 走").iterdir())):
         path.rename(path.with_name(f"v_走る {number} #[é]!.avi"))
-    data = prepare_folder(folder, None, tmp_path / "ü d", workers=2, **SMALL)
+    data = prepare_small(folder, None, tmp_path / "ü d", workers=2)
     held = Dataset(data)
     assert held.classes == ["Jump", "Löb løb 走"]
     assert {v.class_name for v in held.videos(1, "train")} == {"Jump", "Löb løb 走"}
     assert held.jpeg("flow", "v_走る 2 #[é]!", 2)[:2] == b"\xff\xd8"
     lists = own_lists(tmp_path / "lists", train1="Löb løb 走/v_走る 1 #[é]!.avi 1\n", test1="Jump/v_Jump_1 0\n")
-    held = Dataset(prepare_folder(folder, lists, tmp_path / "e", workers=1, **SMALL))
+    held = Dataset(prepare_small(folder, lists, tmp_path / "e"))
     assert [v.name for v in held.videos(1, "train")] == ["v_走る 1 #[é]!"]
     stills.folder(held, "train")
 
@@ -417,12 +415,12 @@ def test_non_ascii_names_of_files_and_classes(folder, tmp_path):
 def test_a_name_that_is_not_utf_8(folder, tmp_path):
     (folder / "Run/v_Run_1.avi").rename(os.fsdecode(os.fsencode(folder / "Run") + b"/v_\xe9.avi"))
     with pytest.raises(DataError, match=r"v_.udce9.avi': its name is not UTF-8; rename"):
-        prepare_folder(folder, None, tmp_path / "d", **SMALL)
+        prepare_small(folder, None, tmp_path / "d")
 
 
 def test_what_a_mac_writes_beside_a_file_is_no_video(folder, tmp_path):
     (folder / "Run/._v_Run_1.avi").write_bytes(b"resource fork")
-    assert len(Dataset(prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL)).index) == 8
+    assert len(Dataset(prepare_small(folder, None, tmp_path / "d")).index) == 8
 
 
 def test_what_is_stored_wrong_is_found_at_the_end(folder, tmp_path, monkeypatch):
@@ -430,7 +428,7 @@ def test_what_is_stored_wrong_is_found_at_the_end(folder, tmp_path, monkeypatch)
 
     monkeypatch.setattr(videos, "_frames_job", lambda job: ([b"\xff\xd8 broken"] * 3, 3, 3))
     with pytest.raises(DataError, match="frames: v_.*jpg does not decode to 40x48"):
-        prepare_folder(folder, None, tmp_path / "d", workers=1, **SMALL)
+        prepare_small(folder, None, tmp_path / "d")
 
 
 @needs(UCF101_FRAMES)
@@ -440,7 +438,7 @@ def test_real_frames_without_a_class_level(tmp_path):
     lists = own_lists(
         tmp_path / "lists", train1=f"a/{names[0]} 0\nb/{names[1]} 1\n", test1=f"a/{names[2]} 0\nb/{names[3]} 1\n"
     )
-    held = Dataset(prepare_folder(UCF101_FRAMES, lists, tmp_path / "d", height=60, width=80))
+    held = Dataset(prepare_small(UCF101_FRAMES, lists, tmp_path / "d", height=60, width=80))
     held.check("flow")
     assert [v.frames for v in held.index.values()] == [
         len(list((UCF101_FRAMES / name).glob("*.jpg"))) for name in names

@@ -3,6 +3,11 @@
 import cv2
 import numpy as np
 
+from data_prep.list_order import ListOrder
+from data_prep.ucf101 import Archive, prepare_ucf101
+from data_prep.videos import FrameOptions, prepare_folder
+from data_prep.workers import Work, no_progress
+
 SIZE = (48, 40)  # width, height of the tests' videos
 
 
@@ -38,3 +43,18 @@ def write_ucf101(folder, classes=("Jump", "Run", "Walk"), groups=4, clips=2, fra
         (lists / f"trainlist{split:02d}.txt").write_text("".join(train))
         (lists / f"testlist{split:02d}.txt").write_text("".join(test))
     return folder
+
+
+def prepare_small(videos, lists, out, workers=1, progress=no_progress, order=ListOrder(), **options):
+    """`prepare_folder`, to images of 48x40 pixels."""
+    options = FrameOptions(**{"height": SIZE[1], "width": SIZE[0]} | options)
+    return prepare_folder(videos, lists, out, options, order, Work(workers, progress))
+
+
+def prepare_small_ucf101(
+    archive, out, split="1", subset=True, workers=1, progress=no_progress, order=ListOrder(), **options
+):
+    """`prepare_ucf101` of what `write_ucf101` wrote, to images of 48x40 pixels."""
+    options = FrameOptions(**{"height": SIZE[1], "width": SIZE[0]} | options)
+    archive = Archive(archive / "videos", archive / "lists", subset)
+    return prepare_ucf101(archive, out, split, options, order, Work(workers, progress))

@@ -125,6 +125,14 @@ def test_the_same_net_gives_the_same_bytes(suffix, tmp_path):
         assert b"LSTM  5x3x7" in first and b"s at every step" in first
 
 
+def test_boxes_one_above_the_other_are_joined_in_the_nets_order():
+    """Two sources in one place: in eight pictures one of two orders by chance would show."""
+    pictures = {
+        repr((picture.boxes, picture.arrows)) for picture in (lay_out(infer(GOOD["neurons"])) for _ in range(8))
+    }
+    assert len(pictures) == 1
+
+
 def test_what_cannot_be_drawn_is_said(tmp_path):
     with pytest.raises(SpecError, match=r"net.pdf: .*\.svg or \.png"):
         draw(infer(net(CLIP)), tmp_path / "net.pdf")

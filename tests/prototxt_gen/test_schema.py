@@ -1,5 +1,6 @@
 """Our caffe.proto against its compiled module, and against the schema of the engine itself."""
 
+import ast
 import json
 import shutil
 import subprocess
@@ -168,3 +169,21 @@ def test_the_layer_types_are_those_the_engine_registers():
     assert LAYER_TYPES.keys() - registered == (PYPI_LACKS_TYPES if caffe.source == "pypi" else set())
     if caffe.source == "bvlc":  # the derivative adds dozens
         assert registered - LAYER_TYPES.keys() == set()
+
+
+def test_the_stub_names_what_the_schema_has():
+    """caffe_pb2.pyi, by which mypy knows the messages: every message, field and value of an enum, and no other."""
+    tree = ast.parse((ROOT / "prototxt_gen" / "caffe_pb2.pyi").read_text())
+
+    def names(body):
+        fields = {node.target.id for node in body if isinstance(node, ast.AnnAssign)}
+        return {name for name in fields if not name.endswith("_FIELD_NUMBER")}
+
+    messages = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    assert messages.keys() == {*pb.DESCRIPTOR.message_types_by_name, *pb.DESCRIPTOR.enum_types_by_name}
+    for name, message in pb.DESCRIPTOR.message_types_by_name.items():
+        values = {value for enum in message.enum_types for value in enum.values_by_name}
+        assert names(messages[name].body) == {*message.fields_by_name, *values}, name
+        inner = {node.name for node in messages[name].body if isinstance(node, ast.ClassDef)}
+        assert inner == {*message.enum_types_by_name}, name
+    assert names(tree.body) - {"DESCRIPTOR"} == set(pb.Phase.keys())

@@ -15,7 +15,7 @@ from data_prep import DataError, features, store
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.whole_files import write_json, write_text
 from lrcn import engine
-from lrcn.activity import extract
+from lrcn.activity import activations, extract
 from lrcn.activity.sampler import image_range
 from lrcn.training.job import settings_of
 from netspecs import catalogue
@@ -317,8 +317,8 @@ def test_killed_again_and_again_it_ends_with_the_same_content(tmp_path, net):
 @pytest.mark.engine
 def test_a_run_that_was_cut_off_does_not_begin_anew(tmp_path, net):
     """A video of the third group cannot be read. Once it can, one of the first cannot, which is not asked for again."""
-    data = make_dataset(tmp_path / "data", videos=2 * extract.GROUP + 20, frames=6)
-    [late, early] = [f"v_{v}" for v in (2 * extract.GROUP + 10, 10)]
+    data = make_dataset(tmp_path / "data", videos=2 * activations.GROUP + 20, frames=6)
+    [late, early] = [f"v_{v}" for v in (2 * activations.GROUP + 10, 10)]
     images = {name: [Dataset(data).jpeg("rgb", name, t) for t in range(1, 7)] for name in (late, early)}
 
     def put(**changed):

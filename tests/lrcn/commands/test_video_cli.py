@@ -9,7 +9,7 @@ import pytest
 
 from data_prep import DataError, tacos
 from data_prep.dataset import Dataset
-from lrcn.sentences import describe
+from lrcn.sentences import caption_files, describe
 from lrcn.sentences import metrics as language_metrics
 from lrcn.training.job import settings_of
 from lrcn.training.run import Run, TrainError
@@ -234,7 +234,7 @@ def test_results_are_of_table_5(run, source):
         said = {each["image_id"]: each["caption"] for each in json.loads((run / f"captions_{net}.json").read_text())}
         assert len(said) == 16
         held = json.loads((source / "data" / "captions.json").read_text())["images"]
-        ids = dict(zip([each["file"] for each in held], language_metrics.image_ids([each["file"] for each in held])))
+        ids = dict(zip([each["file"] for each in held], caption_files.image_ids([each["file"] for each in held])))
         tests = [each for each in held if each["split"] == "test"]
         assert set(row["by_detail"]) == {"detailed", "short"}
         for level, metrics in row["by_detail"].items():

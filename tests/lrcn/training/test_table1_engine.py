@@ -313,12 +313,12 @@ def test_classify_scores_as_evaluation_does_and_fuses_with_the_weight_given(run,
             tmp_path,
         ).stdout
     )
-    from data_prep.videos import prepare_folder
+    from data_prep.videos import FrameOptions, prepare_folder
 
     for name in ("class0/v_x", "class0/v_y", "class1/v_z", "class1/v_w", "class2/v_u", "class2/v_v"):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(videos[0], tmp_path / "in" / f"{name}.avi")
-    data = prepare_folder(tmp_path / "in", None, tmp_path / "data", height=24, width=32)
+    data = prepare_folder(tmp_path / "in", None, tmp_path / "data", FrameOptions(24, 32))
     found = {}
     for modality in ("rgb", "flow"):
         net = Run(run[0] / "split2" / f"lrcn-fc7-{modality}").net()
