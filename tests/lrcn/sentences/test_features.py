@@ -17,6 +17,7 @@ from lrcn import engine
 from lrcn.pixels import Transform
 from lrcn.sentences import captioner
 from lrcn.sentences import features as caption_features
+from lrcn.training.job import settings_of
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2
 from tests.commands import lrcn, refused
@@ -190,6 +191,7 @@ def test_views_by_turns_again_and_after_an_interruption(captions, trained, tmp_p
     for part in ("train", "val"):
         assert (tmp_path / f"fc7/{part}_captions.txt").read_text() == (data / f"{part}_captions.txt").read_text()
 
+    net, sizes = "caption/lrcn-2f", settings_of("caption/lrcn-2f", Dataset(data), TINY)
     real, calls = captioner.ImageNet.activations, []
 
     def cut_off(self, *given):
@@ -202,9 +204,7 @@ def test_views_by_turns_again_and_after_an_interruption(captions, trained, tmp_p
     monkeypatch.setattr(captioner.ImageNet, "activations", cut_off)
     for _ in range(2):
         try:
-            caption_features.extract(
-                data, "caption/lrcn-2f", weights, tmp_path / "again", engine.find(), views=3, settings=TINY
-            )
+            caption_features.extract(data, net, weights, tmp_path / "again", engine.find(), views=3, settings=sizes)
         except KeyboardInterrupt:
             assert json.loads((tmp_path / "again.partial/work/done.json").read_text()) == {"images": 10}
             with open(tmp_path / "again.partial/work/rows.f32", "ab") as file:
