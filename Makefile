@@ -2,6 +2,8 @@
 #
 #   make demo     from nothing to a trained, evaluated and compared LRCN
 #   make test     every test, after make lint
+#   make test-fast  the tests that need no engine and are over in a moment
+#   make mutants  small changes of the code that no test notices; takes long, and has to be read
 #   make lint     what ruff, the order of imports and mypy say of the code
 #   make system   the system packages (apt, as root or with sudo that asks nothing)
 #   make venv     .venv, with this project and its Python packages
@@ -22,7 +24,7 @@ PACKAGES := git ca-certificates cmake ninja-build g++ python3-dev python3-venv p
   libboost-system-dev libboost-thread-dev libboost-filesystem-dev libboost-python-dev \
   libgoogle-glog-dev libgflags-dev libhdf5-dev libopenblas-dev libopencv-dev liblmdb-dev libgtest-dev
 
-.PHONY: demo test lint system venv engine docker docker-cuda docker-test clean
+.PHONY: demo test test-fast mutants lint system venv engine docker docker-cuda docker-test clean
 
 demo: engine
 	$(LRCN) prepare demo
@@ -32,6 +34,13 @@ demo: engine
 
 test: lint engine
 	.venv/bin/python -m pytest
+
+test-fast: venv
+	.venv/bin/python -m pytest -q -m "not engine and not slow"
+
+mutants: venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[mutants]'
+	.venv/bin/python benchmarks/mutants.py
 
 lint: venv
 	.venv/bin/ruff format --check --quiet

@@ -60,7 +60,7 @@ def _marked(captions: list[str]) -> list[str]:
     """The words of cleaned captions in one list, END after each caption; blanks within words are BLANK."""
     text = "\n".join(captions)
     stop, separator = _patterns(text.isascii())
-    text = separator.sub(lambda found: f" {found[0].replace(' ', BLANK)} ", stop.sub("", text))
+    text = separator.sub(lambda match: f" {match[0].replace(' ', BLANK)} ", stop.sub("", text))
     return f"{text}\n".replace("\n", f" {END} ").lower().split()
 
 

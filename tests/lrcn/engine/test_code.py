@@ -1,8 +1,10 @@
 """How lrcn tells its code from another's."""
 
+import os
+import shutil
 import subprocess
 import sys
-import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -34,25 +36,88 @@ def test_lrcn_installed_within_another_checkout_has_no_revision_of_its_own(monke
     assert code.revision() is None
 
 
-def test_an_installed_lrcn_has_the_digest_of_its_checkout(tmp_path):
-    pytest.importorskip("hatchling")
-    source = tmp_path / "source"
-    names = git("ls-files", "-co", "--exclude-standard").split()
-    for name in names:
-        if (ROOT / name).is_file() and not name.startswith("tests/"):
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A copy of the checkout as it is, but for its tests."""
+    names = [name for name in git("ls-files", "-co", "--exclude-standard").split() if (ROOT / name).is_file()]
     if not names:
         pytest.skip("this is no checkout")
-    built = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
-        cwd=source,
+    folder = tmp_path_factory.mktemp("source")
+    for name in names:
+        if not name.startswith("tests/"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(source, tmp_path_factory):
+    """Where its wheel is installed."""
+    pytest.importorskip("hatchling")
+    folder = tmp_path_factory.mktemp("installed")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder / "wheel"]
+    subprocess.run(build, cwd=source, capture_output=True, check=True)
+    [wheel] = (folder / "wheel").iterdir()
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        folder / "packages",
+        wheel,
+    ]
+    subprocess.run(install, capture_output=True, check=True)
+    return folder / "packages"
+
+
+def test_an_installed_lrcn_has_the_digest_of_its_checkout(source, installed, tmp_path):
+    assert code.digest(installed) == code.digest(source) == code.digest()
+    changed = shutil.copytree(installed, tmp_path / "changed")
+    (changed / "lrcn" / "sentences" / "templates" / "new.html").write_text("x")
+    assert code.digest(changed) != code.digest()
+
+
+def test_every_file_of_the_packages_is_installed_and_so_is_the_recipe(source, installed):
+    names = [path.relative_to(source) for path in source.rglob("*") if path.is_file()]
+    names = [name for name in names if name.parts[0] in ("netspecs", "prototxt_gen", "data_prep", "lrcn")]
+    assert {Path("prototxt_gen/caffe.proto"), Path("lrcn/sentences/templates/rating_sheet.html")} < set(names)
+    for name in names:
+        assert (installed / name).read_bytes() == (source / name).read_bytes(), name
+    for part in (source / "docker" / "caffe").iterdir():
+        assert (installed / "lrcn" / "recipe" / part.name).read_bytes() == part.read_bytes(), part.name
+
+
+CALL = """
+import sys
+from lrcn.cli import cli
+status = cli(standalone_mode=False)
+ours = ("netspecs", "prototxt_gen", "data_prep", "lrcn")
+for name, module in sys.modules.items():
+    if name.split(".")[0] in ours:
+        print(module.__file__, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--help"], "prepare"),
+        (["nets", "list"], "activity/lrcn-fc6-flow"),
+        (["nets", "write", "lm/lstm-lm", "--out", "nets"], ""),
+    ],
+)
+def test_an_installed_lrcn_works_far_from_its_checkout(installed, tmp_path, arguments, words):
+    done = subprocess.run(
+        [sys.executable, "-c", CALL, *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(installed)},
         capture_output=True,
         text=True,
     )
-    assert built.returncode == 0, built.stderr
-    zipfile.ZipFile(next(tmp_path.glob("*.whl"))).extractall(tmp_path / "built")
-    assert (tmp_path / "built" / "lrcn" / "recipe").is_dir()
-    assert code.digest(tmp_path / "built") == code.digest(source) == code.digest()
-    (tmp_path / "built" / "lrcn" / "sentences" / "templates" / "new.html").write_text("x")
-    assert code.digest(tmp_path / "built") != code.digest()
+    assert done.returncode == 0, done.stderr
+    assert words in done.stdout
+    files = [line for line in done.stderr.splitlines() if line.endswith(".py")]
+    assert len(files) > 3 and all(file.startswith(f"{installed}/") for file in files)

@@ -262,8 +262,9 @@ def test_single_frames_go_on_where_the_last_snapshot_stood(dataset, tmp_path):
     assert images(at) == due[2 * 6 : 4 * 6]
 
 
-def rows_and_images(folder):
-    """Data that say where in the files they stand: images labelled by their line, rows by their number."""
+def rows_images_and_clips(folder):
+    """Data that say where in the files they stand: images labelled by their line, rows by their number, videos by
+    theirs."""
     folder.mkdir()
     cv2.imwrite(str(folder / "a.png"), np.zeros((4, 4, 3), np.uint8))
     (folder / "images.txt").write_text("".join(f"{folder}/a.png {k}\n" for k in range(5)))
@@ -271,12 +272,17 @@ def rows_and_images(folder):
         with h5py.File(folder / f"{number}.h5", "w") as file:
             file["row"] = np.arange(first, last, dtype=np.float32)[:, None]
     (folder / "rows.txt").write_text("".join(f"{folder}/{number}.h5\n" for number in range(3)))
-    return parse(f"""
+    videos = clip_settings(make_dataset(folder / "videos", videos=7, classes=7, frames=4), videos=1, frames=2)
+    net = parse(f"""
         layer {{ name: "images" type: "ImageData" top: "image" top: "label"
                  image_data_param {{ source: "{folder}/images.txt" batch_size: 2 }} }}
         layer {{ name: "rows" type: "HDF5Data" top: "row"
                  hdf5_data_param {{ source: "{folder}/rows.txt" batch_size: 3 }} }}
-        layer {{ name: "silence" type: "Silence" bottom: "image" }}""")
+        layer {{ name: "clips" type: "Python" top: "clip" top: "video"
+                 python_param {{ module: "lrcn.clip_data" layer: "ClipData" }} }}
+        layer {{ name: "silence" type: "Silence" bottom: "image" bottom: "clip" }}""")
+    net.layer[2].python_param.param_str = json.dumps(videos)
+    return net
 
 
 def data_seen(out):
@@ -294,7 +300,7 @@ def data_seen(out):
 
 @pytest.mark.parametrize("iter_size", [1, 3])
 def test_lists_cut_into_segments_give_the_data_of_an_uncut_training(tmp_path, iter_size):
-    net = rows_and_images(tmp_path / "data")
+    net = rows_images_and_clips(tmp_path / "data")
     seen = {}
     for step in (20, 3, 7):
         solver = caffe_pb2.SolverParameter(
@@ -305,5 +311,7 @@ def test_lists_cut_into_segments_give_the_data_of_an_uncut_training(tmp_path, it
     assert len(seen[20]) == 20 and seen[20] == seen[3] == seen[7]
     batch = 4 * iter_size + iter_size - 1  # the last one of iteration 4
     assert seen[20][4] == (
-        [("label", (2 * batch + k) % 5) for k in range(2)] + [("row", (3 * batch + k) % 11) for k in range(3)]
+        [("label", (2 * batch + k) % 5) for k in range(2)]
+        + [("row", (3 * batch + k) % 11) for k in range(3)]
+        + [("video", batch % 7)] * 2
     )

@@ -1,0 +1,31 @@
+"""Scores of a video by its frames, by hand."""
+
+import numpy as np
+
+from lrcn.activity.classify import fused_over_time, over_time, picture_names, top_classes
+
+NAN = [np.nan, np.nan]
+
+
+def test_a_frame_has_the_mean_of_the_clips_that_it_is_in():
+    clips = [(1, np.array([[1, 0], [0.5, 0.5]])), (2, np.array([[0, 1], [0.25, 0.75]]))]
+    np.testing.assert_array_equal(over_time(clips, 4), [[1, 0], [0.25, 0.75], [0.25, 0.75], NAN])
+    # a clip of flow begins at frame 2; what it says of images behind the video's end is left out
+    np.testing.assert_array_equal(over_time([(2, np.array([[1, 0], [0, 1], [0, 1]]))], 3), [NAN, [1, 0], [0, 1]])
+    assert np.isnan(over_time([], 2)).all()
+
+
+def test_fused_scores_lean_on_flow_as_much_as_rgb_does_not():
+    rgb, flow = np.array([[0.25, 0.75], [0.5, 0.5], [1, 0]]), np.array([NAN, [1, 0], [0, 1]])
+    np.testing.assert_array_equal(fused_over_time(rgb, flow, 0.25), [[0.25, 0.75], [0.875, 0.125], [0.25, 0.75]])
+    np.testing.assert_array_equal(fused_over_time(rgb, flow, 1), rgb)
+    np.testing.assert_array_equal(fused_over_time(rgb, flow, 0)[1:], flow[1:])
+
+
+def test_of_equal_classes_the_first_comes_first():
+    ranked = top_classes(np.array([0.25, 0.125, 0.25, 0.375]), ["a", "b", "c", "d"], 3)
+    assert ranked == [{"class": "d", "score": 0.375}, {"class": "a", "score": 0.25}, {"class": "c", "score": 0.25}]
+
+
+def test_videos_of_one_name_have_pictures_of_their_own():
+    assert picture_names(["x/a.avi", "y/a.mp4", "b", "z/a.avi"]) == ["a.png", "a-2.png", "b.png", "a-3.png"]
