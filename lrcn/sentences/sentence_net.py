@@ -102,13 +102,13 @@ class Nets:
         return {"scores": decoding.score(self.step, order["count"], captions, streams, floor, self._tell)}
 
     def beam(self, order: Mapping) -> dict[str, np.ndarray]:
-        """`decoding.Found` of all images."""
+        """`decoding.Sentences` of all images."""
         return self._sentences(
             order, order["width"], lambda size, first: decoding.beam(self.step, size, order["width"], order["length"])
         )
 
     def sample(self, order: Mapping) -> dict[str, np.ndarray]:
-        """`decoding.Found` of all images."""
+        """`decoding.Sentences` of all images."""
         n, length, temperature, seed = (order[name] for name in ("n", "length", "temperature", "seed"))
         return self._sentences(
             order, n, lambda size, first: decoding.sample(self.step, size, n, length, temperature, seed, first)
@@ -123,7 +123,7 @@ class Nets:
             self.step.features = {name: values[first : first + size] for name, values in features.items()}
             parts.append(decode(size, first))
             self._tell(first + size, count)
-        return {name: np.concatenate([getattr(part, name) for part in parts]) for name in decoding.Found._fields}
+        return {name: np.concatenate([getattr(part, name) for part in parts]) for name in decoding.Sentences._fields}
 
     def _tell(self, done: int, total: int) -> None:
         self.answer({"done": done, "total": total})
