@@ -21,8 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.vocabulary import UNKNOWN
 from lrcn.engine.compute import Compute
-from lrcn.sentences.captioner import UNKNOWN, Captioner
+from lrcn.sentences.captioner import Captioner
 from lrcn.sentences.deploy_nets import DeployNets
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text

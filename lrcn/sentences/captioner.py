@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep import DataError
+from data_prep import vocabulary
 from lrcn.engine.compute import Compute, Progress
 from lrcn.sentences.decoding import FLOOR
 from lrcn.sentences.deploy_nets import INPUTS, DeployNets, check_variant
@@ -21,7 +21,6 @@ from prototxt_gen.weights import shape_text
 
 LENGTH = 50  # words of a sentence at most, its end included, as published
 STREAMS = 500  # sentences that the net goes on with at once
-UNKNOWN = "<unk>"
 
 # What a net reads of N images or videos: one array (N, ...), several by blob, or nothing for a language model.
 Features = np.ndarray | Mapping[str, np.ndarray] | None
@@ -54,30 +53,6 @@ class Caption:
         return line[:1].upper() + line[1:] + ("." if self.finished else "...")
 
 
-def read_vocabulary(path) -> list[str]:
-    """The words of vocabulary.txt, one a line, the unknown word first. DataError, one line, for another file."""
-    try:
-        words = Path(path).read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text; give the vocabulary.txt of the prepared captions") from None
-    except OSError as error:
-        raise DataError(
-            f"{path}: {(error.strerror or str(error)).lower()}; give the vocabulary.txt of the prepared captions"
-        ) from None
-    words = [word.strip() for word in (words[:-1] if words[-1] == "" else words)]
-    if not words or words[0] != UNKNOWN:
-        raise DataError(f"{path}: not a vocabulary, which begins with {UNKNOWN}, a word a line")
-    seen: set[str] = set()
-    for number, word in enumerate(words, 1):
-        if not word or word in seen:
-            raise DataError(
-                f"{path}:{number}: {f'{word!r} is there twice' if word else 'no word'}; give the "
-                "vocabulary.txt of the prepared captions as it is"
-            )
-        seen.add(word)
-    return words
-
-
 class Captioner(ImageNet):
     """A trained net that writes sentences. A context manager, which ends Caffe's process.
 
@@ -107,8 +82,8 @@ class Captioner(ImageNet):
     def of(cls, net: TrainedNet, compute: Compute, streams: int = STREAMS) -> Captioner:
         """Of a trained net of caption/*, video/* or lm/*, with the number of words that its vocabulary has."""
         check_variant(net.variant)
-        vocabulary = read_vocabulary(net.vocabulary)
-        return cls(DeployNets.of(net, len(vocabulary) + 1), net.weights, vocabulary, compute, streams)
+        words = vocabulary.read(net.vocabulary)
+        return cls(DeployNets.of(net, len(words) + 1), net.weights, words, compute, streams)
 
     def beam(
         self, features: Features, width: int = 1, best: int = 1, length: int = LENGTH, progress: Progress | None = None

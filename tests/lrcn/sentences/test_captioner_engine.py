@@ -16,7 +16,7 @@ from data_prep import DataError
 from lrcn import engine
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import CaffeError
-from lrcn.sentences.captioner import Captioner, read_vocabulary
+from lrcn.sentences.captioner import Captioner
 from lrcn.sentences.deploy_nets import DeployNets
 from lrcn.sentences.images import read_image
 from netspecs import catalogue
@@ -285,16 +285,6 @@ def test_images_of_all_kinds(images):
         with pytest.raises(DataError) as error:
             read_image(images / name)
         assert str(images / name) in str(error.value) and "\n" not in str(error.value)
-
-
-def test_vocabularies_that_are_none(tmp_path):
-    assert read_vocabulary(write_vocabulary(tmp_path / "v.txt")) == WORDS
-    for number, content in enumerate([b"", b"a\nb\n", b"<unk>\na\na\n", b"<unk>\n\nb\n", b"\xff\xfe"]):
-        path = tmp_path / f"{number}.txt"
-        path.write_bytes(content)
-        with pytest.raises(DataError) as error:
-            read_vocabulary(path)
-        assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
 # ---- the command -------------------------------------------------------------------------------------------

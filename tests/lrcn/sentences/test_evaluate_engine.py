@@ -19,7 +19,7 @@ from lrcn import engine
 from lrcn.engine.compute import Compute
 from lrcn.sentences import caption_files, captions, retrieval
 from lrcn.sentences import metrics as language_metrics
-from lrcn.sentences.captioner import Captioner, read_vocabulary
+from lrcn.sentences.captioner import Captioner
 from lrcn.sentences.captions import CaptionSearch, activations, evaluate_captions
 from lrcn.sentences.evaluate import part_images
 from lrcn.sentences.language_model import perplexity
@@ -339,7 +339,7 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(run, data, tmp_path):
     refused(lrcn("evaluate", *trained, *SMALL, "max_iter=9"), "trained with max_iter=8, not max_iter=9")
     refused(lrcn("evaluate", "caption/lrcn-4f", *trained[1:]), "lrcn-4f", "lrcn train")
     refused(lrcn("evaluate", *trained, "--weights", tmp_path / "none.caffemodel"), "none.caffemodel")
-    words = read_vocabulary(data / "vocabulary.txt")
+    words = vocabulary.read(data / "vocabulary.txt")
     (tmp_path / "run" / "lrcn-2f-finetune" / "vocabulary.txt").write_text("\n".join(words[:-1]) + "\n")
     refused(
         lrcn("evaluate", *trained),
@@ -385,7 +385,7 @@ def test_perplexity_is_that_of_the_nets_probabilities(data, tmp_path):
     results = json.loads((tmp_path / "results_lm.json").read_text())
     found = results["models"]["lstm-lm"]["perplexity"]
     assert set(found) == {"val", "test"} and results["task"] == "lm"
-    words = read_vocabulary(data / "vocabulary.txt")
+    words = vocabulary.read(data / "vocabulary.txt")
     captions = [
         [words.index(word) + 1 if word in words else 1 for word in vocabulary.split(caption)]
         for image in json.loads((data / "captions.json").read_text())["images"]
