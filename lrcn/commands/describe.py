@@ -38,12 +38,12 @@ def describe(file, run, model, beam, length, partial, as_json, gpu):
     Words that the net does not know count for nothing, and slots that are left out as missing.
     """
     from lrcn.engine.compute import Compute
+    from lrcn.sentences import video_inputs
     from lrcn.sentences.captioner import Captioner
-    from lrcn.sentences.describe import of_file
     from lrcn.training.trained import writer
 
     net, progress = writer(run, "video", model), Progress()
-    ids, inputs = of_file(file, net.variant, net.settings, net.folder, partial, say)
+    ids, inputs = video_inputs.of_file(file, net.variant, net.settings, net.folder, partial, say)
     with Captioner.of(net, Compute(gpu=gpu, progress=progress)) as captioner:
         described = captioner.beam(inputs, beam, beam, length)
     progress.close()

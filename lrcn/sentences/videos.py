@@ -17,7 +17,7 @@ from data_prep.captions import Image
 from data_prep.dataset import Dataset
 from data_prep.whole_files import read_json
 from lrcn.engine.compute import Compute
-from lrcn.sentences import describe, metrics
+from lrcn.sentences import metrics, video_inputs
 from lrcn.sentences.captioner import Captioner
 from lrcn.sentences.evaluate import Search, digest_of_captions, extent, measure, part_images, sentences, titled
 from lrcn.trained_net import TrainedNet, digest
@@ -37,7 +37,7 @@ def evaluate_videos(
     captions: dict[str, list[str]] = {}
     models: dict[str, dict[str, Any]] = {}
     for net in nets:
-        inputs = describe.of_dataset(dataset, net.variant, net.settings, [video.file for video in videos])
+        inputs = video_inputs.of_dataset(dataset, net.variant, net.settings, [video.file for video in videos])
         weights = digest(net.weights)
         identity = {"weights": weights, "videos": digest_of_captions(videos), "given": _digest_of_inputs(inputs)}
         with Captioner.of(net, compute) as captioner:
