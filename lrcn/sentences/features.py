@@ -68,12 +68,12 @@ def extract(
     part = _part(dataset, net, extraction.blob)
     listed = _listed_images(dataset)
     files = {name: list(dict.fromkeys(lines)) for name, lines in listed.items()}
-    shown = {name: net.settings[name] for name in ("height", "width", "crop", "mirror", "scale")}
+    cut = {name: net.settings[name] for name in ("height", "width", "crop", "mirror", "scale")}
     prepared = {
         "captions": str(dataset.folder.resolve()),
         "of": {name: dataset.description[name] for name in ("name", "prepared")},
         "net": to_text(part.net),
-        "shown": shown,
+        "shown": cut,
         "weights": digest(net.weights),
         "views": extraction.views,
         "seed": extraction.seed,
@@ -99,7 +99,7 @@ def extract(
         shutil.rmtree(folder / "work")
         _copy_vocabulary(dataset, folder)
         extracted = {"net": net.variant.name, "weights": prepared["weights"], "blob": BLOB}
-        extracted |= {"views": extraction.views, "shown": shown}
+        extracted |= {"views": extraction.views, "shown": cut}
         about = {"feature_size": part.size, "extracted": extracted, "seed": extraction.seed, "prepared": prepared}
         write_json(folder / "dataset.json", dataset.description | about)
     return out
