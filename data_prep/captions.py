@@ -117,13 +117,13 @@ def aligned_rows(target: np.ndarray, hashes: np.ndarray, rows: dict[str, np.ndar
     """Fills `rows`, dataset name -> (sequences * steps, streams), with captions given by `targets` and image hashes."""
     steps, streams = target.shape[1], rows["cont"].shape[1]
     cells = {name: numbers.reshape(-1, steps, streams) for name, numbers in rows.items()}
-    due, given, lasting = cells["target_sentence"], cells["input_sentence"], cells["stage_indicators"]
-    due[:] = target.reshape(-1, streams, steps).transpose(0, 2, 1)
-    given[:, 1:] = due[:, :-1]
-    np.copyto(given[:, 1:], -1, where=due[:, :-1] == 0)  # what follows the end
-    given[:, 0] = 0
-    np.greater_equal(due, 0, out=lasting)
-    cells["cont_sentence"][:] = lasting
+    target_rows, input_rows, indicators = cells["target_sentence"], cells["input_sentence"], cells["stage_indicators"]
+    target_rows[:] = target.reshape(-1, streams, steps).transpose(0, 2, 1)
+    input_rows[:, 1:] = target_rows[:, :-1]
+    np.copyto(input_rows[:, 1:], -1, where=target_rows[:, :-1] == 0)  # what follows the end
+    input_rows[:, 0] = 0
+    np.greater_equal(target_rows, 0, out=indicators)
+    cells["cont_sentence"][:] = indicators
     cells["cont_sentence"][:, 0] = 0
     cells["cont"][:] = 1
     cells["cont"][:, 0] = 0
@@ -155,12 +155,12 @@ class Streams:
 
     def read(self, first: int, last: int, rows: dict[str, np.ndarray]) -> None:
         """Fills `rows`, dataset name -> (rows, streams), with the rows `first` to `last`."""
-        target, given, going = rows["target_sentence"], rows["input_sentence"], rows["cont_sentence"]
+        target, inputs, going = rows["target_sentence"], rows["input_sentence"], rows["cont_sentence"]
         target[:] = self.target[:, first:last].T
-        given[1:] = target[:-1]  # the 0 that ends a caption begins the next
-        given[0] = self.target[:, first - 1] if first else 0
-        np.copyto(given, -1, where=target < 0)
-        np.greater(given, 0, out=going)
+        inputs[1:] = target[:-1]  # the 0 that ends a caption begins the next
+        inputs[0] = self.target[:, first - 1] if first else 0
+        np.copyto(inputs, -1, where=target < 0)
+        np.greater(inputs, 0, out=going)
         rows["cont"][:] = going
         np.greater_equal(target, 0, out=rows["stage_indicators"])
         rows["hashed_image_path"][:] = self.hashes[:, first:last].T
@@ -478,11 +478,11 @@ def read_source(path) -> object:
         raise DataError(f"{path}: cannot be read as JSON ({error}); name the JSON file, or fetch it again") from None
 
 
-def split_name(said, where: str) -> str:
+def split_name(name, where: str) -> str:
     """train, val, test or restval of a split's name as data sets have it. Errors: DataError."""
-    split = SPLITS.get(said.strip().lower()) if isinstance(said, str) else None
+    split = SPLITS.get(name.strip().lower()) if isinstance(name, str) else None
     if split is None:
-        raise DataError(f"{where}: split {said!r}; it must be train, val, test or restval")
+        raise DataError(f"{where}: split {name!r}; it must be train, val, test or restval")
     return split
 
 
@@ -522,18 +522,18 @@ def read_captions(path, images=None) -> list[Image]:
     split); an image may stand in several entries of one split. Names are taken from the folder `images`; None keeps
     them as they are. Errors: DataError.
     """
-    found: dict[str, Image] = {}
+    by_file: dict[str, Image] = {}
     for where, file, split, captions in _records(Path(path)):
         if not isinstance(file, str) or not file:
             raise DataError(f"{where} has no image; name its file")
         if not isinstance(captions, list) or not all(isinstance(caption, str) for caption in captions):
             raise DataError(f"{where} has no caption; give a text, or a list of texts")
         split = split_name(split, where)
-        image = found.setdefault(file, Image(located(file, images), split, []))
+        image = by_file.setdefault(file, Image(located(file, images), split, []))
         if image.split != split:
             raise DataError(f"{where}: {file} is in {image.split} already; an image has one split")
         image.captions.extend(captions)
-    return list(found.values())
+    return list(by_file.values())
 
 
 def located(file: str, images) -> str:

@@ -15,24 +15,24 @@ LISTS = {"train": ("train",), "val": ("val.val", "val"), "test": ("val.test", "t
 
 def read_annotations(paths) -> dict[int, tuple[str, list[str]]]:
     """Image id -> file name, captions, of captions_train2014.json and the like. Errors: DataError."""
-    found: dict[int, tuple[str, list[str]]] = {}
+    by_id: dict[int, tuple[str, list[str]]] = {}
     for path in paths:
         content = read_source(path)
         try:
             for image in content["images"]:
-                if image["id"] in found:
+                if image["id"] in by_id:
                     raise DataError(f"{path}: image {image['id']} is in two annotation files; give each file once")
-                found[image["id"]] = (image["file_name"], [])
+                by_id[image["id"]] = (image["file_name"], [])
             for annotation in content["annotations"]:
                 if not isinstance(annotation["caption"], str):
                     raise TypeError("a caption that is no text")
-                found[annotation["image_id"]][1].append(annotation["caption"])
+                by_id[annotation["image_id"]][1].append(annotation["caption"])
         except (KeyError, TypeError, IndexError) as error:
             raise DataError(
                 f"{path}: not COCO's captions ({type(error).__name__}: {error}); "
                 "name captions_train2014.json or the like"
             ) from None
-    return found
+    return by_id
 
 
 def _file(name: str, images) -> str:

@@ -130,13 +130,13 @@ class Dataset:
                 raise DataError(
                     f"{path}:{number}: video {video} is not in videos.tsv; mend the list or prepare the data set again"
                 )
-            found = self.index[video]
-            if (found.class_name, found.label) != (class_name, label):
+            indexed = self.index[video]
+            if (indexed.class_name, indexed.label) != (class_name, label):
                 raise DataError(
-                    f"{path}:{number}: {video} is {class_name} {label} here but {found.class_name} {found.label} in"
+                    f"{path}:{number}: {video} is {class_name} {label} here but {indexed.class_name} {indexed.label} in"
                     " videos.tsv; mend the list"
                 )
-            videos.append(found)
+            videos.append(indexed)
         if not videos:
             raise DataError(f"{path}: names no video; mend the list or prepare the data set again")
         return videos

@@ -71,9 +71,9 @@ def write_sequences(folder: Path, stem: str, x, y, batches: np.ndarray) -> list[
     names = []
     for number, start in enumerate(range(0, len(batches), each)):
         part = batches[start : start + each]
-        shown = part >= 0
-        data = np.where(shown[..., None, None], x[part], 0).astype(np.float32)  # (B, N, T, D)
-        label = np.broadcast_to(np.where(shown, y[part], -1)[:, None], (len(part), length, videos))
+        filled = part >= 0
+        data = np.where(filled[..., None, None], x[part], 0).astype(np.float32)  # (B, N, T, D)
+        label = np.broadcast_to(np.where(filled, y[part], -1)[:, None], (len(part), length, videos))
         markers = np.ones((len(part), length, videos), np.float32)
         markers[:, 0] = 0
         path = folder / f"{stem}_{number:03d}.h5"
@@ -96,18 +96,18 @@ def _load(npz) -> dict[str, np.ndarray]:
             missing = [key for key in keys if key not in file]
             if missing:
                 raise DataError(f"{path}: has no array {missing[0]}; it must hold {', '.join(keys)}")
-            held = {key: file[key] for key in keys}
+            arrays = {key: file[key] for key in keys}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
             f"{path}: not a readable .npz file ({error}); name the file that holds {', '.join(keys)}"
         ) from None
-    classes = held["classes"]
+    classes = arrays["classes"]
     if classes.ndim != 1 or not len(classes):
         raise DataError(f"{path}: classes has shape {classes.shape}; it must be a list of names")
     for part in ("tr", "te"):
-        x, y = held[f"x_{part}"], held[f"y_{part}"]
+        x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if x.ndim != 3 or 0 in x.shape or x.dtype.kind != "f":
             raise DataError(
                 f"{path}: x_{part} has shape {x.shape} of {x.dtype}; it must be (videos, frames, features) floating"
@@ -125,12 +125,12 @@ def _load(npz) -> dict[str, np.ndarray]:
             )
         if not np.isfinite(x).all():
             raise DataError(f"{path}: x_{part} holds values that are not finite; extract the features again")
-    if held["x_tr"].shape[1:] != held["x_te"].shape[1:]:
+    if arrays["x_tr"].shape[1:] != arrays["x_te"].shape[1:]:
         raise DataError(
-            f"{path}: x_tr has (frames, features) {held['x_tr'].shape[1:]}, x_te {held['x_te'].shape[1:]}; they must"
-            " agree"
+            f"{path}: x_tr has (frames, features) {arrays['x_tr'].shape[1:]}, x_te {arrays['x_te'].shape[1:]}; they"
+            " must agree"
         )
-    return held
+    return arrays
 
 
 def output_folder(out) -> Path:
@@ -162,10 +162,12 @@ def prepare_npz(npz, out, videos: int = 24, seed: int = 1701) -> Path:
     if videos < 1:
         raise DataError(f"videos {videos}: a batch holds at least 1")
     out = output_folder(out)
-    held = _load(npz)
+    arrays = _load(npz)
     digest = hashlib.sha256()
-    for key in sorted(held):
-        digest.update(f"{key}{held[key].shape}{held[key].dtype}".encode() + np.ascontiguousarray(held[key]).tobytes())
+    for key in sorted(arrays):
+        digest.update(
+            f"{key}{arrays[key].shape}{arrays[key].dtype}".encode() + np.ascontiguousarray(arrays[key]).tobytes()
+        )
     settings = {
         "name": Path(npz).stem,
         "features": digest.hexdigest(),
@@ -177,20 +179,20 @@ def prepare_npz(npz, out, videos: int = 24, seed: int = 1701) -> Path:
         if folder is None:
             return out
         for part, short in (("train", "tr"), ("test", "te")):
-            write_part(folder, out, f"{part}1", held[f"x_{short}"], held[f"y_{short}"], videos, seed)
+            write_part(folder, out, f"{part}1", arrays[f"x_{short}"], arrays[f"y_{short}"], videos, seed)
         write_json(
             folder / "dataset.json",
             {
                 "name": settings["name"],
                 "kind": "features",
-                "classes": [str(name) for name in held["classes"]],
+                "classes": [str(name) for name in arrays["classes"]],
                 "mirror": True,
                 "seed": seed,
                 "splits": [1],
-                "frames": held["x_tr"].shape[1],
-                "feature_size": held["x_tr"].shape[2],
+                "frames": arrays["x_tr"].shape[1],
+                "feature_size": arrays["x_tr"].shape[2],
                 "videos": videos,
-                "count": {"train": len(held["x_tr"]), "test": len(held["x_te"])},
+                "count": {"train": len(arrays["x_tr"]), "test": len(arrays["x_te"])},
                 "prepared": settings,
             },
         )
@@ -216,26 +218,26 @@ def _read(path: Path, dataset: Dataset) -> dict[str, np.ndarray]:
             missing = [key for key in ("data", "label", "clip_markers", "video") if key not in file]
             if missing:
                 raise DataError(f"{path}: has no dataset {missing[0]}; prepare the features again")
-            held = {key: file[key][...] for key in ("data", "label", "clip_markers", "video")}
+            arrays = {key: file[key][...] for key in ("data", "label", "clip_markers", "video")}
     except OSError as error:
         raise DataError(f"{path}: not a readable HDF5 file ({error}); prepare the features again") from None
-    rows = len(held["data"])
-    due = {
+    rows = len(arrays["data"])
+    shapes = {
         "data": (rows, videos, size),
         "label": (rows, videos),
         "clip_markers": (rows, videos),
         "video": (rows // length, videos),
     }
-    for key, shape in due.items():
-        if held[key].shape != shape or not rows or rows % length:
+    for key, shape in shapes.items():
+        if arrays[key].shape != shape or not rows or rows % length:
             raise DataError(
-                f"{path}: {key} has shape {held[key].shape}; it must be (frames x batches,"
+                f"{path}: {key} has shape {arrays[key].shape}; it must be (frames x batches,"
                 f" videos{', features' if key == 'data' else ''}) with {length} frames, {videos} videos, {size}"
                 " features; prepare the features again"
             )
-        if key != "video" and held[key].dtype != np.float32:
-            raise DataError(f"{path}: {key} is {held[key].dtype}; Caffe wants float32; prepare the features again")
-    return held
+        if key != "video" and arrays[key].dtype != np.float32:
+            raise DataError(f"{path}: {key} is {arrays[key].dtype}; Caffe wants float32; prepare the features again")
+    return arrays
 
 
 def check_features(data, part: str | None = None, split: int = 1) -> None:
@@ -246,8 +248,8 @@ def check_features(data, part: str | None = None, split: int = 1) -> None:
     length = dataset.description.get("frames")
     for each in (part,) if part else ("train", "test"):
         for path in _files(dataset, each, split):
-            held = _read(path, dataset)
-            label = held["label"].reshape(-1, length, held["label"].shape[1])
+            arrays = _read(path, dataset)
+            label = arrays["label"].reshape(-1, length, arrays["label"].shape[1])
             if (
                 (label != label[:, :1]).any()
                 or (label != np.rint(label)).any()
@@ -258,13 +260,13 @@ def check_features(data, part: str | None = None, split: int = 1) -> None:
                     f"{path}: a label that changes within a clip or is not -1 to {len(dataset.classes) - 1}; prepare"
                     " the features again"
                 )
-            markers = held["clip_markers"].reshape(label.shape)
+            markers = arrays["clip_markers"].reshape(label.shape)
             if (markers[:, 0] != 0).any() or (markers[:, 1:] != 1).any():
                 raise DataError(
                     f"{path}: clip_markers must be 0 at each clip's first frame and 1 after it; prepare the features"
                     " again"
                 )
-            if not np.isfinite(held["data"]).all():
+            if not np.isfinite(arrays["data"]).all():
                 raise DataError(f"{path}: data holds values that are not finite; prepare the features again")
 
 
@@ -274,18 +276,18 @@ def read_sequences(data, part: str = "test", split: int = 1) -> tuple[np.ndarray
     """
     dataset = Dataset(data)
     paths = _files(dataset, part, split)
-    found: dict[int, tuple[np.ndarray, int]] = {}
+    by_number: dict[int, tuple[np.ndarray, int]] = {}
     for path in paths:
-        held = _read(path, dataset)
+        arrays = _read(path, dataset)
         length = dataset.description["frames"]
-        sequences = held["data"].reshape(-1, length, *held["data"].shape[1:])
-        labels = held["label"].reshape(-1, length, held["label"].shape[1])
-        for batch, stream in np.argwhere(held["video"] >= 0):
-            found[int(held["video"][batch, stream])] = sequences[batch, :, stream], int(labels[batch, 0, stream])
-    numbers = sorted(found)
+        sequences = arrays["data"].reshape(-1, length, *arrays["data"].shape[1:])
+        labels = arrays["label"].reshape(-1, length, arrays["label"].shape[1])
+        for batch, stream in np.argwhere(arrays["video"] >= 0):
+            by_number[int(arrays["video"][batch, stream])] = sequences[batch, :, stream], int(labels[batch, 0, stream])
+    numbers = sorted(by_number)
     return (
-        np.stack([found[n][0] for n in numbers]),
-        np.array([found[n][1] for n in numbers]),
+        np.stack([by_number[n][0] for n in numbers]),
+        np.array([by_number[n][1] for n in numbers]),
         [f"{part}_{n:05d}" for n in numbers],
     )
 

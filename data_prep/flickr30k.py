@@ -40,29 +40,29 @@ def karpathy_images(path) -> list[dict]:
 
 def read_tokens(path) -> dict[str, list[str]]:
     """Image name -> captions. Errors: DataError."""
-    found: dict[str, list[str]] = {}
+    captions: dict[str, list[str]] = {}
     for number, line in lines(path):
         key, tab, caption = line.partition("\t")
         image, mark, _ = key.rpartition("#")
         if not tab or not mark:
             raise DataError(f"{path}:{number}: not IMAGE.jpg#k<TAB>caption; name the token file (Flickr8k.token.txt)")
-        found.setdefault(image, []).append(caption)
-    return found
+        captions.setdefault(image, []).append(caption)
+    return captions
 
 
 def read_split_lists(folder) -> dict[str, list[tuple[str, str]]]:
     """split -> (where, image name) of each line of the folder's lists. Errors: DataError."""
     files = sorted(Path(folder).glob("*.txt"))
-    found = {}
+    lists = {}
     for split, words in LISTS.items():
         named = [path for path in files if re.search(words, path.name.lower()) and "token" not in path.name.lower()]
         if len(named) > 1:
             raise DataError(f"{folder}: {named[0].name} and {named[1].name} may both be the {split} list; keep one")
         if named:
-            found[split] = [(f"{named[0]}:{number}", line.strip()) for number, line in lines(named[0])]
-    if "train" not in found:
+            lists[split] = [(f"{named[0]}:{number}", line.strip()) for number, line in lines(named[0])]
+    if "train" not in lists:
         raise DataError(f"{folder}: no training list; it must hold *train*.txt, *val* or *dev*.txt and *test*.txt")
-    return found
+    return lists
 
 
 def read_flickr(tokens, split, images=None) -> list[Image]:

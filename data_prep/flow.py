@@ -147,7 +147,7 @@ def find_images(folder, index) -> dict[str, list[Path]]:
             listings[place] = {entry.name for entry in os.scandir(place)} if place.is_dir() else set()
         return listings[place]
 
-    found, lacking = {}, []
+    images_of, lacking = {}, []
     for video in index:
         if video.frames < 2:
             continue
@@ -165,7 +165,7 @@ def find_images(folder, index) -> dict[str, list[Path]]:
                 " the rate (--fps) that the flow was made from"
             )
         else:
-            found[video.name] = [place / name for name in due]
+            images_of[video.name] = [place / name for name in due]
         if place != folder:
             del listings[place]
     if lacking:
@@ -173,7 +173,7 @@ def find_images(folder, index) -> dict[str, list[Path]]:
             f"{folder}: lacks {lacking[0]}, and those of {len(lacking) - 1} more videos; make them, or prepare the"
             " frames at the rate (--fps) that the flow was made from"
         )
-    return found
+    return images_of
 
 
 def write(folder, index: list[Video], algorithm: str, size: tuple[int, int], images=None, work: Work = Work()) -> None:

@@ -78,33 +78,33 @@ class VideoFile:
             good, image = capture.read()
             if not good:
                 return
-            said, even = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, self.decoded / rate
+            stamp, even = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, self.decoded / rate
             if not self.decoded:
-                first = said
-            if said - first <= 0 or abs(said - first - even) <= ROUNDING:  # no times in the file, or an even rate
+                first = stamp
+            if stamp - first <= 0 or abs(stamp - first - even) <= ROUNDING:  # no times in the file, or an even rate
                 time = max(time, even)
             else:
-                time = max(time, said - first)
+                time = max(time, stamp - first)
             self.decoded += 1
             self._reached = time * rate + 1
             yield _fitted(image, self.size), time
 
     def _at_rate(self, capture):
         """The frame nearest in time to each tick of the wanted rate; of two equally near the later."""
-        given, held, held_time, interval = 0, None, 0.0, 1 / self.fps
+        count, nearest, nearest_time, interval = 0, None, 0.0, 1 / self.fps
         for image, time in self._timed(capture):
-            if held is not None:
-                interval = time - held_time
-                while given / self.fps < (held_time + time) / 2 - 1e-9:
-                    yield held
-                    given += 1
-            held, held_time = image, time
-        if held is not None:
+            if nearest is not None:
+                interval = time - nearest_time
+                while count / self.fps < (nearest_time + time) / 2 - 1e-9:
+                    yield nearest
+                    count += 1
+            nearest, nearest_time = image, time
+        if nearest is not None:
             rate = capture.get(cv2.CAP_PROP_FPS)
             interval = 1 / rate if rate > 0 else interval
-            while given / self.fps < held_time + interval / 2 - 1e-9:
-                yield held
-                given += 1
+            while count / self.fps < nearest_time + interval / 2 - 1e-9:
+                yield nearest
+                count += 1
 
 
 def is_one_of(suffixes: set[str], name: str) -> bool:

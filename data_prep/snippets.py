@@ -66,17 +66,17 @@ def read_snippets(path, partial: bool = False, described: bool = True) -> list[S
     """The snippets of a .jsonl or .csv file in its order. `described` False: split and sentences may be left out, and
     are not looked at. partial: a slot's probabilities may have a sum below 1. Errors: DataError.
     """
-    path, found = Path(path), {}
+    path, by_id = Path(path), {}
     for where, snippet in (_of_csv if path.suffix.lower() == ".csv" else _of_lines)(path, partial, described):
-        if snippet.id in found:
+        if snippet.id in by_id:
             raise DataError(
                 f"{where}: {snippet.id} is named twice; give each snippet an id of its own and one line "
                 "with all its sentences"
             )
-        found[snippet.id] = snippet
-    if not found:
+        by_id[snippet.id] = snippet
+    if not by_id:
         raise DataError(f"{path}: holds no snippet; name a file with a snippet a line")
-    return list(found.values())
+    return list(by_id.values())
 
 
 def _lines(path: Path):
@@ -106,23 +106,25 @@ def _of_lines(path: Path, partial: bool, described: bool):
     for where, entry in _lines(path):
         name = _name(entry.get("id", entry.get("video")), where)
         slots, truth = {}, {}
-        given = entry.get("slots") or {}
-        if not isinstance(given, dict):
-            raise DataError(f"{where}: slots of {name} is {_short(given)}; give {{slot: {{words, probabilities}}}}")
-        for slot, said in given.items():
+        slot_entries = entry.get("slots") or {}
+        if not isinstance(slot_entries, dict):
+            raise DataError(
+                f"{where}: slots of {name} is {_short(slot_entries)}; give {{slot: {{words, probabilities}}}}"
+            )
+        for slot, candidates in slot_entries.items():
             slot = _word(slot, f"{where}: a slot of {name}")
             here = f"{where}: slot {slot} of {name}"
-            if isinstance(said, dict) and said.get("truth") is not None:
-                truth[slot] = _word(said["truth"], f"{here}: truth")
-            words, probabilities = _candidates(said, here, partial)
+            if isinstance(candidates, dict) and candidates.get("truth") is not None:
+                truth[slot] = _word(candidates["truth"], f"{here}: truth")
+            words, probabilities = _candidates(candidates, here, partial)
             if words and slot in slots:
                 raise DataError(f"{here}: is named twice; give each slot once")
             if words:
                 slots[slot] = words, probabilities
-        told = entry.get("truth") or {}
-        if not isinstance(told, dict):
-            raise DataError(f"{where}: truth of {name} is {_short(told)}; give {{slot: word}}")
-        for slot, word in told.items():
+        truth_entries = entry.get("truth") or {}
+        if not isinstance(truth_entries, dict):
+            raise DataError(f"{where}: truth of {name} is {_short(truth_entries)}; give {{slot: word}}")
+        for slot, word in truth_entries.items():
             truth[_word(slot, f"{where}: truth of {name}")] = _word(word, f"{where}: truth of {name}")
         if not described:
             yield where, Snippet(name, slots=slots, truth=truth)
@@ -146,7 +148,7 @@ def _of_lines(path: Path, partial: bool, described: bool):
 
 
 def _of_csv(path: Path, partial: bool, described: bool):
-    found: dict[str, tuple[str, Snippet]] = {}
+    by_id: dict[str, tuple[str, Snippet]] = {}
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
@@ -164,44 +166,51 @@ def _of_csv(path: Path, partial: bool, described: bool):
                 if None in row or None in row.values():
                     raise DataError(f"{where}: has not {len(columns)} values, as line 1 has; mend it")
                 name = _name(row["id"], where)
-                held: Slots = {}
+                words_of: Slots = {}
                 for slot in slots:
                     if row[slot].strip():
                         here = f"{where}: slot {slot} of {name}"
-                        said = row.get(slot + SUFFIX, "1")
+                        text = row.get(slot + SUFFIX, "1")
                         try:
-                            probability = float(said)
+                            probability = float(text)
                         except ValueError:
-                            raise DataError(f"{here}: probability {said!r} is no number; mend it") from None
-                        held[slot] = _candidates(
+                            raise DataError(f"{here}: probability {text!r} is no number; mend it") from None
+                        words_of[slot] = _candidates(
                             {"words": [row[slot]], "probabilities": [probability]}, here, partial=True
                         )
                 split = _split(row["split"], where) if described else "test"
-                one = Snippet(name, split, held, [], _text(row.get("detail"), where), _text(row.get("group"), where))
-                _, there = found.setdefault(name, (where, one))
-                if (there.split, there.slots, there.detail, there.group) != (split, held, one.detail, one.group):
+                snippet = Snippet(
+                    name, split, words_of, [], _text(row.get("detail"), where), _text(row.get("group"), where)
+                )
+                _, first = by_id.setdefault(name, (where, snippet))
+                if (first.split, first.slots, first.detail, first.group) != (
+                    split,
+                    words_of,
+                    snippet.detail,
+                    snippet.group,
+                ):
                     raise DataError(
                         f"{where}: {name} differs from its line before by more than the sentence; make "
                         "them agree, or give the snippet an id of its own"
                     )
-                there.sentences.append(row.get("sentence", ""))
+                first.sentences.append(row.get("sentence", ""))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as CSV ({error}); save it as CSV in UTF-8") from None
-    yield from found.values()
+    yield from by_id.values()
 
 
-def _candidates(said, where: str, partial: bool) -> tuple[list[str], list[float]]:
+def _candidates(entry, where: str, partial: bool) -> tuple[list[str], list[float]]:
     """A slot's words and probabilities, of what a line says of it."""
-    if said is None:
+    if entry is None:
         return [], []
-    if isinstance(said, str):
-        said = {"words": [said]}
-    if not isinstance(said, dict) or not isinstance(said.get("words"), list):
-        raise DataError(f"{where} is {_short(said)}; give {{words, probabilities}}, a word, or null")
-    words = [_known(word) if isinstance(word, str) else "" for word in said["words"]]
+    if isinstance(entry, str):
+        entry = {"words": [entry]}
+    if not isinstance(entry, dict) or not isinstance(entry.get("words"), list):
+        raise DataError(f"{where} is {_short(entry)}; give {{words, probabilities}}, a word, or null")
+    words = [_known(word) if isinstance(word, str) else "" for word in entry["words"]]
     if not all(words):
-        _word(said["words"][words.index("")], where)
-    probabilities = said.get("probabilities", [1] if len(words) == 1 else None)
+        _word(entry["words"][words.index("")], where)
+    probabilities = entry.get("probabilities", [1] if len(words) == 1 else None)
     if not isinstance(probabilities, list) or len(probabilities) != len(words):
         count = len(probabilities) if isinstance(probabilities, list) else "no list of"
         raise DataError(f"{where}: {len(words)} words and {count} probabilities; give one for each")
@@ -219,19 +228,19 @@ def _candidates(said, where: str, partial: bool) -> tuple[list[str], list[float]
     return words, [number / scale for number in probabilities]
 
 
-def _name(said, where: str) -> str:
+def _name(value, where: str) -> str:
     """An id: text that can stand in a line."""
-    if isinstance(said, int) and not isinstance(said, bool):
-        said = str(said)
-    if not isinstance(said, str) or not said.strip() or _ODD.search(said):
-        raise DataError(f"{where}: id {_short(said)}; give the snippet a text of one line")
-    return _clean(said)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip() or _ODD.search(value):
+        raise DataError(f"{where}: id {_short(value)}; give the snippet a text of one line")
+    return _clean(value)
 
 
-def _word(said, where: str) -> str:
-    if not isinstance(said, str) or not _clean(said):
-        raise DataError(f"{where}: word {_short(said)}; give a text that is not empty")
-    return _known(said)
+def _word(value, where: str) -> str:
+    if not isinstance(value, str) or not _clean(value):
+        raise DataError(f"{where}: word {_short(value)}; give a text that is not empty")
+    return _known(value)
 
 
 @lru_cache(1 << 16)
@@ -240,16 +249,16 @@ def _known(word: str) -> str:
     return _clean(word)
 
 
-def _text(said, where: str) -> str:
-    if said is not None and not isinstance(said, (str, int)):
-        raise DataError(f"{where}: {_short(said)} where a text is due; mend it")
-    return _clean(str(said)) if said is not None else ""
+def _text(value, where: str) -> str:
+    if value is not None and not isinstance(value, (str, int)):
+        raise DataError(f"{where}: {_short(value)} where a text is due; mend it")
+    return _clean(str(value)) if value is not None else ""
 
 
-def _split(said, where: str) -> str:
-    split = SPLITS.get(said.strip().lower()) if isinstance(said, str) else None
+def _split(value, where: str) -> str:
+    split = SPLITS.get(value.strip().lower()) if isinstance(value, str) else None
     if split not in ("train", "val", "test"):
-        raise DataError(f"{where}: split {_short(said)}; it must be train, val or test")
+        raise DataError(f"{where}: split {_short(value)}; it must be train, val or test")
     return split
 
 
@@ -270,7 +279,7 @@ def read_annotations(levels: dict[str, Path], splits, slots=None, partial: bool 
         if len(cells) != 2 or cells[0] in split:
             raise DataError(f"{where}: {' '.join(cells)!r}; give each video once, with its split behind it")
         split[cells[0]] = _split(cells[1], where)
-    found: dict[str, Snippet] = {}
+    by_id: dict[str, Snippet] = {}
     for level, folder in levels.items():
         for where, video, first, last, sentence in _annotations(Path(folder)):
             if video not in split:
@@ -281,16 +290,16 @@ def read_annotations(levels: dict[str, Path], splits, slots=None, partial: bool 
                 raise DataError(f"{where}: frames {first!r} to {last!r} are no whole numbers; mend the line") from None
             name = _name(f"{level}/{number}" if level else number, where)
             snippet = Snippet(name, split[video], {}, [], level, video)
-            found.setdefault(name, snippet).sentences.append(sentence)
+            by_id.setdefault(name, snippet).sentences.append(sentence)
     if slots is not None:
         for snippet in read_snippets(slots, partial, described=False):
-            if snippet.id not in found:
+            if snippet.id not in by_id:
                 raise DataError(
                     f"{slots}: names {snippet.id}, which no sentence is of; ids are VIDEO_FIRST_LAST, or "
                     "LEVEL/VIDEO_FIRST_LAST where levels are named"
                 )
-            found[snippet.id].slots.update(snippet.slots)
-    return list(found.values())
+            by_id[snippet.id].slots.update(snippet.slots)
+    return list(by_id.values())
 
 
 def table(path: Path, separator: str | None):

@@ -70,9 +70,9 @@ def write_lists(
 
 def _check_room(data: Path, images: int) -> None:
     with store.reader(data / "frames").begin() as transaction:
-        held = transaction.stat()["entries"]
+        stored = transaction.stat()["entries"]
     used = os.stat(data / "frames" / "data.mdb").st_blocks * 512
-    need, free = used * images // max(held, 1), shutil.disk_usage(data).free
+    need, free = used * images // max(stored, 1), shutil.disk_usage(data).free
     if need > free + sum(file.stat().st_blocks * 512 for file in data.glob("stills_*.partial/data.mdb")):
         raise DataError(
             f"{data}: no space left for the stills, which need about {need / 1e9:.1f} GB of {free / 1e9:.1f} GB; free"

@@ -93,14 +93,14 @@ def put(environment: lmdb.Environment, items: list[tuple[bytes, bytes]]) -> None
 
 def _count(transaction, modality: str, video: str) -> int:
     """Images are numbered without gaps, so that doubling and halving finds the last."""
-    first, found, step = first_number(modality), 0, 1
-    while transaction.get(key(modality, video, first + found + step - 1)) is not None:
-        found, step = found + step, step * 2
+    first, count, step = first_number(modality), 0, 1
+    while transaction.get(key(modality, video, first + count + step - 1)) is not None:
+        count, step = count + step, step * 2
     while step > 1:
         step //= 2
-        if transaction.get(key(modality, video, first + found + step - 1)) is not None:
-            found += step
-    return found
+        if transaction.get(key(modality, video, first + count + step - 1)) is not None:
+            count += step
+    return count
 
 
 # a process may open an LMDB only once, however many data layers read it
@@ -152,6 +152,6 @@ def check_images(folder: Path, modality: str, index) -> None:
                     raise DataError(
                         f"{place}: lacks {key(modality, video.name, number).decode()}; prepare the data set again"
                     )
-        held, due = transaction.stat()["entries"], sum(video.images(modality) for video in index)
-    if held != due:
-        raise DataError(f"{place}: holds {held} images where videos.tsv counts {due}; prepare the data set again")
+        stored, due = transaction.stat()["entries"], sum(video.images(modality) for video in index)
+    if stored != due:
+        raise DataError(f"{place}: holds {stored} images where videos.tsv counts {due}; prepare the data set again")

@@ -59,12 +59,12 @@ def copy_images(source: Path, target: Path, first: int, count: int) -> None:
     if target.exists():
         shutil.rmtree(target)
     with writing(target), store.reader(source).begin() as stored:
-        held = stored.stat()["entries"]
+        count_stored = stored.stat()["entries"]
         size = os.stat(source / "data.mdb").st_size * 2
-        with lmdb.open(str(target), map_size=size, sync=False) as made, stored.cursor() as cursor:
-            cursor.set_range(b"%08d" % (first % held))
-            with made.begin(write=True) as transaction:
-                for position in range(min(count, held)):
+        with lmdb.open(str(target), map_size=size, sync=False) as copies, stored.cursor() as cursor:
+            cursor.set_range(b"%08d" % (first % count_stored))
+            with copies.begin(write=True) as transaction:
+                for position in range(min(count, count_stored)):
                     transaction.put(b"%08d" % position, cursor.value(), append=True)
                     if not cursor.next():
                         cursor.first()
@@ -122,8 +122,8 @@ def _rows(path: Path, name: str) -> int:
 
 def _copy_rows(source: Path, target: Path, names: Sequence[str], rows: slice) -> None:
     # Made in memory: where the disk is full, the HDF5 library brings the process down instead of saying so.
-    with h5py.File(source, "r") as given, h5py.File(target.name, "w", driver="core", backing_store=False) as made:
+    with h5py.File(source, "r") as read, h5py.File(target.name, "w", driver="core", backing_store=False) as written:
         for name in names:
-            made.create_dataset(name, data=given[name][rows])
-        made.flush()
-        write_bytes(target, made.id.get_file_image())
+            written.create_dataset(name, data=read[name][rows])
+        written.flush()
+        write_bytes(target, written.id.get_file_image())

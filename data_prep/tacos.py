@@ -74,7 +74,7 @@ class SlotVocabulary:
         for snippet in snippets:
             for slot, (candidates, _) in snippet.slots.items():
                 words.setdefault(slot, set()).update(candidates)
-        return cls([(slot, word) for slot, found in words.items() for word in sorted(found)])
+        return cls([(slot, word) for slot, candidates in words.items() for word in sorted(candidates)])
 
     @classmethod
     def read(cls, path) -> SlotVocabulary:
@@ -175,11 +175,11 @@ class Frames:
             ) from None
         self.size = 0
         for name in ids:
-            held = self.file[name] if name in self.file else None
-            shape = getattr(held, "shape", None)
-            if shape is None or len(shape) != 2 or 0 in shape or held.dtype.kind != "f":
-                said = "has no" if shape is None else f"has {held.dtype} {shape} as"
-                raise DataError(f"{self.path}: {said} activations of {name}; give floating point (frames, D)")
+            activations = self.file[name] if name in self.file else None
+            shape = getattr(activations, "shape", None)
+            if shape is None or len(shape) != 2 or 0 in shape or activations.dtype.kind != "f":
+                what = "has no" if shape is None else f"has {activations.dtype} {shape} as"
+                raise DataError(f"{self.path}: {what} activations of {name}; give floating point (frames, D)")
             self.size = self.size or shape[1]
             if shape[1] != self.size:
                 raise DataError(
@@ -211,13 +211,13 @@ def markers(counts: np.ndarray, steps: int) -> np.ndarray:
 
 def of_features(folder: Path) -> dict[str, np.ndarray]:
     """Video -> its activations (T, D)."""
-    held = {}
+    activations = {}
     for part in ("train", "test"):
         for video, _, name in zip(*read_videos(folder, part), strict=True):
             if len(video) > 1:
                 raise DataError(f"{folder}: has {len(video)} clips of {name}; prepare the features without --clips")
-            held[name] = video[0]
-    return held
+            activations[name] = video[0]
+    return activations
 
 
 def evenly(frames: int, steps: int) -> np.ndarray:
@@ -227,15 +227,15 @@ def evenly(frames: int, steps: int) -> np.ndarray:
 
 def digest(path) -> str:
     """sha256 of a file, or of a folder's HDF5 files. Errors: DataError."""
-    found, path = hashlib.sha256(), Path(path)
+    content, path = hashlib.sha256(), Path(path)
     for part in sorted(path.glob("*.h5")) if path.is_dir() else [path]:
         try:
             with open(part, "rb") as file:
                 while block := file.read(1 << 22):
-                    found.update(block)
+                    content.update(block)
         except OSError as error:
             raise DataError(f"{part}: cannot be read ({error.strerror}); name an HDF5 or .npz file") from None
-    return found.hexdigest()
+    return content.hexdigest()
 
 
 # ---- a data set --------------------------------------------------------------------------------------------
@@ -393,7 +393,8 @@ def _truth(snippets: list[Snippet], phrases: dict) -> dict:
             words.setdefault(slot, set()).add(word)
     return {
         "phrases": {
-            slot: {word: word for word in sorted(found)} | phrases.get(slot, {}) for slot, found in words.items()
+            slot: {word: word for word in sorted(candidates)} | phrases.get(slot, {})
+            for slot, candidates in words.items()
         },
         "images": {snippet.id: snippet.truth for snippet in snippets if snippet.truth},
     }

@@ -88,12 +88,12 @@ def _check_apart(train: list[Entry], test: list[Entry]) -> None:
 
 
 def _group(entry: Entry) -> tuple[str, str]:
-    found = GROUP.search(entry.video)
-    if not found:
+    match = GROUP.search(entry.video)
+    if not match:
         raise DataError(
             f"{entry.where}: {entry.video} is not named v_Class_gGG_cCC; for other sets there is `lrcn prepare videos`"
         )
-    return entry.class_name, found[1]
+    return entry.class_name, match[1]
 
 
 def read_splits(folder, classes: list[str]) -> dict[int, dict[str, list[Entry]]]:

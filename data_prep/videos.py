@@ -308,12 +308,12 @@ def _other_order(dataset: Dataset, name: str) -> str:
 def _members(folder: Path) -> list[Path]:
     """The videos that lie in a folder: files by their suffix, and folders that hold images."""
     with os.scandir(folder) as entries:
-        found = [
+        members = [
             Path(entry.path)
             for entry in entries
             if frames.is_one_of(frames.VIDEOS, entry.name) or (entry.is_dir() and _holds_images(entry.path))
         ]
-    return sorted(found)
+    return sorted(members)
 
 
 def _holds_images(folder) -> bool:
@@ -466,8 +466,8 @@ def _classes_of(lines: list[Line], root: Path) -> list[str]:
 def _loose_sources(lines: list[Line], loose: list[Path], labels: dict[str, int]) -> list[Source]:
     """Videos that lie in no class's folder, with the class that the lists give them."""
     classes = {line.video: line.class_name for line in lines if line.class_name in labels}
-    found = [Source(path, "", 0) for path in loose]
-    return [Source(s.path, classes[s.name], labels[classes[s.name]]) for s in found if s.name in classes]
+    every = [Source(path, "", 0) for path in loose]
+    return [Source(s.path, classes[s.name], labels[classes[s.name]]) for s in every if s.name in classes]
 
 
 def _resolve(lines: list[Line], sources: list[Source], labels, root) -> dict[str, list[str]]:

@@ -54,8 +54,8 @@ def rating_sheet(systems, references, images, count, parts, seed, out):
     saves. OUT/key.json tells which caption is whose and is not for them. `lrcn compare OUT/key.json ANSWERS...` makes
     the table.
     """
-    from lrcn.sentences.caption_files import names_of, read_references, read_results
-    from lrcn.sentences.rating_sheet import write_sheet
+    from lrcn.sentences.caption_files import image_files, read_references, read_results
+    from lrcn.sentences.rating_sheet import Draw, ImageFiles, write_sheet
 
     described = {}
     for system in systems:
@@ -66,17 +66,9 @@ def rating_sheet(systems, references, images, count, parts, seed, out):
             raise click.UsageError(f"--system {system}: {name.strip()} is given twice")
         described[name.strip()] = read_results(path)
     progress = Progress()
-    write_sheet(
-        described,
-        out,
-        references=read_references(references) if references else None,
-        files=names_of(references) if references else None,
-        images=images,
-        count=count,
-        parts=parts,
-        seed=seed,
-        progress=progress,
-    )
+    people = read_references(references) if references else None
+    files = ImageFiles(image_files(references) if references else {}, images)
+    write_sheet(described, out, people, files, Draw(count, parts, seed), progress)
     progress.close()
     where = f"{out}/sheet1, {out}/sheet2, ..." if parts > 1 else out / "sheet"
     say(f"for the raters: {where}, a folder with index.html; {out / 'key.json'} is not for them")

@@ -19,13 +19,13 @@ def read_image(path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             image.load()  # the whole of it: OpenCV takes half an image for one
-            clear = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-            if image.format != "GIF" and image.mode != "CMYK" and not clear:
-                found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-                if found is not None:
-                    return found
+            transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+            if image.format != "GIF" and image.mode != "CMYK" and not transparent:
+                pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+                if pixels is not None:
+                    return pixels
             image = ImageOps.exif_transpose(image)
-            if clear:
+            if transparent:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
@@ -33,24 +33,22 @@ def read_image(path) -> np.ndarray:
         raise DataError(f"{path}: no such image") from None
     except IsADirectoryError:
         raise DataError(f"{path}: a folder, not an image") from None
+    except Image.UnidentifiedImageError:
+        raise DataError(f"{path}: not an image, or of a kind that cannot be read") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        said = (
-            "not an image, or of a kind that cannot be read"
-            if isinstance(error, Image.UnidentifiedImageError)
-            else str(error).lower() or "cannot be read"
-        )
-        raise DataError(f"{path}: {said}") from None
+        raise DataError(f"{path}: {str(error).lower() or 'cannot be read'}") from None
 
 
 def read_images(paths: Sequence) -> list[np.ndarray]:
-    """All of them; DataError, one line, names every one that cannot be read."""
-    found, trouble = [], []
+    """All of them, as `read_image` gives each; DataError, one line, names every one that cannot be read."""
+    images, unreadable, first_error = [], [], ""
     for path in paths:
         try:
-            found.append(read_image(path))
+            images.append(read_image(path))
         except DataError as error:
-            trouble.append((path, str(error)))
-    if trouble:
-        others = ", ".join(str(path) for path, _ in trouble[1:])
-        raise DataError(trouble[0][1] + (f" (and {others})" if others else ""))
-    return found
+            first_error = first_error or str(error)
+            unreadable.append(path)
+    if unreadable:
+        others = ", ".join(map(str, unreadable[1:]))
+        raise DataError(first_error + (f" (and {others})" if others else ""))
+    return images

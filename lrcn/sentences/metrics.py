@@ -53,8 +53,8 @@ def tokenise(captions: Mapping, way: str = "plain") -> dict:
         raise SpecError(NO_JAVA)
     from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
-    found = PTBTokenizer().tokenize({key: [{"caption": text} for text in texts] for key, texts in captions.items()})
-    return {key: [text.split() for text in texts] for key, texts in found.items()}
+    tokens = PTBTokenizer().tokenize({key: [{"caption": text} for text in texts] for key, texts in captions.items()})
+    return {key: [text.split() for text in texts] for key, texts in tokens.items()}
 
 
 def java() -> bool:
@@ -83,39 +83,39 @@ def score(captions: Mapping, references: Mapping, tokens: str = "plain", meteor:
             f"{len(left)} of {len(references)} images have no caption"
             f"{f', {min(left, key=str)} for one' if left else ''}; every image is scored"
         )
-    said = {key: found[0] for key, found in tokenise({key: [captions[key]] for key in captions}, tokens).items()}
-    expected = tokenise({key: references[key] for key in captions}, tokens)
-    return {"images": len(said), "tokens": tokens, **score_tokens(said, expected, meteor)}
+    caption_words = {key: one for key, [one] in tokenise({key: [captions[key]] for key in captions}, tokens).items()}
+    reference_words = tokenise({key: references[key] for key in captions}, tokens)
+    return {"images": len(captions), "tokens": tokens, **score_tokens(caption_words, reference_words, meteor)}
 
 
-def score_tokens(said: Mapping, expected: Mapping, meteor: bool = True) -> dict:
+def score_tokens(captions: Mapping, references: Mapping, meteor: bool = True) -> dict:
     """The metrics of `score` of words: {id: words}, {id: [words, ...]}, of the same images."""
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider
     from pycocoevalcap.rouge.rouge import Rouge
 
-    results = {key: [" ".join(said[key])] for key in said}
-    truths = {key: [" ".join(each) for each in expected[key]] for key in said}
-    found = {f"BLEU-{n}": value for n, value in enumerate(Bleu(4).compute_score(truths, results, verbose=0)[0], 1)}
-    found |= {f"BLEU-{n} (NLTK)": value for n, value in enumerate(bleu_nltk(said, expected), 1)}
-    found["ROUGE-L"] = Rouge().compute_score(truths, results)[0]
-    found["CIDEr"] = Cider().compute_score(truths, results)[0]
-    found = {name: float(value) for name, value in found.items()} | {"METEOR": None, "notes": []}
+    results = {key: [" ".join(captions[key])] for key in captions}
+    truths = {key: [" ".join(each) for each in references[key]] for key in captions}
+    scores = {f"BLEU-{n}": value for n, value in enumerate(Bleu(4).compute_score(truths, results, verbose=0)[0], 1)}
+    scores |= {f"BLEU-{n} (NLTK)": value for n, value in enumerate(bleu_nltk(captions, references), 1)}
+    scores["ROUGE-L"] = Rouge().compute_score(truths, results)[0]
+    scores["CIDEr"] = Cider().compute_score(truths, results)[0]
+    scores = {name: float(value) for name, value in scores.items()} | {"METEOR": None, "notes": []}
     if meteor:
-        found["METEOR"], note = _meteor(results, truths)
-        found["notes"] += [note] if note else []
-    return found
+        scores["METEOR"], note = _meteor(results, truths)
+        scores["notes"] += [note] if note else []
+    return scores
 
 
-def bleu_nltk(said: Mapping, expected: Mapping) -> list[float]:
+def bleu_nltk(captions: Mapping, references: Mapping) -> list[float]:
     """BLEU 1 to 4 of a corpus, with the brevity penalty, as NLTK has them."""
     from nltk.translate.bleu_score import corpus_bleu
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that a number is 0 shows in it
         values = corpus_bleu(
-            [expected[key] for key in said],
-            [said[key] for key in said],
+            [references[key] for key in captions],
+            [captions[key] for key in captions],
             weights=[(1.0,), (1 / 2,) * 2, (1 / 3,) * 3, (1 / 4,) * 4],
         )
     return [float(value) for value in values]

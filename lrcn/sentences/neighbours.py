@@ -10,6 +10,7 @@ import numpy as np
 
 from lrcn.trained_net import TrainedNet
 from prototxt_gen import SpecError, nearest
+from prototxt_gen.caffe_pb2 import NetParameter
 from prototxt_gen.weights import AFRESH, CLASH, plan, read_weights
 
 DISTANCES = ("euclidean", "cosine")
@@ -33,7 +34,7 @@ class Neighbours:
     cnn: Cnn | None = None
 
 
-def cnn_net(reference: TrainedNet, cnn: Cnn):
+def cnn_net(reference: TrainedNet, cnn: Cnn) -> tuple[NetParameter, tuple[str, ...]]:
     """The net that reads images with another CNN's weights, cut as `reference` sees them, and the blobs that it gives.
     Its fc8 is the file's classifier, whatever that is called and however many classes it has; without one, no fc8."""
     net = reference.variant.files(**reference.settings)["deploy_images"]
@@ -41,9 +42,9 @@ def cnn_net(reference: TrainedNet, cnn: Cnn):
     unfit = {entry.layer for entry in entries if entry.status in (AFRESH, CLASH)}
     if "fc8" in unfit and "fc8" in cnn.blobs:
         fc8 = next(layer for layer in net.layer if layer.name == "fc8")
-        reads = next(entry.net[0][-1] for entry in entries if entry.layer == "fc8")
+        width = next(entry.net[0][-1] for entry in entries if entry.layer == "fc8")  # of fc7, which it reads
         classifier = next(
-            (entry for entry in entries if entry.layer.startswith("fc8") and entry.file and entry.file[0][-1] == reads),
+            (entry for entry in entries if entry.layer.startswith("fc8") and entry.file and entry.file[0][-1] == width),
             None,
         )
         if classifier is None:
@@ -55,8 +56,8 @@ def cnn_net(reference: TrainedNet, cnn: Cnn):
 
 
 def nearest_images(train: np.ndarray, test: np.ndarray, distance: str = "euclidean") -> np.ndarray:
-    """For each row of test (N, D) the row of train (M, D), fc7 or fc8 of images, that is nearest: (N,), of equals the
-    first. The paper does not say by which distance."""
+    """For each row of test (N, D) the row of train (M, D), fc7 or fc8 of images, that is nearest: (N,) int64, of equals
+    the first. The paper does not say by which distance. SpecError for other shapes and distances."""
     if distance not in DISTANCES:
         raise SpecError(
             f"there is no distance '{distance}', only {' and '.join(DISTANCES)}{nearest(distance, DISTANCES)}"
@@ -64,25 +65,27 @@ def nearest_images(train: np.ndarray, test: np.ndarray, distance: str = "euclide
     train, test = np.asarray(train), np.asarray(test, np.float64)
     if train.ndim != 2 or test.ndim != 2 or train.shape[1] != test.shape[1] or not len(train):
         raise SpecError(f"features of {train.shape} to look in and {test.shape} to look for: give (M, D) and (N, D)")
-    least, found = np.full(len(test), np.inf), np.zeros(len(test), np.int64)
+    least, rows = np.full(len(test), np.inf), np.zeros(len(test), np.int64)
     step = max(1, BLOCK // max(len(test), train.shape[1]))
     for first in range(0, len(train), step):  # float64 a part at a time: fc7 of all of COCO is 1.3 GB in float32
         part = train[first : first + step].astype(np.float64)
         if distance == "cosine":
             norms = np.linalg.norm(part, axis=1, keepdims=True)
-            far = -test @ (part / np.where(norms > 0, norms, 1)).T
+            distances = -test @ (part / np.where(norms > 0, norms, 1)).T
         else:
-            far = (part**2).sum(1) / 2 - test @ part.T
-        at = far.argmin(1)
-        nearer = far[np.arange(len(test)), at] < least
-        least[nearer], found[nearer] = far[nearer, at[nearer]], first + at[nearer]
-    return found
+            distances = (part**2).sum(1) / 2 - test @ part.T
+        nearest_rows = distances.argmin(1)
+        nearer = distances[np.arange(len(test)), nearest_rows] < least
+        least[nearer] = distances[nearer, nearest_rows[nearer]]
+        rows[nearer] = first + nearest_rows[nearer]
+    return rows
 
 
 def nearest_captions(
     train: np.ndarray, captions: Sequence[Sequence[str]], test: np.ndarray, distance: str = "euclidean"
 ) -> list[str]:
-    """The baseline 1NN of Table 3: for each test image the first caption of the nearest training image."""
+    """For each test image, of features (N, D), the first caption of the nearest training image, of features (M, D).
+    SpecError where an image has no caption, and as `nearest_images`."""
     if len(captions) != len(train) or not all(captions):
         raise SpecError(f"{len(captions)} images' captions for {len(train)} rows: give one or more for each")
-    return [captions[at][0] for at in nearest_images(train, test, distance)]
+    return [captions[row][0] for row in nearest_images(train, test, distance)]

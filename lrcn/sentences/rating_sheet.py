@@ -23,16 +23,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from data_prep import DataError
 from data_prep.whole_files import write_bytes, write_json, write_text, writing
+from data_prep.workers import no_progress
+from lrcn.engine.compute import Progress
 from lrcn.results.published import TABLE4_IMAGES
+from lrcn.sentences.images import read_image
 
 CRITERIA = ("correctness", "grammar", "relevance")
 FORMAT = "lrcn ratings 1"
@@ -45,66 +50,71 @@ MOST = 9  # ranks are one digit
 # ---- the sheet ---------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Draw:
+    """`count` images are drawn of those that all systems describe, or all are taken where there are fewer; they are
+    shared out over `parts` pages. The draw, that of the references and the order of the captions follow from `seed`."""
+
+    count: int = TABLE4_IMAGES
+    parts: int = 1
+    seed: int = 1701
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Where images are. names: {image's id: file name} where ids are no files; folder: to find the files in, else they
+    are where their names say."""
+
+    names: Mapping = field(default_factory=dict)
+    folder: Path | None = None
+
+    def find(self, image) -> Path:
+        """The file of an image, by its id. Raises DataError."""
+        name = self.names.get(image, image)
+        if not isinstance(name, str):
+            raise DataError(f"image {image}: its file is not known; give --references annotations that name it")
+        tried = [Path(name)] if self.folder is None or os.path.isabs(name) else []
+        if self.folder is not None:
+            base = Path(name).name  # COCO's images lie in a folder a year
+            tried += [
+                self.folder / name,
+                self.folder / base,
+                *(self.folder / year / base for year in ("train2014", "val2014")),
+            ]
+        for path in tried:
+            if path.is_file():
+                return path
+        raise DataError(f"{tried[0]}: no such image; name its folder by --images")
+
+
 def write_sheet(
     systems: Mapping[str, Mapping],
-    out,
-    *,
+    out: Path,
     references: Mapping | None = None,
-    files: Mapping | None = None,
-    images=None,
-    count: int = TABLE4_IMAGES,
-    parts: int = 1,
-    seed: int = 1701,
-    progress=lambda *_: None,
+    files: ImageFiles = ImageFiles(),
+    draw: Draw = Draw(),
+    progress: Progress = no_progress,
 ) -> Path:
-    """Writes the page (or `parts` of them), its pictures and the key into `out`.
+    """Writes the page (or the `parts` of it), its pictures and the key into `out`.
 
     systems: name -> {image's id: caption}; references: {id: captions that people wrote}, one of which, drawn, is shown
-    for each image as the system "captions"; files: {id: file name} where ids are no files; images: the folder to find
-    files in. `count` images are drawn of those that all systems describe, or all are taken where there are fewer. The
-    same arguments give the same bytes; what is there already, whole, is left. Raises DataError.
+    for each image as the system "captions". The same arguments give the same bytes; what is there already, whole, is
+    left. Raises DataError.
     """
-    out, named = Path(out), dict(systems)
-    if references is not None:
-        if PEOPLE in named:
-            raise DataError(f"a system is called {PEOPLE}, which is the row of the references; call it otherwise")
-        named[PEOPLE] = references
-    if not 2 <= len(named) <= MOST:
-        raise DataError(f"{len(named)} systems: a ranking takes 2 to {MOST}, the references among them")
-    common = [key for key in next(iter(named.values())) if all(key in captions for captions in named.values())]
-    common = [key for key in common if all(_said(captions[key]) for captions in named.values())]
+    captions = _captions(systems, references)
+    common = [image for image in next(iter(captions.values())) if all(each.get(image) for each in captions.values())]
     if not common:
-        raise DataError(f"no image has a caption of all: {', '.join(named)}; their image_ids must be the same")
-    random = np.random.default_rng(seed)
-    chosen = [common[k] for k in sorted(random.choice(len(common), min(count, len(common)), replace=False).tolist())]
-    if parts > len(chosen):
-        raise DataError(f"{parts} parts of {len(chosen)} images: give fewer")
-    every = max(len(captions) for captions in systems.values())
-    if len(common) < every:
-        progress(f"{len(common)} of {every} images have a caption of all systems; the others are left out", 0, 0)
-    places = {key: _find(key, files, images) for key in chosen}
-
-    key = {
-        "format": FORMAT,
-        "criteria": list(CRITERIA),
-        "systems": list(named),
-        "seed": seed,
-        "parts": parts,
-        "images": {},
-    }
-    for number, image in enumerate(chosen):
-        lines: dict[str, list[str]] = {}  # caption -> the systems that have it
-        for name, captions in named.items():
-            said = _said(captions[image])
-            lines.setdefault(said[random.integers(len(said))], []).append(name)
-        shown = [list(lines.items())[k] for k in random.permutation(len(lines))]
-        key["images"][f"{number + 1:04d}"] = {
-            "image_id": image,
-            "part": number * parts // len(chosen) + 1,
-            "captions": [caption for caption, _ in shown],
-            "systems": [names for _, names in shown],
-        }
-    key["sheet"] = _digest(key)
+        raise DataError(f"no image has a caption of all: {', '.join(captions)}; their image_ids must be the same")
+    random = np.random.default_rng(draw.seed)
+    count = min(draw.count, len(common))
+    images = [common[k] for k in sorted(random.choice(len(common), count, replace=False).tolist())]
+    if draw.parts > len(images):
+        raise DataError(f"{draw.parts} parts of {len(images)} images: give fewer")
+    described = max(len(by_image) for by_image in systems.values())
+    if len(common) < described:
+        progress(f"{len(common)} of {described} images have a caption of all systems; the others are left out", 0, 0)
+    paths = {image: files.find(image) for image in images}
+    key = _key(captions, images, draw, random)
 
     if (out / KEY).exists():
         if _json(out / KEY).get("sheet") != key["sheet"]:
@@ -112,59 +122,82 @@ def write_sheet(
         return out
     if out.exists() and (not out.is_dir() or any(not each.name.startswith("sheet") for each in out.iterdir())):
         raise DataError(f"{out}: is there already and is no sheet; name another --out")
-    for left in out.glob("sheet*"):  # of a run that was cut off: the key is written last
-        shutil.rmtree(left)
-    for part in range(1, parts + 1):
-        folder = out / f"sheet{part if parts > 1 else ''}"
-        with writing(folder):
-            (folder / "images").mkdir(parents=True)
-        shown = {name: entry for name, entry in key["images"].items() if entry["part"] == part}
-        for done, (name, entry) in enumerate(shown.items()):
-            write_bytes(folder / "images" / f"{name}.jpg", _picture(places[entry["image_id"]]))
-            progress(f"pictures of part {part}", done + 1, len(shown))
-        page = {
-            "format": FORMAT,
-            "sheet": key["sheet"],
-            "part": part,
-            "criteria": key["criteria"],
-            "images": [
-                {"id": name, "picture": f"images/{name}.jpg", "captions": entry["captions"]}
-                for name, entry in shown.items()
-            ],
-        }
-        write_text(folder / "index.html", _page(page, parts))
+    for unfinished in out.glob("sheet*"):  # of a run that was cut off: the key is written last
+        shutil.rmtree(unfinished)
+    for part in range(1, draw.parts + 1):
+        _write_part(out / f"sheet{part if draw.parts > 1 else ''}", key, part, paths, progress)
     write_json(out / KEY, key)
     return out
 
 
-def _said(captions) -> list[str]:
+def _captions(systems: Mapping[str, Mapping], references: Mapping | None) -> dict[str, dict]:
+    """{system: {image's id: its captions that are not empty}}, the people's last. Raises DataError."""
+    named = dict(systems)
+    if references is not None:
+        if PEOPLE in named:
+            raise DataError(f"a system is called {PEOPLE}, which is the row of the references; call it otherwise")
+        named[PEOPLE] = references
+    if not 2 <= len(named) <= MOST:
+        raise DataError(f"{len(named)} systems: a ranking takes 2 to {MOST}, the references among them")
+    return {
+        name: {image: _not_empty([texts] if isinstance(texts, str) else texts) for image, texts in by_image.items()}
+        for name, by_image in named.items()
+    }
+
+
+def _not_empty(texts: Sequence[str]) -> list[str]:
     """Captions with something in them, blanks and tabs made one space."""
-    each = [captions] if isinstance(captions, str) else captions
-    return [said for said in (" ".join(text.split()) for text in each) if said]
+    return [line for line in (" ".join(text.split()) for text in texts) if line]
 
 
-def _find(image, files: Mapping | None, folder) -> Path:
-    name = (files or {}).get(image, image)
-    if not isinstance(name, str):
-        raise DataError(f"image {image}: its file is not known; give --references annotations that name it")
-    tried = [Path(name)] if folder is None or os.path.isabs(name) else []
-    if folder is not None:
-        base = Path(name).name  # COCO's images lie in a folder a year
-        tried += [
-            Path(folder) / name,
-            Path(folder) / base,
-            *(Path(folder) / year / base for year in ("train2014", "val2014")),
-        ]
-    found = next((path for path in tried if path.is_file()), None)
-    if found is None:
-        raise DataError(f"{tried[0]}: no such image; name its folder by --images")
-    return found
+def _key(captions: Mapping[str, Mapping], images: Sequence, draw: Draw, random: np.random.Generator) -> dict[str, Any]:
+    """The key: of each image the captions in the order of the page, and whose each is."""
+    key = {
+        "format": FORMAT,
+        "criteria": list(CRITERIA),
+        "systems": list(captions),
+        "seed": draw.seed,
+        "parts": draw.parts,
+        "images": {},
+    }
+    for number, image in enumerate(images):
+        systems_of: dict[str, list[str]] = {}  # caption -> the systems that have it
+        for name, by_image in captions.items():
+            texts = by_image[image]
+            systems_of.setdefault(texts[random.integers(len(texts))], []).append(name)
+        lines = [list(systems_of.items())[k] for k in random.permutation(len(systems_of))]
+        key["images"][f"{number + 1:04d}"] = {
+            "image_id": image,
+            "part": number * draw.parts // len(images) + 1,
+            "captions": [caption for caption, _ in lines],
+            "systems": [names for _, names in lines],
+        }
+    return key | {"sheet": _digest(key)}
+
+
+def _write_part(folder: Path, key: Mapping, part: int, paths: Mapping[Any, Path], progress: Progress) -> None:
+    """A page of the sheet, and its pictures."""
+    with writing(folder):
+        (folder / "images").mkdir(parents=True)
+    entries = {name: entry for name, entry in key["images"].items() if entry["part"] == part}
+    for done, (name, entry) in enumerate(entries.items()):
+        write_bytes(folder / "images" / f"{name}.jpg", _picture(paths[entry["image_id"]]))
+        progress(f"pictures of part {part}", done + 1, len(entries))
+    page = {
+        "format": FORMAT,
+        "sheet": key["sheet"],
+        "part": part,
+        "criteria": key["criteria"],
+        "images": [
+            {"id": name, "picture": f"images/{name}.jpg", "captions": entry["captions"]}
+            for name, entry in entries.items()
+        ],
+    }
+    write_text(folder / "index.html", _page(page, key["parts"]))
 
 
 def _picture(path: Path) -> bytes:
     """The image as a JPEG small enough to be mailed. Raises DataError."""
-    from lrcn.sentences.images import read_image
-
     image = read_image(path)
     scale = SIDE / max(image.shape[:2])
     if scale < 1:
@@ -182,13 +215,13 @@ def _page(page: dict, parts: int) -> str:
     )
 
 
-def _digest(key: dict) -> str:
+def _digest(key: Mapping) -> str:
     return hashlib.sha1(
         json.dumps({name: value for name, value in key.items() if name != "sheet"}, sort_keys=True).encode()
     ).hexdigest()[:16]
 
 
-def _json(path) -> dict:
+def _json(path) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -200,6 +233,8 @@ def _json(path) -> dict:
 
 # ---- the answers -------------------------------------------------------------------------------------------
 
+Row = tuple[str, str, str]  # rater, image, criterion
+
 
 def is_ratings(path) -> bool:
     """Whether a file is an answers file of a page, or a key."""
@@ -209,7 +244,7 @@ def is_ratings(path) -> bool:
         return False
 
 
-def collect(paths: Sequence) -> dict:
+def collect(paths: Sequence) -> dict[str, Any]:
     """Mean ranks of the answers in files, of one sheet: {"ratings": {system: [correctness, grammar, relevance] or None
     where there is none}, "criteria", "systems", "raters", "images" (how many have a full row), "rows" and "unfinished"
     ([how many], each criterion), "sheet"}.
@@ -218,7 +253,42 @@ def collect(paths: Sequence) -> dict:
     among the files, or lies beside one of them or a folder above. Of a rater's files the later overrules the earlier,
     row by row. Raises DataError, one line, for files of another sheet or that do not fit the key.
     """
-    keys, answers = {}, []
+    key, answers = _read(paths)
+    ranks, asked = _ranks(answers, key)
+    full = {row: each for row, each in ranks.items() if None not in each}
+    totals = {name: [Fraction(0)] * len(CRITERIA) for name in key["systems"]}
+    rows = [sum(criterion == row[2] for row in full) for criterion in CRITERIA]
+    for (_, image, criterion), each in full.items():
+        for name, place in places(each, key["images"][image]["systems"]).items():
+            totals[name][CRITERIA.index(criterion)] += place
+    return {
+        "ratings": {
+            name: [float(total / n) if n else None for total, n in zip(sums, rows)] for name, sums in totals.items()
+        },
+        "criteria": list(CRITERIA),
+        "systems": len(totals),
+        "raters": len({rater for rater, _ in asked}),
+        "images": len({image for _, image, _ in full}),
+        "rows": rows,
+        "unfinished": [len(asked) - n for n in rows],
+        "sheet": key["sheet"],
+    }
+
+
+def places(ranks: Sequence[int], systems: Sequence[Sequence[str]]) -> dict[str, Fraction]:
+    """system -> its place from 1: `ranks` of an image's lines, each of one system or of several. Equals share the mean
+    of their places: their sum is always that of 1 to the number of systems."""
+    rank_of = {name: rank for rank, names in zip(ranks, systems, strict=True) for name in names}
+    every = list(rank_of.values())
+    return {
+        name: sum(other < rank for other in every) + Fraction(every.count(rank) + 1, 2)
+        for name, rank in rank_of.items()
+    }
+
+
+def _read(paths: Sequence) -> tuple[dict[str, Any], list[tuple[Any, dict[str, Any]]]]:
+    """The key, and (file, content) of the answers. Raises DataError where they are not all of the key's sheet."""
+    keys, answers = {}, []  # keys: sheet -> file
     for path in paths:
         content = _json(path)
         if content.get("format") != FORMAT:
@@ -230,12 +300,10 @@ def collect(paths: Sequence) -> dict:
     if not answers:
         raise DataError(f"{paths[0]}: the key alone; give the answers of the raters too")
     for path, content in answers:
-        beside = [folder / KEY for folder in (Path(path).resolve().parent, Path(path).resolve().parent.parent)]
-        found = next(
-            (place for place in beside if is_ratings(place) and _json(place).get("sheet") == content.get("sheet")), None
-        )
-        if found and content.get("sheet") not in keys:
-            keys[content.get("sheet")] = found
+        sheet = content.get("sheet")
+        for folder in (Path(path).resolve().parent, Path(path).resolve().parent.parent):
+            if is_ratings(folder / KEY) and _json(folder / KEY).get("sheet") == sheet and sheet not in keys:
+                keys[sheet] = folder / KEY
     if not keys:
         raise DataError(f"{answers[0][0]}: its sheet's {KEY} is not beside it; name it among the files")
     sheet = next(iter(keys))
@@ -243,8 +311,19 @@ def collect(paths: Sequence) -> dict:
     for path, content in answers:
         if content.get("sheet") != sheet:
             raise DataError(f"{path}: answers of another sheet than {keys[sheet]}; collect them apart")
+    return key, answers
 
-    said: dict[tuple[str, str, str], list] = {}  # rater, image, criterion -> ranks
+
+def _read_key(path) -> dict[str, Any]:
+    key = _json(path)
+    if not key.get("sheet") or key["sheet"] != _digest(key):
+        raise DataError(f"{path}: was changed since the sheet was made; fetch the original")
+    return key
+
+
+def _ranks(answers: Sequence[tuple[Any, Mapping]], key: Mapping) -> tuple[dict[Row, list], set[tuple[str, str]]]:
+    """The ranks of each row, and (rater, image) of all that were asked for. Raises DataError."""
+    ranks: dict[Row, list] = {}
     asked = set()
     for path, content in sorted(answers, key=lambda each: str(each[1].get("saved"))):
         rater, part = content.get("rater"), content.get("part")
@@ -252,68 +331,34 @@ def collect(paths: Sequence) -> dict:
             raise DataError(f'{path}: has no "rater"; fill the name in')
         rater = " ".join(rater.split())
         asked |= {(rater, image) for image, entry in key["images"].items() if entry["part"] == part}
-        for image, criterion, ranks in _rows(path, content, key):
-            before = said.get((rater, image, criterion))
-            if before is None or None in before or None not in ranks:
-                said[rater, image, criterion] = ranks
-    full = {row: ranks for row, ranks in said.items() if None not in ranks}
-    totals = {name: [Fraction(0)] * len(CRITERIA) for name in key["systems"]}
-    rows = [sum(criterion == row[2] for row in full) for criterion in CRITERIA]
-    for (_, image, criterion), ranks in full.items():
-        for name, rank in places(ranks, key["images"][image]["systems"]).items():
-            totals[name][CRITERIA.index(criterion)] += rank
-    return {
-        "ratings": {
-            name: [float(total / n) if n else None for total, n in zip(sums, rows)] for name, sums in totals.items()
-        },
-        "criteria": list(CRITERIA),
-        "systems": len(totals),
-        "raters": len({rater for rater, _ in asked}),
-        "images": len({image for _, image, _ in full}),
-        "rows": rows,
-        "unfinished": [len(asked) - n for n in rows],
-        "sheet": sheet,
-    }
+        for image, criterion, later in _rows(path, content, key):
+            earlier = ranks.get((rater, image, criterion))
+            if earlier is None or None in earlier or None not in later:
+                ranks[rater, image, criterion] = later
+    return ranks, asked
 
 
-def places(ranks: Sequence[int], systems: Sequence[Sequence[str]]) -> dict[str, Fraction]:
-    """system -> its place from 1: `ranks` of an image's lines, each of one system or of several. Equals share the mean
-    of their places: their sum is always that of 1 to the number of systems."""
-    given = {name: rank for rank, names in zip(ranks, systems, strict=True) for name in names}
-    every = list(given.values())
-    return {
-        name: sum(other < rank for other in every) + Fraction(every.count(rank) + 1, 2) for name, rank in given.items()
-    }
-
-
-def _read_key(path) -> dict:
-    key = _json(path)
-    if not key.get("sheet") or key["sheet"] != _digest(key):
-        raise DataError(f"{path}: was changed since the sheet was made; fetch the original")
-    return key
-
-
-def _rows(path, content: dict, key: dict):
+def _rows(path, content: Mapping, key: Mapping) -> Iterator[tuple[str, str, list]]:
     """(image, criterion, ranks) of an answers file. Raises DataError where it does not fit the key."""
     answers = content.get("answers")
     if not isinstance(answers, dict):
         raise DataError(f'{path}: has no "answers"; save it anew from the page')
-    for image, given in answers.items():
+    for image, by_criterion in answers.items():
         entry = key["images"].get(image)
-        if entry is None or entry["part"] != content.get("part") or not isinstance(given, dict):
+        if entry is None or entry["part"] != content.get("part") or not isinstance(by_criterion, dict):
             raise DataError(
                 f"{path}: image {image!r} is not on part {content.get('part')!r} of its sheet; save it anew"
             )
-        for criterion, ranks in given.items():
-            due = len(entry["captions"])
+        for criterion, ranks in by_criterion.items():
+            lines = len(entry["captions"])
             good = (
                 isinstance(ranks, list)
-                and len(ranks) == due
-                and all(rank is None or (type(rank) is int and 1 <= rank <= due) for rank in ranks)
+                and len(ranks) == lines
+                and all(rank is None or (type(rank) is int and 1 <= rank <= lines) for rank in ranks)
             )
             if criterion not in CRITERIA or not good:
                 raise DataError(
                     f"{path}: image {image}: {criterion} is {json.dumps(ranks)}; it must be one of "
-                    f"{', '.join(CRITERIA)} with {due} ranks from 1 to {due} or null"
+                    f"{', '.join(CRITERIA)} with {lines} ranks from 1 to {lines} or null"
                 )
             yield image, criterion, ranks

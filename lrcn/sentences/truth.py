@@ -27,26 +27,26 @@ class Truth:
     def holds(self, file: str, caption: str) -> dict[str, bool]:
         """{slot: whether the caption is true of it}. A phrase within a longer one of its slot ("bike" in "motor bike")
         does not count."""
-        text, found = " ".join(words(caption)), {}
+        text, true = " ".join(words(caption)), {}
         for slot, value in self.images[file].items():
-            longest = sorted(self.phrases[slot].values(), key=len, reverse=True)
-            said = re.findall(rf"(?<!\S)(?:{'|'.join(map(re.escape, longest))})(?!\S)", text)
-            found[slot] = set(said) == {self.phrases[slot][value]}
-        return found
+            longest_first = sorted(self.phrases[slot].values(), key=len, reverse=True)
+            phrases = re.findall(rf"(?<!\S)(?:{'|'.join(map(re.escape, longest_first))})(?!\S)", text)
+            true[slot] = set(phrases) == {self.phrases[slot][value]}
+        return true
 
     def measure(self, captions: Mapping[str, str], together: Sequence[Sequence[str]] = ()) -> dict[str, float]:
         """Fractions of the captions {file: caption} that are true, by slot, of the slots `together` ("object+motion"),
         and of every slot: "all"."""
-        held = [self.holds(file, caption) for file, caption in captions.items() if file in self.images]
-        if not held:
+        true = [self.holds(file, caption) for file, caption in captions.items() if file in self.images]
+        if not true:
             return {}
-        slots = [slot for slot in self.phrases if any(slot in each for each in held)]
-        fractions = {slot: [each[slot] for each in held if slot in each] for slot in slots}
+        slots = [slot for slot in self.phrases if any(slot in by_slot for by_slot in true)]
+        counted = {slot: [by_slot[slot] for by_slot in true if slot in by_slot] for slot in slots}
         for names in together:
-            if both := [all(each[slot] for slot in names) for each in held if set(names) <= set(each)]:
-                fractions["+".join(names)] = both
-        fractions["all"] = [all(each.values()) for each in held]
-        return {slot: round(sum(each) / len(each), 6) for slot, each in fractions.items()}
+            if both := [all(by_slot[slot] for slot in names) for by_slot in true if set(names) <= set(by_slot)]:
+                counted["+".join(names)] = both
+        counted["all"] = [all(by_slot.values()) for by_slot in true]
+        return {slot: round(sum(each) / len(each), 6) for slot, each in counted.items()}
 
 
 def read(folder) -> Truth | None:
@@ -54,19 +54,19 @@ def read(folder) -> Truth | None:
     path = Path(folder) / "truth.json"
     if not path.exists():
         return None
-    found = read_json(path)
+    content = read_json(path)
     try:
         phrases = {
             slot: {value: " ".join(words(phrase)) for value, phrase in values.items()}
-            for slot, values in found["phrases"].items()
+            for slot, values in content["phrases"].items()
         }
-        for file, slots in found["images"].items():
+        for file, slots in content["images"].items():
             for slot, value in slots.items():
                 if not phrases.get(slot, {}).get(value):
                     raise DataError(
                         f"{path}: {file} is {slot} {value!r}, for which there is no phrase; prepare the data set again"
                     )
-        return Truth(phrases, found["images"])
+        return Truth(phrases, content["images"])
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path}: not a data set's truth ({type(error).__name__}: {error}); prepare the data set again"

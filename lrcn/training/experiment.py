@@ -144,6 +144,10 @@ def path_of(name: str) -> Path:
         if not Path(name).is_file():
             raise SpecError(f"{name}: no such file; `lrcn experiments show demo` prints one to begin with")
         return Path(name)
+    if name in catalogue.names() and name not in names():
+        raise SpecError(
+            f"{name}: a net of the catalogue, not an experiment with a file; `lrcn experiments` names those"
+        )
     if name not in names():
         known = [*names(), *catalogue.names()]
         raise SpecError(

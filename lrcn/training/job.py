@@ -92,10 +92,11 @@ class Job(Workspace):
         for training in self.trainings:
             run, before, task = training.run, self.start_of(training.stage, training.split), task_of(training.variant)
             starting = task.starting_weights(before.weights if before else None, start.weights)
+            identity = training.identity(starting)
             with run.locked():
                 if not resume:
                     run.clear()
-                run.claim(training.identity(starting), training.settings, training.dataset.description)
+                run.claim(identity, training.settings, training.dataset.description)
                 about = {"classes": training.dataset.classes, **task.about_data(training.dataset)}
                 run.keep(training.variant, training.settings, about, training.dataset.folder)
                 train(run, training.files_here(), compute, starting)

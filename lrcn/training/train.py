@@ -79,6 +79,11 @@ def _segment(
         try:
             for line in caffe.log_lines():
                 _watch(line, lambda iteration: compute.progress(run.folder.name, iteration, solver.max_iter))
+        except TrainError:
+            caffe.close()
+            for late in run.folder.glob(f"snapshots/net_iter_{end}.*"):  # Caffe came to it before its log was read
+                late.unlink()
+            raise
         except KeyboardInterrupt:
             # The terminal has sent Ctrl-C to Caffe as well; it writes a snapshot and stops. From elsewhere, pass it on.
             caffe.interrupt()

@@ -1,5 +1,6 @@
 """Nets of the catalogue at sizes that train in no time, and their runs."""
 
+import json
 import math
 import os
 import signal
@@ -29,6 +30,27 @@ SMALL_CLIPS = {
     "test_interval": 5,
     "snapshot": 5,
     "max_iter": 20,
+}
+# What makes all nets of Table 1 that small, and trains them in no time.
+SMALL_TABLE1 = {
+    "backbone": "tiny",
+    "widths": [4, 4, 4],
+    "fc6": 8,
+    "fc7": 8,
+    "crop": 20,
+    "batch": 6,
+    "test_batch": 4,
+    "videos": 3,
+    "test_videos": 2,
+    "units": 5,
+    "frames": 4,
+    "test_iter": 1,
+    "test_interval": 2,
+    "snapshot": 2,
+    "max_iter": 4,
+    "display": 1,
+    "deploy_clips": 2,
+    "workers": 2,
 }
 SMALL_SENTENCES = [
     "--set",
@@ -69,6 +91,17 @@ def segments(data, variant, **changes):
         "type": "Adam",
     }
     return catalogue.get(variant).files(**settings_of(variant, data, stage | tiny | sizes | changes))
+
+
+def small_table1(*nets):
+    """Those of SMALL_TABLE1 that one of these nets of activity/* has."""
+    known = [catalogue.get(f"activity/{net}").table for net in nets]
+    return {name: value for name, value in SMALL_TABLE1.items() if any(name in table for table in known)}
+
+
+def set_options(settings):
+    """As `lrcn` takes them."""
+    return ["--set", *(f"{name}={json.dumps(value)}" for name, value in settings.items())]
 
 
 # ---- runs --------------------------------------------------------------------------------------------------

@@ -198,10 +198,11 @@ def test_rows_and_stages_of_an_experiment_of_captioners():
 def captioners():
     """What the demo does: a CNN pretrained on stills, then two captioners."""
     few = {"max_iter": 2, "test_iter": 1, "test_interval": 2, "snapshot": 2, "display": 1}
+    cnn = {name: value for name, value in TINY.items() if name != "fc8"}  # of whose fc8 it has a classifier
     stages = [
         Stage(
             "activity/single-frame-rgb",
-            {**TINY, **few, "batch": 4, "test_batch": 4, "crop": 20, "height": 24, "width": 32},
+            {**cnn, **few, "batch": 4, "test_batch": 4, "crop": 20, "height": 24, "width": 32},
             data="../stills",
             name="pretrain-rgb",
         )

@@ -23,33 +23,13 @@ from lrcn.training.run import Run
 from prototxt_gen import caffe_pb2
 from tests.commands import lrcn, refused
 from tests.datasets import make_dataset
-from tests.lrcn.training.small_nets import small, train_files, train_small
+from tests.lrcn.training.small_nets import SMALL_TABLE1, set_options, small, train_files, train_small
 from tests.rounding import rounding, summands
 from tests.weights import weights
 
 pytestmark = pytest.mark.engine
 
-SIZES = [
-    "--set",
-    "backbone=tiny",
-    "widths=4,4,4",
-    "fc6=8",
-    "fc7=8",
-    "crop=20",
-    "batch=6",
-    "test_batch=4",
-    "videos=3",
-    "test_videos=2",
-    "units=5",
-    "frames=4",
-    "test_iter=1",
-    "test_interval=2",
-    "snapshot=2",
-    "max_iter=4",
-    "display=1",
-    "deploy_clips=2",
-    "workers=2",
-]
+SIZES = set_options(SMALL_TABLE1)
 NETS = [f"{model}-{modality}" for model in ("single-frame", "lrcn-fc6", "lrcn-fc7") for modality in ("rgb", "flow")]
 
 

@@ -1,30 +1,33 @@
-"""What the nets of video description are given of snippets, as `captioner` takes it: in evaluation of a prepared
-data set, and in `lrcn describe` of a file."""
+"""What the nets of video description read of snippets, as `captioner` takes it: in evaluation of a prepared data set,
+and in `lrcn describe` of a file."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from data_prep import DataError, tacos
+from data_prep.dataset import Dataset
 from data_prep.snippets import read_snippets
 from netspecs.variant import Variant
 from prototxt_gen import SpecError
 
-Given = np.ndarray | dict[str, np.ndarray]
+Inputs = np.ndarray | dict[str, np.ndarray]
 
 
 def reads_frames(variant: Variant) -> bool:
+    """Whether it reads activations of a video's frames, not what a CRF says."""
     return variant.reads == "activations"
 
 
 def of_slots(variant: Variant, likeliest: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """What `variant` sees of the CRF's likeliest words (N, T) and the probabilities (N, W) of all. SpecError where it
-    reads none of it."""
+    """What `variant` reads of the CRF's likeliest words (N, T) and the probabilities (N, W) of all: words (N, T) or a
+    vector (N, W). SpecError where it reads none of it."""
     match variant.reads:
         case "slots":
             return likeliest
@@ -37,8 +40,9 @@ def of_slots(variant: Variant, likeliest: np.ndarray, probabilities: np.ndarray)
     )
 
 
-def of_frames(frames: tacos.Frames, ids: Sequence[str], settings: dict) -> dict[str, np.ndarray]:
-    """The frames (N, T, D) of a net with these settings, and their markers. Errors: DataError."""
+def of_frames(frames: tacos.Frames, ids: Sequence[str], settings: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """{"frames": (N, T, D), "cont_sentence": their markers (N, T)} of a net with these settings. DataError where it
+    reads another D."""
     steps, size = settings["frames"], settings["feature_size"]
     if frames.size != size:
         raise DataError(
@@ -51,26 +55,26 @@ def of_frames(frames: tacos.Frames, ids: Sequence[str], settings: dict) -> dict[
     }
 
 
-def of_dataset(dataset, variant: Variant, settings: dict, ids: Sequence[str]) -> Given:
-    """What `variant` sees of these snippets of a prepared data set. Errors: DataError."""
+def of_dataset(dataset: Dataset, variant: Variant, settings: Mapping[str, Any], ids: Sequence[str]) -> Inputs:
+    """What `variant` reads of these snippets of a prepared data set. Errors: DataError."""
     if reads_frames(variant):
         return of_frames(tacos.Frames(dataset.located(dataset.description["features"]), list(ids)), ids, settings)
-    there, likeliest, probabilities = tacos.read_semantics(dataset.folder)
-    place = {name: row for row, name in enumerate(there)}
-    rows = [place[name] for name in ids]
+    all_ids, likeliest, probabilities = tacos.read_semantics(dataset.folder)
+    row_of = {name: row for row, name in enumerate(all_ids)}
+    rows = [row_of[name] for name in ids]
     return of_slots(variant, likeliest[rows], probabilities[rows])
 
 
 def of_file(
-    path,
+    path: Path | str,
     variant: Variant,
-    settings: dict,
+    settings: Mapping[str, Any],
     run: Path,
     partial: bool = False,
     remark: Callable[[str], None] = lambda text: None,
-) -> tuple[list[str], Given]:
+) -> tuple[list[str], Inputs]:
     """The ids in a file of snippets (`data_prep.snippets`), or of frames (`tacos.Frames`) for the net that reads them,
-    and what it sees of each.
+    and what it reads of each.
 
     run: the folder of the training, with slot_vocabulary.txt; remark: called with what there is to say of words that
     it does not know, and of slots that no snippet has. Errors: DataError, SpecError.
@@ -117,15 +121,15 @@ def _ids(path: Path) -> list[str]:
     try:
         if path.suffix == ".npz":
             with np.load(path) as file:
-                found = list(file.files)
+                ids = list(file.files)
         else:
-            found = []
+            ids = []
             with h5py.File(path) as file:
-                file.visititems(lambda name, held: found.append(name) if isinstance(held, h5py.Dataset) else None)
+                file.visititems(lambda name, item: ids.append(name) if isinstance(item, h5py.Dataset) else None)
     except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path}: cannot be read ({error}); give an HDF5 or .npz file with activations (frames, D) for each id"
         ) from None
-    if not found:
+    if not ids:
         raise DataError(f"{path}: holds no activations; give (frames, D) for each id")
-    return found
+    return ids

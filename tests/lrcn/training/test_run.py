@@ -1,0 +1,232 @@
+"""A run's folder: how far it is, what it was trained with, whose it is; and runs of an earlier lrcn."""
+
+import json
+import re
+
+import pytest
+
+from lrcn.training.job import open_job
+from lrcn.training.run import Run, TrainError, identity_of, runs_in
+from netspecs import catalogue
+from prototxt_gen import caffe_pb2, to_text
+from tests.commands import lrcn, refused
+from tests.datasets import make_dataset
+from tests.lrcn.training.small_nets import set_options, small_table1, write_finished, write_snapshot
+
+LRCN = catalogue.get("activity/lrcn-fc6-flow")
+SINGLE = "activity/single-frame-flow"
+OPTIONS = set_options(small_table1("single-frame-flow"))
+
+
+# ---- how far it is -----------------------------------------------------------------------------------------
+
+
+def test_the_last_whole_snapshot_counts(tmp_path):
+    run = Run(tmp_path)
+    assert run.done == 0
+    write_snapshot(tmp_path, 20)
+    write_snapshot(tmp_path, 100)
+    assert run.done == 100
+    write_snapshot(tmp_path, 120, whole=False)  # cut off within a field, or before the last
+    assert run.done == 100
+    write_snapshot(tmp_path, 140, net=False)
+    assert run.done == 100
+    state = caffe_pb2.SolverState(iter=160)
+    run.snapshot(160).with_suffix(".solverstate").write_bytes(state.SerializeToString())
+    run.snapshot(160).write_bytes(b"net")
+    assert run.done == 100
+
+
+def test_what_is_no_run_and_what_has_not_ended_say_so(dataset, tmp_path):
+    run = Run(tmp_path / "run")
+    assert (run.done, run.iterations, run.finished, run.note, run.curve()) == (0, None, False, None, [])
+    for asked in ("weights", "settings", "variant"):
+        with pytest.raises(TrainError, match="run: holds no training; run `lrcn train` first"):
+            assert getattr(run, asked)
+    job = open_job("activity/single-frame-rgb", dataset, tmp_path, settings={"backbone": "tiny", "crop": 20})
+    [training] = job.trainings
+    write_finished(run.folder, training.files)
+    assert run.finished and run.weights == run.snapshot(5000) and run.iterations == 5000
+    run.snapshot(5000).unlink()
+    write_snapshot(run.folder, 4000)
+    assert run.done == 4000 and not run.finished
+    with pytest.raises(TrainError, match="run: not trained to iteration 5000 yet; run `lrcn train` first"):
+        assert run.weights
+    (run.folder / "stage.json").write_text('{"variant": 3')
+    with pytest.raises(TrainError, match="stage.json: cannot be read; give `lrcn train` again"):
+        assert run.settings
+
+
+# ---- runs of an earlier lrcn -------------------------------------------------------------------------------
+
+
+def data_set_as_noted(folder):
+    """What an earlier lrcn wrote of a data set in run.json: dataset.json, flow for nets of flow alone."""
+    return json.loads((folder / "dataset.json").read_text())
+
+
+def write_earlier(run, training, lay_in, settings=None, **note):
+    """run.json and stage.json as lrcn wrote them when a run was named by its paths, ended long ago."""
+    write_finished(run.folder, training.files)
+    net = re.sub(re.escape(str(training.dataset.folder)), str(lay_in), to_text(training.files["train_test"]))
+    identity = {
+        "data_set": data_set_as_noted(training.dataset.folder),
+        "solver": to_text(training.files["solver"]),
+        "train_test": net,
+        "weights": None,
+    }
+    assert str(lay_in) in net
+    (run.folder / "run.json").write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n")
+    settings = settings or training.settings
+    about = {"classes": training.dataset.classes, "fps": None, "flow": None}
+    stage = {"variant": training.variant.name, "settings": settings | {"data": str(lay_in)}, **about, **note}
+    (run.folder / "stage.json").write_text(json.dumps(stage, indent=1) + "\n")
+
+
+@pytest.fixture
+def earlier(dataset, tmp_path):
+    """A single-frame net's training, and a run of it that an earlier lrcn left."""
+    job = open_job(SINGLE, dataset, tmp_path, settings=small_table1("single-frame-flow"))
+    [training] = job.trainings
+    write_earlier(training.run, training, "/of/old/noise")
+    return training
+
+
+def test_a_run_of_an_earlier_lrcn_is_the_same_run_wherever_it_and_its_data_lay(earlier, dataset, tmp_path):
+    run, content = earlier.run, earlier.run.snapshot(4).read_bytes()
+    assert earlier.files["train_test"].layer[0].type == "Python"  # whose settings hold the data set's folder
+    done = lrcn("train", SINGLE, "--data", dataset, "--out", tmp_path, *OPTIONS)
+    assert done.returncode == 0 and "0/4" not in done.stderr, done.stderr
+    assert run.snapshot(4).read_bytes() == content
+    assert "/of/old/noise" not in (run.folder / "run.json").read_text()  # it is today's now
+    assert run.settings["data"] == str(dataset)
+
+
+def test_settings_that_were_not_there_yet_have_their_defaults_and_those_that_are_gone_do_not_count(earlier, tmp_path):
+    """Of activities an earlier lrcn had none of `reader`; of a later one it would have more."""
+    fewer = {name: value for name, value in earlier.settings.items() if name not in ("workers", "deploy_clips")}
+    write_earlier(earlier.run, earlier, "/of/old/noise", settings=fewer | {"of_tomorrow": 3})
+    net = earlier.run.net()
+    assert "of_tomorrow" not in net.settings and net.settings["workers"] == net.variant.defaults["workers"] != 2
+    assert net.settings["fc7"] == 8 and net.classes == earlier.dataset.classes
+    assert net.weights == earlier.run.snapshot(4)
+    assert [run.folder for run in runs_in(tmp_path)] == [earlier.run.folder]
+    assert [run.folder for run in runs_in(earlier.run.folder)] == [earlier.run.folder]
+
+
+def test_a_run_of_an_earlier_lrcn_on_another_data_set_is_not_taken_for_this_one(earlier, dataset, tmp_path):
+    other = make_dataset(tmp_path / "other", videos=9)
+    again = ("--data", other, "--out", tmp_path, *OPTIONS)
+    (other / "dataset.json").write_text((dataset / "dataset.json").read_text().replace('"noise"', '"other"'))
+    refused(lrcn("train", SINGLE, *again), "holds a run that differs in its data set; choose")
+    refused(lrcn("evaluate", SINGLE, *again), "was trained on another data set than")
+
+
+# ---- whose it is -------------------------------------------------------------------------------------------
+
+
+def identity(data="/a/data", weights=None, data_set="digest", **changes):
+    """The settings and the identity of a small run on no data set."""
+    settings = LRCN.settings(**small_table1("lrcn-fc6-flow") | {"data": data} | changes)
+    return settings, identity_of(LRCN.files(**settings), [], data_set) | {"weights": weights}
+
+
+def claimed(folder, settings, identity):
+    run = Run(folder)
+    run.folder.mkdir(exist_ok=True)
+    run.claim(identity, settings)
+    run.keep(LRCN, settings, {"classes": ["a", "b"]}, folder)
+    return run
+
+
+def test_the_same_run_elsewhere_is_the_same(tmp_path):
+    run = claimed(tmp_path / "run", *identity())
+    write_snapshot(run.folder, 2)
+    moved = run.folder.rename(tmp_path / "moved")
+    claimed(moved, *identity("/elsewhere", workers=7))  # who reads the clips changes nothing
+    assert Run(moved).done == 2 and Run(moved).settings["data"] == "/elsewhere"
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"units": 9}, r"differs in units \(5 there, 9 here\); choose"),
+        ({"base_lr": 0.5, "videos": 2}, r"differs in .*videos \(3 there, 2 here\).*base_lr \(0.001 there, 0.5 here\)"),
+        ({"weights": "other"}, "differs in the weights that it started from; choose"),
+        ({"weights": "other", "workers": 7}, "differs in the weights that it started from; choose"),
+        ({"data_set": "other"}, "differs in its data set; choose"),
+        ({"data_set": "other", "units": 9}, r"differs in its data set, units \(5 there, 9 here\); choose"),
+    ],
+)
+def test_another_run_is_refused_with_what_differs(tmp_path, changes, said):
+    run = claimed(tmp_path / "run", *identity())
+    write_snapshot(run.folder, 2)
+    before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
+    with pytest.raises(TrainError, match=said) as error:
+        claimed(run.folder, *identity(**changes))
+    assert "--fresh to begin anew" in str(error.value) and "\n" not in str(error.value)
+    assert before == {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
+
+
+def test_before_any_snapshot_a_corrected_run_takes_the_place(tmp_path):
+    """What its weights were at iteration 0 is nothing to lose."""
+    run = claimed(tmp_path / "run", *identity())
+    (run.folder / "logs").mkdir()
+    (run.folder / "logs" / "from-0000000.log").write_text("of the first try")
+    write_snapshot(run.folder, 0)
+    write_snapshot(run.folder, 2, net=False)
+    settings, corrected = identity(units=9)
+    claimed(run.folder, settings, corrected)
+    assert json.loads((run.folder / "run.json").read_text()) == corrected and run.settings["units"] == 9
+    assert not [*run.folder.glob("snapshots/*"), *run.folder.glob("logs/*")]
+
+
+def test_the_same_run_before_any_snapshot_keeps_what_it_has(tmp_path):
+    run = claimed(tmp_path / "run", *identity())
+    write_snapshot(run.folder, 0)
+    claimed(run.folder, *identity())
+    assert run.snapshot(0).exists()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "3", "{}", '{"train_test": 3}', '{"train_test": "layer {"}', "\xff"]
+)
+def test_a_mark_that_is_damaged_is_named(tmp_path, content):
+    run = claimed(tmp_path / "run", *identity())
+    (run.folder / "run.json").write_text(content, encoding="latin-1")
+    with pytest.raises(TrainError, match=r"^\S*run.json: cannot be read; --fresh begins anew$"):
+        claimed(run.folder, *identity())
+    run.clear()
+    claimed(run.folder, *identity())
+
+
+# ---- what is set again -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ended(tmp_path):
+    """A run that has come to its end."""
+    settings, mark = identity()
+    run = claimed(tmp_path / "run", settings, mark)
+    write_finished(run.folder, LRCN.files(**settings))
+    return run
+
+
+def test_settings_may_be_given_again_and_those_that_change_no_training_otherwise(ended):
+    again = ended.net({"units": 5, "workers": 1, "deploy_clips": 3})
+    assert (again.settings["workers"], again.settings["deploy_clips"]) == (1, 3)
+    assert again.weights == ended.snapshot(4) and ended.net().settings["workers"] == 2
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"units": 64}, "was trained with units=5, not units=64; leave that out, or name another --out"),
+        ({"max_iter": 8, "workers": 2}, "was trained with max_iter=4, not max_iter=8;"),
+        ({"seed": 3, "crop": 16}, "was trained with seed=1701, crop=20, not seed=3, crop=16;"),
+    ],
+)
+def test_settings_that_clash_are_named(ended, changes, said):
+    with pytest.raises(TrainError) as error:
+        ended.net(changes)
+    assert str(error.value).startswith(f"{ended.folder}: {said}")
