@@ -82,6 +82,13 @@ def test_scores_are_the_mean_over_clips_then_over_strides(tmp_path):
     assert score.load_hits(kept.path).tolist() == [0, 100]
 
 
+@pytest.mark.parametrize("modality, first", [("rgb", 1), ("flow", 2)])
+def test_clips_as_dense_as_they_are_long_show_every_image(dataset, modality, first):
+    for v, clips in enumerate(score.video_clips(job(dataset, modality=modality, strides=[4]), Dataset(dataset))):
+        assert {number for clip in clips for number in clip.images} == set(range(first, 21))
+        assert {(clip.v, clip.video) for clip in clips} == {(v, f"v_{2 * v:02d}")}
+
+
 def test_sequences_of_features_are_clips_one_after_another():
     features = {"modality": None, "frames": 3, "strides": [8], "sequences": [2, 0, 1]}
     by_video = score.video_clips(features, None)
