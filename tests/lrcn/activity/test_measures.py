@@ -29,7 +29,7 @@ def test_measure_counts_by_hand():
     measured = measure(np.eye(3)[answers], labels, CLASSES)
     assert measured["accuracy"] == pytest.approx(66.67)
     assert measured["per_class"] == {"a": 50.0, "b": 100.0, "c": 66.67}
-    assert measured["confusion"] == [[1, 1, 0], [0, 1, 0], [1, 0, 2]]
+    assert json.dumps(measured["confusion"]) == "[[1, 1, 0], [0, 1, 0], [1, 0, 2]]" and measured["videos"] == 6
 
 
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1))
@@ -74,6 +74,7 @@ def test_most_confused_pairs_by_hand():
     ]
     assert len(most_confused([[0, 2, 1], [1, 3, 1], [2, 2, 4]], CLASSES, most=2)) == 2
     assert most_confused(np.eye(3, dtype=int).tolist(), CLASSES) == []
+    assert len(most_confused(np.ones((5, 5), int), list("abcde"))) == 10  # of 20 pairs
 
 
 TWO = {  # two videos of classes 0 and 1, two frames
@@ -88,6 +89,8 @@ def test_accuracy_over_time_by_hand():
     assert found["flow"] == {"video": [50.0, 100.0]}
     # frame 1, halves: video 0 [.45, .55] wrong, video 1 [.6, .4] wrong; frame 2: both right
     assert found["average_1/2_1/2"] == {"video": [0.0, 100.0]}
+    third = over_time({"rgb": np.repeat(TWO["rgb"], 2, 1)[:, :3]}, np.array([0, 1]), {"rgb": np.array([100 / 3] * 3)})
+    assert third["rgb"] == {"video": [50.0] * 3, "clip": [33.33] * 3}
 
 
 def test_the_fusion_sweep_by_hand():
@@ -113,6 +116,13 @@ def test_reports_are_tables_and_pictures(tmp_path):
     hits = {"lrcn-fc6": {"rgb": np.array([50.0, 25.0])}}
     found = summarise(scores, hits, np.array([0, 1]), ["a", "b"])
     assert set(found["over_time"]) == {"lrcn-fc6"} and set(found["fusion"]) == set(scores)
+    labels, classes = np.array([0, 1]), ["a", "b"]
+    for frames in "mean", "last":
+        summary = summarise(scores, hits, labels, classes, frames)
+        assert summary["models"] == {model: measure_model(of, labels, classes, frames) for model, of in scores.items()}
+        assert summary["fusion"] == {model: fusion_sweep(of, labels, frames) for model, of in scores.items()}
+        assert summary["over_time"]["lrcn-fc6"] == over_time(TWO, labels, hits["lrcn-fc6"])
+    assert summary["fusion"]["lrcn-fc6"] != found["fusion"]["lrcn-fc6"]  # by the last frame and by their mean
     json.dumps(found)  # what results.json carries
     write_reports(found, ["a", "b"], tmp_path, "_x")
     rows = [line.split("\t") for line in (tmp_path / "per_class_x.tsv").read_text().splitlines()]
@@ -120,7 +130,14 @@ def test_reports_are_tables_and_pictures(tmp_path):
     assert rows[2] == ["b", "100.0", "0.0", "0.0", "0.0", "100.0", "0.0", "100.0", "100.0"]
     assert "lrcn-fc6\trgb\tclip\t2\t25.0" in (tmp_path / "over_time_x.tsv").read_text()
     assert "lrcn-fc6\t0.5\t" in (tmp_path / "fusion_x.tsv").read_text()
-    for name in ("over_time_x.png", "fusion_x.png", "confusion_lrcn-fc6_rgb_x.png"):
+    for name, heads in {
+        "confused": "model\tcolumn\tclass\tanswer\tvideos\tpercent",
+        "over_time": "model\tcolumn\tof\tframe\tpercent",
+        "fusion": "model\trgb_weight\tpercent",
+    }.items():
+        assert (tmp_path / f"{name}_x.tsv").read_text().splitlines()[0] == heads
+    pictures = ["over_time_x.png", "fusion_x.png", "confusion_lrcn-fc6_rgb_x.png"]
+    for name in [*pictures, "confusion_single-frame_average_12_12_x.png"]:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert not list(tmp_path.glob("*.part"))
 
