@@ -21,8 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lrcn import engine
-from lrcn.sentences.captioner import UNKNOWN, Captioner
+from data_prep.vocabulary import UNKNOWN
+from lrcn.engine.compute import Compute
+from lrcn.sentences.captioner import Captioner
+from lrcn.sentences.deploy_nets import DeployNets
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
 from prototxt_gen.shapes import infer
@@ -51,7 +53,7 @@ def main() -> None:
     options.add_argument("--units", type=int, default=1000)
     options.add_argument("--vocabulary", type=int, default=8801)
     given = options.parse_args()
-    found, name = engine.find(), "caption/lrcn-2f"
+    compute, name = Compute(), "caption/lrcn-2f"
     changes = {"units": given.units, "vocabulary": given.vocabulary}
     net = catalogue.get(name).files(deploy_streams=1, **changes)["deploy"]
     words = [UNKNOWN, *(f"w{n}" for n in range(2, given.vocabulary))]
@@ -63,7 +65,7 @@ def main() -> None:
         (folder / "carried.prototxt").write_text(to_text(net))
         exposed = catalogue.get(name).files(deploy_streams=1, deploy_state="exposed", **changes)["deploy"]
         ours, theirs = [], []
-        with Captioner(exposed, weights, words, found) as captioner:
+        with Captioner(DeployNets(exposed), weights, words, compute) as captioner:
             captioner.beam(fc8[:1], given.width, given.width, 2)  # the net is built
             for turn in range(given.replayed):
                 begun = time.perf_counter()
@@ -81,7 +83,7 @@ def main() -> None:
                             str(given.width),
                             str(given.length),
                         ],
-                        env=found.environment() | {"GLOG_minloglevel": "2"},
+                        env=compute.engine.environment() | {"GLOG_minloglevel": "2"},
                         capture_output=True,
                         text=True,
                         check=True,
@@ -94,7 +96,7 @@ def main() -> None:
     carried, replayed = 1 / statistics.median(ours), 1 / statistics.median(theirs)
     print(
         f"beam {given.width}, {given.length} words, {given.units} units, {given.vocabulary} words known, "
-        f"{found.blas.split(' ')[0]} {found.blas.split(' ')[1]}"
+        f"{compute.engine.blas.split(' ')[0]} {compute.engine.blas.split(' ')[1]}"
     )
     print(
         f"carried, {given.images} images at once: {carried:.2f} captions a second "

@@ -14,6 +14,7 @@ import unicodedata
 from collections import defaultdict
 from functools import lru_cache
 from operator import itemgetter
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -114,15 +115,25 @@ def build(sentences: Sentences, training: np.ndarray, min_count: int = MIN_COUNT
     return [UNKNOWN, *(word for _, word in sorted(often))]
 
 
-def read(path) -> list[str]:
-    """A vocabulary.txt, a word a line, <unk> first. Errors: DataError."""
+def read(path: str | PathLike[str]) -> list[str]:
+    """The words of vocabulary.txt, one a line, the unknown word first. DataError, one line, for another file."""
     try:
-        words = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); name the vocabulary.txt of a caption data set") from None
-    if words[0] != UNKNOWN:
+        words = Path(path).read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8 text; give the vocabulary.txt of the prepared captions") from None
+    except OSError as error:
         raise DataError(
-            f"{path}: begins with {words[0]!r} where a vocabulary begins with {UNKNOWN}; "
-            "name the vocabulary.txt of a caption data set"
-        )
+            f"{path}: {(error.strerror or str(error)).lower()}; give the vocabulary.txt of the prepared captions"
+        ) from None
+    words = [word.strip() for word in (words[:-1] if words[-1] == "" else words)]
+    if not words or words[0] != UNKNOWN:
+        raise DataError(f"{path}: not a vocabulary, which begins with {UNKNOWN}, a word a line")
+    seen: set[str] = set()
+    for number, word in enumerate(words, 1):
+        if not word or word in seen:
+            raise DataError(
+                f"{path}:{number}: {f'{word!r} is there twice' if word else 'no word'}; give the "
+                "vocabulary.txt of the prepared captions as it is"
+            )
+        seen.add(word)
     return words

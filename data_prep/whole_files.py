@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import math
 import os
 import shutil
 from contextlib import contextmanager
@@ -76,6 +77,18 @@ def locked(folder: Path):
         yield
 
 
+def same(one, other) -> bool:
+    """Whether two values of JSON say the same; numbers as far as float32 tells them apart, which some went through."""
+    if isinstance(one, float) or isinstance(other, float):
+        numbers = all(isinstance(each, (int, float)) for each in (one, other))
+        return numbers and math.isclose(one, other, rel_tol=1e-7)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    return one == other
+
+
 @contextmanager
 def new_folder(out, settings: dict, may_differ=()):
     """Yields OUT.partial to fill, then renames it to OUT; yields None where OUT is there, whole, and came of the same
@@ -89,7 +102,7 @@ def new_folder(out, settings: dict, may_differ=()):
     partial, note = out.with_name(out.name + ".partial"), "preparing.json"
 
     def differing(there: dict) -> list[str]:
-        names = sorted(name for name in there.keys() | settings.keys() if there.get(name) != settings.get(name))
+        names = sorted(name for name in there.keys() | settings.keys() if not same(there.get(name), settings.get(name)))
         return names if set(names) - set(may_differ) else []
 
     if (out / "dataset.json").exists():

@@ -165,17 +165,17 @@ class Listed:
             for part in ("train", "test")
         }
         videos = {video.name: video for listed in lists.values() for video in listed}
-        found = {
+        by_video = {
             name: sequences(video, modality, extraction.frames, extraction.clips) for name, video in videos.items()
         }
-        lists = {key: [video for video in listed if found[video.name]] for key, listed in lists.items()}
+        lists = {key: [video for video in listed if by_video[video.name]] for key, listed in lists.items()}
         for (split, part), listed in lists.items():
             if not listed:
                 raise DataError(f"{dataset.folder}: no video of {part}{split}.txt has an image of {modality}")
         return cls(
             lists,
-            {name: of_video for name, of_video in found.items() if of_video},
-            [name for name, of_video in found.items() if not of_video],
+            {name: of_video for name, of_video in by_video.items() if of_video},
+            [name for name, of_video in by_video.items() if not of_video],
         )
 
     def images(self) -> dict[str, list[int]]:
@@ -200,13 +200,13 @@ def extract(
     listed = Listed.of(dataset, modality, extraction)
     crops = 1 if extraction.crops == "centre" else 10 if dataset.mirror else 5
     together = max(1, min(BATCH, BATCH_BYTES // max(part.bytes_a_row, 1)) // crops)
-    shown = {key: getattr(net.transform, key) for key in ("modality", "mean", "scale", "height", "width")}
+    pixels = {key: getattr(net.transform, key) for key in ("modality", "mean", "scale", "height", "width")}
     settings = {
         "data": _identity(dataset, modality, listed.lists),
         "net": to_text(part.net),
         "weights": digest(weights),
         **vars(extraction),
-        "shown": shown,
+        "shown": pixels,
         "together": together,
     }
     with new_folder(out, settings) as folder:
@@ -214,7 +214,7 @@ def extract(
             return out
         for remark in _remarks(net, part, listed, modality):
             compute.progress(remark, 0, 0)
-        job = shown | {
+        job = pixels | {
             "data": str(dataset.folder.resolve()),
             "mirror": dataset.mirror and extraction.crops != "centre",
             "crops": extraction.crops,
@@ -308,8 +308,8 @@ def _distinct(sequences: list[list[int]]) -> list[list[int]]:
 
 def _identity(dataset: Dataset, modality: str, lists) -> str:
     """What tells this data set's frames and lists from others'."""
-    made = dataset.description.get("flow" if modality == "flow" else "prepared")
-    digest = hashlib.sha256(json.dumps([made, dataset.classes, dataset.mirror], sort_keys=True).encode())
+    prepared = dataset.description.get("flow" if modality == "flow" else "prepared")
+    digest = hashlib.sha256(json.dumps([prepared, dataset.classes, dataset.mirror], sort_keys=True).encode())
     digest.update((dataset.folder / "videos.tsv").read_bytes())
     for key, listed in lists.items():
         digest.update(f"{key}\n{list_text(listed)}".encode())

@@ -14,8 +14,8 @@ AHEAD_BYTES = 1 << 30  # of frames made ahead, at most
 
 
 @dataclass
-class Held:
-    """A frame in the making, or made: where, how many clips are still to be shown it, and the number of its order."""
+class Pending:
+    """A frame in the making, or made: its slot, how many clips are still to show it, and the number of its order."""
 
     slot: int
     clips: int
@@ -34,7 +34,7 @@ class Frames:
         workers = 1 if job["modality"] is None else job["workers"]  # of activations, each would read the whole file
         self.crew = Crew("lrcn.activity.frame_loader", job, workers, together + ahead, shape)
         self.wanted, self.free = iter(wanted), list(range(together + ahead))
-        self.held: dict[tuple[int, int], Held] = {}  # by number of the video, and of the image
+        self.pending: dict[tuple[int, int], Pending] = {}  # by number of the video, and of the image
         self._order()
 
     def _order(self) -> None:
@@ -44,20 +44,20 @@ class Frames:
                 return
             v, name, number, clips = frame
             slot = self.free.pop()
-            self.held[v, number] = Held(slot, clips, self.crew.ask(name, slot, v, name, number))
+            self.pending[v, number] = Pending(slot, clips, self.crew.ask(name, slot, v, name, number))
 
     def __getitem__(self, frame: tuple[int, int]) -> np.ndarray:
         """The pixels of (video's number, image number). LoaderError names a file that cannot be read."""
-        held = self.held[frame]
-        self.crew.wait(held.order)
-        return self.crew.slots[held.slot]
+        pending = self.pending[frame]
+        self.crew.wait(pending.order)
+        return self.crew.slots[pending.slot]
 
     def give_back(self, frame: tuple[int, int]) -> None:
         """A clip has been shown; a frame that no other clip needs makes room for one to come."""
-        held = self.held[frame]
-        held.clips -= 1
-        if not held.clips:
-            self.free.append(self.held.pop(frame).slot)
+        pending = self.pending[frame]
+        pending.clips -= 1
+        if not pending.clips:
+            self.free.append(self.pending.pop(frame).slot)
             self._order()
 
 

@@ -56,10 +56,10 @@ class Scores:
         )
         self.keep, self.clips = job["keep_clips"], []
         if path.exists() and not self.keep:
-            with np.load(path) as kept:
-                if str(kept["job"]) == self.job:
-                    self.sums, self.hits, self.weights = kept["sums"], kept["hits"], kept["weights"]
-                    self.done = int(kept["done"])
+            with np.load(path) as file:
+                if str(file["job"]) == self.job:
+                    self.sums, self.hits, self.weights = file["sums"], file["hits"], file["weights"]
+                    self.done = int(file["done"])
 
     def add(self, clip: Clip, probs: np.ndarray, label: int) -> None:
         weights = clip.weights[:, None]
@@ -70,37 +70,37 @@ class Scores:
             self.clips.append((clip.v, clip.images[0], probs.copy()))
 
     def save(self, done: int) -> None:
-        kept = {}
+        clips = {}
         if self.keep:
-            kept = {
+            clips = {
                 "clip_video": [v for v, _, _ in self.clips],
                 "clip_first": [first for _, first, _ in self.clips],
                 "clip_probs": np.array([probs for *_, probs in self.clips]).reshape(-1, *self.sums.shape[2:]),
             }
         part = self.path.with_suffix(".part")
         with part.open("wb") as file:
-            np.savez(file, job=self.job, sums=self.sums, hits=self.hits, weights=self.weights, done=done, **kept)
+            np.savez(file, job=self.job, sums=self.sums, hits=self.hits, weights=self.weights, done=done, **clips)
         part.replace(self.path)
 
 
 def load(path) -> np.ndarray:
     """Mean softmax (V, T, classes) by position in the clip from a finished file of scores: the mean over its strides of
     the mean over a video's clips. A video too short for a single image of flow scores all classes alike."""
-    with np.load(path) as kept:
-        sums, weights = kept["sums"], kept["weights"][..., None, None]
+    with np.load(path) as file:
+        sums, weights = file["sums"], file["weights"][..., None, None]
     return np.where(weights > 0, sums / np.where(weights > 0, weights, 1), 1 / sums.shape[-1]).mean(1)
 
 
 def load_hits(path) -> np.ndarray:
     """Percent of the clips (T,) that are classified right by their frame t alone, over all clips of all videos."""
-    with np.load(path) as kept:
-        return (100 * kept["hits"].sum(0) / np.maximum(kept["weights"].sum(0)[:, None], 1)).mean(0)
+    with np.load(path) as file:
+        return (100 * file["hits"].sum(0) / np.maximum(file["weights"].sum(0)[:, None], 1)).mean(0)
 
 
 def load_clips(path) -> list[tuple[int, int, np.ndarray]]:
     """(video's number, number of the first image, softmax (T, classes)) of every clip, where the job kept them."""
-    with np.load(path) as kept:
-        return list(zip(kept["clip_video"].tolist(), kept["clip_first"].tolist(), kept["clip_probs"]))
+    with np.load(path) as file:
+        return list(zip(file["clip_video"].tolist(), file["clip_first"].tolist(), file["clip_probs"]))
 
 
 def clips_of(v: int, video: str, first: int, images: int, length: int, strides: Sequence[int]) -> list[Clip]:
@@ -125,11 +125,11 @@ def video_clips(job: dict, dataset: Dataset) -> list[list[Clip]]:
             [Clip(v, str(v), list(range(s * length, (s + 1) * length)), np.ones(1)) for s in range(count)]
             for v, count in enumerate(job["sequences"])
         ]
-    found = []
+    by_video = []
     for v, video in enumerate(dataset.read_list(job["list"])):
         first, last = image_range(job["modality"], video.frames)
-        found.append(clips_of(v, video.name, first, last - first + 1, length, strides))
-    return found
+        by_video.append(clips_of(v, video.name, first, last - first + 1, length, strides))
+    return by_video
 
 
 def frames_of(clips: list[Clip]) -> Iterator[tuple[int, str, int, int]]:

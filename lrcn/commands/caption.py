@@ -46,7 +46,7 @@ def caption(images, model, length, as_json, out, gpu, **options):
 
     All images are read before any is described. Each gets a picture with its sentences.
     """
-    from lrcn import engine
+    from lrcn.engine.compute import Compute
     from lrcn.results import pictures
     from lrcn.sentences.captioner import Captioner
     from lrcn.sentences.images import read_images
@@ -58,13 +58,13 @@ def caption(images, model, length, as_json, out, gpu, **options):
         if image.resolve() in {path.resolve() for path in paths}:
             raise click.UsageError(f"{image}: a picture of the same name would take its place; give another --out")
     pixels, progress = read_images(images), Progress()
-    with Captioner.of(net, engine.find(), gpu) as captioner:
-        features = captioner.image_features(pixels, progress, len(pixels))
+    with Captioner.of(net, Compute(gpu=gpu, progress=progress)) as captioner:
+        features = captioner.image_features(pixels)
         if "beam" in strategy:
-            captions = captioner.beam(features, strategy["beam"], strategy["beam"], length, progress)
+            captions = captioner.beam(features, strategy["beam"], strategy["beam"], length)
         else:
             captions = captioner.sample(
-                features, strategy["samples"], strategy["temperature"], length, strategy["seed"], progress
+                features, strategy["samples"], strategy["temperature"], length, strategy["seed"]
             )
     progress.close()
     captions = [sentences[:best] for sentences in captions]

@@ -37,15 +37,15 @@ def describe(file, run, model, beam, length, partial, as_json, gpu):
     video/encoder-decoder-frames activations of their frames, an HDF5 or .npz file with (frames, D) for each video.
     Words that the net does not know count for nothing, and slots that are left out as missing.
     """
-    from lrcn import engine
+    from lrcn.engine.compute import Compute
+    from lrcn.sentences import video_inputs
     from lrcn.sentences.captioner import Captioner
-    from lrcn.sentences.describe import of_file
     from lrcn.training.trained import writer
 
     net, progress = writer(run, "video", model), Progress()
-    ids, inputs = of_file(file, net.variant, net.settings, net.folder, partial, say)
-    with Captioner.of(net, engine.find(), gpu) as captioner:
-        described = captioner.beam(inputs, beam, beam, length, progress)
+    ids, inputs = video_inputs.of_file(file, net.variant, net.settings, net.folder, partial, say)
+    with Captioner.of(net, Compute(gpu=gpu, progress=progress)) as captioner:
+        described = captioner.beam(inputs, beam, beam, length)
     progress.close()
     if as_json:
         videos = [

@@ -426,23 +426,16 @@ def prepare_features(data, net, weights, npz, out, **options):
 
 
 def _features_of_captions(dataset, net, weights, out, changes, options, work):
-    from lrcn import engine
+    from lrcn.engine.compute import Compute
     from lrcn.sentences import features
+    from lrcn.trained_net import TrainedNet
     from lrcn.training.job import settings_of
+    from netspecs import catalogue
 
-    features.extract(
-        dataset.folder,
-        net,
-        weights,
-        out,
-        engine.find(),
-        blob=options["blob"] or "fc7",
-        views=options["views"],
-        seed=options["seed"],
-        settings=settings_of(net, dataset, changes),
-        gpu=options["gpu"],
-        progress=work.progress,
-    )
+    settings = settings_of(net, dataset, changes)
+    trained = TrainedNet(catalogue.get(net), settings, weights, out)
+    extraction = features.Extraction(options["blob"] or features.BLOB, options["views"], options["seed"])
+    features.extract(dataset, trained, out, extraction, Compute(gpu=options["gpu"], progress=work.progress))
 
 
 def _features_of_videos(dataset, net, weights, out, changes, options, work):

@@ -80,13 +80,13 @@ def run(
 
     kind = "cpu" if gpu is None else "cuda"
     image = image or IMAGES[kind][0]
-    container, made = None, []
+    container, new_folders = None, []
     with Signals() as signals:
         api = connect()
         try:
             _sweep(api)
             for folder in writes:
-                made += _make(Path(folder))  # else the daemon would, as root
+                new_folders += _make(Path(folder))  # else the daemon would, as root
             container = _create(api, arguments, binds(reads, writes), image, gpu)
             return _follow(api, container, signals)
         except ImageNotFound:
@@ -99,7 +99,7 @@ def run(
             if container:
                 with contextlib.suppress(DockerException, RequestException):
                     api.remove_container(container, force=True, v=True)
-            for folder in made:
+            for folder in new_folders:
                 with contextlib.suppress(OSError):  # something lies there now
                     folder.rmdir()
 

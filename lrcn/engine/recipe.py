@@ -128,15 +128,15 @@ def _configure(variant: dict, tree: Path, work: Path, stage: Path) -> list[str]:
 
 def _record(spec: Spec, stage: Path) -> None:
     """Tries what was installed into `stage`, and writes its engine.json, which makes it whole."""
-    made, made_for = json.loads((stage / "share" / "build.json").read_text()), engines.fit(spec.variant["native"])
+    installed, made_for = json.loads((stage / "share" / "build.json").read_text()), engines.fit(spec.variant["native"])
     engine = Engine(
         root=stage,
         source=spec.source,
         version=spec.version,
         blas="",
         cuda=bool(spec.variant["cuda"]),
-        flags=made["flags"],
-        compiler=made["compiler"],
+        flags=installed["flags"],
+        compiler=installed["compiler"],
         python=made_for["python"],
         made_for=made_for,
     )
@@ -183,9 +183,9 @@ def _reason(output: str, work: Path) -> str:
     """One line for a build that failed: what CMake says in words, or the first error of a compiler or linker."""
     if "No space left on device" in output or "Disk quota exceeded" in output:
         return NO_SPACE.format(engines.cache())
-    said = re.search(r"^CMake Error[^\n]*\n((?:(?:  [^\n]*)?\n)+)", output, re.MULTILINE)
-    if said and said[1].strip():
-        return f"Caffe cannot be built: {' '.join(said[1].split())}"
+    complaint = re.search(r"^CMake Error[^\n]*\n((?:(?:  [^\n]*)?\n)+)", output, re.MULTILINE)
+    if complaint and complaint[1].strip():
+        return f"Caffe cannot be built: {' '.join(complaint[1].split())}"
     wrong = r"error:|undefined reference|Killed signal|CMake Error", "FAILED:"  # Ninja says the latter first
     errors = (re.search(rf"^.*(?:{words}).*$", output, re.MULTILINE) for words in wrong)
     line = next((error[0].strip() for error in errors if error), last_line(output))

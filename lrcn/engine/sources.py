@@ -85,9 +85,9 @@ def _fetch_pypi(work: Path) -> Path:
 
 
 def _check_sha256(path: Path, expected: str) -> None:
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != expected:
-        raise EngineError(f"{path.name} has sha256 {found} in place of {expected}: refused")
+    actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    if actual != expected:
+        raise EngineError(f"{path.name} has sha256 {actual} in place of {expected}: refused")
 
 
 def _unpack(archive: Path, tree: Path) -> None:

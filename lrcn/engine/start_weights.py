@@ -24,10 +24,10 @@ def main(paths: list[str]) -> None:
     for path in paths:
         net = caffe_pb2.NetParameter.FromString(Path(path).read_bytes())
         for layers in net.layer, net.layers:  # files of 2014 have `layers`
-            fitting = [layer for layer in layers if _taken(layer, shapes.get(layer.name), path)]
-            kept = [type(layer).FromString(layer.SerializeToString()) for layer in fitting]
+            taken = [layer for layer in layers if _taken(layer, shapes.get(layer.name), path)]
+            copies = [type(layer).FromString(layer.SerializeToString()) for layer in taken]
             del layers[:]
-            layers.extend(kept)
+            layers.extend(copies)
         Path(FITTING).write_bytes(net.SerializeToString())
         solver.net.copy_from(FITTING)
     solver.snapshot()

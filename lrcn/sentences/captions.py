@@ -15,17 +15,19 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data_prep import DataError, vocabulary
 from data_prep.captions import Image
+from data_prep.dataset import Dataset
 from data_prep.whole_files import read_json, write_bytes
 from data_prep.workers import no_progress
-from lrcn.engine.compute import Compute
+from lrcn.engine.compute import Compute, Progress
 from lrcn.pixels import Transform
 from lrcn.results import pictures
 from lrcn.sentences import caption_files, metrics, retrieval, truth
@@ -33,12 +35,11 @@ from lrcn.sentences.captioner import Captioner
 from lrcn.sentences.evaluate import (
     Described,
     Search,
-    about,
     check_files,
     claim,
+    digest_of_captions,
     extent,
     measure,
-    names_digest,
     part_images,
     sentences,
     titled,
@@ -65,146 +66,166 @@ class CaptionSearch(Search):
 
 
 def evaluate_captions(
-    dataset,
+    dataset: Dataset,
     nets: Sequence[TrainedNet],
     out: Path,
-    options: CaptionSearch,
+    search: CaptionSearch,
     neighbours: Neighbours | None,
     compute: Compute,
-) -> dict:
+) -> dict[str, Any]:
     """{"dataset", "evaluation", "models", "notes"} of results.json: each net's row, and of the nearest neighbours by
     the CNN as it was before (1nn-fc7, 1nn-fc8) and by a fine-tuned net's (1nn-fc7-finetuned, ...: that of lrcn-2f, else
     of the first).
 
     Raises DataError, SpecError, CaffeError.
     """
-    images = part_images(dataset, options.part)
+    images = part_images(dataset, search.part)
     training = part_images(dataset, "train") if neighbours else []
     check_files([*images, *training])
     reference = next((net for net in nets if net.variant.name == "caption/lrcn-2f"), nets[0])
-    everyone = _Captions(images, training, options, compute)
+    rows = _Rows(images, training, search, compute)
     for net in nets:
-        everyone.add_net(net, neighbours is not None and net is reference and net.training.startswith("finetune"))
+        rows.add_net(net, neighbours is not None and net is reference and net.training.startswith("finetune"))
     if neighbours and neighbours.cnn:
-        everyone.add_neighbours(neighbours.cnn, reference, out / "neighbours")
-    captions, models = everyone.captions, everyone.models
+        rows.add_neighbours(neighbours.cnn, reference, out / "neighbours")
 
-    rows = [net.row for net in nets]
-    measured, notes = measure(dataset, images, captions, options, out, compute.progress)
+    of_nets = [net.row for net in nets]
+    measured, notes = measure(dataset, images, rows.captions, search, out, compute.progress)
     pictures.captioned(
         [read_image(image.path) for image in images[:SHOWN]],
-        [{name: captions[name][at] for name in rows} for at in range(min(SHOWN, len(images)))],
-        f"{dataset.name}, {options.part}",
-        out / f"captions{options.suffix}.png",
+        [{row: rows.captions[row][number] for row in of_nets} for number in range(min(SHOWN, len(images)))],
+        f"{dataset.name}, {search.part}",
+        out / f"captions{search.suffix}.png",
     )
-    asked = images[: options.retrieval_images]
-    evaluation = about(options) | {
-        "retrieval_images": len(asked),
-        "retrieval_captions": sum(len(image.captions) for image in asked),
-    }
+    retrieved = images[: search.retrieval_images]
+    order = [*of_nets, *sorted(rows.models.keys() - set(of_nets))]
     return {
-        "dataset": extent(dataset, options.part, images),
-        "evaluation": evaluation,
-        "models": {name: models[name] | measured[name] for name in [*rows, *sorted(models.keys() - set(rows))]},
+        "dataset": extent(dataset, search.part, images),
+        "evaluation": search.description
+        | {"retrieval_images": len(retrieved), "retrieval_captions": sum(len(image.captions) for image in retrieved)},
+        "models": {row: rows.models[row] | measured[row] for row in order},
         "notes": notes,
     }
 
 
 @dataclass
-class _Captions:
-    """Captions of images by row, and what is known of each row, as nets and neighbours add them."""
+class _Rows:
+    """Captions of images by row, and what results.json says of each row, as nets and neighbours add them."""
 
-    images: Sequence[Image]
-    training: Sequence[Image]
-    options: CaptionSearch
+    images: Sequence[Described]
+    training: Sequence[Described]
+    search: CaptionSearch
     compute: Compute
     captions: dict[str, list[str]] = field(default_factory=dict)
-    models: dict[str, dict] = field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add_net(self, net: TrainedNet, with_neighbours: bool) -> None:
         """A net's captions and, if wanted, those of the nearest images by its CNN."""
-        options, tell = self.options, titled(self.compute.progress, net.row)
-        of = {"weights": digest(net.weights)}
-        with Captioner.of(net, self.compute.engine, self.compute.gpu) as captioner:
-            cut = of | {"cut": _cut(net)}
-            seen = activations(captioner, self.images, BLOBS, net.folder / f"features_{options.part}", cut, tell)
-            job = of | {"images": names_digest(self.images)}
-            path = net.folder / f"sentences{options.suffix or '_test'}.json"
-            self.captions[net.row] = sentences(captioner, seen["fc8"], options, path, job, tell)
-            self.models[net.row] = {"stage": net.training, "weights": of["weights"]}
-            if asked := self.images[: options.retrieval_images]:
-                folder = net.folder / f"retrieval_{options.part}"
-                ranks = retrieve(captioner, seen["fc8"][: len(asked)], asked, folder, job, tell)
-                self.models[net.row]["retrieval"] = ranks
+        search, progress = self.search, titled(self.compute.progress, net.row)
+        weights = {"weights": digest(net.weights)}
+        with Captioner.of(net, self.compute) as captioner:
+            cnn = _KeptActivations(captioner, net.folder, weights | _cut(net), progress)
+            features = cnn.of(self.images, search.part, BLOBS)
+            identity = weights | {"images": digest_of_captions(self.images)}
+            self.captions[net.row] = sentences(captioner, features["fc8"], search, net.folder, identity, progress)
+            self.models[net.row] = {"stage": net.training, **weights}
+            if images := self.images[: search.retrieval_images]:
+                folder = net.folder / f"retrieval_{search.part}"
+                fc8 = features["fc8"][: len(images)]
+                self.models[net.row]["retrieval"] = retrieve(captioner, fc8, images, folder, identity, progress)
             if with_neighbours:
-                whose = of | {"cnn": f"{net.row}, {net.training}"}
-                self._add_nearest(captioner, seen, (net.folder, cut), "-finetuned", whose, tell)
+                self._add_nearest(cnn, features, "-finetuned", weights | {"cnn": f"{net.row}, {net.training}"})
 
     def add_neighbours(self, cnn: Cnn, reference: TrainedNet, folder: Path) -> None:
         """The captions of the nearest images by a CNN as it was before its training here."""
-        of, tell = {"weights": digest(cnn.weights)}, titled(self.compute.progress, "nearest neighbours")
+        progress, weights = titled(self.compute.progress, "nearest neighbours"), {"weights": digest(cnn.weights)}
         net, blobs = cnn_net(reference, cnn)
-        transform, cut = Transform.of(reference.variant, reference.settings), of | {"cut": _cut(reference)}
-        with ImageNet(net, cnn.weights, self.compute.engine, self.compute.gpu, transform) as reader:
-            seen = activations(reader, self.images, blobs, folder / f"features_{self.options.part}", cut, tell)
-            self._add_nearest(reader, seen, (folder, cut), "", of | {"cnn": cnn.what}, tell)
+        transform = Transform.of(reference.variant, reference.settings)
+        with ImageNet(net, cnn.weights, self.compute, transform) as image_net:
+            kept = _KeptActivations(image_net, folder, weights | _cut(reference), progress)
+            features = kept.of(self.images, self.search.part, blobs)
+            self._add_nearest(kept, features, "", weights | {"cnn": cnn.what})
 
     def _add_nearest(
-        self, reader: ImageNet, seen: dict, kept: tuple[Path, dict], ending: str, whose: dict, tell
+        self, cnn: _KeptActivations, features: Mapping[str, np.ndarray], ending: str, model: dict[str, Any]
     ) -> None:
-        """kept: the folder of activations, and what they are of."""
-        folder, of = kept
-        known = activations(reader, self.training, list(seen), folder / "features_train", of, tell)
-        theirs = [image.captions for image in self.training]
-        for blob in seen:
+        """A row for each blob of the images' features. model: what results.json says of it."""
+        training = cnn.of(self.training, "train", list(features))
+        captions = [image.captions for image in self.training]
+        for blob in features:
             row = f"1nn-{blob}{ending}"
-            self.captions[row] = nearest_captions(known[blob], theirs, seen[blob])
-            self.models[row] = whose
-
-
-def _cut(net: TrainedNet) -> dict:
-    """What tells how images are cut for a net."""
-    return {name: net.settings[name] for name in ("backbone", "height", "width", "crop", "scale")}
+            self.captions[row] = nearest_captions(training[blob], captions, features[blob])
+            self.models[row] = model
 
 
 # ---- what is kept ------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _KeptActivations:
+    """A CNN's activations of the parts of a data set. identity: its weights, and how images are cut for it."""
+
+    net: ImageNet
+    folder: Path
+    identity: dict[str, Any]
+    progress: Progress
+
+    def of(self, images: Sequence[Described], part: str, blobs: Sequence[str]) -> dict[str, np.ndarray]:
+        folder = self.folder / f"features_{part}"
+        return activations(self.net, images, blobs, folder, self.identity, self.progress)
+
+
+def _cut(net: TrainedNet) -> dict[str, Any]:
+    """What tells how images are cut for a net, as an identity has it."""
+    return {"cut": {name: net.settings[name] for name in ("backbone", "height", "width", "crop", "scale")}}
+
+
 def activations(
-    reader: ImageNet, images: Sequence[Described], blobs: Sequence[str], folder: Path, of: dict, progress=no_progress
+    net: ImageNet,
+    images: Sequence[Described],
+    blobs: Sequence[str],
+    folder: Path,
+    identity: dict[str, Any],
+    progress: Progress = no_progress,
 ) -> dict[str, np.ndarray]:
-    """{blob: (N, D)} of the images, kept in `folder`; `of` says by which weights, and how they are cut."""
+    """{blob: (N, D)} float32 of the images, kept in `folder`. identity: by which weights, and how they are cut."""
     files = hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest()
-    claim(folder, of | {"files": files, "blobs": list(blobs)})
+    claim(folder, identity | {"files": files, "blobs": list(blobs)})
     parts, title = [], folder.name.replace("_", " of ")
     for first in range(0, len(images), BLOCK):
         path, block = folder / f"{first:07d}.npz", images[first : first + BLOCK]
         if not path.exists():
-            pixels = reader.cut(read_image(image.path) for image in block)
-            found = reader.activations(
+            pixels = net.cut(read_image(image.path) for image in block)
+            arrays = net.activations(
                 pixels,
                 blobs,
                 lambda what, done, total, first=first: progress(title, first + done, len(images)),
                 len(block),
             )
             content = io.BytesIO()
-            np.savez(content, **found)
+            np.savez(content, **arrays)
             write_bytes(path, content.getvalue())
-        with np.load(path) as kept:
-            parts.append({blob: kept[blob] for blob in blobs})
+        with np.load(path) as arrays:
+            parts.append({blob: arrays[blob] for blob in blobs})
     return {blob: np.concatenate([part[blob] for part in parts]) for blob in blobs}
 
 
 def retrieve(
-    captioner: Captioner, fc8: np.ndarray, images: Sequence[Image], folder: Path, of: dict, progress=no_progress
-) -> dict:
-    """The results of `retrieval` on images and all of their captions, with every rank kept in `folder`."""
-    claim(folder, of | {"retrieval_images": len(images)})
+    captioner: Captioner,
+    fc8: np.ndarray,
+    images: Sequence[Image],
+    folder: Path,
+    identity: dict[str, Any],
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """The results of `retrieval` on images, of which fc8 is (N, D), and all of their captions; every rank is kept in
+    `folder`."""
+    claim(folder, identity | {"retrieval_images": len(images)})
     if not (folder / "retrieval.json").exists():
-        texts = [vocabulary.split(caption) for image in images for caption in image.captions]
+        captions = [vocabulary.split(caption) for image in images for caption in image.captions]
         owners = [number for number, image in enumerate(images) for _ in image.captions]
-        _, ranks = retrieval.retrieve(captioner, fc8, texts, owners, progress, folder)
-        retrieval.write(folder, ranks, [image.file for image in images], texts, owners)
+        _, ranks = retrieval.retrieve(captioner, fc8, captions, owners, progress, folder)
+        retrieval.write(folder, ranks, [image.file for image in images], captions, owners)
         for path in folder.glob("scores_*.npy"):
             path.unlink()
     return read_json(folder / "retrieval.json")
@@ -213,40 +234,39 @@ def retrieve(
 # ---- captions from elsewhere -------------------------------------------------------------------------------
 
 
-def score_results(path: Path, references: Path, part: str | None, name: str, tokens: str = "plain") -> dict:
+def score_results(path: Path, references: Path, part: str | None, row: str, tokens: str = "plain") -> dict[str, Any]:
     """{"dataset", "evaluation", "models", "notes"} of captions in COCO's results format against COCO's annotations or a
     prepared captions.json, of one `part` there. As COCO's evaluation does, it scores the images that have a caption.
 
     DataError, one line, where an image has no references, or a file is of another kind.
     """
-    said, expected = caption_files.read_results(path), caption_files.read_references(references, part)
-    if not said:
+    captions, by_id = caption_files.read_results(path), caption_files.read_references(references, part)
+    if not captions:
         raise DataError(f'{path}: holds no caption; a list of {{"image_id", "caption"}} is needed')
-    unknown = [key for key in said if key not in expected]
+    unknown = [key for key in captions if key not in by_id]
     if unknown:
         raise DataError(
-            f"{path}: image {unknown[0]} has no references in {references} ({len(unknown)} of {len(said)} "
+            f"{path}: image {unknown[0]} has no references in {references} ({len(unknown)} of {len(captions)} "
             f"images{f'; of part {part}' if part else ''}); give the references of these images"
         )
-    measured = metrics.score(said, {key: expected[key] for key in said}, tokens)
-    notes = measured.pop("notes")
-    if len(said) < len(expected):
-        notes.append(f"{len(said)} of the {len(expected)} images of {references} have a caption; these are scored")
-    row = {"file": str(path), "generation": measured}
-    known = truth.read(references.parent)
-    if known:
+    scores = metrics.score(captions, {key: by_id[key] for key in captions}, tokens)
+    notes = scores.pop("notes")
+    if len(captions) < len(by_id):
+        notes.append(f"{len(captions)} of the {len(by_id)} images of {references} have a caption; these are scored")
+    model = {"file": str(path), "generation": scores}
+    if known_truth := truth.read(references.parent):
         files = [image["file"] for image in read_json(references)["images"]]
-        by_id = dict(zip(caption_files.image_ids(files), files))
-        row["truth"] = known.measure({by_id[key]: caption for key, caption in said.items()})
-    described = references.parent / "dataset.json"
+        file_of = dict(zip(caption_files.image_ids(files), files))
+        model["truth"] = known_truth.measure({file_of[key]: caption for key, caption in captions.items()})
+    description = references.parent / "dataset.json"
     return {
         "dataset": {
-            "name": read_json(described)["name"] if described.exists() else references.stem,
+            "name": read_json(description)["name"] if description.exists() else references.stem,
             "part": part or "all",
-            "images": len(said),
-            "captions": sum(len(expected[key]) for key in said),
+            "images": len(captions),
+            "captions": sum(len(by_id[key]) for key in captions),
         },
         "evaluation": {"tokens": tokens},
-        "models": {name: row},
+        "models": {row: model},
         "notes": notes,
     }

@@ -3,7 +3,7 @@
 The net is a function `step(words, rows, images)`: the stream s goes on with the word words[s], from the state in which
 stream rows[s] of the step before was left (rows None: all streams begin), under the image of index images[s]. It
 returns softmax inputs (S, vocabulary). All streams of all images go through it at once, a word a step, and only those
-that are not at their end: nothing is said twice. Word 0 ends a sentence, and begins it.
+that are not at their end: nothing is computed twice. Word 0 ends a sentence, and begins it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ FLOOR = np.log(1e-12)  # the least log probability of a word in the authors' sco
 Step = Callable[[np.ndarray, "np.ndarray | None", np.ndarray], np.ndarray]
 
 
-class Found(NamedTuple):
+class Sentences(NamedTuple):
     """Sentences (images, n), the likeliest of an image first: words and their log probabilities (images, n, length),
-    of which the first `counts` (images, n) hold, the end included where it was said; 0: there is no such sentence."""
+    of which the first `counts` (images, n) hold, the end included where there is one; 0: there is no such sentence."""
 
     words: np.ndarray
     log_probs: np.ndarray
     counts: np.ndarray
 
 
-def beam(step: Step, images: int, width: int, length: int) -> Found:
+def beam(step: Step, images: int, width: int, length: int) -> Sentences:
     """Beam search as published: every open sentence grows by its `width` likeliest words, the `width` likeliest of all
     of an image's sentences are kept, ended ones among them, until all have ended or are `length` words long, the end
     included. Width 1 is the greedy choice."""
@@ -66,10 +66,12 @@ def beam(step: Step, images: int, width: int, length: int) -> Found:
         counts += grown
         going = grown & (words[..., t] != END)
         rows = stream[going]
-    return Found(words, log_probs, np.where(totals > -np.inf, counts, 0))
+    return Sentences(words, log_probs, np.where(totals > -np.inf, counts, 0))
 
 
-def sample(step: Step, images: int, count: int, length: int, temperature: float, seed: int, first: int = 0) -> Found:
+def sample(
+    step: Step, images: int, count: int, length: int, temperature: float, seed: int, first: int = 0
+) -> Sentences:
     """`count` sentences an image, each word drawn from the softmax of `temperature` times its inputs (infinity: the
     likeliest word), the likeliest sentence first. Log probabilities are the net's own, at temperature 1.
 
@@ -96,7 +98,7 @@ def sample(step: Step, images: int, count: int, length: int, temperature: float,
         going = going[rows]
     order = np.argsort(-log_probs.sum(1).reshape(images, count), 1, kind="stable")
     at = np.arange(images)[:, None] * count + order
-    return Found(words[at], log_probs[at], counts[at])
+    return Sentences(words[at], log_probs[at], counts[at])
 
 
 def score(
@@ -113,7 +115,7 @@ def score(
     Captions that begin alike go through the net together up to where they part. No more than about `streams` streams
     are open at once.
     """
-    found = np.zeros((images, len(captions)))
+    log_probs = np.zeros((images, len(captions)))
     order = sorted(range(len(captions)), key=lambda c: tuple(captions[c]))
     for begin in range(0, len(order), streams):
         block = order[begin : begin + streams]
@@ -128,21 +130,22 @@ def score(
                 rows = (lanes * before + level.parents).ravel() if before else None
                 scores = step(np.tile(level.words, len(part)), rows, np.repeat(part, nodes))
                 at = lanes * nodes + level.nodes
-                gains = scores[at, level.said] - _normaliser(scores)[at]
+                gains = scores[at, level.following] - _normaliser(scores)[at]
                 sums[:, level.captions] += np.maximum(gains, floor)
                 before = nodes
-            found[first : first + len(part), block] = sums
+            log_probs[first : first + len(part), block] = sums
             tell(images * begin + len(block) * int(part[-1] + 1), images * len(order))
-    return found
+    return log_probs
 
 
 class _Level(NamedTuple):
     """The t-th word of sorted captions: `captions` that have one, which of the distinct beginnings before it (`nodes`)
-    each has, what it says next (`said`); the last word of every beginning, and the beginning that this went on from."""
+    each has, which word comes next (`following`); the last word of every beginning, and the beginning that this went on
+    from."""
 
     captions: np.ndarray
     nodes: np.ndarray
-    said: np.ndarray
+    following: np.ndarray
     words: np.ndarray
     parents: np.ndarray
 
@@ -154,13 +157,13 @@ def _levels(captions: list[Sequence[int]]) -> list[_Level]:
         row[: len(caption)] = caption
     levels, node = [], np.zeros(len(captions), np.intp)
     for t in range(table.shape[1]):
-        there = np.flatnonzero(lengths > t)
-        begun = table[there, :t]
-        fresh = np.concatenate([[True], (begun[1:] != begun[:-1]).any(1)])
-        firsts, parents = there[fresh], node[there[fresh]]
-        node[there] = np.cumsum(fresh) - 1
+        longer = np.flatnonzero(lengths > t)
+        beginnings = table[longer, :t]
+        fresh = np.concatenate([[True], (beginnings[1:] != beginnings[:-1]).any(1)])
+        firsts, parents = longer[fresh], node[longer[fresh]]
+        node[longer] = np.cumsum(fresh) - 1
         words = table[firsts, t - 1] if t else np.array([END])
-        levels.append(_Level(there, node[there], table[there, t], words, parents))
+        levels.append(_Level(longer, node[longer], table[longer, t], words, parents))
     return levels
 
 
@@ -169,8 +172,9 @@ def _likeliest(scores: np.ndarray, count: int) -> np.ndarray:
     if count == 1:
         return scores.argmax(1)[:, None]
     count = min(count, scores.shape[1])
-    found = np.argpartition(scores, -count, 1)[:, -count:]
-    return np.take_along_axis(found, np.lexsort((found, -np.take_along_axis(scores, found, 1)), 1), 1)
+    indices = np.argpartition(scores, -count, 1)[:, -count:]
+    order = np.lexsort((indices, -np.take_along_axis(scores, indices, 1)), 1)
+    return np.take_along_axis(indices, order, 1)
 
 
 def _normaliser(scores: np.ndarray) -> np.ndarray:

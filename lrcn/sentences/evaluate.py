@@ -2,7 +2,7 @@
 net, how good they are, and results.json.
 
 What a net's run takes long to find is kept in the run's folder, in blocks, with the digests of weights and images that
-it is of: a call that was cut off goes on, and one with other weights begins anew.
+it is of, its `identity`: a call that was cut off goes on, and one with other weights begins anew.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from data_prep import DataError
 from data_prep.captions import PARTS, Image
+from data_prep.dataset import Dataset
 from data_prep.whole_files import read_json, write_json
-from data_prep.workers import no_progress
+from lrcn.engine.compute import Progress
 from lrcn.sentences import caption_files, metrics, truth
-from lrcn.sentences.captioner import LENGTH, Captioner
+from lrcn.sentences.captioner import LENGTH, Captioner, Features
 
 # ---- what is evaluated -------------------------------------------------------------------------------------
 
@@ -44,6 +46,11 @@ class Search:
             + (f"_length{self.length}" if self.length != LENGTH else "")
         )
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """What results.json says of it under "evaluation"."""
+        return {"beam": self.beam, "length": self.length, "tokens": self.tokens}
+
 
 @dataclass(frozen=True)
 class Described(Image):
@@ -52,32 +59,32 @@ class Described(Image):
     path: Path
 
 
-def part_images(dataset, part: str) -> list[Described]:
+def part_images(dataset: Dataset, part: str) -> list[Described]:
     """The images of a part of a caption data set. DataError, one line, where there are none."""
-    described = read_json(dataset.folder / "captions.json")
+    listed = read_json(dataset.folder / "captions.json")
     if dataset.kind == "captions" and "feature_size" in dataset.description:
         raise DataError(
             f"{dataset.folder}: holds activations; evaluation reads the images, so give --data the "
             "captions with images, and --out the run that was fine-tuned on them"
         )
     try:
-        images = [
+        everything = [
             Described(each["file"], each["split"], each["captions"], dataset.located(each["file"]))
-            for each in described["images"]
+            for each in listed["images"]
         ]
     except (KeyError, TypeError):
         raise DataError(
             f"{dataset.folder / 'captions.json'}: not what `lrcn prepare` writes; prepare the data set again"
         ) from None
-    found = [image for image in images if image.split in PARTS[part]]
-    if not found:
-        there = [name for name in PARTS if any(image.split in PARTS[name] for image in images)]
-        what = "images" if dataset.kind == "captions" else "videos"
+    images = [image for image in everything if image.split in PARTS[part]]
+    if not images:
+        parts = [name for name in PARTS if any(image.split in PARTS[name] for image in everything)]
+        kind = "images" if dataset.kind == "captions" else "videos"
         raise DataError(
-            f"{dataset.folder}: has no {what} of {part}, only of {', '.join(there)}"
-            + (f"; give --part {there[-1]}" if part == "test" else "")
+            f"{dataset.folder}: has no {kind} of {part}, only of {', '.join(parts)}"
+            + (f"; give --part {parts[-1]}" if part == "test" else "")
         )
-    return found
+    return images
 
 
 def check_files(images: Sequence[Described]) -> None:
@@ -90,47 +97,8 @@ def check_files(images: Sequence[Described]) -> None:
         )
 
 
-# ---- what is kept ------------------------------------------------------------------------------------------
-
-
-def claim(folder: Path, job: dict) -> Path:
-    """The folder, empty but for what was kept of the very same job."""
-    note = folder / "job.json"
-    if not (note.exists() and read_json(note) == job):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        write_json(note, job)
-    return folder
-
-
-def names_digest(images: Sequence[Image]) -> str:
-    """A digest of the images and their captions."""
-    return hashlib.sha1(json.dumps([[image.file, image.captions] for image in images]).encode()).hexdigest()
-
-
-def sentences(captioner: Captioner, seen, search: Search, path: Path, of: dict, progress=no_progress) -> list[str]:
-    """The likeliest sentence of each image or video that the search finds, kept in the file `path`. seen: what
-    `Captioner` takes."""
-    job = of | {"beam": search.beam, "length": search.length}
-    kept = read_json(path) if path.exists() else {}
-    if kept.get("job") != job:
-        found = [best[0] for best in captioner.beam(seen, search.beam, 1, search.length, progress)]
-        kept = {
-            "job": job,
-            "sentences": [{"caption": each.text, "log_prob": round(each.log_prob, 6)} for each in found],
-        }
-        write_json(path, kept)
-    return [each["caption"] for each in kept["sentences"]]
-
-
-# ---- captions ----------------------------------------------------------------------------------------------
-
-
-def about(options: Search) -> dict:
-    return {"beam": options.beam, "length": options.length, "tokens": options.tokens}
-
-
-def extent(dataset, part: str, images: Sequence[Image]) -> dict:
+def extent(dataset: Dataset, part: str, images: Sequence[Image]) -> dict[str, Any]:
+    """What results.json says under "dataset"."""
     return {
         "name": dataset.name,
         "part": part,
@@ -140,37 +108,87 @@ def extent(dataset, part: str, images: Sequence[Image]) -> dict:
     }
 
 
-def measure(
-    dataset, images: Sequence[Image], said: dict[str, list[str]], search: Search, out: Path, progress, together=()
-) -> tuple[dict, list[str]]:
-    """{name: {"generation", "truth" where it is known}} of everyone's captions of the images, and notes for the user;
-    the captions are written into `out`. together: slots of the truth that are reported together too."""
-    files, known = [image.file for image in images], truth.read(dataset.folder)
-    every = [each["file"] for each in read_json(dataset.folder / "captions.json")["images"]]
-    by_file = dict(zip(every, caption_files.image_ids(every)))
-    references = {by_file[image.file]: image.captions for image in images}
-    found, notes = {}, []
-    for number, (name, texts) in enumerate(said.items()):
-        progress("metrics", number, len(said))
-        written = dict(zip(references, texts))
-        caption_files.write_results(out / f"captions_{name}{search.suffix}.json", written)
-        measured = metrics.score(written, references, search.tokens)
-        notes += measured.pop("notes")
-        found[name] = {"generation": measured}
-        if known:
-            found[name]["truth"] = known.measure(dict(zip(files, texts)), together)
-    progress("metrics", len(said), len(said))
-    return found, list(dict.fromkeys(notes))
+# ---- sentences, and what is kept ---------------------------------------------------------------------------
 
 
-def titled(progress, title: str):
+def claim(folder: Path, identity: dict[str, Any]) -> None:
+    """Empties the folder, but for what was kept of the very same identity."""
+    note = folder / "job.json"
+    if not (note.exists() and read_json(note) == identity):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        write_json(note, identity)
+
+
+def digest_of_captions(images: Sequence[Image]) -> str:
+    """SHA-1 of the images and their captions."""
+    return hashlib.sha1(json.dumps([[image.file, image.captions] for image in images]).encode()).hexdigest()
+
+
+def sentences(
+    captioner: Captioner,
+    features: Features,
+    search: Search,
+    folder: Path,
+    identity: dict[str, Any],
+    progress: Progress | None = None,
+) -> list[str]:
+    """The likeliest sentence of each image or video that the search finds, kept in `folder`."""
+    path = folder / f"sentences{search.suffix or '_test'}.json"
+    identity = identity | {"beam": search.beam, "length": search.length}
+    kept = read_json(path) if path.exists() else {}
+    if kept.get("job") != identity:
+        captions = [best for [best] in captioner.beam(features, search.beam, 1, search.length, progress)]
+        kept = {
+            "job": identity,
+            "sentences": [{"caption": each.text, "log_prob": round(each.log_prob, 6)} for each in captions],
+        }
+        write_json(path, kept)
+    return [each["caption"] for each in kept["sentences"]]
+
+
+def titled(progress: Progress, title: str) -> Progress:
+    """Tells the same, of whom first; remarks as they are."""
     return lambda what, done, total: progress(f"{title}: {what}" if total else what, done, total)
+
+
+# ---- how good they are -------------------------------------------------------------------------------------
+
+
+def measure(
+    dataset: Dataset,
+    images: Sequence[Image],
+    captions: dict[str, list[str]],
+    search: Search,
+    out: Path,
+    progress: Progress,
+    together: Sequence[Sequence[str]] = (),
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """{row: {"generation", "truth" where it is known}} of each row's captions of the images, and notes for the user;
+    the captions are written into `out`. together: slots of the truth that are reported together too."""
+    files, known_truth = [image.file for image in images], truth.read(dataset.folder)
+    all_files = [each["file"] for each in read_json(dataset.folder / "captions.json")["images"]]
+    ids = dict(zip(all_files, caption_files.image_ids(all_files)))
+    references = {ids[image.file]: image.captions for image in images}
+    measured: dict[str, dict[str, Any]] = {}
+    notes: list[str] = []
+    for number, (row, texts) in enumerate(captions.items()):
+        progress("metrics", number, len(captions))
+        by_id = dict(zip(references, texts))
+        caption_files.write_results(out / f"captions_{row}{search.suffix}.json", by_id)
+        scores = metrics.score(by_id, references, search.tokens)
+        notes += scores.pop("notes")
+        measured[row] = {"generation": scores}
+        if known_truth:
+            measured[row]["truth"] = known_truth.measure(dict(zip(files, texts)), together)
+    progress("metrics", len(captions), len(captions))
+    return measured, list(dict.fromkeys(notes))
 
 
 # ---- the file ----------------------------------------------------------------------------------------------
 
 
-def write_results(path: Path, results: dict) -> dict:
+def write_results(path: Path, results: dict[str, Any]) -> dict[str, Any]:
     """Writes results.json; rows that are there already, of the same data, evaluation, engine and seed, stay beside the
     new ones. Gives what was written."""
     alike = ("task", "dataset", "evaluation", "engine", "seed")

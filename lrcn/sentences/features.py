@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -25,13 +27,13 @@ from data_prep import DataError
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.whole_files import new_folder, read_json, write_bytes, write_json, write_text, writing
-from data_prep.workers import no_progress
+from lrcn.engine.compute import Compute, Progress
 from lrcn.pixels import Transform
 from lrcn.sentences.image_net import ImageNet
 from lrcn.sentences.images import read_image
-from netspecs import catalogue
+from lrcn.trained_net import TrainedNet, digest
 from prototxt_gen import SpecError, to_text
-from prototxt_gen.part import check_weights, part_for
+from prototxt_gen.part import Part, check_weights, part_for
 
 BLOB = "fc7"
 VIEWS = 5
@@ -41,93 +43,98 @@ FILE_BYTES = 128 << 20  # of one HDF5 file, about; Caffe holds one in memory
 PARTS = ("train", "val", "test")
 
 
+@dataclass(frozen=True)
+class Extraction:
+    """What is extracted: `blob`, of `views` drawn from `seed` of each training image; 0 for the crop of the middle
+    alone, as other images have it."""
+
+    blob: str = BLOB
+    views: int = VIEWS
+    seed: int = 1701
+
+    def views_of(self, part: str) -> int:
+        return self.views if part == "train" else 0
+
+
 def extract(
-    data,
-    net: str,
-    weights,
-    out,
-    engine,
-    *,
-    blob: str = BLOB,
-    views: int = VIEWS,
-    seed: int = 1701,
-    settings: dict | None = None,
-    gpu=None,
-    progress=no_progress,
+    dataset: Dataset, net: TrainedNet, out: Path, extraction: Extraction = Extraction(), compute: Compute | None = None
 ) -> Path:
-    """Makes `out` of the prepared captions `data`. net: a variant, caption/*; settings: its own, as in training, which
-    say how images are cut. views: of a training image; 0 for the crop of the middle alone.
+    """Makes `out` of prepared captions. net: of caption/*, whose settings say how images are cut.
 
     The same arguments give the same files. A call after one that was cut off goes on. Raises DataError, SpecError,
-    TrainError.
+    CaffeError.
     """
-    from lrcn.trained_net import digest
-
-    out, dataset = output_folder(out), Dataset(data)
-    if dataset.kind != "captions" or not dataset.description["images"] or "feature_size" in dataset.description:
-        raise DataError(
-            f"{data}: has no captions with images; name what `lrcn prepare captions`, coco or flickr30k made"
-        )
-    if blob != BLOB:
-        raise SpecError(f"--blob {blob}: a captioner on activations goes on from {BLOB}")
-    variant = catalogue.get(net)
-    if variant.task != "caption":
-        raise SpecError(f"{net}: describes no images; caption/* do, `lrcn nets list` names them")
-    settings = settings or variant.settings()
-    if settings["backbone"] == "features":
-        raise SpecError(f"{net}: backbone features has no CNN to extract from; name another with --set backbone=...")
-    part = part_for(variant.files(**settings)["deploy_images"], blob, net)
-    check_weights(part, weights, net)
-
-    listed = {
-        name: [line.rsplit(" ", 1)[0] for line in _lines(dataset.folder / f"{name}_images.txt")]
-        for name in PARTS
-        if (dataset.folder / f"{name}_images.txt").exists()
-    }
+    out, compute = output_folder(out), compute or Compute()
+    part = _part(dataset, net, extraction.blob)
+    listed = _listed_images(dataset)
     files = {name: list(dict.fromkeys(lines)) for name, lines in listed.items()}
-    jobs = [(dataset.located(file), views if name == "train" else 0) for name in listed for file in files[name]]
-    of_captions = {name: dataset.description[name] for name in ("name", "prepared")}
-    shown = {name: settings[name] for name in ("height", "width", "crop", "mirror", "scale")}
-    said = {
+    cut = {name: net.settings[name] for name in ("height", "width", "crop", "mirror", "scale")}
+    prepared = {
         "captions": str(dataset.folder.resolve()),
-        "of": of_captions,
+        "of": {name: dataset.description[name] for name in ("name", "prepared")},
         "net": to_text(part.net),
-        "shown": shown,
-        "weights": digest(weights),
-        "views": views,
-        "seed": seed,
+        "shown": cut,
+        "weights": digest(net.weights),
+        "views": extraction.views,
+        "seed": extraction.seed,
     }
-    with new_folder(out, said, may_differ=("captions",)) as folder:  # they may have been moved
+    with new_folder(out, prepared, may_differ=("captions",)) as folder:  # they may have been moved
         if folder is None:
             return out
-        rows = _rows(folder, part, jobs, Transform.of(variant, settings), weights, seed, engine, gpu, progress)
-        at = 0
+        pictures = [(dataset.located(file), extraction.views_of(name)) for name in listed for file in files[name]]
+        rows = _Activations(net, part, pictures, extraction.seed).compute(folder / "work", compute)
+        end = 0
         for name, lines in listed.items():
-            each = views if name == "train" and views else 1
-            first = {file: at + each * k for k, file in enumerate(files[name])}
-            at += each * len(first)
+            each, begin = extraction.views_of(name) or 1, end
+            end = begin + each * len(files[name])
+            first_rows = dict(zip(files[name], range(begin, end, each)))
             if name != "train":
-                _write_npy(folder / f"{name}_{BLOB}.npy", rows[at - len(first) : at])
+                _write_npy(folder / f"{name}_{BLOB}.npy", rows[begin:end])
                 write_text(folder / f"{name}_{BLOB}.txt", "".join(f"{file}\n" for file in files[name]))
-            _write_part(folder, out, name, rows, _turns(lines, first, each), settings["streams"], progress)
+            rows_of_captions = _take_turns(lines, first_rows, each)
+            _write_part(folder, out, name, rows, rows_of_captions, net.settings["streams"], compute.progress)
             sentences = _lines(dataset.folder / f"{name}_captions.txt")
             write_text(folder / f"{name}_captions.txt", "".join(f"{dataset.located(file)}\n" for file in sentences))
-        for kept in ("vocabulary.txt", "captions.json", "truth.json"):
-            if (dataset.folder / kept).exists():
-                write_bytes(folder / kept, (dataset.folder / kept).read_bytes())
         del rows
         shutil.rmtree(folder / "work")
-        extracted = {"net": net, "weights": said["weights"], "blob": blob, "views": views, "shown": shown}
-        write_json(
-            folder / "dataset.json",
-            dataset.description | {"feature_size": part.size, "extracted": extracted, "seed": seed, "prepared": said},
-        )
+        _copy_vocabulary(dataset, folder)
+        extracted = {"net": net.variant.name, "weights": prepared["weights"], "blob": BLOB}
+        extracted |= {"views": extraction.views, "shown": cut}
+        about = {"feature_size": part.size, "extracted": extracted, "seed": extraction.seed, "prepared": prepared}
+        write_json(folder / "dataset.json", dataset.description | about)
     return out
 
 
+def _part(dataset: Dataset, net: TrainedNet, blob: str) -> Part:
+    """What of the net makes the blob. DataError, SpecError where data set, blob, net or weights do not fit."""
+    name = net.variant.name
+    if dataset.kind != "captions" or not dataset.description["images"] or "feature_size" in dataset.description:
+        raise DataError(
+            f"{dataset.folder}: has no captions with images; name what `lrcn prepare captions`, coco or flickr30k made"
+        )
+    if blob != BLOB:
+        raise SpecError(f"--blob {blob}: a captioner on activations goes on from {BLOB}")
+    if net.variant.task != "caption":
+        raise SpecError(f"{name}: describes no images; caption/* do, `lrcn nets list` names them")
+    if net.settings["backbone"] == "features":
+        raise SpecError(f"{name}: backbone features has no CNN to extract from; name another with --set backbone=...")
+    part = part_for(net.variant.files(**net.settings)["deploy_images"], blob, name)
+    check_weights(part, net.weights, name)
+    return part
+
+
+def _listed_images(dataset: Dataset) -> dict[str, list[str]]:
+    """{part: the image of each caption, in order} as the data set names them."""
+    lists = {name: dataset.folder / f"{name}_images.txt" for name in PARTS}
+    return {name: [line.rsplit(" ", 1)[0] for line in _lines(path)] for name, path in lists.items() if path.exists()}
+
+
+# ---- activations -------------------------------------------------------------------------------------------
+
+
 def views_of(image: np.ndarray, number: int, views: int, transform: Transform, seed: int) -> list[np.ndarray]:
-    """What the CNN reads of an image (BGR uint8): (3, crop, crop) float32 each. `views` crops that are drawn, and
-    mirrored or not where the transform lets them, from `seed` and the image's `number`; 0: the middle."""
+    """What the CNN reads of an image (H, W, 3), BGR uint8: (3, crop, crop) float32 each. `views` crops that are
+    drawn, and mirrored or not where the transform lets them, from `seed` and the image's `number`; 0: the middle."""
     image = transform.resized(image)
     if not views:
         return [transform.blob(transform.centre(image))]
@@ -140,58 +147,86 @@ def views_of(image: np.ndarray, number: int, views: int, transform: Transform, s
     return [transform.blob(crop) for crop in crops]
 
 
-def _rows(folder, part, jobs, transform, weights, seed, engine, gpu, progress):
-    """The activations of all views of all images, in order: a read-only array (rows, D) on disk."""
-    work = folder / "work"
-    work.mkdir(exist_ok=True)
-    place, note, total = work / "rows.f32", work / "done.json", sum(views or 1 for _, views in jobs)
-    done = read_json(note)["images"] if note.exists() else 0
-    row = sum(views or 1 for _, views in jobs[:done])
-    if done < len(jobs):
-        with writing(place), open(place, "ab") as file:
-            file.truncate(4 * part.size * row)  # what a run that was cut off left behind its note
-        with ImageNet(part.deploy(ROWS), weights, engine, gpu, transform) as reader:
-            while done < len(jobs):
-                some = range(done, min(done + IMAGES, len(jobs)))
-                pixels = (
-                    view for k in some for view in views_of(read_image(jobs[k][0]), k, jobs[k][1], transform, seed)
-                )
-                found = reader.activations(pixels, (part.blob,))[part.blob]
-                with writing(place), open(place, "ab") as file:
-                    file.write(np.ascontiguousarray(found.reshape(len(found), -1), np.float32).tobytes())
-                    file.flush()
-                    os.fsync(file.fileno())
-                done, row = some.stop, row + len(found)
-                write_json(note, {"images": done})
-                progress(f"{part.blob}: images", done, len(jobs))
-    return np.memmap(place, np.float32, "r", shape=(total, part.size))
+@dataclass(frozen=True)
+class _Activations:
+    """pictures: (file, how many views of it), in order; `net` sees them, and `part` of it computes."""
+
+    net: TrainedNet
+    part: Part
+    pictures: Sequence[tuple[Path, int]]
+    seed: int
+
+    def compute(self, work: Path, compute: Compute) -> np.ndarray:
+        """A read-only array on disk, (rows, D) float32: a row a view. A call after one that was cut off goes on."""
+        work.mkdir(exist_ok=True)
+        path, note, total = work / "rows.f32", work / "done.json", len(self.pictures)
+        done = read_json(note)["images"] if note.exists() else 0
+        if done < total:
+            with writing(path), open(path, "ab") as file:
+                file.truncate(4 * self.part.size * self._rows(done))  # what a run that was cut off left behind its note
+            transform = Transform.of(self.net.variant, self.net.settings)
+            with ImageNet(self.part.deploy(ROWS), self.net.weights, compute, transform) as net:
+                while done < total:
+                    numbers = range(done, min(done + IMAGES, total))
+                    rows = net.activations(self._views(numbers, transform), (BLOB,))[BLOB]
+                    with writing(path), open(path, "ab") as file:
+                        file.write(np.ascontiguousarray(rows, np.float32).tobytes())
+                        file.flush()
+                        os.fsync(file.fileno())
+                    done = numbers.stop
+                    write_json(note, {"images": done})
+                    compute.progress(f"{BLOB}: images", done, total)
+        return np.memmap(path, np.float32, "r", shape=(self._rows(total), self.part.size))
+
+    def _rows(self, pictures: int) -> int:
+        """Of so many pictures, the first."""
+        return sum(views or 1 for _, views in self.pictures[:pictures])
+
+    def _views(self, numbers: range, transform: Transform) -> Iterator[np.ndarray]:
+        for number in numbers:
+            file, views = self.pictures[number]
+            yield from views_of(read_image(file), number, views, transform, self.seed)
 
 
-def _turns(lines: list[str], first: dict[str, int], each: int) -> np.ndarray:
-    """The row of every caption: the first of its image for the first of its captions, the next for the next, ..."""
-    seen, out = dict.fromkeys(first, 0), []
-    for file in lines:
-        out.append(first[file] + seen[file] % each)
-        seen[file] += 1
-    return np.array(out)
+# ---- files -------------------------------------------------------------------------------------------------
 
 
-def _write_part(folder: Path, out: Path, name: str, rows, at: np.ndarray, streams: int, progress) -> None:
-    """The HDF5 files of one part, whole batches each, and their list."""
+def _take_turns(files: Sequence[str], first_rows: Mapping[str, int], views: int) -> np.ndarray:
+    """The row of every caption, of whose image the first row and the file are given: the first view of its image for
+    the first of its captions, the next for the next, ..."""
+    captions, rows = dict.fromkeys(first_rows, 0), []
+    for file in files:
+        rows.append(first_rows[file] + captions[file] % views)
+        captions[file] += 1
+    return np.array(rows)
+
+
+def _write_part(
+    folder: Path, out: Path, name: str, rows: np.ndarray, order: np.ndarray, streams: int, progress: Progress
+) -> None:
+    """The HDF5 files of one part, whole batches each, and their list, as they will lie in `out`. order: which row each
+    caption has."""
     place, each = folder / f"{name}_{BLOB}", max(FILE_BYTES // (4 * rows.shape[1] * streams), 1) * streams
     with writing(place):
         place.mkdir(exist_ok=True)
     names = []
-    for number, start in enumerate(range(0, len(at), each)):
+    for number, start in enumerate(range(0, len(order), each)):
         names.append(f"batch_{number}.h5")
         if not (place / names[-1]).exists():
             # Made in memory: where the disk is full, the HDF5 library brings the process down instead of saying so.
             with h5py.File(names[-1], "w", driver="core", backing_store=False) as file:
-                file.create_dataset(BLOB, data=rows[at[start : start + each]])
+                file.create_dataset(BLOB, data=rows[order[start : start + each]])
                 file.flush()
                 write_bytes(place / names[-1], file.id.get_file_image())
-        progress(f"{name}_{BLOB}", min(start + each, len(at)), len(at))
-    write_text(folder / f"{name}_images.txt", "".join(f"{out / place.name / each}\n" for each in names))
+        progress(f"{name}_{BLOB}", min(start + each, len(order)), len(order))
+    write_text(folder / f"{name}_images.txt", "".join(f"{out / place.name / batch}\n" for batch in names))
+
+
+def _copy_vocabulary(dataset: Dataset, folder: Path) -> None:
+    """The captions' own, and what belongs to it."""
+    for name in ("vocabulary.txt", "captions.json", "truth.json"):
+        if (dataset.folder / name).exists():
+            write_bytes(folder / name, (dataset.folder / name).read_bytes())
 
 
 def _write_npy(path: Path, values: np.ndarray) -> None:

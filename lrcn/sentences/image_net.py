@@ -7,15 +7,17 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.process import Caffe
 from lrcn.pixels import Transform
-from lrcn.sentences.deploy_nets import check_weights, read_net
+from lrcn.sentences.deploy_nets import check_weights
 from prototxt_gen import SpecError, nearest, to_text
+from prototxt_gen.caffe_pb2 import NetParameter
 from prototxt_gen.shapes import infer
 from prototxt_gen.weights import shape_text
 
@@ -24,31 +26,39 @@ class ImageNet:
     """A net that reads images, as a deploy net up to fc8 (`deploy_images` of caption/*). A context manager, which ends
     Caffe's process.
 
-    images: the net, a message or a file; transform: how it sees pixels, where it reads images.
+    transform: how it sees pixels; None where it reads activations in their place.
 
     Raises SpecError where net and weights do not fit, before Caffe is started.
     """
 
-    def __init__(self, images, weights, engine, gpu: int | None = None, transform: Transform | None = None):
-        self.caffe, images = None, read_net(images)
-        check_weights([images], weights)
-        self._begin(None, images, weights, engine, gpu, transform)
+    caffe: Caffe | None = None
 
-    def _begin(self, words, images, weights, engine, gpu, transform, streams=1, reader=None) -> None:
-        self.transform, self.row, self.together = transform, None, 1
-        self.blobs = infer(images, "TEST").blobs if images is not None else {}
-        if images is not None:
-            self.together, *self.row = images.layer[0].input_param.shape[0].dim
+    def __init__(self, net: NetParameter, weights: Path, compute: Compute, transform: Transform | None = None):
+        check_weights([net], weights)
+        self._begin({"images": net}, weights, compute, transform)
+
+    def _begin(
+        self,
+        nets: Mapping[str, NetParameter],
+        weights: Path,
+        compute: Compute,
+        transform: Transform | None,
+        streams: int = 1,
+    ) -> None:
+        """Starts Caffe with the nets, by the names that `sentence_net` has for them."""
+        self.transform, self.progress = transform, compute.progress
+        self.blobs, self.batch, self.input_shape = {}, 1, None
+        if "images" in nets:
+            self.blobs = infer(nets["images"], "TEST").blobs
+            self.batch, *self.input_shape = nets["images"].layer[0].input_param.shape[0].dim
         self.folder = Path(tempfile.mkdtemp(prefix="lrcn-captioner-"))
-        nets = {"words": words, "images": images, "reader": reader}
+        job = {"weights": str(Path(weights).resolve()), "gpu": compute.gpu, "streams": streams, "nets": {}}
         for name, net in nets.items():
-            if net is not None:
-                (self.folder / f"{name}.prototxt").write_text(to_text(net))
-        job = {name: None if net is None else str(self.folder / f"{name}.prototxt") for name, net in nets.items()}
-        job |= {"weights": str(Path(weights).resolve()), "gpu": gpu, "streams": streams}
+            job["nets"][name] = str(self.folder / f"{name}.prototxt")
+            (self.folder / f"{name}.prototxt").write_text(to_text(net))
         (self.folder / "job.json").write_text(json.dumps(job))
         command = [sys.executable, "-m", "lrcn.sentences.sentence_net", self.folder / "job.json"]
-        self.caffe = Caffe(engine, command, self.folder / "caffe.log", talks=True)
+        self.caffe = Caffe(compute.engine, command, self.folder / "caffe.log", talks=True)
 
     def __enter__(self):
         return self
@@ -67,69 +77,67 @@ class ImageNet:
     def activations(
         self,
         inputs: Iterable[np.ndarray],
-        names: Sequence[str] = ("fc8",),
-        progress=lambda what, done, total: None,
+        blobs: Sequence[str] = ("fc8",),
+        progress: Progress | None = None,
         total: int = 0,
     ) -> dict[str, np.ndarray]:
-        """{blob: (N, D)} of whatever the net reads, one after another: pixels (3, crop, crop) of `cut`, or activations
-        (D,). They are taken a batch at a time, so that N may be large."""
-        if self.row is None:
+        """{blob: (N, D)} float32 of whatever the net reads, one after another: pixels (3, crop, crop) of `cut`, or
+        activations (D,). They are taken a batch at a time, so that N may be large.
+
+        progress: told how far it is where `total`, N, is given; the Compute's by default. Raises SpecError for inputs
+        of another shape and a blob that is not there, CaffeError where Caffe fails.
+        """
+        if self.input_shape is None:
             raise SpecError("this net reads no images")
-        for name in names:
-            if name not in self.blobs:
-                raise SpecError(f"the image net has no blob '{name}'{nearest(name, self.blobs)}")
-        found, waiting, done = [], [], 0
-
-        def forward():
-            nonlocal done
-            np.save(self.folder / "images.npy", np.array(waiting, np.float32))
-            found.append(self._ask({"do": "features", "images": str(self.folder / "images.npy"), "blobs": [*names]}))
-            done += len(waiting)
-            waiting.clear()
+        for blob in blobs:
+            if blob not in self.blobs:
+                raise SpecError(f"the image net has no blob '{blob}'{nearest(blob, self.blobs)}")
+        parts, done = [], 0
+        for batch in self._batches(inputs):
+            np.save(self.folder / "images.npy", np.array(batch, np.float32))
+            order = {"do": "activations", "images": str(self.folder / "images.npy"), "blobs": [*blobs]}
+            parts.append(self._ask(order))
+            done += len(batch)
             if total:
-                progress("images", done, total)
+                (progress or self.progress)("images", done, total)
+        if not parts:
+            return {blob: np.zeros((0, int(np.prod(self.blobs[blob][1:]))), np.float32) for blob in blobs}
+        return {blob: np.concatenate([part[blob] for part in parts]) for blob in blobs}
 
-        for one in inputs:
-            if list(np.shape(one)) != self.row:
-                raise SpecError(f"the image net reads {shape_text(self.row)}, not {shape_text(np.shape(one))}")
-            waiting.append(one)
-            if len(waiting) == self.together:
-                forward()
-        if waiting:
-            forward()
-        return {
-            name: np.concatenate([part[name] for part in found])
-            if found
-            else np.zeros((0, int(np.prod(self.blobs[name][1:]))), np.float32)
-            for name in names
-        }
-
-    def features(
-        self, inputs: Iterable[np.ndarray], progress=lambda what, done, total: None, total: int = 0
-    ) -> np.ndarray:
-        """fc8 (N, D), as `activations`."""
-        return self.activations(inputs, ("fc8",), progress, total)["fc8"]
+    def _batches(self, inputs: Iterable[np.ndarray]) -> Iterable[list[np.ndarray]]:
+        """As many inputs at a time as the net takes, the last batch as it comes. SpecError for another shape."""
+        batch = []
+        for values in inputs:
+            if list(np.shape(values)) != self.input_shape:
+                raise SpecError(
+                    f"the image net reads {shape_text(self.input_shape)}, not {shape_text(np.shape(values))}"
+                )
+            batch.append(values)
+            if len(batch) == self.batch:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
     def cut(self, images: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
-        """What the net reads of BGR images of any size, as `read_image` gives them: of each the middle."""
-        if self.row is None or len(self.row) != 3:
-            raise SpecError("this net's images are activations computed beforehand (backbone features); give those")
+        """What the net reads, (3, crop, crop) float32, of BGR images of any size, as `read_image` gives them: of each
+        the middle. SpecError for a net that reads activations."""
         transform = self.transform
+        if self.input_shape is None or len(self.input_shape) != 3:
+            raise SpecError("this net's images are activations computed beforehand (backbone features); give those")
         return (transform.blob(transform.centre(transform.resized(image))) for image in images)
 
-    def image_features(
-        self, images: Iterable[np.ndarray], progress=lambda what, done, total: None, total: int = 0
-    ) -> np.ndarray:
+    def image_features(self, images: Sequence[np.ndarray], progress: Progress | None = None) -> np.ndarray:
         """fc8 (N, D) of BGR images of any size, as `read_image` gives them."""
-        return self.features(self.cut(images), progress, total)
+        return self.activations(self.cut(images), ("fc8",), progress, len(images))["fc8"]
 
-    def _ask(self, order: dict, progress=lambda what, done, total: None) -> dict[str, np.ndarray]:
+    def _ask(self, order: dict, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Caffe's answer. CaffeError, one line, where it has ended."""
         self.caffe.tell(json.dumps(order | {"out": str(self.folder / "answer.npz")}))
         for line in self.caffe.lines():
             answer = json.loads(line)
             if "out" in answer:
-                with np.load(answer["out"]) as found:
-                    return dict(found)
-            progress("captions", answer["done"], answer["total"])
+                with np.load(answer["out"]) as arrays:
+                    return dict(arrays)
+            (progress or self.progress)("captions", answer["done"], answer["total"])
         raise self.caffe.failure()

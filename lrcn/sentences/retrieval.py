@@ -8,7 +8,7 @@ Of an image's several captions the one that is found first counts.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,9 @@ import numpy as np
 
 from data_prep import DataError
 from data_prep.whole_files import write_bytes, write_json, write_text
+from data_prep.workers import no_progress
+from lrcn.engine.compute import Progress
+from lrcn.sentences.captioner import Captioner
 
 RECALLS = (1, 5, 10)
 TOGETHER = 500  # captions scored at once
@@ -39,7 +42,7 @@ class Ranks:
         }
 
 
-def _summary(ranks: np.ndarray, of: int) -> dict:
+def _summary(ranks: np.ndarray, of: int) -> dict[str, float]:
     return {
         **{f"R@{k}": round(100 * float((ranks <= k).mean()), 4) for k in RECALLS},
         "median_rank": float(np.median(ranks)),
@@ -49,16 +52,16 @@ def _summary(ranks: np.ndarray, of: int) -> dict:
 
 
 def retrieve(
-    captioner,
+    captioner: Captioner,
     features: np.ndarray,
     captions: Sequence[Sequence[str]],
     owners: Sequence[int],
-    progress=lambda what, done, total: None,
-    kept=None,
+    progress: Progress = no_progress,
+    folder: Path | None = None,
 ) -> tuple[np.ndarray, Ranks]:
-    """Normalised scores (images, captions), and ranks. features: fc8 (N, D) of the images; captions: the words of each;
-    owners: the number of its image, from 0; kept: a folder in which the scores of some hundred captions at a time are
-    kept, and found by a call that goes on. DataError as `rank` has it.
+    """Normalised scores (images, captions) float64, and ranks. features: fc8 (N, D) of the images; captions: the words
+    of each; owners: the number of its image, from 0; folder: in which the scores of some hundred captions at a time are
+    kept, and read by a call that goes on. DataError as `rank` has it, CaffeError where Caffe fails.
 
     The net's predictions are there for a few hundred captions at a time; what is kept is a number a pair (1,000 images
     and 5,000 captions: 40 MB).
@@ -68,20 +71,20 @@ def retrieve(
     order = sorted(range(len(indices)), key=indices.__getitem__)  # those that begin alike go through the net together
     scores, pairs = np.empty((len(features), len(captions))), len(features) * len(captions)
     for first in range(0, len(order), TOGETHER):
-        part = order[first : first + TOGETHER]
-        path = None if kept is None else Path(kept) / f"scores_{first:06d}.npy"
-        if path is not None and path.exists():
-            scores[:, part] = np.load(path)
-        else:
-            scores[:, part] = captioner.score(
-                features,
-                [indices[c] for c in part],
-                lambda what, done, total, first=first: progress(what, len(features) * first + done, pairs),
-            )
-            if path is not None:
-                content = io.BytesIO()
-                np.save(content, scores[:, part])
-                write_bytes(path, content.getvalue())
+        block = order[first : first + TOGETHER]
+        path = folder / f"scores_{first:06d}.npy" if folder else None
+        if path and path.exists():
+            scores[:, block] = np.load(path)
+            continue
+        scores[:, block] = captioner.score(
+            features,
+            [indices[caption] for caption in block],
+            lambda what, done, total, first=first: progress(what, len(features) * first + done, pairs),
+        )
+        if path:
+            content = io.BytesIO()
+            np.save(content, scores[:, block])
+            write_bytes(path, content.getvalue())
     normalise(scores)
     return scores, rank(scores, owners)
 
@@ -91,8 +94,8 @@ def normalise(scores: np.ndarray) -> None:
 
     Exact where the authors' exponentials would be nought: the log probability of a long caption may be below -745.
     """
-    for first, part in _blocks(scores.shape[1], scores.shape[0]):
-        block = scores[:, first:part]
+    for first, last in _blocks(scores.shape[1], scores.shape[0]):
+        block = scores[:, first:last]
         highest = block.max(0)
         block -= highest + np.log(np.exp(block - highest).mean(0))
 
@@ -124,33 +127,35 @@ def rank(scores: np.ndarray, owners: Sequence[int]) -> Ranks:
 
 
 def write(
-    folder, ranks: Ranks, images: Sequence[str], captions: Sequence[Sequence[str]], owners: Sequence[int]
+    folder: Path, ranks: Ranks, images: Sequence[str], captions: Sequence[Sequence[str]], owners: Sequence[int]
 ) -> None:
-    """In `folder`: retrieval.json, the results; retrieval_images.tsv and retrieval_captions.tsv, the rank of each."""
-    folder = Path(folder)
+    """In `folder`: retrieval.json, the results; retrieval_images.tsv and retrieval_captions.tsv, the rank of each.
+    images: their files; captions, owners: as `retrieve` has them."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(
         folder / "retrieval_images.tsv",
-        "image\trank\n" + "".join(f"{image}\t{place}\n" for image, place in zip(images, ranks.captions)),
+        "image\trank\n" + "".join(f"{image}\t{rank}\n" for image, rank in zip(images, ranks.captions)),
     )
     write_text(
         folder / "retrieval_captions.tsv",
         "image\trank\tcaption\n"
         + "".join(
-            f"{images[owner]}\t{place}\t{' '.join(words)}\n"
-            for owner, place, words in zip(owners, ranks.images, captions)
+            f"{images[owner]}\t{rank}\t{' '.join(words)}\n"
+            for owner, rank, words in zip(owners, ranks.images, captions)
         ),
     )
     write_json(folder / "retrieval.json", ranks.results())
 
 
-def _blocks(columns: int, rows: int):
+def _blocks(columns: int, rows: int) -> Iterator[tuple[int, int]]:
+    """The first column and the last, which is not of it, of blocks of about BLOCK values."""
     step = max(1, BLOCK // max(rows, 1))
     for first in range(0, columns, step):
         yield first, min(first + step, columns)
 
 
 def _check(images: int, captions: int, owners: Sequence[int]) -> np.ndarray:
+    """The owners (captions,) int64. DataError where an image has no caption, or an owner is no image."""
     owners = np.asarray(owners, np.int64)
     if owners.shape != (captions,):
         raise DataError(f"{len(owners)} owners for {captions} captions: give one each")

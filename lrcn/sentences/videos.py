@@ -1,65 +1,83 @@
-"""Trained nets of video description against a data set's sentences: what `lrcn evaluate video/*` does (Table 5)."""
+"""Trained nets of video description against a data set's sentences: what `lrcn evaluate video/*` does (Table 5).
+
+OUT/captions_NAME.json          the sentences, in COCO's results format
+OUT/NET/sentences_PART.json     the sentences with their log probabilities
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from data_prep.captions import Image
+from data_prep.dataset import Dataset
 from data_prep.whole_files import read_json
 from lrcn.engine.compute import Compute
-from lrcn.sentences import describe, metrics
+from lrcn.sentences import metrics, video_inputs
 from lrcn.sentences.captioner import Captioner
-from lrcn.sentences.evaluate import Search, about, extent, measure, names_digest, part_images, sentences, titled
+from lrcn.sentences.evaluate import Search, digest_of_captions, extent, measure, part_images, sentences, titled
 from lrcn.trained_net import TrainedNet, digest
 
 PAIR = ("object", "motion")  # truths that are reported together too: what a video shows, whatever else is said of it
 
 
-def evaluate_videos(dataset, nets: Sequence[TrainedNet], out: Path, options: Search, compute: Compute) -> dict:
+def evaluate_videos(
+    dataset: Dataset, nets: Sequence[TrainedNet], out: Path, search: Search, compute: Compute
+) -> dict[str, Any]:
     """{"dataset", "evaluation", "models", "notes"} of results.json: a sentence of each video against all of its own,
     and by level of detail where there are several ("by_detail": {detail: metrics}).
 
     Raises DataError, SpecError, CaffeError.
     """
-    videos = part_images(dataset, options.part)
+    videos = part_images(dataset, search.part)
     captions: dict[str, list[str]] = {}
-    models: dict[str, dict] = {}
+    models: dict[str, dict[str, Any]] = {}
     for net in nets:
-        of = {"weights": digest(net.weights), "videos": names_digest(videos)}
-        inputs = describe.of_dataset(dataset, net.variant, net.settings, [video.file for video in videos])
-        arrays = inputs.values() if isinstance(inputs, dict) else [inputs]
-        of["given"] = hashlib.sha1(b"".join(np.ascontiguousarray(each).tobytes() for each in arrays)).hexdigest()
-        with Captioner.of(net, compute.engine, compute.gpu) as captioner:
-            path = net.folder / f"sentences{options.suffix or '_test'}.json"
-            tell = titled(compute.progress, net.row)
-            captions[net.row] = sentences(captioner, inputs, options, path, of, tell)
-        models[net.row] = {"weights": of["weights"]}
-    measured, notes = measure(dataset, videos, captions, options, out, compute.progress, [PAIR])
-    for name, by_level in _by_detail(dataset, videos, captions, options, notes).items():
-        measured[name]["by_detail"] = by_level
+        inputs = video_inputs.of_dataset(dataset, net.variant, net.settings, [video.file for video in videos])
+        weights = digest(net.weights)
+        identity = {"weights": weights, "videos": digest_of_captions(videos), "given": _digest_of_inputs(inputs)}
+        with Captioner.of(net, compute) as captioner:
+            progress = titled(compute.progress, net.row)
+            captions[net.row] = sentences(captioner, inputs, search, net.folder, identity, progress)
+        models[net.row] = {"weights": weights}
+    measured, notes = measure(dataset, videos, captions, search, out, compute.progress, [PAIR])
+    by_detail, notes_by_detail = _by_detail(dataset, videos, captions, search.tokens)
     return {
-        "dataset": extent(dataset, options.part, videos),
-        "evaluation": about(options),
-        "models": {name: models[name] | measured[name] for name in models},
-        "notes": list(dict.fromkeys(notes)),
+        "dataset": extent(dataset, search.part, videos),
+        "evaluation": search.description,
+        "models": {row: models[row] | measured[row] | by_detail.get(row, {}) for row in models},
+        "notes": list(dict.fromkeys(notes + notes_by_detail)),
     }
 
 
-def _by_detail(dataset, videos, captions: dict[str, list[str]], options: Search, notes: list[str]) -> dict[str, dict]:
-    """{name: {level of detail: metrics}} where the data set has several levels."""
+def _digest_of_inputs(inputs: np.ndarray | Mapping[str, np.ndarray]) -> str:
+    arrays = inputs.values() if isinstance(inputs, Mapping) else [inputs]
+    return hashlib.sha1(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
+
+
+def _by_detail(
+    dataset: Dataset, videos: Sequence[Image], captions: Mapping[str, Sequence[str]], tokens: str
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """{row: {"by_detail": {level of detail: metrics}}} where the data set has several levels, else nothing; and notes
+    for the user."""
     details = {each["file"]: each["detail"] for each in read_json(dataset.folder / "captions.json")["images"]}
     levels = sorted({details[video.file] for video in videos})
-    measured: dict[str, dict] = {}
-    for name, texts in captions.items() if len(levels) > 1 else ():
-        measured[name] = {}
+    measured: dict[str, dict[str, Any]] = {}
+    notes: list[str] = []
+    for row, texts in captions.items() if len(levels) > 1 else ():
+        by_level = {}
         for level in levels:
-            chosen = [at for at, video in enumerate(videos) if details[video.file] == level]
+            numbers = [number for number, video in enumerate(videos) if details[video.file] == level]
             scores = metrics.score(
-                {at: texts[at] for at in chosen}, {at: videos[at].captions for at in chosen}, options.tokens
+                {number: texts[number] for number in numbers},
+                {number: videos[number].captions for number in numbers},
+                tokens,
             )
             notes += scores.pop("notes")
-            measured[name][level or "other"] = scores
-    return measured
+            by_level[level or "other"] = scores
+        measured[row] = {"by_detail": by_level}
+    return measured, notes

@@ -87,6 +87,7 @@ def test_words_of_any_language_stay_whole_and_case_and_form_do_not_matter():
     assert vocabulary.split("हिन्दी में") == ["हिन्दी", "में"]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from(["train", "val", "test", "restval"]), st.lists(TEXT, max_size=5)),
@@ -141,6 +142,7 @@ def test_small_files_are_cut_as_published(tmp_path, monkeypatch):
     assert lost > 0  # the rule was met
 
 
+@pytest.mark.slow
 @needs(FLICKR8K)
 def test_flickr8k_is_written_as_published(tmp_path):
     images = flickr30k.read_flickr(FLICKR8K / "Flickr8k.token.txt", FLICKR8K)

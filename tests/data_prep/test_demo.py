@@ -50,6 +50,7 @@ def test_video_files_are_real_and_hold_the_frames(made):
         assert np.abs(stored.astype(int) - image).mean() < 3
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(made, tmp_path, contents):
     same = demo.prepare(tmp_path / "same", 5, FEW, Work(1))
     other = demo.prepare(tmp_path / "other", 6, FEW, Work(1))
@@ -278,6 +279,7 @@ def test_a_disk_that_takes_no_video_is_named(tmp_path):
 PREPARE = "import sys\nfrom data_prep import demo\ndemo.prepare(sys.argv[1], 5, demo.Sizes(2, 1, 30), demo.Work(2))"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sight", ["videos/Up", "pictures/000010.jpg", "flow/data.mdb"])
 def test_kill_9_and_the_same_command_again(made, tmp_path, contents, sight):
     """Killed once `sight` is there, in each stage; the second run ends with what an uninterrupted one gives."""

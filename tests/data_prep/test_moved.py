@@ -20,7 +20,7 @@ from data_prep.whole_files import write_json
 from data_prep.workers import Work
 from lrcn import engine
 from lrcn.engine.mounts import named_by
-from lrcn.sentences import describe
+from lrcn.sentences import video_inputs
 from lrcn.sentences.evaluate import check_files, part_images
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
@@ -152,9 +152,9 @@ def test_semantics(here, there, frames):
     data = described(here, frames)
     variant = catalogue.get("video/encoder-decoder-frames" if frames else "video/decoder-max")
     settings, ids = {"frames": 4, "feature_size": 8}, ["v0", "v70"]
-    before, identity = describe.of_dataset(Dataset(data), variant, settings, ids), Dataset(data).identity()
+    before, identity = video_inputs.of_dataset(Dataset(data), variant, settings, ids), Dataset(data).identity()
     moved = Dataset(move(here, there) / "semantics")
-    after = describe.of_dataset(moved, variant, settings, ids)
+    after = video_inputs.of_dataset(moved, variant, settings, ids)
     for a, b in zip(before.values(), after.values()) if frames else [(before, after)]:
         assert np.array_equal(a, b) and a.any()
     assert moved.identity() == identity

@@ -45,6 +45,7 @@ def test_the_round_trip_is_measured(bare):
     assert errors["mean"] < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["tvl1", "farneback"])
 def test_another_algorithm_replaces_only_when_asked(bare, algorithm, contents):
     if algorithm == "tvl1" and not hasattr(cv2, "optflow"):

@@ -192,3 +192,18 @@ def test_a_run_cut_off_just_after_the_renaming_is_tidied_up(tmp_path):
     (tmp_path / "d" / "preparing.json").write_text("{}")
     assert prepare(tmp_path / "d", {"seed": 1}) == "there"
     assert sorted(os.listdir(tmp_path / "d")) == ["dataset.json", "work"]
+
+
+@pytest.mark.parametrize(
+    ("now", "known"), [([103.939, 1.0], True), ([103.94, 1.0], False), ([103.939], False), ("103.939", False)]
+)
+def test_numbers_that_went_through_float32_are_the_same_settings(tmp_path, now, known):
+    """Caffe's own layers hold a mean of 103.939 as float32; an earlier lrcn noted it from there."""
+    with new_folder(tmp_path / "d", {"shown": {"mean": [103.93900299072266, 1]}}) as folder:
+        write_json(folder / "dataset.json", {"prepared": {"shown": {"mean": [103.93900299072266, 1]}}})
+    if known:
+        with new_folder(tmp_path / "d", {"shown": {"mean": now}}) as folder:
+            assert folder is None
+    else:
+        with pytest.raises(DataError, match="other settings"), new_folder(tmp_path / "d", {"shown": {"mean": now}}):
+            pass

@@ -118,6 +118,7 @@ def normal(made):
     return json.loads(json.dumps(made).replace("o\\u0301", "\\u00f3"))
 
 
+@pytest.mark.slow
 @given(entries(), st.integers(1, 4), st.integers(2, 9), st.integers(0, 3))
 def test_drawn_snippets_are_written_as_said(tmp_path_factory, made, streams, steps, seed):
     folder = tmp_path_factory.mktemp("drawn")

@@ -115,6 +115,7 @@ def test_a_folder_without_videos(tmp_path):
             prepare_small(root, None, tmp_path / "d")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
     "frames, keep, message", [(0, 1, "no frames"), (40, 0.5, "truncated"), (5, 0.001, "not a readable video")]
@@ -166,6 +167,7 @@ def prepare_until(folder, out, images):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 40, 90])
 def test_kill_9_and_the_same_command_again(folder, tmp_path, contents, after):
     """Killed once so many images are stored; the second run ends with what an uninterrupted one gives."""
@@ -216,8 +218,9 @@ def prepare_in_child(kind, folder, out, after=0.0):
     return child.returncode, float(child.stdout or 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["videos", "ucf101"])
-def test_kill_9_at_ten_random_moments(tmp_path, contents, kind):
+def test_kill_9_at_random_moments(tmp_path, contents, kind):
     """Each run goes on where the one before was killed; in the end there is what a single run leaves, to the byte."""
     folder = write_ucf101(tmp_path / "ucf", clips=1, frames=10)
     (folder / "videos/Run/v_Run_g04_c01.avi").write_bytes(b"no video" * 99)
@@ -225,7 +228,7 @@ def test_kill_9_at_ten_random_moments(tmp_path, contents, kind):
     code, seconds = prepare_in_child(kind, videos, tmp_path / "whole")
     assert code == 0
     random, kills = np.random.default_rng(int(time.time())), 0
-    while kills < 10:
+    while kills < 5:
         code, _ = prepare_in_child(kind, videos, tmp_path / "cut", random.uniform(0.001, seconds))
         kills += code == -signal.SIGKILL
         if code == 0:  # it was done before it could be killed

@@ -22,7 +22,7 @@ def blocks(page: str, language: str) -> list[str]:
 def test_the_ten_lines_of_python_train_and_evaluate(tmp_path):
     [program] = blocks("docs/python.md", "python")
     assert len(program.splitlines()) <= 10
-    demo.prepare(tmp_path / "data" / "demo", videos_per_class=20, test_videos_per_class=5, images=0, stills=32)
+    demo.prepare(tmp_path / "data" / "demo", sizes=demo.Sizes(20, 5, 0, 32))
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     plan, _, table = done.stdout.partition("Table 5")

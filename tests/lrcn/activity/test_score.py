@@ -109,7 +109,7 @@ def test_frames_are_the_ten_crops_of_the_stored_images_each_made_once(dataset, m
             assert np.allclose(frames[clip.v, number], seen, atol=1e-4)
         for number in set(clip.images):
             frames.give_back((clip.v, number))
-    assert not frames.held and frames.crew.asked == len(list(score.frames_of(clips)))
+    assert not frames.pending and frames.crew.asked == len(list(score.frames_of(clips)))
     assert frames.crew.asked < sum(len(clip.images) for clip in clips)  # clips do share frames here
     workers = frames.crew.workers
     del frames

@@ -14,8 +14,10 @@ from PIL import Image
 
 from data_prep import DataError
 from lrcn import engine
+from lrcn.engine.compute import Compute
 from lrcn.engine.process import CaffeError
-from lrcn.sentences.captioner import Captioner, read_vocabulary
+from lrcn.sentences.captioner import Captioner
+from lrcn.sentences.deploy_nets import DeployNets
 from lrcn.sentences.images import read_image
 from netspecs import catalogue
 from prototxt_gen import SpecError, to_text
@@ -70,7 +72,7 @@ def test_sentences_of_videos_equal_replaying_the_whole_net(name, more, tmp_path)
     (tmp_path / "net.prototxt").write_text(to_text(net))
     np.savez(tmp_path / "given.npz", **by_blob)
     tolerance = rounding(summands(net, 1 if "encoder" in name else 12), 3)  # the largest input; weights are below 1
-    with Captioner.of(trained_net(name, weights, sizes), engine.find(), streams=7) as captioner:
+    with Captioner.of(trained_net(name, weights, sizes), Compute(), streams=7) as captioner:
         for width in (1, 3):
             found = captioner.beam(given, width, width, length=12)
             done = subprocess.run(
@@ -116,7 +118,7 @@ def test_a_beam_equals_replaying_every_prefix(name, tmp_path):
     if fc8 is not None:
         np.save(tmp_path / "fc8.npy", fc8)
     tolerance = rounding(summands(carried, 12), 3)  # the largest fc8; weights are below 1
-    with Captioner.of(trained_net(name, weights, NETS[name]), engine.find(), streams=7) as captioner:
+    with Captioner.of(trained_net(name, weights, NETS[name]), Compute(), streams=7) as captioner:
         for width in (1, 3, 5):
             found = captioner.beam(fc8, width, width, length=12)
             done = subprocess.run(
@@ -159,7 +161,7 @@ def test_a_beam_equals_replaying_every_prefix(name, tmp_path):
 def test_samples_greedy_ends_and_lengths(tmp_path):
     name = "caption/lrcn-2f"
     weights = write_variant_weights(tmp_path / "net.caffemodel", name, NETS[name])
-    with Captioner.of(trained_net(name, weights, NETS[name]), engine.find(), streams=6) as captioner:
+    with Captioner.of(trained_net(name, weights, NETS[name]), Compute(), streams=6) as captioner:
         fc8 = features(5)
         tolerance = rounding(summands(captioner_net(name), 50), 3)  # the largest fc8; weights are below 1
         for sampled, [best] in zip(captioner.sample(fc8, 2, float("inf")), captioner.beam(fc8), strict=True):
@@ -180,9 +182,9 @@ def test_samples_greedy_ends_and_lengths(tmp_path):
         assert captioner.score(fc8[4:], said)[0] == pytest.approx(totals, abs=tolerance)
         endless = write_variant_weights(tmp_path / "endless.caffemodel", name, NETS[name], end=-1000.0)
         at_once = write_variant_weights(tmp_path / "at_once.caffemodel", name, NETS[name], end=1000.0)
-    with Captioner.of(trained_net(name, endless, NETS[name]), engine.find()) as captioner:
+    with Captioner.of(trained_net(name, endless, NETS[name]), Compute()) as captioner:
         assert {len(each.words) for each in captioner.beam(fc8, 3, 3)[0]} == {50}
-    with Captioner.of(trained_net(name, at_once, NETS[name]), engine.find()) as captioner:
+    with Captioner.of(trained_net(name, at_once, NETS[name]), Compute()) as captioner:
         best = captioner.beam(fc8, 3)[0][0]
         assert (best.words, best.finished, best.text) == ([], True, ".")
 
@@ -190,21 +192,22 @@ def test_samples_greedy_ends_and_lengths(tmp_path):
 @pytest.mark.engine
 def test_what_does_not_fit_is_said_before_caffe_runs(tmp_path):
     name = "caption/lrcn-1u"
-    weights, found = write_variant_weights(tmp_path / "net.caffemodel", name, NETS[name]), engine.find()
+    weights, compute = write_variant_weights(tmp_path / "net.caffemodel", name, NETS[name]), Compute()
     with pytest.raises(SpecError, match="vocabulary of 12 words.*this one has 11"):
-        Captioner.of(trained_net(name, weights, NETS[name], WORDS[:-1]), found)
+        Captioner.of(trained_net(name, weights, NETS[name], WORDS[:-1]), compute)
     with pytest.raises(SpecError, match="vocabulary has 12 words.*net has 20"):
         by_word = {"vocabulary": 20, "deploy_steps": 1, "deploy_streams": 1, "deploy_state": "exposed"}
-        Captioner(catalogue.get(name).files(**NETS[name] | by_word)["deploy"], weights, WORDS, found)
+        Captioner(DeployNets(catalogue.get(name).files(**NETS[name] | by_word)["deploy"]), weights, WORDS, compute)
     with pytest.raises(SpecError, match="does not fit"):
-        Captioner.of(trained_net(name, weights, NETS[name] | {"units": 10}), found)
+        Captioner.of(trained_net(name, weights, NETS[name] | {"units": 10}), compute)
     with pytest.raises(SpecError, match="no weights for lstm2"):
-        Captioner.of(trained_net("caption/lrcn-2u", weights, NETS[name]), found)
+        Captioner.of(trained_net("caption/lrcn-2u", weights, NETS[name]), compute)
     with pytest.raises(SpecError, match="word by word"):
-        Captioner(catalogue.get(name).files(vocabulary=13, **NETS[name])["deploy"], weights, WORDS, found)
+        whole = catalogue.get(name).files(vocabulary=13, **NETS[name])["deploy"]
+        Captioner(DeployNets(whole), weights, WORDS, compute)
     with pytest.raises(SpecError, match="writes no sentences"):
-        Captioner.of(trained_net("activity/lrcn-fc6-rgb", weights, {}), found)
-    with Captioner.of(trained_net(name, weights, NETS[name]), found) as captioner:
+        Captioner.of(trained_net("activity/lrcn-fc6-rgb", weights, {}), compute)
+    with Captioner.of(trained_net(name, weights, NETS[name]), compute) as captioner:
         with pytest.raises(SpecError, match="5 values"):
             captioner.beam(np.zeros((2, 4)))
         with pytest.raises(SpecError, match="fc8"):
@@ -219,13 +222,13 @@ def test_what_does_not_fit_is_said_before_caffe_runs(tmp_path):
 def test_what_ends_caffe_is_said_in_one_line(tmp_path):
     name = "caption/lrcn-1u"
     nan = write_variant_weights(tmp_path / "nan.caffemodel", name, NETS[name], end=float("nan"))
-    with Captioner.of(trained_net(name, nan, NETS[name]), engine.find()) as captioner:
+    with Captioner.of(trained_net(name, nan, NETS[name]), Compute()) as captioner:
         with pytest.raises(CaffeError, match="^the net's predictions are not finite; are these its weights.$"):
             captioner.beam(features())
         folder = captioner.folder
     shutil.rmtree(folder)  # its log is kept
     weights = write_variant_weights(tmp_path / "net.caffemodel", name, NETS[name])
-    with Captioner.of(trained_net(name, weights, NETS[name]), engine.find()) as captioner:
+    with Captioner.of(trained_net(name, weights, NETS[name]), Compute()) as captioner:
         captioner.beam(features())
         captioner.caffe.process.kill()
         for _ in range(2):
@@ -234,7 +237,7 @@ def test_what_ends_caffe_is_said_in_one_line(tmp_path):
         assert captioner.caffe.log.exists()
         folder = captioner.folder
     shutil.rmtree(folder)
-    with Captioner.of(trained_net(name, weights, NETS[name]), engine.find()) as captioner:
+    with Captioner.of(trained_net(name, weights, NETS[name]), Compute()) as captioner:
         folder = captioner.folder
     assert not folder.exists()
 
@@ -282,16 +285,6 @@ def test_images_of_all_kinds(images):
         with pytest.raises(DataError) as error:
             read_image(images / name)
         assert str(images / name) in str(error.value) and "\n" not in str(error.value)
-
-
-def test_vocabularies_that_are_none(tmp_path):
-    assert read_vocabulary(write_vocabulary(tmp_path / "v.txt")) == WORDS
-    for number, content in enumerate([b"", b"a\nb\n", b"<unk>\na\na\n", b"<unk>\n\nb\n", b"\xff\xfe"]):
-        path = tmp_path / f"{number}.txt"
-        path.write_bytes(content)
-        with pytest.raises(DataError) as error:
-            read_vocabulary(path)
-        assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
 # ---- the command -------------------------------------------------------------------------------------------

@@ -173,6 +173,7 @@ def test_captions_of_all_kinds_are_scored(odd):
     assert "lrcn                    66.86" in compared.stdout and "Table 1" not in compared.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not language_metrics.java(), reason="needs Java")
 def test_odd_captions_leave_meteor_and_the_treebank_whole(odd):
     found = score_results(odd / "said.json", odd / "data" / "captions.json", "test", "theirs", "ptb")

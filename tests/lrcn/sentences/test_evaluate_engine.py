@@ -19,7 +19,7 @@ from lrcn import engine
 from lrcn.engine.compute import Compute
 from lrcn.sentences import caption_files, captions, retrieval
 from lrcn.sentences import metrics as language_metrics
-from lrcn.sentences.captioner import Captioner, read_vocabulary
+from lrcn.sentences.captioner import Captioner
 from lrcn.sentences.captions import CaptionSearch, activations, evaluate_captions
 from lrcn.sentences.evaluate import part_images
 from lrcn.sentences.language_model import perplexity
@@ -164,7 +164,7 @@ def test_every_number_of_a_net_follows_from_its_captions_and_scores(run, data, n
 
     net = writer(folder, "caption", name)
     assert row["weights"] == digest(net.weights) and net.training == row["stage"] == "finetune"
-    with Captioner.of(net, engine.find()) as captioner:
+    with Captioner.of(net, Compute()) as captioner:
         fc8 = captioner.image_features([cv2.imread(image["file"]) for image in images])
         assert [best[0].text for best in captioner.beam(fc8)] == list(said.values())
         texts = [vocabulary.split(caption) for image in images[:7] for caption in image["captions"]]
@@ -187,7 +187,7 @@ def test_neighbours_are_the_nearest_by_fc7_and_fc8_of_either_cnn(run, data):
         for layer in read_message(net.weights).layer
         if layer.name == "fc8"
     }
-    with Captioner.of(net, engine.find()) as captioner:
+    with Captioner.of(net, Compute()) as captioner:
         seen = {
             part: captioner.activations(captioner.cut([cv2.imread(image["file"]) for image in images]), ("fc7", "fc8"))
             for part, images in parts.items()
@@ -278,7 +278,7 @@ def test_features_of_many_images_come_in_blocks(run, data, tmp_path, monkeypatch
     monkeypatch.setattr(captions, "BLOCK", 5)
     images = part_images(Dataset(data), "test")
     net = writer(run[0], "caption", "lrcn-1u")
-    with Captioner.of(net, engine.find()) as captioner:
+    with Captioner.of(net, Compute()) as captioner:
         found = activations(captioner, images, ("fc8",), tmp_path / "kept", {})["fc8"]
         assert len(list((tmp_path / "kept").glob("*.npz"))) == 3
         whole = captioner.activations(captioner.cut(cv2.imread(image.file) for image in images), ("fc7", "fc8"))
@@ -339,7 +339,7 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(run, data, tmp_path):
     refused(lrcn("evaluate", *trained, *SMALL, "max_iter=9"), "trained with max_iter=8, not max_iter=9")
     refused(lrcn("evaluate", "caption/lrcn-4f", *trained[1:]), "lrcn-4f", "lrcn train")
     refused(lrcn("evaluate", *trained, "--weights", tmp_path / "none.caffemodel"), "none.caffemodel")
-    words = read_vocabulary(data / "vocabulary.txt")
+    words = vocabulary.read(data / "vocabulary.txt")
     (tmp_path / "run" / "lrcn-2f-finetune" / "vocabulary.txt").write_text("\n".join(words[:-1]) + "\n")
     refused(
         lrcn("evaluate", *trained),
@@ -385,7 +385,7 @@ def test_perplexity_is_that_of_the_nets_probabilities(data, tmp_path):
     results = json.loads((tmp_path / "results_lm.json").read_text())
     found = results["models"]["lstm-lm"]["perplexity"]
     assert set(found) == {"val", "test"} and results["task"] == "lm"
-    words = read_vocabulary(data / "vocabulary.txt")
+    words = vocabulary.read(data / "vocabulary.txt")
     captions = [
         [words.index(word) + 1 if word in words else 1 for word in vocabulary.split(caption)]
         for image in json.loads((data / "captions.json").read_text())["images"]
@@ -410,7 +410,7 @@ def test_perplexity_is_that_of_the_nets_probabilities(data, tmp_path):
     )
     assert said.returncode == 0, said.stderr[-2000:]
     short = [log_prob for each in json.loads(said.stdout) for log_prob in each]
-    with Captioner.of(Run(tmp_path / "lstm-lm").net(), engine.find()) as captioner:
+    with Captioner.of(Run(tmp_path / "lstm-lm").net(), Compute()) as captioner:
         texts = [[words[word - 1] for word in each] for each in captions]
         again = perplexity(captioner, [each for each in texts if len(each) < 100])
         steps = max(len(each) for each in captions if len(each) < 100)

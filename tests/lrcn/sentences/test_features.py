@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from data_prep.dataset import Dataset
 from lrcn import engine
 from lrcn.pixels import Transform
-from lrcn.sentences import captioner
 from lrcn.sentences import features as caption_features
+from lrcn.sentences import image_net
+from lrcn.trained_net import TrainedNet
 from lrcn.training.job import settings_of
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2
@@ -191,8 +192,9 @@ def test_views_by_turns_again_and_after_an_interruption(captions, trained, tmp_p
     for part in ("train", "val"):
         assert (tmp_path / f"fc7/{part}_captions.txt").read_text() == (data / f"{part}_captions.txt").read_text()
 
-    net, sizes = "caption/lrcn-2f", settings_of("caption/lrcn-2f", Dataset(data), TINY)
-    real, calls = captioner.ImageNet.activations, []
+    variant = catalogue.get("caption/lrcn-2f")
+    net = TrainedNet(variant, settings_of("caption/lrcn-2f", Dataset(data), TINY), weights, tmp_path)
+    real, calls = image_net.ImageNet.activations, []
 
     def cut_off(self, *given):
         calls.append(1)
@@ -201,10 +203,10 @@ def test_views_by_turns_again_and_after_an_interruption(captions, trained, tmp_p
         return real(self, *given)
 
     monkeypatch.setattr(caption_features, "IMAGES", 5)
-    monkeypatch.setattr(captioner.ImageNet, "activations", cut_off)
+    monkeypatch.setattr(image_net.ImageNet, "activations", cut_off)
     for _ in range(2):
         try:
-            caption_features.extract(data, net, weights, tmp_path / "again", engine.find(), views=3, settings=sizes)
+            caption_features.extract(Dataset(data), net, tmp_path / "again", caption_features.Extraction(views=3))
         except KeyboardInterrupt:
             assert json.loads((tmp_path / "again.partial/work/done.json").read_text()) == {"images": 10}
             with open(tmp_path / "again.partial/work/rows.f32", "ab") as file:

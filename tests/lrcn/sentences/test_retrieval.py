@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from data_prep import DataError
 from lrcn import engine
+from lrcn.engine.compute import Compute
 from lrcn.sentences import retrieval
 from lrcn.sentences.captioner import Captioner
 from netspecs import catalogue
@@ -148,7 +149,7 @@ def test_scores_equal_a_direct_computation(tmp_path, streams):
     np.save(tmp_path / "fc8.npy", fc8)
     carried = catalogue.get(name).files(vocabulary=len(WORDS) + 1, deploy_streams=1, **NETS[name])["deploy"]
     (tmp_path / "carried.prototxt").write_text(to_text(carried))
-    with Captioner.of(trained_net(name, weights, NETS[name]), engine.find(), streams=streams) as captioner:
+    with Captioner.of(trained_net(name, weights, NETS[name]), Compute(), streams=streams) as captioner:
         scores, ranks = retrieval.retrieve(captioner, fc8, captions, owners)
         given_words = [captioner.indices(words) for words in captions]
     assert given_words[3][-1] == 1  # <unk>

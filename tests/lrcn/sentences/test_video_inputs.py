@@ -1,11 +1,11 @@
-"""What nets of video description are given of a CRF's output: as each says itself, whatever its name."""
+"""What nets of video description read of a CRF's output: as each says itself, whatever its name."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from lrcn.sentences import describe
+from lrcn.sentences import video_inputs
 from netspecs import catalogue
 from prototxt_gen import SpecError
 
@@ -22,15 +22,15 @@ def new(reads):
     [("slots", LIKELIEST), ("likeliest", [[0, 1, 0, 1], [0, 0, 1, 0]]), ("probabilities", PROBABILITIES)],
 )
 def test_a_new_net_is_given_what_it_reads(reads, expected):
-    assert not describe.reads_frames(new(reads))
-    np.testing.assert_array_equal(describe.of_slots(new(reads), LIKELIEST, PROBABILITIES), expected)
+    assert not video_inputs.reads_frames(new(reads))
+    np.testing.assert_array_equal(video_inputs.of_slots(new(reads), LIKELIEST, PROBABILITIES), expected)
 
 
 @pytest.mark.parametrize("reads", ["sentences", "images", "activations"])
 def test_a_net_that_reads_no_slots_is_refused(reads):
     with pytest.raises(SpecError, match=f"^video/decoder-new: reads {reads}, .*[^\n]$"):
-        describe.of_slots(new(reads), LIKELIEST, PROBABILITIES)
+        video_inputs.of_slots(new(reads), LIKELIEST, PROBABILITIES)
 
 
 def test_frames_are_for_nets_that_read_activations():
-    assert describe.reads_frames(new("activations"))
+    assert video_inputs.reads_frames(new("activations"))
