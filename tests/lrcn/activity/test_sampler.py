@@ -93,6 +93,18 @@ def test_a_batch_depends_on_seed_and_index_alone():
     assert one.batch(5) != Sampler(videos(9), settings(seed=2)).batch(5)
 
 
+def test_a_seed_draws_what_it_always_drew():
+    """What runs of before were trained on; a change here makes another experiment of every seed."""
+    sizes = dict(order="shuffle", seed=1701, videos=8, frames=5, height=24, width=32, crop=16)
+    sampler = Sampler(videos(8), settings(**sizes))
+    assert [[clip.label for clip in sampler.batch(b)] for b in range(2)] == [
+        [2, 3, 0, 4, 7, 1, 5, 6],
+        [1, 5, 3, 0, 7, 4, 2, 6],
+    ]
+    drawn = [(clip.first, clip.row, clip.column, clip.mirror) for clip in sampler.batch(0)[:3]]
+    assert drawn == [(7, 3, 4, True), (4, 6, 1, False), (33, 7, 5, True)]
+
+
 @pytest.mark.parametrize(
     "images, starts", [(40, [0, 8, 16, 24, 24]), (16, [0, 0]), (17, [0, 1, 1]), (33, [0, 8, 16, 17, 17]), (5, [0])]
 )
