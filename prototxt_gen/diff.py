@@ -369,11 +369,11 @@ def _settle_shared(layers: list[_Layer]) -> None:
     for group in sharers.values():
         if not any(layer.ruled for layer, _ in group):
             for field in "lr_mult", "decay_mult":
-                given = [getattr(spec, field) for _, spec in group if spec.HasField(field)]
-                if given:
+                rates = [getattr(spec, field) for _, spec in group if spec.HasField(field)]
+                if rates:
                     for _, spec in group:
                         if not spec.HasField(field):
-                            setattr(spec, field, given[0])
+                            setattr(spec, field, rates[0])
 
 
 def _net_differences(a: _Net, b: _Net) -> list[Difference]:
@@ -633,16 +633,16 @@ def _agree_on_axes(a: Message, b: Message) -> None:
         if not any(apart):
             continue
         for message in a, b:
-            given = _items(message, message.DESCRIPTOR.fields_by_name[size])
+            sizes = _items(message, message.DESCRIPTOR.fields_by_name[size])
             if message.HasField(height) or message.HasField(width):
                 one_missing = not (message.HasField(height) and message.HasField(width))
-                if one_missing and not given and isinstance(message, pb.ConvolutionParameter):
+                if one_missing and not sizes and isinstance(message, pb.ConvolutionParameter):
                     setattr(message, height, getattr(message, height))  # Caffe reads the one left out as 0
                     setattr(message, width, getattr(message, width))
-            elif len(given) <= 2 and (given or default is not None):
-                given = given or [default]
-                setattr(message, height, given[0])
-                setattr(message, width, given[-1])
+            elif len(sizes) <= 2 and (sizes or default is not None):
+                sizes = sizes or [default]
+                setattr(message, height, sizes[0])
+                setattr(message, width, sizes[-1])
                 message.ClearField(size)
 
 
