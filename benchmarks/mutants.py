@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -51,20 +52,23 @@ def copy_of_checkout(folder: Path, file: str) -> None:
 
 
 def survivors(file: str) -> list[str]:
-    """What each change is that no test of the file noticed, as a diff."""
+    """How many changes came to what, then each that no test noticed, as a diff. Where no test came by at all ("no
+    tests") is what only Caffe's process runs."""
     with tempfile.TemporaryDirectory(prefix="lrcn-mutants-") as folder:
         copy_of_checkout(Path(folder), file)
         mutmut(Path(folder), "run")
-        unseen = [line.split(":")[0].strip() for line in mutmut(Path(folder), "results").splitlines()]
-        return [mutmut(Path(folder), "show", name) for name in filter(None, unseen)]
+        results = mutmut(Path(folder), "results", "--all", "true").split("\n")
+        fates = dict(line.strip().rsplit(": ", 1) for line in results if ": " in line)
+        counts = ", ".join(f"{count} {fate}" for fate, count in Counter(fates.values()).most_common())
+        unseen = [name for name, fate in fates.items() if fate == "survived"]
+        return [f"{file}: {counts}", *(mutmut(Path(folder), "show", name) for name in unseen)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", metavar="FILE", choices=[[], *CHOSEN], help=f"of {', '.join(CHOSEN)}")
     for file in parser.parse_args().files or CHOSEN:
-        found = survivors(file)
-        print(f"{file}: {len(found)} survive", *found, sep="\n", flush=True)
+        print(*survivors(file), sep="\n", flush=True)
 
 
 if __name__ == "__main__":
