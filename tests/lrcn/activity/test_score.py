@@ -41,6 +41,8 @@ def test_clips_by_hand():
     clips = score.clips_of(3, "v", 1, 20, 16, [8])
     assert [clip.images for clip in clips] == [list(range(1, 17)), list(range(5, 21))]
     assert [clip.weights.tolist() for clip in clips] == [[1], [2]]  # the last 16 stand for strides 8 and 16
+    denser = score.clips_of(3, "v", 1, 20, 16, [3, 8])
+    assert [(clip.images[0], clip.weights.tolist()) for clip in denser] == [(1, [1, 1]), (4, [1, 0]), (5, [5, 2])]
     short = score.clips_of(0, "v", 2, 3, 4, [8])
     assert [clip.images for clip in short] == [[2, 3, 4, 4]]
 
@@ -80,11 +82,46 @@ def test_scores_are_the_mean_over_clips_then_over_strides(tmp_path):
     assert score.load_hits(kept.path).tolist() == [0, 100]
 
 
+@pytest.mark.parametrize("modality, first", [("rgb", 1), ("flow", 2)])
+def test_clips_as_dense_as_they_are_long_show_every_image(dataset, modality, first):
+    for v, clips in enumerate(score.video_clips(job(dataset, modality=modality, strides=[4]), Dataset(dataset))):
+        assert {number for clip in clips for number in clip.images} == set(range(first, 21))
+        assert {(clip.v, clip.video) for clip in clips} == {(v, f"v_{2 * v:02d}")}
+
+
+def test_sequences_of_features_are_clips_one_after_another():
+    features = {"modality": None, "frames": 3, "strides": [8], "sequences": [2, 0, 1]}
+    by_video = score.video_clips(features, None)
+    assert [[(clip.v, clip.video, clip.images, clip.weights.tolist()) for clip in clips] for clips in by_video] == [
+        [(0, "0", [0, 1, 2], [1]), (0, "0", [3, 4, 5], [1])],
+        [],
+        [(2, "2", [0, 1, 2], [1])],
+    ]
+
+
+def test_clips_are_kept_where_the_job_says_so(tmp_path):
+    kept = scores(tmp_path, keep_clips=True)
+    one, two = np.array([[1, 0, 0], [0, 1, 0]]), np.array([[0, 0, 1], [0.5, 0.5, 0]])
+    kept.add(score.Clip(0, "v", [3, 4], np.array([1.0, 1.0])), one, 1)
+    kept.add(score.Clip(1, "w", [2, 3], np.array([1.0, 0.0])), two, 1)
+    one[:] = 9  # Caffe's own memory, which the next clip overwrites
+    kept.save(2)
+    assert [(v, first, probs.tolist()) for v, first, probs in score.load_clips(kept.path)] == [
+        (0, 3, [[1, 0, 0], [0, 1, 0]]),
+        (1, 2, [[0, 0, 1], [0.5, 0.5, 0]]),
+    ]
+    assert (
+        scores(tmp_path, keep_clips=True).done == 0
+    )  # nothing is gone on with where clips are kept: they are not read
+
+
 def test_scores_of_another_job_are_not_taken(tmp_path):
     kept = scores(tmp_path)
     kept.add(score.Clip(0, "v", [1, 2], np.array([1.0, 1.0])), np.ones((2, 3)), 0)
     kept.save(1)
     assert scores(tmp_path).done == scores(tmp_path, workers=9).done == 1
+    reordered = dict(reversed(job("", frames=2, strides=[4, 8]).items()))
+    assert score.Scores(tmp_path / "s.npz", reordered, 2, 3).done == 1
     assert scores(tmp_path, crop=20).done == 0 and not scores(tmp_path, crop=20).sums.any()
 
 
