@@ -31,8 +31,9 @@ from clip_data import stored, wandering_windows
 from data_prep.dataset import Dataset
 from lrcn.activity.clip_loader import Loader
 from lrcn.activity.sampler import Sampler
+from netspecs import catalogue
 
-MEAN = [103.939, 116.779, 123.68]
+MEAN = catalogue.get("activity/lrcn-fc6-rgb").mean()
 
 
 def settings(data: Path, videos: int, workers: int, crop_slip: bool) -> dict:

@@ -195,8 +195,8 @@ def _frame_sequences(n: NetSpec, s: SimpleNamespace, deploy: bool) -> tuple[Top,
 def _cnn(n: NetSpec, s: SimpleNamespace, train: bool, upto: str) -> Top:
     """Frames -> fc6, or fc7: of the LRCNs the paper's fc7 variant reads that, which the release does not have."""
     top = BACKBONES[s.backbone].add(n, s, train, LEARN)
-    given = s.given if s.backbone == "features" else "fc6"
-    return backbones.fc7(n, s, top, train) if (upto, given) == ("fc7", "fc6") else top
+    layer = s.given if s.backbone == "features" else "fc6"
+    return backbones.fc7(n, s, top, train) if (upto, layer) == ("fc7", "fc6") else top
 
 
 def _loss(n: NetSpec, s: SimpleNamespace, scores: Top, label: Top, **axis: int) -> None:

@@ -163,12 +163,12 @@ class Variant:
         for name in overrides:
             if name not in self.table:
                 raise SpecError(f"{self.name} has no setting '{name}'{nearest(name, self.table)}")
-        given = {name: self._read(name, value) for name, value in overrides.items()}
+        wanted = {name: self._read(name, value) for name, value in overrides.items()}
         chosen = {name: self._read(name, setting.default) for name, setting in self.table.items()}
         for name, choices in self.presets.items():
-            choice = given.get(name, chosen[name])
+            choice = wanted.get(name, chosen[name])
             chosen |= {preset: self._read(preset, value) for preset, value in choices.get(choice, {}).items()}
-        chosen |= given
+        chosen |= wanted
         try:
             self.check(self._namespace(chosen))
         except SpecError as error:

@@ -161,19 +161,19 @@ def _at(message: Any, field: Place) -> Any:
 class _Check:
     def __init__(self, hooks: Hooks, folder: str):
         self.hooks, self.folder = hooks, folder
-        self.found: dict[Finding, int] = {}  # -> its file's place among the files
+        self.findings: dict[Finding, int] = {}  # -> its file's place among the files
         self.looked_at: list[str] = []
         self.refused: dict[bytes, str] = {}  # a Python layer -> why it would not work
         self.gpu = False  # whether the nets run on a GPU for sure
         self.values: dict[tuple[bytes, str], Values | None] = {}  # (a data layer, its top) -> what it holds
 
     def sorted(self) -> list[Finding]:
-        return sorted(self.found, key=lambda finding: (self.found[finding], finding.line))
+        return sorted(self.findings, key=lambda finding: (self.findings[finding], finding.line))
 
     def add(self, source: Source, line: int, message: str) -> None:
-        files = {finding.path: place for finding, place in self.found.items()}
+        files = {finding.path: place for finding, place in self.findings.items()}
         finding = Finding(source.name, line, message.replace("\n", " "))
-        self.found.setdefault(finding, files.get(source.name, len(files)))
+        self.findings.setdefault(finding, files.get(source.name, len(files)))
 
     # ---- any file ----
 
@@ -538,8 +538,8 @@ def _line(part: _Part, index: int | None, field: str, message: str) -> int:
     if index is None:
         return part.line(field) if field else part.line()
     if field in ("bottom", "top"):  # the first that the message names
-        places = [message.find(f"'{name}'") for name in getattr(part.net.layer[index], field)]
-        field += f"[{min(range(len(places)), key=lambda i: (places[i] < 0, places[i]), default=0)}]"
+        starts = [message.find(f"'{name}'") for name in getattr(part.net.layer[index], field)]
+        field += f"[{min(range(len(starts)), key=lambda i: (starts[i] < 0, starts[i]), default=0)}]"
     return part.line("layer", index, *([field] if field else []))
 
 
@@ -585,10 +585,10 @@ def _vocabulary(shapes: NetShapes) -> Iterator[Fault]:
         above = list(_above(row, sources))
         classes = _classes(row)
         axis = row.layer.softmax_param.axis % len(below)
-        places = below[:axis] + below[axis + 1 :]
+        words_shape = below[:axis] + below[axis + 1 :]
         for embed in above:
             words = embed.layer.embed_param.input_dim
-            if embed.layer.type == "Embed" and embed.bottoms[0] == places and words != classes:
+            if embed.layer.type == "Embed" and embed.bottoms[0] == words_shape and words != classes:
                 yield (
                     embed.index,
                     "embed_param.input_dim",

@@ -34,7 +34,7 @@ COLOURS = {  # kind -> face, edge
 FLOW, RECURRENCE, STATIC = "#3c4650", "#b04a3f", "#b8742c"
 
 
-def draw(found: NetShapes, path: Path | str, title: str = "") -> None:
+def draw(shapes: NetShapes, path: Path | str, title: str = "") -> None:
     """Draw `infer`'s net into an .svg or .png file. The same net gives the same bytes.
 
     Raises SpecError for another suffix, or where matplotlib is missing.
@@ -42,15 +42,15 @@ def draw(found: NetShapes, path: Path | str, title: str = "") -> None:
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise SpecError(f"{path}: a diagram is written as {' or '.join(FORMATS)}, by the file's ending")
-    picture = lay_out(found)
+    picture = lay_out(shapes)
     if not picture.boxes:
         raise SpecError(f"{path}: the net has no layer in this state, so there is nothing to draw")
     _render(picture, path, title)
 
 
-def lay_out(found: NetShapes) -> "Picture":
+def lay_out(shapes: NetShapes) -> "Picture":
     """Where everything stands, in inches."""
-    nodes = _nodes(found)
+    nodes = _nodes(shapes)
     recurrent = [node for node in nodes if node.kind == "recurrent" and node.below]
     return _Unrolled(nodes, recurrent).drawn() if recurrent else _layered(nodes)
 
@@ -75,11 +75,11 @@ class Node:
         return [" + ".join([self.name, *self.folded]), *[f"{self.type}  {shape}" for shape in self.shapes or [""]]]
 
 
-def _nodes(found: NetShapes) -> list[Node]:
+def _nodes(net: NetShapes) -> list[Node]:
     """In the net's order, joined to each other. Silence is left out: it makes nothing."""
     nodes: list[Node] = []
     makers: dict[str, Node] = {}
-    for row in found.rows:
+    for row in net.rows:
         layer = row.layer
         if layer.type == "Silence":
             continue

@@ -369,23 +369,23 @@ def _settle_shared(layers: list[_Layer]) -> None:
     for group in sharers.values():
         if not any(layer.ruled for layer, _ in group):
             for field in "lr_mult", "decay_mult":
-                given = [getattr(spec, field) for _, spec in group if spec.HasField(field)]
-                if given:
+                rates = [getattr(spec, field) for _, spec in group if spec.HasField(field)]
+                if rates:
                     for _, spec in group:
                         if not spec.HasField(field):
-                            setattr(spec, field, given[0])
+                            setattr(spec, field, rates[0])
 
 
 def _net_differences(a: _Net, b: _Net) -> list[Difference]:
-    found = [Difference("net", *line) for line in _compare(a.fields(), b.fields())]
+    differences = [Difference("net", *line) for line in _compare(a.fields(), b.fields())]
     outside = [[it for it in side.unknown if it.path[:1] != ("layer",)] for side in (a, b)]
-    found += _unknown_differences("net", outside[0], outside[1], 0)
+    differences += _unknown_differences("net", outside[0], outside[1], 0)
 
     def grouping(side: _Net) -> set[tuple[str, ...]]:
         return {tuple(layer.param.top) for layer in side.layers if layer.param.type == "Input"}
 
     if a.legacy() or b.legacy() or grouping(a) != grouping(b):
-        found += _input_differences(a.inputs(), b.inputs())
+        differences += _input_differences(a.inputs(), b.inputs())
         for side in a, b:
             side.layers = [layer for layer in side.layers if layer.param.type != "Input"]
 
@@ -395,16 +395,16 @@ def _net_differences(a: _Net, b: _Net) -> list[Difference]:
     labels = _labels(a.layers, several), _labels(b.layers, several)
     for i, j in _merged(pairs, len(a.layers), len(b.layers)):
         if i is None and j is not None:
-            found.append(Difference(labels[1][j], "only in B", None, b.layers[j].summary()))
+            differences.append(Difference(labels[1][j], "only in B", None, b.layers[j].summary()))
         elif i is not None and j is None:
-            found.append(Difference(labels[0][i], "only in A", a.layers[i].summary(), None))
+            differences.append(Difference(labels[0][i], "only in A", a.layers[i].summary(), None))
         elif i is not None and j is not None:
             where, left, right = labels[0][i], a.layers[i], b.layers[j]
             if i in moved:
-                found.append(Difference(where, "moved", _place(a.layers, i), _place(b.layers, j)))
-            found += [Difference(where, *line) for line in _layer_lines(left, right)]
-            found += _unknown_differences(where, left.unknown(a), right.unknown(b), 2)
-    return found
+                differences.append(Difference(where, "moved", _place(a.layers, i), _place(b.layers, j)))
+            differences += [Difference(where, *line) for line in _layer_lines(left, right)]
+            differences += _unknown_differences(where, left.unknown(a), right.unknown(b), 2)
+    return differences
 
 
 def _place(layers: list[_Layer], at: int) -> str:
@@ -633,16 +633,16 @@ def _agree_on_axes(a: Message, b: Message) -> None:
         if not any(apart):
             continue
         for message in a, b:
-            given = _items(message, message.DESCRIPTOR.fields_by_name[size])
+            sizes = _items(message, message.DESCRIPTOR.fields_by_name[size])
             if message.HasField(height) or message.HasField(width):
                 one_missing = not (message.HasField(height) and message.HasField(width))
-                if one_missing and not given and isinstance(message, pb.ConvolutionParameter):
+                if one_missing and not sizes and isinstance(message, pb.ConvolutionParameter):
                     setattr(message, height, getattr(message, height))  # Caffe reads the one left out as 0
                     setattr(message, width, getattr(message, width))
-            elif len(given) <= 2 and (given or default is not None):
-                given = given or [default]
-                setattr(message, height, given[0])
-                setattr(message, width, given[-1])
+            elif len(sizes) <= 2 and (sizes or default is not None):
+                sizes = sizes or [default]
+                setattr(message, height, sizes[0])
+                setattr(message, width, sizes[-1])
                 message.ClearField(size)
 
 

@@ -412,23 +412,23 @@ def _fits(out: Shape, sizes: Sizes, kernel: Sizes, pad: Sizes, dilation: Sizes, 
 
 def _pooling(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     block, below = layer.pooling_param, bottoms[0]
-    given = block.HasField
+    is_set = block.HasField
     if block.global_pooling:
         need(
-            not (given("kernel_size") or given("kernel_h") or given("kernel_w")),
+            not (is_set("kernel_size") or is_set("kernel_h") or is_set("kernel_w")),
             "pooling_param.kernel_size",
             "global_pooling takes the whole map as its kernel: leave kernel_size out",
         )
     else:
         need(
-            given("kernel_size") != (given("kernel_h") and given("kernel_w")),
+            is_set("kernel_size") != (is_set("kernel_h") and is_set("kernel_w")),
             "pooling_param.kernel_size",
             "give either kernel_size, or kernel_h and kernel_w both",
         )
     for name in "pad", "stride":
-        both = given(f"{name}_h") and given(f"{name}_w") and not given(name)
+        both = is_set(f"{name}_h") and is_set(f"{name}_w") and not is_set(name)
         need(
-            both or not (given(f"{name}_h") or given(f"{name}_w")),
+            both or not (is_set(f"{name}_h") or is_set(f"{name}_w")),
             f"pooling_param.{name}",
             f"give either {name}, or {name}_h and {name}_w both",
         )
@@ -437,11 +437,11 @@ def _pooling(layer: Layer, bottoms: list[Shape], tops: int) -> Made:
     def pair(name: str, whole: str) -> list[int]:
         return (
             [getattr(block, f"{name}_h"), getattr(block, f"{name}_w")]
-            if given(f"{name}_h")
+            if is_set(f"{name}_h")
             else ([getattr(block, whole)] * 2)
         )
 
-    kernel = [block.kernel_size] * 2 if given("kernel_size") else [block.kernel_h, block.kernel_w]
+    kernel = [block.kernel_size] * 2 if is_set("kernel_size") else [block.kernel_h, block.kernel_w]
     kernel = list(below[2:]) if block.global_pooling else kernel
     pad, stride = pair("pad", "pad"), pair("stride", "stride")
     need(max(*kernel, *pad, *stride) <= INT_MAX, "pooling_param", "a size does not fit Caffe's int")
@@ -569,8 +569,8 @@ def _recurrent_static(layer: Layer, bottoms: list[Shape], states: int) -> Shape 
     if static is not None:
         what = f"{names[2]}, the static input,"
         need(len(static) >= 2, "bottom", f"{what} must have 2 axes or more, (N, ...), and is {show(static)}")
-        given = f"{what} has {static[0]} streams, and {names[0]} {streams}"
-        need(static[0] == streams, "bottom", f"{given}: N must agree")
+        streams_text = f"{what} has {static[0]} streams, and {names[0]} {streams}"
+        need(static[0] == streams, "bottom", f"{streams_text}: N must agree")
     state = (1, streams, layer.recurrent_param.num_output)
     for name, shape in list(zip(names, bottoms))[len(bottoms) - states :] if states else []:
         need(shape == state, "bottom", f"{name}, a state, must be {show(state)}, and is {show(shape)}")
@@ -1126,12 +1126,14 @@ def check_counts(layer: Layer, tops: int) -> None:
         need(tops == len(layer.bottom), "top", f"it has {len(layer.bottom)} bottoms and {tops} tops: as many of both")
 
 
-def _in_range(what: str, given: int, fewest: int, most: int | None, type_: str) -> None:
+def _in_range(what: str, number: int, fewest: int, most: int | None, type_: str) -> None:
     if most == fewest:
         wanted = f"{fewest} {what}{'' if fewest == 1 else 's'}" if fewest else f"no {what}"
     else:
         wanted = f"{fewest} {what}s or more" if most is None else f"{fewest} to {most} {what}s"
-    need(fewest <= given and (most is None or given <= most), what, f"a {type_} layer takes {wanted}, and has {given}")
+    need(
+        fewest <= number and (most is None or number <= most), what, f"a {type_} layer takes {wanted}, and has {number}"
+    )
 
 
 def check_transform(

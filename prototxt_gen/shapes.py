@@ -1,7 +1,7 @@
 """What Caffe would build of a net, worked out without Caffe: shapes, weights, arithmetic, memory, and what it refuses.
 
-    found = infer(net, "TRAIN", stages=["freeze-convnet"])
-    found.blobs["fc6"], found.parameters, [str(problem) for problem in found.problems]
+    shapes = infer(net, "TRAIN", stages=["freeze-convnet"])
+    shapes.blobs["fc6"], shapes.parameters, [str(problem) for problem in shapes.problems]
 
 The rules of each layer type are in `layer_rules`; here is what Caffe's Net does with them: phases and stages, old
 `input:` fields, which blob a bottom means, in-place layers, the split layers that Caffe puts behind a blob that several
@@ -199,7 +199,7 @@ class _Walk:
 
     def __init__(self, inputs: Mapping[str, Shape], python: PythonTops | None):
         self.inputs, self.python = inputs, python
-        self.found = NetShapes()
+        self.net = NetShapes()
         self.made_by: dict[str, str] = {}  # blob -> the layer that made it last
         self.shared: dict[str, tuple[str, Shape, pb.ParamSpec]] = {}  # weight's name -> layer, shape, what it set
         self.backward: dict[str, bool] = {}  # blob -> whether gradients reach it
@@ -210,7 +210,7 @@ class _Walk:
         for place, (index, layer) in enumerate(layers):
             self._layer(place, index, layer)
         self._prune()
-        return self.found
+        return self.net
 
     # ---- the layers, and who reads what ----
 
@@ -269,13 +269,13 @@ class _Walk:
     # ---- one layer ----
 
     def _layer(self, place: int, index: int | None, layer: Layer) -> None:
-        blobs, sources = self.found.blobs, self.read.sources[place]
+        blobs, sources = self.net.blobs, self.read.sources[place]
         bottoms = [blobs.get(name) if source is not None else None for name, source in zip(layer.bottom, sources)]
         in_place = [self._in_place(index, layer, number, sources) for number in range(len(layer.top))]
         automatic = max(0, AUTOMATIC_TOPS.get(layer.type, 0) - len(layer.top))
         in_place += [False] * automatic
         row = Row(layer, index, bottoms, [None] * len(in_place), None, [], None, in_place)
-        self.found.rows.append(row)
+        self.net.rows.append(row)
         try:
             self._set_up(row)
             self._check_loss(row, place)
@@ -287,7 +287,7 @@ class _Walk:
         for number, (name, shape) in enumerate(zip(layer.top, row.tops)):
             blobs[name] = shape
             if self.read.readers[place, number] > 1 and shape is not None:
-                self.found.splits.append((shape, self.read.readers[place, number], row))
+                self.net.splits.append((shape, self.read.readers[place, number], row))
 
     def _in_place(self, index: int | None, layer: Layer, number: int, sources: list[TopAt | None]) -> bool:
         """Whether a top is its bottom's own blob. One that others make or read too is a problem."""
@@ -344,9 +344,9 @@ class _Walk:
         """What the layer's rule makes; for data, what `inputs`, its fields or its files say."""
         layer = row.layer
         is_data = layer.type in DATA_TYPES and not layer.bottom
-        told = [self.inputs.get(name) for name in layer.top] if is_data else [None] * len(layer.top)
-        if is_data and None not in told:
-            return Made([tuple(shape) for shape in told if shape is not None])
+        asked = [self.inputs.get(name) for name in layer.top] if is_data else [None] * len(layer.top)
+        if is_data and None not in asked:
+            return Made([tuple(shape) for shape in asked if shape is not None])
         shapes: Sequence[Shape | None]
         if layer.type in _DATA:
             shapes = _DATA[layer.type](layer, self._note)
@@ -358,7 +358,7 @@ class _Walk:
             )
         else:
             return RULES[layer.type](layer, bottoms, tops)
-        known = [shape if other is None else other for shape, other in zip(shapes, told)]
+        known = [shape if other is None else other for shape, other in zip(shapes, asked)]
         for name, shape in zip(layer.top, known):
             if shape is None:
                 self._note(f"'{name}' of layer '{layer.name}' has no known shape; say it with --input {name}=SIZES")
@@ -446,7 +446,7 @@ class _Walk:
     def _prune(self) -> None:
         """No layer runs backward that no loss depends on."""
         under: set[str] = set()
-        for row in reversed(self.found.rows):
+        for row in reversed(self.net.rows):
             weights = row.layer.loss_weight or [float(row.layer.type in LOSSES)]
             if any(weights) or under & set(row.layer.top):
                 under.update(row.layer.bottom)
@@ -454,10 +454,10 @@ class _Walk:
                 row.backward = False
 
     def _problem(self, index: int | None, field: str, message: str) -> None:
-        self.found.problems.append(Problem(index, field, message))
+        self.net.problems.append(Problem(index, field, message))
 
     def _note(self, text: str) -> None:
-        self.found.notes.append(text)
+        self.net.notes.append(text)
 
 
 # ---- data layers that read files ---------------------------------------------------------------------------

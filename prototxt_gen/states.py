@@ -32,11 +32,11 @@ def solver_states(solver: pb.SolverParameter, net: pb.NetParameter | None = None
     """
     tests = list(solver.test_state) or [pb.NetState()] * len(solver.test_iter)
     states = []
-    for phase, said in [(pb.TRAIN, solver.train_state), *((pb.TEST, state) for state in tests)]:
+    for phase, own in [(pb.TRAIN, solver.train_state), *((pb.TEST, state) for state in tests)]:
         state = pb.NetState(phase=phase)
         if net is not None:
             state.MergeFrom(net.state)
-        state.MergeFrom(said)  # a phase that it names wins, odd as that would be
+        state.MergeFrom(own)  # a phase that it names wins, odd as that would be
         states.append(state)
     return states
 

@@ -159,12 +159,12 @@ def over_time(scores: dict[str, np.ndarray], labels: np.ndarray, hits: dict[str,
     scores (videos, T, classes) give "video": all clips of a video are averaged at their frame t. hits (T,), percent,
     are those of single clips: "clip".
     """
-    found = {}
+    by_column = {}
     for column, probs in with_averages(scores).items():
-        found[column] = {"video": [percent(probs[:, t], labels) for t in range(probs.shape[1])]}
+        by_column[column] = {"video": [percent(probs[:, t], labels) for t in range(probs.shape[1])]}
         if column in hits:
-            found[column]["clip"] = [round(float(value), 2) for value in hits[column]]
-    return found
+            by_column[column]["clip"] = [round(float(value), 2) for value in hits[column]]
+    return by_column
 
 
 def fusion_sweep(scores: dict[str, np.ndarray], labels: np.ndarray, frames: str = "mean") -> dict:
@@ -207,48 +207,48 @@ def summarise(scores: dict[str, dict], hits: dict[str, dict], labels, classes, f
     }
 
 
-def write_reports(found: dict, classes: list[str], out: Path, ending: str = "") -> None:
-    """Tables and pictures of what `summarise` found, in the folder `out`; their names end in `ending`.
+def write_reports(summary: dict, classes: list[str], out: Path, ending: str = "") -> None:
+    """Tables and pictures of a `summarise`, in the folder `out`; their names end in `ending`.
 
     per_class.tsv, confused.tsv, over_time.tsv and .png, fusion.tsv and .png, confusion_MODEL_COLUMN.png.
     """
-    columns = [(model, column) for model, measured in found["models"].items() for column in measured]
+    columns = [(model, column) for model, measured in summary["models"].items() for column in measured]
     per_class = [["class", *(f"{model} {column}" for model, column in columns)]]
     for name in classes:
-        per_class.append([name, *(found["models"][model][column]["per_class"][name] for model, column in columns)])
+        per_class.append([name, *(summary["models"][model][column]["per_class"][name] for model, column in columns)])
     _write_table(out / f"per_class{ending}.tsv", per_class)
     _write_table(
         out / f"confused{ending}.tsv",
         [["model", "column", "class", "answer", "videos", "percent"]]
-        + [[model, column, *pair.values()] for model, column in columns for pair in found["confused"][model][column]],
+        + [[model, column, *pair.values()] for model, column in columns for pair in summary["confused"][model][column]],
     )
     for model, column in columns:
         name = f"confusion_{model}_{column.replace('/', '')}{ending}.png"
-        pictures.confusion(found["models"][model][column], classes, f"{model}, {column}", out / name)
-    if found["over_time"]:
+        pictures.confusion(summary["models"][model][column], classes, f"{model}, {column}", out / name)
+    if summary["over_time"]:
         _write_table(
             out / f"over_time{ending}.tsv",
             [["model", "column", "of", "frame", "percent"]]
             + [
                 [model, column, kind, t, value]
-                for model, by_column in found["over_time"].items()
+                for model, by_column in summary["over_time"].items()
                 for column, kinds in by_column.items()
                 for kind, values in kinds.items()
                 for t, value in enumerate(values, 1)
             ],
         )
-        pictures.over_time(found["over_time"], "Accuracy over time within the clip", out / f"over_time{ending}.png")
-    if found["fusion"]:
+        pictures.over_time(summary["over_time"], "Accuracy over time within the clip", out / f"over_time{ending}.png")
+    if summary["fusion"]:
         _write_table(
             out / f"fusion{ending}.tsv",
             [["model", "rgb_weight", "percent"]]
             + [
                 [model, *point]
-                for model, sweep in found["fusion"].items()
+                for model, sweep in summary["fusion"].items()
                 for point in zip(sweep["rgb_weight"], sweep["accuracy"])
             ],
         )
-        pictures.fusion(found["fusion"], "Average of RGB and flow", out / f"fusion{ending}.png")
+        pictures.fusion(summary["fusion"], "Average of RGB and flow", out / f"fusion{ending}.png")
 
 
 def _write_table(path: Path, rows: list[list]) -> None:

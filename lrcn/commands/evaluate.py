@@ -178,12 +178,9 @@ def compare(results, as_json):
     """
     from lrcn.results.compare import document, read, text
     from lrcn.sentences.rating_sheet import collect, is_ratings
+    from lrcn.training.run import results_in
 
-    paths = results or sorted(
-        path
-        for pattern in ("*/results.json", "*/split*/results.json", "*/results_lm.json")
-        for path in Path("runs").glob(pattern)
-    )
+    paths = results or results_in(Path("runs"))
     if not paths:
         raise click.UsageError("no results in runs/*/results.json; `lrcn evaluate` writes them")
     rated = [path for path in paths if is_ratings(path)]

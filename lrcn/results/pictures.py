@@ -120,18 +120,18 @@ def captioned(images: list[np.ndarray], captions: list[dict[str, str]], title: s
     columns = min(4, len(images))
     rows = -(-len(images) // columns)
     lines = [
-        ["\n".join(textwrap.wrap(f"{name}: {text}", 44, max_lines=4)) for name, text in said.items()]
-        for said in captions
+        "\n".join("\n".join(textwrap.wrap(f"{name}: {text}", 44, max_lines=4)) for name, text in of_image.items())
+        for of_image in captions
     ]
-    below = 0.16 * max("\n".join(said).count("\n") + 1 for said in lines) + 0.2  # inches
+    below = 0.16 * max(text.count("\n") + 1 for text in lines) + 0.2  # inches
     figure, panels = pyplot().subplots(
         rows, columns, figsize=(3.2 * columns, (2.4 + below) * rows + 0.4), squeeze=False, constrained_layout=True
     )
     for axes in panels.flat:
         axes.axis("off")
-    for axes, image, said in zip(panels.flat, images, lines):
+    for axes, image, text in zip(panels.flat, images, lines):
         axes.imshow(image[..., ::-1])
-        axes.set_title("\n".join(said), fontsize=8, loc="left", y=0, va="top", pad=-4, parse_math=False)
+        axes.set_title(text, fontsize=8, loc="left", y=0, va="top", pad=-4, parse_math=False)
     figure.suptitle(title, parse_math=False)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box

@@ -1,8 +1,5 @@
 """What the paper reports (Donahue et al., CVPR 2015), for comparison."""
 
-# The rows of Table 1, in its order.
-ROWS = ("single-frame", "lrcn-fc6", "lrcn-fc7")
-
 # Table 1: UCF-101 accuracy in percent. Columns: RGB, flow, and the weighted averages of their scores.
 TABLE1_COLUMNS = ("RGB", "flow", "1/2, 1/2", "1/3, 2/3")
 TABLE1 = {
@@ -14,7 +11,7 @@ TABLE1 = {
     "mean of splits 1-3": {"single-frame": (67.70, 72.19, 75.87, 78.84), "lrcn-fc6": (68.19, 77.46, 80.62, 82.66)},
 }
 
-TABLE1_ROWS = tuple(TABLE1["split 1"])
+TABLE1_ROWS = tuple(TABLE1["split 1"])  # in the paper's order
 
 # Table 2: retrieval. Recalls in percent and the median rank, of images by captions, then of captions by images.
 TABLE2_COLUMNS = ("R@1", "R@5", "R@10", "MedR")

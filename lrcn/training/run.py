@@ -273,6 +273,12 @@ def runs_in(folder: Path) -> list[Run]:
     return [Run(place) for place in sorted(note.parent for note in notes)]
 
 
+def results_in(runs: Path) -> list[Path]:
+    """The results that `lrcn evaluate` left in a folder of `--out`s, of all splits."""
+    patterns = ("*/results.json", "*/split*/results.json", "*/results_lm.json")
+    return sorted(path for pattern in patterns for path in Path(runs).glob(pattern))
+
+
 def split_folder(out: Path, split: int) -> Path:
     """Where the runs and results of a split lie: OUT itself for split 1, OUT/split2, OUT/split3."""
     return Path(out) if split == 1 else Path(out) / f"split{split}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lrcn.results.published import ROWS
+from lrcn.results.published import TABLE1_ROWS
 from lrcn.trained_net import TrainedNet
 from lrcn.training.run import Run, TrainError, runs_in, split_folder
 from lrcn.training.tasks.caption import STARTS
@@ -21,7 +21,7 @@ def classifiers(out: Path, split: int = 1, row: str | None = None) -> dict[str, 
     default. TrainError where there is none, or not such a one."""
     folder = split_folder(out, split)
     runs = {run.folder.name: run for run in _finished(runs_in(folder))}
-    there = [each for each in ROWS if any(f"{each}-{modality}" in runs for modality in MODALITIES)]
+    there = [each for each in TABLE1_ROWS if any(f"{each}-{modality}" in runs for modality in MODALITIES)]
     if not there:
         raise TrainError(
             f"{folder}: holds no trained nets; name the --out of `lrcn train`, and give that command "

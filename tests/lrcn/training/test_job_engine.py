@@ -96,17 +96,17 @@ def test_runs_and_data_that_were_moved_are_trained_evaluated_and_used_there(trai
     away = trained.rename(trained.with_name("away"))
     try:
         data, runs = copied / "data", copied / "runs"
+        scores = {path.parent.name: score.load(path) for path in runs.glob("*/scores.npz")}
+        for path in runs.glob("*/scores.npz"):
+            path.unlink()
+        done = lrcn("evaluate", LRCN, "--data", data, "--out", runs)  # whose notes still name the first place
+        assert done.returncode == 0 and len(scores) == 2, done.stderr
+        for name, expected in scores.items():
+            assert np.array_equal(score.load(runs / name / "scores.npz"), expected), name
         before = content(runs, "net_iter_*") | content(runs, "from-*.log")
         done = lrcn("train", LRCN, "--data", data, "--out", runs, *OPTIONS)
         assert done.returncode == 0 and "/4" not in done.stderr, done.stderr  # no iteration is told of
         assert content(runs, "net_iter_*") | content(runs, "from-*.log") == before
-        scores = {path.parent.name: score.load(path) for path in runs.glob("*/scores.npz")}
-        for path in runs.glob("*/scores.npz"):
-            path.unlink()
-        done = lrcn("evaluate", LRCN, "--data", data, "--out", runs)
-        assert done.returncode == 0, done.stderr
-        for name, expected in scores.items():
-            assert np.array_equal(score.load(runs / name / "scores.npz"), expected), name
         frames = tmp_path / "frames"
         frames.mkdir()
         for number in range(1, 9):

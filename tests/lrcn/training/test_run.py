@@ -1,7 +1,6 @@
 """A run's folder: how far it is, what it was trained with, whose it is; and runs of an earlier lrcn."""
 
 import json
-import re
 
 import pytest
 
@@ -60,26 +59,22 @@ def test_what_is_no_run_and_what_has_not_ended_say_so(dataset, tmp_path):
 # ---- runs of an earlier lrcn -------------------------------------------------------------------------------
 
 
-def data_set_as_noted(folder):
-    """What an earlier lrcn wrote of a data set in run.json: dataset.json, flow for nets of flow alone."""
-    return json.loads((folder / "dataset.json").read_text())
-
-
-def write_earlier(run, training, lay_in, settings=None, **note):
-    """run.json and stage.json as lrcn wrote them when a run was named by its paths, ended long ago."""
+def write_earlier(training, folder, settings=None):
+    """run.json and stage.json as lrcn wrote them when a run was known by its paths, of a run that has ended; the data
+    set lay in `folder`."""
+    run, dataset = training.run, training.dataset
     write_finished(run.folder, training.files)
-    net = re.sub(re.escape(str(training.dataset.folder)), str(lay_in), to_text(training.files["train_test"]))
     identity = {
-        "data_set": data_set_as_noted(training.dataset.folder),
+        "data_set": dataset.description,
         "solver": to_text(training.files["solver"]),
-        "train_test": net,
+        "train_test": to_text(training.files["train_test"]).replace(str(dataset.folder), folder),
         "weights": None,
     }
-    assert str(lay_in) in net
+    assert folder in identity["train_test"]
     (run.folder / "run.json").write_text(json.dumps(identity, indent=1, sort_keys=True) + "\n")
-    settings = settings or training.settings
-    about = {"classes": training.dataset.classes, "fps": None, "flow": None}
-    stage = {"variant": training.variant.name, "settings": settings | {"data": str(lay_in)}, **about, **note}
+    settings = (settings or training.settings) | {"data": folder}
+    stage = {"variant": training.variant.name, "settings": settings}
+    stage |= {"classes": dataset.classes, "fps": None, "flow": None}
     (run.folder / "stage.json").write_text(json.dumps(stage, indent=1) + "\n")
 
 
@@ -88,7 +83,7 @@ def earlier(dataset, tmp_path):
     """A single-frame net's training, and a run of it that an earlier lrcn left."""
     job = open_job(SINGLE, dataset, tmp_path, settings=small_table1("single-frame-flow"))
     [training] = job.trainings
-    write_earlier(training.run, training, "/of/old/noise")
+    write_earlier(training, "/of/old/noise")
     return training
 
 
@@ -103,9 +98,8 @@ def test_a_run_of_an_earlier_lrcn_is_the_same_run_wherever_it_and_its_data_lay(e
 
 
 def test_settings_that_were_not_there_yet_have_their_defaults_and_those_that_are_gone_do_not_count(earlier, tmp_path):
-    """Of activities an earlier lrcn had none of `reader`; of a later one it would have more."""
     fewer = {name: value for name, value in earlier.settings.items() if name not in ("workers", "deploy_clips")}
-    write_earlier(earlier.run, earlier, "/of/old/noise", settings=fewer | {"of_tomorrow": 3})
+    write_earlier(earlier, "/of/old/noise", fewer | {"of_tomorrow": 3})
     net = earlier.run.net()
     assert "of_tomorrow" not in net.settings and net.settings["workers"] == net.variant.defaults["workers"] != 2
     assert net.settings["fc7"] == 8 and net.classes == earlier.dataset.classes
