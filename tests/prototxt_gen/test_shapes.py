@@ -244,6 +244,14 @@ def test_problems_say_what_is_wrong(name, said):
     assert any(said in text for text in problems(infer(BAD[name], "TRAIN")))
 
 
+@pytest.mark.parametrize("name", GOOD)
+def test_a_sound_net_has_no_problem(name):
+    """What Caffe makes of them, test_shapes_engine says."""
+    for phase in "TRAIN", "TEST":
+        found = infer(GOOD[name], phase)
+        assert not found.problems and not found.unknown
+
+
 def test_half_a_stride():
     """Caffe's stride_w is 0 where it is not given; a derivative gives it 1, so no engine is asked."""
     assert problems(infer(net(IMAGE, layer("Convolution", "x", "y", num_output=4, kernel_size=3, stride_h=2))))
@@ -277,13 +285,25 @@ def test_rules_choose_the_layers_and_indices_stay():
     assert len(infer(made, "TEST").rows) == 3
     with pytest.raises(SpecError, match="TRIAN"):
         infer(made, "TRIAN")
+    made.layer[2].include[0].min_level = 2
+    assert len(infer(made, "TRAIN", level=1).rows) == 2 and len(infer(made, "TRAIN", level=2).rows) == 3
+    assert len(infer(made).rows) == 2  # in training, and at level 0
+    made.layer[2].exclude.add(phase="TEST")
+    [problem] = infer(made, "TRAIN", level=2).problems
+    assert (problem.index, problem.field) == (2, "exclude") and "include" in str(problem)
 
 
 def test_old_inputs_become_a_layer():
     found = infer(GOOD["old input dims"], "TEST")
     assert found.blobs["x"] == (2, 3, 4, 5) and found.rows[0].index is None and found.rows[0].layer.type == "Input"
+    two = pb.NetParameter(input=["x", "y"], input_dim=[2, 3, 4, 5, 6, 7, 8, 9])
+    assert infer(two).blobs == dict(x=(2, 3, 4, 5), y=(6, 7, 8, 9)) and infer(two).rows[0].layer.name == "input"
     short = pb.NetParameter(input=["x", "y"], input_dim=[2, 3, 4, 5])
-    assert infer(short).problems[0].field == "input_dim"
+    [problem] = infer(short).problems
+    assert (problem.index, problem.field) == (None, "input_dim") and "2 inputs take as many input_shape" in str(problem)
+    del short.input_dim[:]
+    short.input_shape.add(dim=[2, 3])
+    assert infer(short).problems[0].field == "input_shape"
 
 
 # ---- data layers -------------------------------------------------------------------------------------------
@@ -336,6 +356,39 @@ def test_databases_and_images_are_looked_at(tmp_path):
     images.image_data_param.is_color = False
     images.image_data_param.new_height = images.image_data_param.new_width = 20
     assert infer(net({}, images)).blobs["x"] == (4, 1, 20, 20)
+
+
+@pytest.mark.parametrize(
+    "type_, fields, field, said",
+    [
+        ("", {}, "type", "it has no type"),
+        ("Input", {}, "input_param.shape", "it has no shape"),
+        ("HDF5Data", dict(transform_param=dict(scale=2)), "transform_param", "HDF5Data transforms nothing"),
+        ("HDF5Data", dict(batch_size=0), "hdf5_data_param.batch_size", "must be set, to 1 or more"),
+        ("Data", dict(batch_size=0), "data_param.batch_size", "batch_size"),
+        ("ImageData", dict(batch_size=0, new_height=9, new_width=9), "image_data_param.batch_size", "batch_size"),
+        ("ImageData", dict(new_height=1), "image_data_param.new_height", "both, or neither"),
+        ("ImageData", dict(new_width=1), "image_data_param.new_height", "both, or neither"),
+        ("WindowData", {}, "transform_param.crop_size", "crop_size must be set, to 1 or more"),
+        ("WindowData", dict(batch_size=0, transform_param=dict(crop_size=6)), "window_data_param.batch_size", "batch"),
+    ],
+)
+def test_what_a_data_layer_lacks_is_said_at_its_field(type_, fields, field, said):
+    if type_ in ("", "Input"):
+        given = pb.LayerParameter(name="data", type=type_, top=["x"])
+    else:
+        given = layer(type_, top="x l", **dict(source="away", batch_size=5) | fields)
+    [problem] = infer(net({}, given)).problems
+    assert (problem.index, problem.field) == (0, field) and said in str(problem)
+
+
+def test_ones_are_enough():
+    for made in (
+        layer("HDF5Data", top="x", source="away", batch_size=1),
+        layer("ImageData", top="x l", source="away", batch_size=1, new_height=1, new_width=1),
+        layer("WindowData", top="x l", source="away", batch_size=1, transform_param=dict(crop_size=1)),
+    ):
+        assert not infer(net({}, made)).problems
 
 
 def test_data_that_is_not_here_is_noted():
