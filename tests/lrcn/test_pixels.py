@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -54,6 +55,7 @@ def test_blob_is_channels_first_less_the_mean_times_the_scale(image):
     out = np.empty((2, 3, 24, 32), np.float32)
     made = dataclasses.replace(transform, scale=0.02).blob(np.stack([image, image]), out)
     assert made is out and np.allclose(out[1], 0.02 * blob, atol=1e-6)
+    assert np.array_equal(dataclasses.replace(transform, scale=2).blob(image), 2 * blob)
 
 
 def test_the_centre_is_caffes(image):
@@ -61,6 +63,11 @@ def test_the_centre_is_caffes(image):
     odd = dataclasses.replace(RGB, crop=19)
     assert np.array_equal(odd.centre(image), image[2:21, 6:25])
     assert np.array_equal(odd.crops(image)[4], image[2:21, 6:25])
+
+
+def test_corners_are_the_images_own(image):
+    corners = image[:20, :20], image[:20, 12:], image[4:, :20], image[4:, 12:]
+    assert np.array_equal(RGB.crops(image)[:4], np.stack(corners))
 
 
 OVERSAMPLE = """
@@ -95,7 +102,11 @@ def test_small_frames_are_enlarged_and_images_resized(image):
     large = dataclasses.replace(RGB, height=48, width=64)
     assert large.enlarged(image).shape == (48, 64, 3)
     wide = np.zeros((30, 90, 3), np.uint8)
-    assert RGB.enlarged(wide) is wide and RGB.resized(wide).shape == (24, 32, 3)
+    for large_enough in wide, np.zeros((24, 90, 3), np.uint8), np.zeros((30, 32, 3), np.uint8):
+        assert RGB.enlarged(large_enough) is large_enough
+    for too_small in np.zeros((23, 90, 3), np.uint8), np.zeros((30, 31, 3), np.uint8):
+        assert RGB.enlarged(too_small).shape == (24, 32, 3)
+    assert RGB.resized(wide).shape == (24, 32, 3)
 
 
 def test_images_are_decoded_and_rubbish_is_named(image):
@@ -104,6 +115,9 @@ def test_images_are_decoded_and_rubbish_is_named(image):
         pixels.decode(b"not an image", "frame 7 of v_Jump")
     with pytest.raises(ValueError, match="frame 8"):
         pixels.decode(b"", "frame 8")
+    dataset = SimpleNamespace(folder="data", jpeg=lambda modality, video, number: b"no image")
+    with pytest.raises(ValueError, match="^data: flow image 3 of v_Jump: "):
+        pixels.read(dataset, "flow", "v_Jump", 3)
 
 
 def test_a_variant_says_how_it_sees_pixels():
