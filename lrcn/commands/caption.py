@@ -128,4 +128,6 @@ def _net(model, out, options):
     if variant.task != "caption":
         raise SpecError(f"{name}: describes no images; caption/* do, `lrcn nets list` names them")
     changes = catalogue.share_out(read_settings(options["changes"], options["config"]), [name])[name]
+    if "vocabulary" in changes:
+        raise click.UsageError("--set vocabulary: follows from the words of --vocabulary; leave it out")
     return TrainedNet(variant, variant.settings(**changes), weights, out, vocabulary=vocabulary)

@@ -1,8 +1,9 @@
-"""What `lrcn nets show` says of a net: which net is meant, in which state, and the table of its layers."""
+"""What `lrcn nets show` and `nets weights` say of a net: which is meant, in which state; tables of its layers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from netspecs import catalogue
 from prototxt_gen import SpecError, nearest, parse
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.shapes import DATA_TYPES, NetShapes, Shape, infer, show
+from prototxt_gen.weights import IGNORED, Plan, shape_text
 
 
 class Chosen(NamedTuple):
@@ -178,3 +180,36 @@ def _bytes(value: int | None) -> str:
         if value >= size:
             return f"{value / size:.1f} {unit}"
     return f"{value} B"
+
+
+# ---- weights -----------------------------------------------------------------------------------------------
+
+
+def weights_as_text(filled: Plan) -> str:
+    """What Caffe would copy, a layer a line."""
+    rows = []
+    for entry in filled.entries:
+        shapes = entry.file if entry.status == IGNORED else entry.net
+        in_words = "" if shapes is None else ", ".join("-" if it is None else shape_text(it) for it in shapes)
+        rows.append([entry.layer, entry.status, in_words, f"({entry.why})" if entry.why else ""])
+    share = 100 * filled.copied / max(filled.parameters, 1)
+    if clashes := len(filled.clashes):
+        total = f"Caffe would stop at {clashes} clash{'es' * (clashes > 1)} and copy nothing"
+    else:
+        total = f"copied: {filled.copied:,} of {filled.parameters:,} parameters ({share:.1f} %)"
+    return "\n".join([*aligned(rows, left=4), total])
+
+
+def weights_as_json(chosen: Chosen, caffemodel: Path, filled: Plan) -> dict[str, Any]:
+    """The same, JSON-able."""
+    return {
+        "net": chosen.name,
+        "phase": chosen.phase,
+        "stages": chosen.stages,
+        "weights": str(caffemodel),
+        "parameters": filled.parameters,
+        "copied": filled.copied,
+        "clashes": len(filled.clashes),
+        "layers": [asdict(entry) for entry in filled.entries],
+        "notes": filled.notes,
+    }

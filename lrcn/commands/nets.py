@@ -251,7 +251,7 @@ def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config,
     """
     from lrcn.activity import clip_settings
     from lrcn.commands import net_table
-    from prototxt_gen.weights import IGNORED, plan, read_weights, shape_text
+    from prototxt_gen.weights import plan, read_weights
 
     chosen = net_table.choose(net, kind, read_settings(changes, config), phase, list(stages))
     filled = plan(
@@ -263,36 +263,9 @@ def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config,
         python=clip_settings.top_shapes,
     )
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "net": chosen.name,
-                    "phase": chosen.phase,
-                    "stages": chosen.stages,
-                    "weights": str(caffemodel),
-                    "parameters": filled.parameters,
-                    "copied": filled.copied,
-                    "clashes": len(filled.clashes),
-                    "layers": [asdict(entry) for entry in filled.entries],
-                    "notes": filled.notes,
-                },
-                indent=1,
-            )
-        )
-        context.exit(1 if filled.clashes else 0)
-    rows = []
-    for entry in filled.entries:
-        shapes = entry.file if entry.status == IGNORED else entry.net
-        in_words = "" if shapes is None else ", ".join("-" if it is None else shape_text(it) for it in shapes)
-        rows.append((entry.layer, entry.status, in_words, f"({entry.why})" if entry.why else ""))
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
-    for row in rows:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[3]]).rstrip())
-    share = 100 * filled.copied / max(filled.parameters, 1)
-    if filled.clashes:
-        print(f"Caffe would stop at {len(filled.clashes)} clash{'es' * (len(filled.clashes) > 1)} and copy nothing")
+        print(json.dumps(net_table.weights_as_json(chosen, caffemodel, filled), indent=1))
     else:
-        print(f"copied: {filled.copied:,} of {filled.parameters:,} parameters ({share:.1f} %)")
-    for note in filled.notes:
-        say(note)
+        print(net_table.weights_as_text(filled))
+        for note in filled.notes:
+            say(note)
     context.exit(1 if filled.clashes else 0)
