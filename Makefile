@@ -32,11 +32,13 @@ demo: engine
 	  $(LRCN) train $$experiment && $(LRCN) evaluate $$experiment >/dev/null || exit; done
 	$(LRCN) compare runs/demo/results.json runs/demo-captions/results.json runs/demo-video/results.json
 
+# Caffe's own threads take the cores that are there; without it, each core has a share of the files.
 test: lint engine
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -m "not engine" -n auto --dist loadfile
+	.venv/bin/python -m pytest -m engine
 
 test-fast: venv
-	.venv/bin/python -m pytest -q -m "not engine and not slow"
+	.venv/bin/python -m pytest -m "not engine and not slow" -n auto --dist loadfile
 
 mutants: venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[mutants]'
