@@ -243,6 +243,31 @@ def lines(text):
     return [line.split() for line in text.splitlines()]
 
 
+def test_what_numbers_are_of_is_said_whole():
+    results = results_of()
+    said = "small, test: 9 images, 45 captions, beam 5, seed 7, Caffe pypi"
+    assert compare.sentences_on(results) == said
+    assert compare.sentences_on(results, "retrieval_") == "small, test: 4 images, 20 captions, seed 7, Caffe pypi"
+    results["evaluation"]["tokens"] = "ptb"
+    assert compare.sentences_on(results) == said.replace("beam 5", "beam 5, tokens ptb")
+    assert "tokens" not in compare.sentences_on(results, "retrieval_")
+    bare = results_of(seed=None, part="all", task="video") | {"engine": None}
+    del bare["evaluation"]
+    assert compare.sentences_on(bare) == "small: 9 videos, 45 sentences"
+    activity = {"seed": 7, "engine": {"source": "bvlc"}}
+    assert compare.conditions(activity) == "seed 7, Caffe bvlc"
+    otherwise = activity | {"evaluation": {"frames": "last", "strides": [4, 8]}}
+    assert compare.conditions(otherwise) == "seed 7, Caffe bvlc, last frame of each clip, stride 4 and 8"
+
+
+def test_numbers_have_two_decimals():
+    net = row(bleu=1 / 3, recall=200 / 3, truth={"object": 2 / 3, "all": 1 / 7})
+    results = results_of(**{"lrcn-2f": net})
+    assert compare.generation(results)["lrcn-2f"][0] == 33.33
+    assert compare.retrieval(results)["lrcn-2f"][0] == 66.67
+    assert compare.truths(results)["lrcn-2f"] == {"object": 66.67, "all": 14.29}
+
+
 def test_tables_2_and_3_set_measured_beside_published(tmp_path):
     measured = results_of(
         **{
