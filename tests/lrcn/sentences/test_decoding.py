@@ -163,6 +163,29 @@ def test_infinite_temperature_is_greedy_and_draws_do_not_depend_on_the_batch():
     assert sentences(whole, 0) != sentences(decoding.sample(net, 4, 3, 6, 1.0, 6), 0)
 
 
+def test_draws_are_the_same_however_high_a_step_s_scores_lie():
+    """The softmax takes no notice of what is added to all of its inputs: no exponential may overflow, or vanish."""
+    net = Table(7)
+
+    def lifted(words, rows, images):
+        return (net(words, rows, images) + np.where(np.arange(len(words)) % 2, 512, -512)[:, None]).astype(np.float32)
+
+    # 512 and -512 leave float32 four decimals of a score: enough for the same words
+    plain, high = (decoding.sample(step, 3, 4, 6, 1.0, 5) for step in (net, lifted))
+    assert [sentences(plain, image) for image in range(3)] == [sentences(high, image) for image in range(3)]
+
+
+def test_captions_go_through_the_net_together_and_it_is_said_how_far_they_are():
+    net, said = Table(3), []
+    given_words = [[1, 2, 0], [1, 1], [2], [1, 2, 2]]
+    decoding.score(net, 3, given_words, 100, tell=lambda done, total: said.append((done, total)))
+    assert net.passes == 3 and said == [(12, 12)]  # a pass a word of the longest
+    net, said = Table(3), []
+    decoding.score(net, 3, given_words, 2, tell=lambda done, total: said.append((done, total)))
+    assert [done for done, _ in said] == sorted({done for done, _ in said}) and said[-1] == (12, 12)
+    assert all(total == 12 for _, total in said) and said[0] == (4, 12)  # two images at once
+
+
 captions = st.lists(st.lists(st.integers(0, VOCABULARY - 1), max_size=5), max_size=12)
 
 
