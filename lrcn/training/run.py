@@ -201,7 +201,7 @@ class Run:
             if isinstance(before.get("data_set"), dict):
                 mine["data_set"] = {name: (description or {}).get(name) for name in before["data_set"]}
             differing = sorted(name for name in before.keys() | mine.keys() if before.get(name) != mine.get(name))
-            if differing and not self.done:  # it failed before there was anything to lose
+            if differing and not self._has_learnt():  # it failed before there was anything to lose
                 self.clear()
             elif differing:
                 what = [DIFFERENCES.get(name, name) for name in differing]
@@ -212,6 +212,10 @@ class Run:
                     "to begin anew"
                 )
         write_json(mark, identity)
+
+    def _has_learnt(self) -> bool:
+        """Whether weights lie there, even of a snapshot that is not whole, but for those that the run began with."""
+        return any(path != self.snapshot(0) for path in self.folder.glob("snapshots/*.caffemodel"))
 
     def check_data(self, dataset: Dataset, modality: str | None, split: int) -> None:
         """TrainError where the run was trained on another data set."""

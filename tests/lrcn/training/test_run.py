@@ -175,6 +175,15 @@ def test_before_any_snapshot_a_corrected_run_takes_the_place(tmp_path):
     assert not [*run.folder.glob("snapshots/*"), *run.folder.glob("logs/*")]
 
 
+def test_weights_whose_state_is_damaged_are_not_thrown_away_for_other_settings(tmp_path):
+    run = claimed(tmp_path / "run", *identity())
+    write_snapshot(run.folder, 2, whole=False)
+    assert run.done == 0
+    with pytest.raises(TrainError, match=r"differs in units .*--fresh"):
+        claimed(run.folder, *identity(units=9))
+    assert run.snapshot(2).read_bytes() == b"net"
+
+
 def test_the_same_run_before_any_snapshot_keeps_what_it_has(tmp_path):
     run = claimed(tmp_path / "run", *identity())
     write_snapshot(run.folder, 0)
