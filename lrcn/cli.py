@@ -7,7 +7,19 @@ import sys
 import click
 
 from data_prep import DataError
-from lrcn.commands import caffe, caption, classify, describe, evaluate, experiments, nets, prepare, rating_sheet, train
+from lrcn.commands import (
+    caffe,
+    caption,
+    classify,
+    describe,
+    evaluate,
+    experiments,
+    nets,
+    prepare,
+    rating_sheet,
+    released,
+    train,
+)
 from lrcn.engine import EngineError, container
 from lrcn.engine.process import CaffeError
 from lrcn.results.compare import ResultsError
@@ -65,6 +77,8 @@ def cli():
 for command in (
     caffe.caffe,
     nets.nets,
+    released.data,
+    released.weights,
     prepare.prepare,
     experiments.experiments,
     train.train,

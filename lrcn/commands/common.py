@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 from tqdm import tqdm
 
 from lrcn.engine.container import BARS
@@ -22,6 +23,29 @@ else:
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class WeightsFile(click.Path):
+    """A .caffemodel, or the name of released weights that were fetched."""
+
+    name = "weights"
+
+    def __init__(self):
+        super().__init__(path_type=Path)
+
+    def convert(self, value, param, ctx):
+        from lrcn.released.weights import weights_file
+
+        return super().convert(weights_file(value), param, ctx)
+
+    def shell_complete(self, ctx, param, incomplete):
+        from lrcn.released.weights import RELEASES
+
+        names = [name for name, each in RELEASES.items() if name.startswith(incomplete) and each.path.is_file()]
+        return [*map(CompletionItem, names), *super().shell_complete(ctx, param, incomplete)]
+
+
+WEIGHTS = WeightsFile()
 
 
 class Contained(click.Command):

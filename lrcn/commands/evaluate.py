@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from lrcn.commands.common import FILE, Contained, Progress, say
+from lrcn.commands.common import FILE, WEIGHTS, Contained, Progress, say
 from lrcn.commands.experiment import experiment_options, mounts, open_experiment, words
 
 # Options that mean something to some tasks alone; the others refuse them rather than leave them unheard.
@@ -87,7 +87,7 @@ OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption
 )
 @click.option(
     "--weights",
-    type=FILE,
+    type=WEIGHTS,
     help="Captions: the CNN that training started from, for the nearest neighbours by its fc7 and fc8.",
 )
 @click.option(

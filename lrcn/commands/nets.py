@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FILE, FOLDER, read_settings, say, settings_options
+from lrcn.commands.common import FILE, FOLDER, WEIGHTS, read_settings, say, settings_options
 
 
 @click.group()
@@ -238,7 +238,7 @@ def nets_check(context, files, phase, stages, folder, as_json):
 
 @nets.command("weights")
 @click.argument("net", metavar="NAME|FILE")
-@click.argument("caffemodel", metavar="CAFFEMODEL", type=FILE)
+@click.argument("caffemodel", metavar="CAFFEMODEL", type=WEIGHTS)
 @state_options
 @click.option("--deploy", "kind", flag_value="deploy", help="A NAME's deploy net, not the one that trains and tests.")
 @settings_options

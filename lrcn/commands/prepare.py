@@ -9,7 +9,7 @@ import click
 
 from data_prep.dataset import Dataset
 from data_prep.workers import Work
-from lrcn.commands.common import FILE, FOLDER, Progress, read_settings, say, settings_options
+from lrcn.commands.common import FILE, FOLDER, WEIGHTS, Progress, read_settings, say, settings_options
 
 
 @click.group()
@@ -370,7 +370,7 @@ def prepare_stills(data, splits, every, seed):
     help="A prepared data set of videos, or of captions with images; the features have its lists.",
 )
 @click.option("--net", metavar="FILE|NAME", help="A deploy net, or a net of the catalogue.")
-@click.option("--weights", type=FILE, help="The net's .caffemodel.")
+@click.option("--weights", type=WEIGHTS, help="The net's .caffemodel.")
 @click.option(
     "--blob", help="The blob with a row a frame, as the net leaves it; fc6 by default, fc7 of images with captions."
 )
