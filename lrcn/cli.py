@@ -11,6 +11,7 @@ from lrcn.commands import (
     caffe,
     caption,
     classify,
+    completion,
     describe,
     evaluate,
     experiments,
@@ -59,6 +60,9 @@ def spread_settings(arguments: list[str]) -> list[str]:
         spread.append(argument)
         setting = argument == "--set" or (setting and "=" in argument and not argument.startswith("-"))
     return spread
+
+
+completion.turn_on(spread_settings)
 
 
 class Commands(click.Group):

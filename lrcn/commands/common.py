@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 from tqdm import tqdm
 
+from lrcn.commands import completion
 from lrcn.engine.container import BARS
 
 if sys.version_info >= (3, 11):
@@ -39,10 +39,7 @@ class WeightsFile(click.Path):
         return super().convert(weights_file(value), param, ctx)
 
     def shell_complete(self, ctx, param, incomplete):
-        from lrcn.released.weights import RELEASES
-
-        names = [name for name, each in RELEASES.items() if name.startswith(incomplete) and each.path.is_file()]
-        return [*map(CompletionItem, names), *super().shell_complete(ctx, param, incomplete)]
+        return completion.weights(incomplete)
 
 
 WEIGHTS = WeightsFile()
@@ -140,6 +137,7 @@ def settings_options(command):
         "--set",
         "changes",
         multiple=True,
+        shell_complete=completion.settings,
         metavar="NAME=VALUE...",
         help="Set any number of the paper otherwise: --set units=512 videos=8.",
     )(command)

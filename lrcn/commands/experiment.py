@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from lrcn.commands import completion
 from lrcn.commands.common import FOLDER, read_settings, settings_options
 
 
 def experiment_options(command):
     for option in reversed(
         [
-            click.argument("experiment"),
+            click.argument("experiment", shell_complete=completion.experiments),
             click.option("--data", type=FOLDER, help="Prepared data set; by default where the experiment says."),
             click.option(
                 "--out",

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from lrcn.commands import completion
 from lrcn.commands.common import Progress
 
 
@@ -15,7 +16,7 @@ def weights():
 
 
 @weights.command("list")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.released_weights)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def weights_list(names, as_json):
     """Released weights: file, address, size, checksums, licence, which nets they fit, and where they lie here."""
@@ -25,7 +26,7 @@ def weights_list(names, as_json):
 
 
 @weights.command("fetch")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.released_weights)
 @click.option("--from", "url", metavar="URL", help="Another address of the file, a mirror's; checked all the same.")
 def weights_fetch(name, url):
     """Fetch weights to where `--weights NAME` finds them. Given again after a break, it goes on where it was."""
@@ -45,7 +46,7 @@ def data():
 
 
 @data.command("list")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.data_sets)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def data_list(names, as_json):
     """Data sets: their files with address, size and checksums, terms, where to put them, and the commands that follow.
