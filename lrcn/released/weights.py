@@ -203,8 +203,16 @@ def folder() -> Path:
 def release(name: str) -> Release:
     """The release of this name. SpecError with the nearest known one where there is none."""
     if name not in RELEASES:
-        raise SpecError(f"{name}: no such weights{nearest(name, RELEASES) or '; `lrcn weights list` names them'}")
+        raise SpecError(f"{name}: no such weights{_hint(name) or '; `lrcn weights list` names them'}")
     return RELEASES[name]
+
+
+def _hint(name: str) -> str:
+    """The release that is meant by a file's name, a net's, or one that is nearly a release's."""
+    for each in RELEASES.values():
+        if Path(name).name in (each.file.name, each.file.name.removesuffix(".caffemodel")):
+            return f"; did you mean '{each.name}'?"
+    return nearest(Path(name).name.removesuffix(".caffemodel"), RELEASES)
 
 
 def weights_file(value: str | Path) -> Path:
@@ -218,13 +226,16 @@ def weights_file(value: str | Path) -> Path:
     if path.is_file() or name not in RELEASES and path.exists():
         return path
     if name not in RELEASES:
-        hint = nearest(path.name.removesuffix(".caffemodel"), RELEASES) if path.name == name else ""
-        raise SpecError(f"{value}: no such file; --weights takes a .caffemodel, or a name of `lrcn weights list`{hint}")
+        raise SpecError(
+            f"{value}: no such file; --weights takes a .caffemodel, or a name of `lrcn weights list`{_hint(name)}"
+        )
     one = RELEASES[name]
     if not one.path.is_file():
         if not one.file.address:
             raise SpecError(f"{name}: not here; {one.file.note} ({one.page}): put the file at {one.path}")
         raise SpecError(f"{name}: not fetched: lrcn weights fetch {name} ({one.size_in_words})")
+    if why := one.file.other_size(one.path):
+        raise SpecError(f"{one.path}: {why}; remove it and fetch it again: lrcn weights fetch {name}")
     return one.path
 
 
