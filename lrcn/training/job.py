@@ -9,7 +9,7 @@ evaluations = job.evaluate()
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,28 @@ from typing import Any
 from data_prep import DataError
 from data_prep.dataset import Dataset
 from lrcn.engine.compute import Compute
+from lrcn.trained_net import TrainedNet
 from lrcn.training import experiment as experiments
 from lrcn.training import plan, pretrained
 from lrcn.training.experiment import Experiment, Stage
-from lrcn.training.run import Run, TrainError
+from lrcn.training.run import Run, TrainError, runs_in
 from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
 from lrcn.training.train import train
 from lrcn.training.workspace import Start, Training, Workspace
 from netspecs import catalogue
-from prototxt_gen import SpecError
+from prototxt_gen import SpecError, nearest
 
 
 @dataclass(frozen=True)
 class Job(Workspace):
-    """A workspace opened by `open_job`, with what is done in it."""
+    """A workspace opened by `open_job`, with what is done in it.
+
+    files: weights from elsewhere, by the name of their net, which are evaluated in place of runs; vocabulary: of those
+    that write sentences.
+    """
+
+    files: Mapping[str, Path] = field(default_factory=dict)
+    vocabulary: Path | None = None
 
     @property
     def task(self) -> Task:
@@ -102,6 +110,14 @@ class Job(Workspace):
                 train(run, training.files_here(), compute, starting)
         return [training.run for training in self.trainings]
 
+    def trained(self, stage: Stage, split: int = 1) -> TrainedNet:
+        if stage.net not in self.files:
+            return super().trained(stage, split)
+        dataset, folder = self.data_of(stage), self.run_of(stage, split).folder
+        settings = _settings(stage, dataset, split, self.changes.get(stage.net, {}))
+        folder.mkdir(parents=True, exist_ok=True)
+        return TrainedNet.of_file(stage.net, self.files[stage.net], folder, settings, dataset.classes, self.vocabulary)
+
     # ---- evaluation ----------------------------------------------------------------------------------------------
 
     def evaluate(self, compute: Compute | None = None, **options: Any) -> list[Evaluation]:
@@ -119,16 +135,23 @@ def open_job(
     rows: Sequence[str] = (),
     trainings: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
+    weights: Sequence[str] = (),
+    vocabulary: Path | None = None,
 ) -> Job:
     """Opens an experiment: one of lrcn's, a TOML file, or a net of the catalogue with what it starts from.
 
     data, out: the prepared data set and where the runs lie; by default as the experiment says, or where the runs in
     `out` were trained. split: 1, 2, 3 or "all". rows: of the paper's tables, to leave out others. trainings: of
-    captioners. settings: over the experiment's, for all nets or in a dictionary under one net's name.
+    captioners. settings: over the experiment's, for all nets or in a dictionary under one net's name. weights: files
+    that are to be evaluated in place of runs, "NET=FILE", or FILE of the one net; vocabulary: of those that write
+    sentences.
 
     Raises SpecError for what does not exist, DataError for a data set that does not fit.
     """
     experiment, out_folder = _experiment(name, rows, trainings, out)
+    files = _files(name, experiment, weights)
+    if files:
+        experiment, out_folder = _of_files(experiment, files, trainings, vocabulary, out)
     settings = dict(settings or {})
     if any("stage" in each for each in (settings, *settings.values()) if isinstance(each, Mapping)) and any(
         stage.training for stage in experiment.stages
@@ -140,7 +163,7 @@ def open_job(
     dataset = Dataset(folder)
     experiment = _fitting(experiment, dataset, trainings)
     changes = catalogue.share_out(settings, dict.fromkeys(stage.net for stage in experiment.stages))
-    return Job(experiment, dataset, out_folder, _splits(experiment, dataset, split), changes)
+    return Job(experiment, dataset, out_folder, _splits(experiment, dataset, split), changes, files, vocabulary)
 
 
 def _experiment(
@@ -161,6 +184,46 @@ def _experiment(
     if trainings:
         experiment = experiment.of_trainings(trainings)
     return experiment, Path(out) if out else experiment.out_folder
+
+
+def _files(name: str, experiment: Experiment, weights: Sequence[str]) -> dict[str, Path]:
+    """{net: file} of "NET=FILE", a net by its name in the catalogue or without the task's, or by its row where that has
+    one net only; or of FILE where the experiment is one net's. SpecError, one line, for others."""
+    nets = list(dict.fromkeys(stage.net for stage in experiment.stages if not stage.data))
+    files: dict[str, Path] = {}
+    for value in weights:
+        which, equals, file = value.partition("=")
+        if not equals or Path(value).exists():
+            which, file = name, value
+        meant = [net for net in nets if which in (net, catalogue.get(net).short_name, catalogue.get(net).row)]
+        if len(meant) != 1:
+            short = [catalogue.get(net).short_name for net in meant or nets]
+            what = "is of several nets" if meant else f"names no net of {experiment.name}"
+            raise SpecError(f"{value}: {what}; give NET=FILE, NET one of {', '.join(short)}{nearest(which, short)}")
+        if meant[0] in files:
+            raise SpecError(f"{value}: {meant[0]} has weights already, {files[meant[0]]}; leave one of them out")
+        files[meant[0]] = Path(file)
+    return files
+
+
+def _of_files(
+    experiment: Experiment, files: Mapping[str, Path], trainings: Sequence[str], vocabulary: Path | None, out: Any
+) -> tuple[Experiment, Path]:
+    """The nets that files are given of, and where their results go. SpecError, TrainError where something is amiss."""
+    last = {stage.net: stage for stage in experiment.stages if stage.net in files}
+    if trainings:
+        raise SpecError(f"--stages {','.join(trainings)}: a file of weights is of no stage; leave it out")
+    if vocabulary is None and (net := next((net for net in files if "vocabulary" in catalogue.get(net).table), None)):
+        raise SpecError(
+            f"{files[net]}: its words are needed: give --vocabulary, the vocabulary.txt it was trained with"
+        )
+    folder = Path(out) if out else experiment.out_folder.with_name(f"{experiment.out_folder.name}-weights")
+    if runs := [run for run in runs_in(folder) if run.note]:
+        raise TrainError(
+            f"{folder}: holds the run {runs[0].folder.name}, whose results these would overwrite; give another --out"
+        )
+    stages = tuple(replace(stage, start=None) for stage in last.values())
+    return replace(experiment, stages=stages), folder
 
 
 def _trained_on(experiment: Experiment, out: Path) -> Path | None:

@@ -155,6 +155,8 @@ class Run:
             self.folder / VOCABULARIES[0],
             note.get("fps"),
             note.get("flow"),
+            note["settings"].get("stage"),
+            note["settings"].get("seed"),
         )
 
     def _with(self, changes: Mapping[str, Any]) -> dict[str, Any]:

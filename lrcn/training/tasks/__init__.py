@@ -49,6 +49,7 @@ class Task:
     kinds: tuple[str, ...]
     chooses: tuple[str, ...] = ()  # options that choose among its nets: split, rows, stages
     reads_pixels = False  # has a CNN, which `--weights` fills
+    weights_option = "model"  # of `lrcn evaluate`, for a net from elsewhere
 
     def stages(self, variant: Variant, trainings: Sequence[str], out: Path) -> list[Stage]:
         """What is trained for one net of the catalogue, in order. trainings: those that the user names. out: where the

@@ -13,10 +13,11 @@ from data_prep.list_order import classes_per_batch, classes_per_random_batch
 from data_prep.whole_files import write_json
 from lrcn.activity import evaluate as measures
 from lrcn.activity import score
+from lrcn.activity.evaluate import Scoring
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
 from lrcn.results import compare
-from lrcn.trained_net import TrainedNet
+from lrcn.trained_net import TrainedNet, digest
 from lrcn.training import pretrained
 from lrcn.training.experiment import NONE, Experiment, Stage
 from lrcn.training.run import TrainError, split_folder
@@ -26,22 +27,20 @@ from netspecs.variant import Variant
 
 
 @dataclass(frozen=True)
-class Scoring:
-    """frames: a clip's score is the "mean" of its frames', as published, or its "last" one's. strides: from clip to
-    clip; the scores are averaged over several. rows: these alone."""
+class TableScoring(Scoring):
+    """rows: of Table 1, these alone."""
 
-    frames: str = "mean"
-    strides: Sequence[int] = (measures.STRIDE,)
     rows: Sequence[str] = ()
 
 
 class Activity(Task):
     """Videos as frames, or as activations in place of the CNN."""
 
-    Options = Scoring
+    Options = TableScoring
     kinds = ("frames", "features")
     chooses = ("split", "rows")
     reads_pixels = True
+    weights_option = "weights"
 
     def stages(self, variant: Variant, trainings: Sequence[str], out: Path) -> list[Stage]:
         """An LRCN after the single-frame net of its modality, as published."""
@@ -123,7 +122,7 @@ class Activity(Task):
             return f"{settings['batch']} frames"
         return f"{settings['videos']} x {settings['frames']} frames"
 
-    def evaluate(self, work: Workspace, options: Scoring, compute: Compute) -> list[Evaluation]:
+    def evaluate(self, work: Workspace, options: TableScoring, compute: Compute) -> list[Evaluation]:
         """Classifies the test videos of each split: results.json and its tables and pictures lie in the split's
         folder."""
         rows = options.rows or work.experiment.rows()
@@ -134,17 +133,17 @@ class Activity(Task):
         return [self._of_split(work, split, nets[split], options, compute) for split in work.splits]
 
     def _of_split(
-        self, work: Workspace, split: int, nets: Sequence[TrainedNet], options: Scoring, compute: Compute
+        self, work: Workspace, split: int, nets: Sequence[TrainedNet], options: TableScoring, compute: Compute
     ) -> Evaluation:
         scores: dict[str, dict[str, Any]] = {}
         hits: dict[str, dict[str, Any]] = {}
         for net in nets:
-            path = measures.score_net(net, compute, options.strides)
+            path = measures.score_net(net, compute, options)
             modality = str(net.variant.modality)
             scores.setdefault(net.variant.row, {})[modality] = score.load(path)
             hits.setdefault(net.variant.row, {})[modality] = score.load_hits(path)
         dataset, folder = work.dataset, split_folder(work.out, split)
-        labels, ending = measures.test_labels(dataset, split), measures.suffix(options.strides, options.frames)
+        labels, ending = measures.test_labels(dataset, split), options.ending
         summary = measures.summarise(scores, hits, labels, dataset.classes, options.frames)
         measures.write_reports(summary, dataset.classes, folder, ending)
         about = {"name": dataset.name, "classes": dataset.classes, "test_videos": len(labels), "split": split}
@@ -152,14 +151,24 @@ class Activity(Task):
             "task": "activity",
             "experiment": work.experiment.name,
             "dataset": about,
-            "evaluation": {"frames": options.frames, "strides": sorted(set(options.strides))},
+            "evaluation": options.description,
             "engine": compute.engine.info(),
-            "seed": nets[0].settings["seed"],
+            "seed": nets[0].seed,
             "git": revision(),
+            **({"weights": files} if (files := files_of(nets)) else {}),
             **summary,
         }
         write_json(folder / f"results{ending}.json", results)
         return Evaluation(results, folder / f"results{ending}.json", compare.measured_text(results))
+
+
+def files_of(nets: Sequence[TrainedNet]) -> dict[str, dict[str, str]]:
+    """{net: {"file", "sha256"}} of weights that come without a run."""
+    return {
+        net.variant.short_name: {"file": str(net.weights), "sha256": digest(net.weights)}
+        for net in nets
+        if net.seed is None
+    }
 
 
 def extracted_layer(dataset: Dataset) -> str:

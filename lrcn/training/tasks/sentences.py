@@ -34,7 +34,7 @@ class SentenceTask(Task):
 
     def written(self, work: Workspace, task: str, measured: dict[str, Any], path: Path, compute: Compute) -> Evaluation:
         """results.json of what was measured, with who measured it."""
-        seed = work.trained(work.experiment.stages[-1]).settings["seed"]
+        seed = work.trained(work.experiment.stages[-1]).seed
         about = {"task": task, "experiment": work.experiment.name, **measured}
         about |= {"engine": compute.engine.info(), "seed": seed, "git": revision()}
         return write(path, about)
