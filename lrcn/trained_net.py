@@ -82,7 +82,7 @@ def digest(path: Path) -> str:
 def check_filled(nets: Sequence[NetParameter], weights: Path, outputs: int | None = None) -> None:
     """Refuses a .caffemodel that does not fill every layer of these deploy nets. outputs: how many classes there are,
     or words with the end of a sentence. SpecError, one line."""
-    file = read_weights(weights)
+    file, layers = read_weights(weights), {layer.name for net in nets for layer in net.layer}
     for net in nets:
         filling = plan(net, file, "TEST")
         for entry in filling.clashes:
@@ -93,6 +93,9 @@ def check_filled(nets: Sequence[NetParameter], weights: Path, outputs: int | Non
                 f"{weights}: has no weights for {', '.join(missing)} of {net.name}; give the .caffemodel "
                 "that was trained for this net"
             )
+    others = [name for name, blobs in file.layers if blobs and name.startswith("lstm") and name not in layers]
+    if others:  # a net of more layers fills one of fewer, which would then say something else
+        raise SpecError(f"{weights}: holds {', '.join(others)}, which {nets[0].name} has not; name the net it is of")
 
 
 def _unfit(net: NetParameter, entry: Entry) -> str:

@@ -12,8 +12,13 @@ from netspecs import catalogue
 from prototxt_gen import nearest
 
 MODALITIES = ("rgb", "flow")
-USUAL = {"activity": "lrcn-fc6", "caption": "lrcn-2f", "video": "decoder-prob"}
-WANTED = {"activity": "net that classifies videos", "caption": "captioner", "video": "net that describes videos"}
+USUAL = {"activity": "lrcn-fc6", "caption": "lrcn-2f", "video": "decoder-prob", "lm": "lstm-lm"}
+WANTED = {
+    "activity": "net that classifies videos",
+    "caption": "captioner",
+    "video": "net that describes videos",
+    "lm": "language model",
+}
 COMMANDS = {
     "activity": "`lrcn classify VIDEO --run {}`",
     "caption": "`lrcn caption IMAGE --run {}`",
@@ -39,8 +44,8 @@ def classifiers(out: Path, split: int = 1, row: str | None = None) -> dict[str, 
 
 
 def writer(out: Path, task: str, name: str | None = None) -> TrainedNet:
-    """The net of a task, "caption" or "video", that its last training left. name: lrcn-2f, decoder-prob, or what is
-    there, by default. TrainError where there is none, or not such a one."""
+    """The net of a task, "caption", "video" or "lm", that its last training left. name: lrcn-2f, decoder-prob, or what
+    is there, by default. TrainError where there is none, or not such a one."""
     runs: dict[str, Run] = {}
     for run in _finished(runs_in(out)):
         note = run.note

@@ -138,8 +138,9 @@ class Caption(SentenceTask):
         neighbours = Neighbours(first_cnn(work, options.weights)) if options.neighbours else None
         measured = captions.evaluate_captions(work.dataset, nets, work.out, options, neighbours, compute)
         if neighbours and "1nn-fc8" not in measured["models"]:
+            left_out = "1nn-fc8 is" if neighbours.cnn else "nearest neighbours are"
             measured["notes"].append(
-                "1nn-fc8 is left out: the CNN's own fc8, as it was before training; --weights FILE gives it"
+                f"{left_out} left out: they take the CNN as it was before training; --weights FILE gives it"
             )
         path = work.out / f"results{options.suffix}.json"
         return [self.written(work, "caption", measured, path, compute)]
