@@ -198,7 +198,8 @@ class _Match:
 
     def learning(self) -> set[str]:
         """The layers that change while the net trains, and those that a filler alone makes what they are to stay."""
-        moved, held = set(), set()
+        moved: set[object] = set()
+        held: set[object] = set()
         keys = {
             at: [self._key(at, index) for index in range(len(row.weights or ()))] for at, row in enumerate(self.rows)
         }
