@@ -19,7 +19,7 @@ from data_prep.dataset import Dataset
 from lrcn.engine.compute import Compute
 from lrcn.trained_net import TrainedNet
 from lrcn.training import experiment as experiments
-from lrcn.training import plan, pretrained
+from lrcn.training import plan, pretrained, starting
 from lrcn.training.experiment import Experiment, Stage
 from lrcn.training.run import Run, TrainError, runs_in
 from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
@@ -53,61 +53,129 @@ class Job(Workspace):
             dataset = self.data_of(stage)
             _check_kind(stage, dataset)
             task_of(stage.variant).check_data(stage, dataset, split)
-            settings = _settings(stage, dataset, split, self.changes.get(stage.net, {}))
-            made.append(Training(stage, split, dataset, run, settings, stage.variant.files(**settings)))
+            made.append(self._training(stage, split, run))
         return made
+
+    def _training(self, stage: Stage, split: int, run: Run) -> Training:
+        dataset = self.data_of(stage)
+        settings = _settings(stage, dataset, split, self.changes.get(stage.net, {}))
+        return Training(stage, split, dataset, run, settings, stage.variant.files(**settings))
 
     # ---- training ------------------------------------------------------------------------------------------------
 
     def check_start(self, start: Start = Start(), dry_run: bool = False) -> None:
         """Refuses what cannot be trained from where it would start; dry_run: what cannot even be planned. Raises
         SpecError, TrainError."""
-        weights, name = start.weights, self.experiment.name
+        weights, name, given = start.weights, self.experiment.name, self.given(start)
+        to_do = [each for each in self.trainings if each.stage.folder not in given]
         if weights and start.from_scratch:
             raise SpecError("--weights and --from-scratch: give one of them")
-        if weights and not any(task_of(each.variant).reads_pixels for each in self.trainings):
+        if weights and not any(task_of(each.variant).reads_pixels for each in to_do):
             raise SpecError(f"--weights {weights}: {name} has no CNN to start from them; leave it out")
-        here = {stage.folder for stage in self.experiment.stages}
+        here = {stage.folder for stage in self.experiment.stages} | given.keys()
         for stage, split, _ in self.runs():
             run = self.start_of(stage, split)
             if run and stage.start not in here and not run.finished:
                 raise TrainError(
                     f"{run.folder}: no net trained to its end is there, from which {stage.training or stage.folder} "
-                    "starts; add its training to --stages, or give the --out where it lies"
+                    "starts; add its training to --stages, or give the --out where it lies, or --trained FILE"
                 )
+        starting.filled_by(self, to_do, start, given)
         if dry_run or weights:
             return
-        if self.is_long and not start.from_scratch:
+        remark = self._random_cnn(to_do, given)
+        if self.is_long and remark and not start.from_scratch:
             raise SpecError(f"{name}: {pretrained.NEEDED}")
-        self.task.random_cnn(self, self.trainings)
+
+    def given(self, start: Start) -> dict[str, Path]:
+        """The files of stages that are not trained here: the user's, and those that an earlier call took, by the
+        stage's folder. SpecError where it is not clear which stage a file is of."""
+        started_from = {stage.start: stage for stage in self.experiment.stages if stage.start}
+        files: dict[str, Path] = {}
+        for value in start.trained:
+            which, equals, file = value.partition("=")
+            if not equals or Path(value).exists():
+                which, file = (next(iter(started_from)) if len(started_from) == 1 else ""), value
+            if which not in started_from:
+                if not started_from:
+                    raise SpecError(f"--trained {value}: no net of {self.experiment.name} starts from another")
+                known = list(started_from)
+                raise SpecError(
+                    f"--trained {value}: name the stage that it is of, STAGE=FILE, one of {', '.join(known)}"
+                    f"{nearest(which, known)}"
+                )
+            files[which] = Path(file)
+        if files and len(self.splits) > 1:
+            raise SpecError("--trained: a net is of one split; give --split 1, 2 or 3")
+        taken = {stage.folder: run.given for stage, _, run in self.runs() if run.given}
+        return {folder: path for folder, path in taken.items() if path} | files
+
+    def _take(self, folder: str, weights: Path, start: Start, resume: bool) -> None:
+        """Makes a file of weights the run of a stage, as if it were trained here."""
+        stage, split = self._stage(folder), self.splits[0]
+        training = self._training(stage, split, self.run_of(stage, split))
+        task_of(stage.variant).check_given(training, weights, start.vocabulary)
+        with training.run.locked():
+            if not resume:
+                training.run.clear()
+            training.run.take(weights, training.dataset.identity(stage.variant.modality, split))
+            self._keep(training)
+
+    def _stage(self, folder: str) -> Stage:
+        """The stage of a folder that one of the experiment's starts from, or is."""
+        for stage in self.experiment.stages:
+            if stage.folder == folder:
+                return stage
+        after = next(stage for stage in self.experiment.stages if stage.start == folder)
+        before = task_of(after.variant).stage_before(after)
+        assert before is not None  # an experiment's stages start from others of it, or of the task's
+        return before
+
+    def _random_cnn(self, to_do: Sequence[Training], given: Mapping[str, Path]) -> str | None:
+        with_cnn = [folder for folder in given if task_of(self._stage(folder).variant).reads_pixels]
+        return self.task.random_cnn(self, to_do, with_cnn)
+
+    def _keep(self, training: Training) -> None:
+        about = {"classes": training.dataset.classes, **task_of(training.variant).about_data(training.dataset)}
+        training.run.keep(training.variant, training.settings, about, training.dataset.folder)
 
     def plan(
         self, start: Start = Start(), resume: bool = True, gpu: int | None = None, trial_in: Compute | None = None
     ) -> str:
         """What `train` will do, in words; with `trial_in`, after a few iterations of every net there."""
-        return plan.of_trainings(self, self.trainings, plan.Manner(start, resume, gpu), trial_in)
+        given = self.given(start)
+        to_do = [each for each in self.trainings if each.stage.folder not in given]
+        try:
+            remark = self._random_cnn(to_do, given)
+        except TrainError as error:  # the plan is to say it, not to fail of it
+            remark = str(error)
+        return plan.of_trainings(self, to_do, plan.Manner(start, resume, gpu, given, remark), trial_in)
 
     def train(self, start: Start = Start(), resume: bool = True, compute: Compute | None = None) -> list[Run]:
         """Trains every net that is not trained yet; one that was cut off goes on. Gives their runs. resume False: all
         begin anew. Raises SpecError, DataError, TrainError, CaffeError."""
         self.check_start(start)
-        compute = compute or Compute()
-        for training in self.trainings:
+        compute, given = compute or Compute(), self.given(start)
+        to_do = [each for each in self.trainings if each.stage.folder not in given]
+        for training in to_do:
             if not (resume and training.run.finished):
                 task_of(training.variant).check_order(training, self.changes.get(training.stage.net, {}))
-        if not (start.weights or start.from_scratch) and (remark := self.task.random_cnn(self, self.trainings)):
+        for line in starting.filled_by(self, to_do, start, given):
+            compute.progress(line, 0, 0)
+        if not (start.weights or start.from_scratch) and (remark := self._random_cnn(to_do, given)):
             compute.progress(f"no --weights: {remark}", 0, 0)
-        for training in self.trainings:
+        for folder, weights in given.items():
+            if start.trained:
+                self._take(folder, weights, start, resume)
+        for training in to_do:
             run, before, task = training.run, self.start_of(training.stage, training.split), task_of(training.variant)
-            starting = task.starting_weights(before.weights if before else None, start.weights)
-            identity = training.identity(starting)
+            starting_weights = task.starting_weights(before.weights if before else None, start.weights)
             with run.locked():
                 if not resume:
                     run.clear()
-                run.claim(identity, training.settings, training.dataset.description)
-                about = {"classes": training.dataset.classes, **task.about_data(training.dataset)}
-                run.keep(training.variant, training.settings, about, training.dataset.folder)
-                train(run, training.files_here(), compute, starting)
+                run.claim(training.identity(starting_weights), training.settings, training.dataset.description)
+                self._keep(training)
+                train(run, training.files_here(), compute, starting_weights)
         return [training.run for training in self.trainings]
 
     def trained(self, stage: Stage, split: int = 1) -> TrainedNet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ from lrcn.activity.evaluate import Scoring
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
 from lrcn.results import compare
-from lrcn.trained_net import TrainedNet, digest
+from lrcn.trained_net import TrainedNet, check_filled, digest
 from lrcn.training import pretrained
 from lrcn.training.experiment import NONE, Experiment, Stage
 from lrcn.training.run import TrainError, split_folder
 from lrcn.training.tasks import Evaluation, Task
 from lrcn.training.workspace import Training, Workspace
 from netspecs.variant import Variant
+from prototxt_gen import SpecError
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ class Activity(Task):
         first = start or weights
         return [first] if first else []
 
-    def random_cnn(self, work: Workspace, trainings: Sequence[Training]) -> str | None:
-        if work.dataset.kind == "features" or work.experiment.weights == NONE:
+    def random_cnn(self, work: Workspace, trainings: Sequence[Training], with_cnn: Container[str] = ()) -> str | None:
+        if work.dataset.kind == "features" or work.experiment.weights == NONE or all(t.stage.start for t in trainings):
             return None
         return "the first nets start from random weights; the paper's start from ILSVRC-2012 weights"
 
@@ -127,13 +128,31 @@ class Activity(Task):
         folder."""
         rows = options.rows or work.experiment.rows()
         stages = [each for each in work.experiment.stages if not each.data and each.variant.row in rows]
-        nets = {
-            split: [work.trained(stage, split) for stage in stages] for split in work.splits
-        }  # before any is scored
-        return [self._of_split(work, split, nets[split], options, compute) for split in work.splits]
+        nets = {split: self._fitting(work, stages, split) for split in work.splits}  # before any is scored
+        return [self._of_split(work, split, *nets[split], options, compute) for split in work.splits]
+
+    def _fitting(self, work: Workspace, stages: Sequence[Stage], split: int) -> tuple[list[TrainedNet], list[str]]:
+        """The trained nets, and notes on those left out: a net that was given, to start from, may have another's
+        classifier."""
+        nets, notes = [], []
+        for stage in stages:
+            net = work.trained(stage, split)
+            try:
+                if work.run_of(stage, split).given:
+                    check_filled([net.variant.files(**net.settings)["deploy"]], net.weights, len(net.classes))
+                nets.append(net)
+            except SpecError as error:
+                notes.append(f"{stage.folder} is left out: {error}")
+        return nets, notes
 
     def _of_split(
-        self, work: Workspace, split: int, nets: Sequence[TrainedNet], options: TableScoring, compute: Compute
+        self,
+        work: Workspace,
+        split: int,
+        nets: Sequence[TrainedNet],
+        notes: Sequence[str],
+        options: TableScoring,
+        compute: Compute,
     ) -> Evaluation:
         scores: dict[str, dict[str, Any]] = {}
         hits: dict[str, dict[str, Any]] = {}
@@ -159,7 +178,7 @@ class Activity(Task):
             **summary,
         }
         write_json(folder / f"results{ending}.json", results)
-        return Evaluation(results, folder / f"results{ending}.json", compare.measured_text(results))
+        return Evaluation(results, folder / f"results{ending}.json", compare.measured_text(results), notes)
 
 
 def files_of(nets: Sequence[TrainedNet]) -> dict[str, dict[str, str]]:
