@@ -93,10 +93,19 @@ class Transform:
         five = [*corners, self.centre(image)]
         return np.stack(five + [self.mirrored(crop) for crop in five] if self.mirror else five)
 
+    def released_middle(self, image: np.ndarray) -> np.ndarray:
+        """What the release's scripts show a captioner of an image: the middle 227/256 of either side, so that its
+        proportions are lost only in the resizing to the crop that comes after; VGG-16's too, which reads 224. Where
+        images are resized to another height in training, the middle crop/height of either side."""
+        share = 227 / 256 if self.height == 256 else self.crop / self.height
+        top, left = (int(side * (1 - share) / 2 + 0.5) for side in image.shape[:2])
+        middle = image[top : image.shape[0] - top, left : image.shape[1] - left]
+        return cv2.resize(middle.astype(np.float32), (self.crop, self.crop), interpolation=cv2.INTER_LINEAR)
+
     # ---- what Caffe is given ----
 
     def blob(self, pixels: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Pixels (..., H, W, 3) uint8 -> (..., 3, H, W) float32 less the mean, times the scale; in `out`, if given."""
+        """Pixels (..., H, W, 3) -> (..., 3, H, W) float32 less the mean, times the scale; in `out`, if given."""
         mean = np.asarray(self.mean, np.float32)[:, None, None]
         out = np.subtract(np.moveaxis(pixels, -1, -3), mean, out=out, dtype=np.float32)
         if self.scale != 1:

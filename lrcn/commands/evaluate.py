@@ -29,6 +29,7 @@ OPTIONS = (
     "vocabulary",
     "mean_slip",
     "flow_negation",
+    "cut",
     "neighbours",
     "results",
     "references",
@@ -104,6 +105,13 @@ OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption
     help="Sentences: weights from anywhere in place of a run's, with ...",
 )
 @click.option("--vocabulary", type=FILE, help="... the vocabulary.txt that they were trained with.")
+@click.option(
+    "--cut",
+    type=click.Choice(["released", "training"]),
+    default="released",
+    show_default=True,
+    help="Captions: of each image the middle, then resized, as the release's scripts; or as in training.",
+)
 @click.option(
     "--neighbours/--no-neighbours",
     default=True,
