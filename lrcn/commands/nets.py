@@ -67,9 +67,10 @@ def nets_list(names, task, as_json):
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "everything", is_flag=True, help="Every net of the catalogue, every split and stage of it.")
 @click.option("--published", is_flag=True, help="The authors' 26 files, under their names.")
+@click.option("--explain", is_flag=True, help="Say beside each value which setting it is and where that comes from.")
 @click.option("--out", type=FOLDER, required=True, help="A folder a net is made in this one.")
 @settings_options
-def nets_write(names, everything, published, out, changes, config):
+def nets_write(names, everything, published, explain, out, changes, config):
     """Write train_test.prototxt, deploy.prototxt and solver.prototxt of nets."""
     from data_prep.whole_files import write_text
     from lrcn import net_files
@@ -81,11 +82,13 @@ def nets_write(names, everything, published, out, changes, config):
     if published:
         if values:
             raise click.UsageError("--published writes what the authors published: it takes no --set and no --config")
+        if explain:
+            raise click.UsageError("--published writes the release itself; --explain goes with a NAME or --all")
         texts = net_files.published_texts()
     else:
         texts = {}
         for name, chosen in catalogue.share_out(values, catalogue.names() if everything else names).items():
-            texts |= net_files.texts(name, chosen, everything)
+            texts |= net_files.texts(name, chosen, everything, explain)
     for path, text in texts.items():
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         write_text(out / path, text)

@@ -1,8 +1,13 @@
-"""The files of `nets write`: their header."""
+"""The files of `nets write`: their header, and what stands beside the values of `--explain`."""
 
+import re
 from importlib.metadata import version
 
+import pytest
+
 from lrcn import net_files
+from netspecs import catalogue
+from prototxt_gen import SpecError, parse
 
 LRCN = "activity/lrcn-fc6-rgb"
 
@@ -41,3 +46,63 @@ def test_the_authors_files_name_the_version_and_what_is_left_out():
         "#   image_data_param.min_height: 227\n"
         in texts["LRCN_activity_recognition/train_test_singleFrame_flow.prototxt"]
     )
+
+
+# ---- beside the values -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [LRCN, "activity/single-frame-flow", "caption/lrcn-2f-vgg16", "video/decoder-prob"])
+@pytest.mark.parametrize("settings", [{}, {"data": "a '#\u2028\n b\"", "max_iter": 7}])
+def test_comments_change_nothing(name, settings):
+    plain, explained = (net_files.texts(name, settings, explain=explain) for explain in (False, True))
+    assert plain.keys() == explained.keys()
+    for path, text in plain.items():
+        kind = "solver" if path.stem == "solver" else "net"
+        assert parse(explained[path], kind) == parse(text, kind)
+        bare = [re.sub(r"(?<=\S)  # .*", "", line) for line in explained[path].split("\n")]
+        assert [line for line in bare if not line.lstrip().startswith("#")] == [
+            line for line in text.split("\n") if not line.startswith("#")
+        ]
+
+
+def beside(name, settings=None, kind="train_test"):
+    """The lines with a comment of one of a net's files."""
+    [text] = [text for path, text in net_files.texts(name, settings or {}, explain=True).items() if path.stem == kind]
+    return [line.strip() for line in text.splitlines() if " # " in line or line.lstrip().startswith("#")][2:]
+
+
+def test_each_value_of_a_solver_says_where_it_is_from():
+    lines = beside(LRCN, {"gamma": 0.5}, "solver")
+    assert "stepsize: 10000  # lstm_solver_RGB.prototxt" in lines
+    assert "random_seed: 1701  # seed: lstm_solver_RGB.prototxt" in lines
+    assert "gamma: 0.5  # set; published 0.1" in lines
+    solver = parse("\n".join(lines), "solver")
+    unsaid = {"test_state"}  # no setting decides it
+    written = catalogue.get(LRCN).files(gamma=0.5)["solver"]
+    assert {field.name for field, _ in solver.ListFields()} == {
+        field.name for field, _ in written.ListFields()
+    } - unsaid
+
+
+def test_a_line_of_several_settings_names_them_all():
+    lines = beside(LRCN)
+    assert "shape { dim: 16 dim: 24 dim: 4096 }  # frames, fc6, videos: train_test_lstm_RGB.prototxt" in lines
+    assert "dropout_ratio: 0.9  # drop6: train_test_lstm_RGB.prototxt" in lines
+    reader = lines[: next(number for number, line in enumerate(lines) if "param_str" not in line and "#" != line[0])]
+    assert "# height, width, mirror, scale, order: sequence_input_layer.py" in reader
+    assert "# frames, videos: train_test_lstm_RGB.prototxt" in reader
+
+
+def test_what_is_ours_says_why_where_it_stands():
+    for modality in ("rgb", "flow"):
+        assert any(
+            line.startswith("dropout_ratio: 0.5  # drop7: ours: neither release nor paper")
+            for line in beside(f"activity/lrcn-fc7-{modality}")
+        )
+    sizes = [line for line in beside("video/decoder-prob") if line.startswith(("num_output: 3000", "input_dim: 3000"))]
+    assert len(sizes) == 2 and all("# vocabulary: ours: not in the paper" in line for line in sizes)
+
+
+def test_settings_that_clash_are_refused():
+    with pytest.raises(SpecError, match="crop=300 does not fit"):
+        net_files.texts(LRCN, {"crop": 300}, explain=True)

@@ -366,3 +366,11 @@ def test_explain_as_json():
 )
 def test_explain_refuses_what_is_not_there(arguments, said):
     refused(lrcn("nets", "explain", *arguments), said)
+
+
+def test_write_explains_beside_the_values(tmp_path):
+    done = lrcn("nets", "write", "lm/lstm-lm", "--explain", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    solver = (tmp_path / "lm" / "lstm-lm" / "solver.prototxt").read_text()
+    assert "base_lr: 0.1  # lstm_lm_solver.prototxt\n" in solver
+    refused(lrcn("nets", "write", "--published", "--explain", "--out", tmp_path), "--explain")

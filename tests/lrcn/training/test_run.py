@@ -1,6 +1,7 @@
 """A run's folder: how far it is, what it was trained with, whose it is; and runs of an earlier lrcn."""
 
 import json
+from importlib.metadata import version
 
 import pytest
 
@@ -123,6 +124,13 @@ def identity(data="/a/data", weights=None, data_set="digest", **changes):
     """The settings and the identity of a small run on no data set."""
     settings = LRCN.settings(**small_table1("lrcn-fc6-flow") | {"data": data} | changes)
     return settings, identity_of(LRCN.files(**settings), [], data_set) | {"weights": weights}
+
+
+def test_a_run_is_the_same_whichever_version_of_lrcn_goes_on_with_it():
+    """The headers of written nets name the version; what a run is known by has none."""
+    _, known = identity()
+    assert not any(line.startswith("#") for name in ("solver", "train_test") for line in known[name].splitlines())
+    assert version("lrcn") not in json.dumps(known)
 
 
 def claimed(folder, settings, identity):
