@@ -7,7 +7,19 @@ import sys
 import click
 
 from data_prep import DataError
-from lrcn.commands import caffe, caption, classify, describe, evaluate, experiments, nets, prepare, rating_sheet, train
+from lrcn.commands import (
+    caffe,
+    caption,
+    classify,
+    describe,
+    evaluate,
+    experiments,
+    nets,
+    prepare,
+    rating_sheet,
+    sample,
+    train,
+)
 from lrcn.engine import EngineError, container
 from lrcn.engine.process import CaffeError
 from lrcn.results.compare import ResultsError
@@ -73,5 +85,6 @@ for command in (
     classify.classify,
     caption.caption,
     describe.describe,
+    sample.sample,
 ):
     cli.add_command(command)

@@ -23,8 +23,9 @@ class Transform:
     """How a net sees pixels: of an image of height x width a square of side `crop`, perhaps mirrored where labels
     survive a mirror (`mirror`), less `mean` (blue, green, red), times `scale`.
 
-    crop: 0 where the net's own input says it. modality: "flow" is mirrored as flow. crop_slip: a slip of the
-    released layer, which cuts only mirrored clips and squeezes the others whole into the crop's size.
+    crop: 0 where the net's own input says it. modality: "flow" is mirrored as flow, unless `negate` is False.
+    crop_slip: a slip of the released layer, which cuts only mirrored clips and squeezes the others whole into the
+    crop's size.
     """
 
     height: int
@@ -35,6 +36,7 @@ class Transform:
     mirror: bool = False
     modality: str | None = None
     crop_slip: bool = False
+    negate: bool = True
 
     @classmethod
     def of(cls, variant: Variant, settings: Mapping[str, Any]) -> Transform | None:
@@ -65,7 +67,7 @@ class Transform:
         """The image seen in a mirror. Flow to the left becomes flow to the right: x, the red channel, is negated (255 -
         x)."""
         image = image[:, ::-1]
-        if self.modality == "flow":
+        if self.modality == "flow" and self.negate:
             image = image.copy()
             image[..., 2] = 255 - image[..., 2]
         return image
@@ -100,6 +102,10 @@ class Transform:
         if self.scale != 1:
             out *= np.float32(self.scale)
         return out
+
+    def negated(self, blob: np.ndarray) -> np.ndarray:
+        """x of flow, of which `blob` has made numbers, negated: those of 255 - x."""
+        return self.scale * (255 - 2 * self.mean[2]) - blob
 
 
 def decode(jpeg: bytes, name: str) -> np.ndarray:

@@ -444,14 +444,18 @@ class _Walk:
         self.backward.update(dict.fromkeys(layer.top, row.backward))
 
     def _prune(self) -> None:
-        """No layer runs backward that no loss depends on."""
+        """No layer runs backward that no loss depends on, or to whose tops nothing hands a gradient down."""
         under: set[str] = set()
+        wanted: set[str] = set()  # blobs to which gradients come
         for row in reversed(self.net.rows):
-            weights = row.layer.loss_weight or [float(row.layer.type in LOSSES)]
-            if any(weights) or under & set(row.layer.top):
-                under.update(row.layer.bottom)
-            else:
-                row.backward = False
+            layer, tops = row.layer, set(row.layer.top)
+            is_loss = any(layer.loss_weight or [float(layer.type in LOSSES)])
+            if is_loss or under & tops:
+                under.update(layer.bottom)
+            row.backward &= is_loss or bool(under & tops and wanted & tops)
+            if row.backward:
+                down = layer.propagate_down or [True] * len(layer.bottom)
+                wanted.update(name for name, wants in zip(layer.bottom, down) if wants)
 
     def _problem(self, index: int | None, field: str, message: str) -> None:
         self.net.problems.append(Problem(index, field, message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,30 @@ def experiment_options(command):
     return command
 
 
-def open_experiment(options: dict[str, Any]):
-    """The job that these options of a command ask for, which are taken out of `options`."""
+def release_options(command):
+    """What the released classify_video.py does otherwise than training."""
+    for option in (
+        click.option(
+            "--flow-negation",
+            type=click.Choice(["mirrored", "rows-6-up", "never"]),
+            default="mirrored",
+            show_default=True,
+            help="Crops of flow whose x is negated: the mirrored ones; or, as the release's script has it for single "
+            "frames, from the sixth row on of 16 frames' crops; or, as it has it for LRCN, none.",
+        ),
+        click.option(
+            "--mean-slip",
+            is_flag=True,
+            help="Videos: test with the release's mean of RGB, 128.68 for red, whatever the net was trained with.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def open_experiment(options: dict[str, Any], weights: Sequence[str] = (), vocabulary: Path | None = None):
+    """The job that these options of a command ask for, which are taken out of `options`; weights, vocabulary: of nets
+    from elsewhere."""
     from lrcn.training.job import open_job
 
     settings = read_settings(options.pop("changes"), options.pop("config"))
@@ -63,6 +86,8 @@ def open_experiment(options: dict[str, Any]):
         rows=words(options.pop("rows")),
         trainings=words(options.pop("stages")),
         settings=settings if seed is None else settings | {"seed": seed},
+        weights=weights,
+        vocabulary=vocabulary,
     )
 
 

@@ -85,7 +85,7 @@ def evaluate_captions(
     reference = next((net for net in nets if net.variant.name == "caption/lrcn-2f"), nets[0])
     rows = _Rows(images, training, search, compute)
     for net in nets:
-        rows.add_net(net, neighbours is not None and net is reference and net.training.startswith("finetune"))
+        rows.add_net(net, neighbours is not None and net is reference and (net.training or "").startswith("finetune"))
     if neighbours and neighbours.cnn:
         rows.add_neighbours(neighbours.cnn, reference, out / "neighbours")
 

@@ -15,7 +15,7 @@ import numpy as np
 from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.process import Caffe
 from lrcn.pixels import Transform
-from lrcn.sentences.deploy_nets import check_weights
+from lrcn.trained_net import check_filled
 from prototxt_gen import SpecError, nearest, to_text
 from prototxt_gen.caffe_pb2 import NetParameter
 from prototxt_gen.shapes import infer
@@ -34,7 +34,7 @@ class ImageNet:
     caffe: Caffe | None = None
 
     def __init__(self, net: NetParameter, weights: Path, compute: Compute, transform: Transform | None = None):
-        check_weights([net], weights)
+        check_filled([net], weights)
         self._begin({"images": net}, weights, compute, transform)
 
     def _begin(

@@ -47,10 +47,16 @@ class Training:
 @dataclass(frozen=True)
 class Start:
     """What the first nets start from: a .caffemodel, which the first net of each modality takes, and a captioner's CNN
-    in every training; or, by the user's wish, random weights where the paper starts from ILSVRC-2012's."""
+    in every training; or, by the user's wish, random weights where the paper starts from ILSVRC-2012's.
+
+    trained: stages that are not trained here but given, as "STAGE=FILE", a stage by its folder, or FILE of the one
+    stage that is started from. vocabulary: the vocabulary.txt that a given stage was trained with.
+    """
 
     weights: Path | None = None
     from_scratch: bool = False
+    trained: Sequence[str] = ()
+    vocabulary: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrcn.activity.evaluate import (
+    Scoring,
     fusion_sweep,
     measure,
     measure_model,
     most_confused,
     over_time,
-    suffix,
     summarise,
     write_reports,
 )
@@ -143,9 +143,10 @@ def test_reports_are_tables_and_pictures(tmp_path):
 
 
 def test_files_of_another_evaluation_have_names_of_their_own():
-    assert suffix() == suffix([8, 8], "mean") == ""
-    assert suffix([8, 4]) == "_stride4-8" and suffix([8], "last") == "_last"
-    assert suffix([16], "last") == "_stride16_last"
+    assert Scoring().ending == Scoring("mean", [8, 8]).ending == ""
+    assert Scoring(strides=[8, 4]).ending == "_stride4-8" and Scoring("last").ending == "_last"
+    assert Scoring("last", [16]).ending == "_stride16_last"
+    assert Scoring(mean_slip=True, flow_negation="never").ending == "_mean-slip_never"
 
 
 def of_split(split, seed=7, **accuracies):
