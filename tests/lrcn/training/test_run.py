@@ -117,6 +117,20 @@ def test_a_run_of_an_earlier_lrcn_on_another_data_set_is_not_taken_for_this_one(
     refused(lrcn("evaluate", SINGLE, *again), "was trained on another data set than")
 
 
+def test_the_weights_of_an_iteration_are_those_of_its_whole_snapshot(tmp_path):
+    run = Run(tmp_path)
+    with pytest.raises(TrainError, match="has no snapshot of iteration 5; run `lrcn train` first"):
+        run.weights_at(5)
+    write_finished(tmp_path, LRCN.files(max_iter=20))
+    write_snapshot(tmp_path, 5)
+    assert run.weights_at(5) == run.snapshot(5) and run.weights_at(None) == run.weights == run.snapshot(20)
+    with pytest.raises(TrainError, match="has no snapshot of iteration 10, only of 5, 20$"):
+        run.weights_at(10)
+    write_snapshot(tmp_path, 25, whole=False)
+    with pytest.raises(TrainError, match="no snapshot of iteration 25"):
+        run.weights_at(25)
+
+
 # ---- whose it is -------------------------------------------------------------------------------------------
 
 
