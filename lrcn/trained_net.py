@@ -57,7 +57,7 @@ class TrainedNet:
         sizes = {"classes": len(classes)} if classes else {}
         net = cls(variant, variant.settings(**dict(settings or {}) | sizes), Path(weights), folder, classes, vocabulary)
         if classes:
-            check_filled([variant.files(**net.settings)["deploy"]], net.weights, len(classes))
+            check_whole([variant.files(**net.settings)["deploy"]], net.weights, len(classes))
         return net
 
     @property
@@ -82,7 +82,7 @@ def digest(path: Path) -> str:
 def check_filled(nets: Sequence[NetParameter], weights: Path, outputs: int | None = None) -> None:
     """Refuses a .caffemodel that does not fill every layer of these deploy nets. outputs: how many classes there are,
     or words with the end of a sentence. SpecError, one line."""
-    file, layers = read_weights(weights), {layer.name for net in nets for layer in net.layer}
+    file = read_weights(weights)
     for net in nets:
         filling = plan(net, file, "TEST")
         for entry in filling.clashes:
@@ -93,8 +93,15 @@ def check_filled(nets: Sequence[NetParameter], weights: Path, outputs: int | Non
                 f"{weights}: has no weights for {', '.join(missing)} of {net.name}; give the .caffemodel "
                 "that was trained for this net"
             )
-    others = [name for name, blobs in file.layers if blobs and name.startswith("lstm") and name not in layers]
-    if others:  # a net of more layers fills one of fewer, which would then say something else
+
+
+def check_whole(nets: Sequence[NetParameter], weights: Path, outputs: int | None = None) -> None:
+    """As `check_filled`, of all nets that are made of these weights: refuses a deeper net's, which would fill these but
+    say something else."""
+    check_filled(nets, weights, outputs)
+    layers = {layer.name for net in nets for layer in net.layer}
+    others = [name for name, blobs in read_weights(weights).layers if blobs and name not in layers]
+    if others := [name for name in others if name.startswith("lstm")]:
         raise SpecError(f"{weights}: holds {', '.join(others)}, which {nets[0].name} has not; name the net it is of")
 
 

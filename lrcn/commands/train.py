@@ -31,7 +31,8 @@ from lrcn.commands.experiment import experiment_options, mounts, open_experiment
 @click.option(
     "--trial/--no-trial",
     default=None,
-    help="Time a few iterations of each net first; by default where weights of ILSVRC-2012 are started from.",
+    help="Time a few iterations of each net first; by default before trainings that start from weights of ILSVRC-2012, "
+    "and not with --dry-run.",
 )
 def train(gpu, weights, trained, vocabulary, from_scratch, resume, dry_run, trial, **options):
     """Train the nets of an EXPERIMENT in their order.
@@ -45,7 +46,7 @@ def train(gpu, weights, trained, vocabulary, from_scratch, resume, dry_run, tria
 
     job, progress, start = open_experiment(options), Progress(), Start(weights, from_scratch, trained, vocabulary)
     job.check_start(start, dry_run)
-    trial = job.is_long if trial is None else trial
+    trial = job.is_long and not dry_run if trial is None else trial
     if dry_run or trial:
         print(job.plan(start, resume, gpu, _for_trial(gpu, progress, dry_run) if trial else None), flush=True)
         progress.close()

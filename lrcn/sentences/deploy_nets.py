@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrcn.pixels import Transform
-from lrcn.trained_net import TrainedNet, check_filled
+from lrcn.trained_net import TrainedNet, check_whole
 from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError
@@ -70,7 +70,7 @@ class DeployNets:
         """SpecError, one line, where these are no such nets, or do not fit the weights or so many outputs."""
         for net in filter(None, (self.step, self.reader)):
             _check_outputs(net, outputs, by_word=net is self.step)
-        check_filled(list(self.by_name.values()), weights, outputs)
+        check_whole(list(self.by_name.values()), weights, outputs)
 
 
 def check_variant(variant: Variant) -> None:

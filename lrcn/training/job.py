@@ -26,7 +26,10 @@ from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
 from lrcn.training.train import train
 from lrcn.training.workspace import Start, Training, Workspace
 from netspecs import catalogue
+from netspecs.variant import Setting
 from prototxt_gen import SpecError, nearest
+
+DEMO = ("data", "demo")  # where the demo's data sets lie
 
 
 @dataclass(frozen=True)
@@ -258,9 +261,16 @@ def open_job(
     folder = Path(data) if data else experiment.data_folder
     if not data and not folder.exists():
         folder = _trained_on(experiment, out_folder) or folder
+    if not data and not folder.exists():
+        made = "`lrcn prepare demo` makes it" if folder.parts[:2] == DEMO else PREPARED[experiment.kinds[0]]
+        raise DataError(f"{folder}: no such folder, where {experiment.name} looks for its data set: {made}")
     dataset = Dataset(folder)
     experiment = _fitting(experiment, dataset, trainings)
     changes = catalogue.share_out(settings, dict.fromkeys(stage.net for stage in experiment.stages))
+    for stage in experiment.stages:
+        if not stage.data:
+            _check_kind(stage, dataset)
+            _sizes(stage, dataset, 1, changes[stage.net])
     return Job(experiment, dataset, out_folder, _splits(experiment, dataset, split), changes, files, vocabulary)
 
 
@@ -380,6 +390,28 @@ def _check_kind(stage: Stage, dataset: Dataset) -> None:
 
 def _settings(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The published values, then the data set's, the stage's, and the user's."""
-    sizes = {"data": str(dataset.folder.resolve())} | task_of(stage.variant).sizes(stage, dataset, split, changes)
-    known = {name: value for name, value in sizes.items() if name in stage.variant.table}
-    return stage.variant.settings(**known | dict(stage.settings) | dict(changes))
+    sizes = _sizes(stage, dataset, split, changes)
+    return stage.variant.settings(**sizes | dict(stage.settings) | dict(changes))
+
+
+def _sizes(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that the data set decides. SpecError where the user, or the stage, sets one otherwise."""
+    task, table = task_of(stage.variant), stage.variant.table
+    sizes = {"data": str(dataset.folder.resolve())} | task.sizes(stage, dataset, split, changes)
+    for name, value in (dict(stage.settings) | dict(changes)).items():
+        if name in ("data", "split"):
+            raise SpecError(f"--set {name}={value}: give --{name} {value} in its place")
+        if name in sizes and name in task.decided(dataset) and not _equal(table[name], value, sizes[name]):
+            raise SpecError(
+                f"{dataset.folder}: has {name}={sizes[name]}, which --set {name}={value} does not change; leave it "
+                "out, or prepare the data set so"
+            )
+    return {name: value for name, value in sizes.items() if name in table}
+
+
+def _equal(setting: Setting, value: Any, here: Any) -> bool:
+    """Whether a user's value, as it will be read, is the one here."""
+    try:
+        return bool(setting.kind.read(value) == setting.kind.read(here))
+    except (TypeError, ValueError):  # which the setting refuses in its own words
+        return True

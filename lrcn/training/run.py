@@ -359,9 +359,12 @@ def without_paths(net: Any) -> caffe_pb2.NetParameter:
 
 
 def _read_mark(mark: Path) -> dict[str, Any] | None:
-    """run.json without the paths that an earlier lrcn wrote; None where there is none."""
+    """run.json without the paths that an earlier lrcn wrote; None where there is none. Of given weights it has no
+    net."""
     try:
         before: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))
+        if set(before) == {"weights", "data_set"}:
+            return before
         return before | {"train_test": to_text(without_paths(parse(before["train_test"])))}
     except FileNotFoundError:
         return None

@@ -14,6 +14,7 @@ from lrcn.training.tasks import task_of
 from lrcn.training.workspace import Start, Training, Workspace
 from prototxt_gen import weights as weight_files
 from prototxt_gen.shapes import infer
+from prototxt_gen.weights import Start as Filling
 
 
 def filled_by(work: Workspace, trainings: Sequence[Training], start: Start, given: Mapping[str, Path]) -> list[str]:
@@ -26,47 +27,59 @@ def filled_by(work: Workspace, trainings: Sequence[Training], start: Start, give
     here = {(training.split, training.stage.folder): training for training in trainings}
     lines = [_identity(path) for path in dict.fromkeys([*filter(None, [start.weights]), *given.values()])]
     for training in trainings:
-        stage = training.stage
-        before = here.get((training.split, stage.start or ""))
-        if stage.start and stage.start in given:
-            lines += _filled(training, given[stage.start], set())
-        elif start.weights and start.weights in task_of(training.variant).starting_weights(
-            Path(stage.start) if stage.start else None, start.weights
-        ):
-            lines += _filled(training, start.weights, _layers_of(work, training, before))
+        before = training.stage.start
+        path = given.get(before, Path(before)) if before else None
+        files = task_of(training.variant).starting_weights(path, start.weights)
+        fillings = [_filling(training, file) for file in files if file in (start.weights, *given.values())]
+        from_stage = set()
+        if before and before not in given:
+            from_stage = _layers_of(work, training, here.get((training.split, before)))
+        for filling in fillings:
+            others = from_stage.union(*(other.filled for other in fillings if other is not filling))
+            if filling.path == str(start.weights):
+                _check(training, filling, others)
+            lines += _lines(training, filling, from_stage, others)
     return lines
 
 
-def _filled(training: Training, path: Path, others: set[str]) -> list[str]:
-    """What a file fills of a training's net; [] where that has all of it from elsewhere, `others`."""
-    name = training.variant.name
-    filling = weight_files.start(
+def _filling(training: Training, path: Path) -> Filling:
+    return weight_files.start(
         training.files["train_test"],
         path,
         training.files["solver"].train_state.stage,
         inputs=training.variant.input_shapes(**training.settings)["train"],
         python=clip_settings.top_shapes,
     )
-    hint = pretrained.hint(training.variant)
+
+
+def _check(training: Training, filling: Filling, others: set[str]) -> None:
+    """TrainError where a file of the user's comes to nothing. others: layers that are filled from elsewhere."""
+    name, hint = training.variant.name, pretrained.hint(training.variant)
     if not filling.filled and not others:
         layers = ", ".join([*filling.clashing, *filling.unused][:8])
         raise TrainError(
-            f"{path}: holds no layer that fits {name} (it holds {layers}); is it another backbone's?{hint}"
+            f"{filling.path}: holds no layer that fits {name} (it holds {layers}); is it another backbone's?{hint}"
         )
     if still := [layer for layer in filling.frozen if layer not in others]:
         why = filling.clashing.get(still[0], "the file has no such layer")
         raise TrainError(
-            f"{path}: has nothing for {', '.join(still)} of {name} ({still[0]}: {why}), which stay as they are in this "
-            f"training; give weights of its CNN, backbone {training.settings['backbone']}{hint}"
+            f"{filling.path}: has nothing for {', '.join(still)} of {name} ({still[0]}: {why}), which stay as they are "
+            f"in this training; give weights of its CNN, backbone {training.settings['backbone']}{hint}"
         )
-    if set(filling.filled) <= others:
+
+
+def _lines(training: Training, filling: Filling, from_stage: set[str], others: set[str]) -> list[str]:
+    """What a file fills; [] where the stage that the training starts from has all of it."""
+    if set(filling.filled) <= from_stage:
         return []
-    afresh = [f"{layer} (of another shape in the file)" for layer in filling.clashing if layer not in others]
-    afresh = [layer for layer in filling.random if layer not in others] + afresh
-    lines = [f"  {training.stage.folder} takes {', '.join(filling.filled)}"]
+    clashing = [layer for layer in filling.clashing if layer not in others]
+    afresh = [layer for layer in filling.random if layer not in others]
+    afresh += [f"{layer} (of another shape in the file)" for layer in clashing]
+    lines = [f"  {training.stage.folder} takes {', '.join(filling.filled)} of {Path(filling.path).name}"]
     if afresh:
         lines.append(f"  and starts afresh with {', '.join(afresh)}")
-    if filling.clashing.keys() - others:
+    if clashing:
+        hint = pretrained.hint(training.variant)
         lines.append(f"  layers of another shape mean another backbone or other sizes{hint and ':' + hint}")
     return lines
 

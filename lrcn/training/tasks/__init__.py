@@ -76,6 +76,10 @@ class Task:
         """The settings that the data set decides; `changes` are the user's."""
         raise NotImplementedError
 
+    def decided(self, dataset: Dataset) -> Sequence[str]:
+        """The names of those of `sizes` that nobody can set otherwise: what lies in the data set's files is of them."""
+        return ("vocabulary", "steps", "streams")
+
     def about_data(self, dataset: Dataset) -> dict[str, Any]:
         """What a run keeps of its data set in stage.json, beside "classes"."""
         return {}

@@ -70,15 +70,24 @@ class Activity(Task):
                 "given": extracted_layer(dataset),
                 "feature_size": dataset.description["feature_size"],
                 "frames": dataset.description["frames"],
+                **({"videos": dataset.description["videos"]} if "videos" in dataset.description else {}),
             }
         stills = (dataset.folder / f"stills_train{split}").is_dir()  # a data set of an earlier lrcn has none
+        mirror = changes.get("mirror", stage.settings.get("mirror", dataset.mirror))
         return common | {
             "height": dataset.height,
             "width": dataset.width,
             "mirror": dataset.mirror,
-            "deploy_crops": 10 if dataset.mirror else 5,
+            "deploy_crops": 10 if mirror else 5,
             **({} if stills else {"reader": "clips"}),
         }
+
+    def decided(self, dataset: Dataset) -> Sequence[str]:
+        """Of activations all. Frames are as they lie there, and those of labels that do not survive a mirror are not
+        mirrored."""
+        if dataset.kind == "features":
+            return ("backbone", "given", "feature_size", "frames", "videos", "classes")
+        return ("height", "width", "deploy_crops", "classes", *([] if dataset.mirror else ["mirror"]))
 
     def about_data(self, dataset: Dataset) -> dict[str, Any]:
         return {name: dataset.description.get(name) for name in ("fps", "flow")}

@@ -107,6 +107,9 @@ class Caption(SentenceTask):
             sizes["iter_size"] = max(1, published["iter_size"] * published["streams"] // sizes["streams"])
         return sizes
 
+    def decided(self, dataset: Dataset) -> Sequence[str]:
+        return (*super().decided(dataset), "feature_size")
+
     def starting_weights(self, start: Path | None, weights: Path | None) -> list[Path]:
         """The user's CNN, and over it what the stage starts from: a language model's, or the training before."""
         return [each for each in (weights, start) if each]
@@ -149,7 +152,7 @@ class Caption(SentenceTask):
         if neighbours and "1nn-fc8" not in measured["models"]:
             left_out = "1nn-fc8 is" if neighbours.cnn else "nearest neighbours are"
             measured["notes"].append(
-                f"{left_out} left out: they take the CNN as it was before training; --weights FILE gives it"
+                f"{left_out} left out, for want of the CNN as it was before training; --weights FILE gives it"
             )
         path = work.out / f"results{options.suffix}.json"
         return [self.written(work, "caption", measured, path, compute)]

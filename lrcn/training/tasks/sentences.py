@@ -12,7 +12,7 @@ from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
 from lrcn.results import compare
 from lrcn.sentences.evaluate import write_results
-from lrcn.trained_net import check_filled
+from lrcn.trained_net import check_whole
 from lrcn.training.tasks import Evaluation, Task
 from lrcn.training.workspace import Training, Workspace
 from prototxt_gen import SpecError
@@ -27,7 +27,7 @@ class SentenceTask(Task):
     def check_given(self, training: Training, weights: Path, vocabulary: Path | None) -> None:
         files = training.variant.files(**training.settings)
         nets = [files[name] for name in ("deploy", "deploy_images") if name in files]
-        check_filled(nets, weights, training.settings["vocabulary"])
+        check_whole(nets, weights, training.settings["vocabulary"])
         here = training.dataset.folder / "vocabulary.txt"
         if vocabulary is None:
             raise SpecError(f"{weights}: its words are needed: give --vocabulary, the file that it was trained with")

@@ -143,7 +143,7 @@ def test_the_plan_says_what_the_users_weights_fill(dataset, tmp_path):
     starts = {line.split()[0]: line for line in lines if "frames" in line}
     assert "a.caffemodel" in starts["single-frame-rgb"] and "a.caffemodel" not in starts["lrcn-fc6-rgb"]
     assert any(line.startswith(f"weights: {fits}: ") for line in lines)
-    assert any(line.strip() == "single-frame-rgb takes conv1" for line in lines)
+    assert any(line.strip() == "single-frame-rgb takes conv1 of a.caffemodel" for line in lines)
 
 
 # ---- what is trained ---------------------------------------------------------------------------------------
