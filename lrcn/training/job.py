@@ -78,17 +78,38 @@ class Job(Workspace):
         here = {stage.folder for stage in self.experiment.stages} | given.keys()
         for stage, split, _ in self.runs():
             run = self.start_of(stage, split)
-            if run and stage.start not in here and not run.finished:
+            if run and stage.start not in here and stage.start_at:
+                run.weights_at(stage.start_at)
+            elif run and stage.start not in here and not run.finished:
                 raise TrainError(
                     f"{run.folder}: no net trained to its end is there, from which {stage.training or stage.folder} "
                     "starts; add its training to --stages, or give the --out where it lies, or --trained FILE"
                 )
+        self._check_iterations(to_do)
         starting.filled_by(self, to_do, start, given)
         if dry_run or weights:
             return
         remark = self._random_cnn(to_do, given)
         if self.is_long and remark and not start.from_scratch:
             raise SpecError(f"{name}: {pretrained.NEEDED}")
+
+    def _check_iterations(self, to_do: Sequence[Training]) -> None:
+        """SpecError where a stage would start from, or be scored by, a snapshot that no training makes."""
+        settings = {each.stage.folder: each.settings for each in to_do}
+        for stage in self.experiment.stages:
+            for key, folder, iteration in (
+                ("start_at", stage.start, stage.start_at),
+                ("score_at", stage.folder, stage.score_at),
+            ):
+                if iteration is None or folder not in settings:
+                    continue
+                last = settings[folder]["max_iter"]
+                step = settings[folder]["snapshot"] or last
+                if iteration > last or (iteration % step and iteration != last):
+                    raise SpecError(
+                        f"{stage.folder}: {key} = {iteration}: {folder} leaves a snapshot every {step} iterations, the "
+                        f"last at {last}; name one of these, or set its snapshot"
+                    )
 
     def given(self, start: Start) -> dict[str, Path]:
         """The files of stages that are not trained here: the user's, and those that an earlier call took, by the
@@ -172,7 +193,9 @@ class Job(Workspace):
                 self._take(folder, weights, start, resume)
         for training in to_do:
             run, before, task = training.run, self.start_of(training.stage, training.split), task_of(training.variant)
-            starting_weights = task.starting_weights(before.weights if before else None, start.weights)
+            starting_weights = task.starting_weights(
+                before.weights_at(training.stage.start_at) if before else None, start.weights
+            )
             with run.locked():
                 if not resume:
                     run.clear()
@@ -194,7 +217,14 @@ class Job(Workspace):
     def evaluate(self, compute: Compute | None = None, **options: Any) -> list[Evaluation]:
         """Scores the trained nets and writes results.json and its like into `out`. options: fields of the task's
         `Options`. Raises TrainError, CaffeError, DataError."""
-        return self.task.evaluate(self, self.task.Options(**options), compute or Compute())
+        evaluations = self.task.evaluate(self, self.task.Options(**options), compute or Compute())
+        rows = options.get("rows") or self.experiment.rows()
+        notes = [
+            f"{each.folder}: scored at iteration {each.score_at}, not at its end"
+            for each in self.experiment.stages
+            if each.score_at and each.variant.row in rows and each.net not in self.files
+        ]
+        return [replace(evaluation, notes=[*evaluation.notes, *notes]) for evaluation in evaluations]
 
 
 def open_job(

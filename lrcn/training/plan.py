@@ -192,7 +192,8 @@ def of_trainings(work: Workspace, trainings: Sequence[Training], manner: Manner,
 
     def begins_with(training: Training) -> str:
         before = training.stage.start
-        path = given.get(before, Path(before)) if before else None
+        at = f" at {training.stage.start_at}" if training.stage.start_at else ""
+        path = given.get(before, Path(f"{before}{at}")) if before else None
         names = task_of(training.variant).starting_weights(path, start.weights)
         published = work.is_long and not start.from_scratch
         return " + ".join(path.name for path in reversed(names)) or (

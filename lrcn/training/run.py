@@ -150,13 +150,28 @@ class Run:
             raise TrainError(f"{self.folder}: not trained to iteration {last} yet; run `lrcn train` first")
         return self.snapshot(last)
 
-    def net(self, changes: Mapping[str, Any] | None = None) -> TrainedNet:
-        """The net that it ended with. changes: settings that the user gives again; they may be others where they change
-        neither the net that was trained nor its solver.
+    def weights_at(self, iteration: int | None) -> Path:
+        """The .caffemodel of an iteration; for None, and of a net that was given, `weights`. TrainError where it has no
+        whole snapshot of it."""
+        if iteration is None or self.given:
+            return self.weights
+        if not self.snapshot(iteration).exists() or self.done < iteration:
+            there = sorted(
+                int(path.stem.split("_")[-1]) for path in self.folder.glob("snapshots/net_iter_*.caffemodel")
+            )
+            raise TrainError(
+                f"{self.folder}: has no snapshot of iteration {iteration}"
+                + (f", only of {', '.join(map(str, there))}" if there else "; run `lrcn train` first")
+            )
+        return self.snapshot(iteration)
 
-        Raises TrainError where the training has not ended, and where a setting clashes with it.
+    def net(self, changes: Mapping[str, Any] | None = None, at: int | None = None) -> TrainedNet:
+        """The net that it ended with, or had at an iteration. changes: settings that the user gives again; they may be
+        others where they change neither the net that was trained nor its solver.
+
+        Raises TrainError where the training has not come so far, and where a setting clashes with it.
         """
-        note, weights = self._known(), self.weights
+        note, weights = self._known(), self.weights_at(at)
         return TrainedNet(
             self.variant,
             self._with(changes or {}),

@@ -100,9 +100,9 @@ class Workspace:
         return self.run_of(other, split) if other else Run(split_folder(self.out, split) / stage.start)
 
     def trained(self, stage: Stage, split: int = 1) -> TrainedNet:
-        """The trained net of a stage, to be used on the data set. TrainError where it is not trained to its end, was
-        trained on another data set, or otherwise than the user says."""
+        """The trained net of a stage, to be used on the data set. TrainError where it is not trained to where it is
+        scored, its end, was trained on another data set, or otherwise than the user says."""
         run, dataset = self.run_of(stage, split), self.data_of(stage)
-        net = run.net(self.changes.get(stage.net))
+        net = run.net(self.changes.get(stage.net), stage.score_at)
         run.check_data(dataset, stage.variant.modality, split)
         return replace(net, settings=dict(net.settings) | {"data": str(dataset.folder.resolve())})
