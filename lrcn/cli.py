@@ -11,12 +11,14 @@ from lrcn.commands import (
     caffe,
     caption,
     classify,
+    completion,
     describe,
     evaluate,
     experiments,
     nets,
     prepare,
     rating_sheet,
+    released,
     sample,
     train,
 )
@@ -61,6 +63,9 @@ def spread_settings(arguments: list[str]) -> list[str]:
     return spread
 
 
+completion.turn_on(spread_settings)
+
+
 class Commands(click.Group):
     def resolve_command(self, ctx, args):
         if args[:2] == ["evaluate", rating_sheet.NAME]:  # it evaluates no experiment, so its options are others
@@ -77,6 +82,8 @@ def cli():
 for command in (
     caffe.caffe,
     nets.nets,
+    released.data,
+    released.weights,
     prepare.prepare,
     experiments.experiments,
     train.train,

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FILE, FOLDER, Contained, Progress, read_settings, run_or_file, settings_options
+from lrcn.commands.common import (
+    FILE,
+    FOLDER,
+    WEIGHTS,
+    Contained,
+    Progress,
+    read_settings,
+    run_or_file,
+    settings_options,
+)
 from lrcn.commands.experiment import release_options
 
 
@@ -19,9 +28,9 @@ from lrcn.commands.experiment import release_options
 @click.option(
     "--net", metavar="NAME", help="In place of --run: a net of the catalogue, activity/lrcn-fc6-rgb, with ..."
 )
-@click.option("--weights", type=FILE, help="... its .caffemodel, from anywhere, and ...")
+@click.option("--weights", type=WEIGHTS, help="... its .caffemodel, from anywhere, and ...")
 @click.option("--classes", type=FILE, help="... the classes by label: classInd.txt, or a name a line.")
-@click.option("--flow-weights", type=FILE, help="... and the .caffemodel of the same row's flow net, to be fused.")
+@click.option("--flow-weights", type=WEIGHTS, help="... and the .caffemodel of the same row's flow net, to be fused.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes to name.")
 @click.option(
     "--rgb-weight",

@@ -13,6 +13,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from lrcn.commands import completion
 from lrcn.engine.container import BARS
 
 if sys.version_info >= (3, 11):
@@ -22,6 +23,26 @@ else:
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class WeightsFile(click.Path):
+    """A .caffemodel, or the name of released weights that were fetched."""
+
+    name = "weights"
+
+    def __init__(self):
+        super().__init__(path_type=Path)
+
+    def convert(self, value, param, ctx):
+        from lrcn.released.weights import weights_file
+
+        return super().convert(weights_file(value), param, ctx)
+
+    def shell_complete(self, ctx, param, incomplete):
+        return completion.weights(incomplete)
+
+
+WEIGHTS = WeightsFile()
 
 
 class Contained(click.Command):
@@ -116,6 +137,7 @@ def settings_options(command):
         "--set",
         "changes",
         multiple=True,
+        shell_complete=completion.settings,
         metavar="NAME=VALUE...",
         help="Set any number of the paper otherwise: --set units=512 videos=8.",
     )(command)

@@ -186,9 +186,11 @@ def _score_results(results, references, data, out, part, tokens, name):
 
 def _one_file(files):
     """The one file of --weights of captioners, or None."""
-    if len(files) > 1 or files and not Path(files[0]).is_file():
+    from lrcn.released.weights import weights_file
+
+    if len(files) > 1:
         raise click.UsageError(f"--weights {' '.join(files)}: takes one .caffemodel here, the CNN's; nets have --model")
-    return Path(files[0]) if files else None
+    return weights_file(files[0]) if files else None
 
 
 def _refuse_others(context, experiment, heard):

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from lrcn.commands import completion
 from lrcn.commands.common import FOLDER, read_settings, settings_options
 
 
 def experiment_options(command):
     for option in reversed(
         [
-            click.argument("experiment"),
+            click.argument("experiment", shell_complete=completion.experiments),
             click.option("--data", type=FOLDER, help="Prepared data set; by default where the experiment says."),
             click.option(
                 "--out",
@@ -94,14 +95,25 @@ def open_experiment(options: dict[str, Any], weights: Sequence[str] = (), vocabu
 def mounts(options: dict[str, Any]) -> tuple[list[Path], list[Path]]:
     """What an experiment reads beside the paths among its options, and the folder that it fills, for a container."""
     from lrcn.engine.mounts import named_by
+    from lrcn.training.workspace import Start
 
     if options["experiment"] == "caption/results":
         return [], [options["out"] or Path("runs/caption-results")]
-    job = open_experiment(dict(options))
+    job = open_experiment(dict(options), *_evaluated(options))
+    files = [*job.files.values(), *job.given(Start(trained=options.get("trained") or ())).values()]
     data = job.dataset.folder
     beside = [job.data_of(stage).folder for stage in job.experiment.stages if stage.data]
     file = [Path(options["experiment"])] if options["experiment"].endswith(".toml") else []
-    return [data, *named_by(data), *beside, *file], [job.out]
+    return [data, *named_by(data), *beside, *file, *files], [job.out]
+
+
+def _evaluated(options: dict[str, Any]) -> tuple[Sequence[str], Path | None]:
+    """The weights from elsewhere that `lrcn evaluate` is given, as `open_experiment` takes them."""
+    from lrcn.training.job import task_named
+
+    if "model" not in options:  # of `lrcn train`
+        return (), None
+    return options[task_named(options["experiment"]).weights_option], options["vocabulary"]
 
 
 def words(text: str | None) -> list[str]:

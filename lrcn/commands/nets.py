@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FILE, FOLDER, read_settings, say, settings_options
+from lrcn.commands import completion
+from lrcn.commands.common import FILE, FOLDER, WEIGHTS, read_settings, say, settings_options
 
 
 @click.group()
@@ -17,7 +18,7 @@ def nets():
 
 
 @nets.command("list")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.nets)
 @click.option("--task", type=click.Choice(["activity", "caption", "lm", "video"]), help="Only this task's nets.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def nets_list(names, task, as_json):
@@ -64,7 +65,7 @@ def nets_list(names, task, as_json):
 
 
 @nets.command("write")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.nets)
 @click.option("--all", "everything", is_flag=True, help="Every net of the catalogue, every split and stage of it.")
 @click.option("--published", is_flag=True, help="The authors' 26 files, under their names.")
 @click.option("--explain", is_flag=True, help="Say beside each value which setting it is and where that comes from.")
@@ -134,7 +135,7 @@ def state_options(command):
 
 
 @nets.command("show")
-@click.argument("net", metavar="NAME|FILE")
+@click.argument("net", metavar="NAME|FILE", shell_complete=completion.nets_or_file)
 @state_options
 @click.option("--level", type=int, default=0, help="The level, for rules that ask for one.")
 @click.option("--deploy", "kind", flag_value="deploy", help="A NAME's deploy net, not the one that trains and tests.")
@@ -250,8 +251,8 @@ def nets_check(context, files, phase, stages, folder, as_json):
 
 
 @nets.command("weights")
-@click.argument("net", metavar="NAME|FILE")
-@click.argument("caffemodel", metavar="CAFFEMODEL", type=FILE)
+@click.argument("net", metavar="NAME|FILE", shell_complete=completion.nets_or_file)
+@click.argument("caffemodel", metavar="CAFFEMODEL", type=WEIGHTS)
 @state_options
 @click.option("--deploy", "kind", flag_value="deploy", help="A NAME's deploy net, not the one that trains and tests.")
 @settings_options

@@ -9,7 +9,8 @@ import click
 
 from data_prep.dataset import Dataset
 from data_prep.workers import Work
-from lrcn.commands.common import FILE, FOLDER, Progress, read_settings, say, settings_options
+from lrcn.commands import completion
+from lrcn.commands.common import FILE, FOLDER, WEIGHTS, Progress, read_settings, say, settings_options
 
 
 @click.group()
@@ -369,8 +370,13 @@ def prepare_stills(data, splits, every, seed):
     type=FOLDER,
     help="A prepared data set of videos, or of captions with images; the features have its lists.",
 )
-@click.option("--net", metavar="FILE|NAME", help="A deploy net, or a net of the catalogue.")
-@click.option("--weights", type=FILE, help="The net's .caffemodel.")
+@click.option(
+    "--net",
+    metavar="FILE|NAME",
+    shell_complete=completion.nets_or_file,
+    help="A deploy net, or a net of the catalogue.",
+)
+@click.option("--weights", type=WEIGHTS, help="The net's .caffemodel.")
 @click.option(
     "--blob", help="The blob with a row a frame, as the net leaves it; fc6 by default, fc7 of images with captions."
 )

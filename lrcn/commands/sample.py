@@ -7,12 +7,21 @@ from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FILE, FOLDER, Contained, Progress, read_settings, run_or_file, settings_options
+from lrcn.commands.common import (
+    FILE,
+    FOLDER,
+    WEIGHTS,
+    Contained,
+    Progress,
+    read_settings,
+    run_or_file,
+    settings_options,
+)
 
 
 @click.command(cls=Contained)
 @click.option("--run", type=FOLDER, help="The --out of `lrcn train lm/lstm-lm`.")
-@click.option("--weights", type=FILE, help="In place of --run: the .caffemodel of a language model, and ...")
+@click.option("--weights", type=WEIGHTS, help="In place of --run: the .caffemodel of a language model, and ...")
 @click.option("--vocabulary", type=FILE, help="... vocabulary.txt of the sentences it was trained on.")
 @click.option("--samples", type=click.IntRange(1), default=10, show_default=True, help="Sentences to draw.")
 @click.option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lrcn.commands.common import FILE, Contained, Progress, say
+from lrcn.commands.common import FILE, WEIGHTS, Contained, Progress, say
 from lrcn.commands.experiment import experiment_options, mounts, open_experiment
 
 
@@ -12,8 +12,9 @@ from lrcn.commands.experiment import experiment_options, mounts, open_experiment
 @experiment_options
 @click.option(
     "--weights",
-    type=FILE,
-    help="A .caffemodel that the first net of each modality starts from; for captioners the CNN's, in every stage.",
+    type=WEIGHTS,
+    help="A .caffemodel, or a name of `lrcn weights list`, that the first net of each modality starts from; for "
+    "captioners the CNN's, in every stage.",
 )
 @click.option(
     "--trained",

@@ -17,6 +17,7 @@ from typing import Any
 from data_prep import DataError
 from data_prep.dataset import Dataset
 from lrcn.engine.compute import Compute
+from lrcn.released.weights import weights_file
 from lrcn.trained_net import TrainedNet
 from lrcn.training import experiment as experiments
 from lrcn.training import plan, pretrained, starting
@@ -128,7 +129,7 @@ class Job(Workspace):
                     f"--trained {value}: name the stage that it is of, STAGE=FILE, one of {', '.join(known)}"
                     f"{nearest(which, known)}"
                 )
-            files[which] = Path(file)
+            files[which] = weights_file(file)
         if files and len(self.splits) > 1:
             raise SpecError("--trained: a net is of one split; give --split 1, 2 or 3")
         taken = {stage.folder: run.given for stage, _, run in self.runs() if run.given}
@@ -310,7 +311,7 @@ def _files(name: str, experiment: Experiment, weights: Sequence[str]) -> dict[st
             raise SpecError(f"{value}: {what}; give NET=FILE, NET one of {', '.join(short)}{nearest(which, short)}")
         if meant[0] in files:
             raise SpecError(f"{value}: {meant[0]} has weights already, {files[meant[0]]}; leave one of them out")
-        files[meant[0]] = Path(file)
+        files[meant[0]] = weights_file(file)
     return files
 
 

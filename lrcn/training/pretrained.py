@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lrcn.released.published_file import PublishedFile
+from lrcn.released.weights import RELEASES
 from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen.shapes import infer
@@ -11,13 +13,23 @@ from prototxt_gen.shapes import infer
 
 @dataclass(frozen=True)
 class Pretrained:
-    """An ILSVRC-2012 net that a single-frame net starts from. sha1: None where none was ever published."""
+    """An ILSVRC-2012 net that a single-frame net starts from, named as among the released weights."""
 
-    file: str
     backbone: str
-    where: str
-    sha1: str | None
     top1: float
+
+    @property
+    def released(self) -> PublishedFile:
+        return RELEASES[self.backbone].file
+
+    @property
+    def file(self) -> str:
+        return self.released.name
+
+    @property
+    def sha1(self) -> str | None:
+        """None where none was ever published."""
+        return self.released.checksums.get("SHA-1")
 
     def describe(self) -> str:
         variant = catalogue.get("activity/single-frame-rgb")
@@ -26,35 +38,23 @@ class Pretrained:
         check = f"SHA-1 {self.sha1}" if self.sha1 else "no checksum was published"
         return (
             f"{self.file}: {self.backbone}, {self.top1} % top-1, about {megabytes} MB (4 bytes for each of its "
-            f"weights), {check}; {self.where}"
+            f"weights), {check}; `lrcn weights fetch {self.backbone}`, then --weights {self.backbone}"
         )
 
 
-HYBRID = Pretrained(
-    "caffe_imagenet_hyb2_wr_rc_solver_sqrt_iter_310000",
-    "hybrid",
-    "linked from the page that the authors' release names (LRCN_video)",
-    None,
-    60.2,
-)
-CAFFENET = Pretrained(
-    "bvlc_reference_caffenet.caffemodel",
-    "caffenet",
-    "named in models/bvlc_reference_caffenet of BVLC Caffe",
-    "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
-    57.4,
-)
+HYBRID = Pretrained("hybrid", 60.2)
+CAFFENET = Pretrained("caffenet", 57.4)
 
 NEEDED = (
-    f"it starts from ILSVRC-2012 weights: give --weights FILE (the paper's: {HYBRID.file}), or --from-scratch "
-    "for random ones; --dry-run says more"
+    f"it starts from ILSVRC-2012 weights: give --weights (the paper's: {HYBRID.backbone}, once `lrcn weights fetch "
+    f"{HYBRID.backbone}` has it), or --from-scratch for random ones; --dry-run says more"
 )
 
 
 def needed_weights() -> list[str]:
     """What can be given as --weights, and what follows, a line each."""
     return [
-        "weights to start from, put anywhere and given as --weights FILE:",
+        "weights to start from, fetched by name, or put anywhere and given as --weights FILE:",
         f"  the paper's   {HYBRID.describe()}",
         f"  in its place  {CAFFENET.describe()};",
         f"                with --set backbone=caffenet: another net than the paper's, "
