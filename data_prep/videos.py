@@ -60,7 +60,7 @@ class Source:
 
     def size(self) -> int:
         if self.path.is_dir():
-            return sum(file.stat().st_size for file in frames.images_in(self.path))
+            return sum(file.stat().st_size for file in frames.frames_in(self.path))
         return self.path.stat().st_size
 
 
@@ -265,12 +265,24 @@ def prepare_videos(
         if folder:
             hint = "" if order.keep else "; --keep-order leaves them as they are"
             work.remark(order.remark(lists) + hint)
+            _remark_others(videos.sources, work)
             description = {name: settings[name] for name in ("name", "classes", "mirror")}
             description |= {"splits": splits, "seed": order.seed, "prepared": settings}
             fill(folder, videos.sources, lists, description, options, work)
     if not folder:
         _add_splits(Dataset(out), lists, splits, options.every, work)
     return Path(out)
+
+
+def _remark_others(sources: list[Source], work: Work) -> None:
+    """Says which images lie beside frames and are not taken for any."""
+    others = []
+    for source in sources:
+        if source.path.is_dir():
+            taken = set(frames.frames_in(source.path))
+            others += [path for path in frames.images_in(source.path) if path not in taken][:1]
+    if others:
+        work.remark(f"{len(others)} videos have other images beside their frames, which are left out, as {others[0]}")
 
 
 def _add_splits(dataset: Dataset, lists: dict[str, list[str]], splits: list[int], every: int, work: Work) -> None:

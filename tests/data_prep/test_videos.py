@@ -307,7 +307,7 @@ def test_a_full_disk(folder, full_disk):
 
 
 def cut_into_images(video, folder, name="i_{:d}.jpg"):
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for number, image in enumerate(VideoFile(video, None), 1):
         (folder / name.format(number)).write_bytes(frames.encode_jpeg(image))
     return folder
@@ -323,6 +323,32 @@ def test_folders_of_images_in_folders_of_classes(folder, tmp_path, contents):
     for part in ("frames", "flow", "stills_train1"):
         assert contents(tmp_path / "d" / part) == contents(tmp_path / "e" / part)
     assert (tmp_path / "d/videos.tsv").read_text() == (tmp_path / "e/videos.tsv").read_text()
+
+
+def test_images_beside_the_frames_are_left_out_with_a_word(folder, tmp_path, contents):
+    said = []
+    for video in folder.rglob("*.avi"):
+        place = cut_into_images(video, tmp_path / "cut" / video.parent.name / video.stem, "img_{:05d}.jpg")
+        shutil.copytree(tmp_path / "cut", tmp_path / "tsn", dirs_exist_ok=True)
+        for axis in "xy":
+            shutil.copy(
+                place / "img_00001.jpg", tmp_path / f"tsn/{video.parent.name}/{video.stem}/flow_{axis}_00001.jpg"
+            )
+    for name in ("cut", "tsn"):
+        prepare_small(tmp_path / name, None, tmp_path / f"of_{name}", progress=lambda what, *_: said.append(what))
+    assert contents(tmp_path / "of_cut/frames") == contents(tmp_path / "of_tsn/frames")
+    (line,) = [what for what in said if "images beside their frames" in what]
+    assert line.startswith("8 videos have other images") and line.endswith("flow_x_00001.jpg")
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_folder_of_several_series_is_refused_before_anything_is_made(folder, tmp_path, skip):
+    place = cut_into_images(folder / "Run/v_Run_3.avi", tmp_path / "cut/Run/v_Run_3", "left_{:04d}.jpg")
+    cut_into_images(folder / "Run/v_Run_3.avi", place, "right_{:04d}.jpg")
+    cut_into_images(folder / "Run/v_Run_2.avi", tmp_path / "cut/Run/v_Run_2")
+    with pytest.raises(DataError, match=r"v_Run_3: its images .* left_0001.jpg ... left_0008.jpg \(8\) or right_0001"):
+        prepare_small(tmp_path / "cut", None, tmp_path / "d", skip_unreadable=skip)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut", folder.name]
 
 
 def own_lists(folder, **files):
