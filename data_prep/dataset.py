@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +53,15 @@ def index_text(videos: list[Video]) -> str:
 
 def list_text(videos: list[Video]) -> str:
     return "".join(f"{v.class_name}/{v.name} {v.label}\n" for v in videos)
+
+
+def without_videos(name: str, classes: list[str], labels: Iterable[int]) -> str | None:
+    """What to tell the user of the classes of which "train1" or "test1" and so on has no video; None where each has."""
+    lacking = [classes[label] for label in sorted(set(range(len(classes))) - set(labels))]
+    if not lacking:
+        return None
+    follows = "which nets will not learn" if name.startswith("train") else "which will have no accuracy"
+    return f"{name}: no video of {', '.join(lacking)}, {follows}"
 
 
 def _portable(value, left_out=frozenset()):

@@ -210,8 +210,7 @@ def _all_pairs(folder, video: Video, pairs: dict[str, dict[str, dict[int, Path]]
     if len(numbers) not in (video.frames - 1, video.frames):
         raise DataError(
             f"{x[numbers[0]].parent}: {len(numbers)} pairs {x[numbers[0]].name}, {y[numbers[0]].name} of {video.name},"
-            f" whose {video.frames} frames have {video.frames - 1}; prepare the frames at the rate (--fps) that the flow"
-            " was made from"
+            f" whose {video.frames} frames have {video.frames - 1}; prepare the frames at the rate (--fps) of the flow"
         )
     return [(x[number], y[number]) for number in numbers]
 
