@@ -418,8 +418,8 @@ def prepare_features(data, net, weights, npz, out, **options):
             raise click.UsageError("give either --npz, or --data with --net and --weights")
         from data_prep.features import prepare_npz
 
-        with _making(out):
-            prepare_npz(npz, out, options["videos"], options["seed"])
+        with _making(out) as work:
+            prepare_npz(npz, out, options["videos"], options["seed"], work)
         return
     for option, value in {"--data": data, "--net": net, "--weights": weights}.items():
         if value is None:
