@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +74,15 @@ def read_classes(path: str | os.PathLike) -> list[str]:
         what = f"has class {twice} twice" if twice else f"names {len(names) or 'no'} class"
         raise DataError(f"{path}: {what}; give classInd.txt, or a file with a class a line")
     return names
+
+
+def without_videos(name: str, classes: list[str], labels: Iterable[int]) -> str | None:
+    """What to tell the user of the classes of which "train1" or "test1" and so on has no video; None where each has."""
+    lacking = [classes[label] for label in sorted(set(range(len(classes))) - set(labels))]
+    if not lacking:
+        return None
+    follows = "which nets will not learn" if name.startswith("train") else "which will have no accuracy"
+    return f"{name}: no video of {', '.join(lacking)}, {follows}"
 
 
 def _portable(value, left_out=frozenset()):

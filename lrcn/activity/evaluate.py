@@ -159,15 +159,16 @@ def percent(probs: np.ndarray, labels: np.ndarray) -> float:
 
 
 def measure(probs: np.ndarray, labels: np.ndarray, classes: list[str]) -> dict:
-    """Accuracy in percent, per class and over all videos, and the confusion matrix (row: true class, column: answer),
-    of scores (videos, classes)."""
+    """Accuracy in percent, per class (None where it has no video) and over all videos, and the confusion matrix (row:
+    true class, column: answer), of scores (videos, classes)."""
     confusion = np.zeros((len(classes), len(classes)), int)
     np.add.at(confusion, (labels, probs.argmax(1)), 1)
+    videos = confusion.sum(1)
     return {
         "accuracy": round(100 * np.trace(confusion) / len(labels), 2),
         "videos": len(labels),
         "per_class": {
-            name: round(100 * confusion[i, i] / max(confusion[i].sum(), 1), 2) for i, name in enumerate(classes)
+            name: round(100 * confusion[i, i] / videos[i], 2) if videos[i] else None for i, name in enumerate(classes)
         },
         "confusion": confusion.tolist(),
     }
@@ -290,4 +291,5 @@ def write_reports(summary: dict, classes: list[str], out: Path, ending: str = ""
 
 
 def _write_table(path: Path, rows: list[list]) -> None:
-    write_text(path, "".join("\t".join(map(str, row)) + "\n" for row in rows))
+    """Tab-separated; None, of a class without videos, is "-"."""
+    write_text(path, "".join("\t".join("-" if cell is None else str(cell) for cell in row) + "\n" for row in rows))
