@@ -19,6 +19,7 @@ from lrcn.commands import (
     prepare,
     rating_sheet,
     released,
+    sample,
     train,
 )
 from lrcn.engine import EngineError, container
@@ -91,5 +92,6 @@ for command in (
     classify.classify,
     caption.caption,
     describe.describe,
+    sample.sample,
 ):
     cli.add_command(command)

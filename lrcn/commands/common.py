@@ -163,3 +163,23 @@ def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]
         except ValueError:
             values[name.strip().replace("-", "_")] = text
     return values
+
+
+def run_or_file(run: Path | None, needed: dict[str, Any], beside: dict[str, Any], of_run: dict[str, Any]) -> bool:
+    """Whether a command takes its net from --run, and not from a file of weights with what else is `needed`. UsageError
+    where it is neither, or both. beside: options that go with a file; of_run: with a run. Values by option."""
+    if run is not None:
+        if others := [option for option, value in (needed | beside).items() if value]:
+            raise click.UsageError(f"--run: holds net, weights and settings; leave {_listed(others)} out")
+        return True
+    if lacking := [option for option, value in needed.items() if not value]:
+        raise click.UsageError(f"{_listed(lacking)} missing: give --run DIR, a trained run, or {_listed(needed)}")
+    if others := [option for option, value in of_run.items() if value]:
+        raise click.UsageError(f"{_listed(others)}: names a net of --run; give --run")
+    return False
+
+
+def _listed(options) -> str:
+    """ "--a, --b and --c"."""
+    *first, last = options
+    return f"{', '.join(first)} and {last}" if first else last

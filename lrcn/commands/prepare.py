@@ -337,16 +337,21 @@ def _levels(annotations):
     "--images",
     type=FOLDER,
     help="Flow images made elsewhere, in place of computing: flow_image_VIDEO.0002.jpg and so on, in DIR, DIR/VIDEO or"
-    " DIR/CLASS/VIDEO.",
+    " DIR/CLASS/VIDEO; or TSN's and denseflow's flow_x_00001.jpg and flow_y_00001.jpg.",
+)
+@click.option(
+    "--flow-bound",
+    type=click.FloatRange(0, min_open=True),
+    help="Pixels of motion at the ends of the grey levels of flow_x and flow_y images; 20 by default.",
 )
 @click.option("--replace", is_flag=True, help="Replace flow that was made otherwise.")
 @_WORKERS
-def prepare_flow(data, algorithm, images, replace, workers):
+def prepare_flow(data, algorithm, images, flow_bound, replace, workers):
     """Give a prepared data set its optical flow, from its stored frames."""
     from data_prep import flow
 
     with _making(data, workers, "has its flow") as work:
-        flow.prepare_flow(data, algorithm, images, replace, work)
+        flow.prepare_flow(data, algorithm, images, flow_bound, replace, work)
 
 
 @prepare.command("stills")
@@ -419,8 +424,8 @@ def prepare_features(data, net, weights, npz, out, **options):
             raise click.UsageError("give either --npz, or --data with --net and --weights")
         from data_prep.features import prepare_npz
 
-        with _making(out):
-            prepare_npz(npz, out, options["videos"], options["seed"])
+        with _making(out) as work:
+            prepare_npz(npz, out, options["videos"], options["seed"], work)
         return
     for option, value in {"--data": data, "--net": net, "--weights": weights}.items():
         if value is None:

@@ -1,18 +1,13 @@
-"""The ILSVRC-2012 nets whose weights the paper's CNNs start from, and what a file of weights that is given holds."""
+"""The ILSVRC-2012 nets whose weights the paper's CNNs start from."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
-from lrcn.activity import clip_settings
 from lrcn.released.published_file import PublishedFile
 from lrcn.released.weights import RELEASES
-from lrcn.training.run import TrainError
-from lrcn.training.workspace import Training
 from netspecs import catalogue
-from prototxt_gen import weights as weight_files
+from netspecs.variant import Variant
 from prototxt_gen.shapes import infer
 
 
@@ -69,38 +64,6 @@ def needed_weights() -> list[str]:
     ]
 
 
-def weights_for(path: Path, training: Training) -> list[str]:
-    """What the file of weights is, and which of its layers the net of a training starts with, a line each. TrainError
-    where it holds none that fits."""
-    variant, files = training.variant, training.files
-    size, sha1 = Path(path).stat().st_size, hashlib.sha1()
-    with open(path, "rb") as file:
-        while piece := file.read(1 << 22):
-            sha1.update(piece)
-    filled = weight_files.plan(
-        files["train_test"],
-        weight_files.read_weights(path),
-        "TRAIN",
-        files["solver"].train_state.stage,
-        inputs=variant.input_shapes(**training.settings)["train"],
-        python=clip_settings.top_shapes,
-    )
-    layers = {
-        status: [entry.layer for entry in filled.entries if entry.status == status]
-        for status in (weight_files.COPIED, weight_files.AFRESH, weight_files.CLASH)
-    }
-    hint = " CaffeNet's takes --set backbone=caffenet" if variant.task == "activity" else ""
-    if not layers[weight_files.COPIED]:
-        raise TrainError(f"{path}: holds no layer that fits {variant.name}; is it another backbone's?{hint}")
-    which = f", BVLC's {CAFFENET.file}" if sha1.hexdigest() == CAFFENET.sha1 else ""
-    lines = [
-        f"weights: {path}: {size / 1e6:.1f} MB, SHA-1 {sha1.hexdigest()}{which}",
-        f"  {variant.name} takes {', '.join(layers[weight_files.COPIED])}",
-    ]
-    clashing = layers[weight_files.CLASH]
-    afresh = layers[weight_files.AFRESH] + [f"{name} (of another shape in the file)" for name in clashing]
-    if afresh:
-        lines.append(f"  and starts afresh with {', '.join(afresh)}")
-    if clashing:
-        lines.append(f"  layers of another shape mean another backbone or other sizes{hint and ':' + hint}")
-    return lines
+def hint(variant: Variant) -> str:
+    """What to try where weights do not fit a net."""
+    return " CaffeNet's takes --set backbone=caffenet" if variant.task == "activity" else ""
