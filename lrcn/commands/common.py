@@ -39,7 +39,7 @@ class WeightsFile(click.Path):
         return super().convert(weights_file(value), param, ctx)
 
     def shell_complete(self, ctx, param, incomplete):
-        return completion.weights(incomplete)
+        return completion.weights(ctx, param, incomplete)
 
 
 WEIGHTS = WeightsFile()
