@@ -53,8 +53,7 @@ def main() -> None:
 
 
 def spread_settings(arguments: list[str]) -> list[str]:
-    """`--set units=512 videos=8` (or `--set=units=512 videos=8`) as `--set units=512 --set videos=8`, which is what click
-    understands."""
+    """`--set units=512 videos=8`, or `--set=units=512 videos=8`, as click understands it: `--set` before each."""
     spread, setting = [], False
     for argument in arguments:
         if setting and spread[-1] != "--set" and "=" in argument and not argument.startswith("-"):
