@@ -56,8 +56,8 @@ class Release:
             **self.file.describe(),
             "page": self.page,
             "licence": self.licence,
-            "fills": ", ".join(self.whole) + with_settings if self.whole else "",
-            "starts": ", ".join(self.starts) + with_settings if self.starts else "",
+            "fills": f"{', '.join(self.whole)}{with_settings}; whole, in training and deployment" if self.whole else "",
+            "starts": f"the training of {', '.join(self.starts)}{with_settings}" if self.starts else "",
             "here": str(self.path) if self.path.is_file() else f"no; {self._mend()}",
         }
         return "\n".join(
