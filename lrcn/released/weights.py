@@ -176,7 +176,7 @@ RELEASES = {
                 "lrcn_caffenet_iter_110000.caffemodel",
                 "http://www.cs.uwyo.edu/~anguyen8/share/lrcn_caffenet_iter_110000.caffemodel",
                 note="the address is not the authors': github.com/Evolving-AI-Lab/ppgn (nets/lrcn) hands it on; its "
-                "vocabulary of 8,800 words is misc/vocabulary.txt there",
+                "vocabulary is misc/vocabulary.txt there",
             ),
             "http://jeffdonahue.com/lrcn/",
             whole=("caption/lrcn-2f",),
