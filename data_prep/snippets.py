@@ -30,6 +30,7 @@ VIDEO_FIRST_LAST, or LEVEL/VIDEO_FIRST_LAST where levels are named.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import re
@@ -39,6 +40,7 @@ from pathlib import Path
 
 from data_prep import DataError, vocabulary
 from data_prep.captions import SPLITS
+from prototxt_gen.text_files import read_lines, read_text
 
 TOLERANCE = 0.01  # by which a slot's probabilities may miss a sum of 1
 FIXED = ("id", "split", "sentence", "detail", "group")
@@ -81,15 +83,9 @@ def read_snippets(path, partial: bool = False, described: bool = True) -> list[S
 
 def _lines(path: Path):
     """(where, object) of each line of a JSON Lines file that is not blank."""
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield f"{path}:{number}", _object(line, f"{path}:{number}")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); name a file with a snippet a line") from None
+    for number, line in enumerate(read_lines(path, DataError, "name a file with a snippet a line"), 1):
+        if line.strip():
+            yield f"{path}:{number}", _object(line, f"{path}:{number}")
 
 
 def _object(line: str, where: str) -> dict:
@@ -149,8 +145,9 @@ def _of_lines(path: Path, partial: bool, described: bool):
 
 def _of_csv(path: Path, partial: bool, described: bool):
     by_id: dict[str, tuple[str, Snippet]] = {}
+    text = read_text(path, DataError, "name a CSV file in UTF-8")
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with io.StringIO(text) as file:
             rows = csv.DictReader(file)
             columns = list(rows.fieldnames or ())
             slots = [name for name in columns if name not in FIXED and not name.endswith(SUFFIX)]
@@ -194,7 +191,7 @@ def _of_csv(path: Path, partial: bool, described: bool):
                         "them agree, or give the snippet an id of its own"
                     )
                 first.sentences.append(row.get("sentence", ""))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise DataError(f"{path}: cannot be read as CSV ({error}); save it as CSV in UTF-8") from None
     yield from by_id.values()
 
@@ -303,11 +300,7 @@ def read_annotations(levels: dict[str, Path], splits, slots=None, partial: bool 
 
 
 def table(path: Path, separator: str | None):
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); name a text file in UTF-8") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(path, DataError), 1):
         if line.strip():
             yield f"{path}:{number}", [cell.strip() for cell in line.split(separator)]
 

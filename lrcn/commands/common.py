@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from lrcn.commands import completion
 from lrcn.engine.container import BARS
+from prototxt_gen.text_files import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -151,8 +152,8 @@ def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]
     values = {}
     if config is not None:
         try:
-            values = tomllib.loads(config.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            values = tomllib.loads(read_text(config))
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise click.UsageError(f"{config}: not TOML: {error}") from None
     for change in changes:
         name, equals, text = change.partition("=")

@@ -38,6 +38,7 @@ from data_prep.workers import no_progress
 from lrcn.engine.compute import Progress
 from lrcn.results.published import TABLE4_IMAGES
 from lrcn.sentences.images import read_image
+from prototxt_gen.text_files import read_text
 
 CRITERIA = ("correctness", "grammar", "relevance")
 FORMAT = "lrcn ratings 1"
@@ -222,10 +223,9 @@ def _digest(key: Mapping) -> str:
 
 
 def _json(path) -> dict[str, Any]:
+    text = read_text(path, DataError, "give the file that the page saved")
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        content = json.loads(text)
     except (ValueError, RecursionError):
         raise DataError(f"{path}: not JSON; give the file that the page saved") from None
     return content if isinstance(content, dict) else {}

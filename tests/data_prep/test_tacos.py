@@ -379,7 +379,7 @@ def test_whatever_a_line_holds_it_is_read_or_refused_in_one_line(tmp_path_factor
         (b"[1]\n", ":1: is no object"),
         (b'{"id": "a"', ":1: is not JSON"),
         (b'{"id": ' + b"9" * 5000 + b"}", ":1: "),
-        (b'{"id": "\xff"}', "is not UTF-8"),
+        (b'{"id": "\xff"}', ":1: not UTF-8 (byte 0xff at 8); save it as UTF-8"),
         (b"[" * 100000, ":1: is not JSON"),
     ],
 )
@@ -388,7 +388,7 @@ def test_files_that_are_no_json_lines(tmp_path, content, said):
     with pytest.raises(DataError) as refused:
         snippets.read_snippets(tmp_path / "x.jsonl")
     assert said in str(refused.value) and str(refused.value).startswith(f"{tmp_path / 'x.jsonl'}")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="nowhere.jsonl: no such file; name a file with a snippet a line"):
         snippets.read_snippets(tmp_path / "nowhere.jsonl")
 
 
