@@ -25,6 +25,7 @@ import numpy as np
 from data_prep import DataError, vocabulary
 from data_prep.captions import Image
 from data_prep.dataset import Dataset
+from data_prep.source_files import image_key
 from data_prep.whole_files import read_json, write_bytes
 from data_prep.workers import no_progress
 from lrcn.engine.compute import Compute, Progress
@@ -240,23 +241,26 @@ def score_results(path: Path, references: Path, part: str | None, row: str, toke
 
     DataError, one line, where an image has no references, or a file is of another kind.
     """
-    captions, by_id = caption_files.read_results(path), caption_files.read_references(references, part)
+    notes: list[str] = []
+    by_id = caption_files.read_references(references, part, notes.append)
+    captions = caption_files.matched(caption_files.read_results(path), by_id)
     if not captions:
         raise DataError(f'{path}: holds no caption; a list of {{"image_id", "caption"}} is needed')
     unknown = [key for key in captions if key not in by_id]
     if unknown:
         raise DataError(
             f"{path}: image {unknown[0]} has no references in {references} ({len(unknown)} of {len(captions)} "
-            f"images{f'; of part {part}' if part else ''}); give the references of these images"
+            f"images{f'; of part {part}' if part else ''}), which has image {next(iter(by_id))} for one; give the "
+            "references of these images"
         )
     scores = metrics.score(captions, {key: by_id[key] for key in captions}, tokens)
-    notes = scores.pop("notes")
+    notes += scores.pop("notes")
     if len(captions) < len(by_id):
         notes.append(f"{len(captions)} of the {len(by_id)} images of {references} have a caption; these are scored")
     model = {"file": str(path), "generation": scores}
     if known_truth := truth.read(references.parent):
         files = [image["file"] for image in read_json(references)["images"]]
-        file_of = dict(zip(caption_files.image_ids(files), files))
+        file_of = dict(zip(map(image_key, caption_files.image_ids(files)), files))
         model["truth"] = known_truth.measure({file_of[key]: caption for key, caption in captions.items()})
     description = references.parent / "dataset.json"
     return {
