@@ -180,19 +180,16 @@ class _Check:
     def text(self, source: Source) -> bool:
         """Unknown fields and required ones; whether the message is worth a further look."""
         for unknown in source.unknown:
-            if unknown.field != "layers":
-                self.add(source, unknown.line, unknown.message)
+            self.add(source, unknown.line, unknown.message)
         for path in source.message.FindInitializationErrors():
             *above, field = path.split(".")
             self.add(source, source.line(*above), f"{above[-1] if above else 'the message'} needs a value for {field}")
         lines = [line for place, line in source.places.items() if place[-2] == "layers"]
-        lines += [unknown.line for unknown in source.unknown if unknown.field == "layers"]
         if lines:
             self.add(
                 source,
                 min(lines),
-                "'layers' is the format of Caffe before 2014; Caffe's upgrade_net_proto_text "
-                "writes it anew with 'layer'",
+                "Caffe passes over the old 'layers' of a net that a solver holds: write them with 'layer'",
             )
         return not lines
 

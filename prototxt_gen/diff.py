@@ -161,12 +161,6 @@ def file_differences(
     if kinds[0] == "solver":
         phase = None
     for source in left, right:
-        for it in source.unknown:
-            if it.field == "layers" and not it.path:
-                raise SpecError(
-                    f"{source.name}:{it.line}: 'layers' is a format that Caffe retired; its tool "
-                    "upgrade_net_proto_text makes 'layer' of it"
-                )
         if phase is not None:
             try:
                 filter_net(source.message, phase, stages)

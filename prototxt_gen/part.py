@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prototxt_gen import SpecError, caffe_pb2, filter_net, nearest
 from prototxt_gen.shapes import infer, show
+from prototxt_gen.upgrade import input_layer
 from prototxt_gen.weights import AFRESH, plan, read_weights
 
 
@@ -112,20 +113,9 @@ def _row(part: Part, name: str) -> tuple[int, int]:
 def _with_input_layers(net: caffe_pb2.NetParameter) -> list[caffe_pb2.LayerParameter]:
     """The layers, with an Input layer of its own for each input, old `input:` fields included."""
     layers = []
-    for layer in [*_old_inputs(net), *net.layer]:
+    for layer in filter(None, [input_layer(net), *net.layer]):
         layers += _one_a_top(layer) if layer.type == "Input" else [layer]
     return layers
-
-
-def _old_inputs(net: caffe_pb2.NetParameter) -> list[caffe_pb2.LayerParameter]:
-    """The `input:` fields as an Input layer."""
-    if not net.input:
-        return []
-    layer = caffe_pb2.LayerParameter(name="input", type="Input", top=net.input)
-    layer.input_param.shape.extend(net.input_shape)
-    for at in range(0, len(net.input_dim) - 3, 4):
-        layer.input_param.shape.add(dim=net.input_dim[at : at + 4])
-    return [layer]
 
 
 def _one_a_top(layer: caffe_pb2.LayerParameter) -> list[caffe_pb2.LayerParameter]:

@@ -34,6 +34,7 @@ from prototxt_gen.layer_rules import (
 )
 from prototxt_gen.netspec import LAYER_TYPES
 from prototxt_gen.states import filter_net
+from prototxt_gen.upgrade import input_layer
 
 __all__ = ["NetShapes", "Problem", "Row", "Shape", "infer", "show"]
 
@@ -216,19 +217,14 @@ class _Walk:
 
     def _old_inputs(self, net: pb.NetParameter) -> list[tuple[int | None, Layer]]:
         """`input:` with `input_shape` or `input_dim` as one Input layer, as Caffe upgrades it."""
-        if not net.input:
+        layer = input_layer(net)
+        if layer is None:
             return []
-        layer = Layer(name="input", type="Input", top=net.input)
-        if net.input_shape:
-            layer.input_param.shape.extend(net.input_shape)
-            shapes, field = float(len(net.input_shape)), "input_shape"
-        else:
-            for i in range(0, len(net.input_dim) - 3, 4):
-                layer.input_param.shape.add(dim=net.input_dim[i : i + 4])
+        shapes, field = float(len(net.input_shape)), "input_shape"
+        if not net.input_shape:
             shapes, field = len(net.input_dim) / 4, "input_dim"
         if shapes < len(net.input):
             self._problem(None, field, f"{len(net.input)} inputs take as many input_shape, or 4 input_dim each")
-        del layer.input_param.shape[len(net.input) :]
         return [(None, layer)]
 
     def _filtered(
@@ -444,14 +440,18 @@ class _Walk:
         self.backward.update(dict.fromkeys(layer.top, row.backward))
 
     def _prune(self) -> None:
-        """No layer runs backward that no loss depends on."""
+        """No layer runs backward that no loss depends on, or to whose tops nothing hands a gradient down."""
         under: set[str] = set()
+        wanted: set[str] = set()  # blobs to which gradients come
         for row in reversed(self.net.rows):
-            weights = row.layer.loss_weight or [float(row.layer.type in LOSSES)]
-            if any(weights) or under & set(row.layer.top):
-                under.update(row.layer.bottom)
-            else:
-                row.backward = False
+            layer, tops = row.layer, set(row.layer.top)
+            is_loss = any(layer.loss_weight or [float(layer.type in LOSSES)])
+            if is_loss or under & tops:
+                under.update(layer.bottom)
+            row.backward &= is_loss or bool(under & tops and wanted & tops)
+            if row.backward:
+                down = layer.propagate_down or [True] * len(layer.bottom)
+                wanted.update(name for name, wants in zip(layer.bottom, down) if wants)
 
     def _problem(self, index: int | None, field: str, message: str) -> None:
         self.net.problems.append(Problem(index, field, message))

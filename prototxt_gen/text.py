@@ -4,11 +4,12 @@
 decimal that reads back as the same float, small messages (a shape, a filler, a rule) on one line.
 """
 
+import codecs
 import re
 from bisect import bisect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from google.protobuf import text_encoding, text_format
@@ -18,8 +19,8 @@ from google.protobuf.message import Message
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.errors import SpecError, nearest
 from prototxt_gen.fields import Field, is_message, is_repeated
-
-Place: TypeAlias = tuple[str | int, ...]  # of a field in a message: ("layer", 3, "bottom", 0)
+from prototxt_gen.text_files import decoded
+from prototxt_gen.upgrade import CannotUpgrade, Place, Upgrade
 
 KINDS: dict[str, type[Message]] = {"net": pb.NetParameter, "solver": pb.SolverParameter}
 
@@ -42,7 +43,7 @@ class Malformed(SpecError):
 
 @dataclass(frozen=True)
 class Unknown:
-    """A field of a text that Caffe's schema lacks."""
+    """A field of a text that Caffe's schema lacks, or one of whose values it lacks."""
 
     path: Place  # where the message that should hold it stands: () or ("layer", 3, "python_param", 0)
     field: str
@@ -53,7 +54,10 @@ class Unknown:
 
 @dataclass
 class Source:
-    """A prototxt that was read: its message, and the line on which each field stands."""
+    """A prototxt that was read: its message, and the line on which each field stands.
+
+    Old `layers` are upgraded, as Caffe does; fields then stand where they were in the text.
+    """
 
     name: str  # the file's, or "text"
     message: Any  # a NetParameter or a SolverParameter
@@ -79,7 +83,8 @@ class Source:
 
 
 def parse(source: str | Path, kind: str = "net", unknown: list[Unknown] | None = None) -> Any:
-    """Read a prototxt file (a Path, or a string that holds a file's name) or a prototxt text.
+    """Read a prototxt file (a Path, or a string that holds a file's name) or a prototxt text. A net of old `layers` is
+    upgraded to `layer`, as Caffe does.
 
     `kind` is "net" (NetParameter) or "solver" (SolverParameter). Where a list is given as `unknown`, the fields that
     the schema lacks are left out and added to it.
@@ -105,10 +110,38 @@ def read(source: str | Path, kind: str = "net") -> Source:
     for start, end in walk.spans:  # blanked, so that lines stay
         text = text[:start] + re.sub(r"\S", " ", text[start:end]) + text[end:]
     try:
-        return Source(name, text_format.Parse(text, KINDS[kind]()), walk.unknown, walk.places)
+        message = text_format.Parse(text, KINDS[kind]())
     except text_format.ParseError as error:
         reason = str(error).split(" : ", 1)[-1].replace("\n", " ").replace('"prototxt_gen.', '"')
         raise Malformed(name, error.GetLine() or 1, reason) from None
+    made = Source(name, message, walk.unknown, walk.places)
+    return _upgraded(made) if isinstance(message, pb.NetParameter) and message.layers else made
+
+
+def _upgraded(source: Source) -> Source:
+    """With `layer` in place of `layers`."""
+    types = {
+        int(it.path[1]): it.text.partition(":")[2].strip()
+        for it in source.unknown
+        if it.path[:1] == ("layers",) and len(it.path) == 2 and it.field == "type"
+    }
+    if source.message.layer:
+        raise Malformed(
+            source.name,
+            max(source.line("layer"), source.line("layers")),
+            "'layer' and 'layers' cannot stand in one file, and Caffe refuses one with both: write all of it with 'layer'",
+        )
+    try:
+        upgrade = Upgrade(source.message, types)
+    except CannotUpgrade as error:
+        raise Malformed(source.name, source.line(*error.place), error.reason) from None
+    places: dict[Place, int] = {}
+    for old, line in source.places.items():
+        place = upgrade.place(old)
+        for length in range(2, len(place) + 1, 2):  # what is new around it begins where the first in it does
+            places[place[:length]] = min(line, places.get(place[:length], line))
+    unknown = [replace(it, path=upgrade.place(it.path)) for it in source.unknown]
+    return Source(source.name, source.message, unknown, places)
 
 
 def kind_of(source: str | Path) -> str:
@@ -125,11 +158,14 @@ def _text_of(source: str | Path) -> tuple[str, str]:
     if isinstance(source, str) and any(mark in source for mark in ":{\n"):
         return "text", source
     try:
-        return str(source), Path(source).read_text(encoding="utf-8")
+        content = Path(source).read_bytes()
     except OSError as error:
         raise SpecError(f"{source}: {(error.strerror or str(error)).lower()}") from None
-    except UnicodeDecodeError:
-        raise SpecError(f"{source}: not a text file; a prototxt is expected here, not a .caffemodel") from None
+    if content.startswith(codecs.BOM_UTF8):
+        raise Malformed(
+            str(source), 1, "begins with a byte order mark, at which Caffe stops; save it as UTF-8 without one"
+        )
+    return str(source), decoded(content, source, mend="a prototxt is expected here, not a .caffemodel")
 
 
 _TOKEN = re.compile(
@@ -147,6 +183,7 @@ class _Walk:
         self.text = text
         self.places: dict[Place, int] = {}
         self.unknown: list[Unknown] = []
+        self.strange = ""  # a value of the field that is being walked which its enum lacks
         self.spans: list[tuple[int, int]] = []
         self.newlines = [match.start() for match in re.finditer("\n", text)]
         self.tokens = [*((match[1], *match.span(1)) for match in _TOKEN.finditer(text)), ("", len(text), len(text))]
@@ -175,19 +212,27 @@ class _Walk:
             if not re.match(r"\w", name) or self.token not in (":", "{", "<"):
                 return False
             known = kind.fields_by_name.get(name) if kind else None
+            self.strange = ""
             if not self.values(path + (name,) if known else None, seen, line, known):
                 return False
             if self.token in (",", ";"):
                 self.step()
-            if kind and not known:
+            if kind and (not known or self.strange):
                 end = self.tokens[self.at - 1][2]
                 self.spans.append((start, end))
-                mend = nearest(name, kind.fields_by_name)
                 text = " ".join(self.text[start:end].rstrip(",;").split())
-                self.unknown.append(Unknown(path, name, text, line, f"{kind.name} has no field '{name}'{mend}"))
+                self.unknown.append(Unknown(path, name, text, line, self.lacking(kind, name, known)))
         if closing:
             self.step()
+        self.strange = ""  # said by now
         return True
+
+    def lacking(self, kind: Any, name: str, known: Field | None) -> str:
+        """What the schema does not have of this field."""
+        if not known:
+            return f"{kind.name} has no field '{name}'{nearest(name, kind.fields_by_name)}"
+        mend = nearest(self.strange, known.enum_type.values_by_name)
+        return f"{kind.name}.{name} has no value '{self.strange}'{mend}"
 
     def values(self, path: Place | None, seen: dict[Place, int], line: int, known: Field | None) -> bool:
         """Walk what follows a field's name: a value, a message, or a list of them."""
@@ -212,6 +257,9 @@ class _Walk:
         first = self.step()
         if first in ("{", "<"):
             return self.fields(path or (), known.message_type if known else None, "}" if first == "{" else ">")
+        enum = known.enum_type if known else None
+        if enum and re.match("[A-Za-z_]", first) and first not in enum.values_by_name:
+            self.strange = first
         if first[:1] in ("'", '"'):
             while self.token[:1] in ("'", '"'):  # strings side by side are one
                 self.step()

@@ -5,6 +5,7 @@ would read and copy them all, so the few bytes between them are walked here inst
 also reads the two retired layer formats (V0, V1), which the schema leaves out, where CaffeNet and VGG-16 came in them.
 """
 
+import codecs
 import mmap
 import re
 from collections.abc import Iterable, Iterator
@@ -83,6 +84,19 @@ class Plan:
         return [entry for entry in self.entries if entry.status == CLASH]
 
 
+@dataclass(frozen=True)
+class Start:
+    """With what the layers of a net would start to train from a weight file: their names, in the net's order."""
+
+    path: str
+    filled: list[str]
+    random: list[str]  # as their fillers make them, where they are not `clashing`
+    clashing: dict[str, str]  # layer -> why Caffe stops at it
+    unused: list[str]  # layers that the file alone has
+    unknown: list[str]  # layers whose weights have no known shape
+    frozen: list[str]  # of the random and the clashing ones those that learn nothing, and so would stay as they are
+
+
 def read_weights(path: str | Path) -> Weights:
     """The shapes in a .caffemodel of any of Caffe's formats, or a .caffemodel.h5: as Caffe does, `.h5` says which.
 
@@ -115,6 +129,31 @@ def plan(
     what `infer` is told of inputs and Python layers.
     """
     return _Match(infer(net, phase, tuple(stages), level, **known), weights).plan()
+
+
+def start(net: pb.NetParameter, path: str | Path, stages: Iterable[str] = (), level: int = 0, **known: Any) -> Start:
+    """What a training of `net` (phase TRAIN, these stages) would start with, were it given the weight file at `path`.
+
+    The rules are those of `plan`. A layer learns nothing where each `lr_mult` of it is 0, or no gradient comes to it.
+    Raises SpecError, one line that begins with
+    `path`, for what is no weight file.
+    """
+    match = _Match(infer(net, "TRAIN", tuple(stages), level, **known), read_weights(path))
+    entries = match.plan().entries
+    names = {
+        status: list(dict.fromkeys(entry.layer for entry in entries if entry.status == status))
+        for status in (COPIED, AFRESH, CLASH, IGNORED, UNKNOWN)
+    }
+    learning = match.learning()
+    return Start(
+        str(path),
+        names[COPIED],
+        names[AFRESH],
+        {entry.layer: entry.why for entry in entries if entry.status == CLASH},
+        names[IGNORED],
+        names[UNKNOWN],
+        [name for name in dict.fromkeys([*names[AFRESH], *names[CLASH]]) if name not in learning],
+    )
 
 
 class _Match:
@@ -156,6 +195,27 @@ class _Match:
             if name not in self.target and blobs
         ]
         return plan
+
+    def learning(self) -> set[str]:
+        """The layers that change while the net trains, and those that a filler alone makes what they are to stay."""
+        moved: set[object] = set()
+        held: set[object] = set()
+        keys = {
+            at: [self._key(at, index) for index in range(len(row.weights or ()))] for at, row in enumerate(self.rows)
+        }
+        for at, row in enumerate(self.rows):
+            rates = [spec.lr_mult for spec in row.layer.param]
+            rates += [float(row.layer.type != "BatchNorm")] * (len(keys[at]) - len(rates))
+            moved.update(key for key, rate in zip(keys[at], rates) if rate and row.backward)
+            held.update(key for key, rate in zip(keys[at], rates) if not rate)
+        return {
+            row.layer.name
+            for at, row in enumerate(self.rows)
+            if moved.difference(held).intersection(keys[at])
+            or row.layer.type == "BatchNorm"
+            and not row.layer.batch_norm_param.use_global_stats  # it averages what it sees
+            or row.layer.convolution_param.weight_filler.type == "bilinear"  # it enlarges, as it is made
+        }
 
     def _key(self, at: int, index: int) -> object:
         """A weight, under the name that other layers may share it by."""
@@ -252,13 +312,40 @@ def _read_hdf5(path: Path) -> Layers:
         return layers
 
 
+def binary_of_hdf5(path: Path) -> bytes:
+    """The weights of a .caffemodel.h5 as a .caffemodel, blob for blob. SpecError as `read_weights`."""
+    import h5py
+
+    net = pb.NetParameter()
+    for name, blobs in read_weights(path).layers:
+        layer = net.layer.add(name=name)
+        with h5py.File(path, "r") as file:
+            for index, blob in enumerate(blobs):
+                if blob is None:
+                    raise SpecError(f"{path}: layer '{name}' shares blob {index}; save the net as a .caffemodel")
+                layer.blobs.add(data=file["data"][name][str(index)][()].ravel()).shape.dim.extend(blob.shape)
+    return bytes(net.SerializeToString())
+
+
 def _refuse_others(path: Path, start: bytes) -> None:
     if not start:
         raise SpecError(f"{path}: an empty file; a .caffemodel is expected here")
+    if start.startswith(b"version https://git-lfs"):
+        raise SpecError(f"{path}: a pointer of Git LFS, not the file itself; `git lfs pull` fetches it")
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         raise SpecError(f"{path}: an HDF5 file; Caffe reads it as one only where its name ends in .h5")
-    if not set(start) - set(b"\t\n\r") - set(range(32, 256)) and b"\n" in start[1:]:
+    if start.startswith(b"\x08") or path.suffix == ".solverstate":
+        raise SpecError(f"{path}: a .solverstate, or a mean's .binaryproto; give the .caffemodel beside it")
+    for magic, kind in _ARCHIVES.items():
+        if start.startswith(magic):
+            raise SpecError(f"{path}: a file of {kind}; a .caffemodel is expected here")
+    if not set(start) - set(b"\t\n\r") - set(range(32, 256)) or start.startswith(
+        (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    ):
         raise SpecError(f"{path}: a text file; a .caffemodel is expected here, after the net's prototxt")
+
+
+_ARCHIVES = {b"PK\3\4": "zip, or of PyTorch", b"\x1f\x8b": "gzip", b"\x93NUMPY": "NumPy", b"\x80": "Python's pickle"}
 
 
 class _Cut(Exception):
@@ -282,8 +369,7 @@ def _read_binary(path: Path, data: mmap.mmap) -> Layers:
             if v0 or not any_v0
         ]
     except _Cut as error:
-        mend = "; give the .caffemodel beside it" if path.suffix == ".solverstate" else ""
-        raise SpecError(f"{path}: not a .caffemodel, or cut off: {error}{mend}") from None
+        raise SpecError(f"{path}: not a .caffemodel, or cut off: {error}") from None
     if layers and layers_v1:
         raise SpecError(f"{path}: holds both 'layer' and 'layers', which Caffe refuses")
     if not layers and not layers_v1:

@@ -3,6 +3,7 @@
 caffe_weights.py load JOBS      JOBS: a JSON list of [net, weights]; each in a process of its own, since Caffe ends
                                 its process at a clash. A JSON line a job: layer -> the means of its blobs, or null
 caffe_weights.py train JOBS     the same of [solver]: blob or layer -> sums of its arrays after a step of training
+caffe_weights.py moved SOLVER ITERATIONS        layer -> whether training changed any of its weights
 caffe_weights.py snapshot SOLVER ITERATIONS     trains, and snapshots as the solver says
 """
 
@@ -31,6 +32,16 @@ def trained(path):
     }
 
 
+def moved(solver, iterations):
+    solver = caffe.get_solver(solver)
+    before = {name: [blob.data.copy() for blob in blobs] for name, blobs in solver.net.params.items()}
+    solver.step(int(iterations))
+    after = solver.net.params
+    print(
+        json.dumps({name: any(bool((a.data != b).any()) for a, b in zip(after[name], before[name])) for name in before})
+    )
+
+
 def each(job_file, work):
     for job in json.load(open(job_file)):
         with tempfile.TemporaryFile("w+") as answer:
@@ -52,7 +63,7 @@ def snapshot(solver, iterations):
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    if command == "snapshot":
-        snapshot(*arguments)
+    if command in ("snapshot", "moved"):
+        {"snapshot": snapshot, "moved": moved}[command](*arguments)
     else:
         each(*arguments, {"load": means, "train": trained}[command])

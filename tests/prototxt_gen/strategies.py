@@ -27,6 +27,7 @@ DOUBLED = {
     "ConcatParameter.concat_dim",
     "SliceParameter.slice_dim",
     "LossParameter.normalize",
+    "NetParameter.layers",
     "SolverParameter.solver_type",
     *(f"DummyDataParameter.{name}" for name in ("num", "channels", "height", "width")),
     *(

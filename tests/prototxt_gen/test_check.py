@@ -177,11 +177,43 @@ def test_all_unknown_fields_are_told_at_once(tmp_path):
     } < set(found(tmp_path, text))
 
 
-def test_required_fields_and_old_formats(tmp_path):
+def test_required_fields(tmp_path):
     clip = 'layer { name: "c" type: "Clip" bottom: "conv" top: "c" clip_param {\n min: 1 } }\n'
     assert (52, "clip_param needs a value for max") in found(tmp_path, NET + clip)
-    ((line, said),) = found(tmp_path, 'name: "old"\nlayers {\n  type: CONVOLUTION\n}\nlayers { }\n')
-    assert line == 2 and "upgrade_net_proto_text" in said
+
+
+V1 = """\
+name: "old"
+input: "data"
+input_dim: 2 input_dim: 3 input_dim: 9 input_dim: 9
+layers {
+  name: "conv" type: CONVOLUTION bottom: "data" top: "conv"
+  convolution_param {
+    num_output: 4
+    kernel_size: 3 } }
+layers { name: "fc" type: INNER_PRODUCT bottom: "conv" top: "fc"
+  blobs_lr: 1
+  blobs_lr: 2
+  inner_product_param { num_output: 5 } }
+"""
+
+
+def test_old_formats_are_checked_as_caffe_upgrades_them_at_their_own_lines(tmp_path):
+    assert found(tmp_path, V1) == []
+    assert found(tmp_path, V1.replace("kernel_size: 3", "kernel_size: 30"))[0][0] == 8
+    ((line, said),) = found(tmp_path, V1.replace("blobs_lr: 2", "blobs_lr: 2 blobs_lr: 3"))
+    assert line == 10 and "it has 2 weights, and param is given 3 times" in said
+    (line, said), *_ = found(tmp_path, V1.replace("INNER_PRODUCT", "INNERPRODUCT"))
+    assert line == 9 and "has no value 'INNERPRODUCT'; did you mean 'INNER_PRODUCT'?" in said
+    ((line, said),) = found(tmp_path, V1 + "layer { name: 'r' type: 'ReLU' bottom: 'fc' top: 'fc' }\n")
+    assert line == 13 and "'layer' and 'layers' cannot stand in one file" in said
+
+
+def test_old_layers_within_a_solver_are_passed_over_by_caffe(tmp_path):
+    (tmp_path / "net").write_text(NET)
+    solver = SOLVER.replace('net: "net"', 'net_param { layers { name: "x" type: RELU } }')
+    ((line, said),) = found(tmp_path, solver)
+    assert line == 1 and "Caffe passes over the old 'layers'" in said
 
 
 def test_what_only_a_gpu_runs(tmp_path):
@@ -456,7 +488,7 @@ def test_whatever_a_net_says_each_finding_is_a_line_of_it(net, phase):
 def test_unreadable_files_are_errors(tmp_path):
     with pytest.raises(SpecError, match="no such file"):
         check(tmp_path / "nowhere")
-    (tmp_path / "weights").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "weights").write_bytes(b"\x0a\x03\xff\x00\xfe")
     with pytest.raises(SpecError, match="not a text file"):
         check(tmp_path / "weights")
 

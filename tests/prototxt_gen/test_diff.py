@@ -1,5 +1,7 @@
 """What counts as a difference between two nets or solvers, and what does not: rule by rule, and on random nets."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -444,10 +446,25 @@ def test_fork_fields_are_laid_to_the_layer_that_has_them_after_filtering(files):
     ]
 
 
-def test_retired_formats_and_unlike_kinds_are_refused_in_one_line(files):
-    old, new, solver = files(old="name: 'x'\nlayers { name: 'a' type: RELU }", new=chain("a"), solver="base_lr: 1")
-    with pytest.raises(SpecError, match="old:2: .*upgrade_net_proto_text"):
-        file_differences(new, old)
+def test_retired_formats_are_compared_as_caffe_upgrades_them(files):
+    old, new = files(
+        old="layers { name: 'a' type: INNER_PRODUCT bottom: 'x' top: 'y' blobs_lr: 2 weight_decay: 0 strange: 1 }",
+        new="layer { name: 'a' type: 'InnerProduct' bottom: 'x' top: 'y' param { lr_mult: 2 decay_mult: 0 } strange: 1 }",
+    )
+    assert file_differences(old, new) == []
+    (other,) = files(other=Path(new).read_text().replace("strange: 1", "").replace("lr_mult: 2", "lr_mult: 3"))
+    assert [str(one) for one in file_differences(old, other)] == [
+        "layer a: param[0].lr_mult: 2 -> 3",
+        "layer a: strange: 1 -> (absent), a field that upstream Caffe does not have",
+    ]
+
+
+def test_both_formats_in_one_and_unlike_kinds_are_refused_in_one_line(files):
+    both, new, solver = files(
+        both="layer { name: 'x' }\nlayers { name: 'a' type: RELU }", new=chain("a"), solver="base_lr: 1"
+    )
+    with pytest.raises(SpecError, match="both:2: 'layer' and 'layers' cannot stand in one file"):
+        file_differences(new, both)
     with pytest.raises(SpecError, match="solver is a solver and .*new a net"):
         file_differences(solver, new)
 

@@ -1,5 +1,6 @@
 """What Caffe would copy from a weight file into a net, as `weights` foretells it; Caffe agrees in the engine's test."""
 
+import gzip
 from pathlib import Path
 
 import h5py
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from prototxt_gen import SpecError, parse
 from prototxt_gen import caffe_pb2 as pb
-from prototxt_gen.weights import Blob, plan, read_weights
-from tests.prototxt_gen.weight_files import CASES, FC, NET, PARAMETERS, blob, field, write
+from prototxt_gen.weights import Blob, plan, read_weights, start
+from tests.prototxt_gen.weight_files import CASES, FC, LEARNING, LEARNING_NET, NET, PARAMETERS, blob, field, write
 
 
 def statuses(found):
@@ -69,6 +70,41 @@ def test_weights_behind_an_unknown_shape_are_not_guessed(tmp_path):
     assert statuses(plan(net, weights))["conv"] == "not known"
     assert statuses(plan(net, weights, inputs={"data": (2, 3, 6, 6)})) == CASES["whole"][2]
 
+
+def test_a_training_s_start_names_what_is_filled_and_what_stays_as_it_is(tmp_path):
+    net = parse(LEARNING_NET)
+    path = write(tmp_path, "binary", {"before": [(4, 4), (4,)], "frozen": [(4, 5), (4,)], "fc8": FC})
+    found = start(net, path)
+    assert (found.filled, found.unused, found.unknown) == (["before"], ["fc8"], [])
+    assert found.clashing == {"frozen": "blob 0 is 4x4 in the net, 4x5 in the file"}
+    assert found.random == ["after", "aside", "bias", "norm", "norm-fixed", "free", "shared"]
+    assert set(found.frozen) == {layer for layer, learns in LEARNING.items() if not learns} - {"before"}
+
+
+def test_a_frozen_layer_that_only_enlarges_needs_no_weights(tmp_path):
+    up = "layer { name: 'up' type: 'Deconvolution' bottom: 'conv' top: 'up' param { lr_mult: 0 } convolution_param {"
+    up += " num_output: 4 group: 4 kernel_size: 4 stride: 2 bias_term: false weight_filler { type: '%s' } } }"
+    path = write(tmp_path, "binary", {"fc8": FC})
+    assert "up" not in start(parse(NET + up % "bilinear"), path).frozen
+    assert "up" in start(parse(NET + up % "xavier"), path).frozen
+
+
+@pytest.mark.parametrize(
+    "stages, layers, frozen", [(["cold"], {"conv": [(4, 3, 3, 3), (4,)]}, []), (["cold"], {}, ["conv"]), ([], {}, [])]
+)
+def test_what_is_frozen_depends_on_the_stages(tmp_path, stages, layers, frozen):
+    conv = "name: 'conv' type: 'Convolution' include { %s } "
+    cold = NET.replace("name: 'conv' type: 'Convolution'", conv % "stage: 'cold'" + "param { lr_mult: 0 } " * 2)
+    warm = next(line for line in NET.split("layer ") if "'conv' type" in line)
+    warm = warm.replace("name: 'conv' type: 'Convolution'", conv % "not_stage: 'cold'")
+    net = parse(cold.replace("layer { name: 'relu'", f"layer {warm} layer {{ name: 'relu'") + LOSS)
+    assert start(net, write(tmp_path, "binary", {"fc8": FC, **layers}), stages).frozen == frozen
+
+
+LOSS = """
+layer { name: 'all' type: 'Concat' bottom: ['fc', 'twin', 'half', 'fc-final'] top: 'all' }
+layer { name: 'loss' type: 'Reduction' bottom: 'all' top: 'loss' loss_weight: 1 }
+"""
 
 SHAPES = st.lists(st.lists(st.integers(0, 3), max_size=4), max_size=3)
 
@@ -139,6 +175,13 @@ def whole_file(folder):
         ("net.caffemodel", lambda whole: b"\x89HDF\r\n\x1a\n", "only where its name ends in .h5"),
         ("net.caffemodel.h5", lambda whole: whole, "not an HDF5 file"),
         ("net.caffemodel", lambda whole: whole + field(2, field(4, b"old")), "both 'layer' and 'layers'"),
+        ("net.prototxt", lambda whole: b"\xef\xbb\xbf" + NET.encode(), "a text file; a .caffemodel is expected"),
+        ("net.caffemodel", lambda whole: NET.encode("utf-16"), "a text file; a .caffemodel is expected"),
+        ("net.caffemodel", lambda whole: b"404: Not Found", "a text file; a .caffemodel is expected"),
+        ("net.caffemodel", lambda whole: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
+        ("net.caffemodel", lambda whole: gzip.compress(whole), "a file of gzip"),
+        ("net.caffemodel", lambda whole: pb.SolverState(iter=3).SerializeToString(), "the .caffemodel beside it"),
+        ("mean.binaryproto", lambda whole: pb.BlobProto(num=1).SerializeToString(), "a mean's .binaryproto"),
         ("net.solverstate", lambda whole: pb.SolverState(iter=3, learned_net="x").SerializeToString(), "caffemodel"),
     ],
 )

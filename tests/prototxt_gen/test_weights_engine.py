@@ -9,7 +9,7 @@ import pytest
 
 from prototxt_gen import parse
 from prototxt_gen.weights import plan, read_weights
-from tests.prototxt_gen.weight_files import CASES, NET, START, VALUE, write
+from tests.prototxt_gen.weight_files import CASES, LEARNING, LEARNING_NET, NET, START, VALUE, write
 
 pytestmark = pytest.mark.engine
 
@@ -88,3 +88,10 @@ def test_a_snapshot_of_caffe_s_own_fits_its_net(form, name, run, tmp_path):
     assert found.copied == found.parameters == 36 + 6 + 6
     (tmp_path / "jobs.json").write_text(json.dumps([[str(tmp_path / "net.prototxt"), str(tmp_path / name)]]))
     assert json.loads(run("load", tmp_path / "jobs.json")) is not None
+
+
+def test_what_is_said_to_stay_as_it_is_does_not_change_in_training(run, tmp_path):
+    (tmp_path / "net.prototxt").write_text(LEARNING_NET)
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    moved = json.loads(run("moved", "solver.prototxt", 3, cwd=tmp_path))
+    assert moved == LEARNING

@@ -74,6 +74,39 @@ CASES = {
     "hdf5 of another net": ("h5", {"fc8": FINAL, "conv": CONV}, {"fc8": "ignored", "conv": "copied"}),
 }
 
+# What learns, and what does not, in one net: layer -> whether a step of training changes it.
+_IP = "inner_product_param { num_output: 4 weight_filler { type: 'gaussian' std: 0.1 } }"
+LEARNING = {
+    "free": True,
+    "frozen": False,  # each lr_mult 0
+    "bias": True,  # the bias learns
+    "before": False,  # nothing is handed down to it
+    "after": True,
+    "aside": False,  # no loss depends on it
+    "shared": True,  # its weight is free's, its bias is held
+    "norm": True,  # it averages what it sees
+    "norm-fixed": False,
+}
+_HELD = "param { lr_mult: 0 }"
+LEARNING_NET = f"""
+layer {{ name: 'data' type: 'DummyData' top: 'data' top: 'label'
+        dummy_data_param {{ shape {{ dim: [5, 4] }} shape {{ dim: 5 }}
+                           data_filler {{ type: 'gaussian' mean: 1 }} data_filler {{ value: 1 }} }} }}
+layer {{ name: 'before' type: 'InnerProduct' bottom: 'data' top: 'before' {_IP} }}
+layer {{ name: 'relu' type: 'ReLU' bottom: 'before' top: 'before' }}
+layer {{ name: 'after' type: 'InnerProduct' bottom: 'before' top: 'after' propagate_down: false {_IP} }}
+layer {{ name: 'aside' type: 'InnerProduct' bottom: 'before' top: 'aside' {_IP} }}
+layer {{ name: 'frozen' type: 'InnerProduct' bottom: 'after' top: 'frozen' {_HELD} {_HELD} {_IP} }}
+layer {{ name: 'bias' type: 'InnerProduct' bottom: 'frozen' top: 'bias' {_HELD} {_IP} }}
+layer {{ name: 'norm' type: 'BatchNorm' bottom: 'bias' top: 'norm' }}
+layer {{ name: 'norm-fixed' type: 'BatchNorm' bottom: 'norm' top: 'norm-fixed'
+        batch_norm_param {{ use_global_stats: true }} }}
+layer {{ name: 'free' type: 'InnerProduct' bottom: 'norm-fixed' top: 'free' param {{ name: 'w' }} {_IP} }}
+layer {{ name: 'shared' type: 'InnerProduct' bottom: 'free' top: 'shared' param {{ name: 'w' }} {_HELD} {_IP} }}
+layer {{ name: 'drop' type: 'Silence' bottom: 'aside' }}
+layer {{ name: 'loss' type: 'SoftmaxWithLoss' bottom: 'shared' bottom: 'label' top: 'loss' }}
+"""
+
 
 def field(number, payload):
     """A length-delimited field, as protobuf writes it."""
