@@ -2,7 +2,7 @@
 
 For each captioner: a sentence of each image of a part, by beam search, and how good they are (Table 3); images found by
 their captions and captions by their images (Table 2); whether they are true, where the data set knows. Beside them the
-baselines of Table 3, the first caption of the nearest training image. And captions from elsewhere, scored alike.
+baselines of Table 3, the captions of the nearest training image. And captions from elsewhere, scored alike.
 
     OUT/captions_NAME.json          the sentences, in COCO's results format
     OUT/NET/features_PART/          fc7 and fc8 of the part's images
@@ -53,7 +53,7 @@ from lrcn.trained_net import TrainedNet, digest
 BLOCK = 500  # images whose features are kept together
 SHOWN = 12  # images in the picture of captions
 BLOBS = ("fc7", "fc8")
-RETRIEVED = 1000  # published: images in the retrieval experiments
+RETRIEVED = 1000  # images in retrieval, ours: the paper names no number, and the released script ranks all of val
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ def evaluate_captions(
         rows.add_neighbours(neighbours.cnn, reference, out / "neighbours")
 
     of_nets = [net.row for net in nets]
-    measured, notes = measure(dataset, images, rows.captions, search, out, compute.progress)
+    measured, notes = measure(
+        dataset, images, rows.captions, search, out, compute.progress, alternatives=rows.alternatives
+    )
     pictures.captioned(
         [read_image(image.path) for image in images[:SHOWN]],
         [{row: rows.captions[row][number] for row in of_nets} for number in range(min(SHOWN, len(images)))],
@@ -127,6 +129,7 @@ class _Rows:
     search: CaptionSearch
     compute: Compute
     captions: dict[str, list[str]] = field(default_factory=dict)
+    alternatives: dict[str, list[Sequence[str]]] = field(default_factory=dict)  # of rows that have several an image
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add_net(self, net: TrainedNet, with_neighbours: bool) -> None:
@@ -166,7 +169,8 @@ class _Rows:
         captions = [image.captions for image in self.training]
         for blob in features:
             row = f"1nn-{blob}{ending}"
-            self.captions[row] = nearest_captions(training[blob], captions, features[blob])
+            self.alternatives[row] = nearest_captions(training[blob], captions, features[blob])
+            self.captions[row] = [texts[0] for texts in self.alternatives[row]]
             self.models[row] = model
 
 
