@@ -117,8 +117,7 @@ def build(sentences: Sentences, training: np.ndarray, min_count: int = MIN_COUNT
 
 def read(path: str | PathLike[str]) -> list[str]:
     """The words of vocabulary.txt, one a line, the unknown word first. DataError, one line, for another file."""
-    lines = read_lines(path, DataError, "give the vocabulary.txt of the prepared captions")
-    words = [word.strip() for word in lines]
+    words = [word.strip() for word in read_lines(path, DataError, "give the vocabulary.txt of the prepared captions")]
     if not words or words[0] != UNKNOWN:
         raise DataError(f"{path}: not a vocabulary, which begins with {UNKNOWN}, a word a line")
     seen: set[str] = set()
