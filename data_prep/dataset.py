@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ from data_prep import DataError
 from data_prep.moved import Whereabouts
 from data_prep.store import MODALITIES, check_images, first_number, read_jpeg, reader
 from data_prep.whole_files import read_json
+from prototxt_gen.text_files import read_lines
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,35 @@ def index_text(videos: list[Video]) -> str:
 
 def list_text(videos: list[Video]) -> str:
     return "".join(f"{v.class_name}/{v.name} {v.label}\n" for v in videos)
+
+
+def read_classes(path: str | os.PathLike) -> list[str]:
+    """The names of classes in a text file, by label: UCF-101's classInd.txt (`1 ApplyEyeMakeup` a line, from 1 or from
+    0, in any order), or a name a line. DataError, one line, for another file."""
+    lines = [line.strip() for line in read_lines(path, DataError, "give classInd.txt, or a file with a class a line")]
+    lines = [line for line in lines if line]
+    numbered = [re.fullmatch(r"(\d+)[\s,]+(\S.*)", line) for line in lines]
+    names = lines
+    if all(numbered):
+        by_number = sorted((int(match[1]), match[2]) for match in numbered if match)
+        names = [name for _, name in by_number]
+        numbers = [number for number, _ in by_number]
+        if numbers and numbers != list(range(numbers[0], numbers[0] + len(names))) or numbers[:1] not in ([0], [1]):
+            raise DataError(f"{path}: the numbers of its classes are not 1, 2, ... without a gap; mend the file")
+    if len(names) < 2 or len(set(names)) < len(names):
+        twice = next((name for name in names if names.count(name) > 1), None)
+        what = f"has class {twice} twice" if twice else f"names {len(names) or 'no'} class"
+        raise DataError(f"{path}: {what}; give classInd.txt, or a file with a class a line")
+    return names
+
+
+def without_videos(name: str, classes: list[str], labels: Iterable[int]) -> str | None:
+    """What to tell the user of the classes of which "train1" or "test1" and so on has no video; None where each has."""
+    lacking = [classes[label] for label in sorted(set(range(len(classes))) - set(labels))]
+    if not lacking:
+        return None
+    follows = "which nets will not learn" if name.startswith("train") else "which will have no accuracy"
+    return f"{name}: no video of {', '.join(lacking)}, {follows}"
 
 
 def _portable(value, left_out=frozenset()):

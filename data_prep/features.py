@@ -15,15 +15,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from data_prep import DataError
-from data_prep.dataset import Dataset
+from data_prep.dataset import Dataset, without_videos
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text
+from data_prep.workers import Work
 
 FILE_BYTES = 256 << 20  # of `data` in one file; Caffe holds a file or two in memory
 BLOB_ELEMENTS = 2**31 - 1  # Caffe counts a blob's elements in an int
@@ -89,19 +93,29 @@ def write_sequences(folder: Path, stem: str, x, y, batches: np.ndarray) -> list[
     return names
 
 
+KEYS = ("x_tr", "y_tr", "x_te", "y_te", "classes")
+OTHERS = {  # how files begin that are given for an .npz
+    b"\x93NUMPY": "one array (.npy), not several (.npz)",
+    b"\x89HDF": "HDF5, not an .npz file",
+    b"MATLAB 5.0": "MATLAB's, not an .npz file",
+    b"version https://git-lfs": "a Git LFS pointer, not the file itself; fetch it with `git lfs pull`",
+}
+
+
 def _load(npz) -> dict[str, np.ndarray]:
-    path, keys = Path(npz), ("x_tr", "y_tr", "x_te", "y_te", "classes")
+    path = Path(npz)
+    _check_is_npz(path)
+    arrays = {}
     try:
         with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in keys if key not in file]
+            missing = [key for key in KEYS if key not in file]
             if missing:
-                raise DataError(f"{path}: has no array {missing[0]}; it must hold {', '.join(keys)}")
-            arrays = {key: file[key] for key in keys}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        if isinstance(error, DataError):
-            raise
+                raise DataError(f"{path}: has no array {missing[0]}; it must hold {', '.join(KEYS)}")
+            for key in KEYS:
+                arrays[key] = _plain(path, key, file)
+    except (OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise DataError(
-            f"{path}: not a readable .npz file ({error}); name the file that holds {', '.join(keys)}"
+            f"{path}: not a readable .npz file ({error}); name the file that holds {', '.join(KEYS)}"
         ) from None
     classes = arrays["classes"]
     if classes.ndim != 1 or not len(classes):
@@ -133,6 +147,34 @@ def _load(npz) -> dict[str, np.ndarray]:
     return arrays
 
 
+def _check_is_npz(path: Path) -> None:
+    """Errors: DataError where the file is no zip file, as an .npz is."""
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(32)
+    except OSError as error:
+        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}; name an .npz file") from None
+    if zipfile.is_zipfile(path):
+        return
+    kind = next((kind for magic, kind in OTHERS.items() if begin.startswith(magic)), "not an .npz file")
+    kind = "a cut .npz file" if begin.startswith(b"PK") else kind if begin else "an empty file"
+    raise DataError(f"{path}: {kind}; name the file that `numpy.savez` wrote of {', '.join(KEYS)}")
+
+
+def _plain(path: Path, key: str, file) -> np.ndarray:
+    """An array of an .npz. Errors: DataError for one of Python's objects, which NumPy would unpickle, and run."""
+    try:
+        array = file[key]
+        if isinstance(array, np.ndarray):
+            return array
+        raise TypeError("no .npy")
+    except (ValueError, SyntaxError, TypeError, MemoryError, struct.error, tokenize.TokenError) as error:
+        if "allow_pickle" in str(error):
+            mend = "numpy.array([...], dtype=str)" if key == "classes" else "an array of numbers, all of one shape"
+            raise DataError(f"{path}: {key} is an array of Python's objects (pickled); save it as {mend}") from None
+        raise DataError(f"{path}: {key} cannot be read ({error}); save the file again") from None
+
+
 def output_folder(out) -> Path:
     """The folder as an absolute path. Errors: DataError for one that Caffe could not read from."""
     out = Path(os.path.abspath(out))
@@ -155,7 +197,7 @@ def write_part(folder: Path, out: Path, part: str, x, y, videos: int, seed: int)
     write_text(folder / f"{part}_features.txt", "".join(f"{out / name}\n" for name in names))
 
 
-def prepare_npz(npz, out, videos: int = 24, seed: int = 1701) -> Path:
+def prepare_npz(npz, out, videos: int = 24, seed: int = 1701, work: Work = Work()) -> Path:
     """Makes the dataset folder `out` of an .npz with x_tr (V, T, D), y_tr (V,), x_te, y_te, and class names `classes`.
     Errors: DataError.
     """
@@ -163,6 +205,10 @@ def prepare_npz(npz, out, videos: int = 24, seed: int = 1701) -> Path:
         raise DataError(f"videos {videos}: a batch holds at least 1")
     out = output_folder(out)
     arrays = _load(npz)
+    classes = [str(name) for name in arrays["classes"]]
+    for name, labels in (("train1", arrays["y_tr"]), ("test1", arrays["y_te"])):
+        if absent := without_videos(name, classes, labels.tolist()):
+            work.remark(absent)
     digest = hashlib.sha256()
     for key in sorted(arrays):
         digest.update(
@@ -185,7 +231,7 @@ def prepare_npz(npz, out, videos: int = 24, seed: int = 1701) -> Path:
             {
                 "name": settings["name"],
                 "kind": "features",
-                "classes": [str(name) for name in arrays["classes"]],
+                "classes": classes,
                 "mirror": True,
                 "seed": seed,
                 "splits": [1],

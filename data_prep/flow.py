@@ -2,7 +2,7 @@
 
 The released script computes the flow of Brox et al. 2004 with a MATLAB binary. The default here is DIS (Kroeger et al.
 2016) followed by OpenCV's `VariationalRefinement`, which minimises an energy of that family: brightness constancy,
-gradient constancy, smoothness, each robust. Flow images made elsewhere, as by that script, can be read instead.
+gradient constancy, smoothness, each robust. Flow images made elsewhere can be read instead: `flow_images`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, store
+from data_prep import DataError, flow_images, store
 from data_prep.dataset import Dataset, Video
+from data_prep.flow_images import BOUND, SCALE, ZERO, FlowImages, decode, encode
 from data_prep.frames import decode as decode_image
 from data_prep.frames import encode_jpeg
 from data_prep.whole_files import locked, read_json, write_json
 from data_prep.workers import Work
 
-SCALE, ZERO = 16, 128  # grey levels a pixel of motion, and the level of no motion
 LIMIT = 2  # levels from 0 and 255 at which motion counts as clipped: JPEG does not keep the ends to the level
 # alpha, delta and gamma weigh smoothness, colour constancy and gradient constancy; the values are OpenCV's own, named
 # here because results rest on them.
@@ -69,31 +69,6 @@ def estimator(name: str = "dis"):
     return ALGORITHMS[name]()
 
 
-def encode(flow: np.ndarray) -> np.ndarray:
-    """The flow image of `flow` (H, W, 2): x * 16 + 128, y * 16 + 128, magnitude * 16 + 128, each clipped to 0..255,
-    rounded.
-
-    The authors' file has red = x, green = y, blue = magnitude. The array is OpenCV's BGR, so x is channel 2, y channel
-    1, magnitude channel 0. Motion beyond 8 pixels a frame is clipped.
-    """
-    magnitude = np.hypot(flow[..., 0], flow[..., 1])
-    levels = np.stack([magnitude, flow[..., 1], flow[..., 0]], axis=-1) * SCALE + ZERO
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-
-
-def decode(image: np.ndarray) -> np.ndarray:
-    """The flow (H, W, 2) float32 of a BGR flow image; exact to 1/32 pixel where nothing was clipped (before JPEG)."""
-    return (image[..., [2, 1]].astype(np.float32) - ZERO) / SCALE
-
-
-def rescale(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A flow image at another size: its motion is in pixels of the image, so it is scaled as the image is."""
-    wide, high = width / image.shape[1], height / image.shape[0]
-    shrinks = wide <= 1 and high <= 1
-    motion = cv2.resize(decode(image), (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return encode(motion * np.float32([wide, high]))
-
-
 def _blank(height: int, width: int) -> bytes:
     return encode_jpeg(encode(np.zeros((height, width, 2), np.float32)), full_colour=True)
 
@@ -115,83 +90,28 @@ def _computed(job) -> list[bytes]:
     return jpegs
 
 
-def _read(job) -> list[bytes]:
-    """Flow JPEGs of one video from image files, at height x width."""
-    paths, height, width = job
-    jpegs = []
-    for path in paths:
-        content = Path(path).read_bytes()
-        image = decode_image(content)
-        if image is None or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            kind = "not a readable image" if image is None else "not a flow image (three channels of 8 bits)"
-            raise DataError(f"{path}: {kind}; make it again")
-        if image.shape[:2] != (height, width):
-            content = encode_jpeg(rescale(image, height, width), full_colour=True)
-        elif content[:2] != b"\xff\xd8":
-            content = encode_jpeg(image, full_colour=True)
-        jpegs.append(content)
-    return jpegs
-
-
-def find_images(folder, index) -> dict[str, list[Path]]:
-    """The flow images 2, 3 ... of every video, under the authors' names: FOLDER/flow_image_VIDEO.0002.jpg, or the same
-    in FOLDER/VIDEO/ or FOLDER/CLASS/VIDEO/. Errors: DataError where one lacks, or there are more than frames.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; name the one that holds flow_image_VIDEO.0002.jpg and so on")
-    listings: dict[Path, set[str]] = {}
-
-    def names(place):
-        if place not in listings:
-            listings[place] = {entry.name for entry in os.scandir(place)} if place.is_dir() else set()
-        return listings[place]
-
-    images_of, lacking = {}, []
-    for video in index:
-        if video.frames < 2:
-            continue
-        due = [store.key("flow", video.name, number).decode() for number in range(2, video.frames + 1)]
-        for place in (folder / video.class_name / video.name, folder / video.name, folder):
-            there = names(place)
-            if due[0] in there:
-                break
-        missing = [name for name in due if name not in there]
-        if missing:
-            lacking.append(f"{missing[0]} ({len(due) - len(missing)} of the video's {len(due)} are there)")
-        elif store.key("flow", video.name, video.frames + 1).decode() in there:
-            raise DataError(
-                f"{place}: more flow images of {video.name} than its {video.frames} frames have; prepare the frames at"
-                " the rate (--fps) that the flow was made from"
-            )
-        else:
-            images_of[video.name] = [place / name for name in due]
-        if place != folder:
-            del listings[place]
-    if lacking:
-        raise DataError(
-            f"{folder}: lacks {lacking[0]}, and those of {len(lacking) - 1} more videos; make them, or prepare the"
-            " frames at the rate (--fps) that the flow was made from"
-        )
-    return images_of
-
-
-def write(folder, index: list[Video], algorithm: str, size: tuple[int, int], images=None, work: Work = Work()) -> None:
+def write(
+    folder,
+    index: list[Video],
+    algorithm: str,
+    size: tuple[int, int],
+    images: FlowImages | None = None,
+    work: Work = Work(),
+) -> None:
     """Fills the LMDB of flow of a dataset folder whose frames are stored. What is stored already is left as it is.
 
-    size: (height, width) of the images. images: a folder of flow images made elsewhere, read in place of computing.
+    size: (height, width) of the images. images: flow images made elsewhere, read in place of computing.
     Errors: DataError.
     """
-    paths = find_images(images, index) if images else None
     with store.ImageWriter(folder, "flow") as writer:
         todo = [video for video in index if video.frames > 1 and not writer.count(video.name)]
         if images:
-            jobs = [([str(path) for path in paths[v.name]], *size) for v in todo]
+            jobs = [(images.files[v.name], images.bound, *size) for v in todo]
         else:
             jobs = [(str(folder), v.name, v.frames, algorithm) for v in todo]
         done = len(index) - len(todo)
         work.progress("flow", done, len(index))
-        for video, (_, jpegs) in zip(todo, work.parallel(_read if images else _computed, jobs)):
+        for video, (_, jpegs) in zip(todo, work.parallel(flow_images.read if images else _computed, jobs)):
             writer.add(video.name, video.label, jpegs, *size)
             done += 1
             work.progress("flow", done, len(index))
@@ -269,8 +189,11 @@ def summary(figures: dict) -> str:
     return line
 
 
-def prepare_flow(data, algorithm="dis", images=None, replace=False, work: Work = Work()) -> Path:
-    """Gives a prepared data set its flow, computed from the stored frames, or read from `images` (`find_images`).
+def prepare_flow(
+    data, algorithm="dis", images=None, bound: float | None = None, replace=False, work: Work = Work()
+) -> Path:
+    """Gives a prepared data set its flow, computed from the stored frames, or read from the folder `images`, of which
+    `bound` may be told (`flow_images.find`).
 
     A run that was cut off goes on where the same is asked again. Images of another size than the frames' are resized,
     and their motion with them. Errors: DataError, and where the data set has flow made otherwise, unless `replace`.
@@ -282,9 +205,12 @@ def prepare_flow(data, algorithm="dis", images=None, replace=False, work: Work =
     dataset = Dataset(data)
     if dataset.kind != "frames":
         raise DataError(f"{data}: holds {dataset.kind}, not frames; flow needs frames (`lrcn prepare videos`)")
+    if bound is not None and not images:
+        raise DataError(f"flow bound {bound:g}: is of images made elsewhere; name their folder with --images")
     there = dataset.description.get("flow")
     if there and not replace:
-        if {name: there.get(name) for name in wanted} == wanted:
+        as_bound = bound is None if there.get("bound") is None else there["bound"] == (bound or BOUND)
+        if as_bound and {name: there.get(name) for name in wanted} == wanted:
             for leaving in ("making.json", "lock"):  # of a run that was cut off just before its end
                 (dataset.folder / store.MODALITIES["flow"] / leaving).unlink(missing_ok=True)
             return dataset.folder
@@ -292,6 +218,10 @@ def prepare_flow(data, algorithm="dis", images=None, replace=False, work: Work =
             f"{data}: already has flow, made by {there.get('algorithm')}; give --replace to make it anew otherwise"
         )
     place, note, index = dataset.folder / store.MODALITIES["flow"], "making.json", list(dataset.index.values())
+    made_elsewhere = flow_images.find(images, index, bound) if images else None
+    if made_elsewhere and made_elsewhere.bound is not None:
+        wanted["bound"] = made_elsewhere.bound
+        work.remark(made_elsewhere.remark())
     with locked(place):
         if there:
             write_json(dataset.folder / "dataset.json", dataset.description | {"flow": None})
@@ -302,7 +232,7 @@ def prepare_flow(data, algorithm="dis", images=None, replace=False, work: Work =
                     item.unlink()
             write_json(place / note, wanted)
         size = dataset.height, dataset.width
-        write(dataset.folder, index, algorithm, size, images, work)
+        write(dataset.folder, index, algorithm, size, made_elsewhere, work)
         store.check_images(dataset.folder, "flow", index)
         figures = report(dataset.folder, index, algorithm, size, work) | wanted
         write_json(dataset.folder / "dataset.json", dataset.description | {"flow": figures})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
 from pathlib import Path
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # a broken file is reported once, by us, in one line
@@ -19,6 +20,10 @@ JPEG_QUALITY = 95
 SHORTFALL = 0.05  # headers that promise up to this share (at least 2 frames) more than there is are common and harmless
 ROUNDING = 0.0015  # seconds: containers that count in milliseconds round a frame's time by up to one of them
 VIDEOS = {".avi", ".mp4", ".mkv", ".mov", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", ".m4v"}
+UPRIGHT = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH  # as it is stored, but turned as its EXIF says
+# words in the names of images that lie beside frames and are none
+ASIDE = {"flow", "flowx", "flowy", "opticalflow", "depth", "mask", "thumb", "thumbs", "thumbnail", "thumbnails"}
+AXES = {"x", "y", "u", "v"}  # the same, where it is all that the name says: x_0001.jpg
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
 
 
@@ -122,11 +127,79 @@ def images_in(folder: Path) -> list[Path]:
     return sorted((path for path in folder.iterdir() if is_one_of(IMAGES, path.name)), key=natural)
 
 
+def frames_in(folder: Path) -> list[Path]:
+    """The frames of a video cut into images, in natural order: of the folder's images the one series, without those
+    that are named as flow, thumbnails and their like are, and the one in colour where others are grey.
+
+    Errors: DataError where several series may be meant.
+    """
+    images = images_in(folder)
+    named_as_frames = [path for path in images if not _lies_beside(path)]
+    series = _series(named_as_frames or images)
+    if len(series) > 1 and named_as_frames:
+        in_colour = [members for members in series if not _is_grey(members[0])]
+        series = in_colour if len(in_colour) == 1 else series
+    if len(series) > 1:
+        one, other = (f"{members[0].name} ... {members[-1].name} ({len(members)})" for members in series[:2])
+        more = f", or {len(series) - 2} more" if len(series) > 2 else ""
+        raise DataError(
+            f"{folder}: its images are of several series, and {one} or {other}{more} may be the video's frames; leave"
+            " one series in the folder"
+        )
+    return series[0] if series else []
+
+
+def _lies_beside(path: Path) -> bool:
+    """Whether an image is named as one that lies beside frames and is none."""
+    words = [word.lower() for word in re.findall("[A-Za-z]+", path.stem)]
+    return not ASIDE.isdisjoint(words) or (len(words) == 1 and words[0] in AXES)
+
+
+def _is_grey(path: Path) -> bool:
+    image = decode(path.read_bytes())
+    return image is not None and image.ndim == 2
+
+
+def _series(images: list[Path]) -> list[list[Path]]:
+    """The images by their names but for the numbers in them. Images on their own belong to none: they are left out
+    where the series are most of the images, else each is one; where no name makes a series all images are one.
+    """
+    by_name: dict[str, list[Path]] = defaultdict(list)
+    for path in images:
+        by_name[re.sub("[0-9]+", "#", path.stem)].append(path)
+    series = [part for members in by_name.values() for part in _counted_apart(members)]
+    several = [members for members in series if len(members) > 1]
+    if not several:
+        return [images] if images else []
+    return several if sum(map(len, several)) * 3 > len(images) * 2 else series
+
+
+def _counted_apart(images: list[Path]) -> list[list[Path]]:
+    """Images that are named alike but for numbers, divided where they count the same several times: img_0001.jpg,
+    img_1.jpg and img_1.png, or cam1_0001.jpg and cam2_0001.jpg.
+    """
+    if len(images) == 1:
+        return [images]
+    numbers = {path: [int(number) for number in re.findall("[0-9]+", path.stem)] for path in images}
+    parts: dict[tuple, list[Path]] = defaultdict(list)
+    if len({tuple(of_path) for of_path in numbers.values()}) < len(images):
+        for path in images:
+            parts[re.search("(?<![0-9])0[0-9]", path.stem) is not None, path.suffix].append(path)
+        return list(parts.values())
+    for path in images:
+        parts[tuple(numbers[path][:-1])].append(path)
+    counts = [[numbers[path][-1] for path in members] for members in parts.values()]
+    first = counts[0][0]
+    again = all(len(count) > 1 and count == list(range(first, first + len(count))) for count in counts)
+    return list(parts.values()) if again else [images]
+
+
 def jpegs(path, height: int, width: int, fps: float | None = None) -> tuple[list[bytes], int, int]:
-    """The frames of a video file, or of a folder of images (in natural order, all of them whatever `fps` says), as
+    """The frames of a video file, or of a folder of images (`frames_in`, all of them whatever `fps` says), as
     JPEG at height x width; how many frames the file's header declares, and how many were decoded.
 
-    Images that are colour JPEG of the wanted size already are taken as they are, to the byte.
+    Images that are colour JPEG of the wanted size already are taken as they are, to the byte, but for those that EXIF
+    turns: they are stored upright.
     Errors: DataError.
     """
     path = Path(path)
@@ -137,7 +210,7 @@ def jpegs(path, height: int, width: int, fps: float | None = None) -> tuple[list
             before = image
         return encoded, video.declared, video.decoded
     encoded = []
-    for file in images_in(path):
+    for file in frames_in(path):
         content = file.read_bytes()
         image = decode(content)
         if image is None:
@@ -145,15 +218,23 @@ def jpegs(path, height: int, width: int, fps: float | None = None) -> tuple[list
         kept = image.shape == (height, width, 3) and content[:2] == b"\xff\xd8" and content[-2:] == b"\xff\xd9"
         if image.ndim == 2 or image.shape[2] != 3 or image.dtype != np.uint8:
             image = decode(content, cv2.IMREAD_COLOR)
+        kept = kept and not _turns(content, image)
         encoded.append(content if kept else encode_jpeg(_fitted(image, (width, height))))
     if not encoded:
         raise DataError(f"{path}: no images in it; remove the folder from the set")
     return encoded, len(encoded), len(encoded)
 
 
-def decode(content: bytes, flags: int = cv2.IMREAD_UNCHANGED) -> np.ndarray | None:
-    """The image (H, W, 3) BGR or (H, W) of an encoded one; None where it cannot be read."""
+def decode(content: bytes, flags: int = UPRIGHT) -> np.ndarray | None:
+    """The image (H, W, 3) BGR or (H, W) of an encoded one, turned as its EXIF says, as Caffe and OpenCV's colour
+    readers turn it too; None where it cannot be read.
+    """
     return cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+
+
+def _turns(content: bytes, upright: np.ndarray) -> bool:
+    """Whether a JPEG is stored otherwise than it is to be seen. Caffe's Data layer would show it as it is stored."""
+    return b"Exif" in content and not np.array_equal(decode(content, cv2.IMREAD_UNCHANGED), upright)
 
 
 def encode_jpeg(image, full_colour: bool = False) -> bytes:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_prep import DataError, videos
 from data_prep.list_order import ListOrder
 from data_prep.stills import PARTS
-from data_prep.videos import FrameOptions, VideoSet
+from data_prep.videos import FrameOptions, Spellings, VideoSet, folded
 from data_prep.workers import Work
 
 CLASSES, VIDEOS = 101, 13_320
-GROUP = re.compile(r"_g(\d+)_c\d+$")  # v_ApplyEyeMakeup_g08_c01: clips of one group come from one film
+GROUP = re.compile(r"_g(\d+)_c\d+$", re.IGNORECASE)  # v_ApplyEyeMakeup_g08_c01: clips of one group come from one film
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,7 @@ def read_classes(folder: Path) -> list[str]:
     """classInd.txt: `1 ApplyEyeMakeup` a line. Label 0 is its class 1. Errors: DataError."""
     path, classes = Path(folder) / "classInd.txt", []
     for where, line in _lines(path):
-        number, _, name = line.partition(" ")
-        name = name.strip()
+        number, name = (*re.split(r"[\s,;]+", line, maxsplit=1), "")[:2]
         if number != str(len(classes) + 1) or not name:
             raise DataError(f"{where}: not `{len(classes) + 1} Class`: {line!r}; take the file from ucfTrainTestlist")
         if name in classes:
@@ -42,24 +42,30 @@ def read_classes(folder: Path) -> list[str]:
 
 
 def read_list(path: Path, classes: list[str], labelled: bool) -> list[Entry]:
-    """trainlist0N.txt (`Class/video.avi label`, labels from 1) or testlist0N.txt (no labels). Errors: DataError."""
-    entries, seen, numbers = [], {}, {name: number for number, name in enumerate(classes, 1)}
+    """trainlist0N.txt (`Class/video.avi label`, labels from 1) or testlist0N.txt (no labels); a number of frames may
+    stand before the label. A class may be spelled in another case than in classInd.txt. Errors: DataError.
+    """
+    entries: list[Entry] = []
+    seen: dict[str, str] = {}
+    numbers, spellings = {name: number for number, name in enumerate(classes, 1)}, Spellings(classes)
     for where, line in _lines(path):
-        entry, _, label = line.rpartition(" ") if re.search(r"\s\d+$", line) else (line, "", "")
-        class_name, slash, file = entry.strip().rpartition("/")
+        entry, label = videos.columns(line, 2)
+        class_name, slash, file = entry.rpartition("/")
         if not slash or not file or "/" in class_name or (labelled and not label):
             form = "`Class/video.avi label`" if labelled else "`Class/video.avi`"
             raise DataError(f"{where}: not {form}: {line!r}; take the file from ucfTrainTestlist")
+        class_name = spellings.one_of(class_name, where)
         if class_name not in numbers:
             raise DataError(f"{where}: class {class_name} is not in classInd.txt; make the two agree")
-        if label and int(label) != numbers[class_name]:
+        if label and int(label[-1]) != numbers[class_name]:
             raise DataError(
-                f"{where}: {class_name} has label {label} here, {numbers[class_name]} in classInd.txt; make them agree"
+                f"{where}: {class_name} has label {label[-1]} here, {numbers[class_name]} in classInd.txt; make them"
+                " agree"
             )
-        video = Path(file).stem
-        if video in seen:
-            raise DataError(f"{where}: {video} is in line {seen[video]} too; remove one of them")
-        seen[video] = where.rpartition(":")[2]
+        video = videos.bare(file)
+        if folded(video) in seen:
+            raise DataError(f"{where}: {video} is in line {seen[folded(video)]} too; remove one of them")
+        seen[folded(video)] = where.rpartition(":")[2]
         entries.append(Entry(where, class_name, video))
     if not entries:
         raise DataError(f"{path}: names no video; take the file from ucfTrainTestlist")
@@ -73,11 +79,11 @@ def _lines(path: Path):
 
 
 def _check_apart(train: list[Entry], test: list[Entry]) -> None:
-    trained = {entry.video: entry for entry in train}
+    trained = {folded(entry.video): entry for entry in train}
     groups = {_group(entry): entry for entry in train}
     for entry in test:
-        if entry.video in trained:
-            where = trained[entry.video].where
+        if folded(entry.video) in trained:
+            where = trained[folded(entry.video)].where
             raise DataError(f"{entry.where}: {entry.video} is a training video too ({where}); take it out of one list")
         if _group(entry) in groups:
             other = groups[_group(entry)]
@@ -114,11 +120,11 @@ def read_splits(folder, classes: list[str]) -> dict[int, dict[str, list[Entry]]]
 
 
 def _by_video(splits: dict[int, dict[str, list[Entry]]]) -> dict[str, Entry]:
-    """Video -> the last of its lines. Errors: DataError where lists do not agree on its class."""
+    """Video, its name `folded`, -> the last of its lines. Errors: DataError where lists do not agree on its class."""
     every = [entry for parts in splits.values() for part in PARTS for entry in parts[part]]
-    by_video = {entry.video: entry for entry in every}
+    by_video = {folded(entry.video): entry for entry in every}
     for entry in every:
-        other = by_video[entry.video]
+        other = by_video[folded(entry.video)]
         if other.class_name != entry.class_name:
             raise DataError(
                 f"{entry.where}: {entry.video} is {entry.class_name} here but {other.class_name} in {other.where}; make"
@@ -128,17 +134,25 @@ def _by_video(splits: dict[int, dict[str, list[Entry]]]) -> dict[str, Entry]:
 
 
 def _files(root, entries: dict[str, Entry]) -> dict[str, Path]:
-    """The listed videos that are there, a folder a class or all in one."""
+    """The listed videos that are there by their name, `folded`, a folder a class or all in one: the archive spells
+    some names in another case than its lists. Errors: DataError where several may be meant.
+    """
     by_class, loose = videos.find_videos(root)
-    files: dict[str, Path] = {}
+    alike: dict[str, list[Path]] = defaultdict(list)
     for path in [*loose, *(path for members in by_class.values() for path in members)]:
-        name = videos.Source(path, "", 0).name
-        if name not in entries:
-            continue
-        if name in files:
-            raise DataError(f"{path}: {files[name]} is there too; remove one of them")
-        files[name] = path
+        alike[folded(_name(path))].append(path)
+    files: dict[str, Path] = {}
+    for video, entry in entries.items():
+        paths = [path for path in alike[video] if _name(path) == entry.video] or alike[video]
+        if len(paths) > 1:
+            raise DataError(f"{paths[1]}: {paths[0]} is there too; remove one of them")
+        if paths:
+            files[video] = paths[0]
     return files
+
+
+def _name(path: Path) -> str:
+    return videos.Source(path, "", 0).name
 
 
 @dataclass(frozen=True)
@@ -169,13 +183,19 @@ class Archive:
         files = _files(self.videos, entries)
         self._check_all_there(classes, entries, files, work)
         labels = {name: label for label, name in enumerate(classes)}
-        classes_of = {video: entries[video].class_name for video in files}
-        sources = [videos.Source(path, classes_of[video], labels[classes_of[video]]) for video, path in files.items()]
+        sources = [
+            videos.Source(path, entries[video].class_name, labels[entries[video].class_name])
+            for video, path in files.items()
+        ]
         sources.sort(key=lambda source: (source.label, source.name))
-        lists = {
-            f"{part}{number}.txt": [entry.video for entry in parts[part] if entry.video in files]
+        listed = {
+            (part, number): [folded(entry.video) for entry in parts[part]]
             for number, parts in splits.items()
             for part in PARTS
+        }
+        lists = {
+            f"{part}{number}.txt": [_name(files[video]) for video in names if video in files]
+            for (part, number), names in listed.items()
         }
         for number in wanted:
             for part in PARTS:

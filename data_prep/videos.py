@@ -6,18 +6,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
-from dataclasses import dataclass
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from data_prep import DataError, flow, frames, list_order, stills, store
-from data_prep.dataset import Dataset, Video, index_text, list_text
+from data_prep.dataset import Dataset, Video, index_text, list_text, without_videos
 from data_prep.list_order import ListOrder
 from data_prep.whole_files import new_folder, write_json, write_text, writing
 from data_prep.workers import Work
+from prototxt_gen.text_files import read_lines
 
 SAMPLE = 64  # stored images that are decoded again at the end
 TEST_SHARE = 0.25  # of each class, where lists are drawn
@@ -60,7 +64,7 @@ class Source:
 
     def size(self) -> int:
         if self.path.is_dir():
-            return sum(file.stat().st_size for file in frames.images_in(self.path))
+            return sum(file.stat().st_size for file in frames.frames_in(self.path))
         return self.path.stat().st_size
 
 
@@ -155,6 +159,9 @@ def fill(
     if skipped:
         first = " (".join(next(iter(skipped.values()))) + ")"
         work.remark(f"skipped: {len(skipped)} of {len(sources)} videos, listed in skipped.tsv; first {first}")
+        for name, videos in members.items():
+            if set(lists[name]) & skipped.keys():
+                _remark_absent(name, description["classes"], [video.label for video in videos], work)
 
 
 def _write_frames(folder: Path, sources: list[Source], options: FrameOptions, work: Work):
@@ -261,16 +268,36 @@ def prepare_videos(
         "lists": hashlib.sha256(repr(sorted(videos.lists.items())).encode()).hexdigest(),
     }
     lists, splits = order.of(videos.wanted_lists()), sorted(videos.splits)
+    labels = {source.name: source.label for source in videos.sources}
+    for name, members in lists.items():
+        _remark_absent(name, videos.classes, [labels[member] for member in members], work)
     with new_folder(out, settings, may_differ=ORDER) as folder:
         if folder:
             hint = "" if order.keep else "; --keep-order leaves them as they are"
             work.remark(order.remark(lists) + hint)
+            _remark_others(videos.sources, work)
             description = {name: settings[name] for name in ("name", "classes", "mirror")}
             description |= {"splits": splits, "seed": order.seed, "prepared": settings}
             fill(folder, videos.sources, lists, description, options, work)
     if not folder:
         _add_splits(Dataset(out), lists, splits, options.every, work)
     return Path(out)
+
+
+def _remark_absent(list_name: str, classes: list[str], labels: Iterable[int], work: Work) -> None:
+    if absent := without_videos(list_name.removesuffix(".txt"), classes, labels):
+        work.remark(absent)
+
+
+def _remark_others(sources: list[Source], work: Work) -> None:
+    """Says which images lie beside frames and are not taken for any."""
+    others = []
+    for source in sources:
+        if source.path.is_dir():
+            taken = set(frames.frames_in(source.path))
+            others += [path for path in frames.images_in(source.path) if path not in taken][:1]
+    if others:
+        work.remark(f"{len(others)} videos have other images beside their frames, which are left out, as {others[0]}")
 
 
 def _add_splits(dataset: Dataset, lists: dict[str, list[str]], splits: list[int], every: int, work: Work) -> None:
@@ -353,7 +380,8 @@ def prepare_folder(
     or a folder of images.
 
     lists_dir holds train1.txt and test1.txt (train2.txt, ... likewise): `Class/video label` a line, with or without the
-    file's suffix; and, if it likes, classes.txt, a class a line in the order of labels, which must be the folders'
+    file's suffix, or `Class/video frames label` as TSN and mmaction2 have it, of which the frames are not used; and, if
+    it likes, classes.txt, a class a line in the order of labels, which must be the folders'
     names. Without it classes are the folders' names, alphabetically. Or it holds HMDB-51's lists,
     CLASS_test_split1.txt: `video.avi 1` a line, 1 for training, 2 for test. With lists the videos may also lie in one
     folder, without folders of classes. lists_dir None: a seeded draw gives a quarter of each class to the test list.
@@ -362,11 +390,12 @@ def prepare_folder(
     """
     root = Path(videos_dir)
     files, loose = find_videos(root)
-    lines = [] if lists_dir is None else _list_lines(Path(lists_dir))
+    there = Spellings(Source(path, "", 0).name for paths in (*files.values(), loose) for path in paths)
+    lines = [] if lists_dir is None else _list_lines(Path(lists_dir), there)
     classes = sorted(files) or _classes_of(lines, root)
     class_list = lists_dir and Path(lists_dir) / "classes.txt"
     if class_list and class_list.exists():
-        classes = [line.strip() for line in class_list.read_text(encoding="utf-8").splitlines() if line.strip()]
+        classes = [class_name for _, class_name in numbered_lines(class_list)]
         for odd in sorted(set(classes) ^ set(files)) if not loose else ():
             lacking = "has no folder of videos" if odd in classes else "is not in the class list"
             raise DataError(f"{class_list}: class {odd} {lacking} in {root}; make the two agree")
@@ -375,6 +404,7 @@ def prepare_folder(
     if lists_dir is None:
         lists = _draw_lists(sources, order.seed)
     else:
+        lines = _as_spelled_there(lines, Spellings(classes), there)
         sources += _loose_sources(lines, loose, labels)
         lists = _resolve(lines, sources, labels, root)
     numbers = sorted({int(list_name[:-4].lstrip("trainesu")) for list_name in lists})
@@ -399,28 +429,66 @@ class Line:
     label: int | None
 
 
-def _list_lines(folder: Path) -> list[Line]:
+class Spellings:
+    """Names that are there, to be found as others spell them: HandStandPushups for HandstandPushups, and accents as a
+    Mac composes them."""
+
+    def __init__(self, names: Iterable[str]):
+        self.names = set(names)
+        self._folded: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(self.names):
+            self._folded[folded(name)].append(name)
+
+    def of(self, name: str) -> list[str]:
+        """The one of just that name, else those that differ from it in case alone."""
+        return [name] if name in self.names else self._folded.get(folded(name), [])
+
+    def one_of(self, name: str, where: str) -> str:
+        """The one that a list's line may mean; `name` itself where there is none. Errors: DataError."""
+        alike = self.of(name)
+        if len(alike) > 1:
+            raise DataError(
+                f"{where}: {name} may be {alike[0]} or {alike[1]}, which differ in case alone; remove or rename one, or"
+                " spell the line as it is meant"
+            )
+        return alike[0] if alike else name
+
+
+def folded(name: str) -> str:
+    """The same for names that differ in case alone, or in how accents are composed."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def columns(text: str, most: int) -> tuple[str, list[str]]:
+    """The whole numbers, at most so many, that a list's line ends in, after blanks or a comma each; before them what
+    stands before them.
+    """
+    numbers: list[str] = []
+    while len(numbers) < most and (match := re.fullmatch(r"(.*[^\s,;])(?:\s+|\s*[,;]\s*)([0-9]{1,9})", text)):
+        text = match[1]
+        numbers.insert(0, match[2])
+    return text, numbers
+
+
+def _list_lines(folder: Path, there: Spellings) -> list[Line]:
     """The lines of all list files in a folder. Errors: DataError."""
     lines = []
     for path in sorted(folder.glob("t[re]*[0-9].txt")):
-        if path.stem.rstrip("0123456789") in stills.PARTS:
-            for where, text in numbered_lines(path):
-                entry, _, label = text.rpartition(" ")
-                class_name, _, video = entry.rpartition("/")
-                if not label.isdigit() or not class_name:
-                    raise DataError(f"{where}: not `Class/video label`: {text!r}; mend the list")
-                lines.append(Line(where, path.name, class_name, _bare(video), int(label)))
+        part = path.stem.rstrip("0123456789")
+        if part in stills.PARTS:
+            list_name = f"{part}{int(path.stem.removeprefix(part))}.txt"
+            lines += [_line(where, list_name, text, there) for where, text in numbered_lines(path)]
     if lines:
         return lines
     for path in sorted(folder.glob("*_test_split[0-9].txt")):
         class_name, _, number = path.stem.rpartition("_test_split")
         for where, text in numbered_lines(path):
-            video, _, use = text.rpartition(" ")
-            if use not in ("0", "1", "2") or not video.strip():
+            video, use = columns(text, 1)
+            if use not in (["0"], ["1"], ["2"]):
                 raise DataError(f"{where}: not `video use` (1 training, 2 test, 0 neither): {text!r}; mend the list")
-            if use != "0":
-                part = stills.PARTS[int(use) - 1]
-                lines.append(Line(where, f"{part}{number}.txt", class_name, _bare(video.strip()), None))
+            if use != ["0"]:
+                part = stills.PARTS[int(use[0]) - 1]
+                lines.append(Line(where, f"{part}{number}.txt", class_name, bare(video), None))
     if not lines:
         official = "; for UCF-101's lists there is `lrcn prepare ucf101`" if list(folder.glob("trainlist*")) else ""
         raise DataError(
@@ -429,16 +497,41 @@ def _list_lines(folder: Path) -> list[Line]:
     return lines
 
 
+def _line(where: str, list_name: str, text: str, there: Spellings) -> Line:
+    """A line of a list. A number before the label is that of the video's frames, unless the video's name ends in it.
+    Errors: DataError.
+    """
+    entry, label = columns(text, 1)
+    class_name, video = _class_and_video(entry)
+    if not there.of(video):
+        class_name, video = _class_and_video(columns(text, 2)[0])
+    if not label or not class_name or not video:
+        raise DataError(f"{where}: not `Class/video label`, nor `Class/video frames label`: {text!r}; mend the list")
+    return Line(where, list_name, class_name, video, int(label[0]))
+
+
+def _class_and_video(entry: str) -> tuple[str, str]:
+    """The last two parts of a path, the video without its file's suffix; "" for a class that is not there."""
+    *_, class_name, video = ["", *(entry if "/" in entry else entry.replace("\\", "/")).split("/")]
+    return class_name.strip(), bare(video.strip())
+
+
+def _as_spelled_there(lines: list[Line], classes: Spellings, videos: Spellings) -> list[Line]:
+    return [
+        replace(
+            line, class_name=classes.one_of(line.class_name, line.where), video=videos.one_of(line.video, line.where)
+        )
+        for line in lines
+    ]
+
+
 def numbered_lines(path: Path) -> list[tuple[str, str]]:
     """FILE:LINE and text of the lines that are not empty. Errors: DataError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); save it as UTF-8 text") from None
-    return [(f"{path}:{n}", line.strip()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [line.strip() for line in read_lines(path, DataError)]
+    return [(f"{path}:{n}", line) for n, line in enumerate(lines, 1) if line]
 
 
-def _bare(video: str) -> str:
+def bare(video: str) -> str:
     suffix = Path(video).suffix
     return video.removesuffix(suffix) if suffix.lower() in frames.VIDEOS else video
 

@@ -54,6 +54,17 @@ def write_bytes(path: Path, content: bytes) -> None:
         os.replace(beside, path)
 
 
+def copy(source: Path, path: Path) -> None:
+    """A copy of a file, of whatever size, which appears whole or not at all."""
+    beside = path.with_name(path.name + ".new")
+    with writing(path):
+        with open(source, "rb") as content, open(beside, "wb") as file:
+            shutil.copyfileobj(content, file, 1 << 22)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+
+
 def write_text(path: Path, text: str) -> None:
     """UTF-8; the file appears whole or not at all."""
     write_bytes(path, text.encode())

@@ -7,7 +7,21 @@ import sys
 import click
 
 from data_prep import DataError
-from lrcn.commands import caffe, caption, classify, describe, evaluate, experiments, nets, prepare, rating_sheet, train
+from lrcn.commands import (
+    caffe,
+    caption,
+    classify,
+    completion,
+    describe,
+    evaluate,
+    experiments,
+    nets,
+    prepare,
+    rating_sheet,
+    released,
+    sample,
+    train,
+)
 from lrcn.engine import EngineError, container
 from lrcn.engine.process import CaffeError
 from lrcn.results.compare import ResultsError
@@ -49,6 +63,9 @@ def spread_settings(arguments: list[str]) -> list[str]:
     return spread
 
 
+completion.turn_on(spread_settings)
+
+
 class Commands(click.Group):
     def resolve_command(self, ctx, args):
         if args[:2] == ["evaluate", rating_sheet.NAME]:  # it evaluates no experiment, so its options are others
@@ -65,6 +82,8 @@ def cli():
 for command in (
     caffe.caffe,
     nets.nets,
+    released.data,
+    released.weights,
     prepare.prepare,
     experiments.experiments,
     train.train,
@@ -73,5 +92,6 @@ for command in (
     classify.classify,
     caption.caption,
     describe.describe,
+    sample.sample,
 ):
     cli.add_command(command)

@@ -23,8 +23,9 @@ class Transform:
     """How a net sees pixels: of an image of height x width a square of side `crop`, perhaps mirrored where labels
     survive a mirror (`mirror`), less `mean` (blue, green, red), times `scale`.
 
-    crop: 0 where the net's own input says it. modality: "flow" is mirrored as flow. crop_slip: a slip of the
-    released layer, which cuts only mirrored clips and squeezes the others whole into the crop's size.
+    crop: 0 where the net's own input says it. modality: "flow" is mirrored as flow, unless `negate` is False.
+    crop_slip: a slip of the released layer, which cuts only mirrored clips and squeezes the others whole into the
+    crop's size.
     """
 
     height: int
@@ -35,6 +36,7 @@ class Transform:
     mirror: bool = False
     modality: str | None = None
     crop_slip: bool = False
+    negate: bool = True
 
     @classmethod
     def of(cls, variant: Variant, settings: Mapping[str, Any]) -> Transform | None:
@@ -65,7 +67,7 @@ class Transform:
         """The image seen in a mirror. Flow to the left becomes flow to the right: x, the red channel, is negated (255 -
         x)."""
         image = image[:, ::-1]
-        if self.modality == "flow":
+        if self.modality == "flow" and self.negate:
             image = image.copy()
             image[..., 2] = 255 - image[..., 2]
         return image
@@ -91,15 +93,28 @@ class Transform:
         five = [*corners, self.centre(image)]
         return np.stack(five + [self.mirrored(crop) for crop in five] if self.mirror else five)
 
+    def released_middle(self, image: np.ndarray) -> np.ndarray:
+        """What the release's scripts show a captioner of an image: the middle 227/256 of either side, so that its
+        proportions are lost only in the resizing to the crop that comes after; VGG-16's too, which reads 224. Where
+        images are resized to another height in training, the middle crop/height of either side."""
+        share = 227 / 256 if self.height == 256 else self.crop / self.height
+        top, left = (int(side * (1 - share) / 2 + 0.5) for side in image.shape[:2])
+        middle = image[top : image.shape[0] - top, left : image.shape[1] - left]
+        return cv2.resize(middle.astype(np.float32), (self.crop, self.crop), interpolation=cv2.INTER_LINEAR)
+
     # ---- what Caffe is given ----
 
     def blob(self, pixels: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Pixels (..., H, W, 3) uint8 -> (..., 3, H, W) float32 less the mean, times the scale; in `out`, if given."""
+        """Pixels (..., H, W, 3) -> (..., 3, H, W) float32 less the mean, times the scale; in `out`, if given."""
         mean = np.asarray(self.mean, np.float32)[:, None, None]
         out = np.subtract(np.moveaxis(pixels, -1, -3), mean, out=out, dtype=np.float32)
         if self.scale != 1:
             out *= np.float32(self.scale)
         return out
+
+    def negated(self, blob: np.ndarray) -> np.ndarray:
+        """x of flow, of which `blob` has made numbers, negated: those of 255 - x."""
+        return self.scale * (255 - 2 * self.mean[2]) - blob
 
 
 def decode(jpeg: bytes, name: str) -> np.ndarray:

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError
+from prototxt_gen.caffe_pb2 import NetParameter
+from prototxt_gen.weights import AFRESH, Entry, plan, read_weights
+
+# Layers whose first blob has a row for each class, or for each word and the end of a sentence.
+CLASSIFIERS, WORDS = ("fc8-ucf", "fc8-final"), ("predict", "embedding")
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,9 @@ class TrainedNet:
 
     folder: where what is computed with it is kept. classes: of activity recognition, in the order of labels.
     vocabulary: the file of the words that it says. fps, flow: of the videos that it was trained on, as their
-    dataset.json has them; None where all frames were taken, and where there was no flow.
+    dataset.json has them; None where all frames were taken, and where there was no flow. training: which of a
+    captioner's trainings it comes from; None for nets that have one only, and for weights that come without a run.
+    seed: of its training, where that is known.
     """
 
     variant: Variant
@@ -29,11 +37,28 @@ class TrainedNet:
     vocabulary: Path | None = None
     fps: float | None = None
     flow: Mapping[str, Any] | None = None
+    training: str | None = None
+    seed: int | None = None
 
-    @property
-    def training(self) -> str | None:
-        """Which of a captioner's trainings it comes from; None for nets that have one only."""
-        return self.settings.get("stage")
+    @classmethod
+    def of_file(
+        cls,
+        name: str,
+        weights: Path,
+        folder: Path,
+        settings: Mapping[str, Any] | None = None,
+        classes: Sequence[str] = (),
+        vocabulary: Path | None = None,
+    ) -> TrainedNet:
+        """The net `name` of the catalogue with weights from anywhere: the authors', say. settings: other than the
+        published ones; the number of classes follows from `classes`. SpecError, one line, where the weights are not of
+        this net."""
+        variant = catalogue.get(name)
+        sizes = {"classes": len(classes)} if classes else {}
+        net = cls(variant, variant.settings(**dict(settings or {}) | sizes), Path(weights), folder, classes, vocabulary)
+        if classes:
+            check_whole([variant.files(**net.settings)["deploy"]], net.weights, len(classes))
+        return net
 
     @property
     def row(self) -> str:
@@ -52,3 +77,46 @@ def digest(path: Path) -> str:
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror}; --weights takes a .caffemodel") from None
     return content.hexdigest()
+
+
+def check_filled(nets: Sequence[NetParameter], weights: Path, outputs: int | None = None) -> None:
+    """Refuses a .caffemodel that does not fill every layer of these deploy nets. outputs: how many classes there are,
+    or words with the end of a sentence. SpecError, one line."""
+    file = read_weights(weights)
+    for net in nets:
+        filling = plan(net, file, "TEST")
+        for entry in filling.clashes:
+            raise SpecError(f"{weights}: {_of_other_outputs(entry, outputs) or _unfit(net, entry)}")
+        missing = [entry.layer for entry in filling.entries if entry.status == AFRESH]
+        if missing:
+            raise SpecError(
+                f"{weights}: has no weights for {', '.join(missing)} of {net.name}; give the .caffemodel "
+                "that was trained for this net"
+            )
+
+
+def check_whole(nets: Sequence[NetParameter], weights: Path, outputs: int | None = None) -> None:
+    """As `check_filled`, of all nets that are made of these weights: refuses a deeper net's, which would fill these but
+    say something else."""
+    check_filled(nets, weights, outputs)
+    layers = {layer.name for net in nets for layer in net.layer}
+    others = [name for name, blobs in read_weights(weights).layers if blobs and name not in layers]
+    if others := [name for name in others if name.startswith("lstm")]:
+        raise SpecError(f"{weights}: holds {', '.join(others)}, which {nets[0].name} has not; name the net it is of")
+
+
+def _unfit(net: NetParameter, entry: Entry) -> str:
+    return f"does not fit {net.name}: layer '{entry.layer}': {entry.why}"
+
+
+def _of_other_outputs(entry: Entry, outputs: int | None) -> str | None:
+    """That a net was trained for other classes or words than there are, where that is what a clash comes from."""
+    first = entry.file[0] if entry.file else None
+    if first is None or len(first) < 2 or first[-2] == outputs:
+        return None
+    if entry.layer in WORDS and outputs:
+        words = first[-2] - 1
+        return f"made for a vocabulary of {words} words and the end of a sentence; this one has {outputs - 1} words"
+    if entry.layer in CLASSIFIERS:
+        return f"made for {first[-2]} classes; here there are {outputs}"
+    return None

@@ -14,8 +14,9 @@ from google.protobuf.message import Message
 
 from netspecs import backbones, solvers
 from netspecs.backbones import BACKBONES, LEARN, dropout
-from netspecs.recurrent import STATES, STATES_HELP, lstm
-from netspecs.variant import Setting, Variant, flag, number, one_of, text, whole
+from netspecs.recurrent import STATE, lstm
+from netspecs.sources import ACTIVITY, Field, File, Ours, Paper, Script, Sourced
+from netspecs.variant import DATA, Setting, Variant, flag, number, one_of, whole
 from prototxt_gen import NetSpec, SpecError
 from prototxt_gen import layers as L
 from prototxt_gen import params as P
@@ -27,54 +28,145 @@ RULES = {"train": TRAIN, "test": TEST}  # in which state of the net which part o
 
 RELEASE_NAMES = {"rgb": "RGB", "flow": "flow"}
 
+LAYER, CLASSIFY = "sequence_input_layer.py", "classify_video.py"
+
 SETTINGS = {
-    "backbone": Setting("hybrid", one_of(*BACKBONES), "the CNN that reads the frames; features: none, see given"),
-    "given": Setting("fc6", one_of("fc6", "fc7"), "whose activations the files of backbone features hold"),
-    "classes": Setting(101, whole(2), "classes"),
-    "split": Setting(1, one_of(1, 2, 3), "the data set's train/test split"),
-    "data": Setting("", text, "the dataset folder; empty: the folder in which Caffe runs"),
-    "crop": Setting(227, whole(), "side of the square that the net sees of a frame, in pixels"),
-    "height": Setting(240, whole(), "frames are resized to this height before the crop"),
-    "width": Setting(320, whole(), "frames are resized to this width before the crop"),
-    "mirror": Setting(True, flag, "mirror half of the clips; only where labels survive a mirror"),
-    "crop_slip": Setting(False, flag, "as the release's code does: crop only mirrored clips, squeeze the others whole"),
-    "mean_slip": Setting(False, flag, "the release's RGB mean, 128.68 for red, a slip for 123.68"),
-    "scale": Setting(1.0, number(), "what the pixels less their mean are multiplied by"),
-    "order": Setting("list", one_of("list", "shuffle"), "order of the training videos; the release goes by the list"),
-    "seed": Setting(1701, whole(0), "seed of the weights, crops, mirrors and order"),
-    "workers": Setting(4, whole(), "processes that read frames ahead; the batches are the same for any number"),
-    "classifier_lr": Setting(10.0, number(), "learning rate of the classifier, which starts afresh, times the net's"),
-    "frames": Setting(16, whole(), "T, frames a clip"),
-    "deploy_frames": Setting(0, whole(0), "T in the deploy net: 1 to go frame by frame; 0: as many as in training"),
-    "deploy_crops": Setting(10, whole(), "crops a frame in the deploy net"),
-    "deploy_clips": Setting(1, whole(), "clips a batch in the deploy net"),
+    "backbone": Setting(
+        "hybrid", one_of(*BACKBONES), "the CNN that reads the frames; features: none, see given", Paper("section 4.1")
+    ),
+    "given": Setting(
+        "fc6",
+        one_of("fc6", "fc7"),
+        "whose activations the files of backbone features hold",
+        Ours("the release computes no activations beforehand"),
+    ),
+    "classes": Setting(101, whole(2), "classes", Field("net", "fc8-final.inner_product_param.num_output")),
+    "split": Setting(1, one_of(1, 2, 3), "the data set's train/test split", Paper("Table 1, split-1")),
+    "data": DATA,
+    "crop": Setting(
+        227, whole(), "side of the square that the net sees of a frame, in pixels", Field("deploy", "input_dim[2]")
+    ),
+    "height": Setting(
+        240, whole(), "frames are resized to this height before the crop", Script(LAYER, "video_dict[...]['reshape']")
+    ),
+    "width": Setting(
+        320, whole(), "frames are resized to this width before the crop", Script(LAYER, "video_dict[...]['reshape']")
+    ),
+    "mirror": Setting(
+        True,
+        flag,
+        "mirror half of the clips; only where labels survive a mirror",
+        Script(LAYER, "im_flip, drawn once a clip"),
+    ),
+    "crop_slip": Setting(
+        False,
+        flag,
+        "as the release's code does: crop only mirrored clips, squeeze the others whole",
+        Ours(f"{LAYER} slips: in processImageCrop the crop stands below the flip's if"),
+    ),
+    "mean_slip": Setting(
+        False,
+        flag,
+        "the release's RGB mean, 128.68 for red, a slip for 123.68",
+        Ours(f"{LAYER} slips: its image_mean has 128.68, the single-frame net's mean_value 123.68"),
+    ),
+    "scale": Setting(
+        1.0,
+        number(),
+        "what the pixels less their mean are multiplied by",
+        Script(LAYER, "set_raw_scale('data_in', 255): pixels from 0 to 255"),
+    ),
+    "order": Setting(
+        "list",
+        one_of("list", "shuffle"),
+        "order of the training videos; the release goes by the list",
+        Script(LAYER, "video_order"),
+    ),
+    "seed": Setting(1701, whole(0), "seed of the weights, crops, mirrors and order", solvers.of_solver("random_seed")),
+    "workers": Setting(
+        4,
+        whole(),
+        "processes that read frames ahead; the batches are the same for any number",
+        Ours("a machine's matter; the release has 24 (pool_size)"),
+    ),
+    "classifier_lr": Setting(
+        10.0,
+        number(),
+        "learning rate of the classifier, which starts afresh, times the net's",
+        Field("net", "fc8-final.param[0].lr_mult"),
+    ),
+    "frames": Setting(16, whole(), "T, frames a clip", Field("net", "reshape-data.reshape_param.shape.dim[0]")),
+    "deploy_frames": Setting(
+        0,
+        whole(0),
+        "T in the deploy net: 1 to go frame by frame; 0: as many as in training",
+        Ours("0 stands for the clip's 16 frames, as the released deploy nets have them"),
+    ),
+    "deploy_crops": Setting(10, whole(), "crops a frame in the deploy net", Field("deploy", "input_dim[0]", 16 * 10)),
+    "deploy_clips": Setting(1, whole(), "clips a batch in the deploy net", Field("deploy", "input_dim[0]", 16 * 10)),
     **backbones.SETTINGS,
 }
 
 SINGLE_FRAME = {
     **SETTINGS,
+    "classes": SETTINGS["classes"]._replace(source=Field("net", "fc8-ucf.inner_product_param.num_output")),
+    "crop": SETTINGS["crop"]._replace(source=Field("net", "data.transform_param.crop_size")),
+    "mirror": SETTINGS["mirror"]._replace(source=Field("net", "data.transform_param.mirror")),
+    "scale": SETTINGS["scale"]._replace(source=Field("net", "data.transform_param.scale")),
+    "order": SETTINGS["order"]._replace(source=Field("net", "data.image_data_param.shuffle", False)),
+    "classifier_lr": SETTINGS["classifier_lr"]._replace(source=Field("net", "fc8-ucf.param[0].lr_mult")),
+    "frames": SETTINGS["frames"]._replace(source=Field("deploy", "input_dim[0]", 16 * 10)),
     "reader": Setting(
         "clips",
         one_of("lmdb", "clips"),
         "who reads the frames: Caffe's Data layer, a shuffled LMDB; "
         "or this project's layer, which alone knows how to mirror flow",
+        Ours("the release reads image files, and mirrors flow by a field of its fork of Caffe"),
     ),
-    "batch": Setting(128, whole(), "frames a batch in training"),
-    "test_batch": Setting(128, whole(), "frames a batch in testing"),
-    "videos": Setting(24, whole(), "N, videos a batch of the feature files (backbone features)"),
+    "batch": Setting(128, whole(), "frames a batch in training", Field("net", "data[0].image_data_param.batch_size")),
+    "test_batch": Setting(
+        128, whole(), "frames a batch in testing", Field("net", "data[1].image_data_param.batch_size")
+    ),
+    "videos": Setting(
+        24, whole(), "N, videos a batch of the feature files (backbone features)", Ours("as many as LRCN reads")
+    ),
     **solvers.SETTINGS,
 }
 
+RGB_STILLS = dict(
+    reader="lmdb",
+    height=Sourced(240, Field("net", "data.image_data_param.new_height")),
+    width=Sourced(320, Field("net", "data.image_data_param.new_width")),
+)
+# Of flow the release asks for 227x227 at least, in fields of its fork of Caffe.
+_FLOW_SIZE = Ours("as the frames that it is computed of; the release resizes none")
+FLOW_STILLS = dict(height=Sourced(240, _FLOW_SIZE), width=Sourced(320, _FLOW_SIZE))
+
 LRCN = {
     **SETTINGS,
-    "videos": Setting(24, whole(), "N, videos a batch in training"),
-    "test_videos": Setting(3, whole(), "videos a batch in testing"),
-    "units": Setting(256, whole(), "hidden units of the LSTM"),
-    "deploy_state": Setting("carried", one_of(*STATES), STATES_HELP),
-    "lstm_init": Setting(0.01, number(), "the LSTM's weights start uniform in -lstm_init .. lstm_init"),
-    "lstm_drop": Setting(0.5, number(0, 1), "dropout after the LSTM"),
+    "videos": Setting(
+        24, whole(), "N, videos a batch in training", Field("net", "reshape-data[0].reshape_param.shape.dim[1]")
+    ),
+    "test_videos": Setting(
+        3, whole(), "videos a batch in testing", Field("net", "reshape-data[1].reshape_param.shape.dim[1]")
+    ),
+    "units": Setting(256, whole(), "hidden units of the LSTM", Field("net", "lstm1.recurrent_param.num_output")),
+    "deploy_state": STATE,
+    "lstm_init": Setting(
+        0.01,
+        number(),
+        "the LSTM's weights start uniform in -lstm_init .. lstm_init",
+        Field("net", "lstm1.recurrent_param.weight_filler.max"),
+    ),
+    "lstm_drop": Setting(
+        0.5, number(0, 1), "dropout after the LSTM", Field("net", "lstm1-drop.dropout_param.dropout_ratio")
+    ),
     **solvers.SETTINGS,
-    "drop6": Setting(0.9, number(0, 1), "dropout after fc6"),
+    "drop6": SETTINGS["drop6"]._replace(default=0.9),
+    "fc7": SETTINGS["fc7"]._replace(source=Field("single", "fc7.inner_product_param.num_output")),
+    "drop7": SETTINGS["drop7"]._replace(
+        source=Ours("neither release nor paper has it for LRCN-fc7; as the single-frame net that it starts from")
+    ),
 }
 
 
@@ -312,6 +404,20 @@ def solver(s: SimpleNamespace) -> Message:
     return solvers.solver(s, test_states=(P.NetState(stage="test-on-test"),))
 
 
+def released(s: SimpleNamespace) -> dict[str, File]:
+    """The authors' files. Of LRCN they released that on fc6, and one deploy net for both modalities."""
+    kind = "singleFrame" if s.reads == "frames" else "lstm"
+    fc7 = s.reads == "clips" and s.layer == "fc7"
+    instead = "LRCN-fc7 was not released; as LRCN-fc6" if fc7 else ""
+    modality = RELEASE_NAMES[s.modality]
+    return dict(
+        net=File(f"{ACTIVITY}/train_test_{kind}_{modality}.prototxt", instead),
+        solver=File(f"{ACTIVITY}/{kind}_solver_{modality}.prototxt", instead),
+        deploy=File(f"{ACTIVITY}/deploy_{kind}.prototxt", instead),
+        single=File(f"{ACTIVITY}/train_test_singleFrame_{modality}.prototxt"),
+    )
+
+
 def check(s: SimpleNamespace) -> None:
     """SpecError where settings clash."""
     backbones.check(s)
@@ -331,11 +437,12 @@ VARIANTS = [
         paper=f"Table 1, single frame, {modality}",
         table=solvers.published(
             SINGLE_FRAME,
-            solvers.ACTIVITY["single-frame", modality] | dict(reader="clips" if modality == "flow" else "lmdb"),
+            solvers.ACTIVITY["single-frame", modality] | (FLOW_STILLS if modality == "flow" else RGB_STILLS),
         ),
         net=single_frame,
         solver=solver,
         inputs=inputs,
+        released=released,
         pixel_mean=pixel_mean,
         editions="split",
         presets=dict(backbone=backbones.DEFAULTS),
@@ -353,6 +460,7 @@ VARIANTS = [
         net=lrcn,
         solver=solver,
         inputs=inputs,
+        released=released,
         pixel_mean=pixel_mean,
         fixed=dict(layer=layer),
         editions="split",

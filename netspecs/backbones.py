@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from netspecs.sources import Field, Ours
 from netspecs.variant import Setting, number, sizes, whole
 from prototxt_gen import NetSpec, SpecError
 from prototxt_gen import layers as L
@@ -30,12 +31,22 @@ HYBRID = gaussian(0.01, 0.1)
 MSRA = dict(weight_filler=dict(type="msra"), bias_filler=dict(type="constant", value=0))
 
 SETTINGS = {
-    "widths": Setting([96, 384, 512, 512, 384], sizes, "outputs of the convolutions, in their order"),
-    "fc6": Setting(4096, whole(), "outputs of fc6"),
-    "fc7": Setting(4096, whole(), "outputs of fc7"),
-    "drop6": Setting(0.5, number(0, 1), "dropout after fc6"),
-    "drop7": Setting(0.5, number(0, 1), "dropout after fc7"),
-    "feature_size": Setting(4096, whole(), "D, values a picture, of the activations given (backbone features)"),
+    "widths": Setting(
+        [96, 384, 512, 512, 384],
+        sizes,
+        "outputs of the convolutions, in their order",
+        Field("net", "conv*.convolution_param.num_output"),
+    ),
+    "fc6": Setting(4096, whole(), "outputs of fc6", Field("net", "fc6.inner_product_param.num_output")),
+    "fc7": Setting(4096, whole(), "outputs of fc7", Field("net", "fc7.inner_product_param.num_output")),
+    "drop6": Setting(0.5, number(0, 1), "dropout after fc6", Field("net", "drop6.dropout_param.dropout_ratio")),
+    "drop7": Setting(0.5, number(0, 1), "dropout after fc7", Field("net", "drop7.dropout_param.dropout_ratio")),
+    "feature_size": Setting(
+        4096,
+        whole(),
+        "D, values a picture, of the activations given (backbone features)",
+        Ours("fc6 has as many; the release computes no activations beforehand"),
+    ),
 }
 
 

@@ -15,7 +15,8 @@ from google.protobuf.message import Message
 from netspecs import backbones, recurrent, solvers
 from netspecs.backbones import BACKBONES, Ways, dropout, gaussian, weighted
 from netspecs.recurrent import SENTENCES, embedding, ending, lstm, predict, sentence_shapes, source
-from netspecs.variant import Setting, Variant, flag, number, one_of, sizes, text, whole
+from netspecs.sources import Field, Ours, Paper, Sourced
+from netspecs.variant import DATA, Setting, Variant, flag, number, one_of, sizes, whole
 from prototxt_gen import NetSpec, SpecError
 from prototxt_gen import layers as L
 from prototxt_gen import params as P
@@ -38,23 +39,58 @@ STAGES = {  # what each training starts from and trains
     "finetune-trainval": "all of it, on training and validation images, from the weights of `finetune`",
 }
 
+IMAGE_DATA = "data.image_data_param.{}".format
+
 SETTINGS = {
-    "stage": Setting("train", one_of(*STAGES), "; ".join(f"{name}: {what}" for name, what in STAGES.items())),
-    "backbone": Setting("caffenet", one_of(*BACKBONES), "the CNN that reads the image; features: none, fc7 is given"),
-    "data": Setting("", text, "the dataset folder; empty: the folder in which Caffe runs"),
-    "crop": Setting(227, whole(), "side of the square that the net sees of an image, in pixels"),
-    "height": Setting(256, whole(), "images are resized to this height before the crop"),
-    "width": Setting(256, whole(), "images are resized to this width before the crop"),
-    "mirror": Setting(True, flag, "mirror half of the images"),
-    "scale": Setting(1.0, number(), "what the pixels less their mean are multiplied by"),
-    "fc8": Setting(1000, whole(), "outputs of fc8, which the LSTM sees of the image"),
-    "cnn_lr": Setting(0.1, number(), "learning rate of the CNN in fine-tuning, and of fc8 always, times the net's"),
+    "stage": Setting(
+        "train",
+        one_of(*STAGES),
+        "; ".join(f"{name}: {what}" for name, what in STAGES.items()),
+        Ours("the release's trainings, each with a solver of its own, in their order; the first is the default"),
+    ),
+    "backbone": Setting(
+        "caffenet", one_of(*BACKBONES), "the CNN that reads the image; features: none, fc7 is given", Paper("section 5")
+    ),
+    "data": DATA,
+    "crop": Setting(
+        227,
+        whole(),
+        "side of the square that the net sees of an image, in pixels",
+        Field("net", "data.transform_param.crop_size"),
+    ),
+    "height": Setting(
+        256, whole(), "images are resized to this height before the crop", Field("net", IMAGE_DATA("new_height"))
+    ),
+    "width": Setting(
+        256, whole(), "images are resized to this width before the crop", Field("net", IMAGE_DATA("new_width"))
+    ),
+    "mirror": Setting(True, flag, "mirror half of the images", Field("net", "data.transform_param.mirror")),
+    "scale": Setting(
+        1.0, number(), "what the pixels less their mean are multiplied by", Field("net", "data.transform_param.scale")
+    ),
+    "fc8": Setting(
+        1000,
+        whole(),
+        "outputs of fc8, which the LSTM sees of the image",
+        Field("net", "fc8.inner_product_param.num_output"),
+    ),
+    "cnn_lr": Setting(
+        0.1,
+        number(),
+        "learning rate of the CNN in fine-tuning, and of fc8 always, times the net's",
+        Field("net", "fc8.param[0].lr_mult"),
+    ),
     **backbones.SETTINGS,
     **SENTENCES,
-    "image_layers": Setting([], sizes, "LSTMs that see the image"),
-    "deploy_images": Setting(10, whole(), "images a batch in the deploy net that reads them"),
-    "seed": Setting(1701, whole(0), "seed of the weights, crops and mirrors"),
-    **solvers.SETTINGS,
+    "image_layers": Setting([], sizes, "LSTMs that see the image", Paper("section 5")),
+    "deploy_images": Setting(
+        10,
+        whole(),
+        "images a batch in the deploy net that reads them",
+        Ours("the release reads images through the CNNs' own deploy nets, which have 10"),
+    ),
+    "seed": Setting(1701, whole(0), "seed of the weights, crops and mirrors", solvers.of_solver("random_seed")),
+    **solvers.OF_SENTENCES,
 }
 
 
@@ -177,7 +213,9 @@ def check(s: SimpleNamespace) -> None:
 def variant(architecture: str, backbone: str, **defaults: Any) -> Variant:
     """LRCN-`architecture` ("2f": two LSTMs, factored) on `backbone`; `defaults` are set otherwise than published."""
     layers, factored = int(architecture[:-1]), architecture.endswith("f")
-    defaults = dict(backbone=backbone, image_layers=[2 if factored else 1]) | defaults
+    widths = Field("net", "conv*.convolution_param.num_output", BACKBONES[backbone].defaults["widths"])
+    published = dict(backbone=Sourced(backbone, widths), image_layers=[2 if factored else 1])
+    published |= solvers.UNTESTED if backbone == "vgg16" else {}
     suffix, on = ("", "") if backbone == "caffenet" else (f"-{backbone}", f", {backbone}")
     where = "Tables 2 and 3" if architecture == "2f" else "section 5"
     return Variant(
@@ -185,10 +223,11 @@ def variant(architecture: str, backbone: str, **defaults: Any) -> Variant:
         row=f"lrcn-{architecture}{suffix}",
         reads="images",
         paper=f"{where}, LRCN-{architecture}{on}",
-        table=solvers.published(SETTINGS, defaults),
+        table=solvers.published(SETTINGS, published | defaults),
         net=lrcn,
         solver=solver,
         inputs=inputs,
+        released=lambda s: solvers.caption_released(architecture, backbone, s.stage),
         pixel_mean=pixel_mean,
         fixed=dict(layers=layers, factored=factored),
         presets=dict(backbone=backbones.DEFAULTS, stage=solvers.caption_stages(architecture, backbone)),

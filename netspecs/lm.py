@@ -7,20 +7,29 @@ from google.protobuf.message import Message
 from netspecs import recurrent, solvers
 from netspecs.backbones import dropout
 from netspecs.recurrent import SENTENCES, embedding, ending, lstm, predict, sentence_shapes, source
-from netspecs.variant import Setting, Variant, number, text, whole
+from netspecs.sources import COCO, Field, File
+from netspecs.variant import DATA, Setting, Variant, number, whole
 from prototxt_gen import NetSpec
 from prototxt_gen import layers as L
 from prototxt_gen import params as P
 from prototxt_gen.netspec import Top
 
+# Its HDF5 files hold the sentences as many side by side as the folder's name says.
+UNALIGNED = "./examples/coco_caption/h5_data/buffer_100/train_unaligned_batches/hdf5_chunk_list.txt"
+
 SETTINGS = {
-    "data": Setting("", text, "the dataset folder; empty: the folder in which Caffe runs"),
+    "data": DATA,
     **SENTENCES,
-    "deploy_streams": Setting(1, whole(), "N in the deploy net"),
-    "embed_drop": Setting(0.5, number(0, 1), "dropout after the embedding"),
-    "lstm_drop": Setting(0.5, number(0, 1), "dropout after the LSTM"),
-    "seed": Setting(1701, whole(0), "seed of the weights"),
-    **solvers.SETTINGS,
+    "streams": SENTENCES["streams"]._replace(source=Field("net", "data.hdf5_data_param.source", UNALIGNED)),
+    "deploy_streams": SENTENCES["deploy_streams"]._replace(default=1),
+    "embed_drop": Setting(
+        0.5, number(0, 1), "dropout after the embedding", Field("net", "embed-drop.dropout_param.dropout_ratio")
+    ),
+    "lstm_drop": Setting(
+        0.5, number(0, 1), "dropout after the LSTM", Field("net", "lstm-drop.dropout_param.dropout_ratio")
+    ),
+    "seed": Setting(1701, whole(0), "seed of the weights", solvers.of_solver("random_seed")),
+    **solvers.OF_SENTENCES,
 }
 
 
@@ -78,6 +87,11 @@ VARIANTS = [
         net=language_model,
         solver=solver,
         inputs=inputs,
+        released=lambda s: dict(
+            net=File(f"{COCO}/lstm_language_model.prototxt"),
+            solver=File(f"{COCO}/lstm_lm_solver.prototxt"),
+            deploy=File(f"{COCO}/lstm_lm.deploy.prototxt"),
+        ),
         check=solvers.check,
     )
 ]

@@ -7,7 +7,10 @@ Their data come from their own list and HDF5 files, at the paths that the releas
 forks of Caffe have are left out; `FORK_ONLY` names them, and so does the header of the file.
 """
 
+import re
 from collections.abc import Callable
+from fnmatch import fnmatchcase
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,20 +18,60 @@ from google.protobuf.message import Message
 
 from netspecs import activity, backbones, caption, catalogue, lm, recurrent
 from netspecs.backbones import LEARN
+from netspecs.sources import ACTIVITY, COCO
 from prototxt_gen import NetSpec
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen import layers as L
 from prototxt_gen import params as P
+from prototxt_gen.fields import is_repeated
 from prototxt_gen.netspec import Top
 
-ACTIVITY, COCO = "LRCN_activity_recognition", "coco_caption"
-_COCO_FOLDER = "./examples/coco_caption"
+_COCO_FOLDER = f"./examples/{COCO}"
 
 
 def files() -> dict[str, Message]:
     """Path below the output folder -> NetParameter or SolverParameter."""
-    folders = {ACTIVITY: _ACTIVITY_FILES, COCO: _COCO_FILES}
-    return {f"{folder}/{name}": write() for folder, written in folders.items() for name, write in written.items()}
+    return {path: file(path) for path in _FILES}
+
+
+def file(path: str) -> Message:
+    """One of `files`."""
+    return _FILES[path]()
+
+
+_read = cache(file)
+
+
+def value(path: str, field: str) -> tuple[Any, bool]:
+    """What a field of one of `files` says (`sources.Field` has the spelling), and whether it is written there; else it
+    is Caffe's default, or [] of what may stand several times."""
+    message: Any = _read(path)
+    name, _, index, rest = re.fullmatch(r"([^.\[]+)(\[(\d+)\])?\.?(.*)", field).groups()  # type: ignore[union-attr]
+    if name in message.DESCRIPTOR.fields_by_name:
+        return _field(message, field)
+    layers = [layer for layer in message.layer if fnmatchcase(layer.name, name)]
+    if "*" in name:
+        return [_field(layer, rest)[0] for layer in {layer.name: layer for layer in layers}.values()], True
+    said = [_field(layer, rest) for layer in (layers if index is None else [layers[int(index)]])]
+    return next((each for each in said if each[1]), said[0])
+
+
+def _field(message: Any, path: str) -> tuple[Any, bool]:
+    there = True
+    for name, _, index in re.findall(r"(\w+)(\[(\d+)\])?", path):
+        known = message.DESCRIPTOR.fields_by_name[name]
+        items = getattr(message, name)
+        if index:
+            if int(index) >= len(items):
+                return [], False
+            message = items[int(index)]
+        elif is_repeated(known):
+            message, there = list(items), there and bool(items)
+        else:
+            there, message = there and message.HasField(name), items
+            if known.enum_type:
+                message = known.enum_type.values_by_number[items].name
+    return message, there
 
 
 def _legacy_input(net: pb.NetParameter, shapes: dict[str, list[int]], field: str) -> Message:
@@ -241,6 +284,12 @@ _COCO_FILES: dict[str, Callable[[], Message]] = {
         "caption/lrcn-2f-vgg16", "lrcn.vgg.buffer_50", "lrcn_finetune_vgg_trainval", stage="finetune-trainval"
     ),
     "lstm_lm_solver.prototxt": lambda: caption_solver("lm/lstm-lm", "lstm_language_model", "lstm_lm"),
+}
+
+_FILES = {
+    f"{folder}/{name}": write
+    for folder, written in ((ACTIVITY, _ACTIVITY_FILES), (COCO, _COCO_FILES))
+    for name, write in written.items()
 }
 
 # Path -> the fields that its original has and upstream Caffe does not, in both data layers.

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from netspecs.sources import Field
 from netspecs.variant import Setting, number, one_of, whole
 from prototxt_gen import NetSpec
 from prototxt_gen import layers as L
@@ -28,17 +29,38 @@ PARTS = [
     (P.NetStateRule(phase="TEST", stage="test-on-val"), "val"),
 ]
 
+STATE = Setting("carried", one_of(*STATES), STATES_HELP, Field("deploy", "lstm1.recurrent_param.expose_hidden", False))
+
 SENTENCES = {
-    "vocabulary": Setting(8801, whole(2), "words that can be said, the end of a sentence (0) included"),
-    "embedding": Setting(1000, whole(), "values a word is embedded in"),
-    "units": Setting(1000, whole(), "hidden units of every LSTM"),
-    "init": Setting(0.08, number(), "embedding, LSTMs and prediction start uniform in -init .. init"),
-    "steps": Setting(20, whole(), "T, words a batch"),
-    "streams": Setting(100, whole(), "N, sentences side by side"),
-    "loss_weight": Setting(20.0, number(), "weight of the loss: the steps, so that it sums over a sentence"),
-    "deploy_steps": Setting(1, whole(), "T in the deploy net; 1 to go word by word"),
-    "deploy_streams": Setting(1000, whole(), "N in the deploy net"),
-    "deploy_state": Setting("carried", one_of(*STATES), STATES_HELP),
+    "vocabulary": Setting(
+        8801,
+        whole(2),
+        "words that can be said, the end of a sentence (0) included",
+        Field("net", "predict.inner_product_param.num_output"),
+    ),
+    "embedding": Setting(
+        1000, whole(), "values a word is embedded in", Field("net", "embedding.embed_param.num_output")
+    ),
+    "units": Setting(1000, whole(), "hidden units of every LSTM", Field("net", "lstm1.recurrent_param.num_output")),
+    "init": Setting(
+        0.08,
+        number(),
+        "embedding, LSTMs and prediction start uniform in -init .. init",
+        Field("net", "lstm1.recurrent_param.weight_filler.max"),
+    ),
+    "steps": Setting(20, whole(), "T, words a batch", Field("net", "data.hdf5_data_param.batch_size")),
+    "streams": Setting(100, whole(), "N, sentences side by side", Field("net", "data.image_data_param.batch_size")),
+    "loss_weight": Setting(
+        20.0,
+        number(),
+        "weight of the loss: the steps, so that it sums over a sentence",
+        Field("net", "cross_entropy_loss.loss_weight[0]"),
+    ),
+    "deploy_steps": Setting(
+        1, whole(), "T in the deploy net; 1 to go word by word", Field("deploy", "input_shape[0].dim[0]")
+    ),
+    "deploy_streams": Setting(1000, whole(), "N in the deploy net", Field("deploy", "input_shape[0].dim[1]")),
+    "deploy_state": STATE,
 }
 
 

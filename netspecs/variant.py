@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
+from netspecs.sources import File, Ours, Source
 from prototxt_gen import SpecError, nearest
 
 
@@ -20,11 +21,12 @@ class Kind(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """One setting of a variant: its (published) default, its kind and one line of help."""
+    """One setting of a variant: its (published) default, its kind, one line of help, and where the default is from."""
 
     default: Any
     kind: Kind
     help: str
+    source: Source
 
 
 def whole(least: int = 1) -> Kind:
@@ -83,6 +85,10 @@ text = Kind("text", _read_text)
 sizes = Kind("whole numbers from 1, separated by commas", _read_sizes)
 
 
+DATA = Setting(
+    "", text, "the dataset folder; empty: the folder in which Caffe runs", Ours("the release names folders of its own")
+)
+
 # What a net is given of each thing at once.
 READS = {
     "frames": "one frame of a video",
@@ -109,7 +115,7 @@ class Variant:
     `reads` and `mean`: `net(s, deploy)` writes the net, to train and test or to deploy; `solver(s)` its solver;
     `inputs(s)` names what its data layers give, (T, N) and the like; `pixel_mean(s)` what it sees pixels less; `extra`
     writes further files. `editions` names the setting, if any, whose choices are trainings of their own: the split, the
-    stage.
+    stage. `released(s)` names the authors' files that its settings' sources speak of.
 
     Raises SpecError where `reads` is none of `READS`.
     """
@@ -123,6 +129,7 @@ class Variant:
     net: Callable[[SimpleNamespace, bool], Message]
     solver: Callable[[SimpleNamespace], Message]
     inputs: Callable[[SimpleNamespace], Mapping[str, Mapping[str, Sequence[int]]]]
+    released: Callable[[SimpleNamespace], Mapping[str, File]]
     pixel_mean: Callable[[SimpleNamespace], list[float] | None] = lambda s: None
     fixed: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[Any, Mapping[str, Any]]] = field(default_factory=dict)
@@ -209,11 +216,14 @@ class Variant:
         """Folder, below the variant's own, -> settings: the default in the folder itself, `split-2` and the like."""
         if self.editions is None:
             return {"": {}}
-        default, kind, _ = self.table[self.editions]
+        setting = self.table[self.editions]
         folders = {
-            choice: f"{self.editions}-{choice}" if isinstance(choice, int) else choice for choice in kind.choices
+            choice: f"{self.editions}-{choice}" if isinstance(choice, int) else choice
+            for choice in setting.kind.choices
         }
-        return {"" if choice == default else folder: {self.editions: choice} for choice, folder in folders.items()}
+        return {
+            "" if choice == setting.default else folder: {self.editions: choice} for choice, folder in folders.items()
+        }
 
     def namespace(self, **overrides: Any) -> SimpleNamespace:
         """What its functions read: its settings, as `settings` gives them, and what is known of it."""

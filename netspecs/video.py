@@ -13,45 +13,65 @@ from google.protobuf.message import Message
 
 from netspecs import recurrent, solvers
 from netspecs.recurrent import SENTENCES, embedding, embeds, ending, lstm, predict, sentence_shapes
-from netspecs.variant import Setting, Variant, one_of, text, whole
+from netspecs.sources import File, Ours
+from netspecs.variant import DATA, Setting, Variant, one_of, whole
 from prototxt_gen import NetSpec
 from prototxt_gen import layers as L
 from prototxt_gen import params as P
 from prototxt_gen.netspec import Top
 
+# The paper names none of these sizes, which a prepared data set decides.
+OF_THE_DATA = Ours("not in the paper: a round number; a prepared data set has its own")
+
 SETTINGS = {
-    "data": Setting("", text, "the dataset folder; empty: the folder in which Caffe runs"),
+    "data": DATA,
     **SENTENCES,
     "vocabulary": SENTENCES["vocabulary"]._replace(
-        default=3000, help="words that can be said, the end of a sentence (0) included (not in the paper)"
+        default=3000,
+        help="words that can be said, the end of a sentence (0) included (not in the paper)",
+        source=OF_THE_DATA,
     ),
-    "deploy_streams": Setting(1, whole(), "N in the deploy net"),
-    "seed": Setting(1701, whole(0), "seed of the weights"),
-    **solvers.SETTINGS,
+    "deploy_streams": SENTENCES["deploy_streams"]._replace(default=1, source=Ours("one video at a time")),
+    "seed": Setting(1701, whole(0), "seed of the weights", solvers.of_solver("random_seed")),
+    **solvers.OF_SENTENCES,
 }
 
 SLOT_WORDS = {
     "slot_words": Setting(
-        350, whole(2), "words that the CRF can give, over all slots, and no word (0) (not in the paper)"
+        350, whole(2), "words that the CRF can give, over all slots, and no word (0) (not in the paper)", OF_THE_DATA
     )
 }
 
 TWO_PHASES = {
-    "deploy_part": Setting("whole", one_of("whole", "decoder"), "deployed: all T + T' steps, or the last T' alone")
+    "deploy_part": Setting(
+        "whole",
+        one_of("whole", "decoder"),
+        "deployed: all T + T' steps, or the last T' alone",
+        Ours("a beam search goes on with the last T' alone"),
+    )
 }
 
 ENCODER_DECODER = {
     **SETTINGS,
     **TWO_PHASES,
     **SLOT_WORDS,
-    "slots": Setting(5, whole(), "T, slots of a snippet: words that the CRF gives for it (not in the paper)"),
+    "slots": Setting(
+        5, whole(), "T, slots of a snippet: words that the CRF gives for it (not in the paper)", OF_THE_DATA
+    ),
 }
 
 OF_FRAMES = {
     **SETTINGS,
     **TWO_PHASES,
-    "frames": Setting(16, whole(), "T, frames of a video, as a clip of activity recognition has (not in the paper)"),
-    "feature_size": Setting(4096, whole(), "D, values a frame, of the activations given"),
+    "frames": Setting(
+        16,
+        whole(),
+        "T, frames of a video, as a clip of activity recognition has (not in the paper)",
+        Ours("this net is section 3's general case; as a clip of activity recognition has"),
+    ),
+    "feature_size": Setting(
+        4096, whole(), "D, values a frame, of the activations given", Ours("as many as fc6 and fc7 of the CNNs have")
+    ),
 }
 
 DECODER = {
@@ -62,6 +82,7 @@ DECODER = {
         one_of("static", "beside"),
         "the CRF's vector as the LSTM's static input, or beside the word at every step: the same "
         "equations with the weights in one matrix or two; static is computed once, not T times",
+        Ours("the paper leaves open how; static as image description sees its image"),
     ),
 }
 
@@ -204,6 +225,12 @@ def solver(s: SimpleNamespace) -> Message:
     return solvers.solver(s, test_states=[P.NetState(stage="test-on-train"), P.NetState(stage="test-on-val")])
 
 
+def released(s: SimpleNamespace) -> dict[str, File]:
+    """LRCN-2f's of image description: none of this task are."""
+    why = "no net of this task was released; as image description's"
+    return {role: File(each.path, why) for role, each in solvers.caption_released("2f", "caffenet", "train").items()}
+
+
 VARIANTS = [
     Variant(
         task="video",
@@ -214,6 +241,7 @@ VARIANTS = [
         net=encoder_decoder,
         solver=solver,
         inputs=encoder_decoder_inputs,
+        released=released,
         check=solvers.check,
     ),
     *(
@@ -226,6 +254,7 @@ VARIANTS = [
             net=decoder,
             solver=solver,
             inputs=decoder_inputs,
+            released=released,
             check=solvers.check,
         )
         for crf, reads in (("max", "likeliest"), ("prob", "probabilities"))
@@ -239,6 +268,7 @@ VARIANTS = [
         net=encoder_decoder,
         solver=solver,
         inputs=encoder_decoder_inputs,
+        released=released,
         check=solvers.check,
     ),
 ]

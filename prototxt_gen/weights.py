@@ -312,6 +312,21 @@ def _read_hdf5(path: Path) -> Layers:
         return layers
 
 
+def binary_of_hdf5(path: Path) -> bytes:
+    """The weights of a .caffemodel.h5 as a .caffemodel, blob for blob. SpecError as `read_weights`."""
+    import h5py
+
+    net = pb.NetParameter()
+    for name, blobs in read_weights(path).layers:
+        layer = net.layer.add(name=name)
+        with h5py.File(path, "r") as file:
+            for index, blob in enumerate(blobs):
+                if blob is None:
+                    raise SpecError(f"{path}: layer '{name}' shares blob {index}; save the net as a .caffemodel")
+                layer.blobs.add(data=file["data"][name][str(index)][()].ravel()).shape.dim.extend(blob.shape)
+    return bytes(net.SerializeToString())
+
+
 def _refuse_others(path: Path, start: bytes) -> None:
     if not start:
         raise SpecError(f"{path}: an empty file; a .caffemodel is expected here")

@@ -6,6 +6,7 @@ that a video scores here what it scores there.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,12 +21,14 @@ from data_prep.dataset import Video, index_text, list_text
 from data_prep.whole_files import write_json, write_text
 from data_prep.workers import Work, no_progress, parallel
 from lrcn.activity import score
-from lrcn.activity.evaluate import MODALITIES, STRIDE, net_job, run_score
+from lrcn.activity.evaluate import MODALITIES, STRIDE, Scoring, net_job, run_score
 from lrcn.engine.compute import Compute
 from lrcn.results import pictures
 from lrcn.results.pictures import picture_names
 from lrcn.results.tables import aligned
 from lrcn.trained_net import TrainedNet
+from netspecs import catalogue
+from prototxt_gen import SpecError
 
 COLUMNS = {"rgb": "RGB", "flow": "flow", "fused": "fused"}
 
@@ -46,7 +49,59 @@ class Classified:
         return list(self.scores)[-1]
 
 
+# ---- the nets ----------------------------------------------------------------------------------------------
+
+
+def nets_of_files(
+    name: str, files: Sequence[Path | None], classes: Sequence[str], folder: Path, changes: Mapping[str, Any]
+) -> dict[str, TrainedNet]:
+    """{"rgb": net, "flow": net} of files of weights, without a run. name: of a net of the catalogue. files: its
+    weights, and those of the same row's flow net, or None. changes: settings other than the published ones. SpecError,
+    one line, where they do not fit."""
+    weights, flow_weights = files
+    variant = catalogue.get(name)
+    if variant.task != "activity":
+        raise SpecError(f"{name}: classifies no videos; activity/* do, `lrcn nets list` names them")
+    if flow_weights and variant.modality == "flow":
+        raise SpecError(f"--flow-weights: is for a net on RGB; --weights are those of {name}")
+    by_name = {name: weights} | ({f"activity/{variant.row}-flow": flow_weights} if flow_weights else {})
+    settings = catalogue.share_out(changes, list(by_name))
+    if clash := next((each for each in settings.values() if {"classes", "split", "data"} & set(each)), None):
+        raise SpecError(f"--set {next(iter(clash))}: follows from --classes, or means nothing here; leave it out")
+    if any(each.get("backbone") == "features" for each in settings.values()):
+        raise SpecError("--set backbone=features: reads activations computed beforehand, not videos; name a CNN")
+    nets = [
+        TrainedNet.of_file(each, Path(str(file)), folder, settings[each], classes) for each, file in by_name.items()
+    ]
+    return {str(net.variant.modality): net for net in nets}
+
+
 # ---- the videos --------------------------------------------------------------------------------------------
+
+
+def videos_in(paths: Sequence[Path]) -> list[Path]:
+    """These videos; in place of a folder of videos those in it, whatever the depth, in natural order. A folder of
+    images is a video. DataError where a folder holds neither, or both."""
+    videos: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            videos.append(path)
+            continue
+        files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+        inside = sorted(
+            (file for file in files if frames.is_one_of(frames.VIDEOS, file.name)),
+            key=lambda file: [frames.natural(Path(part)) for part in file.parts],
+        )
+        images = frames.images_in(path)
+        if inside and images:
+            raise DataError(
+                f"{path}: holds videos ({inside[0].name}, ...) and images ({images[0].name}, ...), the frames of a "
+                "video perhaps; put them in folders of their own"
+            )
+        if not inside and not images:
+            raise DataError(f"{path}: holds no video, and no images that could be a video's frames")
+        videos += inside or [path]
+    return videos
 
 
 def read_videos(videos: Sequence[Path], net: TrainedNet, progress=no_progress) -> list[list[bytes]]:
@@ -99,10 +154,14 @@ def write_dataset(folder: Path, videos: Sequence[list[bytes]], net: TrainedNet, 
 
 
 def classify_videos(
-    videos: Sequence[Path], nets: Mapping[str, TrainedNet], compute: Compute, rgb_weight: float = 1 / 3
+    videos: Sequence[Path],
+    nets: Mapping[str, TrainedNet],
+    compute: Compute,
+    rgb_weight: float = 1 / 3,
+    scoring: Scoring = Scoring(),
 ) -> list[Classified]:
     """Each video by each of the nets {"rgb": ..., "flow": ...} and, where both are there, fused: the weighted mean of
-    their scores.
+    their scores. scoring: how the nets are shown the videos.
 
     Raises DataError for a video that cannot be read, before any is classified, and CaffeError.
     """
@@ -113,7 +172,7 @@ def classify_videos(
         data = write_dataset(Path(folder) / "data", images, net, "flow" in nets, compute.progress)
         for modality, each in nets.items():
             path = Path(folder) / f"{modality}.npz"
-            _score(each, data, len(images), path, compute)
+            _score(each, data, len(images), path, compute, scoring)
             scores[modality] = score.load(path).mean(1)
             clips[modality] = score.load_clips(path)
     fuse = set(MODALITIES) <= scores.keys()
@@ -133,8 +192,8 @@ def classify_videos(
     return classified
 
 
-def _score(net: TrainedNet, data: Path, videos: int, path: Path, compute: Compute) -> None:
-    at_once = net_job(net.variant, net.settings)
+def _score(net: TrainedNet, data: Path, videos: int, path: Path, compute: Compute, scoring: Scoring) -> None:
+    at_once = net_job(net, scoring)
     job = at_once | {
         "data": str(data),
         "list": "test1.txt",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +20,66 @@ from lrcn.engine.process import Caffe
 from lrcn.pixels import Transform
 from lrcn.results import pictures
 from lrcn.trained_net import TrainedNet, digest
-from netspecs.variant import Variant
 from prototxt_gen import to_text
 
 MODALITIES = ("rgb", "flow")
 AVERAGES = {"average_1/2_1/2": 1 / 2, "average_1/3_2/3": 1 / 3}  # weight of RGB
 STRIDE = 8  # published: a clip every 8 frames
 SWEEP = [round(0.05 * step, 2) for step in range(21)]  # weights of RGB
+# Which crops of flow have x negated: the mirrored ones; or, as the released classify_video.py has it for single frames,
+# the rows from the sixth on of all crops that go through the net at once; or, as for its LRCN, none.
+NEGATIONS = ("mirrored", "rows-6-up", "never")
 FRAMES = {  # how a video's score follows from its frames' (videos, frames, classes)
     "mean": lambda probs: probs.mean(1),
     "last": lambda probs: probs[:, -1],
 }
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """How test videos are shown and scored; otherwise than by default as the release's classify_video.py does.
+
+    frames: a clip's score is the "mean" of its frames', as published, or its "last" one's. strides: from clip to clip;
+    the scores are averaged over several. mean_slip: RGB less the script's mean, 128.68 for red, whatever the net was
+    trained with. flow_negation: one of NEGATIONS.
+    """
+
+    frames: str = "mean"
+    strides: Sequence[int] = (STRIDE,)
+    mean_slip: bool = False
+    flow_negation: str = NEGATIONS[0]
+
+    @property
+    def ending(self) -> str:
+        """What the names of files end in that hold something else than the published evaluation."""
+        return self.ending_of_scores + (f"_{self.frames}" if self.frames != "mean" else "")
+
+    @property
+    def ending_of_scores(self) -> str:
+        strides = sorted(set(self.strides))
+        return (
+            (f"_stride{'-'.join(map(str, strides))}" if strides != [STRIDE] else "")
+            + ("_mean-slip" if self.mean_slip else "")
+            + (f"_{self.flow_negation}" if self.flow_negation != NEGATIONS[0] else "")
+        )
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What results.json says of it under "evaluation"."""
+        slips = {"mean_slip": self.mean_slip, "flow_negation": self.flow_negation}
+        others = {name: value for name, value in slips.items() if value not in (False, NEGATIONS[0])}
+        return {"frames": self.frames, "strides": sorted(set(self.strides)), **others}
+
+
 # ---- scores ------------------------------------------------------------------------------------------------
 
 
-def score_net(net: TrainedNet, compute: Compute, strides: Sequence[int] = (STRIDE,)) -> Path:
-    """Scores the test videos with a trained net, at all `strides`, and gives the file, for `score.load`; goes on where
-    an earlier call stopped. Raises CaffeError."""
+def score_net(net: TrainedNet, compute: Compute, scoring: Scoring = Scoring()) -> Path:
+    """Scores the test videos with a trained net, at all strides, and gives the file, for `score.load`; goes on where an
+    earlier call stopped. Raises CaffeError."""
     settings = net.settings
     dataset = Dataset(settings["data"])
-    job = net_job(net.variant, settings) | {
+    job = net_job(net, scoring) | {
         "data": settings["data"],
         "list": f"test{settings['split']}.txt",
         "split": settings["split"],
@@ -50,9 +89,11 @@ def score_net(net: TrainedNet, compute: Compute, strides: Sequence[int] = (STRID
     if job["modality"] is None:
         job["sequences"] = [len(x) for x in read_videos(dataset.folder, "test", settings["split"])[0]]
     if job["modality"] is None or job["frames"] == 1:  # no clips: every frame is seen once
-        job, path = job | {"strides": [job["frames"]]}, net.folder / "scores.npz"
+        job |= {"strides": [job["frames"]]}
+        path = net.folder / f"scores{replace(scoring, strides=[STRIDE]).ending_of_scores}.npz"
     else:
-        job, path = job | {"strides": sorted(set(strides))}, net.folder / f"scores{suffix(strides)}.npz"
+        job |= {"strides": sorted(set(scoring.strides))}
+        path = net.folder / f"scores{scoring.ending_of_scores}.npz"
     run_score(net, job, path, compute, f"{net.folder.name}: test videos")
     return path
 
@@ -83,10 +124,12 @@ def run_score(net: TrainedNet, job: dict, path: Path, compute: Compute, title: s
             compute.progress(title, *map(int, line.split()))
 
 
-def net_job(variant: Variant, settings: Mapping[str, Any]) -> dict[str, Any]:
+def net_job(net: TrainedNet, scoring: Scoring = Scoring()) -> dict[str, Any]:
     """What `score` is told of a net: frames and clips that it is given at once, and how it sees pixels; modality None:
     activations."""
-    transform = Transform.of(variant, settings)
+    variant, settings = net.variant, net.settings
+    slip = {"mean_slip": True} if scoring.mean_slip else {}
+    transform = Transform.of(variant, dict(settings) | slip)
     if transform is None:
         return {"modality": None, "frames": settings["frames"], "clips": settings["videos"], "workers": 1}
     frames, clips = settings["frames"], settings["deploy_clips"]
@@ -94,7 +137,10 @@ def net_job(variant: Variant, settings: Mapping[str, Any]) -> dict[str, Any]:
         frames, clips = 1, frames * clips
     keys = ("modality", "mean", "scale", "crop", "height", "width", "mirror")
     pixels = {key: getattr(transform, key) for key in keys}
-    return {**pixels, "frames": frames, "clips": clips, "workers": settings["workers"]}
+    job = {**pixels, "frames": frames, "clips": clips, "workers": settings["workers"]}
+    if transform.modality == "flow" and scoring.flow_negation != NEGATIONS[0]:
+        job["flow_negation"] = scoring.flow_negation
+    return job
 
 
 def test_labels(dataset, split: int) -> np.ndarray:
@@ -113,15 +159,16 @@ def percent(probs: np.ndarray, labels: np.ndarray) -> float:
 
 
 def measure(probs: np.ndarray, labels: np.ndarray, classes: list[str]) -> dict:
-    """Accuracy in percent, per class and over all videos, and the confusion matrix (row: true class, column: answer),
-    of scores (videos, classes)."""
+    """Accuracy in percent, per class (None where it has no video) and over all videos, and the confusion matrix (row:
+    true class, column: answer), of scores (videos, classes)."""
     confusion = np.zeros((len(classes), len(classes)), int)
     np.add.at(confusion, (labels, probs.argmax(1)), 1)
+    videos = confusion.sum(1)
     return {
         "accuracy": round(100 * np.trace(confusion) / len(labels), 2),
         "videos": len(labels),
         "per_class": {
-            name: round(100 * confusion[i, i] / max(confusion[i].sum(), 1), 2) for i, name in enumerate(classes)
+            name: round(100 * confusion[i, i] / videos[i], 2) if videos[i] else None for i, name in enumerate(classes)
         },
         "confusion": confusion.tolist(),
     }
@@ -174,14 +221,6 @@ def fusion_sweep(scores: dict[str, np.ndarray], labels: np.ndarray, frames: str 
 
 
 # ---- the files ---------------------------------------------------------------------------------------------
-
-
-def suffix(strides=(STRIDE,), frames: str = "mean") -> str:
-    """What the names of files end in that hold something else than the published evaluation."""
-    strides = sorted(set(strides))
-    return (f"_stride{'-'.join(map(str, strides))}" if strides != [STRIDE] else "") + (
-        f"_{frames}" if frames != "mean" else ""
-    )
 
 
 def summarise(scores: dict[str, dict], hits: dict[str, dict], labels, classes, frames: str = "mean") -> dict:
@@ -252,4 +291,5 @@ def write_reports(summary: dict, classes: list[str], out: Path, ending: str = ""
 
 
 def _write_table(path: Path, rows: list[list]) -> None:
-    write_text(path, "".join("\t".join(map(str, row)) + "\n" for row in rows))
+    """Tab-separated; None, of a class without videos, is "-"."""
+    write_text(path, "".join("\t".join("-" if cell is None else str(cell) for cell in row) + "\n" for row in rows))

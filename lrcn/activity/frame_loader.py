@@ -83,7 +83,8 @@ def _begin_pixels(job: dict, slots: np.ndarray):
     from lrcn import pixels
 
     cv2.setNumThreads(1)
-    dataset, transform = Dataset(job["data"]), pixels.Transform.read(job)
+    dataset = Dataset(job["data"])
+    transform = pixels.Transform.read(job | {"negate": "flow_negation" not in job})  # else `score` negates, if anybody
     centre = job.get("crops") == "centre"
 
     def make(slot, v, name, number):

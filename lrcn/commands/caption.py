@@ -7,15 +7,21 @@ from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FILE, FOLDER, Contained, Progress, read_settings, settings_options
+from lrcn.commands import completion
+from lrcn.commands.common import FILE, FOLDER, WEIGHTS, Contained, Progress, read_settings, settings_options
 
 
 @click.command(cls=Contained)
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--run", type=FOLDER, help="The --out of `lrcn train`.")
 @click.option("--model", metavar="NAME", help="With --run: which of its nets; lrcn-2f by default, or what is there.")
-@click.option("--net", metavar="NAME", help="In place of --run: a net of the catalogue, caption/lrcn-2f, with ...")
-@click.option("--weights", type=FILE, help="... the .caffemodel of its training, and ...")
+@click.option(
+    "--net",
+    metavar="NAME",
+    shell_complete=completion.nets,
+    help="In place of --run: a net of the catalogue, caption/lrcn-2f, with ...",
+)
+@click.option("--weights", type=WEIGHTS, help="... the .caffemodel of its training, and ...")
 @click.option("--vocabulary", type=FILE, help="... vocabulary.txt of the captions it was trained on.")
 @click.option(
     "--beam",

@@ -7,14 +7,30 @@ from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FOLDER, Contained, Progress
+from lrcn.commands.common import (
+    FILE,
+    FOLDER,
+    WEIGHTS,
+    Contained,
+    Progress,
+    read_settings,
+    run_or_file,
+    settings_options,
+)
+from lrcn.commands.experiment import release_options
 
 
 @click.command(cls=Contained, mounts=lambda options: ([], [_pictures(options["run"], options["out"])]))
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--run", type=FOLDER, required=True, help="What `lrcn train` filled: its --out.")
-@click.option("--split", type=click.IntRange(1, 3), default=1, show_default=True, help="Whose nets.")
-@click.option("--model", help="Row of Table 1; lrcn-fc6 by default, or the one that is there.")
+@click.option("--run", type=FOLDER, help="What `lrcn train` filled: its --out.")
+@click.option("--split", type=click.IntRange(1, 3), default=1, show_default=True, help="With --run: whose nets.")
+@click.option("--model", help="With --run: row of Table 1; lrcn-fc6 by default, or the one that is there.")
+@click.option(
+    "--net", metavar="NAME", help="In place of --run: a net of the catalogue, activity/lrcn-fc6-rgb, with ..."
+)
+@click.option("--weights", type=WEIGHTS, help="... its .caffemodel, from anywhere, and ...")
+@click.option("--classes", type=FILE, help="... the classes by label: classInd.txt, or a name a line.")
+@click.option("--flow-weights", type=WEIGHTS, help="... and the .caffemodel of the same row's flow net, to be fused.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes to name.")
 @click.option(
     "--rgb-weight",
@@ -23,20 +39,27 @@ from lrcn.commands.common import FOLDER, Contained, Progress
     show_default="1/3",
     help="Weight of RGB in the fused scores, beside flow's.",
 )
+@release_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@click.option("--out", type=FOLDER, help="Where the pictures go; RUN/classified by default.")
+@click.option("--out", type=FOLDER, help="Where the pictures go; RUN/classified, without --run classified, by default.")
+@settings_options
 @click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
-def classify(videos, run, split, model, top, rgb_weight, as_json, out, gpu):
-    """Name the classes of VIDEOS, files or folders of frames, with trained nets: by RGB, by flow, and fused.
+def classify(videos, rgb_weight, mean_slip, flow_negation, top, as_json, out, gpu, **options):
+    """Name the classes of VIDEOS, files or folders of frames or of videos, with trained nets: by RGB, by flow, fused.
 
-    All videos are read before any is classified. Each gets a picture: frames above the scores over its time.
+    The nets are those of a run, or the authors' or anybody's by --net, --weights and --classes. All videos are read
+    before any is classified. Each gets a picture: frames above the scores over its time.
     """
     from lrcn.activity import classify as classifying
+    from lrcn.activity.evaluate import Scoring
     from lrcn.engine.compute import Compute
-    from lrcn.training.trained import classifiers
 
-    nets, progress = classifiers(run, split, model), Progress()
-    classified = classifying.classify_videos(videos, nets, Compute(gpu=gpu, progress=progress), rgb_weight)
+    run, progress = options["run"], Progress()
+    nets = _nets(out, options)
+    videos = classifying.videos_in(videos)
+    scoring = Scoring(mean_slip=mean_slip, flow_negation=flow_negation)
+    compute = Compute(gpu=gpu, progress=progress)
+    classified = classifying.classify_videos(videos, nets, compute, rgb_weight, scoring)
     progress.close()
     net = next(iter(nets.values()))
     pictures = classifying.draw_all(classified, net, _pictures(run, out))
@@ -44,12 +67,29 @@ def classify(videos, run, split, model, top, rgb_weight, as_json, out, gpu):
     answers = [answer | {"picture": str(picture)} for answer, picture in zip(answers, pictures)]
     row, weight = net.variant.row, rgb_weight if len(nets) > 1 else None
     if as_json:
-        document = {"run": str(run), "model": row, "split": split, "rgb_weight": weight, "videos": answers}
+        weights = {modality: str(each.weights) for modality, each in nets.items()}
+        whose = {"run": str(run), "split": options["split"]} if run else {"net": net.variant.name}
+        document = {**whose, "model": row, "weights": weights, "rgb_weight": weight, "videos": answers}
         print(json.dumps(document, indent=1, ensure_ascii=False))
         return
     texts = [f"{classifying.as_text(answer, row, rgb_weight)}\n  {answer['picture']}" for answer in answers]
     print("\n\n".join(texts))
 
 
+def _nets(out, options):
+    """{modality: net} of --run, or of --net, --weights, --classes and --flow-weights."""
+    from data_prep.dataset import read_classes
+    from lrcn.activity.classify import nets_of_files
+    from lrcn.training.trained import classifiers
+
+    needed = {"--net": options["net"], "--weights": options["weights"], "--classes": options["classes"]}
+    beside = {"--flow-weights": options["flow_weights"], "--set": options["changes"], "--config": options["config"]}
+    if run_or_file(options["run"], needed, beside, {"--model": options["model"]}):
+        return classifiers(options["run"], options["split"], options["model"])
+    changes = read_settings(options["changes"], options["config"])
+    files = [options["weights"], options["flow_weights"]]
+    return nets_of_files(options["net"], files, read_classes(options["classes"]), _pictures(None, out), changes)
+
+
 def _pictures(run, out):
-    return out or run / "classified"
+    return out or (run / "classified" if run else Path("classified"))

@@ -13,6 +13,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from lrcn.commands import completion
 from lrcn.engine.container import BARS
 
 if sys.version_info >= (3, 11):
@@ -22,6 +23,26 @@ else:
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class WeightsFile(click.Path):
+    """A .caffemodel, or the name of released weights that were fetched."""
+
+    name = "weights"
+
+    def __init__(self):
+        super().__init__(path_type=Path)
+
+    def convert(self, value, param, ctx):
+        from lrcn.released.weights import weights_file
+
+        return super().convert(weights_file(value), param, ctx)
+
+    def shell_complete(self, ctx, param, incomplete):
+        return completion.weights(incomplete)
+
+
+WEIGHTS = WeightsFile()
 
 
 class Contained(click.Command):
@@ -116,6 +137,7 @@ def settings_options(command):
         "--set",
         "changes",
         multiple=True,
+        shell_complete=completion.settings,
         metavar="NAME=VALUE...",
         help="Set any number of the paper otherwise: --set units=512 videos=8.",
     )(command)
@@ -154,3 +176,23 @@ def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]
         except ValueError:
             values[name.strip().replace("-", "_")] = text
     return values
+
+
+def run_or_file(run: Path | None, needed: dict[str, Any], beside: dict[str, Any], of_run: dict[str, Any]) -> bool:
+    """Whether a command takes its net from --run, and not from a file of weights with what else is `needed`. UsageError
+    where it is neither, or both. beside: options that go with a file; of_run: with a run. Values by option."""
+    if run is not None:
+        if others := [option for option, value in (needed | beside).items() if value]:
+            raise click.UsageError(f"--run: holds net, weights and settings; leave {_listed(others)} out")
+        return True
+    if lacking := [option for option, value in needed.items() if not value]:
+        raise click.UsageError(f"{_listed(lacking)} missing: give --run DIR, a trained run, or {_listed(needed)}")
+    if others := [option for option, value in of_run.items() if value]:
+        raise click.UsageError(f"{_listed(others)}: names a net of --run; give --run")
+    return False
+
+
+def _listed(options) -> str:
+    """ "--a, --b and --c"."""
+    *first, last = options
+    return f"{', '.join(first)} and {last}" if first else last

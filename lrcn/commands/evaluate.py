@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from lrcn.commands.common import FILE, Contained, Progress, say
-from lrcn.commands.experiment import experiment_options, mounts, open_experiment, words
+from lrcn.commands.experiment import experiment_options, mounts, open_experiment, release_options, words
 
 # Options that mean something to some tasks alone; the others refuse them rather than leave them unheard.
 OPTIONS = (
@@ -25,6 +25,11 @@ OPTIONS = (
     "length",
     "retrieval_images",
     "weights",
+    "model",
+    "vocabulary",
+    "mean_slip",
+    "flow_negation",
+    "cut",
     "neighbours",
     "results",
     "references",
@@ -85,10 +90,27 @@ OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption
     help="Sentences: words of the metrics, plain in any language, or COCO's, by the tokeniser of the Penn "
     "Treebank (needs Java).",
 )
+@release_options
 @click.option(
     "--weights",
-    type=FILE,
-    help="Captions: the CNN that training started from, for the nearest neighbours by its fc7 and fc8.",
+    multiple=True,
+    metavar="[NET=]FILE",
+    help="Videos: weights from anywhere, the authors' say, in place of a run's; single-frame-rgb=FILE, ... of an "
+    "experiment. Captions: the CNN that training started from, for the nearest neighbours by its fc7 and fc8.",
+)
+@click.option(
+    "--model",
+    multiple=True,
+    metavar="[NET=]FILE",
+    help="Sentences: weights from anywhere in place of a run's, with ...",
+)
+@click.option("--vocabulary", type=FILE, help="... the vocabulary.txt that they were trained with.")
+@click.option(
+    "--cut",
+    type=click.Choice(["released", "training"]),
+    default="released",
+    show_default=True,
+    help="Captions: of each image the middle, then resized, as the release's scripts; or as in training.",
 )
 @click.option(
     "--neighbours/--no-neighbours",
@@ -134,9 +156,12 @@ def evaluate(context, experiment, gpu, **options):
     else:
         task = task_named(experiment)
         its_own = [field.name for field in fields(task.Options)]
-        _refuse_others(context, experiment, (*task.chooses, *its_own))
+        of_files = [task.weights_option, *(["vocabulary"] if task.weights_option == "model" else [])]
+        _refuse_others(context, experiment, (*task.chooses, *its_own, *of_files))
         chosen = {name: options.get(name) for name in its_own} | {"rows": words(options["rows"])}
-        job = open_experiment(options | {"experiment": experiment})
+        if "weights" in its_own:
+            chosen["weights"] = _one_file(chosen["weights"])
+        job = open_experiment(options | {"experiment": experiment}, options[task.weights_option], options["vocabulary"])
         known = {name: value for name, value in chosen.items() if name in its_own and value is not None}
         evaluations = job.evaluate(Compute(gpu=gpu, progress=progress), **known)
     progress.close()
@@ -157,6 +182,15 @@ def _score_results(results, references, data, out, part, tokens, name):
         )
     out = out or Path("runs") / "caption-results"
     return score_results(results, references or data / "captions.json", out, part, tokens, name or results.stem)
+
+
+def _one_file(files):
+    """The one file of --weights of captioners, or None."""
+    from lrcn.released.weights import weights_file
+
+    if len(files) > 1:
+        raise click.UsageError(f"--weights {' '.join(files)}: takes one .caffemodel here, the CNN's; nets have --model")
+    return weights_file(files[0]) if files else None
 
 
 def _refuse_others(context, experiment, heard):

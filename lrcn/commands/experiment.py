@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from lrcn.commands import completion
 from lrcn.commands.common import FOLDER, read_settings, settings_options
 
 
 def experiment_options(command):
     for option in reversed(
         [
-            click.argument("experiment"),
+            click.argument("experiment", shell_complete=completion.experiments),
             click.option("--data", type=FOLDER, help="Prepared data set; by default where the experiment says."),
             click.option(
                 "--out",
@@ -49,8 +51,30 @@ def experiment_options(command):
     return command
 
 
-def open_experiment(options: dict[str, Any]):
-    """The job that these options of a command ask for, which are taken out of `options`."""
+def release_options(command):
+    """What the released classify_video.py does otherwise than training."""
+    for option in (
+        click.option(
+            "--flow-negation",
+            type=click.Choice(["mirrored", "rows-6-up", "never"]),
+            default="mirrored",
+            show_default=True,
+            help="Crops of flow whose x is negated: the mirrored ones; or, as the release's script has it for single "
+            "frames, from the sixth row on of 16 frames' crops; or, as it has it for LRCN, none.",
+        ),
+        click.option(
+            "--mean-slip",
+            is_flag=True,
+            help="Videos: test with the release's mean of RGB, 128.68 for red, whatever the net was trained with.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def open_experiment(options: dict[str, Any], weights: Sequence[str] = (), vocabulary: Path | None = None):
+    """The job that these options of a command ask for, which are taken out of `options`; weights, vocabulary: of nets
+    from elsewhere."""
     from lrcn.training.job import open_job
 
     settings = read_settings(options.pop("changes"), options.pop("config"))
@@ -63,20 +87,33 @@ def open_experiment(options: dict[str, Any]):
         rows=words(options.pop("rows")),
         trainings=words(options.pop("stages")),
         settings=settings if seed is None else settings | {"seed": seed},
+        weights=weights,
+        vocabulary=vocabulary,
     )
 
 
 def mounts(options: dict[str, Any]) -> tuple[list[Path], list[Path]]:
     """What an experiment reads beside the paths among its options, and the folder that it fills, for a container."""
     from lrcn.engine.mounts import named_by
+    from lrcn.training.workspace import Start
 
     if options["experiment"] == "caption/results":
         return [], [options["out"] or Path("runs/caption-results")]
-    job = open_experiment(dict(options))
+    job = open_experiment(dict(options), *_evaluated(options))
+    files = [*job.files.values(), *job.given(Start(trained=options.get("trained") or ())).values()]
     data = job.dataset.folder
     beside = [job.data_of(stage).folder for stage in job.experiment.stages if stage.data]
     file = [Path(options["experiment"])] if options["experiment"].endswith(".toml") else []
-    return [data, *named_by(data), *beside, *file], [job.out]
+    return [data, *named_by(data), *beside, *file, *files], [job.out]
+
+
+def _evaluated(options: dict[str, Any]) -> tuple[Sequence[str], Path | None]:
+    """The weights from elsewhere that `lrcn evaluate` is given, as `open_experiment` takes them."""
+    from lrcn.training.job import task_named
+
+    if "model" not in options:  # of `lrcn train`
+        return (), None
+    return options[task_named(options["experiment"]).weights_option], options["vocabulary"]
 
 
 def words(text: str | None) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from lrcn.commands import completion
+
 
 @click.group(invoke_without_command=True)
 @click.pass_context
@@ -19,7 +21,7 @@ def experiments(context):
 
 
 @experiments.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.experiment_files)
 def show(name):
     """Print the TOML file of experiment NAME; `lrcn train FILE.toml` takes one of your own."""
     from lrcn.training import experiment

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FILE, FOLDER, lenient_option, read_settings, say, say_passed_over, settings_options
+from lrcn.commands import completion
+from lrcn.commands.common import (
+    FILE,
+    FOLDER,
+    WEIGHTS,
+    lenient_option,
+    read_settings,
+    say,
+    say_passed_over,
+    settings_options,
+)
 
 
 @click.group()
@@ -17,7 +27,7 @@ def nets():
 
 
 @nets.command("list")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.nets)
 @click.option("--task", type=click.Choice(["activity", "caption", "lm", "video"]), help="Only this task's nets.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def nets_list(names, task, as_json):
@@ -64,16 +74,17 @@ def nets_list(names, task, as_json):
 
 
 @nets.command("write")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.nets)
 @click.option("--all", "everything", is_flag=True, help="Every net of the catalogue, every split and stage of it.")
 @click.option("--published", is_flag=True, help="The authors' 26 files, under their names.")
+@click.option("--explain", is_flag=True, help="Say beside each value which setting it is and where that comes from.")
 @click.option("--out", type=FOLDER, required=True, help="A folder a net is made in this one.")
 @settings_options
-def nets_write(names, everything, published, out, changes, config):
+def nets_write(names, everything, published, explain, out, changes, config):
     """Write train_test.prototxt, deploy.prototxt and solver.prototxt of nets."""
     from data_prep.whole_files import write_text
+    from lrcn import net_files
     from netspecs import catalogue
-    from prototxt_gen import to_text
 
     if bool(names) + everything + published != 1:
         raise click.UsageError("name the nets to write, or give --all or --published; `lrcn nets list` shows them")
@@ -81,15 +92,13 @@ def nets_write(names, everything, published, out, changes, config):
     if published:
         if values:
             raise click.UsageError("--published writes what the authors published: it takes no --set and no --config")
-        texts = published_texts()
+        if explain:
+            raise click.UsageError("--published writes the release itself; --explain goes with a NAME or --all")
+        texts = net_files.published_texts()
     else:
         texts = {}
         for name, chosen in catalogue.share_out(values, catalogue.names() if everything else names).items():
-            variant = catalogue.get(name)
-            for edition, settings in (variant.every_edition() if everything else {"": {}}).items():
-                for kind, message in variant.files(**settings | chosen).items():
-                    header = f"{name}, {variant.paper}" + "".join(f", {k} {v}" for k, v in settings.items())
-                    texts[Path(name) / edition / f"{kind}.prototxt"] = to_text(message, header=header)
+            texts |= net_files.texts(name, chosen, everything, explain)
     for path, text in texts.items():
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         write_text(out / path, text)
@@ -97,19 +106,33 @@ def nets_write(names, everything, published, out, changes, config):
         print(folder)
 
 
-def published_texts() -> dict[str, str]:
-    """Path -> text of the authors' files, with a header that names what is left out."""
-    from netspecs import published
-    from prototxt_gen import to_text
+@nets.command("explain")
+@click.argument("name", metavar="NAME")
+@click.argument("setting", required=False)
+@settings_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def nets_explain(name, setting, changes, config, as_json):
+    """Where each value of a net's settings comes from: the file and field of the release, the paper, or why it is ours.
 
-    texts = {}
-    for path, message in published.files().items():
-        header = f"{path}: what the authors' file of this name says."
-        missing = published.FORK_ONLY.get(path)
-        if missing:
-            header += "\nLeft out, because only the authors' fork of Caffe has it:\n  " + "\n  ".join(missing)
-        texts[path] = to_text(message, header=header)
-    return texts
+    With --set stage=finetune it is that training's; what is set otherwise than published is named with what is.
+    """
+    from lrcn import net_files
+    from netspecs import catalogue
+    from netspecs.origins import origins
+    from prototxt_gen import SpecError, nearest
+
+    variant = catalogue.get(name)
+    every = origins(variant, catalogue.share_out(read_settings(changes, config), [name])[name])
+    if setting is not None and setting not in every:
+        raise SpecError(f"{name} has no setting '{setting}'{nearest(setting, every)}")
+    chosen = list(every.values()) if setting is None else [every[setting]]
+    if as_json:
+        print(json.dumps([one._asdict() for one in chosen], indent=1))
+        return
+    print(f"{name}: {variant.paper}")
+    for one in chosen:
+        given = f"{one.cause}; published {net_files.shown(one.published)}, " if one.cause else ""
+        print(f"  {f'{one.setting}={net_files.shown(one.value)}':<36} {given}{one.text}")
 
 
 def state_options(command):
@@ -121,7 +144,7 @@ def state_options(command):
 
 
 @nets.command("show")
-@click.argument("net", metavar="NAME|FILE")
+@click.argument("net", metavar="NAME|FILE", shell_complete=completion.nets_or_file)
 @state_options
 @click.option("--level", type=int, default=0, help="The level, for rules that ask for one.")
 @click.option("--deploy", "kind", flag_value="deploy", help="A NAME's deploy net, not the one that trains and tests.")
@@ -245,8 +268,8 @@ def nets_check(context, files, phase, stages, folder, lenient, as_json):
 
 
 @nets.command("weights")
-@click.argument("net", metavar="NAME|FILE")
-@click.argument("caffemodel", metavar="CAFFEMODEL", type=FILE)
+@click.argument("net", metavar="NAME|FILE", shell_complete=completion.nets_or_file)
+@click.argument("caffemodel", metavar="CAFFEMODEL", type=WEIGHTS)
 @state_options
 @click.option("--deploy", "kind", flag_value="deploy", help="A NAME's deploy net, not the one that trains and tests.")
 @settings_options

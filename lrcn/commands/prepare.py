@@ -9,9 +9,11 @@ import click
 
 from data_prep.dataset import Dataset
 from data_prep.workers import Work
+from lrcn.commands import completion
 from lrcn.commands.common import (
     FILE,
     FOLDER,
+    WEIGHTS,
     Progress,
     lenient_option,
     read_settings,
@@ -345,16 +347,21 @@ def _levels(annotations):
     "--images",
     type=FOLDER,
     help="Flow images made elsewhere, in place of computing: flow_image_VIDEO.0002.jpg and so on, in DIR, DIR/VIDEO or"
-    " DIR/CLASS/VIDEO.",
+    " DIR/CLASS/VIDEO; or TSN's and denseflow's flow_x_00001.jpg and flow_y_00001.jpg.",
+)
+@click.option(
+    "--flow-bound",
+    type=click.FloatRange(0, min_open=True),
+    help="Pixels of motion at the ends of the grey levels of flow_x and flow_y images; 20 by default.",
 )
 @click.option("--replace", is_flag=True, help="Replace flow that was made otherwise.")
 @_WORKERS
-def prepare_flow(data, algorithm, images, replace, workers):
+def prepare_flow(data, algorithm, images, flow_bound, replace, workers):
     """Give a prepared data set its optical flow, from its stored frames."""
     from data_prep import flow
 
     with _making(data, workers, "has its flow") as work:
-        flow.prepare_flow(data, algorithm, images, replace, work)
+        flow.prepare_flow(data, algorithm, images, flow_bound, replace, work)
 
 
 @prepare.command("stills")
@@ -378,9 +385,14 @@ def prepare_stills(data, splits, every, seed):
     type=FOLDER,
     help="A prepared data set of videos, or of captions with images; the features have its lists.",
 )
-@click.option("--net", metavar="FILE|NAME", help="A deploy net, or a net of the catalogue.")
+@click.option(
+    "--net",
+    metavar="FILE|NAME",
+    shell_complete=completion.nets_or_file,
+    help="A deploy net, or a net of the catalogue.",
+)
 @lenient_option
-@click.option("--weights", type=FILE, help="The net's .caffemodel.")
+@click.option("--weights", type=WEIGHTS, help="The net's .caffemodel.")
 @click.option(
     "--blob", help="The blob with a row a frame, as the net leaves it; fc6 by default, fc7 of images with captions."
 )
@@ -423,8 +435,8 @@ def prepare_features(data, net, weights, npz, out, **options):
             raise click.UsageError("give either --npz, or --data with --net and --weights")
         from data_prep.features import prepare_npz
 
-        with _making(out):
-            prepare_npz(npz, out, options["videos"], options["seed"])
+        with _making(out) as work:
+            prepare_npz(npz, out, options["videos"], options["seed"], work)
         return
     for option, value in {"--data": data, "--net": net, "--weights": weights}.items():
         if value is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lrcn.commands.common import FILE, Contained, Progress, say
+from lrcn.commands.common import FILE, WEIGHTS, Contained, Progress, say
 from lrcn.commands.experiment import experiment_options, mounts, open_experiment
 
 
@@ -12,9 +12,18 @@ from lrcn.commands.experiment import experiment_options, mounts, open_experiment
 @experiment_options
 @click.option(
     "--weights",
-    type=FILE,
-    help="A .caffemodel that the first net of each modality starts from; for captioners the CNN's, in every stage.",
+    type=WEIGHTS,
+    help="A .caffemodel, or a name of `lrcn weights list`, that the first net of each modality starts from; for "
+    "captioners the CNN's, in every stage.",
 )
+@click.option(
+    "--trained",
+    multiple=True,
+    metavar="[STAGE=]FILE",
+    help="A stage that is not trained here: its .caffemodel, from anywhere, from which the next starts; "
+    "single-frame-rgb=FILE, ... where several are started from.",
+)
+@click.option("--vocabulary", type=FILE, help="With --trained, of sentences: the vocabulary.txt of its training.")
 @click.option(
     "--from-scratch", is_flag=True, help="Start from random weights where the paper starts from ILSVRC-2012's."
 )
@@ -23,9 +32,10 @@ from lrcn.commands.experiment import experiment_options, mounts, open_experiment
 @click.option(
     "--trial/--no-trial",
     default=None,
-    help="Time a few iterations of each net first; by default where weights of ILSVRC-2012 are started from.",
+    help="Time a few iterations of each net first; by default before trainings that start from weights of ILSVRC-2012, "
+    "and not with --dry-run.",
 )
-def train(gpu, weights, from_scratch, resume, dry_run, trial, **options):
+def train(gpu, weights, trained, vocabulary, from_scratch, resume, dry_run, trial, **options):
     """Train the nets of an EXPERIMENT in their order.
 
     EXPERIMENT: one of `lrcn experiments` (activity/table1 is all of Table 1), a TOML file of your own, or a net of the
@@ -35,9 +45,9 @@ def train(gpu, weights, from_scratch, resume, dry_run, trial, **options):
     from lrcn.engine.compute import Compute
     from lrcn.training.workspace import Start
 
-    job, progress, start = open_experiment(options), Progress(), Start(weights, from_scratch)
+    job, progress, start = open_experiment(options), Progress(), Start(weights, from_scratch, trained, vocabulary)
     job.check_start(start, dry_run)
-    trial = job.is_long if trial is None else trial
+    trial = job.is_long and not dry_run if trial is None else trial
     if dry_run or trial:
         print(job.plan(start, resume, gpu, _for_trial(gpu, progress, dry_run) if trial else None), flush=True)
         progress.close()

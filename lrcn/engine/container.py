@@ -21,13 +21,14 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from lrcn.engine import EngineError, code
+from lrcn.engine import EngineError, cache, code
 from lrcn.engine.mounts import Bind, binds
 
 IMAGES = {"cpu": ("lrcn:cpu", "make docker"), "cuda": ("lrcn:cuda", "make docker-cuda")}  # and what builds each
 # What the command in the container is told, beside the revision: the caller's code, the image's name, and the width of
 # the caller's terminal, if standard error is one.
 CODE, IMAGE, BARS = "LRCN_CODE", "LRCN_IMAGE", "LRCN_BARS"
+WEIGHTS = "LRCN_WEIGHTS"  # the caller's folder of fetched weights, of which a command reads those that it names
 HANDED_ON = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "TZ")
 SCRATCH = "/run/lrcn"  # in the container: its home, and for what it writes beside the folders that it fills
 LABEL = "lrcn.caller"
@@ -186,6 +187,7 @@ def _environment(image: str) -> dict[str, str]:
         CODE: code.digest(),
         code.REVISION: code.revision() or "",
         IMAGE: image,
+        WEIGHTS: os.environ.get(WEIGHTS) or str(cache() / "weights"),
         "HOME": SCRATCH,
         "TMPDIR": SCRATCH,
         "MPLCONFIGDIR": SCRATCH,

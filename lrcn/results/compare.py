@@ -61,7 +61,11 @@ def conditions(results: dict) -> str:
     otherwise = ", last frame of each clip" if evaluation.get("frames", "mean") != "mean" else ""
     if (strides := evaluation.get("strides", [8])) != [8]:
         otherwise += f", stride {' and '.join(map(str, strides))}"
-    return f"seed {results['seed']}, Caffe {results['engine']['source']}{otherwise}"
+    otherwise += ", the release's RGB mean in testing" if evaluation.get("mean_slip") else ""
+    if negation := evaluation.get("flow_negation"):
+        otherwise += f", flow's x negated: {negation}"
+    whose = "weights from files" if results["seed"] is None else f"seed {results['seed']}"
+    return f"{whose}, Caffe {results['engine']['source']}{otherwise}"
 
 
 def blocks(all_results: list[dict]) -> list[dict]:
@@ -262,7 +266,7 @@ def seed_groups(all_results: list[dict]) -> list[list[dict]]:
     """Results that differ in their seed alone, together; no seed twice in a group."""
     groups: list[tuple[list, list[dict]]] = []
     for results in all_results:
-        key = [results.get(name) for name in ("experiment", "dataset", "evaluation", "engine")]
+        key = [results["seed"] is None, *map(results.get, ("experiment", "dataset", "evaluation", "engine"))]
         for other, group in groups:
             if other == key and results["seed"] not in [each["seed"] for each in group] + [None]:
                 group.append(results)

@@ -35,16 +35,18 @@ def save(figure, path: Path) -> None:
 
 
 def confusion(measured: dict, classes: list[str], title: str, path: Path) -> None:
-    """The confusion matrix: rows are the true classes, in percent of each."""
+    """The confusion matrix: rows are the true classes, in percent of each; those without videos stay empty."""
     shares = np.array(measured["confusion"], float)
-    shares /= np.maximum(shares.sum(1, keepdims=True), 1)
+    videos = shares.sum(1, keepdims=True)
+    shares = np.divide(shares, videos, out=np.full_like(shares, np.nan), where=videos > 0)
     side = max(4.5, 0.22 * len(classes))
     figure, axes = pyplot().subplots(figsize=(side + 1, side))
     image = axes.imshow(100 * shares, cmap="viridis", vmin=0, vmax=100)
     axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=7)
-    axes.set_yticks(range(len(classes)), classes, fontsize=7)
+    names = [name if count else f"{name} (no video)" for name, count in zip(classes, videos[:, 0])]
+    axes.set_yticks(range(len(classes)), names, fontsize=7)
     if len(classes) <= 12:
-        for row, column in np.ndindex(shares.shape):
+        for row, column in np.argwhere(np.isfinite(shares)):
             axes.text(
                 column,
                 row,

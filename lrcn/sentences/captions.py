@@ -44,7 +44,7 @@ from lrcn.sentences.evaluate import (
     sentences,
     titled,
 )
-from lrcn.sentences.image_net import ImageNet
+from lrcn.sentences.image_net import CUTS, ImageNet
 from lrcn.sentences.images import read_image
 from lrcn.sentences.neighbours import Cnn, Neighbours, cnn_net, nearest_captions
 from lrcn.trained_net import TrainedNet, digest
@@ -58,11 +58,20 @@ RETRIEVED = 1000  # published: images in the retrieval experiments
 @dataclass(frozen=True)
 class CaptionSearch(Search):
     """Of captions besides: retrieval among so many images, the first of the part, 0 for none; with nearest neighbours
-    beside, by the CNN of `weights` where it is known."""
+    beside, by the CNN of `weights` where it is known. cut: how images are cut, one of CUTS."""
 
     retrieval_images: int = RETRIEVED
     neighbours: bool = True
     weights: Path | None = None
+    cut: str = CUTS[0]
+
+    @property
+    def suffix(self) -> str:
+        return super().suffix + ("" if self.cut == CUTS[0] else f"_cut-{self.cut}")
+
+    @property
+    def description(self) -> dict[str, Any]:
+        return super().description | {"cut": self.cut}
 
 
 def evaluate_captions(
@@ -85,7 +94,7 @@ def evaluate_captions(
     reference = next((net for net in nets if net.variant.name == "caption/lrcn-2f"), nets[0])
     rows = _Rows(images, training, search, compute)
     for net in nets:
-        rows.add_net(net, neighbours is not None and net is reference and net.training.startswith("finetune"))
+        rows.add_net(net, neighbours is not None and net is reference and (net.training or "").startswith("finetune"))
     if neighbours and neighbours.cnn:
         rows.add_neighbours(neighbours.cnn, reference, out / "neighbours")
 
@@ -122,11 +131,11 @@ class _Rows:
     def add_net(self, net: TrainedNet, with_neighbours: bool) -> None:
         """A net's captions and, if wanted, those of the nearest images by its CNN."""
         search, progress = self.search, titled(self.compute.progress, net.row)
-        weights = {"weights": digest(net.weights)}
+        weights, cut = {"weights": digest(net.weights)}, _cut(net, search.cut)
         with Captioner.of(net, self.compute) as captioner:
-            cnn = _KeptActivations(captioner, net.folder, weights | _cut(net), progress)
+            cnn = _KeptActivations(captioner, net.folder, weights | cut, search.cut, progress)
             features = cnn.of(self.images, search.part, BLOBS)
-            identity = weights | {"images": digest_of_captions(self.images)}
+            identity = weights | cut | {"images": digest_of_captions(self.images)}
             self.captions[net.row] = sentences(captioner, features["fc8"], search, net.folder, identity, progress)
             self.models[net.row] = {"stage": net.training, **weights}
             if images := self.images[: search.retrieval_images]:
@@ -142,7 +151,9 @@ class _Rows:
         net, blobs = cnn_net(reference, cnn)
         transform = Transform.of(reference.variant, reference.settings)
         with ImageNet(net, cnn.weights, self.compute, transform) as image_net:
-            kept = _KeptActivations(image_net, folder, weights | _cut(reference), progress)
+            kept = _KeptActivations(
+                image_net, folder, weights | _cut(reference, self.search.cut), self.search.cut, progress
+            )
             features = kept.of(self.images, self.search.part, blobs)
             self._add_nearest(kept, features, "", weights | {"cnn": cnn.what})
 
@@ -168,16 +179,18 @@ class _KeptActivations:
     net: ImageNet
     folder: Path
     identity: dict[str, Any]
+    cut: str
     progress: Progress
 
     def of(self, images: Sequence[Described], part: str, blobs: Sequence[str]) -> dict[str, np.ndarray]:
         folder = self.folder / f"features_{part}"
-        return activations(self.net, images, blobs, folder, self.identity, self.progress)
+        return activations(self.net, images, blobs, folder, self.identity, self.progress, self.cut)
 
 
-def _cut(net: TrainedNet) -> dict[str, Any]:
+def _cut(net: TrainedNet, cut: str) -> dict[str, Any]:
     """What tells how images are cut for a net, as an identity has it."""
-    return {"cut": {name: net.settings[name] for name in ("backbone", "height", "width", "crop", "scale")}}
+    sizes = {name: net.settings[name] for name in ("backbone", "height", "width", "crop", "scale")}
+    return {"cut": sizes | ({"as": cut} if cut != "training" else {})}
 
 
 def activations(
@@ -187,6 +200,7 @@ def activations(
     folder: Path,
     identity: dict[str, Any],
     progress: Progress = no_progress,
+    cut: str = CUTS[0],
 ) -> dict[str, np.ndarray]:
     """{blob: (N, D)} float32 of the images, kept in `folder`. identity: by which weights, and how they are cut."""
     files = hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest()
@@ -195,7 +209,7 @@ def activations(
     for first in range(0, len(images), BLOCK):
         path, block = folder / f"{first:07d}.npz", images[first : first + BLOCK]
         if not path.exists():
-            pixels = net.cut(read_image(image.path) for image in block)
+            pixels = net.cut((read_image(image.path) for image in block), cut)
             arrays = net.activations(
                 pixels,
                 blobs,

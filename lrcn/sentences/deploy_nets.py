@@ -3,18 +3,16 @@ vocabulary before Caffe runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lrcn.pixels import Transform
-from lrcn.trained_net import TrainedNet
+from lrcn.trained_net import TrainedNet, check_whole
 from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError
 from prototxt_gen.caffe_pb2 import NetParameter
 from prototxt_gen.shapes import infer
-from prototxt_gen.weights import AFRESH, plan, read_weights
 
 # What such a net reads of each image or video, and what that is called.
 INPUTS = {
@@ -72,7 +70,7 @@ class DeployNets:
         """SpecError, one line, where these are no such nets, or do not fit the weights or so many outputs."""
         for net in filter(None, (self.step, self.reader)):
             _check_outputs(net, outputs, by_word=net is self.step)
-        check_weights(list(self.by_name.values()), weights, outputs)
+        check_whole(list(self.by_name.values()), weights, outputs)
 
 
 def check_variant(variant: Variant) -> None:
@@ -96,26 +94,3 @@ def _check_outputs(net: NetParameter, outputs: int, by_word: bool) -> None:
             f"the vocabulary has {outputs - 1} words, and so {outputs} outputs with the end of a sentence; "
             f"the net has {predict[-1]}"
         )
-
-
-def check_weights(nets: Sequence[NetParameter], weights: Path, outputs: int | None = None) -> None:
-    """Refuses a .caffemodel that does not fill these nets, of a vocabulary with so many outputs. SpecError, one
-    line."""
-    layers = read_weights(weights)
-    for net in nets:
-        filling = plan(net, layers, "TEST")
-        for entry in filling.clashes:
-            if entry.layer in ("predict", "embedding") and entry.file and entry.file[0]:
-                trained_outputs = entry.file[0][-2]
-                if trained_outputs != outputs:
-                    raise SpecError(
-                        f"{weights}: made for a vocabulary of {trained_outputs - 1} words and the end of a sentence; "
-                        f"this one has {outputs - 1} words"
-                    )
-            raise SpecError(f"{weights}: does not fit {net.name}: layer '{entry.layer}': {entry.why}")
-        missing = [entry.layer for entry in filling.entries if entry.status == AFRESH]
-        if missing:
-            raise SpecError(
-                f"{weights}: has no weights for {', '.join(missing)} of {net.name}; give the .caffemodel "
-                "that was trained for this net"
-            )

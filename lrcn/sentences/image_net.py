@@ -15,11 +15,15 @@ import numpy as np
 from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.process import Caffe
 from lrcn.pixels import Transform
-from lrcn.sentences.deploy_nets import check_weights
+from lrcn.trained_net import check_filled
 from prototxt_gen import SpecError, nearest, to_text
 from prototxt_gen.caffe_pb2 import NetParameter
 from prototxt_gen.shapes import infer
 from prototxt_gen.weights import shape_text
+
+# How images are cut that captions are written for: the middle, then resized, as the release's scripts; or resized, then
+# the middle, as Caffe's ImageData does in training.
+CUTS = ("released", "training")
 
 
 class ImageNet:
@@ -34,7 +38,7 @@ class ImageNet:
     caffe: Caffe | None = None
 
     def __init__(self, net: NetParameter, weights: Path, compute: Compute, transform: Transform | None = None):
-        check_weights([net], weights)
+        check_filled([net], weights)
         self._begin({"images": net}, weights, compute, transform)
 
     def _begin(
@@ -119,17 +123,21 @@ class ImageNet:
         if batch:
             yield batch
 
-    def cut(self, images: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
+    def cut(self, images: Iterable[np.ndarray], cut: str = CUTS[0]) -> Iterable[np.ndarray]:
         """What the net reads, (3, crop, crop) float32, of BGR images of any size, as `read_image` gives them: of each
-        the middle. SpecError for a net that reads activations."""
+        the middle. cut: one of CUTS. SpecError for a net that reads activations."""
         transform = self.transform
         if self.input_shape is None or len(self.input_shape) != 3:
             raise SpecError("this net's images are activations computed beforehand (backbone features); give those")
-        return (transform.blob(transform.centre(transform.resized(image))) for image in images)
+        if cut == "training":
+            return (transform.blob(transform.centre(transform.resized(image))) for image in images)
+        return (transform.blob(transform.released_middle(image)) for image in images)
 
-    def image_features(self, images: Sequence[np.ndarray], progress: Progress | None = None) -> np.ndarray:
+    def image_features(
+        self, images: Sequence[np.ndarray], progress: Progress | None = None, cut: str = CUTS[0]
+    ) -> np.ndarray:
         """fc8 (N, D) of BGR images of any size, as `read_image` gives them."""
-        return self.activations(self.cut(images), ("fc8",), progress, len(images))["fc8"]
+        return self.activations(self.cut(images, cut), ("fc8",), progress, len(images))["fc8"]
 
     def _ask(self, order: dict, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Caffe's answer. CaffeError, one line, where it has ended."""

@@ -7,17 +7,15 @@ nothing at all matches (NLTK says 0, pycocoevalcap some ten-thousandths).
 
 from __future__ import annotations
 
-import atexit
-import shutil
 import unicodedata
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 
 from data_prep import DataError
+from lrcn.sentences.java import JavaError, Meteor, treebank_tokens
 from prototxt_gen import SpecError, nearest
 
-NO_JAVA = "METEOR and the tokens of the Penn Treebank need Java (`java` on PATH)"
 TOKENS = ("plain", "ptb")
 
 
@@ -44,21 +42,17 @@ def _in_word(letter: str) -> bool:
 
 def tokenise(captions: Mapping, way: str = "plain") -> dict:
     """{id: [sentence, ...]} -> {id: [words, ...]}: "plain" as `words`, or "ptb", as COCO's evaluation does, by the Penn
-    Treebank's tokeniser in Java. SpecError where there is no Java, or no such way."""
+    Treebank's tokeniser in Java. SpecError where that fails, or no such way."""
     if way == "plain":
         return {key: [words(text) for text in texts] for key, texts in captions.items()}
     if way != "ptb":
         raise SpecError(f"there are no tokens '{way}', only {' and '.join(TOKENS)}{nearest(way, TOKENS)}")
-    if not java():
-        raise SpecError(NO_JAVA)
-    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
-
-    tokens = PTBTokenizer().tokenize({key: [{"caption": text} for text in texts] for key, texts in captions.items()})
-    return {key: [text.split() for text in texts] for key, texts in tokens.items()}
-
-
-def java() -> bool:
-    return shutil.which("java") is not None
+    texts = [text for each in captions.values() for text in each]
+    try:
+        tokens = iter(treebank_tokens(texts))
+    except JavaError as error:
+        raise SpecError(f"tokens 'ptb', the Penn Treebank's, cannot be had: {error}; 'plain' needs no Java") from None
+    return {key: [next(tokens) for _ in each] for key, each in captions.items()}
 
 
 # ---- the metrics -------------------------------------------------------------------------------------------
@@ -123,26 +117,7 @@ def bleu_nltk(captions: Mapping, references: Mapping) -> list[float]:
 
 def _meteor(results: dict, truths: dict) -> tuple[float | None, str]:
     """METEOR 1.5 for English, or None and why."""
-    if not java():
-        return None, f"METEOR was not computed: {NO_JAVA}"
-
-    def clean(texts):  # it takes ||| for the end of a sentence
-        return [text.replace("|||", " ") for text in texts]
-
     try:
-        value = _meteor_process().compute_score(
-            {key: clean(texts) for key, texts in truths.items()}, {key: clean(texts) for key, texts in results.items()}
-        )[0]
-        return float(value), ""
-    except (OSError, ValueError) as error:
-        _meteor_process.cache_clear()
-        return None, f"METEOR was not computed: its Java program failed ({type(error).__name__})"
-
-
-@lru_cache(maxsize=1)
-def _meteor_process():
-    """METEOR's Java program, which takes seconds to start: one for all systems that are scored."""
-    from pycocoevalcap.meteor.meteor import Meteor
-
-    atexit.register(_meteor_process.cache_clear)  # while there is still a Python in which it can be ended
-    return Meteor()
+        return Meteor.of_process().score([text for [text] in results.values()], [truths[key] for key in results]), ""
+    except JavaError as error:
+        return None, f"METEOR was not computed: {error}"

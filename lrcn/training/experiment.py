@@ -14,6 +14,8 @@ An experiment is a TOML file, one of those in `experiments/` or the user's own:
     [[stages]]                  # trained in this order
     net = "activity/lrcn-fc6-rgb"           # {layer} and {modality} are the data set's, of kind features
     start = "single-frame-rgb"  # the folder of the stage whose weights it starts from
+    start_at = 90000            # from its snapshot of this iteration; from its end by default
+    score_at = 50000            # `lrcn evaluate` takes this iteration's snapshot; the last one by default
     name = "again"              # its own folder, where one net is trained more than once; the net's name by default
     data = "stills"             # trained on this folder, seen from the data set's, once for all splits; not evaluated
     settings = { max_iter = 300 }
@@ -39,8 +41,13 @@ else:
 
 FOLDER = Path(__file__).parent / "experiments"
 KEYS = {"about": str, "kind": str, "data": str, "weights": str, "extends": str, "settings": dict, "stages": list}
-STAGE_KEYS = {"net": str, "start": str, "name": str, "data": str, "settings": dict}
-TAKES: dict[type, str] = {str: "text", dict: "a table", list: "tables, each under a line [[stages]]"}
+STAGE_KEYS = {"net": str, "start": str, "start_at": int, "score_at": int, "name": str, "data": str, "settings": dict}
+TAKES: dict[type, str] = {
+    str: "text",
+    int: "an iteration, a whole number from 1",
+    dict: "a table",
+    list: "tables, each under a line [[stages]]",
+}
 KINDS = ("frames", "features", "captions", "semantics")
 ILSVRC, NONE = "ILSVRC-2012", "none"  # what `weights` may say
 
@@ -48,13 +55,17 @@ ILSVRC, NONE = "ILSVRC-2012", "none"  # what `weights` may say
 @dataclass(frozen=True)
 class Stage:
     """One net to train: its name in the catalogue, what is set otherwise than published, the folder of the stage whose
-    weights it starts from, the data set of its own that it is pretrained on, and its folder's name if not the net's."""
+    weights it starts from, the data set of its own that it is pretrained on, and its folder's name if not the net's.
+    start_at, score_at: the iterations whose snapshots it starts from, of the other stage, and is scored by; the last
+    ones where they are None."""
 
     net: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     start: str | None = None
     data: str | None = None
     name: str | None = None
+    start_at: int | None = None
+    score_at: int | None = None
 
     @property
     def variant(self) -> Variant:
@@ -234,6 +245,10 @@ def _stage(path: Path, number: int, kind: str, values: Any) -> Stage:
     for name in values.get("settings", {}):
         if name not in known:
             raise SpecError(f"{where}: {net} has no setting '{name}'{nearest(name, known)}")
+    if "start_at" in values and "start" not in values:
+        raise SpecError(
+            f"{where}: start_at = {values['start_at']} is of the stage that it starts from; name that: start"
+        )
     return Stage(**values)
 
 
@@ -243,7 +258,7 @@ def _check_keys(where: str, values: Any, known: Mapping[str, type]) -> None:
     for key, value in values.items():
         if key not in known:
             raise SpecError(f"{where}: has no use for '{key}'{nearest(key, known)}")
-        if not isinstance(value, known[key]):
+        if not isinstance(value, known[key]) or (isinstance(value, int) and (value is True or value < 1)):
             raise SpecError(f"{where}: {key} = {value!r}: it takes {TAKES[known[key]]}")
 
 

@@ -9,7 +9,7 @@ evaluations = job.evaluate()
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,32 @@ from typing import Any
 from data_prep import DataError
 from data_prep.dataset import Dataset
 from lrcn.engine.compute import Compute
+from lrcn.released.weights import weights_file
+from lrcn.trained_net import TrainedNet
 from lrcn.training import experiment as experiments
-from lrcn.training import plan, pretrained
+from lrcn.training import plan, pretrained, starting
 from lrcn.training.experiment import Experiment, Stage
-from lrcn.training.run import Run, TrainError
+from lrcn.training.run import Run, TrainError, runs_in
 from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
 from lrcn.training.train import train
 from lrcn.training.workspace import Start, Training, Workspace
 from netspecs import catalogue
-from prototxt_gen import SpecError
+from netspecs.variant import Setting
+from prototxt_gen import SpecError, nearest
+
+DEMO = ("data", "demo")  # where the demo's data sets lie
 
 
 @dataclass(frozen=True)
 class Job(Workspace):
-    """A workspace opened by `open_job`, with what is done in it."""
+    """A workspace opened by `open_job`, with what is done in it.
+
+    files: weights from elsewhere, by the name of their net, which are evaluated in place of runs; vocabulary: of those
+    that write sentences.
+    """
+
+    files: Mapping[str, Path] = field(default_factory=dict)
+    vocabulary: Path | None = None
 
     @property
     def task(self) -> Task:
@@ -45,69 +57,175 @@ class Job(Workspace):
             dataset = self.data_of(stage)
             _check_kind(stage, dataset)
             task_of(stage.variant).check_data(stage, dataset, split)
-            settings = _settings(stage, dataset, split, self.changes.get(stage.net, {}))
-            made.append(Training(stage, split, dataset, run, settings, stage.variant.files(**settings)))
+            made.append(self._training(stage, split, run))
         return made
+
+    def _training(self, stage: Stage, split: int, run: Run) -> Training:
+        dataset = self.data_of(stage)
+        settings = _settings(stage, dataset, split, self.changes.get(stage.net, {}))
+        return Training(stage, split, dataset, run, settings, stage.variant.files(**settings))
 
     # ---- training ------------------------------------------------------------------------------------------------
 
     def check_start(self, start: Start = Start(), dry_run: bool = False) -> None:
         """Refuses what cannot be trained from where it would start; dry_run: what cannot even be planned. Raises
         SpecError, TrainError."""
-        weights, name = start.weights, self.experiment.name
+        weights, name, given = start.weights, self.experiment.name, self.given(start)
+        to_do = [each for each in self.trainings if each.stage.folder not in given]
         if weights and start.from_scratch:
             raise SpecError("--weights and --from-scratch: give one of them")
-        if weights and not any(task_of(each.variant).reads_pixels for each in self.trainings):
+        if weights and not any(task_of(each.variant).reads_pixels for each in to_do):
             raise SpecError(f"--weights {weights}: {name} has no CNN to start from them; leave it out")
-        here = {stage.folder for stage in self.experiment.stages}
+        here = {stage.folder for stage in self.experiment.stages} | given.keys()
         for stage, split, _ in self.runs():
             run = self.start_of(stage, split)
-            if run and stage.start not in here and not run.finished:
+            if run and stage.start not in here and stage.start_at:
+                run.weights_at(stage.start_at)
+            elif run and stage.start not in here and not run.finished:
                 raise TrainError(
                     f"{run.folder}: no net trained to its end is there, from which {stage.training or stage.folder} "
-                    "starts; add its training to --stages, or give the --out where it lies"
+                    "starts; add its training to --stages, or give the --out where it lies, or --trained FILE"
                 )
+        self._check_iterations(to_do)
+        starting.filled_by(self, to_do, start, given)
         if dry_run or weights:
             return
-        if self.is_long and not start.from_scratch:
+        remark = self._random_cnn(to_do, given)
+        if self.is_long and remark and not start.from_scratch:
             raise SpecError(f"{name}: {pretrained.NEEDED}")
-        self.task.random_cnn(self, self.trainings)
+
+    def _check_iterations(self, to_do: Sequence[Training]) -> None:
+        """SpecError where a stage would start from, or be scored by, a snapshot that no training makes."""
+        settings = {each.stage.folder: each.settings for each in to_do}
+        for stage in self.experiment.stages:
+            for key, folder, iteration in (
+                ("start_at", stage.start, stage.start_at),
+                ("score_at", stage.folder, stage.score_at),
+            ):
+                if iteration is None or folder not in settings:
+                    continue
+                last = settings[folder]["max_iter"]
+                step = settings[folder]["snapshot"] or last
+                if iteration > last or (iteration % step and iteration != last):
+                    raise SpecError(
+                        f"{stage.folder}: {key} = {iteration}: {folder} leaves a snapshot every {step} iterations, the "
+                        f"last at {last}; name one of these, or set its snapshot"
+                    )
+
+    def given(self, start: Start) -> dict[str, Path]:
+        """The files of stages that are not trained here: the user's, and those that an earlier call took, by the
+        stage's folder. SpecError where it is not clear which stage a file is of."""
+        started_from = {stage.start: stage for stage in self.experiment.stages if stage.start}
+        files: dict[str, Path] = {}
+        for value in start.trained:
+            which, equals, file = value.partition("=")
+            if not equals or Path(value).exists():
+                which, file = (next(iter(started_from)) if len(started_from) == 1 else ""), value
+            if which not in started_from:
+                if not started_from:
+                    raise SpecError(f"--trained {value}: no net of {self.experiment.name} starts from another")
+                known = list(started_from)
+                raise SpecError(
+                    f"--trained {value}: name the stage that it is of, STAGE=FILE, one of {', '.join(known)}"
+                    f"{nearest(which, known)}"
+                )
+            files[which] = weights_file(file)
+        if files and len(self.splits) > 1:
+            raise SpecError("--trained: a net is of one split; give --split 1, 2 or 3")
+        taken = {stage.folder: run.given for stage, _, run in self.runs() if run.given}
+        return {folder: path for folder, path in taken.items() if path} | files
+
+    def _take(self, folder: str, weights: Path, start: Start, resume: bool) -> None:
+        """Makes a file of weights the run of a stage, as if it were trained here."""
+        stage, split = self._stage(folder), self.splits[0]
+        training = self._training(stage, split, self.run_of(stage, split))
+        task_of(stage.variant).check_given(training, weights, start.vocabulary)
+        with training.run.locked():
+            if not resume:
+                training.run.clear()
+            training.run.take(weights, training.dataset.identity(stage.variant.modality, split))
+            self._keep(training)
+
+    def _stage(self, folder: str) -> Stage:
+        """The stage of a folder that one of the experiment's starts from, or is."""
+        for stage in self.experiment.stages:
+            if stage.folder == folder:
+                return stage
+        after = next(stage for stage in self.experiment.stages if stage.start == folder)
+        before = task_of(after.variant).stage_before(after)
+        assert before is not None  # an experiment's stages start from others of it, or of the task's
+        return before
+
+    def _random_cnn(self, to_do: Sequence[Training], given: Mapping[str, Path]) -> str | None:
+        with_cnn = [folder for folder in given if task_of(self._stage(folder).variant).reads_pixels]
+        return self.task.random_cnn(self, to_do, with_cnn)
+
+    def _keep(self, training: Training) -> None:
+        about = {"classes": training.dataset.classes, **task_of(training.variant).about_data(training.dataset)}
+        training.run.keep(training.variant, training.settings, about, training.dataset.folder)
 
     def plan(
         self, start: Start = Start(), resume: bool = True, gpu: int | None = None, trial_in: Compute | None = None
     ) -> str:
         """What `train` will do, in words; with `trial_in`, after a few iterations of every net there."""
-        return plan.of_trainings(self, self.trainings, plan.Manner(start, resume, gpu), trial_in)
+        given = self.given(start)
+        to_do = [each for each in self.trainings if each.stage.folder not in given]
+        try:
+            remark = self._random_cnn(to_do, given)
+        except TrainError as error:  # the plan is to say it, not to fail of it
+            remark = str(error)
+        return plan.of_trainings(self, to_do, plan.Manner(start, resume, gpu, given, remark), trial_in)
 
     def train(self, start: Start = Start(), resume: bool = True, compute: Compute | None = None) -> list[Run]:
         """Trains every net that is not trained yet; one that was cut off goes on. Gives their runs. resume False: all
         begin anew. Raises SpecError, DataError, TrainError, CaffeError."""
         self.check_start(start)
-        compute = compute or Compute()
-        for training in self.trainings:
+        compute, given = compute or Compute(), self.given(start)
+        to_do = [each for each in self.trainings if each.stage.folder not in given]
+        for training in to_do:
             if not (resume and training.run.finished):
                 task_of(training.variant).check_order(training, self.changes.get(training.stage.net, {}))
-        if not (start.weights or start.from_scratch) and (remark := self.task.random_cnn(self, self.trainings)):
+        for line in starting.filled_by(self, to_do, start, given):
+            compute.progress(line, 0, 0)
+        if not (start.weights or start.from_scratch) and (remark := self._random_cnn(to_do, given)):
             compute.progress(f"no --weights: {remark}", 0, 0)
-        for training in self.trainings:
+        for folder, weights in given.items():
+            if start.trained:
+                self._take(folder, weights, start, resume)
+        for training in to_do:
             run, before, task = training.run, self.start_of(training.stage, training.split), task_of(training.variant)
-            starting = task.starting_weights(before.weights if before else None, start.weights)
-            identity = training.identity(starting)
+            starting_weights = task.starting_weights(
+                before.weights_at(training.stage.start_at) if before else None, start.weights
+            )
             with run.locked():
                 if not resume:
                     run.clear()
-                run.claim(identity, training.settings, training.dataset.description)
-                about = {"classes": training.dataset.classes, **task.about_data(training.dataset)}
-                run.keep(training.variant, training.settings, about, training.dataset.folder)
-                train(run, training.files_here(), compute, starting)
+                run.claim(training.identity(starting_weights), training.settings, training.dataset.description)
+                self._keep(training)
+                train(run, training.files_here(), compute, starting_weights)
         return [training.run for training in self.trainings]
+
+    def trained(self, stage: Stage, split: int = 1) -> TrainedNet:
+        if stage.net not in self.files:
+            return super().trained(stage, split)
+        dataset, folder = self.data_of(stage), self.run_of(stage, split).folder
+        settings = _settings(stage, dataset, split, self.changes.get(stage.net, {}))
+        folder.mkdir(parents=True, exist_ok=True)
+        return TrainedNet.of_file(stage.net, self.files[stage.net], folder, settings, dataset.classes, self.vocabulary)
 
     # ---- evaluation ----------------------------------------------------------------------------------------------
 
     def evaluate(self, compute: Compute | None = None, **options: Any) -> list[Evaluation]:
         """Scores the trained nets and writes results.json and its like into `out`. options: fields of the task's
         `Options`. Raises TrainError, CaffeError, DataError."""
-        return self.task.evaluate(self, self.task.Options(**options), compute or Compute())
+        evaluations = self.task.evaluate(self, self.task.Options(**options), compute or Compute())
+        rows = options.get("rows") or self.experiment.rows()
+        notes = [
+            f"{each.folder}: scored at iteration {each.score_at}, not at its end"
+            for each in self.experiment.stages
+            if each.score_at and each.variant.row in rows and each.net not in self.files
+        ]
+        return [replace(evaluation, notes=[*evaluation.notes, *notes]) for evaluation in evaluations]
 
 
 def open_job(
@@ -119,16 +237,23 @@ def open_job(
     rows: Sequence[str] = (),
     trainings: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
+    weights: Sequence[str] = (),
+    vocabulary: Path | None = None,
 ) -> Job:
     """Opens an experiment: one of lrcn's, a TOML file, or a net of the catalogue with what it starts from.
 
     data, out: the prepared data set and where the runs lie; by default as the experiment says, or where the runs in
     `out` were trained. split: 1, 2, 3 or "all". rows: of the paper's tables, to leave out others. trainings: of
-    captioners. settings: over the experiment's, for all nets or in a dictionary under one net's name.
+    captioners. settings: over the experiment's, for all nets or in a dictionary under one net's name. weights: files
+    that are to be evaluated in place of runs, "NET=FILE", or FILE of the one net; vocabulary: of those that write
+    sentences.
 
     Raises SpecError for what does not exist, DataError for a data set that does not fit.
     """
     experiment, out_folder = _experiment(name, rows, trainings, out)
+    files = _files(name, experiment, weights)
+    if files:
+        experiment, out_folder = _of_files(experiment, files, trainings, vocabulary, out)
     settings = dict(settings or {})
     if any("stage" in each for each in (settings, *settings.values()) if isinstance(each, Mapping)) and any(
         stage.training for stage in experiment.stages
@@ -137,10 +262,17 @@ def open_job(
     folder = Path(data) if data else experiment.data_folder
     if not data and not folder.exists():
         folder = _trained_on(experiment, out_folder) or folder
+    if not data and not folder.exists():
+        made = "`lrcn prepare demo` makes it" if folder.parts[:2] == DEMO else PREPARED[experiment.kinds[0]]
+        raise DataError(f"{folder}: no such folder, where {experiment.name} looks for its data set: {made}")
     dataset = Dataset(folder)
     experiment = _fitting(experiment, dataset, trainings)
     changes = catalogue.share_out(settings, dict.fromkeys(stage.net for stage in experiment.stages))
-    return Job(experiment, dataset, out_folder, _splits(experiment, dataset, split), changes)
+    for stage in experiment.stages:
+        if not stage.data:
+            _check_kind(stage, dataset)
+            _sizes(stage, dataset, 1, changes[stage.net])
+    return Job(experiment, dataset, out_folder, _splits(experiment, dataset, split), changes, files, vocabulary)
 
 
 def _experiment(
@@ -161,6 +293,46 @@ def _experiment(
     if trainings:
         experiment = experiment.of_trainings(trainings)
     return experiment, Path(out) if out else experiment.out_folder
+
+
+def _files(name: str, experiment: Experiment, weights: Sequence[str]) -> dict[str, Path]:
+    """{net: file} of "NET=FILE", a net by its name in the catalogue or without the task's, or by its row where that has
+    one net only; or of FILE where the experiment is one net's. SpecError, one line, for others."""
+    nets = list(dict.fromkeys(stage.net for stage in experiment.stages if not stage.data))
+    files: dict[str, Path] = {}
+    for value in weights:
+        which, equals, file = value.partition("=")
+        if not equals or Path(value).exists():
+            which, file = name, value
+        meant = [net for net in nets if which in (net, catalogue.get(net).short_name, catalogue.get(net).row)]
+        if len(meant) != 1:
+            short = [catalogue.get(net).short_name for net in meant or nets]
+            what = "is of several nets" if meant else f"names no net of {experiment.name}"
+            raise SpecError(f"{value}: {what}; give NET=FILE, NET one of {', '.join(short)}{nearest(which, short)}")
+        if meant[0] in files:
+            raise SpecError(f"{value}: {meant[0]} has weights already, {files[meant[0]]}; leave one of them out")
+        files[meant[0]] = weights_file(file)
+    return files
+
+
+def _of_files(
+    experiment: Experiment, files: Mapping[str, Path], trainings: Sequence[str], vocabulary: Path | None, out: Any
+) -> tuple[Experiment, Path]:
+    """The nets that files are given of, and where their results go. SpecError, TrainError where something is amiss."""
+    last = {stage.net: stage for stage in experiment.stages if stage.net in files}
+    if trainings:
+        raise SpecError(f"--stages {','.join(trainings)}: a file of weights is of no stage; leave it out")
+    if vocabulary is None and (net := next((net for net in files if "vocabulary" in catalogue.get(net).table), None)):
+        raise SpecError(
+            f"{files[net]}: its words are needed: give --vocabulary, the vocabulary.txt it was trained with"
+        )
+    folder = Path(out) if out else experiment.out_folder.with_name(f"{experiment.out_folder.name}-weights")
+    if runs := [run for run in runs_in(folder) if run.note]:
+        raise TrainError(
+            f"{folder}: holds the run {runs[0].folder.name}, whose results these would overwrite; give another --out"
+        )
+    stages = tuple(replace(stage, start=None) for stage in last.values())
+    return replace(experiment, stages=stages), folder
 
 
 def _trained_on(experiment: Experiment, out: Path) -> Path | None:
@@ -219,6 +391,28 @@ def _check_kind(stage: Stage, dataset: Dataset) -> None:
 
 def _settings(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The published values, then the data set's, the stage's, and the user's."""
-    sizes = {"data": str(dataset.folder.resolve())} | task_of(stage.variant).sizes(stage, dataset, split, changes)
-    known = {name: value for name, value in sizes.items() if name in stage.variant.table}
-    return stage.variant.settings(**known | dict(stage.settings) | dict(changes))
+    sizes = _sizes(stage, dataset, split, changes)
+    return stage.variant.settings(**sizes | dict(stage.settings) | dict(changes))
+
+
+def _sizes(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that the data set decides. SpecError where the user, or the stage, sets one otherwise."""
+    task, table = task_of(stage.variant), stage.variant.table
+    sizes = {"data": str(dataset.folder.resolve())} | task.sizes(stage, dataset, split, changes)
+    for name, value in (dict(stage.settings) | dict(changes)).items():
+        if name in ("data", "split"):
+            raise SpecError(f"--set {name}={value}: give --{name} {value} in its place")
+        if name in sizes and name in task.decided(dataset) and not _equal(table[name], value, sizes[name]):
+            raise SpecError(
+                f"{dataset.folder}: has {name}={sizes[name]}, which --set {name}={value} does not change; leave it "
+                "out, or prepare the data set so"
+            )
+    return {name: value for name, value in sizes.items() if name in table}
+
+
+def _equal(setting: Setting, value: Any, here: Any) -> bool:
+    """Whether a user's value, as it will be read, is the one here."""
+    try:
+        return bool(setting.kind.read(value) == setting.kind.read(here))
+    except (TypeError, ValueError):  # which the setting refuses in its own words
+        return True

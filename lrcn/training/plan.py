@@ -6,8 +6,8 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_prep.whole_files import write_text
@@ -16,7 +16,7 @@ from lrcn.engine import Engine
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
 from lrcn.results.tables import aligned
-from lrcn.training import pretrained
+from lrcn.training import starting
 from lrcn.training.run import ITERATION, OUTPUT, TESTING, Files, TrainError
 from lrcn.training.tasks import task_of
 from lrcn.training.workspace import Start, Training, Workspace
@@ -175,20 +175,26 @@ def cycles(log: str) -> list[tuple[float, float]]:
 
 @dataclass(frozen=True)
 class Manner:
-    """How is to be trained: from what, going on with what is there or not, on which GPU."""
+    """How is to be trained: from what, going on with what is there or not, on which GPU. given: files of stages that
+    are not trained here, by their folder; remark: on CNNs that start from random weights."""
 
     start: Start
     resume: bool
     gpu: int | None
+    given: Mapping[str, Path] = field(default_factory=dict)
+    remark: str | None = None
 
 
 def of_trainings(work: Workspace, trainings: Sequence[Training], manner: Manner, trial_in: Compute | None) -> str:
-    """The plan of `Job.train`, a line a stage, in the order of training; with `trial_in` after a trial of every net."""
-    start = manner.start
+    """The plan of `Job.train`, a line a stage, in the order of training; with `trial_in` after a trial of every net.
+    trainings: to be done."""
+    start, given = manner.start, manner.given
 
     def begins_with(training: Training) -> str:
-        stage = training.stage
-        names = task_of(training.variant).starting_weights(Path(stage.start) if stage.start else None, start.weights)
+        before = training.stage.start
+        at = f" at {training.stage.start_at}" if training.stage.start_at else ""
+        path = given.get(before, Path(f"{before}{at}")) if before else None
+        names = task_of(training.variant).starting_weights(path, start.weights)
         published = work.is_long and not start.from_scratch
         return " + ".join(path.name for path in reversed(names)) or (
             "ILSVRC-2012 weights" if published else "random weights"
@@ -197,24 +203,18 @@ def of_trainings(work: Workspace, trainings: Sequence[Training], manner: Manner,
     steps = [step(each, each.run.done if manner.resume else 0, begins_with(each)) for each in trainings]
     if trial_in:
         _time(steps, trial_in)
-    return "\n".join([_text(work, steps, device_name(manner.gpu)), *_weights(work, trainings, start)])
+    taken = [f"given: {folder}, not trained here: {path}" for folder, path in given.items()]
+    return "\n".join([_text(work, steps, device_name(manner.gpu)), *taken, *_weights(work, trainings, manner)])
 
 
-def _weights(work: Workspace, trainings: Sequence[Training], start: Start) -> list[str]:
-    """What there is to say of the weights that the CNNs start from."""
-    task = task_of(trainings[-1].variant)
-    if start.weights:
-        with_cnn = [each for each in trainings if task_of(each.variant).reads_pixels]
-        return pretrained.weights_for(start.weights, with_cnn[0])
-    try:
-        remark = task.random_cnn(work, trainings)
-    except TrainError as error:  # the plan is to say it, not to fail of it
-        remark = str(error)
-    if remark is None:
-        return []
-    if start.from_scratch:
-        return [f"weights: none (--from-scratch); {remark}"]
-    return [f"weights: none; {remark}", *task.usual_weights()]
+def _weights(work: Workspace, trainings: Sequence[Training], manner: Manner) -> list[str]:
+    """What there is to say of the weights that the nets start from."""
+    lines = starting.filled_by(work, trainings, manner.start, manner.given)
+    if manner.start.weights or manner.remark is None:
+        return lines
+    if manner.start.from_scratch:
+        return [*lines, f"weights: none (--from-scratch); {manner.remark}"]
+    return [*lines, f"weights: none; {manner.remark}", *task_of(trainings[-1].variant).usual_weights()]
 
 
 def _time(steps: list[Step], compute: Compute) -> None:

@@ -4,6 +4,7 @@ RUN/run.json                the run's identity: prototxt without paths, digests 
 RUN/stage.json              what is trained: variant, settings, and what is known of the data set
 RUN/*.prototxt              the nets and the solver, which `caffe` alone can load in this folder
 RUN/snapshots/              net_iter_N.caffemodel and .solverstate
+RUN/given.caffemodel        the weights of a net that was trained elsewhere, in place of all of that but the first two
 RUN/logs/                   Caffe's, from-N.log from iteration N on
 RUN/curve.csv, curve.png    loss and accuracy by iteration
 """
@@ -23,7 +24,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from data_prep.dataset import Dataset
-from data_prep.whole_files import write_bytes, write_json
+from data_prep.whole_files import copy, write_bytes, write_json
 from lrcn.results import pictures
 from lrcn.trained_net import TrainedNet, digest
 from netspecs import catalogue
@@ -98,6 +99,12 @@ class Run:
         return self.folder / "snapshots" / f"net_iter_{iteration}.caffemodel"
 
     @property
+    def given(self) -> Path | None:
+        """The weights of a net that was trained elsewhere; None where it is trained here."""
+        path = self.folder / "given.caffemodel"
+        return path if path.exists() else None
+
+    @property
     def done(self) -> int:
         """The iteration of the last snapshot that is whole, 0 where there is none.
 
@@ -126,12 +133,16 @@ class Run:
 
     @property
     def finished(self) -> bool:
+        if self.given:
+            return True
         last = self.iterations
         return last is not None and self.done >= last
 
     @property
     def weights(self) -> Path:
-        """The .caffemodel that it ended with. TrainError where it has not ended."""
+        """The .caffemodel that it ended with, or was given. TrainError where it has not ended."""
+        if self.given:
+            return self.given
         last = self.iterations
         if last is None:
             raise TrainError(f"{self.folder}: holds no training; run `lrcn train` first")
@@ -139,13 +150,28 @@ class Run:
             raise TrainError(f"{self.folder}: not trained to iteration {last} yet; run `lrcn train` first")
         return self.snapshot(last)
 
-    def net(self, changes: Mapping[str, Any] | None = None) -> TrainedNet:
-        """The net that it ended with. changes: settings that the user gives again; they may be others where they change
-        neither the net that was trained nor its solver.
+    def weights_at(self, iteration: int | None) -> Path:
+        """The .caffemodel of an iteration; for None, and of a net that was given, `weights`. TrainError where it has no
+        whole snapshot of it."""
+        if iteration is None or self.given:
+            return self.weights
+        if not self.snapshot(iteration).exists() or self.done < iteration:
+            there = sorted(
+                int(path.stem.split("_")[-1]) for path in self.folder.glob("snapshots/net_iter_*.caffemodel")
+            )
+            raise TrainError(
+                f"{self.folder}: has no snapshot of iteration {iteration}"
+                + (f", only of {', '.join(map(str, there))}" if there else "; run `lrcn train` first")
+            )
+        return self.snapshot(iteration)
 
-        Raises TrainError where the training has not ended, and where a setting clashes with it.
+    def net(self, changes: Mapping[str, Any] | None = None, at: int | None = None) -> TrainedNet:
+        """The net that it ended with, or had at an iteration. changes: settings that the user gives again; they may be
+        others where they change neither the net that was trained nor its solver.
+
+        Raises TrainError where the training has not come so far, and where a setting clashes with it.
         """
-        note, weights = self._known(), self.weights
+        note, weights = self._known(), self.weights_at(at)
         return TrainedNet(
             self.variant,
             self._with(changes or {}),
@@ -155,6 +181,8 @@ class Run:
             self.folder / VOCABULARIES[0],
             note.get("fps"),
             note.get("flow"),
+            note["settings"].get("stage"),
+            note["settings"].get("seed"),
         )
 
     def _with(self, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,9 +213,24 @@ class Run:
             yield
 
     def clear(self) -> None:
-        """Forgets the training: snapshots, logs, identity."""
-        for old in [*self.folder.glob("snapshots/*"), *self.folder.glob("logs/*"), *self.folder.glob("run.json")]:
-            old.unlink()
+        """Forgets the training: snapshots, logs, identity, weights that it was given."""
+        for pattern in ("snapshots/*", "logs/*", "run.json", "given.caffemodel"):
+            for old in self.folder.glob(pattern):
+                old.unlink()
+
+    def take(self, weights: Path, data_set: Any) -> None:
+        """Takes the weights of a net that was trained elsewhere. data_set: the identity of the one that it is used on.
+        TrainError where another training has left something."""
+        identity = {"weights": digests([weights]), "data_set": data_set}
+        before = _read_mark(self.folder / "run.json")
+        if before not in (None, identity) or self._has_learnt():
+            raise TrainError(
+                f"{self.folder}: holds {'other given weights' if self.given else 'a training'}; choose another --out, "
+                "or --fresh to begin anew"
+            )
+        if not self.given:
+            copy(weights, self.folder / "given.caffemodel")
+        write_json(self.folder / "run.json", identity)
 
     def claim(
         self, identity: Mapping[str, Any], settings: Mapping[str, Any], description: Mapping[str, Any] | None = None
@@ -316,9 +359,12 @@ def without_paths(net: Any) -> caffe_pb2.NetParameter:
 
 
 def _read_mark(mark: Path) -> dict[str, Any] | None:
-    """run.json without the paths that an earlier lrcn wrote; None where there is none."""
+    """run.json without the paths that an earlier lrcn wrote; None where there is none. Of given weights it has no
+    net."""
     try:
         before: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))
+        if set(before) == {"weights", "data_set"}:
+            return before
         return before | {"train_test": to_text(without_paths(parse(before["train_test"])))}
     except FileNotFoundError:
         return None

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from data_prep import stretch
-from data_prep.whole_files import write_text
+from data_prep.whole_files import write_bytes, write_text
 from lrcn.engine import Engine
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
 from lrcn.training.run import ITERATION, Files, Run, TrainError
 from prototxt_gen import caffe_pb2, parse, solver_states, to_text
+from prototxt_gen.weights import binary_of_hdf5
 
 
 def train(run: Run, files: Files, compute: Compute, weights: Sequence[Path] = ()) -> Path:
@@ -102,10 +103,21 @@ def _net_going_on(folder: Path, solver: caffe_pb2.SolverParameter, start: int, e
 
 def _start_from(weights: Sequence[Path], folder: Path, engine: Engine, log: Path) -> None:
     """Writes the snapshot of iteration 0 that holds these weights; `log` begins with what was taken of them."""
-    command = [sys.executable, "-m", "lrcn.engine.start_weights", *(str(Path(path).resolve()) for path in weights)]
+    binary = [as_caffemodel(path, folder).resolve() for path in weights]
     log.unlink(missing_ok=True)
-    with Caffe(engine, command, log, folder) as caffe:
+    with Caffe(engine, [sys.executable, "-m", "lrcn.engine.start_weights", *map(str, binary)], log, folder) as caffe:
         caffe.wait()
+    for path in set(binary) - {path.resolve() for path in weights}:
+        path.unlink()
+
+
+def as_caffemodel(path: Path, folder: Path) -> Path:
+    """The file; of an HDF5 file, which only a net with all of its layers could take, a .caffemodel in `folder`."""
+    if not path.name.endswith(".h5"):
+        return path
+    made = folder / path.name.replace(".caffemodel", "").replace(".h5", ".caffemodel")
+    write_bytes(made, binary_of_hdf5(path))
+    return made
 
 
 def _watch(line: str, tell: Callable[[int], None]) -> None:

@@ -12,8 +12,19 @@ from netspecs import catalogue
 from prototxt_gen import nearest
 
 MODALITIES = ("rgb", "flow")
-USUAL = {"activity": "lrcn-fc6", "caption": "lrcn-2f", "video": "decoder-prob"}
-WRITERS = {"caption": "captioner", "video": "net that describes videos"}
+USUAL = {"activity": "lrcn-fc6", "caption": "lrcn-2f", "video": "decoder-prob", "lm": "lstm-lm"}
+WANTED = {
+    "activity": "net that classifies videos",
+    "caption": "captioner",
+    "video": "net that describes videos",
+    "lm": "language model",
+}
+COMMANDS = {
+    "activity": "`lrcn classify VIDEO --run {}`",
+    "caption": "`lrcn caption IMAGE --run {}`",
+    "video": "`lrcn describe FILE --run {}`",
+    "lm": "`lrcn sample --run {}`",
+}
 
 
 def classifiers(out: Path, split: int = 1, row: str | None = None) -> dict[str, TrainedNet]:
@@ -23,10 +34,7 @@ def classifiers(out: Path, split: int = 1, row: str | None = None) -> dict[str, 
     runs = {run.folder.name: run for run in _finished(runs_in(folder))}
     there = [each for each in TABLE1_ROWS if any(f"{each}-{modality}" in runs for modality in MODALITIES)]
     if not there:
-        raise TrainError(
-            f"{folder}: holds no trained nets; name the --out of `lrcn train`, and give that command "
-            "again if it is of an earlier lrcn"
-        )
+        raise _none(folder, "activity")
     row = _chosen(folder, row, there, USUAL["activity"], there[-1])
     nets = {each: runs[f"{row}-{each}"] for each in MODALITIES if f"{row}-{each}" in runs}
     for run in nets.values():
@@ -36,8 +44,8 @@ def classifiers(out: Path, split: int = 1, row: str | None = None) -> dict[str, 
 
 
 def writer(out: Path, task: str, name: str | None = None) -> TrainedNet:
-    """The net of a task, "caption" or "video", that its last training left. name: lrcn-2f, decoder-prob, or what is
-    there, by default. TrainError where there is none, or not such a one."""
+    """The net of a task, "caption", "video" or "lm", that its last training left. name: lrcn-2f, decoder-prob, or what
+    is there, by default. TrainError where there is none, or not such a one."""
     runs: dict[str, Run] = {}
     for run in _finished(runs_in(out)):
         note = run.note
@@ -46,14 +54,24 @@ def writer(out: Path, task: str, name: str | None = None) -> TrainedNet:
             if other is None or _turn(other) < _turn(run):
                 runs[short] = run
     if not runs:
-        raise TrainError(
-            f"{out}: holds no trained {WRITERS[task]}; name the --out of `lrcn train {task}/...`, and give that "
-            "command again if it is of an earlier lrcn"
-        )
+        raise _none(out, task)
     run = runs[_chosen(out, name, list(runs), USUAL[task], next(iter(runs)))]
     if run.settings.get("backbone") == "features":
         raise TrainError(f"{run.folder}: reads activations computed beforehand, not images; name a run on images")
     return run.net()
+
+
+def _none(folder: Path, task: str) -> TrainError:
+    """That a folder holds no net of a task, and what it holds in its place."""
+    others = [run.variant for run in runs_in(folder) if run.note]
+    if not others:
+        return TrainError(
+            f"{folder}: holds no trained {WANTED[task]}; name the --out of `lrcn train {task}/...`, and give that "
+            "command again if it is of an earlier lrcn"
+        )
+    names = ", ".join(dict.fromkeys(variant.name for variant in others))
+    use = COMMANDS[others[-1].task].format(folder)
+    return TrainError(f"{folder}: holds no {WANTED[task]} but {names}; {use} is for these")
 
 
 def _finished(runs: list[Run]) -> list[Run]:

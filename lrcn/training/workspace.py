@@ -47,10 +47,16 @@ class Training:
 @dataclass(frozen=True)
 class Start:
     """What the first nets start from: a .caffemodel, which the first net of each modality takes, and a captioner's CNN
-    in every training; or, by the user's wish, random weights where the paper starts from ILSVRC-2012's."""
+    in every training; or, by the user's wish, random weights where the paper starts from ILSVRC-2012's.
+
+    trained: stages that are not trained here but given, as "STAGE=FILE", a stage by its folder, or FILE of the one
+    stage that is started from. vocabulary: the vocabulary.txt that a given stage was trained with.
+    """
 
     weights: Path | None = None
     from_scratch: bool = False
+    trained: Sequence[str] = ()
+    vocabulary: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -94,9 +100,9 @@ class Workspace:
         return self.run_of(other, split) if other else Run(split_folder(self.out, split) / stage.start)
 
     def trained(self, stage: Stage, split: int = 1) -> TrainedNet:
-        """The trained net of a stage, to be used on the data set. TrainError where it is not trained to its end, was
-        trained on another data set, or otherwise than the user says."""
+        """The trained net of a stage, to be used on the data set. TrainError where it is not trained to where it is
+        scored, its end, was trained on another data set, or otherwise than the user says."""
         run, dataset = self.run_of(stage, split), self.data_of(stage)
-        net = run.net(self.changes.get(stage.net))
+        net = run.net(self.changes.get(stage.net), stage.score_at)
         run.check_data(dataset, stage.variant.modality, split)
         return replace(net, settings=dict(net.settings) | {"data": str(dataset.folder.resolve())})

@@ -1,12 +1,16 @@
+import io
 import json
+import pickle
 import subprocess
 import sys
+import zipfile
 
 import h5py
 import numpy as np
 import pytest
 
 from data_prep import DataError, features
+from data_prep.workers import Work
 
 
 def archive(path, train=10, test=7, length=3, size=4, labels=3, **changes):
@@ -114,12 +118,63 @@ def test_wrong_arrays_are_named(tmp_path, changes, message):
     assert "\n" not in str(caught.value) and [p.name for p in tmp_path.iterdir()] == ["f.npz"]
 
 
-@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 and no more", b"plain"])
-def test_an_unreadable_archive_is_named(tmp_path, content):
+def npy(array, **options):
+    file = io.BytesIO()
+    np.save(file, array, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (None, "no such file or directory"),
+        (b"", "an empty file"),
+        (b"PK\x03\x04 and no more", "a cut .npz file"),
+        (b"# lrcn\n\nLong-term Recurrent", "not an .npz file"),
+        (pickle.dumps({"x_tr": 1}), "not an .npz file"),
+        (npy(np.zeros(3)), r"one array \(.npy\), not several \(.npz\)"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5, not an .npz file"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+    ],
+)
+def test_what_is_no_npz_file_is_called_what_it_is(tmp_path, content, message):
     if content is not None:
         (tmp_path / "f.npz").write_bytes(content)
-    with pytest.raises(DataError, match="f.npz: not a readable .npz file"):
+    with pytest.raises(DataError, match=f"f.npz: {message}.*; name ") as caught:
         features.prepare_npz(tmp_path / "f.npz", tmp_path / "d")
+    assert "pickle" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (
+            {"classes": np.array(["a", "b", "c"], object)},
+            r"classes is an array of Python's objects .*; save it as numpy.array\(\[...\], dtype=str\)",
+        ),
+        ({"x_tr": np.array([np.zeros((3, 4)), None], object)}, "x_tr is an array of Python's objects .* one shape"),
+    ],
+)
+def test_arrays_of_pythons_objects_are_not_unpickled(tmp_path, changes, message):
+    archive(tmp_path / "f.npz", **changes)
+    with pytest.raises(DataError, match=f"f.npz: {message}"):
+        features.prepare_npz(tmp_path / "f.npz", tmp_path / "d")
+
+
+@pytest.mark.parametrize("member", [b"no array", npy(np.zeros(3))[:30], npy(np.zeros(3)).replace(b"descr", b"de(cr")])
+def test_a_damaged_array_is_named(tmp_path, member):
+    archive(tmp_path / "f.npz", x_te=None)
+    with zipfile.ZipFile(tmp_path / "f.npz", "a") as file:
+        file.writestr("x_te.npy", member)
+    with pytest.raises(DataError, match="f.npz: x_te cannot be read .*; save the file again"):
+        features.prepare_npz(tmp_path / "f.npz", tmp_path / "d")
+
+
+def test_classes_without_videos_are_named(tmp_path):
+    archive(tmp_path / "f.npz", y_te=np.array([0, 0, 2, 2, 0, 0, 2]))
+    said = []
+    features.prepare_npz(tmp_path / "f.npz", tmp_path / "d", work=Work(1, lambda what, *_: said.append(what)))
+    assert said == ["test1: no video of C1, which will have no accuracy"]
 
 
 def test_a_path_that_caffe_would_cut_at_a_blank(tmp_path):
@@ -189,6 +244,7 @@ def test_a_batch_that_no_blob_can_hold(tmp_path):
 LIMITED = """
 import resource, sys
 from data_prep import DataError, features
+from data_prep.workers import Work
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
 try:
     features.prepare_npz(sys.argv[1], sys.argv[2], videos=4)

@@ -3,9 +3,10 @@ import struct
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from data_prep import DataError
-from data_prep.frames import VideoFile, decode, encode_jpeg, jpegs
+from data_prep.frames import VideoFile, decode, encode_jpeg, frames_in, jpegs
 
 from .videofiles import write_video
 
@@ -235,3 +236,107 @@ def test_a_bad_image_of_a_folder_is_named(pictures, content, capfd):
     with pytest.raises(DataError, match="i_7.jpg: not a readable image; replace"):
         jpegs(pictures, 40, 48)
     assert capfd.readouterr() == ("", "")
+
+
+def write_series(folder, name, count=4, grey=False, first=1):
+    """Images NAME.format(1), ... of 40x48 pixels: those in colour are blue."""
+    folder.mkdir(exist_ok=True)
+    image = np.full((40, 48), 128, np.uint8) if grey else np.full((40, 48, 3), (200, 10, 10), np.uint8)
+    for i in range(first, first + count):
+        cv2.imwrite(str(folder / name.format(i)), image)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [("flow_x_{:05}.jpg", True), ("flow_y_{:05}.jpg", True)],
+        [("x_{:04}.jpg", True), ("y_{:04}.jpg", True)],
+        [("u_{:04}.png", True), ("v_{:04}.png", True)],
+        [("flow_image_v_Run_g01_c01.{:04}.jpg", False)],
+        [("thumb_{:05}.jpg", False), ("depth{:05}.png", True)],
+        [("frame{:06}_thumbnail.jpg", False)],
+        [("grey_{:05}.jpg", True)],
+    ],
+    ids=lambda others: others[0][0],
+)
+@pytest.mark.parametrize("name", ["img_{:05}.jpg", "frame{}.jpg", "v_Run_g01_c01.{:04}.jpg", "{:06}.png"])
+def test_of_a_folder_with_other_images_the_frames_are_taken(tmp_path, name, others):
+    write_series(tmp_path / "v", name, 12)
+    for other, grey in others:
+        write_series(tmp_path / "v", other, 11, grey)
+    write_series(tmp_path / "v", "cover.jpg", 1)
+    assert [path.name for path in frames_in(tmp_path / "v")] == [name.format(i) for i in range(1, 13)]
+
+
+def test_a_grey_video_has_its_frames_beside_its_flow_even_a_single_one(tmp_path):
+    for name in ("img_{:05}.jpg", "flow_x_{:05}.jpg", "flow_y_{:05}.jpg"):
+        write_series(tmp_path / "v", name, 1, grey=True)
+    assert [path.name for path in frames_in(tmp_path / "v")] == ["img_00001.jpg"]
+
+
+def test_flow_alone_and_images_without_numbers_are_taken_as_they_are(tmp_path):
+    write_series(tmp_path / "flow", "flow_{:05}.jpg", 12)
+    assert len(frames_in(tmp_path / "flow")) == 12
+    for name in ("a.jpg", "c.jpg", "b.jpg"):
+        write_series(tmp_path / "named", name, 1)
+    assert [path.name for path in frames_in(tmp_path / "named")] == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+@pytest.mark.parametrize(
+    "one, other, first",
+    [
+        ("img_{:05}.jpg", "image_{:04}.jpg", "img_00001.jpg"),
+        ("img_{:05}.jpg", "img_{}.jpg", "img_00001.jpg"),
+        ("img_{:05}.jpg", "img_{:05}.png", "img_00001.jpg"),
+        ("img_{:05}.jpg", "img_{:05}.JPG", "img_00001.jpg"),
+        ("cam1_{:04}.jpg", "cam2_{:04}.jpg", "cam1_0001.jpg"),
+    ],
+)
+def test_two_series_that_may_be_the_frames_are_both_named(tmp_path, one, other, first):
+    write_series(tmp_path / "v", one, 12)
+    write_series(tmp_path / "v", other, 12)
+    with pytest.raises(DataError, match="its images are of several series, and .*; leave one series") as error:
+        jpegs(tmp_path / "v", 40, 48)
+    assert "(12)" in str(error.value)
+    assert all(f"{name.format(1)} ... {name.format(12)}" in str(error.value) for name in (one, other))
+
+
+def test_two_grey_series_of_flow_alone_are_refused(tmp_path):
+    write_series(tmp_path / "v", "flow_x_{:05}.jpg", 11, grey=True)
+    write_series(tmp_path / "v", "flow_y_{:05}.jpg", 11, grey=True)
+    with pytest.raises(DataError, match=r"flow_x_00001.jpg ... flow_x_00011.jpg \(11\) or flow_y_00001.jpg"):
+        frames_in(tmp_path / "v")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"12-{minute:02}-{second:02}.jpg" for minute, second in [(0, 58), (0, 59), (1, 0), (1, 1), (2, 0), (2, 1)]],
+        [f"{second}_{1000 * frame // 25:03}.jpg" for second in (1, 2) for frame in range(25)],
+        [f"img_{i:04}.jpg" for i in (9998, 9999, 10000, 10001)],
+        [f"IMG_{i}.{'JPG' if i % 2 else 'jpeg'}" for i in range(5)],
+    ],
+    ids=["times", "milliseconds", "more places than padded", "suffixes by turns"],
+)
+def test_numbers_of_several_parts_are_one_series(tmp_path, names):
+    for name in names:
+        write_series(tmp_path / "v", name, 1)
+    assert [path.name for path in frames_in(tmp_path / "v")] == names
+
+
+@pytest.mark.parametrize("size", [(40, 60), (60, 40), (20, 30)])
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
+def test_images_that_exif_turns_are_stored_upright_without_it(tmp_path, kind, turn, size):
+    (tmp_path / "v").mkdir()
+    stored = np.zeros((40, 60, 3), np.uint8)
+    stored[:10], stored[10:, :30] = (0, 255, 0), (255, 0, 0)
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    Image.fromarray(stored).save(tmp_path / f"v/1.{kind}", exif=exif)
+    with Image.open(tmp_path / f"v/1.{kind}") as image:
+        seen = np.asarray(ImageOps.exif_transpose(image).convert("RGB").resize(size[::-1]))[..., ::-1].astype(float)
+    (jpeg,), _, _ = jpegs(tmp_path / "v", *size)
+    as_seen, as_stored = decode(jpeg), decode(jpeg, cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(as_seen, as_stored), "Caffe's Data layer does not turn it"
+    assert np.abs(as_seen - seen).mean() < 12  # the edges of the colours, JPEG's and the sizes'

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -171,6 +172,142 @@ def test_bad_images_made_elsewhere(bare, images, harm, message, workers):
     assert "\n" not in str(caught.value) and described(bare) is None
     with pytest.raises(DataError, match="has no flow"):
         Dataset(bare).check("flow")
+
+
+LAYOUTS = {
+    "TSN": ("{v}/flow_x_{n:05}.jpg", "{v}/flow_y_{n:05}.jpg"),
+    "in folders of classes": ("{c}/{v}/flow_x_{n:05}.jpg", "{c}/{v}/flow_y_{n:05}.jpg"),
+    "x and y": ("{v}/x_{n:04}.png", "{v}/y_{n:04}.png"),
+    "after the number": ("{v}/{n:06}_x.jpg", "{v}/{n:06}_y.jpg"),
+    "after the video": ("{v}/{v}_flow_x_{n:04}.jpg", "{v}/{v}_flow_y_{n:04}.jpg"),
+    "a folder each": ("{c}/{v}/flow_x/{n:05}.jpg", "{c}/{v}/flow_y/{n:05}.jpg"),
+    "u and v above": ("u/{v}/frame{n:06}.jpg", "v/{v}/frame{n:06}.jpg"),
+    "above the classes": ("tvl1_flow_x/{c}/{v}/{n}.jpg", "tvl1_flow_y/{c}/{v}/{n}.jpg"),
+    "in capitals": ("{V}/flow_x_{n:05}.jpg", "{V}/flow_y_{n:05}.jpg"),
+}
+
+
+def motion_of(v, n):
+    """x and y in pixels of video v from frame n to n + 1."""
+    return 0.5 * v, -1.25 * (n % 4 + 1)
+
+
+def write_pairs(folder, data, layout="TSN", bound=20, first=1, spare=0, size=(40, 48)):
+    """Flow of `motion_of` as dense_flow encodes it: round(255 (motion + bound) / 2 bound)."""
+    for v, video in enumerate(Dataset(data).index.values()):
+        for n in range(1, video.frames + spare):
+            for name, motion in zip(LAYOUTS[layout], motion_of(v, n)):
+                path = folder / name.format(v=video.name, V=video.name.upper(), c=video.class_name, n=n + first - 1)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                level = np.rint(255 * (motion + bound) / (2 * bound))
+                cv2.imwrite(str(path), np.full(size, level, np.uint8))
+            if layout == "TSN":  # the frames lie beside
+                cv2.imwrite(str(path.with_name(f"img_{n:05}.jpg")), np.zeros((*size, 3), np.uint8))
+    return folder
+
+
+def check_pairs(data, step, scale=1.0):
+    """step: pixels between two levels of the files."""
+    held = Dataset(data)
+    for v, video in enumerate(held.index.values()):
+        for n in range(1, video.frames):
+            image = frames.decode(held.jpeg("flow", video.name, n + 1))
+            assert image.shape == (40, 48, 3)
+            x, y = (scale * motion for motion in motion_of(v, n))
+            due = np.float32([np.hypot(x, y), y, x]) * 16 + 128  # blue: magnitude, green: y, red: x
+            # half a level of the release's, half of the files', and 128 for the 127.5 of no motion; JPEG
+            np.testing.assert_allclose(image.mean((0, 1)), due, atol=0.5 + 16 * scale * step + 1)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_images_of_x_and_y_become_the_releases(bare, tmp_path, layout, first):
+    said = []
+    write_pairs(tmp_path / "tsn", bare, layout, first=first)
+    flow.prepare_flow(bare, images=tmp_path / "tsn", work=Work(1, lambda what, *_: said.append(what)))
+    check_pairs(bare, 40 / 255)
+    assert described(bare)["bound"] == 20
+    assert any("-20 to 20 pixels (--flow-bound), 128 for no motion" in what for what in said)
+    flow.prepare_flow(bare, images=tmp_path / "tsn", work=Work(1))  # the same again: nothing to be done
+    with pytest.raises(DataError, match="already has flow"):
+        flow.prepare_flow(bare, images=tmp_path / "tsn", bound=15, work=Work(1))
+
+
+def test_images_of_x_and_y_of_another_bound_and_size(bare, tmp_path):
+    write_pairs(tmp_path / "tsn", bare, bound=15, size=(80, 96))
+    flow.prepare_flow(bare, images=tmp_path / "tsn", bound=15, work=Work(2))
+    check_pairs(bare, 30 / 255, scale=0.5)
+    assert described(bare)["bound"] == 15 and described(bare)["clipped"] == 0
+
+
+def test_level_128_is_no_motion_and_what_is_beyond_8_pixels_is_counted(bare, tmp_path):
+    write_pairs(tmp_path / "tsn", bare)
+    for path in (tmp_path / "tsn").rglob("flow_*.jpg"):
+        cv2.imwrite(str(path), np.full((40, 48), 128, np.uint8))
+    fast = tmp_path / "tsn/v_Run_1/flow_x_00002.jpg"
+    cv2.imwrite(str(fast), np.full((40, 48), 255, np.uint8))  # 20 pixels to the right
+    flow.prepare_flow(bare, images=tmp_path / "tsn", work=Work(1))
+    images = sum(video.frames - 1 for video in Dataset(bare).index.values())
+    assert described(bare)["blank"] == images - 1
+    assert described(bare)["clipped"] == pytest.approx(1 / images, abs=1e-6)
+
+
+def test_as_many_images_as_frames(bare, tmp_path):
+    write_pairs(tmp_path / "last", bare, spare=1)
+    flow.prepare_flow(bare, images=tmp_path / "last", work=Work(1))
+    check_pairs(bare, 40 / 255)
+    write_pairs(tmp_path / "first", bare, first=2)
+    for video in Dataset(bare).index.values():
+        for axis in "xy":
+            blank = tmp_path / f"first/{video.name}/flow_{axis}_00001.jpg"
+            cv2.imwrite(str(blank), np.full((40, 48), 128, np.uint8))
+    said = []
+    flow.prepare_flow(bare, images=tmp_path / "first", replace=True, work=Work(1, lambda what, *_: said.append(what)))
+    check_pairs(bare, 40 / 255)
+    assert any("of 8 videos, which have one for each frame, one is left out" in what for what in said)
+
+
+@pytest.mark.parametrize(
+    "harm, message",
+    [
+        (lambda d: (d / "v_Run_2/flow_y_00003.jpg").unlink(), "v_Run_2: lacks image 3 of y of the flow of v_Run_2"),
+        (lambda d: (d / "v_Run_2/flow_x_00001.jpg").unlink(), "v_Run_2: lacks image 1 of x of the flow of v_Run_2"),
+        (
+            lambda d: [(d / f"v_Run_2/flow_{axis}_00006.jpg").unlink() for axis in "xy"],
+            "v_Run_2: 5 pairs flow_x_00001.jpg, flow_y_00001.jpg of v_Run_2, whose 7 frames have 6; .*--fps",
+        ),
+        (lambda d: shutil.rmtree(d / "v_Run_2"), "lacks the flow images of v_Run_2, and those of 0 more videos"),
+        (lambda d: (d / "v_Run_2/flow_x_00004.jpg").write_bytes(b"no"), "flow_x_00004.jpg: not a readable image"),
+        (
+            lambda d: cv2.imwrite(str(d / "v_Run_2/flow_x_00004.jpg"), np.zeros((9, 9), np.uint8)),
+            "flow_y_00004.jpg: is of another size than flow_x_00004.jpg",
+        ),
+        (
+            lambda d: cv2.imwrite(str(d / "v_Run_2/flow_x_00004.jpg"), np.full((40, 48, 3), (0, 9, 99), np.uint8)),
+            "flow_x_00004.jpg: not the flow of one axis .grey, 8 bits",
+        ),
+    ],
+)
+def test_bad_images_of_x_and_y(bare, tmp_path, harm, message):
+    harm(write_pairs(tmp_path / "tsn", bare))
+    with pytest.raises(DataError, match=message) as caught:
+        flow.prepare_flow(bare, images=tmp_path / "tsn", work=Work(1))
+    assert "\n" not in str(caught.value) and described(bare) is None
+
+
+def test_a_folder_of_neither_layout_names_both(bare, tmp_path):
+    (tmp_path / "frames/v_Run_1").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "frames/v_Run_1/img_00001.jpg"), np.zeros((40, 48, 3), np.uint8))
+    with pytest.raises(DataError, match="flow_image_VIDEO.0002.jpg .*flow_x_00001.jpg and flow_y_00001.jpg") as caught:
+        flow.prepare_flow(bare, images=tmp_path / "frames", work=Work(1))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bound_is_for_images_of_x_and_y(bare, images):
+    with pytest.raises(DataError, match="--flow-bound is for flow_x_00001.jpg"):
+        flow.prepare_flow(bare, images=images, bound=20, work=Work(1))
+    with pytest.raises(DataError, match="flow bound 20: is of images made elsewhere; .* --images"):
+        flow.prepare_flow(bare, bound=20, work=Work(1))
 
 
 def test_no_folder_of_images(bare, tmp_path):

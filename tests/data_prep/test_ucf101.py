@@ -149,6 +149,90 @@ def test_all_videos_are_demanded_unless_a_subset_is_asked_for(archive, tmp_path,
     assert ("9 of the 24 listed videos are not there and left out (--subset)", 0, 0) in said
 
 
+def rename(archive, old, new, files):
+    """The archive's or its lists' spelling of a name."""
+    if files:
+        for path in sorted((archive / "videos").rglob("*"), reverse=True):
+            path.rename(path.with_name(path.name.replace(old, new)))
+        return
+    for path in (archive / "lists").iterdir():
+        if path.name != "classInd.txt" or "_" not in old:
+            path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.mark.parametrize("files", [True, False], ids=["the archive", "the lists"])
+@pytest.mark.parametrize(
+    "old, new", [("v_Run_", "v_rUn_"), ("Run", "RUN"), ("Walk/", "walk/"), ("_g03_c01", "_G03_C01")]
+)
+def test_names_that_the_archive_spells_in_another_case_than_the_lists(archive, tmp_path, old, new, files):
+    rename(archive, old, new, files)
+    held = Dataset(prepare(archive, tmp_path / "d"))
+    assert len(held.index) == 24 and len(held.videos(1, "train")) == 18 and len(held.videos(1, "test")) == 6
+    there = {path.stem for path in (archive / "videos").rglob("*.avi")}
+    assert set(held.index) == there, "the files' spelling"
+
+
+def test_lists_that_spell_a_video_differently_mean_the_same(archive, tmp_path):
+    change(archive / "lists/trainlist02.txt", "v_Run_g01_c01", "v_RUN_g01_c01")
+    held = Dataset(prepare(archive, tmp_path / "d", split="all"))
+    assert len(held.index) == 24 and "v_Run_g01_c01" in {video.name for video in held.videos(2, "train")}
+    change(archive / "lists/testlist01.txt", "v_Walk_g01_c01", "v_WALK_g02_c01")
+    with pytest.raises(DataError, match="testlist01.txt:5: v_WALK_g02_c01 is a training video too"):
+        prepare(archive, tmp_path / "e")
+
+
+def test_two_videos_that_differ_in_case_alone(archive, tmp_path):
+    """Of two that are spelled otherwise than in the lists either may be meant; of one that is spelled so, it is."""
+    rename(archive, "v_Run_g03_c01", "v_RUN_g03_c01", files=True)
+    write_video(archive / "videos" / "run" / "v_run_g03_c01.avi")
+    with pytest.raises(DataError, match=r"v_run_g03_c01.avi: .*v_RUN_g03_c01.avi is there too; remove one"):
+        prepare(archive, tmp_path / "d")
+    write_video(archive / "videos" / "Run" / "v_Run_g03_c01.avi")
+    held = Dataset(prepare(archive, tmp_path / "d"))
+    assert "v_Run_g03_c01" in held.index and len(held.index) == 24
+
+
+def test_a_subset_names_the_classes_that_lose_all_their_videos(archive, tmp_path):
+    shutil.rmtree(archive / "videos" / "Jump")
+    for path in (archive / "videos").rglob("v_Walk_g01_*"):
+        path.unlink()
+    said = []
+    prepare(archive, tmp_path / "d", progress=lambda what, *_: said.append(what))
+    assert [what for what in said if "no video of" in what] == [
+        "train1: no video of Jump, which nets will not learn",
+        "test1: no video of Jump, Walk, which will have no accuracy",
+    ]
+
+
+FORMS = {
+    "a byte order mark": lambda text: "\ufeff" + text,
+    "line ends of Windows": lambda text: text.replace("\n", "\r\n"),
+    "no suffixes": lambda text: text.replace(".avi", ""),
+    "frames": lambda text: text.replace(".avi", ".avi 164"),
+    "frames and no suffixes": lambda text: text.replace(".avi", " 164"),
+    "commas": lambda text: text.replace(" ", ","),
+    "tabs": lambda text: text.replace(" ", "\t"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_lists_as_other_tools_write_them(archive, tmp_path, contents, form):
+    prepare(archive, tmp_path / "due")
+    for path in (archive / "lists").iterdir():
+        if "frames" not in form or path.name.startswith("trainlist"):
+            path.write_bytes(FORMS[form](path.read_text()).encode())
+    prepare(archive, tmp_path / "d")
+    for name in ("train1.txt", "test1.txt", "videos.tsv"):
+        assert (tmp_path / "d" / name).read_text() == (tmp_path / "due" / name).read_text()
+
+
+def test_a_list_in_utf_16_is_called_so(archive, tmp_path):
+    path = archive / "lists/trainlist01.txt"
+    path.write_text(path.read_text(), encoding="utf-16")
+    with pytest.raises(DataError, match="trainlist01.txt: saved as UTF-16, not UTF-8; save it as UTF-8"):
+        prepare(archive, tmp_path / "d")
+
+
 def test_a_subset_without_test_videos(archive, tmp_path):
     for path in (archive / "videos").rglob("*_g01_*"):
         path.unlink()

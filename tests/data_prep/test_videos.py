@@ -107,6 +107,80 @@ def test_lists_that_disagree_with_the_folder(folder, tmp_path, file, text, messa
     assert "\n" not in str(caught.value) and not any(p.name.startswith("d") for p in tmp_path.iterdir())
 
 
+LINES = {
+    "suffixes": "{c}/{v}.avi {n}",
+    "frames": "{c}/{v} 30 {n}",
+    "frames and suffixes": "{c}/{v}.avi 30 {n}",
+    "tabs": "{c}/{v}.avi\t{n}",
+    "commas": "{c}/{v}.avi,{n}",
+    "frames and commas": "{c}/{v}, 30, {n}",
+    "whole paths": "/data/hmdb/{c}/{v}.avi {n}",
+    "backslashes": "{c}\\{v}.avi {n}",
+    "other case": "{C}/{V}.AVI {n}",
+    "blanks around": "  {c}/{v}.avi  {n}  ",
+}
+
+
+@pytest.mark.parametrize("form", LINES)
+@pytest.mark.parametrize(
+    "mark, end", [("", "\n"), ("\ufeff", "\r\n")], ids=["plain", "with a byte order mark and line ends of Windows"]
+)
+def test_lists_as_others_write_them(folder, tmp_path, form, mark, end):
+    odd = "v Run 3 30"  # a name with blanks that ends in numbers
+    (folder / "Run/v_Run_3.avi").rename(folder / f"Run/{odd}.avi")
+    lists, line = tmp_path / "lists", LINES[form] + end
+    lists.mkdir()
+    for name, members in {
+        "train1.txt": [("Run", odd, 1), ("Jump", "v_Jump_2", 0), ("Run", "v_Run_1", 1)],
+        "test1.txt": [("Jump", "v_Jump_0", 0), ("Run", "v_Run_0", 1)],
+    }.items():
+        lines = "".join(line.format(c=c, C=c.upper(), v=v, V=v.upper(), n=n) for c, v, n in members)
+        (lists / name).write_bytes((mark + lines).encode())
+    (lists / "classes.txt").write_bytes((mark + f"Jump{end}Run{end}").encode())
+    held = Dataset(prepare_small(folder, lists, tmp_path / "d", algorithm=None))
+    assert {(v.name, v.label) for v in held.videos(1, "train")} == {(odd, 1), ("v_Jump_2", 0), ("v_Run_1", 1)}
+    assert [(v.name, v.label) for v in held.videos(1, "test")] == [("v_Jump_0", 0), ("v_Run_0", 1)]
+
+
+def test_names_that_differ_in_case_alone(folder, tmp_path):
+    lists = own_lists(tmp_path / "lists", train1="Run/v_Run_1 1\n", test1="Jump/v_JUMP_0 0\n")
+    write_video(folder / "Jump/V_Jump_0.avi")
+    with pytest.raises(DataError, match="test1.txt:1: v_JUMP_0 may be V_Jump_0 or v_Jump_0, which differ in case"):
+        prepare_small(folder, lists, tmp_path / "d", algorithm=None)
+    (lists / "test1.txt").write_text("Jump/v_Jump_0 0\n")
+    held = Dataset(prepare_small(folder, lists, tmp_path / "d", algorithm=None))
+    assert [v.name for v in held.videos(1, "test")] == ["v_Jump_0"]
+
+
+def test_a_class_without_videos_in_a_list_is_named(folder, tmp_path):
+    lists = own_lists(
+        tmp_path / "lists", train1="Run/v_Run_1 1\nRun/v_Run_2 1\n", test1="Jump/v_Jump_0 0\nRun/v_Run_0 1"
+    )
+    said = []
+    prepare_small(folder, lists, tmp_path / "d", algorithm=None, progress=lambda what, *_: said.append(what))
+    assert [what for what in said if "no video of" in what] == ["train1: no video of Jump, which nets will not learn"]
+
+
+def test_a_class_all_of_whose_test_videos_are_skipped_is_named(folder, tmp_path):
+    lists = own_lists(
+        tmp_path / "lists", train1="Run/v_Run_1 1\nJump/v_Jump_2 0\n", test1="Jump/v_Jump_0 0\nRun/v_Run_0 1\n"
+    )
+    (folder / "Jump/v_Jump_0.avi").write_bytes(b"broken")
+    said = []
+    options = {"algorithm": None, "skip_unreadable": True}
+    prepare_small(folder, lists, tmp_path / "d", progress=lambda what, *_: said.append(what), **options)
+    assert [what for what in said if "no video of" in what] == ["test1: no video of Jump, which will have no accuracy"]
+
+
+@pytest.mark.parametrize(
+    "line", ["Run/v_Run_1", "v_Run_1 30 1", "Run/v_Run_1 one", "Run/ 1", "Run/v_Run_1 99999999999"]
+)
+def test_a_line_that_is_no_line_of_a_list(folder, tmp_path, line):
+    lists = own_lists(tmp_path / "lists", train1=f"{line}\n", test1="Jump/v_Jump_0 0\n")
+    with pytest.raises(DataError, match="train1.txt:1: not `Class/video label`, nor `Class/video frames label`: "):
+        prepare_small(folder, lists, tmp_path / "d", algorithm=None)
+
+
 def test_a_folder_without_videos(tmp_path):
     (tmp_path / "v" / "Run").mkdir(parents=True)
     (tmp_path / "v" / "Run" / "notes.txt").write_text("none")
@@ -307,7 +381,7 @@ def test_a_full_disk(folder, full_disk):
 
 
 def cut_into_images(video, folder, name="i_{:d}.jpg"):
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for number, image in enumerate(VideoFile(video, None), 1):
         (folder / name.format(number)).write_bytes(frames.encode_jpeg(image))
     return folder
@@ -323,6 +397,32 @@ def test_folders_of_images_in_folders_of_classes(folder, tmp_path, contents):
     for part in ("frames", "flow", "stills_train1"):
         assert contents(tmp_path / "d" / part) == contents(tmp_path / "e" / part)
     assert (tmp_path / "d/videos.tsv").read_text() == (tmp_path / "e/videos.tsv").read_text()
+
+
+def test_images_beside_the_frames_are_left_out_with_a_word(folder, tmp_path, contents):
+    said = []
+    for video in folder.rglob("*.avi"):
+        place = cut_into_images(video, tmp_path / "cut" / video.parent.name / video.stem, "img_{:05d}.jpg")
+        shutil.copytree(tmp_path / "cut", tmp_path / "tsn", dirs_exist_ok=True)
+        for axis in "xy":
+            shutil.copy(
+                place / "img_00001.jpg", tmp_path / f"tsn/{video.parent.name}/{video.stem}/flow_{axis}_00001.jpg"
+            )
+    for name in ("cut", "tsn"):
+        prepare_small(tmp_path / name, None, tmp_path / f"of_{name}", progress=lambda what, *_: said.append(what))
+    assert contents(tmp_path / "of_cut/frames") == contents(tmp_path / "of_tsn/frames")
+    (line,) = [what for what in said if "images beside their frames" in what]
+    assert line.startswith("8 videos have other images") and line.endswith("flow_x_00001.jpg")
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_folder_of_several_series_is_refused_before_anything_is_made(folder, tmp_path, skip):
+    place = cut_into_images(folder / "Run/v_Run_3.avi", tmp_path / "cut/Run/v_Run_3", "left_{:04d}.jpg")
+    cut_into_images(folder / "Run/v_Run_3.avi", place, "right_{:04d}.jpg")
+    cut_into_images(folder / "Run/v_Run_2.avi", tmp_path / "cut/Run/v_Run_2")
+    with pytest.raises(DataError, match=r"v_Run_3: its images .* left_0001.jpg ... left_0008.jpg \(8\) or right_0001"):
+        prepare_small(tmp_path / "cut", None, tmp_path / "d", skip_unreadable=skip)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut", folder.name]
 
 
 def own_lists(folder, **files):

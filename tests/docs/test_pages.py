@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from data_prep import demo
+from lrcn.commands.classify import classify
+from lrcn.commands.evaluate import evaluate
+from lrcn.training import experiment
+from netspecs import catalogue
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,3 +35,16 @@ def test_the_ten_lines_of_python_train_and_evaluate(tmp_path):
     shown, bleu = re.search(r"decoder-prob(?: +[\d.]+){3} +([\d.]+)", table)[1], float(table.splitlines()[-1])
     assert float(shown) == pytest.approx(100 * bleu, abs=0.005) and 0 < bleu < 1
     assert (tmp_path / "runs" / "short" / "results_beam5.json").is_file()
+
+
+def test_the_differences_are_settings_and_experiments_that_there_are():
+    page = (ROOT / "docs" / "differences.md").read_text(encoding="utf-8")
+    settings = re.findall(r"(?<![\w-])([a-z]\w+)=([\w.]+)`", page)
+    assert len(settings) >= 9
+    for name, value in settings:
+        nets = [variant for variant in catalogue.variants() if name in variant.table]
+        assert nets and all(variant.settings(**{name: value}) for variant in nets), name
+    for name in "activity/table1-released", "caption/vgg16-released":
+        assert name in page and name in experiment.names()
+    known = {option for command in (evaluate, classify) for each in command.params for option in each.opts}
+    assert {"--mean-slip", "--flow-negation"} <= known & set(re.findall(r"--[a-z-]+", page))

@@ -22,7 +22,8 @@ layers {{ name: 'a' type: INNER_PRODUCT bottom: 'pool' top: 'a' param: 'w' param
 layers {{ name: 'b' type: INNER_PRODUCT bottom: 'pool' top: 'b' param: 'w' param: 'b' blob_share_mode: PERMISSIVE
          inner_product_param {{ num_output: 5 }} }}
 layers {{ name: 'drop' type: DROPOUT bottom: 'a' top: 'a' dropout_param {{ dropout_ratio: 0.3 }} }}
-layers {{ name: 'sum' type: ELTWISE bottom: 'a' bottom: 'b' top: 'sum' eltwise_param {{ operation: SUM coeff: [1, -1] }} }}
+layers {{ name: 'sum' type: ELTWISE bottom: 'a' bottom: 'b' top: 'sum'
+         eltwise_param {{ operation: SUM coeff: [1, -1] }} }}
 layers {{ name: 'prob' type: SOFTMAX bottom: 'sum' top: 'prob' include {{ phase: TEST }} }}
 """
 _LOSS = """

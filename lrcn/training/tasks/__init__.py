@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Task:
     kinds: tuple[str, ...]
     chooses: tuple[str, ...] = ()  # options that choose among its nets: split, rows, stages
     reads_pixels = False  # has a CNN, which `--weights` fills
+    weights_option = "model"  # of `lrcn evaluate`, for a net from elsewhere
 
     def stages(self, variant: Variant, trainings: Sequence[str], out: Path) -> list[Stage]:
         """What is trained for one net of the catalogue, in order. trainings: those that the user names. out: where the
@@ -58,6 +59,10 @@ class Task:
                 f"--stages {','.join(trainings)}: captioners are trained in stages; {variant.name} has none"
             )
         return [Stage(variant.name)]
+
+    def stage_before(self, stage: Stage) -> Stage | None:
+        """The stage that one starts from, where it is none of its experiment's."""
+        return None
 
     def fit(self, experiment: Experiment, dataset: Dataset, trainings: Sequence[str]) -> Experiment:
         """The experiment on what the data set holds. trainings: those that the user names. DataError where they cannot
@@ -71,6 +76,10 @@ class Task:
         """The settings that the data set decides; `changes` are the user's."""
         raise NotImplementedError
 
+    def decided(self, dataset: Dataset) -> Sequence[str]:
+        """The names of those of `sizes` that nobody can set otherwise: what lies in the data set's files is of them."""
+        return ("vocabulary", "steps", "streams")
+
     def about_data(self, dataset: Dataset) -> dict[str, Any]:
         """What a run keeps of its data set in stage.json, beside "classes"."""
         return {}
@@ -83,9 +92,14 @@ class Task:
         from. weights: the user's, a CNN's."""
         return [start] if start else []
 
-    def random_cnn(self, work: Workspace, trainings: Sequence[Training]) -> str | None:
+    def check_given(self, training: Training, weights: Path, vocabulary: Path | None) -> None:
+        """SpecError where weights that are given in place of a training are not of its net. vocabulary: the words that
+        they were trained with."""
+
+    def random_cnn(self, work: Workspace, trainings: Sequence[Training], with_cnn: Container[str] = ()) -> str | None:
         """What there is to say where a CNN starts from random weights, without any of the user's; None where none does.
-        TrainError where that trains nothing."""
+        trainings: to be done. with_cnn: folders of stages that are given, CNN and all. TrainError where that trains
+        nothing."""
         return None
 
     def usual_weights(self) -> list[str]:

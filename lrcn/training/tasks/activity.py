@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,35 +13,35 @@ from data_prep.list_order import classes_per_batch, classes_per_random_batch
 from data_prep.whole_files import write_json
 from lrcn.activity import evaluate as measures
 from lrcn.activity import score
+from lrcn.activity.evaluate import Scoring
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
 from lrcn.results import compare
-from lrcn.trained_net import TrainedNet
+from lrcn.trained_net import TrainedNet, check_filled, digest
 from lrcn.training import pretrained
 from lrcn.training.experiment import NONE, Experiment, Stage
 from lrcn.training.run import TrainError, split_folder
 from lrcn.training.tasks import Evaluation, Task
 from lrcn.training.workspace import Training, Workspace
 from netspecs.variant import Variant
+from prototxt_gen import SpecError
 
 
 @dataclass(frozen=True)
-class Scoring:
-    """frames: a clip's score is the "mean" of its frames', as published, or its "last" one's. strides: from clip to
-    clip; the scores are averaged over several. rows: these alone."""
+class TableScoring(Scoring):
+    """rows: of Table 1, these alone."""
 
-    frames: str = "mean"
-    strides: Sequence[int] = (measures.STRIDE,)
     rows: Sequence[str] = ()
 
 
 class Activity(Task):
     """Videos as frames, or as activations in place of the CNN."""
 
-    Options = Scoring
+    Options = TableScoring
     kinds = ("frames", "features")
     chooses = ("split", "rows")
     reads_pixels = True
+    weights_option = "weights"
 
     def stages(self, variant: Variant, trainings: Sequence[str], out: Path) -> list[Stage]:
         """An LRCN after the single-frame net of its modality, as published."""
@@ -70,15 +70,24 @@ class Activity(Task):
                 "given": extracted_layer(dataset),
                 "feature_size": dataset.description["feature_size"],
                 "frames": dataset.description["frames"],
+                **({"videos": dataset.description["videos"]} if "videos" in dataset.description else {}),
             }
         stills = (dataset.folder / f"stills_train{split}").is_dir()  # a data set of an earlier lrcn has none
+        mirror = changes.get("mirror", stage.settings.get("mirror", dataset.mirror))
         return common | {
             "height": dataset.height,
             "width": dataset.width,
             "mirror": dataset.mirror,
-            "deploy_crops": 10 if dataset.mirror else 5,
+            "deploy_crops": 10 if mirror else 5,
             **({} if stills else {"reader": "clips"}),
         }
+
+    def decided(self, dataset: Dataset) -> Sequence[str]:
+        """Of activations all. Frames are as they lie there, and those of labels that do not survive a mirror are not
+        mirrored."""
+        if dataset.kind == "features":
+            return ("backbone", "given", "feature_size", "frames", "videos", "classes")
+        return ("height", "width", "deploy_crops", "classes", *([] if dataset.mirror else ["mirror"]))
 
     def about_data(self, dataset: Dataset) -> dict[str, Any]:
         return {name: dataset.description.get(name) for name in ("fps", "flow")}
@@ -106,8 +115,8 @@ class Activity(Task):
         first = start or weights
         return [first] if first else []
 
-    def random_cnn(self, work: Workspace, trainings: Sequence[Training]) -> str | None:
-        if work.dataset.kind == "features" or work.experiment.weights == NONE:
+    def random_cnn(self, work: Workspace, trainings: Sequence[Training], with_cnn: Container[str] = ()) -> str | None:
+        if work.dataset.kind == "features" or work.experiment.weights == NONE or all(t.stage.start for t in trainings):
             return None
         return "the first nets start from random weights; the paper's start from ILSVRC-2012 weights"
 
@@ -123,28 +132,46 @@ class Activity(Task):
             return f"{settings['batch']} frames"
         return f"{settings['videos']} x {settings['frames']} frames"
 
-    def evaluate(self, work: Workspace, options: Scoring, compute: Compute) -> list[Evaluation]:
+    def evaluate(self, work: Workspace, options: TableScoring, compute: Compute) -> list[Evaluation]:
         """Classifies the test videos of each split: results.json and its tables and pictures lie in the split's
         folder."""
         rows = options.rows or work.experiment.rows()
         stages = [each for each in work.experiment.stages if not each.data and each.variant.row in rows]
-        nets = {
-            split: [work.trained(stage, split) for stage in stages] for split in work.splits
-        }  # before any is scored
-        return [self._of_split(work, split, nets[split], options, compute) for split in work.splits]
+        nets = {split: self._fitting(work, stages, split) for split in work.splits}  # before any is scored
+        return [self._of_split(work, split, *nets[split], options, compute) for split in work.splits]
+
+    def _fitting(self, work: Workspace, stages: Sequence[Stage], split: int) -> tuple[list[TrainedNet], list[str]]:
+        """The trained nets, and notes on those left out: a net that was given, to start from, may have another's
+        classifier."""
+        nets, notes = [], []
+        for stage in stages:
+            net = work.trained(stage, split)
+            try:
+                if work.run_of(stage, split).given:
+                    check_filled([net.variant.files(**net.settings)["deploy"]], net.weights, len(net.classes))
+                nets.append(net)
+            except SpecError as error:
+                notes.append(f"{stage.folder} is left out: {error}")
+        return nets, notes
 
     def _of_split(
-        self, work: Workspace, split: int, nets: Sequence[TrainedNet], options: Scoring, compute: Compute
+        self,
+        work: Workspace,
+        split: int,
+        nets: Sequence[TrainedNet],
+        notes: Sequence[str],
+        options: TableScoring,
+        compute: Compute,
     ) -> Evaluation:
         scores: dict[str, dict[str, Any]] = {}
         hits: dict[str, dict[str, Any]] = {}
         for net in nets:
-            path = measures.score_net(net, compute, options.strides)
+            path = measures.score_net(net, compute, options)
             modality = str(net.variant.modality)
             scores.setdefault(net.variant.row, {})[modality] = score.load(path)
             hits.setdefault(net.variant.row, {})[modality] = score.load_hits(path)
         dataset, folder = work.dataset, split_folder(work.out, split)
-        labels, ending = measures.test_labels(dataset, split), measures.suffix(options.strides, options.frames)
+        labels, ending = measures.test_labels(dataset, split), options.ending
         summary = measures.summarise(scores, hits, labels, dataset.classes, options.frames)
         measures.write_reports(summary, dataset.classes, folder, ending)
         about = {"name": dataset.name, "classes": dataset.classes, "test_videos": len(labels), "split": split}
@@ -152,14 +179,24 @@ class Activity(Task):
             "task": "activity",
             "experiment": work.experiment.name,
             "dataset": about,
-            "evaluation": {"frames": options.frames, "strides": sorted(set(options.strides))},
+            "evaluation": options.description,
             "engine": compute.engine.info(),
-            "seed": nets[0].settings["seed"],
+            "seed": nets[0].seed,
             "git": revision(),
+            **({"weights": files} if (files := files_of(nets)) else {}),
             **summary,
         }
         write_json(folder / f"results{ending}.json", results)
-        return Evaluation(results, folder / f"results{ending}.json", compare.measured_text(results))
+        return Evaluation(results, folder / f"results{ending}.json", compare.measured_text(results), notes)
+
+
+def files_of(nets: Sequence[TrainedNet]) -> dict[str, dict[str, str]]:
+    """{net: {"file", "sha256"}} of weights that come without a run."""
+    return {
+        net.variant.short_name: {"file": str(net.weights), "sha256": digest(net.weights)}
+        for net in nets
+        if net.seed is None
+    }
 
 
 def extracted_layer(dataset: Dataset) -> str:

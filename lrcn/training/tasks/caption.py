@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,13 @@ class Caption(SentenceTask):
             stages.append(Stage(variant.name, {"stage": training}, start, name=name))
         return stages
 
+    def stage_before(self, stage: Stage) -> Stage | None:
+        if stage.start == folder_of(stage.variant, LANGUAGE_MODEL):
+            return Stage(LANGUAGE_MODEL)
+        trainings = (each for each in STARTS if folder_of(stage.variant, each) == stage.start)
+        training = next(trainings, None)
+        return Stage(stage.net, {"stage": training}, name=stage.start) if training else None
+
     def fit(self, experiment: Experiment, dataset: Dataset, trainings: Sequence[str]) -> Experiment:
         """On activations all but fine-tuning, which trains the CNN."""
         if "feature_size" not in dataset.description:
@@ -100,17 +107,22 @@ class Caption(SentenceTask):
             sizes["iter_size"] = max(1, published["iter_size"] * published["streams"] // sizes["streams"])
         return sizes
 
+    def decided(self, dataset: Dataset) -> Sequence[str]:
+        return (*super().decided(dataset), "feature_size")
+
     def starting_weights(self, start: Path | None, weights: Path | None) -> list[Path]:
         """The user's CNN, and over it what the stage starts from: a language model's, or the training before."""
         return [each for each in (weights, start) if each]
 
-    def random_cnn(self, work: Workspace, trainings: Sequence[Training]) -> str | None:
+    def random_cnn(self, work: Workspace, trainings: Sequence[Training], with_cnn: Container[str] = ()) -> str | None:
         here = {each.stage.folder: each for each in trainings}
         for each in trainings:
             stage, features = each.stage, each.settings.get("backbone") == "features"
             if stage.variant.task != "caption":
                 continue
-            if stage.start in here:
+            if stage.start in with_cnn:
+                has_cnn = True
+            elif stage.start in here:
                 has_cnn = here[stage.start].variant.task != "lm"
             else:
                 note = Run(work.out / stage.start).note if stage.start else None
@@ -138,8 +150,9 @@ class Caption(SentenceTask):
         neighbours = Neighbours(first_cnn(work, options.weights)) if options.neighbours else None
         measured = captions.evaluate_captions(work.dataset, nets, work.out, options, neighbours, compute)
         if neighbours and "1nn-fc8" not in measured["models"]:
+            left_out = "1nn-fc8 is" if neighbours.cnn else "nearest neighbours are"
             measured["notes"].append(
-                "1nn-fc8 is left out: the CNN's own fc8, as it was before training; --weights FILE gives it"
+                f"{left_out} left out, for want of the CNN as it was before training; --weights FILE gives it"
             )
         path = work.out / f"results{options.suffix}.json"
         return [self.written(work, "caption", measured, path, compute)]

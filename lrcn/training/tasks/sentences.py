@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.dataset import Dataset
+from data_prep.vocabulary import read as read_words
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
 from lrcn.results import compare
 from lrcn.sentences.evaluate import write_results
+from lrcn.trained_net import check_whole
 from lrcn.training.tasks import Evaluation, Task
 from lrcn.training.workspace import Training, Workspace
+from prototxt_gen import SpecError
 
 
 class SentenceTask(Task):
@@ -20,6 +23,19 @@ class SentenceTask(Task):
 
     def sizes_of_sentences(self, dataset: Dataset) -> dict[str, Any]:
         return {name: dataset.description[name] for name in ("vocabulary", "steps", "streams")}
+
+    def check_given(self, training: Training, weights: Path, vocabulary: Path | None) -> None:
+        files = training.variant.files(**training.settings)
+        nets = [files[name] for name in ("deploy", "deploy_images") if name in files]
+        check_whole(nets, weights, training.settings["vocabulary"])
+        here = training.dataset.folder / "vocabulary.txt"
+        if vocabulary is None:
+            raise SpecError(f"{weights}: its words are needed: give --vocabulary, the file that it was trained with")
+        if read_words(vocabulary) != read_words(here):
+            raise SpecError(
+                f"{vocabulary}: other words than those of {here}, or in another order; prepare the data set with "
+                f"--vocabulary {vocabulary}"
+            )
 
     def about_data(self, dataset: Dataset) -> dict[str, Any]:
         return {"data_set": dataset.name, "extracted": dataset.description.get("extracted")}
@@ -34,7 +50,7 @@ class SentenceTask(Task):
 
     def written(self, work: Workspace, task: str, measured: dict[str, Any], path: Path, compute: Compute) -> Evaluation:
         """results.json of what was measured, with who measured it."""
-        seed = work.trained(work.experiment.stages[-1]).settings["seed"]
+        seed = work.trained(work.experiment.stages[-1]).seed
         about = {"task": task, "experiment": work.experiment.name, **measured}
         about |= {"engine": compute.engine.info(), "seed": seed, "git": revision()}
         return write(path, about)

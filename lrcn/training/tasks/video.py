@@ -3,7 +3,7 @@ sentence out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data_prep.dataset import Dataset
@@ -31,6 +31,9 @@ class Video(SentenceTask):
 
     def sizes(self, stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
         return self.sizes_of_sentences(dataset) | {name: dataset.description[name] for name in SIZES}
+
+    def decided(self, dataset: Dataset) -> Sequence[str]:
+        return (*super().decided(dataset), *SIZES)
 
     def evaluate(self, work: Workspace, options: Search, compute: Compute) -> list[Evaluation]:
         """Describes the videos of a part, against their own sentences and the truth where it is known: results.json and

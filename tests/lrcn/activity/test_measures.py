@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrcn.activity.evaluate import (
+    Scoring,
     fusion_sweep,
     measure,
     measure_model,
     most_confused,
     over_time,
-    suffix,
     summarise,
     write_reports,
 )
-from lrcn.results import compare
+from lrcn.results import compare, pictures
 from lrcn.results.published import TABLE1
 
 CLASSES = ["a", "b", "c"]
@@ -30,6 +30,21 @@ def test_measure_counts_by_hand():
     assert measured["accuracy"] == pytest.approx(66.67)
     assert measured["per_class"] == {"a": 50.0, "b": 100.0, "c": 66.67}
     assert json.dumps(measured["confusion"]) == "[[1, 1, 0], [0, 1, 0], [1, 0, 2]]" and measured["videos"] == 6
+
+
+def test_a_class_without_videos_has_no_accuracy(tmp_path, monkeypatch):
+    labels, answers = np.array([0, 0, 2]), np.array([0, 1, 2])
+    summary = summarise({"single-frame": {"rgb": np.eye(3)[answers][:, None]}}, {}, labels, CLASSES)
+    measured = summary["models"]["single-frame"]["rgb"]
+    assert measured["per_class"] == {"a": 50.0, "b": None, "c": 100.0} and measured["accuracy"] == pytest.approx(66.67)
+    figures = []
+    monkeypatch.setattr(pictures, "save", lambda figure, path: figures.append(figure))
+    write_reports(summary, CLASSES, tmp_path)
+    lines = (tmp_path / "per_class.tsv").read_text().splitlines()
+    assert lines == ["class\tsingle-frame rgb", "a\t50.0", "b\t-", "c\t100.0"]
+    axes = figures[0].axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b (no video)", "c"]
+    assert [text.get_text() for text in axes.texts] == ["50", "50", "0", "0", "0", "100"]  # no row of b
 
 
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1))
@@ -136,16 +151,17 @@ def test_reports_are_tables_and_pictures(tmp_path):
         "fusion": "model\trgb_weight\tpercent",
     }.items():
         assert (tmp_path / f"{name}_x.tsv").read_text().splitlines()[0] == heads
-    pictures = ["over_time_x.png", "fusion_x.png", "confusion_lrcn-fc6_rgb_x.png"]
-    for name in [*pictures, "confusion_single-frame_average_12_12_x.png"]:
+    names = ["over_time_x.png", "fusion_x.png", "confusion_lrcn-fc6_rgb_x.png"]
+    for name in [*names, "confusion_single-frame_average_12_12_x.png"]:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert not list(tmp_path.glob("*.part"))
 
 
 def test_files_of_another_evaluation_have_names_of_their_own():
-    assert suffix() == suffix([8, 8], "mean") == ""
-    assert suffix([8, 4]) == "_stride4-8" and suffix([8], "last") == "_last"
-    assert suffix([16], "last") == "_stride16_last"
+    assert Scoring().ending == Scoring("mean", [8, 8]).ending == ""
+    assert Scoring(strides=[8, 4]).ending == "_stride4-8" and Scoring("last").ending == "_last"
+    assert Scoring("last", [16]).ending == "_stride16_last"
+    assert Scoring(mean_slip=True, flow_negation="never").ending == "_mean-slip_never"
 
 
 def of_split(split, seed=7, **accuracies):

@@ -76,7 +76,7 @@ def test_diff_of_folders_goes_by_file(tmp_path):
         (["net.prototxt", "none.prototxt"], "none.prototxt"),
         (["net.prototxt", "folder"], "two files or two folders"),
         (["folder", "folder"], "no .prototxt in folder"),
-        (["net.prototxt", "old.prototxt"], "upgrade_net_proto_text"),
+        (["net.prototxt", "old.prototxt"], "old.prototxt:2: 'layer' and 'layers' cannot stand in one file"),
         (["net.prototxt", "bad.prototxt"], "bad.prototxt:2: "),
         (["net.prototxt", "net.prototxt", "--stage", "s"], "--phase"),
         (["net.prototxt", "weights.caffemodel"], "weights.caffemodel: not a text file"),
@@ -87,11 +87,11 @@ def test_diff_refuses_bad_input_in_one_line(arguments, said, tmp_path):
         tmp_path,
         net=RELU,
         solver="base_lr: 1\n",
-        old="layers { name: 'a' type: RELU }\n",
+        old="layers { name: 'a' type: RELU }\nlayer { name: 'b' }\n",
         bad="name: 'x'\nlayer { type: }\n",
     )
     (tmp_path / "folder").mkdir()
-    (tmp_path / "weights.caffemodel").write_bytes(b"\x0a\x02\xff\xfe")
+    (tmp_path / "weights.caffemodel").write_bytes(b"\x0a\x02\0\xff\xfe")
     refused(lrcn("nets", "diff", *arguments, cwd=tmp_path), said)
 
 
@@ -299,7 +299,7 @@ def test_check_takes_the_state_and_the_folder(tmp_path):
 
 def test_check_refuses_what_is_no_prototxt(tmp_path):
     refused(lrcn("nets", "check", "nowhere.prototxt", cwd=tmp_path), "nowhere.prototxt", "no such file")
-    (tmp_path / "net.caffemodel").write_bytes(b"\xff\xfe\x00\x80")
+    (tmp_path / "net.caffemodel").write_bytes(b"\x0a\x02\0\xff\xfe")
     refused(lrcn("nets", "check", "net.caffemodel", cwd=tmp_path), "not a text file")
     write(tmp_path, net=FINE)
     refused(lrcn("nets", "check", "net.prototxt", "--stage", "x", cwd=tmp_path), "--phase")
@@ -323,3 +323,54 @@ def test_check_knows_the_clip_layer_and_the_classes_of_its_lists(tmp_path, datas
         assert done.returncode == 1
         rows = done.stdout.splitlines()
         assert any(row.startswith(f"net.prototxt:{line}: ") and said in row for row in rows), rows
+
+
+# ---- explain -----------------------------------------------------------------------------------------------
+
+
+def test_explain_says_where_a_value_comes_from():
+    done = lrcn("nets", "explain", "activity/lrcn-fc6-flow", "clip_gradients")
+    assert done.returncode == 0 and done.stdout.splitlines() == [
+        "activity/lrcn-fc6-flow: Table 1, LRCN-fc6, flow",
+        f"  {'clip_gradients=15.0':<36} release: LRCN_activity_recognition/lstm_solver_flow.prototxt: clip_gradients",
+    ]
+    every = lrcn("nets", "explain", "caption/lrcn-2f", "--set", "stage=finetune", "units=512").stdout.splitlines()
+    known = json.loads(lrcn("nets", "list", "caption/lrcn-2f", "--json").stdout)[0]["settings"]
+    assert [line.split("=")[0].strip() for line in every[1:]] == list(known)
+    place = "release: coco_caption/lrcn.prototxt: lstm1.recurrent_param.num_output"
+    assert f"  {'units=512':<36} set; published 1000, {place}" in every
+    assert any("max_iter=50000" in line and "lrcn_finetune_solver.prototxt" in line for line in every)
+
+
+def test_explain_as_json():
+    [row] = json.loads(lrcn("nets", "explain", "activity/lrcn-fc7-rgb", "drop7", "--json").stdout)
+    assert row == {
+        "setting": "drop7",
+        "value": 0.5,
+        "published": 0.5,
+        "cause": "",
+        "kind": "ours",
+        "where": "neither release nor paper has it for LRCN-fc7; as the single-frame net that it starts from",
+        "file": None,
+        "field": None,
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["activity/lrcn-fc6-rbg"], "did you mean 'activity/lrcn-fc6-rgb'?"),
+        (["activity/lrcn-fc6-rgb", "unit"], "activity/lrcn-fc6-rgb has no setting 'unit'; did you mean 'units'?"),
+        (["activity/lrcn-fc6-rgb", "--set", "units=0"], "units=0"),
+    ],
+)
+def test_explain_refuses_what_is_not_there(arguments, said):
+    refused(lrcn("nets", "explain", *arguments), said)
+
+
+def test_write_explains_beside_the_values(tmp_path):
+    done = lrcn("nets", "write", "lm/lstm-lm", "--explain", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    solver = (tmp_path / "lm" / "lstm-lm" / "solver.prototxt").read_text()
+    assert "base_lr: 0.1  # lstm_lm_solver.prototxt\n" in solver
+    refused(lrcn("nets", "write", "--published", "--explain", "--out", tmp_path), "--explain")

@@ -11,10 +11,10 @@ from data_prep import DataError
 from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
 from lrcn.results import compare
-from lrcn.sentences import caption_files, truth
-from lrcn.sentences import metrics as language_metrics
+from lrcn.sentences import caption_files, metrics, truth
 from lrcn.sentences.captions import score_results
 from lrcn.sentences.evaluate import Search, check_files, part_images, write_results
+from lrcn.sentences.java import java
 from tests.commands import lrcn, no_java, refused
 from tests.shared import PUBLISHED_RESULTS, needs
 
@@ -160,9 +160,7 @@ def test_captions_of_all_kinds_are_scored(odd):
     results = json.loads((odd / "out" / "results.json").read_text())
     row = results["models"]["theirs"]["generation"]
     assert results["dataset"] == {"name": "small", "part": "test", "images": 6, "captions": 12}
-    expected = language_metrics.score(
-        ODD, {key: [text or "x", "một con chó chạy"] for key, text in ODD.items()}, meteor=False
-    )
+    expected = metrics.score(ODD, {key: [text or "x", "một con chó chạy"] for key, text in ODD.items()}, meteor=False)
     assert {name: row[name] for name in expected if name != "notes"} == pytest.approx(
         {name: value for name, value in expected.items() if name != "notes"}
     )
@@ -174,7 +172,7 @@ def test_captions_of_all_kinds_are_scored(odd):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not language_metrics.java(), reason="needs Java")
+@pytest.mark.skipif(not java(), reason="needs Java")
 def test_odd_captions_leave_meteor_and_the_treebank_whole(odd):
     found = score_results(odd / "said.json", odd / "data" / "captions.json", "test", "theirs", "ptb")
     row = found["models"]["theirs"]["generation"]

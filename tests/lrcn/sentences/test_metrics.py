@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from data_prep import DataError
 from lrcn.sentences import metrics
+from lrcn.sentences.java import Meteor, java
 from prototxt_gen import SpecError
 
 SAID = {1: "the cat sat on the mat", 2: "a dog runs"}
 TRUE = {1: ["the cat is on the mat", "there is a cat on the mat"], 2: ["a dog runs fast", "the dog is running"]}
-needs_java = pytest.mark.skipif(not metrics.java(), reason="no Java")
+needs_java = pytest.mark.skipif(not java(), reason="no Java")
 
 
 def test_bleu_by_hand():
@@ -89,6 +90,7 @@ def test_meteor_and_treebank_tokens():
 
 def test_without_java_it_is_said(monkeypatch):
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(Meteor, "of_process", Meteor)
     found = metrics.score(SAID, TRUE)
     assert found["METEOR"] is None and "Java" in found["notes"][0]
     with pytest.raises(SpecError, match="Java"):

@@ -3,8 +3,10 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
+from lrcn.trained_net import digest
 from lrcn.training import experiment
 from lrcn.training.job import open_job
 from netspecs import catalogue
@@ -113,6 +115,53 @@ def test_a_file_of_the_users_own_is_trained(own, dataset, tmp_path):
     assert done.returncode == 0 and "lrcn-fc6" in done.stdout and (runs / "results.json").exists(), done.stderr
 
 
+@pytest.mark.engine
+def test_a_stage_starts_from_and_is_scored_by_a_snapshot_before_the_end(own, dataset, tmp_path):
+    text = own.read_text().replace('start = "single-frame-rgb"', 'start = "single-frame-rgb"\nstart_at = 2')
+    own.write_text(text + "score_at = 2\n")
+    planned = lrcn("train", "my.toml", "--data", dataset, "--dry-run", cwd=tmp_path)
+    assert "single-frame-rgb at 2" in planned.stdout, planned.stderr
+    job = open_job(str(own), dataset, tmp_path / "runs")
+    job.train()
+    single, again, recurrent = (run for _, _, run in job.runs())
+    assert weights(again.snapshot(0)) == weights(single.snapshot(2)) != weights(single.weights)
+    assert job.trained(job.experiment.stages[2]).weights == recurrent.snapshot(2)
+    [evaluation] = job.evaluate(rows=["lrcn-fc6"])
+    assert evaluation.notes == ["lrcn-fc6-rgb: scored at iteration 2, not at its end"]
+    scored = np.load(recurrent.folder / "scores.npz")["job"].item()
+    assert digest(recurrent.snapshot(2)) in scored and digest(recurrent.weights) not in scored
+
+
+def test_a_snapshot_that_no_training_makes_is_refused_before_any(own, dataset, tmp_path):
+    said = {
+        "start_at = 3": "again: start_at = 3: single-frame-rgb leaves a snapshot every 2 iterations, the last at 4;",
+        "start_at = 6": "again: start_at = 6: single-frame-rgb leaves a snapshot every 2 iterations, the last at 4;",
+    }
+    text = own.read_text()
+    for key, words in said.items():
+        own.write_text(text.replace('start = "single-frame-rgb"', f'start = "single-frame-rgb"\n{key}'))
+        for more in [], ["--dry-run"]:
+            refused(lrcn("train", own, "--data", dataset, "--out", tmp_path / "runs", *more), words)
+    own.write_text(text + "score_at = 1\n")
+    refused(
+        lrcn("train", own, "--data", dataset, "--out", tmp_path / "runs"), "lrcn-fc6-rgb: score_at = 1: lrcn-fc6-rgb"
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_release_starts_and_scores_where_its_scripts_do():
+    """finetune_lrcn.vgg.sh and classify_video.py name the snapshots of these iterations."""
+    train, finetune = experiment.read("caption/vgg16-released").stages
+    assert (finetune.start, finetune.start_at, finetune.training) == (train.folder, 90000, "finetune")
+    table1 = {stage.folder: stage for stage in experiment.read("activity/table1-released").stages}
+    assert {name: stage.score_at for name, stage in table1.items() if stage.score_at} == {"lrcn-fc6-flow": 50000}
+    for stage, iteration in (train, 90000), (table1["lrcn-fc6-flow"], 50000):
+        solver = stage.variant.files(**stage.settings)["solver"]
+        assert iteration % solver.snapshot == 0 and iteration < solver.max_iter
+    slips = [stage.settings for name, stage in table1.items() if name.startswith("lrcn")]
+    assert slips == [dict(crop_slip=True, mean_slip=True)] * 2
+
+
 def test_a_file_extends_another_with_its_settings_over_it(own, tmp_path):
     (tmp_path / "deep").mkdir()
     path = tmp_path / "deep" / "more.toml"
@@ -152,6 +201,13 @@ FRAMES = 'kind = "frames"\n'
         ("kind = 'frame'" + STAGE, 'kind = "frame": it takes one of frames'),
         (FRAMES + "weights = 'mine'" + STAGE, 'weights = "mine": it takes "ILSVRC-2012" or "none"'),
         (FRAMES + STAGE + "strat = 'x'", "stage 1: has no use for 'strat'; did you mean 'start'?"),
+        (FRAMES + STAGE + "start = 'x'\nstart_at = 'end'", "start_at = 'end': it takes an iteration, a whole number"),
+        (FRAMES + STAGE + "score_at = 0", "stage 1: score_at = 0: it takes an iteration, a whole number from 1"),
+        (FRAMES + STAGE + "score_at = true", "stage 1: score_at = True: it takes an iteration"),
+        (
+            FRAMES + STAGE + "start_at = 5",
+            "stage 1: start_at = 5 is of the stage that it starts from; name that: start",
+        ),
         (FRAMES + STAGE + "settings = 3", "stage 1: settings = 3: it takes a table"),
         (FRAMES + "[[stages]]\nname = 'x'", "stage 1: names no net"),
         (FRAMES + "[[stages]]\nnet = 'activity/single-frame-rbg'", "did you mean 'activity/single-frame-rgb'?"),

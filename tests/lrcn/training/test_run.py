@@ -1,6 +1,7 @@
 """A run's folder: how far it is, what it was trained with, whose it is; and runs of an earlier lrcn."""
 
 import json
+from importlib.metadata import version
 
 import pytest
 
@@ -116,6 +117,20 @@ def test_a_run_of_an_earlier_lrcn_on_another_data_set_is_not_taken_for_this_one(
     refused(lrcn("evaluate", SINGLE, *again), "was trained on another data set than")
 
 
+def test_the_weights_of_an_iteration_are_those_of_its_whole_snapshot(tmp_path):
+    run = Run(tmp_path)
+    with pytest.raises(TrainError, match="has no snapshot of iteration 5; run `lrcn train` first"):
+        run.weights_at(5)
+    write_finished(tmp_path, LRCN.files(max_iter=20))
+    write_snapshot(tmp_path, 5)
+    assert run.weights_at(5) == run.snapshot(5) and run.weights_at(None) == run.weights == run.snapshot(20)
+    with pytest.raises(TrainError, match="has no snapshot of iteration 10, only of 5, 20$"):
+        run.weights_at(10)
+    write_snapshot(tmp_path, 25, whole=False)
+    with pytest.raises(TrainError, match="no snapshot of iteration 25"):
+        run.weights_at(25)
+
+
 # ---- whose it is -------------------------------------------------------------------------------------------
 
 
@@ -123,6 +138,13 @@ def identity(data="/a/data", weights=None, data_set="digest", **changes):
     """The settings and the identity of a small run on no data set."""
     settings = LRCN.settings(**small_table1("lrcn-fc6-flow") | {"data": data} | changes)
     return settings, identity_of(LRCN.files(**settings), [], data_set) | {"weights": weights}
+
+
+def test_a_run_is_the_same_whichever_version_of_lrcn_goes_on_with_it():
+    """The headers of written nets name the version; what a run is known by has none."""
+    _, known = identity()
+    assert not any(line.startswith("#") for name in ("solver", "train_test") for line in known[name].splitlines())
+    assert version("lrcn") not in json.dumps(known)
 
 
 def claimed(folder, settings, identity):

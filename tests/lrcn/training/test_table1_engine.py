@@ -156,7 +156,7 @@ def test_a_mean_over_strides_is_the_mean_of_each(data, tmp_path):
     net = train_small(data, tmp_path, lstm_init=0.5, base_lr=0.1, max_iter=5)
 
     def scored(*strides):
-        return score.load(evaluate.score_net(net, Compute(), strides))
+        return score.load(evaluate.score_net(net, Compute(), evaluate.Scoring(strides=strides)))
 
     deploy = net.variant.files(**net.settings)["deploy"]
     tolerance = rounding(summands(deploy), 155 * 0.02)  # a scaled pixel; the weights are below 1
