@@ -25,7 +25,8 @@ from prototxt_gen.errors import SpecError, nearest
 from prototxt_gen.netspec import LAYER_TYPES
 from prototxt_gen.shapes import NetShapes, Problem, Row, Shape, infer, show
 from prototxt_gen.states import filter_net, is_in, solver_states
-from prototxt_gen.text import Malformed, Place, Source, read
+from prototxt_gen.text import Malformed, Source, read
+from prototxt_gen.upgrade import Place
 
 SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 LR_POLICIES = ("fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid")
