@@ -25,7 +25,8 @@ from prototxt_gen.errors import SpecError, nearest
 from prototxt_gen.netspec import LAYER_TYPES
 from prototxt_gen.shapes import NetShapes, Problem, Row, Shape, infer, show
 from prototxt_gen.states import filter_net, is_in, solver_states
-from prototxt_gen.text import Malformed, Place, Source, kind_of, read
+from prototxt_gen.text import Malformed, Source, read
+from prototxt_gen.upgrade import Place
 
 SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 LR_POLICIES = ("fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid")
@@ -93,23 +94,26 @@ def check(
     folder: str | Path | None = None,
     hooks: Hooks = Hooks(),
     looked_at: list[str] | None = None,
+    passed_over: list[str] | None = None,
 ) -> list[Finding]:
     """Everything found wrong with the net or solver file at `path`, in the order of files and lines.
 
     `phase` and `stages` set the one state in which a net alone is checked. `folder` is where Caffe will be run: paths
     within the files count from there (None: the current folder). While it works, the process itself is in `folder`.
     Where a list is given as `looked_at`, the states that the findings are about are added to it, as "TEST with on-val".
+    Where one is given as `passed_over`, fields and layer types that only forks of Caffe have are no findings, but lines
+    of it.
 
     Raises SpecError where `path` cannot be read as text, or there is no such phase.
     """
-    path, kind = str(path), kind_of(Path(path))
+    path = str(path)
     try:
-        source = read(Path(path), kind)
+        source = read(Path(path), None)
     except Malformed as error:
         return [Finding(path, error.line, error.reason)]
     with _inside(folder):
-        findings = _Check(hooks, str(folder) if folder else "")
-        if kind == "net":
+        findings = _Check(hooks, str(folder) if folder else "", passed_over)
+        if isinstance(source.message, pb.NetParameter):
             states = None
             if phase:
                 filter_net(pb.NetParameter(), phase)  # a phase that is none is the caller's error
@@ -159,8 +163,8 @@ def _at(message: Any, field: Place) -> Any:
 
 
 class _Check:
-    def __init__(self, hooks: Hooks, folder: str):
-        self.hooks, self.folder = hooks, folder
+    def __init__(self, hooks: Hooks, folder: str, passed_over: list[str] | None):
+        self.hooks, self.folder, self.passed_over = hooks, folder, passed_over
         self.findings: dict[Finding, int] = {}  # -> its file's place among the files
         self.looked_at: list[str] = []
         self.refused: dict[bytes, str] = {}  # a Python layer -> why it would not work
@@ -175,12 +179,19 @@ class _Check:
         finding = Finding(source.name, line, message.replace("\n", " "))
         self.findings.setdefault(finding, files.get(source.name, len(files)))
 
+    def add_of_fork(self, source: Source, line: int, message: str) -> None:
+        """What upstream Caffe lacks: a finding, unless such things are passed over."""
+        if self.passed_over is None:
+            self.add(source, line, message)
+        elif (text := f"{source.name}:{line}: {message}") not in self.passed_over:
+            self.passed_over.append(text)
+
     # ---- any file ----
 
     def text(self, source: Source) -> bool:
         """Unknown fields and required ones; whether the message is worth a further look."""
         for unknown in source.unknown:
-            self.add(source, unknown.line, unknown.message)
+            self.add_of_fork(source, unknown.line, unknown.message)
         for path in source.message.FindInitializationErrors():
             *above, field = path.split(".")
             self.add(source, source.line(*above), f"{above[-1] if above else 'the message'} needs a value for {field}")
@@ -218,7 +229,9 @@ class _Check:
             if len(holds) < len(built):
                 message = f"{message} ({' and '.join(dict.fromkeys(map(_name, holds)))})"
             name = "" if index is None else f"layer '{net.layer[index].name}': "
-            self.add(part.source, _line(part, index, field, fault[2]), name + message)
+            is_of_fork = field == "type" and index is not None and net.layer[index].type not in ("", *LAYER_TYPES)
+            add = self.add_of_fork if is_of_fork else self.add
+            add(part.source, _line(part, index, field, fault[2]), name + message)
         return results
 
     def _infer(self, net: pb.NetParameter, state: pb.NetState) -> NetShapes:

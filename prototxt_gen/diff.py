@@ -147,12 +147,17 @@ def differences(
 
 
 def file_differences(
-    a: str | Path, b: str | Path, phase: int | str | None = None, stages: Iterable[str] = ()
+    a: str | Path,
+    b: str | Path,
+    phase: int | str | None = None,
+    stages: Iterable[str] = (),
+    passed_over: list[str] | None = None,
 ) -> list[Difference]:
     """`differences` of two prototxt files; what is said of a phase is for nets, and not asked of solvers.
 
-    Fields that the schema lacks, as forks of Caffe have them, are differences of their own. Raises SpecError with file
-    and line for what cannot be read, and where one file is a net and the other a solver.
+    Fields that the schema lacks, as forks of Caffe have them, are differences of their own; where a list is given as
+    `passed_over` they are left out and added to it, a line each. Raises SpecError with file and line for what cannot be
+    read, and where one file is a net and the other a solver.
     """
     kinds = kind_of(a), kind_of(b)
     if kinds[0] != kinds[1]:
@@ -166,6 +171,9 @@ def file_differences(
                 filter_net(source.message, phase, stages)
             except SpecError as error:
                 raise SpecError(f"{source.name}: {error}") from None
+    if passed_over is not None:
+        passed_over += [*left.lacking, *right.lacking]
+        return differences(left.message, right.message, phase, stages)
     return differences(left.message, right.message, phase, stages, unknown=(left.unknown, right.unknown))
 
 

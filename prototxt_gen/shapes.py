@@ -173,9 +173,9 @@ def infer(
 ) -> NetShapes:
     """Everything about `net` as Caffe would build it in this state. Neither changes `net` nor raises for a bad one.
 
-    `inputs` sets the shapes of tops of data layers (blob -> shape), over what the layers themselves say. `python` is
-    asked for the tops of a Python layer, and returns None where it does not know. A layer that Caffe would refuse, and
-    what depends on it, has shapes None, and nothing follows from None.
+    `inputs` sets the shapes of tops of data layers (blob -> shape), those of forks too, over what the layers say.
+    `python` is asked for the tops of a Python layer, and returns None where it does not know. A layer that Caffe would
+    refuse, and what depends on it, has shapes None, and nothing follows from None.
 
     Raises SpecError for a phase that does not exist.
     """
@@ -278,7 +278,8 @@ class _Walk:
             self._share(row)
         except Refusal as refusal:
             self._problem(index, refusal.field, str(refusal))
-            row.tops = [None] * len(in_place)
+            is_of_fork = not layer.bottom and layer.type not in LAYER_TYPES
+            row.tops = [self.inputs.get(name) if is_of_fork else None for name in layer.top] + [None] * automatic
         self._gradients(row)
         for number, (name, shape) in enumerate(zip(layer.top, row.tops)):
             blobs[name] = shape

@@ -64,6 +64,11 @@ class Source:
     unknown: list[Unknown] = field(default_factory=list)
     places: dict[Place, int] = field(default_factory=dict)  # -> line, counted from 1
 
+    @property
+    def lacking(self) -> list[str]:
+        """What of it Caffe's schema lacks: "FILE:LINE: LayerParameter has no field 'nmae'; did you mean 'name'?"."""
+        return [f"{self.name}:{it.line}: {it.message}" for it in self.unknown]
+
     def line(self, *path: str | int) -> int:
         """The line of a field: `line("layer", 3, "convolution_param.kernel_size")`, `line("layer", 3, "bottom[1]")`.
 
@@ -95,16 +100,17 @@ def parse(source: str | Path, kind: str = "net", unknown: list[Unknown] | None =
     if unknown is not None:
         unknown += text.unknown
     elif text.unknown:
-        raise SpecError(f"{text.name}:{text.unknown[0].line}: {text.unknown[0].message}")
+        raise SpecError(text.lacking[0])
     return text.message
 
 
-def read(source: str | Path, kind: str = "net") -> Source:
-    """As `parse`, with the lines of all fields, and with the unknown ones set apart.
+def read(source: str | Path, kind: str | None = "net") -> Source:
+    """As `parse`, with the lines of all fields, and with the unknown ones set apart. kind None: as `kind_of` tells.
 
     Raises Malformed with file and line for what is no prototxt, SpecError for what is no text file.
     """
     name, text = _text_of(source)
+    kind = kind or _kind_of(text)
     walk = _Walk(text)
     walk.fields((), KINDS[kind].DESCRIPTOR)
     for start, end in walk.spans:  # blanked, so that lines stay
@@ -129,7 +135,7 @@ def _upgraded(source: Source) -> Source:
         raise Malformed(
             source.name,
             max(source.line("layer"), source.line("layers")),
-            "'layer' and 'layers' cannot stand in one file, and Caffe refuses one with both: write all of it with 'layer'",
+            "'layer' and 'layers' cannot stand in one file, and Caffe refuses one with both: write all with 'layer'",
         )
     try:
         upgrade = Upgrade(source.message, types)
@@ -146,7 +152,11 @@ def _upgraded(source: Source) -> Source:
 
 def kind_of(source: str | Path) -> str:
     """ "net" or "solver", by the names of its outermost fields; "net" where they tell nothing. SpecError as `parse`."""
-    walk = _Walk(_text_of(source)[1])
+    return _kind_of(_text_of(source)[1])
+
+
+def _kind_of(text: str) -> str:
+    walk = _Walk(text)
     walk.fields((), pb.NetParameter.DESCRIPTOR)
     of_solver = pb.SolverParameter.DESCRIPTOR.fields_by_name
     of_net = sum(len(place) == 2 and place[0] not in of_solver for place in walk.places)

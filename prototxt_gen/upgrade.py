@@ -64,10 +64,10 @@ class CannotUpgrade(Exception):
 
 
 class Upgrade:
-    """A net that holds `layers` alone, with `layer` in their place. `net` is changed in place; `place` says where a field of the old text stands now.
+    """A net that holds `layers` alone, with `layer` in their place: `net` is changed.
 
     A layer keeps as its type what the old format does not have; `types`: layer's number -> such a type of V1, which the
-    message itself cannot hold. Raises CannotUpgrade.
+    message itself cannot hold. `place` says where a field of the old text stands now. Raises CannotUpgrade.
     """
 
     def __init__(self, net: pb.NetParameter, types: Mapping[int, str] | None = None):

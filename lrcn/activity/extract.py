@@ -34,6 +34,7 @@ from lrcn.trained_net import digest
 from netspecs import catalogue
 from prototxt_gen import SpecError, parse, to_text
 from prototxt_gen.part import Part, check_weights, part_for
+from prototxt_gen.text import Source
 
 STRIDE = 8  # between clips, as videos are classified
 CROPS = ("centre", "ten-mean")
@@ -84,7 +85,7 @@ class Extraction:
 
 
 def source(
-    net: str,
+    net: str | Source,
     dataset: Dataset,
     modality: str | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -92,25 +93,26 @@ def source(
     scale: float | None = None,
     size: Sequence[int] | None = None,
 ) -> DeployNet:
-    """A deploy net's file, or a variant's deploy net.
+    """A deploy net's file, or a variant's deploy net. Of a file that was read, what its `lacking` names is passed over.
 
     How a variant sees pixels follows from its `settings`, on this data set. Of a file the mean is given; scale and size
     are given, or as published. Raises SpecError, DataError.
     """
     if dataset.kind != "frames":
         raise DataError(f"{dataset.folder}: holds {dataset.kind}, no frames; give a data set of videos")
-    if Path(net).is_file() or net.endswith(".prototxt"):
+    if isinstance(net, Source) or Path(net).is_file() or net.endswith(".prototxt"):
+        name = net.name if isinstance(net, Source) else net
         if settings:
-            raise SpecError(f"--set is for a net of the catalogue; {net} is a file, whose net stays as it is")
+            raise SpecError(f"--set is for a net of the catalogue; {name} is a file, whose net stays as it is")
         if mean is None:
             published = {m: catalogue.get(f"activity/lrcn-fc6-{m}").mean() for m in ("rgb", "flow")}
             means = " or ".join(f"{' '.join(f'{value:g}' for value in published[m])} ({m})" for m in published)
             raise SpecError(
-                f"{net}: does not say less which mean it sees pixels; give --mean BLUE GREEN RED, published: {means}"
+                f"{name}: does not say less which mean it sees pixels; give --mean BLUE GREEN RED, published: {means}"
             )
         height, width = size or SIZE
         transform = Transform(height, width, list(mean), 1.0 if scale is None else scale, modality=modality or "rgb")
-        return DeployNet(net, parse(Path(net)), transform)
+        return DeployNet(name, net.message if isinstance(net, Source) else parse(Path(net)), transform)
     variant = catalogue.get(net)
     if variant.task != "activity":
         raise SpecError(f"{net}: only activity/* read the frames of videos; of another net give the deploy net's file")

@@ -144,6 +144,19 @@ def settings_options(command):
     )(command)
 
 
+def lenient_option(command):
+    """--lenient: for files of forks of Caffe."""
+    return click.option(
+        "--lenient", is_flag=True, help="Pass over fields and layer types that only forks of Caffe have, naming each."
+    )(command)
+
+
+def say_passed_over(lines):
+    """What --lenient passes over."""
+    for line in lines or ():
+        say(f"passed over: {line}")
+
+
 def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]:
     """{"units": 512, "activity/lrcn-fc6-rgb": {"videos": 8}} of a TOML file with ("units=512",) over it.
 

@@ -7,23 +7,40 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
 from lrcn.activity import clip_settings
 from lrcn.results.tables import aligned
 from netspecs import catalogue
-from prototxt_gen import SpecError, nearest, parse
+from prototxt_gen import LAYER_TYPES, SpecError, nearest, solver_states, to_text
 from prototxt_gen import caffe_pb2 as pb
-from prototxt_gen.shapes import DATA_TYPES, NetShapes, Shape, infer, show
+from prototxt_gen.fields import is_repeated
+from prototxt_gen.shapes import DATA_TYPES, NetShapes, Problem, Shape, infer, show
+from prototxt_gen.text import Source, read, scalar_text
 from prototxt_gen.weights import IGNORED, Plan, shape_text
 
 
 class Chosen(NamedTuple):
-    """A net and the state in which to look at it. `inputs`: what its data layers give, as far as the catalogue says."""
+    """A net and the state in which to look at it. `inputs`: what its data layers give, as far as the catalogue says.
+    `solver`: that of which it is the net; `lacking`: what Caffe's schema lacks of a file, a line each.
+    """
 
     name: str
     net: pb.NetParameter
     phase: str
     stages: list[str]
     inputs: dict[str, Shape]
+    solver: Solver | None = None
+    lacking: tuple[str, ...] = ()
+
+
+class Solver(NamedTuple):
+    """A solver's file, and why its net cannot be shown ("" where it can)."""
+
+    name: str
+    message: pb.SolverParameter
+    netless: str = ""
 
 
 def choose(net: str, kind: str | None, settings: Mapping[str, Any], phase: str | None, stages: list[str]) -> Chosen:
@@ -37,10 +54,10 @@ def choose(net: str, kind: str | None, settings: Mapping[str, Any], phase: str |
             raise SpecError(f"{net}: no such file, nor a net of the catalogue{nearest(net, catalogue.names())}")
         if settings or kind:
             raise SpecError(f"{net} is a file: --set, --config, --deploy and --part go with a net of the catalogue")
-        message = parse(Path(net))
-        rules = [rule for layer in message.layer for rule in layer.include if rule.HasField("phase")]
-        trains = any(rule.phase == pb.TRAIN for rule in rules)
-        return Chosen(net, message, phase or ("TRAIN" if trains else "TEST"), list(stages), {})
+        source = read(Path(net), None)
+        if isinstance(source.message, pb.SolverParameter):
+            return _of_solver(source, phase, stages)
+        return _of_file(source, phase, stages)
     variant, kind = catalogue.get(net), kind or "train_test"
     settings = catalogue.share_out(settings, [net])[net]
     files = variant.files(**settings)
@@ -57,13 +74,64 @@ def choose(net: str, kind: str | None, settings: Mapping[str, Any], phase: str |
     return Chosen(net, files[kind], phase, list(stages), shapes)
 
 
+def _of_file(source: Source, phase: str | None, stages: list[str]) -> Chosen:
+    rules = [rule for layer in source.message.layer for rule in layer.include if rule.HasField("phase")]
+    trains = any(rule.phase == pb.TRAIN for rule in rules)
+    phase = phase or ("TRAIN" if trains else "TEST")
+    return Chosen(source.name, source.message, phase, list(stages), {}, lacking=tuple(source.lacking))
+
+
+def _of_solver(source: Source, phase: str | None, stages: list[str]) -> Chosen:
+    """The net that a solver trains, or tests first, in the state in which it does."""
+    message, phase = source.message, (phase or "TRAIN").upper()
+    fields = [
+        "net",
+        "net_param",
+        *(("train_net", "train_net_param") if phase == "TRAIN" else ("test_net", "test_net_param")),
+    ]
+    values = [value for field, value in message.ListFields() if field.name in fields]
+    value = next((value if isinstance(value, (str, Message)) else value[0] for value in values), None)
+    if value is None:
+        return _netless(source, phase, f"it names no net for {phase}")
+    if isinstance(value, str):
+        path = _found(value, Path(source.name).parent)
+        if path is None:
+            return _netless(
+                source, phase, f"its net '{value}' is not here; paths count from the folder in which Caffe is run"
+            )
+        net = read(path, "net")
+    else:
+        net = Source(f"{source.name}'s own net", value)
+    states = solver_states(message, net.message)
+    if not stages and (phase == "TRAIN" or len(states) > 1):
+        stages = list(states[0 if phase == "TRAIN" else 1].stage)
+    lacking = (*source.lacking, *net.lacking)
+    return Chosen(net.name, net.message, phase, list(stages), {}, Solver(source.name, message), lacking)
+
+
+def _netless(source: Source, phase: str, why: str) -> Chosen:
+    solver = Solver(source.name, source.message, why)
+    return Chosen(source.name, pb.NetParameter(), phase, [], {}, solver, tuple(source.lacking))
+
+
+def _found(name: str, folder: Path) -> Path | None:
+    """A net's file: counted from here, from the solver's folder, or from one above it, where Caffe may be run."""
+    for start in (Path(), folder, *folder.absolute().parents):
+        if (start / name).is_file():
+            return start / name
+    return None
+
+
 def look(chosen: Chosen, level: int = 0, inputs: Mapping[str, Shape] | None = None) -> NetShapes:
     """Its layers. `inputs` sets tops of data layers, over what is known; SpecError where none has such a top."""
     shapes = infer(
         chosen.net, chosen.phase, chosen.stages, level, {**chosen.inputs, **(inputs or {})}, clip_settings.top_shapes
     )
     tops = [
-        top for row in shapes.rows for top in row.layer.top if row.layer.type in DATA_TYPES and not row.layer.bottom
+        top
+        for row in shapes.rows
+        for top in row.layer.top
+        if not row.layer.bottom and (row.layer.type in DATA_TYPES or row.layer.type not in LAYER_TYPES)
     ]
     for name in inputs or {}:
         if name not in tops:
@@ -86,9 +154,22 @@ def read_input(text: str) -> tuple[str, Shape]:
     return name, shape
 
 
-def as_text(chosen: Chosen, shapes: NetShapes) -> str:
-    """The table, the totals, and what is not known or would be refused, a line each."""
-    lines = [f"{chosen.name}, {chosen.phase}" + "".join(f", {stage}" for stage in chosen.stages), ""]
+def as_text(chosen: Chosen, shapes: NetShapes, lenient: bool) -> str:
+    """The table, the totals, and what is not known or would be refused, a line each; a solver's fields before it.
+
+    lenient: what only forks of Caffe have is noted, as passed over, and no problem.
+    """
+    solver = _solver_lines(chosen.solver) if chosen.solver else []
+    kind = "note: passed over: " if lenient else "problem: "
+    lacking = [kind + line for line in chosen.lacking]
+    if chosen.solver and chosen.solver.netless:
+        return "\n".join([*solver, "", f"note: {chosen.solver.netless}", *lacking])
+    lines = [
+        *solver,
+        *([""] if solver else []),
+        f"{chosen.name}, {chosen.phase}" + "".join(f", {stage}" for stage in chosen.stages),
+        "",
+    ]
     rows = [["layer", "type", "tops", "parameters", "multiply-adds", "activations"]]
     for row in shapes.rows:
         names = [*row.layer.top, *["(loss)"] * (len(row.tops) - len(row.layer.top))]
@@ -105,11 +186,32 @@ def as_text(chosen: Chosen, shapes: NetShapes) -> str:
         f"{_bytes(shapes.activation_bytes) or '0'} of activations",
     ]
     if chosen.phase == "TRAIN":
-        total.append(f"about {_bytes(shapes.training_bytes())} of GPU memory to train")
+        total.append(f"about {_bytes(shapes.training_bytes()) or '0'} of GPU memory to train")
     lines += ["", ", ".join(total)]
     lines += [f"note: {note}" for note in shapes.notes]
-    lines += [f"problem: {_where(chosen, problem)}{problem}" for problem in shapes.problems]
+    lines += lacking
+    for problem in shapes.problems:
+        before = kind if _is_of_fork(chosen, problem) else "problem: "
+        lines.append(f"{before}{_where(chosen, problem)}{problem}")
     return "\n".join(lines)
+
+
+def _solver_lines(solver: Solver) -> list[str]:
+    """A solver's fields, less nets that it holds itself."""
+    rows = []
+    for field, value in solver.message.ListFields():
+        for item in value if is_repeated(field) else [value]:
+            if not isinstance(item, Message):
+                rows.append([field.name, scalar_text(field, item)])
+            elif not isinstance(item, pb.NetParameter):
+                rows.append([field.name, " ".join(to_text(item).split())])
+    return [f"{solver.name}, a solver", "", *aligned(rows, left=2)]
+
+
+def _is_of_fork(chosen: Chosen, problem: Problem) -> bool:
+    """Whether it is a layer type that upstream Caffe lacks."""
+    index = problem.index
+    return problem.field == "type" and index is not None and chosen.net.layer[index].type not in ("", *LAYER_TYPES)
 
 
 def as_json(chosen: Chosen, shapes: NetShapes, level: int) -> dict[str, Any]:
@@ -148,7 +250,14 @@ def as_json(chosen: Chosen, shapes: NetShapes, level: int) -> dict[str, Any]:
         "unknown": shapes.unknown,
         "notes": shapes.notes,
         "problems": problems,
+        "lacking": list(chosen.lacking),
+        "solver": None if chosen.solver is None else _solver_json(chosen.solver),
     }
+
+
+def _solver_json(solver: Solver) -> dict[str, Any]:
+    fields = json_format.MessageToDict(solver.message, preserving_proto_field_name=True)
+    return {"file": solver.name, "fields": fields, "netless": solver.netless or None}
 
 
 def _layer(chosen: Chosen, problem) -> str | None:
@@ -183,6 +292,14 @@ def _bytes(value: int | None) -> str:
 
 
 # ---- weights -----------------------------------------------------------------------------------------------
+
+
+def refuse_lacking(chosen: Chosen, lenient: bool) -> None:
+    """Raises SpecError for what Caffe's schema lacks, unless it is passed over, or where there is no net."""
+    if chosen.lacking and not lenient:
+        raise SpecError(f"{chosen.lacking[0]} (--lenient passes over what only forks of Caffe have)")
+    if chosen.solver and chosen.solver.netless:
+        raise SpecError(f"{chosen.solver.name}: {chosen.solver.netless}")
 
 
 def weights_as_text(filled: Plan) -> str:

@@ -9,7 +9,16 @@ from pathlib import Path
 import click
 
 from lrcn.commands import completion
-from lrcn.commands.common import FILE, FOLDER, WEIGHTS, read_settings, say, settings_options
+from lrcn.commands.common import (
+    FILE,
+    FOLDER,
+    WEIGHTS,
+    lenient_option,
+    read_settings,
+    say,
+    say_passed_over,
+    settings_options,
+)
 
 
 @click.group()
@@ -148,12 +157,14 @@ def state_options(command):
     help="The shape of a data layer's top, as data=24,3,227,227; more than once.",
 )
 @settings_options
+@lenient_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.option("--diagram", type=FILE, metavar="OUT.svg|OUT.png", help="Draw the net, too.")
-def nets_show(net, phase, stages, level, kind, inputs, changes, config, as_json, diagram):
-    """Layers of a net with their shapes, parameters, multiply-adds and memory.
+def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient, as_json, diagram):
+    """Layers of a net with their shapes, parameters, multiply-adds and memory; of a solver its fields and its net.
 
-    Without --phase it is the training net where there is one; without --stage a NAME's solver says the stages.
+    Without --phase it is the training net where there is one; without --stage a NAME's solver says the stages. What
+    only forks of Caffe have is a problem, or with --lenient a note.
     """
     from lrcn.commands import net_table
     from prototxt_gen.diagram import draw
@@ -165,16 +176,17 @@ def nets_show(net, phase, stages, level, kind, inputs, changes, config, as_json,
     if as_json:
         print(json.dumps(net_table.as_json(chosen, shapes, level), indent=1))
     else:
-        print(net_table.as_text(chosen, shapes))
+        print(net_table.as_text(chosen, shapes, lenient))
 
 
 @nets.command("diff")
 @click.argument("a", metavar="A", type=click.Path(exists=True, path_type=Path))
 @click.argument("b", metavar="B", type=click.Path(exists=True, path_type=Path))
 @state_options
+@lenient_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_context
-def nets_diff(context, a, b, phase, stages, as_json):
+def nets_diff(context, a, b, phase, stages, lenient, as_json):
     """What differs between two nets, two solvers or two folders of them, by meaning. Exit code 1 where something does.
 
     With --phase and --stage, nets are compared as Caffe would build them.
@@ -193,7 +205,9 @@ def nets_diff(context, a, b, phase, stages, as_json):
         lonely = {"A": sorted(names[0] - names[1]), "B": sorted(names[1] - names[0])}
     else:
         pairs, lonely = {"": (a, b)}, {"A": [], "B": []}
-    differences = {name: file_differences(*pair, phase, stages) for name, pair in pairs.items()}
+    passed_over = [] if lenient else None
+    differences = {name: file_differences(*pair, phase, stages, passed_over) for name, pair in pairs.items()}
+    say_passed_over(passed_over)
     same = not any(differences.values()) and not any(lonely.values())
     if as_json:
         rows = [
@@ -226,9 +240,10 @@ def nets_diff(context, a, b, phase, stages, as_json):
     type=click.Path(exists=True, file_okay=False),
     help="Where Caffe will be run, from which the paths in the files count (the current folder).",
 )
+@lenient_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_context
-def nets_check(context, files, phase, stages, folder, as_json):
+def nets_check(context, files, phase, stages, folder, lenient, as_json):
     """What Caffe would only say while crashing, as FILE:LINE: what is wrong; the mend. Exit code 1 where something is.
 
     A solver is checked with its nets, in every state in which it builds them. For a net alone, --phase and --stage say
@@ -241,7 +256,9 @@ def nets_check(context, files, phase, stages, folder, as_json):
         raise click.UsageError("--stage says more of a --phase; give it too")
     hooks = Hooks(clip_settings.top_shapes, clip_settings.labels)
     looked_at = {name: [] for name in files}
-    findings = {name: check(name, phase, stages, folder, hooks, looked_at[name]) for name in files}
+    passed_over = [] if lenient else None
+    findings = {name: check(name, phase, stages, folder, hooks, looked_at[name], passed_over) for name in files}
+    say_passed_over(passed_over)
     if as_json:
         print(json.dumps([asdict(finding) for each in findings.values() for finding in each], indent=1))
     else:
@@ -256,9 +273,10 @@ def nets_check(context, files, phase, stages, folder, as_json):
 @state_options
 @click.option("--deploy", "kind", flag_value="deploy", help="A NAME's deploy net, not the one that trains and tests.")
 @settings_options
+@lenient_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.pass_context
-def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config, as_json):
+def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config, lenient, as_json):
     """What Caffe would copy from weights into a net, layer by layer. Exit code 1 where it would stop at a clash.
 
     Without --phase it is the training net where there is one; without --stage a NAME's solver says the stages.
@@ -268,6 +286,8 @@ def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config,
     from prototxt_gen.weights import plan, read_weights
 
     chosen = net_table.choose(net, kind, read_settings(changes, config), phase, list(stages))
+    net_table.refuse_lacking(chosen, lenient)
+    say_passed_over(chosen.lacking)
     filled = plan(
         chosen.net,
         read_weights(caffemodel),

@@ -10,7 +10,17 @@ import click
 from data_prep.dataset import Dataset
 from data_prep.workers import Work
 from lrcn.commands import completion
-from lrcn.commands.common import FILE, FOLDER, WEIGHTS, Progress, read_settings, say, settings_options
+from lrcn.commands.common import (
+    FILE,
+    FOLDER,
+    WEIGHTS,
+    Progress,
+    lenient_option,
+    read_settings,
+    say,
+    say_passed_over,
+    settings_options,
+)
 
 
 @click.group()
@@ -401,6 +411,7 @@ def prepare_stills(data, splits, every, seed):
     shell_complete=completion.nets_or_file,
     help="A deploy net, or a net of the catalogue.",
 )
+@lenient_option
 @click.option("--weights", type=WEIGHTS, help="The net's .caffemodel.")
 @click.option(
     "--blob", help="The blob with a row a frame, as the net leaves it; fc6 by default, fc7 of images with captions."
@@ -475,8 +486,12 @@ def _features_of_videos(dataset, net, weights, out, changes, options, work):
     from lrcn.engine.compute import Compute
     from lrcn.training.job import settings_of
     from netspecs import catalogue
+    from prototxt_gen.text import read
 
     settings = settings_of(net, dataset, changes) if net in catalogue.names() else changes
+    if options["lenient"] and net not in catalogue.names():
+        net = read(Path(net))
+        say_passed_over(net.lacking)
     sight = (options["modality"], settings, options["mean"] or None, options["scale"], options["size"] or None)
     names = ("frames", "clips", "crops", "videos", "seed")
     extraction = extract.Extraction(options["blob"] or "fc6", **{name: options[name] for name in names})

@@ -22,12 +22,13 @@ layers {{ name: 'a' type: INNER_PRODUCT bottom: 'pool' top: 'a' param: 'w' param
 layers {{ name: 'b' type: INNER_PRODUCT bottom: 'pool' top: 'b' param: 'w' param: 'b' blob_share_mode: PERMISSIVE
          inner_product_param {{ num_output: 5 }} }}
 layers {{ name: 'drop' type: DROPOUT bottom: 'a' top: 'a' dropout_param {{ dropout_ratio: 0.3 }} }}
-layers {{ name: 'sum' type: ELTWISE bottom: 'a' bottom: 'b' top: 'sum' eltwise_param {{ operation: SUM coeff: 1 coeff: -1 }} }}
+layers {{ name: 'sum' type: ELTWISE bottom: 'a' bottom: 'b' top: 'sum'
+         eltwise_param {{ operation: SUM coeff: [1, -1] }} }}
 layers {{ name: 'prob' type: SOFTMAX bottom: 'sum' top: 'prob' include {{ phase: TEST }} }}
 """
 _LOSS = """
-layers { name: 'loss' type: SOFTMAX_LOSS bottom: 'sum' bottom: 'label' top: 'loss' loss_weight: 2 include { phase: TRAIN }
-         loss_param { ignore_label: 1 } }
+layers { name: 'loss' type: SOFTMAX_LOSS bottom: 'sum' bottom: 'label' top: 'loss' loss_weight: 2
+         include { phase: TRAIN } loss_param { ignore_label: 1 } }
 layers { name: 'accuracy' type: ACCURACY bottom: 'sum' bottom: 'label' top: 'accuracy' accuracy_param { top_k: 2 }
          exclude { phase: TRAIN } }
 """
@@ -69,11 +70,13 @@ OLD_NETS = {
                          cropsize: 8 scale: 0.5 shuffle_images: false } top: 'data' top: 'label' }
         layers { layer { name: 'pad' type: 'padding' pad: 2 } bottom: 'data' top: 'padded' }
         layers { layer { name: 'conv' type: 'conv' num_output: 4 kernelsize: 3 stride: 2 group: 1 biasterm: true
-                         weight_filler { type: 'constant' value: 0.1 } bias_filler { value: 2 } blobs_lr: 1. blobs_lr: 2.
-                         weight_decay: 1. weight_decay: 0. } bottom: 'padded' top: 'conv' }
+                         weight_filler { type: 'constant' value: 0.1 } bias_filler { value: 2 } blobs_lr: 1.
+                         blobs_lr: 2. weight_decay: 1. weight_decay: 0. } bottom: 'padded' top: 'conv' }
         layers { layer { name: 'relu' type: 'relu' } bottom: 'conv' top: 'conv' }
-        layers { layer { name: 'pool' type: 'pool' pool: AVE kernelsize: 2 stride: 2 pad: 1 } bottom: 'conv' top: 'pool' }
-        layers { layer { name: 'norm' type: 'lrn' local_size: 3 alpha: 0.5 beta: 0.75 k: 2 } bottom: 'pool' top: 'norm' }
+        layers { layer { name: 'pool' type: 'pool' pool: AVE kernelsize: 2 stride: 2 pad: 1 }
+                 bottom: 'conv' top: 'pool' }
+        layers { layer { name: 'norm' type: 'lrn' local_size: 3 alpha: 0.5 beta: 0.75 k: 2 }
+                 bottom: 'pool' top: 'norm' }
         layers { layer { name: 'fc' type: 'innerproduct' num_output: 5 biasterm: false } bottom: 'norm' top: 'fc' }
         layers { layer { name: 'drop' type: 'dropout' dropout_ratio: 0.2 } bottom: 'fc' top: 'fc' }
         layers { layer { name: 'loss' type: 'softmax_loss' } bottom: 'fc' bottom: 'label' }""",

@@ -449,7 +449,8 @@ def test_fork_fields_are_laid_to_the_layer_that_has_them_after_filtering(files):
 def test_retired_formats_are_compared_as_caffe_upgrades_them(files):
     old, new = files(
         old="layers { name: 'a' type: INNER_PRODUCT bottom: 'x' top: 'y' blobs_lr: 2 weight_decay: 0 strange: 1 }",
-        new="layer { name: 'a' type: 'InnerProduct' bottom: 'x' top: 'y' param { lr_mult: 2 decay_mult: 0 } strange: 1 }",
+        new="layer { name: 'a' type: 'InnerProduct' bottom: 'x' top: 'y' param { lr_mult: 2 decay_mult: 0 }"
+        " strange: 1 }",
     )
     assert file_differences(old, new) == []
     (other,) = files(other=Path(new).read_text().replace("strange: 1", "").replace("lr_mult: 2", "lr_mult: 3"))

@@ -76,7 +76,7 @@ def test_diff_of_folders_goes_by_file(tmp_path):
         (["net.prototxt", "none.prototxt"], "none.prototxt"),
         (["net.prototxt", "folder"], "two files or two folders"),
         (["folder", "folder"], "no .prototxt in folder"),
-        (["net.prototxt", "old.prototxt"], "upgrade_net_proto_text"),
+        (["net.prototxt", "old.prototxt"], "old.prototxt:2: 'layer' and 'layers' cannot stand in one file"),
         (["net.prototxt", "bad.prototxt"], "bad.prototxt:2: "),
         (["net.prototxt", "net.prototxt", "--stage", "s"], "--phase"),
         (["net.prototxt", "weights.caffemodel"], "weights.caffemodel: not a text file"),
@@ -87,11 +87,11 @@ def test_diff_refuses_bad_input_in_one_line(arguments, said, tmp_path):
         tmp_path,
         net=RELU,
         solver="base_lr: 1\n",
-        old="layers { name: 'a' type: RELU }\n",
+        old="layers { name: 'a' type: RELU }\nlayer { name: 'b' }\n",
         bad="name: 'x'\nlayer { type: }\n",
     )
     (tmp_path / "folder").mkdir()
-    (tmp_path / "weights.caffemodel").write_bytes(b"\x0a\x02\xff\xfe")
+    (tmp_path / "weights.caffemodel").write_bytes(b"\x0a\x02\0\xff\xfe")
     refused(lrcn("nets", "diff", *arguments, cwd=tmp_path), said)
 
 
@@ -299,7 +299,7 @@ def test_check_takes_the_state_and_the_folder(tmp_path):
 
 def test_check_refuses_what_is_no_prototxt(tmp_path):
     refused(lrcn("nets", "check", "nowhere.prototxt", cwd=tmp_path), "nowhere.prototxt", "no such file")
-    (tmp_path / "net.caffemodel").write_bytes(b"\xff\xfe\x00\x80")
+    (tmp_path / "net.caffemodel").write_bytes(b"\x0a\x02\0\xff\xfe")
     refused(lrcn("nets", "check", "net.caffemodel", cwd=tmp_path), "not a text file")
     write(tmp_path, net=FINE)
     refused(lrcn("nets", "check", "net.prototxt", "--stage", "x", cwd=tmp_path), "--phase")
@@ -374,3 +374,81 @@ def test_write_explains_beside_the_values(tmp_path):
     solver = (tmp_path / "lm" / "lstm-lm" / "solver.prototxt").read_text()
     assert "base_lr: 0.1  # lstm_lm_solver.prototxt\n" in solver
     refused(lrcn("nets", "write", "--published", "--explain", "--out", tmp_path), "--explain")
+
+
+FORK = """\
+layer { name: "data" type: "FramesData" top: "data" frames_param { side: 8 } }
+layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 2 } }
+layer { name: "pool" type: "Pooling" bottom: "data" top: "pool" pooling_param { pool: MOX kernel_size: 2 } }
+layer { name: "rev" type: "Reverse" bottom: "fc" top: "rev" }
+"""
+
+
+def test_show_draws_nets_of_forks_and_names_what_only_they_have(tmp_path):
+    write(tmp_path, net=FORK)
+    done = lrcn("nets", "show", "net.prototxt", "--input", "data=4,3,8,8", cwd=tmp_path)
+    assert done.returncode == 0 and not done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "rev Reverse rev ? ? ? ?" in lines
+    assert "fc InnerProduct fc 4x2 386 1.54 k 32 B" in lines
+    for problem in (
+        "net.prototxt:1: LayerParameter has no field 'frames_param'",
+        "net.prototxt:3: PoolingParameter.pool has no value 'MOX'; did you mean 'MAX'?",
+        "layer 'data': there is no layer type 'FramesData'",
+        "layer 'rev': there is no layer type 'Reverse'",
+    ):
+        assert any(line.startswith(f"problem: {problem}") for line in lines), problem
+    lenient = lrcn("nets", "show", "net.prototxt", "--lenient", cwd=tmp_path).stdout
+    assert "problem:" not in lenient and lenient.count("note: passed over: ") == 4
+
+
+def test_what_only_forks_have_is_passed_over_where_asked(tmp_path):
+    write(tmp_path, a=FORK, b=FORK.replace("frames_param { side: 8 }", ""), weights="")
+    done = lrcn("nets", "check", "a.prototxt", cwd=tmp_path)
+    assert done.returncode == 1 and len(done.stdout.splitlines()) == 4
+    done = lrcn("nets", "check", "a.prototxt", "--lenient", cwd=tmp_path)
+    assert done.returncode == 0 and not done.stdout
+    assert done.stderr.count("passed over: a.prototxt:") == 4
+    assert lrcn("nets", "diff", "a.prototxt", "b.prototxt", cwd=tmp_path).returncode == 1
+    done = lrcn("nets", "diff", "a.prototxt", "b.prototxt", "--lenient", cwd=tmp_path)
+    assert done.returncode == 0 and "passed over: a.prototxt:1: " in done.stderr
+    net = pb.NetParameter(layer=[pb.LayerParameter(name="fc", blobs=[pb.BlobProto(shape=pb.BlobShape(dim=[2, 5]))])])
+    (tmp_path / "net.caffemodel").write_bytes(net.SerializeToString())
+    refused(lrcn("nets", "weights", "a.prototxt", "net.caffemodel", cwd=tmp_path), "a.prototxt:1: ", "--lenient")
+    done = lrcn("nets", "weights", "a.prototxt", "net.caffemodel", "--lenient", cwd=tmp_path)
+    assert done.returncode == 0 and "passed over: a.prototxt:1: " in done.stderr
+
+
+def test_show_tells_of_a_solver_and_of_its_net(tmp_path):
+    write(tmp_path / "sub", net=FINE)
+    write(
+        tmp_path / "sub",
+        solver='net: "sub/net.prototxt"\nbase_lr: 0.5\nlr_policy: "fixed"\nstrange: 1\ntrain_state { stage: "s" }\n',
+    )
+    for folder in tmp_path, tmp_path / "sub":  # where the path counts from, and elsewhere
+        path = (tmp_path / "sub" / "solver.prototxt").relative_to(folder)
+        done = lrcn("nets", "show", path, cwd=folder)
+        assert done.returncode == 0 and not done.stderr
+        lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+        assert lines[0] == f"{path}, a solver" and "base_lr 0.5" in lines and 'train_state stage: "s"' in lines
+        assert any(line.endswith("net.prototxt, TRAIN, s") for line in lines)
+        assert any(line.startswith(f"problem: {path}:4: SolverParameter has no field 'strange'") for line in lines)
+    shown = json.loads(lrcn("nets", "show", "sub/solver.prototxt", "--json", cwd=tmp_path).stdout)
+    assert shown["solver"]["fields"]["base_lr"] == 0.5 and shown["layers"]
+    (tmp_path / "sub" / "net.prototxt").unlink()
+    done = lrcn("nets", "show", "sub/solver.prototxt", cwd=tmp_path)
+    assert done.returncode == 0 and "note: its net 'sub/net.prototxt' is not here" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"\xef\xbb\xbf" + RELU.encode(), "net.prototxt:1: begins with a byte order mark, at which Caffe stops"),
+        (RELU.encode("utf-16"), "net.prototxt: saved as UTF-16"),
+        (RELU.encode("utf-16-le"), "net.prototxt: saved as UTF-16"),
+        (b"# Andr\xe9\n" + RELU.encode(), "net.prototxt:1: not UTF-8"),
+    ],
+)
+def test_encodings_that_caffe_does_not_read_are_named(content, said, tmp_path):
+    (tmp_path / "net.prototxt").write_bytes(content)
+    refused(lrcn("nets", "show", "net.prototxt", cwd=tmp_path), said)
