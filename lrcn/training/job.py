@@ -269,7 +269,7 @@ def open_job(
     experiment = _fitting(experiment, dataset, trainings)
     changes = catalogue.share_out(settings, dict.fromkeys(stage.net for stage in experiment.stages))
     for stage in experiment.stages:
-        if not stage.data:
+        if changes[stage.net] and not stage.data:
             _check_kind(stage, dataset)
             _sizes(stage, dataset, 1, changes[stage.net])
     return Job(experiment, dataset, out_folder, _splits(experiment, dataset, split), changes, files, vocabulary)
