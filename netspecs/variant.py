@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from netspecs.sources import File, Ours, Source
 from prototxt_gen import SpecError, nearest
+from prototxt_gen.fields import plain
 
 
 class Kind(NamedTuple):
@@ -237,7 +238,7 @@ class Variant:
     def _read(self, name: str, value: Any) -> Any:
         kind = self.table[name].kind
         try:
-            return kind.read(value)
+            return kind.read(plain(value))
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             hint = str(error) if isinstance(error, ValueError) and str(error).startswith(";") else ""
             raise SpecError(f"{self.name}: {name}={value} makes no sense: it takes {kind.what}{hint}") from None
