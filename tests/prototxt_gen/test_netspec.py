@@ -125,8 +125,7 @@ def test_text_keeps_an_empty_block(n):
 
 
 @pytest.mark.parametrize(
-    "shape",
-    [(np.int64(4), np.int32(5)), np.array([4, 5]), np.ones((4, 5)).shape, [np.uint8(4), 5], np.array([[4, 5]])],
+    "shape", [(np.int64(4), np.int32(5)), np.array([4, 5]), np.ones((4, 5)).shape, [np.uint8(4), 5], np.array([[4, 5]])]
 )
 def test_shapes_of_numpy_are_shapes(shape):
     n = NetSpec()
