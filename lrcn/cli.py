@@ -53,9 +53,15 @@ def main() -> None:
 
 
 def spread_settings(arguments: list[str]) -> list[str]:
-    """`--set units=512 videos=8` as `--set units=512 --set videos=8`, which is what click understands."""
+    """`--set units=512 videos=8` and `--set=units=512 videos=8` as `--set units=512 --set videos=8`, which is what click
+    understands.
+    """
     spread, setting = [], False
     for argument in arguments:
+        if argument.startswith("--set="):
+            spread += ["--set", argument.removeprefix("--set=")]
+            setting = True
+            continue
         if setting and spread[-1] != "--set" and "=" in argument and not argument.startswith("-"):
             spread.append("--set")
         spread.append(argument)
