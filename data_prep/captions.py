@@ -18,12 +18,12 @@ the others 0, but cont and hashed_image_path run on to the last of the `steps`.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import heapq
 import json
 import os
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -37,11 +37,13 @@ from data_prep import DataError, frames, vocabulary
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.list_order import check_seed
+from data_prep.source_files import Table, is_json, parse_json, short
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
 from data_prep.workers import Work, no_progress
+from prototxt_gen.text_files import read_lines, read_text
 
 STEPS, STREAMS = 20, 100
-FILE_NUMBERS = 100_000  # of each dataset in a file at most, as released
+FILE_ROWS = 100_000  # of a file at most, as released
 HASHES = 100_000
 PARTS = {"train": ("train",), "trainval": ("train", "restval", "val"), "val": ("val",), "test": ("test",)}
 SENTENCE_PARTS = ("train", "val")
@@ -75,16 +77,36 @@ class Image:
 class SentenceOptions:
     """How captions become sequences. seed: of their order. steps: rows of a caption in aligned files, its end included.
     streams: captions side by side. min_count: how often a word is seen in training captions, to be in the vocabulary.
-    Errors: DataError for a seed below 0.
+    file_rows: of an HDF5 file at most. all_in_trainval: the test captions are in trainval too, as `make_trainval.py` of
+    the release has them, whose trainval is all of train2014 and val2014. Errors: DataError for a seed below 0.
     """
 
     seed: int = 1701
     steps: int = STEPS
     streams: int = STREAMS
     min_count: int = vocabulary.MIN_COUNT
+    file_rows: int = FILE_ROWS
+    all_in_trainval: bool = False
 
     def __post_init__(self):
         check_seed(self.seed)
+
+    @property
+    def settings(self) -> dict[str, int | bool]:
+        """What tells data sets apart. Those of before the later options have none of them: they are as by default."""
+        later = ("file_rows", "all_in_trainval")
+        return {
+            name: value for name, value in vars(self).items() if name not in later or value != getattr(type(self), name)
+        }
+
+    @property
+    def rows(self) -> int:
+        """Rows of an HDF5 file that is full: whole sequences."""
+        return max(self.file_rows // self.steps, 1) * self.steps
+
+    def splits(self, part: str) -> tuple[str, ...]:
+        """The splits whose captions a part has."""
+        return (*PARTS[part], "test") if self.all_in_trainval and part == "trainval" else PARTS[part]
 
 
 # ---- sequences ---------------------------------------------------------------------------------------------
@@ -96,11 +118,6 @@ def order(captions: int, streams: int, seed: int, part: str, aligned: bool) -> n
         chosen = np.concatenate([chosen, random.integers(0, captions, -captions % streams)])
     random.shuffle(chosen)
     return chosen
-
-
-def file_rows(steps: int, streams: int) -> int:
-    """Rows of an HDF5 file: as many as released, whole sequences."""
-    return max(FILE_NUMBERS // streams // steps, 1) * steps
 
 
 def targets(ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray, steps: int) -> np.ndarray:
@@ -206,8 +223,9 @@ def write_files(folder: Path, rows: int, each: int, fill, streams: int, progress
     paths = [folder / f"batch_{number}.h5" for number in range(len(spans))]
 
     def write(path: Path, span: tuple[int, int]) -> None:
-        if not path.exists():
-            _write_file(path, layouts[span[1] - span[0]], partial(fill, *span))
+        layout = layouts[span[1] - span[0]]
+        if not path.exists() or path.stat().st_size != len(layout.content):  # one cut otherwise is of an older version
+            _write_file(path, layout, partial(fill, *span))
 
     pool = ThreadPoolExecutor(WRITERS)
     try:
@@ -243,7 +261,7 @@ class _Sequences:
 
     def members(self, part: str) -> np.ndarray:
         """Numbers of a part's captions."""
-        return np.flatnonzero(np.isin(self.split, [_SPLIT_NUMBERS[name] for name in PARTS[part]]))
+        return np.flatnonzero(np.isin(self.split, [_SPLIT_NUMBERS[name] for name in self.options.splits(part)]))
 
     def chosen(self, part: str, aligned: bool) -> np.ndarray:
         """Numbers of a part's captions as they are written."""
@@ -263,13 +281,13 @@ class _Sequences:
     def write_unaligned(self, folder: Path, out: Path, part: str) -> None:
         chosen, streams = self.chosen(part, False), self.options.streams
         starts, lengths = self.sentences.starts[chosen], self.sentences.lengths[chosen]
-        each = file_rows(self.options.steps, streams)
+        each = self.options.rows
         laid = Streams(self.ids, starts, lengths, self.hashes[chosen], streams, each)
         place = folder / f"{part}_unaligned_batches"
         self._write_files(place, out / place.name, laid.rows, laid.read, f"{part}_sentences.txt")
 
     def _write_files(self, place: Path, out: Path, rows: int, fill, listing: str) -> None:
-        each = file_rows(self.options.steps, self.options.streams)
+        each = self.options.rows
         names = write_files(place, rows, each, fill, self.options.streams, self.progress)
         write_text(place.parent / listing, "".join(f"{out / name}\n" for name in names))
 
@@ -354,7 +372,7 @@ def check_images(folder: Path, files: list[str], skip: bool, work: Work = Work()
     """
     done, note = folder / "skipped.tsv", folder / "readable.txt"
     if done.exists():
-        return dict(line.split("\t") for line in done.read_text(encoding="utf-8").splitlines()[1:])
+        return dict(line.split("\t") for line in read_lines(done, DataError)[1:])
     good = set(note.read_text(encoding="utf-8").split("\n")[:-1]) if note.exists() else set()
     todo, bad = [file for file in files if file not in good], {}
     blocks, checked = [todo[k : k + BLOCK] for k in range(0, len(todo), BLOCK)], len(files) - len(todo)
@@ -392,14 +410,14 @@ def prepare(
     bytes. A run that was cut off goes on. Errors: DataError.
     """
     out = output_folder(out)
-    images, left = _cleaned(images)
+    images, left, bare = _cleaned(images)
     if not any(image.split == "train" for image in images):
         raise DataError(f"{name}: no training image has a caption; see that the split names images that are there")
     settings = {
         "name": name,
         "inputs": _inputs(images, out),
         "images": with_images,
-        **vars(options),
+        **options.settings,
         "skip_unreadable": skip_unreadable,
     }
     with new_folder(out, settings) as folder:
@@ -407,6 +425,8 @@ def prepare(
             return out
         if left:
             work.remark(f"left out: {len(left)} captions without a word; the first is of {left[0]}")
+        if bare:
+            work.remark(f"images without a caption are left out: {len(bare)}, {bare[0]} for one")
         files = [image.file for image in images] if with_images else []
         skipped = check_images(folder, files, skip_unreadable, work)
         images = [image for image in images if image.file not in skipped]
@@ -424,9 +444,9 @@ def prepare(
     return out
 
 
-def _cleaned(images: list[Image]) -> tuple[list[Image], list[str]]:
-    """The images that have a caption with a word, their captions cleaned; and the file of each caption left out.
-    Errors: DataError.
+def _cleaned(images: list[Image]) -> tuple[list[Image], list[str], list[str]]:
+    """The images that have a caption with a word, their captions cleaned; the file of each caption left out; and the
+    files of images that come without a caption. Errors: DataError.
     """
     files: set[str] = set()
     cleaned, left = [], []
@@ -443,7 +463,7 @@ def _cleaned(images: list[Image]) -> tuple[list[Image], list[str]]:
         left += [image.file] * (len(captions) - len(kept))
         if kept:
             cleaned.append(Image(image.file, image.split, kept))
-    return cleaned, left
+    return cleaned, left, [image.file for image in images if not image.captions]
 
 
 def _line(image: Image) -> str:
@@ -470,37 +490,22 @@ def _inputs(images: list[Image], out: Path) -> str:
 
 
 # ---- any JSON or CSV ---------------------------------------------------------------------------------------
-def read_source(path) -> object:
-    """A JSON file's content. Errors: DataError."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read as JSON ({error}); name the JSON file, or fetch it again") from None
-
-
 def split_name(name, where: str) -> str:
     """train, val, test or restval of a split's name as data sets have it. Errors: DataError."""
     split = SPLITS.get(name.strip().lower()) if isinstance(name, str) else None
     if split is None:
-        raise DataError(f"{where}: split {name!r}; it must be train, val, test or restval")
+        raise DataError(f"{where}: split {short(name)}; it must be train, val, test or restval")
     return split
 
 
-def _records(path: Path):
-    """(where, image, split, captions) of each entry of a JSON or CSV file."""
-    if path.suffix.lower() == ".csv":
-        try:
-            with open(path, newline="", encoding="utf-8-sig") as file:
-                rows = csv.DictReader(file)
-                lacking = [name for name in ("image", "caption", "split") if name not in (rows.fieldnames or ())]
-                if lacking:
-                    raise DataError(f"{path}: has no column {lacking[0]}; line 1 must name image, caption, split")
-                for row in rows:
-                    yield f"{path}:{rows.line_num}", row["image"], row["split"], [row["caption"]]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{path}: cannot be read as CSV ({error}); save it as CSV in UTF-8") from None
+def _records(path: Path) -> Iterator[tuple[str, object, object, object]]:
+    """(where, image, split, captions) of each entry of a JSON or CSV file: which of them, its content tells."""
+    text = read_text(path, DataError, "name a JSON or CSV file of captions")
+    if path.suffix.lower() != ".json" and not is_json(text):
+        for where, row in Table(text, path, ("image", "caption", "split")):
+            yield where, row["image"].strip(), row["split"], row["caption"]
         return
-    content = read_source(path)
+    content = parse_json(text, path)
     entries = content.get("images") if isinstance(content, dict) else content
     if not isinstance(entries, list):
         raise DataError(f"{path}: holds no list; give a list of {{image, captions, split}}")
@@ -509,12 +514,21 @@ def _records(path: Path):
         if not isinstance(entry, dict):
             raise DataError(f"{where} is no {{image, captions, split}}; mend it")
         captions = entry.get("captions", entry.get("caption"))
-        yield (
-            where,
-            entry.get("image", entry.get("file")),
-            entry.get("split"),
-            ([captions] if isinstance(captions, str) else captions),
-        )
+        yield where, entry.get("image", entry.get("file")), entry.get("split"), captions
+
+
+def as_texts(captions: object, where: str) -> list[str]:
+    """The captions of an entry: a text, or a list of texts. Errors: DataError."""
+    if captions is None:
+        raise DataError(f"{where} has no caption; give a text, or a list of texts")
+    if isinstance(captions, str):
+        return [captions]
+    if not isinstance(captions, list):
+        raise DataError(f"{where}: its captions are {short(captions)}; give a text, or a list of texts")
+    for number, caption in enumerate(captions, 1):
+        if not isinstance(caption, str):
+            raise DataError(f"{where}: its caption {number} is {short(caption)}, no text; give a list of texts")
+    return captions
 
 
 def read_captions(path, images=None) -> list[Image]:
@@ -524,11 +538,11 @@ def read_captions(path, images=None) -> list[Image]:
     """
     by_file: dict[str, Image] = {}
     for where, file, split, captions in _records(Path(path)):
-        if not isinstance(file, str) or not file:
+        if file is None or file == "":
             raise DataError(f"{where} has no image; name its file")
-        if not isinstance(captions, list) or not all(isinstance(caption, str) for caption in captions):
-            raise DataError(f"{where} has no caption; give a text, or a list of texts")
-        split = split_name(split, where)
+        if not isinstance(file, str):
+            raise DataError(f"{where}: image is {short(file)}, no text; name its file")
+        captions, split = as_texts(captions, where), split_name(split, where)
         image = by_file.setdefault(file, Image(located(file, images), split, []))
         if image.split != split:
             raise DataError(f"{where}: {file} is in {image.split} already; an image has one split")

@@ -125,10 +125,7 @@ class Dataset:
         self.index = self._read_index() if self.kind == "frames" else {}
 
     def _lines(self, path: Path) -> list[str]:
-        try:
-            return path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: cannot be read ({error}); prepare the data set again") from None
+        return read_lines(path, DataError, "prepare the data set again")
 
     def _read_index(self) -> dict[str, Video]:
         path, index = self.folder / "videos.tsv", {}

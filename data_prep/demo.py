@@ -33,6 +33,7 @@ from data_prep.features import output_folder
 from data_prep.frames import VideoFile, encode_jpeg
 from data_prep.list_order import ListOrder
 from data_prep.snippets import read_snippets
+from data_prep.source_files import read_source
 from data_prep.stills import write_stills as write_shuffled
 from data_prep.videos import FrameOptions
 from data_prep.whole_files import new_folder, write_json, write_text, writing
@@ -645,7 +646,7 @@ def prepare_captions(out: Path, seed: int, work: Work = Work()) -> None:
         return
     truths = {
         captions.located(entry["image"], source): entry["truth"]["slots"]
-        for entry in captions.read_source(source / "captions.json")
+        for entry in read_source(source / "captions.json")
     }
     phrases = {slot: {word: phrase(slot, word) for word in WORDS[slot]} for slot in next(iter(truths.values()))}
     write_json(out / "captions" / "truth.json", {"phrases": phrases, "images": truths})

@@ -7,18 +7,10 @@ import re
 from pathlib import Path
 
 from data_prep import DataError
-from data_prep.captions import Image, located, read_source, split_name
+from data_prep.captions import Image, located, split_name
+from data_prep.source_files import lines, read_source
 
 LISTS = {"train": "train", "val": "val|dev", "test": "test"}  # split -> what a list's file name says
-
-
-def lines(path) -> list[tuple[int, str]]:
-    """Number and text of each line that is not blank. Errors: DataError."""
-    try:
-        content = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); name a text file in UTF-8") from None
-    return [(number, line) for number, line in enumerate(content.split("\n"), 1) if line.strip()]
 
 
 def karpathy_images(path) -> list[dict]:

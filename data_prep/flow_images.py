@@ -88,8 +88,8 @@ def find(folder, index: Iterable[Video], bound: float | None = None) -> FlowImag
     pairs = {} if any(released.values()) else {video.name: tree.pairs(video) for video in videos}
     if videos and not any(released.values()) and not any(any(axes.values()) for axes in pairs.values()):
         raise DataError(
-            f"{folder}: holds flow images of none of the {len(videos)} videos, the first {videos[0].name}; it takes"
-            f" {RELEASED} in it, in VIDEO or CLASS/VIDEO, or {PAIRS} in VIDEO or CLASS/VIDEO (or numbered images in"
+            f"{folder}: lacks {store.key('flow', videos[0].name, 2).decode()}, and the flow of all videos; it takes"
+            f" that name in it, in VIDEO or in CLASS/VIDEO, or {PAIRS} in VIDEO or CLASS/VIDEO (or numbered images in"
             " folders x and y)"
         )
     if not pairs:

@@ -29,7 +29,6 @@ VIDEO_FIRST_LAST, or LEVEL/VIDEO_FIRST_LAST where levels are named.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
@@ -39,6 +38,8 @@ from pathlib import Path
 
 from data_prep import DataError, vocabulary
 from data_prep.captions import SPLITS
+from data_prep.source_files import Table, is_json, lines
+from prototxt_gen.text_files import read_text
 
 TOLERANCE = 0.01  # by which a slot's probabilities may miss a sum of 1
 FIXED = ("id", "split", "sentence", "detail", "group")
@@ -67,7 +68,9 @@ def read_snippets(path, partial: bool = False, described: bool = True) -> list[S
     are not looked at. partial: a slot's probabilities may have a sum below 1. Errors: DataError.
     """
     path, by_id = Path(path), {}
-    for where, snippet in (_of_csv if path.suffix.lower() == ".csv" else _of_lines)(path, partial, described):
+    text = read_text(path, DataError, "name a file with a snippet a line")
+    is_csv = path.suffix.lower() not in (".jsonl", ".json") and not is_json(text)
+    for where, snippet in (_of_csv if is_csv else _of_lines)(text, path, partial, described):
         if snippet.id in by_id:
             raise DataError(
                 f"{where}: {snippet.id} is named twice; give each snippet an id of its own and one line "
@@ -79,17 +82,11 @@ def read_snippets(path, partial: bool = False, described: bool = True) -> list[S
     return list(by_id.values())
 
 
-def _lines(path: Path):
+def _lines(text: str, path: Path):
     """(where, object) of each line of a JSON Lines file that is not blank."""
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield f"{path}:{number}", _object(line, f"{path}:{number}")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 ({error.reason}); save it as UTF-8") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); name a file with a snippet a line") from None
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield f"{path}:{number}", _object(line, f"{path}:{number}")
 
 
 def _object(line: str, where: str) -> dict:
@@ -102,8 +99,8 @@ def _object(line: str, where: str) -> dict:
     return entry
 
 
-def _of_lines(path: Path, partial: bool, described: bool):
-    for where, entry in _lines(path):
+def _of_lines(text: str, path: Path, partial: bool, described: bool):
+    for where, entry in _lines(text, path):
         name = _name(entry.get("id", entry.get("video")), where)
         slots, truth = {}, {}
         slot_entries = entry.get("slots") or {}
@@ -147,56 +144,39 @@ def _of_lines(path: Path, partial: bool, described: bool):
         )
 
 
-def _of_csv(path: Path, partial: bool, described: bool):
+def _of_csv(text: str, path: Path, partial: bool, described: bool):
     by_id: dict[str, tuple[str, Snippet]] = {}
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            columns = list(rows.fieldnames or ())
-            slots = [name for name in columns if name not in FIXED and not name.endswith(SUFFIX)]
-            loose = [name for name in columns if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) not in slots]
-            lacking = [name for name in (FIXED[:3] if described else FIXED[:1]) if name not in columns]
-            if lacking:
-                raise DataError(f"{path}: has no column {lacking[0]}; line 1 must name id, split, sentence and slots")
-            if loose or len(set(columns)) < len(columns) or not all(name and name == _clean(name) for name in columns):
-                wrong = f"column {loose[0]} is of no slot" if loose else "a column has no name, an odd or a second one"
-                raise DataError(f"{path}: {wrong}; mend line 1")
-            for row in rows:
-                where = f"{path}:{rows.line_num}"
-                if None in row or None in row.values():
-                    raise DataError(f"{where}: has not {len(columns)} values, as line 1 has; mend it")
-                name = _name(row["id"], where)
-                words_of: Slots = {}
-                for slot in slots:
-                    if row[slot].strip():
-                        here = f"{where}: slot {slot} of {name}"
-                        text = row.get(slot + SUFFIX, "1")
-                        try:
-                            probability = float(text)
-                        except ValueError:
-                            raise DataError(f"{here}: probability {text!r} is no number; mend it") from None
-                        words_of[slot] = _candidates(
-                            {"words": [row[slot]], "probabilities": [probability]}, here, partial=True
-                        )
-                split = _split(row["split"], where) if described else "test"
-                snippet = Snippet(
-                    name, split, words_of, [], _text(row.get("detail"), where), _text(row.get("group"), where)
-                )
-                _, first = by_id.setdefault(name, (where, snippet))
-                if (first.split, first.slots, first.detail, first.group) != (
-                    split,
-                    words_of,
-                    snippet.detail,
-                    snippet.group,
-                ):
-                    raise DataError(
-                        f"{where}: {name} differs from its line before by more than the sentence; make "
-                        "them agree, or give the snippet an id of its own"
-                    )
-                first.sentences.append(row.get("sentence", ""))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV ({error}); save it as CSV in UTF-8") from None
+    rows = Table(text, path, FIXED[:3] if described else FIXED[:1])
+    slots = [name for name in rows.columns if name not in FIXED and not name.endswith(SUFFIX)]
+    loose = [name for name in rows.columns if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) not in slots]
+    if loose or not all(name and name == _clean(name) for name in rows.columns):
+        wrong = f"column {loose[0]} is of no slot" if loose else "a column has no name, or an odd one"
+        raise DataError(f"{path}: {wrong}; mend line 1")
+    for where, row in rows:
+        name = _name(row["id"], where)
+        words = {
+            slot: _word_of_csv(row, slot, f"{where}: slot {slot} of {name}") for slot in slots if row[slot].strip()
+        }
+        split = _split(row["split"], where) if described else "test"
+        snippet = Snippet(name, split, words, [], _text(row.get("detail"), where), _text(row.get("group"), where))
+        _, first = by_id.setdefault(name, (where, snippet))
+        if (first.split, first.slots, first.detail, first.group) != (split, words, snippet.detail, snippet.group):
+            raise DataError(
+                f"{where}: {name} differs from its line before by more than the sentence; make them agree, or give the "
+                "snippet an id of its own"
+            )
+        first.sentences.append(row.get("sentence", ""))
     yield from by_id.values()
+
+
+def _word_of_csv(row: dict[str, str], slot: str, where: str) -> tuple[list[str], list[float]]:
+    """A slot's word and its probability."""
+    text = row.get(slot + SUFFIX, "1")
+    try:
+        probability = float(text)
+    except ValueError:
+        raise DataError(f"{where}: probability {text!r} is no number; mend it") from None
+    return _candidates({"words": [row[slot]], "probabilities": [probability]}, where, partial=True)
 
 
 def _candidates(entry, where: str, partial: bool) -> tuple[list[str], list[float]]:
@@ -303,13 +283,8 @@ def read_annotations(levels: dict[str, Path], splits, slots=None, partial: bool 
 
 
 def table(path: Path, separator: str | None):
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); name a text file in UTF-8") from None
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            yield f"{path}:{number}", [cell.strip() for cell in line.split(separator)]
+    for number, line in lines(path):
+        yield f"{path}:{number}", [cell.strip() for cell in line.split(separator)]
 
 
 def _annotations(folder: Path):

@@ -48,6 +48,7 @@ from data_prep.workers import no_progress
 
 NONE = "<none>"
 FILE_BYTES = 256 << 20  # of `frames` in one file; Caffe holds a file or two in memory
+FILE_NUMBERS = 100_000  # of each dataset in a file of sentences at most
 SENTENCE = ("cont_sentence", "input_sentence", "target_sentence")
 
 
@@ -249,6 +250,11 @@ class SnippetOptions(SentenceOptions):
     features: Path | None = None
     frames: int = 16
 
+    @property
+    def rows(self) -> int:
+        """Fewer than of captions: beside them lie vectors of all slots' words."""
+        return max(FILE_NUMBERS // self.streams // self.steps, 1) * self.steps
+
 
 def prepare(
     name: str,
@@ -271,7 +277,7 @@ def prepare(
     settings = {
         "name": name,
         "inputs": _inputs(snippets),
-        **vars(options),
+        **options.settings,
         "features": options.features and digest(options.features),
         "frames": options.features and options.frames,
         "phrases": phrases,
@@ -427,7 +433,7 @@ class _Files:
     def __init__(self, folder: Path, out: Path, snippets: list[Snippet], options: SnippetOptions, progress):
         self.folder, self.out, self.snippets, self.options, self.progress = folder, out, snippets, options, progress
         self.streams, self.steps = options.streams, options.steps
-        self.each = captions.file_rows(self.steps, self.streams) // self.steps  # batches in a file of sentences
+        self.each = options.rows // self.steps  # batches in a file of sentences
 
     def order(self, part: str) -> np.ndarray:
         return rows_of(self.snippets, part, self.streams, self.options.seed)

@@ -15,11 +15,11 @@ from collections import defaultdict
 from functools import lru_cache
 from operator import itemgetter
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
 from data_prep import DataError
+from prototxt_gen.text_files import read_lines
 
 UNKNOWN = "<unk>"
 MIN_COUNT = 5
@@ -117,15 +117,7 @@ def build(sentences: Sentences, training: np.ndarray, min_count: int = MIN_COUNT
 
 def read(path: str | PathLike[str]) -> list[str]:
     """The words of vocabulary.txt, one a line, the unknown word first. DataError, one line, for another file."""
-    try:
-        words = Path(path).read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text; give the vocabulary.txt of the prepared captions") from None
-    except OSError as error:
-        raise DataError(
-            f"{path}: {(error.strerror or str(error)).lower()}; give the vocabulary.txt of the prepared captions"
-        ) from None
-    words = [word.strip() for word in (words[:-1] if words[-1] == "" else words)]
+    words = [word.strip() for word in read_lines(path, DataError, "give the vocabulary.txt of the prepared captions")]
     if not words or words[0] != UNKNOWN:
         raise DataError(f"{path}: not a vocabulary, which begins with {UNKNOWN}, a word a line")
     seen: set[str] = set()

@@ -14,6 +14,7 @@ from pathlib import Path
 import lmdb
 
 from data_prep import DataError
+from prototxt_gen.text_files import read_text
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -150,7 +151,8 @@ def new_folder(out, settings: dict, may_differ=()):
 
 
 def read_json(path: Path) -> dict:
+    text = read_text(path, DataError, "prepare the data set again")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read ({error}); prepare the data set again") from None

@@ -53,19 +53,13 @@ def main() -> None:
 
 
 def spread_settings(arguments: list[str]) -> list[str]:
-    """`--set units=512 videos=8` and `--set=units=512 videos=8` as `--set units=512 --set videos=8`, which is what click
-    understands.
-    """
+    """`--set units=512 videos=8`, or `--set=units=512 videos=8`, as click understands it: `--set` before each."""
     spread, setting = [], False
     for argument in arguments:
-        if argument.startswith("--set="):
-            spread += ["--set", argument.removeprefix("--set=")]
-            setting = True
-            continue
         if setting and spread[-1] != "--set" and "=" in argument and not argument.startswith("-"):
             spread.append("--set")
         spread.append(argument)
-        setting = argument == "--set" or (setting and "=" in argument and not argument.startswith("-"))
+        setting = argument.split("=")[0] == "--set" or (setting and "=" in argument and not argument.startswith("-"))
     return spread
 
 

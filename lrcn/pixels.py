@@ -112,10 +112,6 @@ class Transform:
             out *= np.float32(self.scale)
         return out
 
-    def negated(self, blob: np.ndarray) -> np.ndarray:
-        """x of flow, of which `blob` has made numbers, negated: those of 255 - x."""
-        return self.scale * (255 - 2 * self.mean[2]) - blob
-
 
 def decode(jpeg: bytes, name: str) -> np.ndarray:
     """The image. ValueError names one that does not decode."""

@@ -28,7 +28,9 @@ def variants(task: str | None = None) -> list[Variant]:
 def get(name: str) -> Variant:
     """The variant `name`; SpecError with the nearest known one where there is none."""
     if name not in _VARIANTS:
-        raise SpecError(f"{said_in(name)}there is no net '{name}'{nearest(name, _VARIANTS) or '; `lrcn nets list` names them'}")
+        raise SpecError(
+            f"{said_in(name)}there is no net '{name}'{nearest(name, _VARIANTS) or '; `lrcn nets list` names them'}"
+        )
     return _VARIANTS[name]
 
 

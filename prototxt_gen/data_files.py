@@ -127,7 +127,7 @@ def image_size(source: str, root_folder: str) -> tuple[int, int]:
         raise Unread(f"{source} lists no image")
     path = root_folder + lines[0].rpartition(" ")[0]  # as Caffe joins them: no slash is added
     _exists(path)
-    return _decoded(Path(path).read_bytes(), path)[1:]
+    return _decoded(Path(path).read_bytes(), path, turned=True)[1:]
 
 
 def window_channels(source: str) -> int:
@@ -160,12 +160,14 @@ def _exists(path: str) -> None:
         raise Unread(f"{posixpath.normpath(path)} is not here")
 
 
-def _decoded(data: bytes, where: str) -> tuple[int, int, int]:
+def _decoded(data: bytes, where: str, turned: bool = False) -> tuple[int, int, int]:
+    """turned: as EXIF says, which Caffe does to files and not to what a database holds."""
     try:
         import cv2
         import numpy as np
 
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+        flags = cv2.IMREAD_COLOR if turned else cv2.IMREAD_UNCHANGED
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except ImportError as error:
         raise Unread(f"{where}: {error}") from None
     if image is None:

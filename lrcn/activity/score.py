@@ -23,7 +23,6 @@ from data_prep.store import first_number
 from lrcn.activity.frame_loader import Frames
 from lrcn.activity.sampler import clip_images, clip_starts, image_range
 from lrcn.engine.caffe_side import telling_the_user, use_device
-from lrcn.pixels import Transform
 
 SAVE_EVERY = 64  # videos
 TOGETHER = 16  # frames that go through the released script's single-frame net at once
@@ -143,12 +142,12 @@ def frames_of(clips: list[Clip]) -> Iterator[tuple[int, str, int, int]]:
         yield v, names[v], number, count
 
 
-def negate_as_released(crops: np.ndarray, place: int, transform: Transform) -> None:
+def negate_as_released(crops: np.ndarray, place: int, job: dict) -> None:
     """Negates x of flow in the crops (crops, 3, H, W) of a frame as the released classify_video.py does: from the sixth
     row on of all crops that go through the net at once, of which this frame is the one at `place`. So of the first
-    frame the mirrored ones, and of the others all."""
+    frame the mirrored ones, and of the others all. The crops are less the job's mean, times its scale."""
     rows = crops[max(5 - place * len(crops), 0) :, 2]
-    rows[:] = transform.negated(rows)
+    rows[:] = job["scale"] * (255 - 2 * job["mean"][2]) - rows
 
 
 def run(job: dict) -> None:
@@ -166,7 +165,6 @@ def run(job: dict) -> None:
     shape = tuple(blob[-1:]) if job["modality"] is None else (blob[0] // (length * group), *blob[1:])
     todo = [clip for of_video in clips[scores.done :] for clip in of_video]
     frames = Frames(job, shape, frames_of(todo), together=length, ahead=length * group)
-    transform = None if job["modality"] is None else Transform.read(job)
 
     def forward(waiting):
         lanes = net.blobs["data"].data.reshape(length, group, *shape)
@@ -178,7 +176,7 @@ def run(job: dict) -> None:
                 lanes[t, g] = frames[clip.v, number]
                 if job.get("flow_negation") == "rows-6-up":
                     place = t if length > 1 else (number - first_number("flow")) % TOGETHER
-                    negate_as_released(lanes[t, g], place, transform)
+                    negate_as_released(lanes[t, g], place, job)
             for number in set(clip.images):
                 frames.give_back((clip.v, number))
         probs = net.forward()["probs"].reshape(length, group, -1, classes).mean(2)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from lrcn.commands import completion
 from lrcn.commands.common import (
     FILE,
     FOLDER,
@@ -26,7 +27,10 @@ from lrcn.commands.experiment import release_options
 @click.option("--split", type=click.IntRange(1, 3), default=1, show_default=True, help="With --run: whose nets.")
 @click.option("--model", help="With --run: row of Table 1; lrcn-fc6 by default, or the one that is there.")
 @click.option(
-    "--net", metavar="NAME", help="In place of --run: a net of the catalogue, activity/lrcn-fc6-rgb, with ..."
+    "--net",
+    metavar="NAME",
+    shell_complete=completion.nets,
+    help="In place of --run: a net of the catalogue, activity/lrcn-fc6-rgb, with ...",
 )
 @click.option("--weights", type=WEIGHTS, help="... its .caffemodel, from anywhere, and ...")
 @click.option("--classes", type=FILE, help="... the classes by label: classInd.txt, or a name a line.")

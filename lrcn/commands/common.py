@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from lrcn.commands import completion
 from lrcn.engine.container import BARS
+from prototxt_gen.text_files import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -39,7 +40,7 @@ class WeightsFile(click.Path):
         return super().convert(weights_file(value), param, ctx)
 
     def shell_complete(self, ctx, param, incomplete):
-        return completion.weights(incomplete)
+        return completion.weights(ctx, param, incomplete)
 
 
 WEIGHTS = WeightsFile()
@@ -178,11 +179,9 @@ def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]
 
 def _read_config(config: Path) -> dict[str, Any]:
     from netspecs.variant import NameFromFile
-    from prototxt_gen.text_files import read_text
 
-    text = read_text(config, mend="--config takes a TOML file of settings")
     try:
-        values = tomllib.loads(text)
+        values = tomllib.loads(read_text(config))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise click.UsageError(f"{config}: not TOML: {error}") from None
 

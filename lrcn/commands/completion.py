@@ -71,7 +71,7 @@ def data_sets(context, param, incomplete):
     return _beginning(DATA_SETS, incomplete)
 
 
-def weights(incomplete):
+def weights(context, param, incomplete):
     """Released weights that were fetched, and files."""
     from lrcn.released.weights import RELEASES
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from lrcn.commands import completion
 from lrcn.commands.common import FILE, Contained, Progress, say
 from lrcn.commands.experiment import experiment_options, mounts, open_experiment, release_options, words
 
@@ -80,7 +81,8 @@ OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption
     type=click.IntRange(0),
     default=1000,
     show_default=True,
-    help="Captions: retrieval among so many images, the first of the part; 0 for none.",
+    help="Captions: retrieval among so many images, the first of the part; 0 for none. 1000 is ours: the paper names "
+    "none, and the released script ranks the whole part, as any larger number does.",
 )
 @click.option(
     "--tokens",
@@ -95,6 +97,7 @@ OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption
     "--weights",
     multiple=True,
     metavar="[NET=]FILE",
+    shell_complete=completion.weights,
     help="Videos: weights from anywhere, the authors' say, in place of a run's; single-frame-rgb=FILE, ... of an "
     "experiment. Captions: the CNN that training started from, for the nearest neighbours by its fc7 and fc8.",
 )
@@ -102,6 +105,7 @@ OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption
     "--model",
     multiple=True,
     metavar="[NET=]FILE",
+    shell_complete=completion.weights,
     help="Sentences: weights from anywhere in place of a run's, with ...",
 )
 @click.option("--vocabulary", type=FILE, help="... the vocabulary.txt that they were trained with.")

@@ -171,6 +171,13 @@ def _caption_options(command):
                 help="Captions side by side: the nets' streams.",
             ),
             click.option(
+                "--file-rows",
+                type=click.IntRange(1),
+                default=100_000,
+                show_default=True,
+                help="Rows of an HDF5 file at most, as released; Caffe holds one in memory.",
+            ),
+            click.option(
                 "--skip-unreadable",
                 is_flag=True,
                 help="Leave out images that Caffe cannot read; skipped.tsv names them.",
@@ -216,13 +223,25 @@ def _prepare_captions(name, described, images, out, **options):
     show_default=True,
     help="What Karpathy's 30,504 `restval` images are for; the release does without.",
 )
+@click.option(
+    "--trainval",
+    type=click.Choice(["split", "all"]),
+    default="split",
+    show_default=True,
+    help="The part `trainval`: train and val of the split; or all of the annotations' images, test images too, as"
+    " the release's make_trainval.py has it.",
+)
 @_caption_options
-def prepare_coco(annotations, split, images, restval, out, **options):
-    """COCO 2014's captions and images for the captioning nets and the language model."""
+def prepare_coco(annotations, split, images, restval, trainval, out, **options):
+    """COCO 2014's captions and images for the captioning nets and the language model.
+
+    The images may lie under COCO 2017's names, which has the same ones.
+    """
     from data_prep import coco
 
-    described = coco.read_coco(annotations, split, images, None if restval == "none" else restval)
-    _prepare_captions("coco", described, images, out, **options)
+    everything = trainval == "all"
+    described = coco.read_coco(annotations, split, images, None if restval == "none" else restval, everything, say)
+    _prepare_captions("coco", described, images, out, all_in_trainval=everything, **options)
 
 
 @prepare.command("flickr30k")
@@ -249,7 +268,8 @@ def prepare_flickr30k(tokens, split, images, out, **options):
     "--captions",
     type=FILE,
     required=True,
-    help="JSON: a list of {image, captions or caption, split}; or CSV: columns image, caption, split.",
+    help="JSON: a list of {image, captions or caption, split}; or CSV, by whatever name: columns image, caption,"
+    " split, with commas, tabs or semicolons between.",
 )
 @click.option("--images", type=FOLDER, help="The folder of the images; by default the captions' own.")
 @click.option("--no-images", is_flag=True, help="Sentences only: the images need not be there.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lrcn.commands import completion
 from lrcn.commands.common import FILE, WEIGHTS, Contained, Progress, say
 from lrcn.commands.experiment import experiment_options, mounts, open_experiment
 
@@ -20,6 +21,7 @@ from lrcn.commands.experiment import experiment_options, mounts, open_experiment
     "--trained",
     multiple=True,
     metavar="[STAGE=]FILE",
+    shell_complete=completion.weights,
     help="A stage that is not trained here: its .caffemodel, from anywhere, from which the next starts; "
     "single-frame-rgb=FILE, ... where several are started from.",
 )

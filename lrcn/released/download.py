@@ -68,7 +68,11 @@ def _held(part: Path) -> Iterator[IO[bytes]]:
             mine = False
         if not mine:
             raise DataError(f"{part}: another call is fetching it, or just has; wait for that one to end")
-        yield file
+        try:
+            yield file
+        finally:
+            if not os.fstat(file.fileno()).st_size:
+                part.unlink(missing_ok=True)
 
 
 def _receive(url: str, file: IO[bytes], note: Path, size: int | None, path: Path, report: Report) -> None:

@@ -40,11 +40,17 @@ class PublishedFile:
             "note": self.note or None,
         }
 
+    def other_size(self, path: Path) -> str:
+        """Why the file at `path` cannot be this one, as far as its size says, at a glance; else ""."""
+        if not path.is_file():
+            return "is no file"
+        size = path.stat().st_size
+        return "" if self.size in (None, size) else f"has {size:,} bytes, where {self.size:,} were published"
+
     def difference(self, path: Path) -> str:
         """Why the file at `path` is not this one, "" where size and checksums are as published."""
-        size = path.stat().st_size
-        if self.size not in (None, size):
-            return f"has {size:,} bytes, where {self.size:,} were published"
+        if why := self.other_size(path):
+            return why
         for kind, actual in digests(path, self.checksums).items():
             if actual != self.checksums[kind]:
                 return f"has {kind} {actual}, where {self.checksums[kind]} was published"

@@ -56,8 +56,8 @@ class Release:
             **self.file.describe(),
             "page": self.page,
             "licence": self.licence,
-            "fills": ", ".join(self.whole) + with_settings if self.whole else "",
-            "starts": ", ".join(self.starts) + with_settings if self.starts else "",
+            "fills": f"{', '.join(self.whole)}{with_settings}; whole, in training and deployment" if self.whole else "",
+            "starts": f"the training of {', '.join(self.starts)}{with_settings}" if self.starts else "",
             "here": str(self.path) if self.path.is_file() else f"no; {self._mend()}",
         }
         return "\n".join(
@@ -176,7 +176,7 @@ RELEASES = {
                 "lrcn_caffenet_iter_110000.caffemodel",
                 "http://www.cs.uwyo.edu/~anguyen8/share/lrcn_caffenet_iter_110000.caffemodel",
                 note="the address is not the authors': github.com/Evolving-AI-Lab/ppgn (nets/lrcn) hands it on; its "
-                "vocabulary of 8,800 words is misc/vocabulary.txt there",
+                "vocabulary is misc/vocabulary.txt there",
             ),
             "http://jeffdonahue.com/lrcn/",
             whole=("caption/lrcn-2f",),
@@ -203,8 +203,16 @@ def folder() -> Path:
 def release(name: str) -> Release:
     """The release of this name. SpecError with the nearest known one where there is none."""
     if name not in RELEASES:
-        raise SpecError(f"{name}: no such weights{nearest(name, RELEASES) or '; `lrcn weights list` names them'}")
+        raise SpecError(f"{name}: no such weights{_hint(name) or '; `lrcn weights list` names them'}")
     return RELEASES[name]
+
+
+def _hint(name: str) -> str:
+    """The release that is meant by a file's name, a net's, or one that is nearly a release's."""
+    for each in RELEASES.values():
+        if Path(name).name in (each.file.name, each.file.name.removesuffix(".caffemodel")):
+            return f"; did you mean '{each.name}'?"
+    return nearest(Path(name).name.removesuffix(".caffemodel"), RELEASES)
 
 
 def weights_file(value: str | Path) -> Path:
@@ -218,13 +226,16 @@ def weights_file(value: str | Path) -> Path:
     if path.is_file() or name not in RELEASES and path.exists():
         return path
     if name not in RELEASES:
-        hint = nearest(path.name.removesuffix(".caffemodel"), RELEASES) if path.name == name else ""
-        raise SpecError(f"{value}: no such file; --weights takes a .caffemodel, or a name of `lrcn weights list`{hint}")
+        raise SpecError(
+            f"{value}: no such file; --weights takes a .caffemodel, or a name of `lrcn weights list`{_hint(name)}"
+        )
     one = RELEASES[name]
     if not one.path.is_file():
         if not one.file.address:
             raise SpecError(f"{name}: not here; {one.file.note} ({one.page}): put the file at {one.path}")
         raise SpecError(f"{name}: not fetched: lrcn weights fetch {name} ({one.size_in_words})")
+    if why := one.file.other_size(one.path):
+        raise SpecError(f"{one.path}: {why}; remove it and fetch it again: lrcn weights fetch {name}")
     return one.path
 
 

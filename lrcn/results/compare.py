@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import mean, stdev
 
 from lrcn.results.published import (
@@ -20,6 +19,7 @@ from lrcn.results.published import (
     TABLE5,
 )
 from lrcn.results.tables import Row, aligned, decimals
+from prototxt_gen.text_files import read_text
 
 COLUMNS = ("rgb", "flow", "average_1/2_1/2", "average_1/3_2/3")
 DIRECTIONS = {"caption_to_image": "images by caption", "image_to_caption": "captions by image"}
@@ -35,14 +35,13 @@ class ResultsError(ValueError):
 
 def read(path) -> dict:
     """The results in a file that `lrcn evaluate` wrote. Raises ResultsError."""
+    text = read_text(path, ResultsError, "`lrcn evaluate` writes it")
     try:
-        results = json.loads(Path(path).read_text(encoding="utf-8"))
+        results = json.loads(text)
         results["models"], results["dataset"]["name"]
         results.setdefault("task", "activity")  # an earlier lrcn's did not say so
         document([results])
-    except OSError as error:
-        raise ResultsError(f"{path}: {error.strerror}; `lrcn evaluate` writes it") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (RecursionError, ValueError, KeyError, TypeError, AttributeError):
         raise ResultsError(f"{path}: not a results file of `lrcn evaluate`") from None
     return results
 

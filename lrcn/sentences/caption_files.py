@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from data_prep import DataError
+from data_prep.captions import as_texts
+from data_prep.coco import COCO_NAME, parse_annotations
 from data_prep.moved import Whereabouts
+from data_prep.source_files import image_key, read_source, short
 from data_prep.whole_files import write_json
 
 
 def read_results(path) -> dict:
-    """{image's id: caption} of a file of COCO's results format: [{"image_id": 42, "caption": "..."}, ...]. DataError,
-    one line, for another file, and for an image that is there twice."""
-    entries, captions = _json(path), {}
+    """{image's id: caption} of a file of COCO's results format: [{"image_id": 42, "caption": "..."}, ...]. Ids that are
+    digits are numbers, as text too. DataError, one line, for another file, and for an image that is there twice."""
+    entries, captions, ids = read_source(path), {}, {}
     if not isinstance(entries, list):
         raise DataError(f'{path}: not results of COCO\'s format, a list of {{"image_id", "caption"}}')
     for number, entry in enumerate(entries, 1):
-        key, caption = (entry.get("image_id"), entry.get("caption")) if isinstance(entry, dict) else (None, None)
-        if not isinstance(key, (int, str)) or not isinstance(caption, str):
-            raise DataError(f'{path}: entry {number} has no "image_id" or "caption"')
+        where = f"{path}: entry {number}"
+        if not isinstance(entry, dict) or not {"image_id", "caption"} <= entry.keys():
+            raise DataError(f'{where} has no "image_id" or "caption"')
+        key, caption = image_key(entry["image_id"]), entry["caption"]
+        if key is None:
+            raise DataError(f"{where}: image_id is {short(entry['image_id'])}; it must be a whole number, or a text")
+        if not isinstance(caption, str):
+            raise DataError(f"{where}: caption is {short(caption)}, no text; give one text an image")
         if key in captions:
-            raise DataError(f"{path}: entry {number}: image {key} is there twice; give one caption an image")
-        captions[key] = caption
+            differ = ids[key] != entry["image_id"]
+            spelling = f", as {short(ids[key])} and as {short(entry['image_id'])}" if differ else ""
+            raise DataError(f"{where}: image {key} is there twice{spelling}; give one caption an image")
+        captions[key], ids[key] = caption, entry["image_id"]
     return captions
 
 
@@ -36,54 +44,71 @@ def write_results(path, captions: Mapping) -> None:
 def image_ids(files: Sequence[str]) -> list:
     """The ids of a data set's images: COCO's numbers where all files have them, else the files' names without their
     folders, or with them where two images have one name."""
-    numbers = [re.fullmatch(r"COCO_\w+?_(\d{12})\.\w+", Path(file).name) for file in files]
-    if all(numbers) and len({number[1] for number in numbers}) == len(files):
-        return [int(number[1]) for number in numbers]
+    numbers = [coco_id(file) for file in files]
+    if None not in numbers and len(set(numbers)) == len(files):
+        return numbers
     names = [Path(file).name for file in files]
     return names if len(set(names)) == len(files) else list(files)
 
 
-def read_references(path, split: str | None = None) -> dict:
+def coco_id(file: object) -> int | None:
+    """The id that COCO's name of a file tells, of 2014 or of 2017; None for another name."""
+    name = COCO_NAME.fullmatch(Path(file).name) if isinstance(file, str) else None
+    return int(name["id"]) if name else None
+
+
+def read_references(path, split: str | None = None, remark: Callable[[str], None] = lambda text: None) -> dict:
     """{image's id: its captions} of COCO's annotations, or of the captions.json of a prepared data set, whose images go
-    by `image_ids`; of one `split` there. DataError, one line, for another file and an image without captions."""
-    content, references = _json(path), {}
+    by `image_ids`; of one `split` there. Images without captions are left out; remark: called with how many they are.
+    DataError, one line, for another file."""
+    content = read_source(path)
+    if isinstance(content, dict) and "annotations" in content:
+        annotations = parse_annotations(content, path)
+        references = {key: annotations.captions.get(key, []) for key in annotations.files} | annotations.captions
+    else:
+        references = _prepared_captions(content, path, split)
+    empty = [key for key, captions in references.items() if not captions]
+    if not references or len(empty) == len(references):
+        of_split = f" of split {split}" if split else ""
+        raise DataError(f"{path}: " + ("no image has a caption" if empty else f"no images{of_split}"))
+    if empty:
+        remark(f"{path}: images without a caption are left out: {len(empty)} of {len(references)}, {empty[0]} for one")
+    return {key: captions for key, captions in references.items() if captions}
+
+
+def _prepared_captions(content: object, path, split: str | None) -> dict:
     try:
-        if "annotations" in content:
-            references = {image["id"]: [] for image in content["images"]}
-            for annotation in content["annotations"]:
-                references.setdefault(annotation["image_id"], []).append(annotation["caption"])
-        else:
-            images = content["images"]
-            references = {
-                key: image["captions"]
-                for key, image in zip(image_ids([image["file"] for image in images]), images)
-                if split in (None, image["split"])
-            }
+        images = content["images"]
+        ids = image_ids([image["file"] for image in images])
+        listed = [(key, image["split"], image["captions"]) for key, image in zip(ids, images)]
     except (KeyError, TypeError):
         raise DataError(f"{path}: neither COCO's annotations nor a prepared captions.json") from None
-    empty = [key for key, captions in references.items() if not captions]
-    if empty or not references:
-        raise DataError(
-            f"{path}: "
-            + (f"image {empty[0]} has no captions" if empty else "no images" + (f" of split {split}" if split else ""))
-        )
-    return references
+    return {
+        image_key(key): as_texts(captions, f"{path}: image {number}")
+        for number, (key, part, captions) in enumerate(listed, 1)
+        if split in (None, part)
+    }
+
+
+def matched(captions: Mapping, references: Mapping) -> dict:
+    """The captions by the ids that the references have: an image may go by COCO's name of its file in one and by its
+    number in the other."""
+    by_number = {number: key for key in references if (number := _number(key)) is not None}
+    matching = {key: key if key in references else by_number.get(_number(key), key) for key in captions}
+    if len(set(matching.values())) < len(matching):
+        return dict(captions)
+    return {matching[key]: caption for key, caption in captions.items()}
+
+
+def _number(key: int | str) -> int | None:
+    return key if isinstance(key, int) else coco_id(key)
 
 
 def image_files(path) -> dict:
     """{image's id: its file} of what `read_references` reads, by the ids that results files use; COCO's annotations say
     no folder. Images whose file is not named are left out."""
-    images = _json(path).get("images", [])
-    if all("file" in image for image in images):
-        files, located = [image["file"] for image in images], Whereabouts(Path(path).parent)
-        return dict(zip(image_ids(files), map(located, files)))
-    return {image["id"]: image["file_name"] for image in images if {"id", "file_name"} <= image.keys()}
-
-
-def _json(path):
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise DataError(f"{path}: not JSON") from None
-    except OSError as error:
-        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    content = read_source(path)
+    if "annotations" in content:
+        return {key: name for key, name in parse_annotations(content, path).files.items() if name}
+    files, located = [image["file"] for image in content["images"]], Whereabouts(Path(path).parent)
+    return dict(zip(map(image_key, image_ids(files)), map(located, files)))

@@ -2,7 +2,7 @@
 
 For each captioner: a sentence of each image of a part, by beam search, and how good they are (Table 3); images found by
 their captions and captions by their images (Table 2); whether they are true, where the data set knows. Beside them the
-baselines of Table 3, the first caption of the nearest training image. And captions from elsewhere, scored alike.
+baselines of Table 3, the captions of the nearest training image. And captions from elsewhere, scored alike.
 
     OUT/captions_NAME.json          the sentences, in COCO's results format
     OUT/NET/features_PART/          fc7 and fc8 of the part's images
@@ -25,6 +25,7 @@ import numpy as np
 from data_prep import DataError, vocabulary
 from data_prep.captions import Image
 from data_prep.dataset import Dataset
+from data_prep.source_files import image_key
 from data_prep.whole_files import read_json, write_bytes
 from data_prep.workers import no_progress
 from lrcn.engine.compute import Compute, Progress
@@ -52,7 +53,7 @@ from lrcn.trained_net import TrainedNet, digest
 BLOCK = 500  # images whose features are kept together
 SHOWN = 12  # images in the picture of captions
 BLOBS = ("fc7", "fc8")
-RETRIEVED = 1000  # published: images in the retrieval experiments
+RETRIEVED = 1000  # images in retrieval, ours: the paper names no number, and the released script ranks all of val
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ def evaluate_captions(
         rows.add_neighbours(neighbours.cnn, reference, out / "neighbours")
 
     of_nets = [net.row for net in nets]
-    measured, notes = measure(dataset, images, rows.captions, search, out, compute.progress)
+    measured, notes = measure(
+        dataset, images, rows.captions, search, out, compute.progress, alternatives=rows.alternatives
+    )
     pictures.captioned(
         [read_image(image.path) for image in images[:SHOWN]],
         [{row: rows.captions[row][number] for row in of_nets} for number in range(min(SHOWN, len(images)))],
@@ -126,6 +129,7 @@ class _Rows:
     search: CaptionSearch
     compute: Compute
     captions: dict[str, list[str]] = field(default_factory=dict)
+    alternatives: dict[str, list[Sequence[str]]] = field(default_factory=dict)  # of rows that have several an image
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add_net(self, net: TrainedNet, with_neighbours: bool) -> None:
@@ -165,7 +169,8 @@ class _Rows:
         captions = [image.captions for image in self.training]
         for blob in features:
             row = f"1nn-{blob}{ending}"
-            self.captions[row] = nearest_captions(training[blob], captions, features[blob])
+            self.alternatives[row] = nearest_captions(training[blob], captions, features[blob])
+            self.captions[row] = [texts[0] for texts in self.alternatives[row]]
             self.models[row] = model
 
 
@@ -254,23 +259,26 @@ def score_results(path: Path, references: Path, part: str | None, row: str, toke
 
     DataError, one line, where an image has no references, or a file is of another kind.
     """
-    captions, by_id = caption_files.read_results(path), caption_files.read_references(references, part)
+    notes: list[str] = []
+    by_id = caption_files.read_references(references, part, notes.append)
+    captions = caption_files.matched(caption_files.read_results(path), by_id)
     if not captions:
         raise DataError(f'{path}: holds no caption; a list of {{"image_id", "caption"}} is needed')
     unknown = [key for key in captions if key not in by_id]
     if unknown:
         raise DataError(
             f"{path}: image {unknown[0]} has no references in {references} ({len(unknown)} of {len(captions)} "
-            f"images{f'; of part {part}' if part else ''}); give the references of these images"
+            f"images{f'; of part {part}' if part else ''}), which has image {next(iter(by_id))} for one; give the "
+            "references of these images"
         )
     scores = metrics.score(captions, {key: by_id[key] for key in captions}, tokens)
-    notes = scores.pop("notes")
+    notes += scores.pop("notes")
     if len(captions) < len(by_id):
         notes.append(f"{len(captions)} of the {len(by_id)} images of {references} have a caption; these are scored")
     model = {"file": str(path), "generation": scores}
     if known_truth := truth.read(references.parent):
         files = [image["file"] for image in read_json(references)["images"]]
-        file_of = dict(zip(caption_files.image_ids(files), files))
+        file_of = dict(zip(map(image_key, caption_files.image_ids(files)), files))
         model["truth"] = known_truth.measure({file_of[key]: caption for key, caption in captions.items()})
     description = references.parent / "dataset.json"
     return {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,9 +163,11 @@ def measure(
     out: Path,
     progress: Progress,
     together: Sequence[Sequence[str]] = (),
+    alternatives: Mapping[str, Sequence[Sequence[str]]] | None = None,
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """{row: {"generation", "truth" where it is known}} of each row's captions of the images, and notes for the user;
-    the captions are written into `out`. together: slots of the truth that are reported together too."""
+    the captions are written into `out`. together: slots of the truth that are reported together too. alternatives: of a
+    row that has several captions an image, all of them: "generation" is the mean over these."""
     files, known_truth = [image.file for image in images], truth.read(dataset.folder)
     all_files = [each["file"] for each in read_json(dataset.folder / "captions.json")["images"]]
     ids = dict(zip(all_files, caption_files.image_ids(all_files)))
@@ -176,7 +178,10 @@ def measure(
         progress("metrics", number, len(captions))
         by_id = dict(zip(references, texts))
         caption_files.write_results(out / f"captions_{row}{search.suffix}.json", by_id)
-        scores = metrics.score(by_id, references, search.tokens)
+        if row in (alternatives or {}):
+            scores = metrics.score_all(dict(zip(references, alternatives[row])), references, search.tokens)
+        else:
+            scores = metrics.score(by_id, references, search.tokens)
         notes += scores.pop("notes")
         measured[row] = {"generation": scores}
         if known_truth:

@@ -7,6 +7,7 @@ nothing at all matches (NLTK says 0, pycocoevalcap some ten-thousandths).
 
 from __future__ import annotations
 
+import math
 import unicodedata
 import warnings
 from collections.abc import Mapping
@@ -80,6 +81,21 @@ def score(captions: Mapping, references: Mapping, tokens: str = "plain", meteor:
     caption_words = {key: one for key, [one] in tokenise({key: [captions[key]] for key in captions}, tokens).items()}
     reference_words = tokenise({key: references[key] for key in captions}, tokens)
     return {"images": len(captions), "tokens": tokens, **score_tokens(caption_words, reference_words, meteor)}
+
+
+def score_all(captions: Mapping, references: Mapping, tokens: str = "plain", meteor: bool = True) -> dict:
+    """Metrics of several captions an image, {id: its captions}: the mean over their first ones, their second ones and
+    so on, each scored as `score` does; an image that has fewer goes through its own again. "averaged": how many.
+
+    So the paper has the BLEU of its nearest neighbours; how it is averaged over images it does not say."""
+    most = max(map(len, captions.values()))
+    turns = [{key: texts[turn % len(texts)] for key, texts in captions.items()} for turn in range(most)]
+    scores = [score(turn, references, tokens, meteor) for turn in turns]
+    mean = scores[0] | {"notes": list(dict.fromkeys(note for each in scores for note in each["notes"]))}
+    for name in [name for name, value in mean.items() if isinstance(value, float) or name == "METEOR"]:
+        values = [each[name] for each in scores]
+        mean[name] = None if None in values else math.fsum(values) / most
+    return mean | {"averaged": most}
 
 
 def score_tokens(captions: Mapping, references: Mapping, meteor: bool = True) -> dict:

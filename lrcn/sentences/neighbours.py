@@ -1,4 +1,4 @@
-"""The baseline 1NN of Table 3: of each image the caption of the training image nearest by a CNN's fc7 or fc8."""
+"""The baseline 1NN of Table 3: of each image the captions of the training image nearest by a CNN's fc7 or fc8."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ def nearest_images(train: np.ndarray, test: np.ndarray, distance: str = "euclide
 
 def nearest_captions(
     train: np.ndarray, captions: Sequence[Sequence[str]], test: np.ndarray, distance: str = "euclidean"
-) -> list[str]:
-    """For each test image, of features (N, D), the first caption of the nearest training image, of features (M, D).
-    SpecError where an image has no caption, and as `nearest_images`."""
+) -> list[Sequence[str]]:
+    """For each test image, of features (N, D), all captions of the nearest training image, of features (M, D). The
+    paper averages BLEU over them. SpecError where an image has no caption, and as `nearest_images`."""
     if len(captions) != len(train) or not all(captions):
         raise SpecError(f"{len(captions)} images' captions for {len(train)} rows: give one or more for each")
-    return [captions[row][0] for row in nearest_images(train, test, distance)]
+    return [captions[row] for row in nearest_images(train, test, distance)]

@@ -33,6 +33,8 @@ import cv2
 import numpy as np
 
 from data_prep import DataError
+from data_prep.coco import file_places
+from data_prep.source_files import read_source
 from data_prep.whole_files import write_bytes, write_json, write_text, writing
 from data_prep.workers import no_progress
 from lrcn.engine.compute import Progress
@@ -75,12 +77,7 @@ class ImageFiles:
             raise DataError(f"image {image}: its file is not known; give --references annotations that name it")
         tried = [Path(name)] if self.folder is None or os.path.isabs(name) else []
         if self.folder is not None:
-            base = Path(name).name  # COCO's images lie in a folder a year
-            tried += [
-                self.folder / name,
-                self.folder / base,
-                *(self.folder / year / base for year in ("train2014", "val2014")),
-            ]
+            tried += [self.folder / place for place in [name, *file_places(name)]]
         for path in tried:
             if path.is_file():
                 return path
@@ -222,12 +219,7 @@ def _digest(key: Mapping) -> str:
 
 
 def _json(path) -> dict[str, Any]:
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    except (ValueError, RecursionError):
-        raise DataError(f"{path}: not JSON; give the file that the page saved") from None
+    content = read_source(path)
     return content if isinstance(content, dict) else {}
 
 

@@ -71,6 +71,9 @@ class Job(Workspace):
         """Refuses what cannot be trained from where it would start; dry_run: what cannot even be planned. Raises
         SpecError, TrainError."""
         weights, name, given = start.weights, self.experiment.name, self.given(start)
+        for folder, file in self._files_of(start).items():
+            before = self._before(folder)
+            task_of(before.variant).check_given(before, file, start.vocabulary)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
         if weights and start.from_scratch:
             raise SpecError("--weights and --from-scratch: give one of them")
@@ -115,36 +118,43 @@ class Job(Workspace):
     def given(self, start: Start) -> dict[str, Path]:
         """The files of stages that are not trained here: the user's, and those that an earlier call took, by the
         stage's folder. SpecError where it is not clear which stage a file is of."""
-        started_from = {stage.start: stage for stage in self.experiment.stages if stage.start}
+        taken = {stage.folder: run.given for stage, _, run in self.runs() if run.given}
+        given = {folder: path for folder, path in taken.items() if path} | self._files_of(start)
+        if given and len(self.splits) > 1:
+            raise SpecError(f"{next(iter(given.values()))}: a net is of one split; give --split 1, 2 or 3")
+        return given
+
+    def _files_of(self, start: Start) -> dict[str, Path]:
+        """The user's files of stages, by the stage's folder."""
+        known = list(dict.fromkeys(stage.start for stage in self.experiment.stages if stage.start))
         files: dict[str, Path] = {}
         for value in start.trained:
             which, equals, file = value.partition("=")
             if not equals or Path(value).exists():
-                which, file = (next(iter(started_from)) if len(started_from) == 1 else ""), value
-            if which not in started_from:
-                if not started_from:
-                    raise SpecError(f"--trained {value}: no net of {self.experiment.name} starts from another")
-                known = list(started_from)
+                which, file = (known[0] if len(known) == 1 else ""), value
+            if not known:
+                raise SpecError(f"--trained {value}: no net of {self.experiment.name} starts from another")
+            if which not in known:
                 raise SpecError(
                     f"--trained {value}: name the stage that it is of, STAGE=FILE, one of {', '.join(known)}"
                     f"{nearest(which, known)}"
                 )
             files[which] = weights_file(file)
-        if files and len(self.splits) > 1:
-            raise SpecError("--trained: a net is of one split; give --split 1, 2 or 3")
-        taken = {stage.folder: run.given for stage, _, run in self.runs() if run.given}
-        return {folder: path for folder, path in taken.items() if path} | files
+        return files
 
-    def _take(self, folder: str, weights: Path, start: Start, resume: bool) -> None:
+    def _take(self, folder: str, weights: Path, resume: bool) -> None:
         """Makes a file of weights the run of a stage, as if it were trained here."""
-        stage, split = self._stage(folder), self.splits[0]
-        training = self._training(stage, split, self.run_of(stage, split))
-        task_of(stage.variant).check_given(training, weights, start.vocabulary)
-        with training.run.locked():
+        before = self._before(folder)
+        with before.run.locked():
             if not resume:
-                training.run.clear()
-            training.run.take(weights, training.dataset.identity(stage.variant.modality, split))
-            self._keep(training)
+                before.run.clear()
+            before.run.take(weights, before.dataset.identity(before.variant.modality, before.split))
+            self._keep(before)
+
+    def _before(self, folder: str) -> Training:
+        """The stage of a folder, which others start from."""
+        stage, split = self._stage(folder), self.splits[0]
+        return self._training(stage, split, self.run_of(stage, split))
 
     def _stage(self, folder: str) -> Stage:
         """The stage of a folder that one of the experiment's starts from, or is."""
@@ -189,9 +199,8 @@ class Job(Workspace):
             compute.progress(line, 0, 0)
         if not (start.weights or start.from_scratch) and (remark := self._random_cnn(to_do, given)):
             compute.progress(f"no --weights: {remark}", 0, 0)
-        for folder, weights in given.items():
-            if start.trained:
-                self._take(folder, weights, start, resume)
+        for folder, file in self._files_of(start).items():
+            self._take(folder, file, resume)
         for training in to_do:
             run, before, task = training.run, self.start_of(training.stage, training.split), task_of(training.variant)
             starting_weights = task.starting_weights(
@@ -269,7 +278,7 @@ def open_job(
     experiment = _fitting(experiment, dataset, trainings)
     changes = catalogue.share_out(settings, dict.fromkeys(stage.net for stage in experiment.stages))
     for stage in experiment.stages:
-        if not stage.data:
+        if changes[stage.net] and not stage.data:
             _check_kind(stage, dataset)
             _sizes(stage, dataset, 1, changes[stage.net])
     return Job(experiment, dataset, out_folder, _splits(experiment, dataset, split), changes, files, vocabulary)

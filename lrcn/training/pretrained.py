@@ -46,8 +46,9 @@ HYBRID = Pretrained("hybrid", 60.2)
 CAFFENET = Pretrained("caffenet", 57.4)
 
 NEEDED = (
-    f"it starts from ILSVRC-2012 weights: give --weights (the paper's: {HYBRID.backbone}, once `lrcn weights fetch "
-    f"{HYBRID.backbone}` has it), or --from-scratch for random ones; --dry-run says more"
+    "it starts from ILSVRC-2012 weights: give --weights FILE (the paper's: "
+    f"`lrcn weights fetch {HYBRID.backbone}`, then --weights {HYBRID.backbone}), or --from-scratch for random ones; "
+    "--dry-run says more"
 )
 
 

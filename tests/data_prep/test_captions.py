@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from data_prep import DataError, captions, coco, flickr30k, vocabulary
 from data_prep.captions import Image, SentenceOptions
+from data_prep.workers import Work
 from tests.shared import FLICKR8K, needs
 
 from . import caption_rules as rules
@@ -30,7 +31,7 @@ def check_data_set(folder, images, seed=1701, steps=20, streams=100, min_count=5
     words = rules.vocabulary([split[c] for i in images if i.split == "train" for c in i.captions], min_count)
     assert (folder / "vocabulary.txt").read_text().split("\n") == words + [""]
     assert vocabulary.read(folder / "vocabulary.txt") == words
-    index, rows = {word: k for k, word in enumerate(words)}, max(100_000 // streams // steps, 1) * steps
+    index, rows = {word: k for k, word in enumerate(words)}, max(100_000 // steps, 1) * steps
     checked = 0
     for part, splits in {
         "train": ["train"],
@@ -117,9 +118,8 @@ def test_drawn_captions_are_written_as_published(tmp_path_factory, drawn, stream
     assert json.loads((out / "captions.json").read_text())["images"] == [vars(image) for image in images]
 
 
-def test_small_files_are_cut_as_published(tmp_path, monkeypatch):
+def test_small_files_are_cut_as_published(tmp_path):
     """Sentences run on from file to file, and end with the file in which the last one is begun."""
-    monkeypatch.setattr(captions, "FILE_NUMBERS", 24)
     random = np.random.default_rng(0)
     lost = 0
     for seed in range(20):
@@ -128,7 +128,7 @@ def test_small_files_are_cut_as_published(tmp_path, monkeypatch):
             for k in range(seed + 1)
         ]
         out = tmp_path / str(seed)
-        captions.prepare("drawn", images, out, SentenceOptions(seed, 4, 3, min_count=1), with_images=False)
+        captions.prepare("drawn", images, out, SentenceOptions(seed, 4, 3, min_count=1, file_rows=8), with_images=False)
         index = {word: k for k, word in enumerate(vocabulary.read(out / "vocabulary.txt"))}
         chosen = captions.order(len(images), 3, seed, "train", False)
         told = [rules.sequences(images[k].captions[0].split(), f"{k}.jpg", index, None) for k in chosen]
@@ -249,6 +249,103 @@ def test_coco_from_annotations_and_both_kinds_of_split(tmp_path):
     with pytest.raises(DataError, match="cocoid.val.test.txt:1: image 4 is in val already"):
         (lists / "coco2014_cocoid.val.test.txt").write_text("4\n")
         coco.read_coco(annotations, lists)
+
+
+@pytest.fixture
+def small_coco(tmp_path):
+    """Annotations of images 1 to 5 under the names of 2014, and id lists that leave image 5 out."""
+    for part, ids in (("train", (1, 2)), ("val", (3, 4, 5))):
+        images = [{"id": k, "file_name": f"COCO_{part}2014_{k:012d}.jpg"} for k in ids]
+        annotations = [{"image_id": k, "caption": f"dog {k}"} for k in ids]
+        (tmp_path / f"{part}.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    for name, ids in (("train", "1\n2\n"), ("val.val", "3\n"), ("val.test", "4\n")):
+        (lists / f"coco2014_cocoid.{name}.txt").write_text(ids)
+    return [tmp_path / "train.json", tmp_path / "val.json"], lists
+
+
+@pytest.mark.parametrize("folders", ["{part}2014/COCO_{part}2014_", "train2017/", "val2017/", "", "COCO_{part}2014_"])
+def test_cocos_images_are_found_under_the_names_of_either_release(small_coco, tmp_path, folders):
+    annotations, lists = small_coco
+    due = []
+    for key in (1, 2, 3, 4):
+        name = f"{folders.format(part='train' if key < 3 else 'val')}{key:012d}.jpg"
+        due.append(str(tmp_path / "images" / name))
+        (tmp_path / "images" / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / "images" / name).touch()
+    assert [image.file for image in coco.read_coco(annotations, lists, tmp_path / "images")] == due
+    for path in annotations:  # as captions_train2017.json has them
+        path.write_text(path.read_text().replace("COCO_train2014_", "").replace("COCO_val2014_", ""))
+    assert [image.file for image in coco.read_coco(annotations, lists, tmp_path / "images")] == due
+
+
+def test_annotations_of_an_image_that_the_file_lacks_are_named(small_coco):
+    annotations, lists = small_coco
+    content, remarks = json.loads(annotations[0].read_text()), []
+    content["annotations"].append({"image_id": 777, "caption": "of another"})
+    annotations[0].write_text(json.dumps(content))
+    assert len(coco.read_coco(annotations, lists, remark=remarks.append)) == 4
+    [remark] = remarks
+    assert remark.startswith(f"{annotations[0]}: has annotations of image 777, which is not among its images")
+    (lists / "coco2014_cocoid.val.test.txt").write_text("777\n")
+    with pytest.raises(DataError, match="image 777 is in no annotation file"):
+        coco.read_coco(annotations, lists)
+
+
+def test_trainval_of_the_release_has_every_image(small_coco, tmp_path):
+    """make_trainval.py takes all of train2014 and val2014, the test images and those of no split among them; what is
+    trained on and tested on before stays."""
+    annotations, lists = small_coco
+    words = {}
+    for everything in (False, True):
+        images = coco.read_coco(annotations, lists, everything=everything)
+        assert [image.split for image in images] == ["train", "train", "val", "test"] + ["restval"] * everything
+        out = tmp_path / f"data{everything}"
+        options = SentenceOptions(streams=1, steps=4, min_count=1, all_in_trainval=everything)
+        captions.prepare("coco", images, out, options, with_images=False)
+        sizes = {
+            part: size["captions"] for part, size in json.loads((out / "dataset.json").read_text())["splits"].items()
+        }
+        assert sizes == {"train": 2, "trainval": 5 if everything else 3, "val": 1, "test": 1}
+        rows = sum(len(file["cont"]) for file in read_list(out / "trainval_captions.txt"))
+        assert rows == 4 * sizes["trainval"]
+        words[everything] = (out / "vocabulary.txt").read_text()
+    assert words[False] == words[True]
+
+
+def test_files_have_as_many_rows_as_released_or_as_asked_for(tmp_path):
+    """And a file that another size left behind, in a run that was cut off, is written anew."""
+    images = [Image("a.jpg", "train", ["a dog runs"] * 30)]
+
+    def heights(out, **options):
+        captions.prepare("x", images, out, SentenceOptions(streams=2, min_count=1, **options), with_images=False)
+        return [len(file["cont"]) for file in read_list(out / "train_captions.txt")]
+
+    assert SentenceOptions().rows == 100_000 and SentenceOptions(steps=30).rows == 99_990
+    assert heights(tmp_path / "whole") == [300]
+    assert heights(tmp_path / "parts", file_rows=90) == [80, 80, 80, 60]
+    partial = tmp_path / "again.partial"
+    (tmp_path / "parts").rename(partial)
+    note = json.loads((partial / "dataset.json").read_text())["prepared"]
+    del note["file_rows"]
+    (partial / "dataset.json").unlink()
+    (partial / "preparing.json").write_text(json.dumps(note))
+    assert heights(tmp_path / "again") == [300]
+
+
+def test_data_of_before_the_options_are_those_with_their_defaults():
+    assert SentenceOptions().settings == {"seed": 1701, "steps": 20, "streams": 100, "min_count": 5}
+    assert SentenceOptions(file_rows=40, all_in_trainval=True).settings.keys() >= {"file_rows", "all_in_trainval"}
+
+
+def test_images_that_come_without_a_caption_are_counted(tmp_path):
+    remarks = []
+    images = [Image("a.jpg", "train", ["a dog"]), Image("b.jpg", "val", []), Image("c.jpg", "test", [])]
+    options = SentenceOptions(streams=1, min_count=1)
+    work = Work(1, lambda what, done, total: remarks.append(what))
+    captions.prepare("x", images, tmp_path / "data", options, with_images=False, work=work)
+    assert "images without a caption are left out: 2, b.jpg for one" in remarks
 
 
 def test_a_flickr_split_that_names_unknown_images_is_refused(tmp_path):

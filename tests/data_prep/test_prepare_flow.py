@@ -298,7 +298,7 @@ def test_bad_images_of_x_and_y(bare, tmp_path, harm, message):
 def test_a_folder_of_neither_layout_names_both(bare, tmp_path):
     (tmp_path / "frames/v_Run_1").mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "frames/v_Run_1/img_00001.jpg"), np.zeros((40, 48, 3), np.uint8))
-    with pytest.raises(DataError, match="flow_image_VIDEO.0002.jpg .*flow_x_00001.jpg and flow_y_00001.jpg") as caught:
+    with pytest.raises(DataError, match="lacks flow_image_v_Jump_0.0002.jpg, .*flow_x_00001.jpg and flow_y") as caught:
         flow.prepare_flow(bare, images=tmp_path / "frames", work=Work(1))
     assert "\n" not in str(caught.value)
 

@@ -339,6 +339,7 @@ def test_hdf5_data_is_looked_at(tmp_path, monkeypatch):
 def test_databases_and_images_are_looked_at(tmp_path):
     import cv2
     import numpy as np
+    from PIL import Image
 
     with lmdb.open(str(tmp_path / "db")) as database, database.begin(write=True) as transaction:
         transaction.put(b"0", pb.Datum(channels=2, height=9, width=7, data=b"x").SerializeToString())
@@ -353,6 +354,10 @@ def test_databases_and_images_are_looked_at(tmp_path):
     (tmp_path / "list.txt").write_text("a b.png 3\n")
     images = layer("ImageData", top="x l", source=str(tmp_path / "list.txt"), root_folder=f"{tmp_path}/", batch_size=4)
     assert infer(net({}, images)).blobs == dict(x=(4, 3, 8, 9), l=(4,))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter, as Caffe reads it
+    Image.new("RGB", (9, 8)).save(tmp_path / "a b.png", exif=exif)
+    assert infer(net({}, images)).blobs["x"] == (4, 3, 9, 8)
     images.image_data_param.is_color = False
     images.image_data_param.new_height = images.image_data_param.new_width = 20
     assert infer(net({}, images)).blobs["x"] == (4, 1, 20, 20)

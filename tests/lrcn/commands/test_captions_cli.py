@@ -105,10 +105,10 @@ def test_images_that_caffe_cannot_read(source, damage, said):
 @pytest.mark.parametrize(
     "content, said",
     [
-        ("[", "cannot be read as JSON"),
+        ("[", "cannot be read as JSON (cut off in the middle, at line 1)"),
         ("3", "holds no list"),
         ('[{"image": "a.jpg", "caption": "x", "split": "tran"}]', "entry 1: split 'tran'"),
-        ('[{"image": "a.jpg", "caption": 3, "split": "train"}]', "entry 1 has no caption"),
+        ('[{"image": "a.jpg", "caption": 3, "split": "train"}]', "entry 1: its captions are 3"),
         ('[{"caption": "x", "split": "train"}]', "entry 1 has no image"),
         (
             '[{"image": "a.jpg", "caption": "x", "split": "train"}, {"image": "a.jpg", "caption": "y", "split":"val"}]',

@@ -9,7 +9,7 @@ import sys
 import pytest
 from click.shell_completion import get_completion_class
 
-from lrcn.cli import cli
+from lrcn.cli import cli, spread_settings
 from lrcn.released.data_sets import DATA_SETS
 from lrcn.released.weights import RELEASES
 from lrcn.training import experiment
@@ -37,7 +37,7 @@ def plain(items):
 def test_experiments_and_nets(offered):
     every = [*experiment.names(), *catalogue.names()]
     assert plain(offered("train", "")) == every
-    assert plain(offered("train", "activity/t")) == ["activity/table1"]
+    assert plain(offered("train", "demo-t")) == ["demo-table1"]
     assert offered("train", "my")[0] == ("file", "my")  # a file of one's own
     assert plain(offered("evaluate", "caption/r")) == ["caption/results", "caption/rating-sheet"]
     assert plain(offered("experiments", "show", "demo-t")) == ["demo-table1"]
@@ -45,7 +45,8 @@ def test_experiments_and_nets(offered):
     for words in (
         ("nets", "show"),
         ("nets", "weights"),
-        ("caption", "x.jpg", "--net"),
+        ("caption", "--net"),
+        ("classify", "--net"),
         ("prepare", "features", "--net"),
     ):
         assert plain(offered(*words, "lm/")) == ["lm/lstm-lm"], words
@@ -77,7 +78,8 @@ def test_released_weights_and_data_sets(offered, monkeypatch, tmp_path):
     assert plain(offered("data", "list", "")) == list(DATA_SETS)
     assert offered("train", "demo", "--weights", "") == [("file", "")]
     (tmp_path / "hybrid.caffemodel").touch()
-    assert offered("train", "demo", "--weights", "") == [("file", ""), ("plain", "hybrid")]  # those that are here
+    for words in (("train", "demo", "--weights"), ("evaluate", "demo", "--model"), ("nets", "weights", "lm/lstm-lm")):
+        assert offered(*words, "") == [("file", ""), ("plain", "hybrid")], words  # those that are here
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
@@ -108,3 +110,14 @@ def test_python_m_lrcn(tmp_path):
 
     refused(run("weights", "list", "cafenet"), "did you mean 'caffenet'")
     assert "caffenet: BVLC" in run("weights", "list", "caffenet").stdout
+
+
+@pytest.mark.parametrize("first", [["--set", "units=512"], ["--set=units=512"]])
+def test_several_settings_after_one_set_however_it_is_spelt(first):
+    def read(*words):
+        context = cli.commands["nets"].commands["show"].make_context("show", spread_settings(list(words)))
+        return context.params["changes"]
+
+    assert read("lm/lstm-lm", *first, "streams=50") == ("units=512", "streams=50")
+    assert read(*first, "streams=50", "--json", "lm/lstm-lm") == ("units=512", "streams=50")
+    assert read("lm/lstm-lm", *first, "--set=streams=50", "steps=9") == ("units=512", "streams=50", "steps=9")

@@ -106,6 +106,20 @@ def test_flow_from_images_made_elsewhere(archive):
     assert json.loads((data / "dataset.json").read_text())["flow"]["images"] == 88
 
 
+def test_flow_from_images_of_x_and_y(archive):
+    data, images = archive / "data", archive / "flow"
+    assert ucf101(archive, "--subset", "--fps", 15).returncode == 0
+    for name, video in Dataset(data).index.items():
+        (images / name).mkdir(parents=True)
+        for number in range(1, video.frames):
+            for axis, level in (("x", 179), ("y", 128)):  # 15 * 51 / 127.5 pixels to the right
+                cv2.imwrite(str(images / name / f"flow_{axis}_{number:05d}.jpg"), np.full((48, 64), level, np.uint8))
+    done = prepare("flow", "--data", data, "--images", images, "--flow-bound", 15)
+    assert done.returncode == 0 and "-15 to 15 pixels (--flow-bound)" in done.stderr
+    image = cv2.imdecode(np.frombuffer(Dataset(data).jpeg("flow", name, 3), np.uint8), cv2.IMREAD_COLOR)
+    assert np.abs(image.mean((0, 1)) - [128 + 96, 128, 128 + 96]).max() < 2
+
+
 def test_flow_and_stills_of_no_data_set(tmp_path):
     for command in ("flow", "stills"):
         refused(prepare(command, "--data", tmp_path / "none"), "no prepared dataset")

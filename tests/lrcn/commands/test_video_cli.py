@@ -309,7 +309,7 @@ def test_describe_on_the_command_line(run, source, tmp_path):
     (other / "slot_vocabulary.txt").write_text("<none>\nobject\tcat\n")
     refused(said("one.jsonl", "--run", other), "has 2 entries", "trained with 9")
     (other / "slot_vocabulary.txt").unlink()
-    refused(said("one.jsonl", "--run", other), "slot_vocabulary.txt: cannot be read")
+    refused(said("one.jsonl", "--run", other), "slot_vocabulary.txt: no such file")
     shutil.copy(run / "decoder-prob" / "slot_vocabulary.txt", other)
     with (other / "vocabulary.txt").open("a") as file:
         file.write("more\n")

@@ -181,7 +181,6 @@ def test_a_web_page_is_not_the_file_and_leaves_what_had_come(server, path, kind,
     server.answers["/file"] = refused_page
     refused(server.url, path, "sends a web page", str(path), "--from URL")
     server.answers.clear()
-    part(path).unlink()
     broken_off(server, path)
     server.answers["/file"] = refused_page
     refused(server.url, path, "sends a web page")
@@ -192,6 +191,7 @@ def test_a_web_page_is_not_the_file_and_leaves_what_had_come(server, path, kind,
 def test_an_answer_without_the_file(server, path, status, words):
     server.answers["/file"] = (status, {}, b"<html>")
     refused(server.url, path, server.url, words, "--from URL")
+    assert not list(path.parent.iterdir())
 
 
 def test_redirects_are_followed_and_a_circle_of_them_is_one_line(server, path):

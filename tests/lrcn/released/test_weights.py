@@ -189,6 +189,9 @@ def test_a_file_that_was_put_there_by_hand_is_held_against_the_published_too(ser
     one.path.write_bytes(server.content[:-1] + b"x")
     with pytest.raises(DataError, match="SHA-1.*remove it"):
         fetched("mine")
+    one.path.write_bytes(server.content[:-1])
+    with pytest.raises(SpecError, match=f"has {len(server.content) - 1:,} bytes.*lrcn weights fetch mine"):
+        weights_file("mine")
     one.path.write_bytes(server.content)
     assert "is there" in fetched("mine") and not server.asked
 
@@ -261,10 +264,10 @@ def test_a_file_comes_before_a_name_and_a_folder_does_not(server, here, tmp_path
         ("lrcn-fc6-flow", "lrcn-fc6-flow: not here; the page links to it"),
         ("hybird", "hybird: no such file; .*did you mean 'hybrid'"),
         ("vgg16.caffemodel", "vgg16.caffemodel: no such file; .*did you mean 'vgg16'"),
-        (
-            "nowhere/hybrid",
-            "nowhere/hybrid: no such file; --weights takes a .caffemodel, or a name of `lrcn weights list`$",
-        ),
+        ("nowhere/hybrid", "nowhere/hybrid: no such file; .*did you mean 'hybrid'"),
+        ("activity/lrcn-fc6-rgb", "did you mean 'lrcn-fc6-rgb'"),
+        ("bvlc_reference_caffenet.caffemodel", "did you mean 'caffenet'"),
+        ("nowhere/net.caffemodel", "a name of `lrcn weights list`$"),
         (".", r"\.: a folder"),
         ("", ": no such file|a folder"),
     ],

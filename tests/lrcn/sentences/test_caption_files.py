@@ -40,14 +40,14 @@ def test_cocos_files(tmp_path):
             ("{}", "format"),
             ('[{"image_id": 1}]', "entry 1"),
             ("[3]", "entry 1"),
-            ("{", "not JSON"),
+            ("{", "cannot be read as JSON"),
             ('[{"image_id": 1, "caption": "a"}, {"image_id": 1, "caption": "b"}]', "twice"),
         ],
         "references": [
             ("[]", "neither"),
             ('{"images": 3}', "neither"),
             ('{"images": []}', "no images"),
-            ('{"images": [{"id": 1}], "annotations": []}', "image 1 has no captions"),
+            ('{"images": [{"id": 1}], "annotations": []}', "no image has a caption"),
         ],
     }
     for kind, cases in bad.items():
@@ -59,8 +59,108 @@ def test_cocos_files(tmp_path):
         caption_files.read_results(tmp_path / "none.json")
 
 
+def write(path, content, **options):
+    path.write_text(content if isinstance(content, str) else json.dumps(content), **options)
+    return path
+
+
+def coco_of(*annotations, images=(1, 2)):
+    return {
+        "images": [{"id": key, "file_name": "a.jpg"} for key in images],
+        "annotations": [{"image_id": key, "caption": caption} for key, caption in annotations],
+    }
+
+
+@pytest.mark.parametrize(
+    "results, said",
+    [
+        ([{"image_id": 1.0, "caption": "a"}], "entry 1: image_id is 1.0; it must be"),
+        ([{"image_id": [1], "caption": "a"}], r"entry 1: image_id is \[1\]"),
+        ([{"image_id": True, "caption": "a"}], "entry 1: image_id is true"),
+        ([{"image_id": None, "caption": "a"}], "entry 1: image_id is null"),
+        ([{"image_id": "", "caption": "a"}], "entry 1: image_id is ''"),
+        ([{"image_id": {"a": 1}, "caption": "a"}], "entry 1: image_id is {"),
+        ([{"image_id": 1, "caption": ["a dog"]}], r"entry 1: caption is \['a dog'\], no text"),
+        ([{"image_id": 1, "caption": "a"}, {"image_id": 2, "caption": None}], "entry 2: caption is null, no text"),
+        ([{"image_id": 1, "caption": 7}], "entry 1: caption is 7, no text"),
+        ([{"image_id": 1, "caption": "a"}, {"image_id": "1", "caption": "b"}], "twice, as 1 and as '1'"),
+        ('[{"image_id": 1, "capt', "cut off in the middle, at line 1"),
+        ('[{"image_id": 1,\n "caption": "a"},\n', "cut off in the middle, at line 2"),
+        ('[{"image_id": 1, "caption": "a"} "b"]', "Expecting"),
+    ],
+)
+def test_what_is_wrong_with_an_entry_is_said(tmp_path, results, said):
+    with pytest.raises(DataError, match=said) as error:
+        caption_files.read_results(write(tmp_path / "r.json", results))
+    assert str(error.value).startswith(str(tmp_path / "r.json")) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "references, said",
+    [
+        (coco_of((1, None)), "annotation 1: caption is null, no text"),
+        (coco_of((1, "a"), (2, ["b", "c"])), r"annotation 2: caption is \['b', 'c'\], no text"),
+        (coco_of((1, 3)), "annotation 1: caption is 3, no text"),
+        (coco_of((1.5, "a")), "annotation 1: image_id is 1.5"),
+        (coco_of((1, "a"), images=(1, "1")), "image 2: id 1 is there twice, as 1 and as '1'"),
+        (coco_of((1, "a"), images=([1],)), r"image 1: id is \[1\]"),
+        ({"annotations": [3]}, "annotation 1: has no image_id"),
+        ({"annotations": [{"image_id": 1}]}, "annotation 1: has no caption"),
+        ({"annotations": 3, "images": []}, "no list `annotations`"),
+        ({"images": [{"file": "a", "split": "test", "captions": "a dog"}]}, None),
+        ({"images": [{"file": "a", "split": "test", "captions": ["a", 3]}]}, "image 1: its caption 2 is 3, no text"),
+        ({"images": [{"file": "a", "split": "test", "captions": None}]}, "image 1 has no caption"),
+    ],
+)
+def test_references_that_are_no_texts(tmp_path, references, said):
+    path = write(tmp_path / "refs.json", references)
+    if said is None:
+        assert caption_files.read_references(path) == {"a": ["a dog"]}
+        return
+    with pytest.raises(DataError, match=said) as error:
+        caption_files.read_references(path)
+    assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
+
+
+def test_ids_as_text_and_as_numbers_are_of_one_image(tmp_path):
+    results = write(
+        tmp_path / "r.json", [{"image_id": "1", "caption": "a"}, {"image_id": "000000000002", "caption": "b"}]
+    )
+    assert caption_files.read_results(results) == {1: "a", 2: "b"}
+    references = write(tmp_path / "refs.json", coco_of(("1", "x"), (2, "y"), (1, "z"), images=(1, "2")))
+    assert caption_files.read_references(references) == {1: ["x", "z"], 2: ["y"]}
+    assert caption_files.image_files(references) == {1: "a.jpg", 2: "a.jpg"}
+
+
+def test_names_of_cocos_files_and_their_numbers_match():
+    captions = {"COCO_val2014_000000000042.jpg": "a", "000000000007.jpg": "b"}
+    assert caption_files.matched(captions, {42: ["x"], 7: ["y"]}) == {42: "a", 7: "b"}
+    assert caption_files.matched({42: "a"}, {"000000000042.jpg": ["x"]}) == {"000000000042.jpg": "a"}
+    assert caption_files.matched(captions | {42: "c"}, {42: ["x"], 7: ["y"]}) == captions | {42: "c"}
+    assert caption_files.matched({"x.jpg": "a"}, {42: ["x"]}) == {"x.jpg": "a"}
+
+
+def test_images_without_a_caption_are_counted_and_strays_are_taken(tmp_path):
+    remarks = []
+    path = write(tmp_path / "refs.json", coco_of((1, "x"), (9, "of another"), images=(1, 2, 3)))
+    assert caption_files.read_references(path, remark=remarks.append) == {1: ["x"], 9: ["of another"]}
+    assert remarks == [f"{path}: images without a caption are left out: 2 of 4, 2 for one"]
+    bare = write(tmp_path / "bare.json", {"annotations": coco_of((1, "x"))["annotations"]})
+    assert caption_files.read_references(bare) == {1: ["x"]}
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path):
+    results = write(tmp_path / "r.json", [{"image_id": 1, "caption": "é"}], encoding="utf-8-sig")
+    assert caption_files.read_results(results) == {1: "é"}
+    references = write(tmp_path / "refs.json", coco_of((1, "x")), encoding="utf-8-sig")
+    assert caption_files.read_references(references) == {1: ["x"]}
+    with pytest.raises(DataError, match="UTF-16"):
+        caption_files.read_results(write(tmp_path / "16.json", "[]", encoding="utf-16"))
+
+
 def test_ids_are_cocos_numbers_or_names():
     ids = caption_files.image_ids
     assert ids(["/x/val2014/COCO_val2014_000000000042.jpg", "COCO_train2014_000000000007.jpg"]) == [42, 7]
     assert ids(["/x/COCO_val2014_000000000042.jpg", "/x/b.jpg"]) == ["COCO_val2014_000000000042.jpg", "b.jpg"]
+    assert ids(["/x/train2017/000000000042.jpg", "COCO_train2014_000000000007.jpg"]) == [42, 7]
     assert ids(["/x/a.jpg", "/y/a.jpg"]) == ["/x/a.jpg", "/y/a.jpg"] and ids([]) == []

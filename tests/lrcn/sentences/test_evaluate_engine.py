@@ -207,6 +207,15 @@ def test_neighbours_are_the_nearest_by_fc7_and_fc8_of_either_cnn(run, data):
         far = np.linalg.norm(kept["test"][blob][:, None] - kept["train"][blob], axis=2)
         expected = [parts["train"][at]["captions"][0] for at in far.argmin(1)]
         assert list(caption_files.read_results(folder / f"captions_1nn-{blob}-finetuned.json").values()) == expected
+        row = json.loads((folder / "results.json").read_text())["models"][f"1nn-{blob}-finetuned"]["generation"]
+        nearest = {image["file"]: parts["train"][at]["captions"] for image, at in zip(parts["test"], far.argmin(1))}
+        references = {image["file"]: image["captions"] for image in parts["test"]}
+        each = [
+            language_metrics.score({key: texts[turn] for key, texts in nearest.items()}, references, meteor=False)
+            for turn in range(row["averaged"])
+        ]
+        assert len(each) == len(entries[0]["captions"]) > 1
+        assert row["BLEU-4"] == pytest.approx(np.mean([scores["BLEU-4"] for scores in each]))
     with np.load(folder / "neighbours" / "features_test" / "0000000.npz") as kept:
         assert np.abs(kept["fc7"] - seen["test"]["fc7"]).max() > 1e-3  # by the CNN before its training
         assert kept["fc7"].shape == seen["test"]["fc7"].shape

@@ -106,3 +106,16 @@ def test_images_must_be_the_same():
         metrics.score({1: "x"}, TRUE)
     with pytest.raises(DataError, match="no caption"):
         metrics.score({}, {})
+
+
+def test_several_captions_an_image_are_averaged():
+    """By hand: of the first captions every word is in a reference, of the second none, of the third (an image has two
+    alone, and the first again) those of one image; brevity costs nothing."""
+    captions = {1: ["the cat is on the mat", "x x x x x x", "y y y y y y"], 2: ["a dog runs fast", "z z z z"]}
+    scores = metrics.score_all(captions, TRUE, meteor=False)
+    assert scores["averaged"] == 3 and scores["images"] == 2 and scores["METEOR"] is None and scores["notes"] == []
+    assert scores["BLEU-1 (NLTK)"] == pytest.approx((1 + 0 + 4 / 10) / 3)
+    assert scores["ROUGE-L"] == pytest.approx((1 + 0 + 1 / 2) / 3)
+    alone = {key: texts[:1] for key, texts in captions.items()}
+    once = metrics.score({key: texts[0] for key, texts in captions.items()}, TRUE, meteor=False)
+    assert metrics.score_all(alone, TRUE, meteor=False) == once | {"averaged": 1}

@@ -40,8 +40,8 @@ def test_nearest_in_parts_is_nearest(monkeypatch, distance):
 def test_nearest_captions():
     train = np.array([[1.0, 0], [10, 0.1], [0, 0]])
     captions = [["one", "another"], ["two"], ["three"]]
-    assert neighbours.nearest_captions(train, captions, [[2, 0], [9, 0], [0, 0]]) == ["one", "two", "three"]
-    assert neighbours.nearest_captions(train, captions, [[2, 0.02]], "cosine") == ["two"]
+    assert neighbours.nearest_captions(train, captions, [[2, 0], [9, 0], [0, 0]]) == captions
+    assert neighbours.nearest_captions(train, captions, [[2, 0.02]], "cosine") == [["two"]]
     with pytest.raises(SpecError, match="did you mean 'cosine'"):
         neighbours.nearest_images(train, train, "cosinus")
     with pytest.raises(SpecError, match="for 3 rows"):

@@ -244,7 +244,7 @@ def test_answers_that_do_not_fit_are_refused_in_a_line(source):
         assert "\n" not in str(error.value)
 
     good = answered(page, "Anna")
-    says("[", "not JSON")
+    says("[", "cannot be read as JSON")
     says([], "neither the answers")
     says(good | {"rater": " "}, "rater")
     says(good | {"answers": None}, "answers")

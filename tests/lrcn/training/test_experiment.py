@@ -191,7 +191,7 @@ FRAMES = 'kind = "frames"\n'
     "text, said",
     [
         ("kind = frames", "not TOML"),
-        (b"\xff\xfe", "not TOML"),
+        (b"\xff\xfe", "saved as UTF-16, not UTF-8; save it as UTF-8"),
         (FRAMES + "abuot = 'x'" + STAGE, "has no use for 'abuot'; did you mean 'about'?"),
         (FRAMES + "about = 3" + STAGE, "about = 3: it takes text"),
         (FRAMES + "stages = 'demo'", "stages = 'demo': it takes tables, each under a line [[stages]]"),

@@ -172,7 +172,7 @@ def test_a_mean_over_strides_is_the_mean_of_each(data, tmp_path):
         ([], "--weights FILE"),
         (["--from-scratch", "--split", "3"], "has no split 3, only 1, 2"),
         (["--from-scratch", "--rows", "lrcn-fc8"], "no row 'lrcn-fc8'"),
-        (["--from-scratch", "--weights", "x.caffemodel"], "give one of them"),
+        (["--from-scratch", "--weights", __file__], "give one of them"),
         (["--weights", "x.caffemodel"], "x.caffemodel"),
     ],
 )
