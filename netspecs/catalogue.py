@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from netspecs import activity, caption, lm, video
-from netspecs.variant import Variant
+from netspecs.variant import Variant, said_in
 from prototxt_gen import SpecError, nearest
 
 _VARIANTS = {variant.name: variant for task in (activity, caption, lm, video) for variant in task.VARIANTS}
@@ -28,7 +28,9 @@ def variants(task: str | None = None) -> list[Variant]:
 def get(name: str) -> Variant:
     """The variant `name`; SpecError with the nearest known one where there is none."""
     if name not in _VARIANTS:
-        raise SpecError(f"there is no net '{name}'{nearest(name, _VARIANTS) or '; `lrcn nets list` names them'}")
+        raise SpecError(
+            f"{said_in(name)}there is no net '{name}'{nearest(name, _VARIANTS) or '; `lrcn nets list` names them'}"
+        )
     return _VARIANTS[name]
 
 
@@ -47,5 +49,5 @@ def share_out(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict
     for setting in common:
         if setting not in known:
             whose = " and ".join(shares) if len(shares) < 3 else f"any of these {len(shares)} nets"
-            raise SpecError(f"no setting '{setting}' in {whose}{nearest(setting, known)}")
+            raise SpecError(f"{said_in(setting)}no setting '{setting}' in {whose}{nearest(setting, known)}")
     return shares

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from netspecs.sources import File, Ours, Source
 from prototxt_gen import SpecError, nearest
+from prototxt_gen.fields import plain
 
 
 class Kind(NamedTuple):
@@ -102,6 +103,22 @@ READS = {
 }
 
 
+class NameFromFile(str):
+    """A setting's or a net's name as a file has it: what is said against it begins with the file."""
+
+    file: str
+
+    def __new__(cls, name: str, file: str) -> "NameFromFile":
+        made = super().__new__(cls, name)
+        made.file = file
+        return made
+
+
+def said_in(name: str) -> str:
+    """ "FILE: " where a file says this name, else ""."""
+    return f"{name.file}: " if isinstance(name, NameFromFile) else ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Variant:
     """One net of the paper.
@@ -169,7 +186,7 @@ class Variant:
         """
         for name in overrides:
             if name not in self.table:
-                raise SpecError(f"{self.name} has no setting '{name}'{nearest(name, self.table)}")
+                raise SpecError(f"{said_in(name)}{self.name} has no setting '{name}'{nearest(name, self.table)}")
         wanted = {name: self._read(name, value) for name, value in overrides.items()}
         chosen = {name: self._read(name, setting.default) for name, setting in self.table.items()}
         for name, choices in self.presets.items():
@@ -237,7 +254,8 @@ class Variant:
     def _read(self, name: str, value: Any) -> Any:
         kind = self.table[name].kind
         try:
-            return kind.read(value)
+            return kind.read(plain(value))
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             hint = str(error) if isinstance(error, ValueError) and str(error).startswith(";") else ""
-            raise SpecError(f"{self.name}: {name}={value} makes no sense: it takes {kind.what}{hint}") from None
+            said = f"{said_in(name)}{self.name}: {name}={value}"
+            raise SpecError(f"{said} makes no sense: it takes {kind.what}{hint}") from None

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.caffe_pb2 import LayerParameter as Layer
+from prototxt_gen.data_files import Unread, datum_labels, hdf5_values
 from prototxt_gen.errors import SpecError, nearest
+from prototxt_gen.file_faults import absent, file_faults
 from prototxt_gen.netspec import LAYER_TYPES
 from prototxt_gen.shapes import NetShapes, Problem, Row, Shape, infer, show
 from prototxt_gen.states import filter_net, is_in, solver_states
@@ -31,7 +32,6 @@ from prototxt_gen.upgrade import Place
 SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 LR_POLICIES = ("fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid")
 
-_SAMPLED = 50  # images of a list that are looked for
 _RECORDS = 20000  # of a database, whose labels are read
 _MOST_STAGES = 6  # of which every combination is tried
 
@@ -255,7 +255,7 @@ class _Check:
         """Files that are not there, and labels and words beyond what reads them."""
         faults: list[Fault] = []
         for row in shapes.rows:
-            faults += [(row.index, field, message) for field, message in _missing(row.layer)]
+            faults += [(row.index, field, message) for field, message in file_faults(row.layer)]
             if row.layer.type == "Python" and _is_data(row) and self.hooks.labels:
                 for top in row.layer.top:
                     self._values(row.layer, top)
@@ -302,7 +302,7 @@ class _Check:
                 values = self._read_values(layer, top)
             except SpecError as error:  # a hook's
                 self.refused[key[0]] = str(error)
-            except (OSError, ValueError, ImportError):
+            except (OSError, ValueError, Unread):
                 pass  # what cannot be read is told elsewhere
             self.values[key] = None if values is None else np.unique(np.trunc(np.asarray(values, float)))
         return self.values[key]
@@ -314,12 +314,14 @@ class _Check:
             filler = fillers[min(number, len(fillers) - 1)] if fillers else pb.FillerParameter()
             return [filler.value] if filler.type == "constant" else None
         if layer.type == "HDF5Data":
-            return _hdf5_values(layer.hdf5_data_param.source, top)
+            names = Path(layer.hdf5_data_param.source).read_text(encoding="utf-8").split()
+            pieces = [np.unique(np.trunc(piece)) for name in names for piece in hdf5_values(name, top)]
+            return np.concatenate(pieces) if pieces else np.empty(0)
         if layer.type == "ImageData" and number == 1:
-            lines = Path(layer.image_data_param.source).read_text(encoding="utf-8").splitlines()
-            return [int(line.split()[-1]) for line in lines if line.strip()]
+            lines = Path(layer.image_data_param.source).read_text(encoding="utf-8").split("\n")
+            return [int(line.rpartition(" ")[2]) for line in lines if line.strip()]
         if layer.type == "Data" and number == 1 and layer.data_param.backend == pb.DataParameter.LMDB:
-            return _datum_labels(layer.data_param.source)
+            return datum_labels(layer.data_param.source, _RECORDS)
         if layer.type == "Python" and self.hooks.labels:
             return self.hooks.labels(layer, top)
         return None
@@ -623,127 +625,6 @@ def _shapes(weights: list[Shape]) -> str:
     return ", ".join(map(show, weights)) or "none"
 
 
-# ---- files that nets name ----------------------------------------------------------------------------------
-
-# The field by which a layer names what it reads.
-_SOURCES = {
-    "Data": "data_param",
-    "HDF5Data": "hdf5_data_param",
-    "ImageData": "image_data_param",
-    "WindowData": "window_data_param",
-    "InfogainLoss": "infogain_loss_param",
-}
-
-
-def _missing(layer: Layer) -> Iterator[tuple[str, str]]:
-    """(field, message) for each file that a layer reads and that is not there."""
-    if layer.type in ("Data", "ImageData", "WindowData") and layer.transform_param.HasField("mean_file"):
-        yield from _absent("transform_param.mean_file", layer.transform_param.mean_file)
-    block = _SOURCES.get(layer.type)
-    if block is None or layer.type == "InfogainLoss" and not layer.infogain_loss_param.HasField("source"):
-        return
-    field, source = f"{block}.source", getattr(layer, block).source
-    if not source:
-        yield field, "it names no source: set source"
-        return
-    absent = list(_absent(field, source))
-    yield from absent
-    if absent or layer.type not in ("HDF5Data", "ImageData"):
-        return
-    try:
-        text = Path(source).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        yield field, f"'{source}' cannot be read as a list: {error}"
-        return
-    if layer.type == "HDF5Data":
-        names = text.split()
-        if not names:
-            yield field, f"'{source}' lists no file"
-        for name in names:
-            yield from ((field, f"'{source}' lists '{name}': {why}") for why in _unread_hdf5(name, layer.top))
-    else:
-        yield from _missing_images(layer.image_data_param, [line for line in text.splitlines() if line.strip()])
-
-
-def _missing_images(block: pb.ImageDataParameter, lines: list[str]) -> Iterator[tuple[str, str]]:
-    """The same for some of the images that are listed in `lines`."""
-    field, root, source = "image_data_param.source", block.root_folder, block.source
-    if not lines:
-        yield field, f"'{source}' lists no image"
-    if root and not root.endswith("/") and lines and Path(root, lines[0].rpartition(" ")[0]).exists():
-        yield "image_data_param.root_folder", f"Caffe adds no slash to '{root}': set '{root}/'"
-        return
-    names = [root + line.rpartition(" ")[0] for line in lines[:: max(1, len(lines) // _SAMPLED)]]
-    absent = [name for name in names if not Path(name).exists()]
-    if absent:
-        others = f", nor are {len(absent) - 1} others of {len(names)} looked for" if len(absent) > 1 else ""
-        where = "paths count from the folder in which Caffe is run"
-        yield field, f"'{source}' lists '{absent[0]}', which is not there{others}; {where}"
-
-
-def _absent(field: str, name: str) -> Iterator[tuple[str, str]]:
-    if not Path(name).exists():
-        folder = Path(name).parent
-        near = (
-            nearest(Path(name).name, [other.name for other in folder.iterdir() if other.suffix == Path(name).suffix])
-            if folder.is_dir()
-            else ""
-        )
-        yield field, f"there is no '{name}'{near or '; paths count from the folder in which Caffe is run'}"
-
-
-def _unread_hdf5(name: str, tops: Iterable[str]) -> Iterator[str]:
-    """What is wrong with one file of a list, if anything."""
-    if not Path(name).exists():
-        yield "there is no such file; paths count from the folder in which Caffe is run"
-        return
-    try:
-        import h5py
-
-        with h5py.File(name, "r") as file:
-            lacking = [top for top in tops if top not in file]
-            rows = {top: file[top].shape[:1] for top in tops if top not in lacking}
-    except ImportError:
-        return
-    except (OSError, AttributeError) as error:
-        yield f"no HDF5 file ({error})"
-        return
-    for top in lacking:
-        yield f"it has no dataset '{top}'"
-    if len(set(rows.values())) > 1:
-        yield "its datasets have not as many rows: " + ", ".join(f"{top} {show(size)}" for top, size in rows.items())
-
-
-def _hdf5_values(source: str, top: str) -> Values:
-    """The different values of a dataset, cut to whole numbers, in all files of a list."""
-    import h5py
-
-    values = []
-    for name in Path(source).read_text(encoding="utf-8").split():
-        with h5py.File(name, "r") as file:
-            data = file[top] if top in file else np.empty(0)
-            for start in range(0, len(data), 65536):
-                values.append(np.unique(np.trunc(data[start : start + 65536])))
-    return np.concatenate(values) if values else np.empty(0)
-
-
-def _datum_labels(source: str) -> list[int]:
-    """The labels of a database's first records."""
-    import lmdb
-
-    if not Path(source).exists():  # which would make one
-        raise OSError(source)
-    try:
-        with lmdb.open(source, readonly=True, lock=False, subdir=Path(source).is_dir()) as database:
-            with database.begin() as transaction, transaction.cursor() as cursor:
-                return [
-                    pb.Datum.FromString(value).label
-                    for value in itertools.islice(cursor.iternext(keys=False, values=True), _RECORDS)
-                ]
-    except (lmdb.Error, DecodeError) as error:
-        raise ValueError(f"{source}: {error}") from None
-
-
 # ---- solvers -----------------------------------------------------------------------------------------------
 
 
@@ -762,7 +643,8 @@ def _solver_values(solver: pb.SolverParameter) -> Iterator[tuple[str, str]]:
     yield from _snapshots(solver)
     for i, names in enumerate(solver.weights):
         for name in names.split(","):
-            yield from _absent(f"weights[{i}]", name.strip())
+            if why := absent(name.strip()):
+                yield f"weights[{i}]", why
 
 
 def _learning_rate(solver: pb.SolverParameter) -> Iterator[tuple[str, str]]:

@@ -5,8 +5,11 @@ missing; h5py, lmdb and OpenCV are imported only here and only when a file is th
 """
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
@@ -23,13 +26,56 @@ def hdf5_shapes(source: str, names: Iterable[str]) -> dict[str, tuple[int, ...]]
     if not files:
         raise Unread(f"{source} lists no file")
     _exists(files[0])
+    datasets = hdf5_datasets(files[0], names)
+    return {name: dataset.shape for name, dataset in datasets.items() if dataset is not None}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset of an HDF5 file. kind: the class of its type, as Caffe says it: "H5T_FLOAT", "H5T_STRING", ..."""
+
+    shape: tuple[int, ...]
+    kind: str
+
+
+def hdf5_datasets(path: str, names: Iterable[str]) -> dict[str, Dataset | None]:
+    """What a file says of each of `names`; None where it has no such dataset. Raises Unread."""
+    with _hdf5(path) as (h5py, file):
+        kinds = {number: f"H5T_{kind}" for kind, number in vars(h5py.h5t).items() if kind in _KINDS}
+        found: dict[str, Dataset | None] = {}
+        for name in names:
+            dataset = file.get(name)
+            if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
+                found[name] = None
+            else:
+                found[name] = Dataset(tuple(dataset.shape), kinds.get(dataset.id.get_type().get_class(), "H5T_OTHER"))
+        return found
+
+
+def hdf5_values(path: str, name: str) -> Iterator[Any]:
+    """A dataset's numbers, some rows at a time; nothing where it is none, or holds none. Raises Unread."""
+    dataset = hdf5_datasets(path, [name])[name]
+    if dataset is None or dataset.kind not in ("H5T_INTEGER", "H5T_FLOAT"):
+        return
+    with _hdf5(path) as (_, file):
+        for start in range(0, dataset.shape[0] if dataset.shape else 0, _ROWS):
+            yield file[name][start : start + _ROWS]
+
+
+_KINDS = "INTEGER FLOAT TIME STRING BITFIELD OPAQUE COMPOUND REFERENCE ENUM VLEN ARRAY".split()
+_ROWS = 65536
+
+
+@contextmanager
+def _hdf5(path: str) -> Iterator[tuple[Any, Any]]:
+    """(h5py, the open file). What h5py says of a damaged one, of whatever kind, is Unread."""
     try:
         import h5py
 
-        with h5py.File(files[0], "r") as file:
-            return {name: tuple(file[name].shape) for name in names if name in file}
-    except (ImportError, OSError) as error:
-        raise Unread(f"{files[0]}: {error}") from None
+        with h5py.File(path, "r") as file:
+            yield h5py, file
+    except (ImportError, OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Unread(f"{path}: {' '.join(str(error).split())}") from None
 
 
 def datum_shape(source: str, backend: int) -> tuple[int, int, int]:
@@ -37,21 +83,41 @@ def datum_shape(source: str, backend: int) -> tuple[int, int, int]:
     _exists(source)
     if backend != pb.DataParameter.LMDB:
         raise Unread(f"{source}: a LevelDB, which only Caffe reads")
+    for value in _records(source):
+        datum = _datum(source, value)
+        return _decoded(datum.data, source) if datum.encoded else (datum.channels, datum.height, datum.width)
+    raise Unread(f"{source}: an empty database")
+
+
+def datum_labels(source: str, most: int) -> list[int]:
+    """The labels of the first records of an LMDB. Raises Unread."""
+    _exists(source)
+    return [_datum(source, value).label for value, _ in zip(_records(source), range(most))]
+
+
+def _datum(source: str, value: bytes) -> pb.Datum:
+    try:
+        return pb.Datum.FromString(value)
+    except DecodeError:
+        raise Unread(f"{source}: its first record is no Datum") from None
+
+
+def _records(source: str) -> Iterator[bytes]:
+    """The values of an LMDB, in order. Raises Unread; a file that was cut off, which would end the process, too."""
     try:
         import lmdb
     except ImportError as error:
         raise Unread(f"{source}: {error}") from None
+    is_folder = Path(source).is_dir()
     try:
-        with lmdb.open(source, readonly=True, lock=False, subdir=Path(source).is_dir()) as database:
+        with lmdb.open(source, readonly=True, lock=False, subdir=is_folder) as database:
+            whole = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
+            if Path(source, "data.mdb" if is_folder else "").stat().st_size < whole:
+                raise Unread(f"{source}: cut off")
             with database.begin() as transaction, transaction.cursor() as cursor:
-                if not cursor.first():
-                    raise Unread(f"{source}: an empty database")
-                datum = pb.Datum.FromString(cursor.value())
-    except (lmdb.Error, DecodeError) as error:
-        raise Unread(f"{source}: {error}") from None
-    if not datum.encoded:
-        return datum.channels, datum.height, datum.width
-    return _decoded(datum.data, source)
+                yield from cursor.iternext(keys=False, values=True)
+    except (lmdb.Error, OSError) as error:
+        raise Unread(f"{source}: no LMDB ({' '.join(str(error).split())})") from None
 
 
 def image_size(source: str, root_folder: str) -> tuple[int, int]:

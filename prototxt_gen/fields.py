@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
@@ -15,13 +16,13 @@ def fill(message: Message, values: Mapping[str, Any]) -> Message:
     """Set every field of `values` in `message`, in place, and return it.
 
     A message field takes a dict or a message, a BlobShape also a sequence of sizes; an enum its value's name or number;
-    a repeated field a sequence or one item; `None` leaves a field unset.
+    a repeated field a sequence or one item; `None` leaves a field unset. What is NumPy's is taken as Python's.
 
     Raises SpecError for an unknown field or a value that the field cannot hold.
     """
     for name, value in values.items():
         if value is not None:
-            _set(message, field_of(message, name), value)
+            _set(message, field_of(message, name), plain(value))
     return message
 
 
@@ -57,6 +58,15 @@ def _set(message: Message, field: Field, value: Any) -> None:
         _merge(target, field, value)
     else:
         setattr(message, field.name, _scalar(message, field, value))
+
+
+def plain(value: Any) -> Any:
+    """NumPy's numbers, booleans, texts and arrays as Python's, within sequences too."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return [plain(item) for item in value] if isinstance(value, (list, tuple, range)) else value
 
 
 def _items(field: Field, value: Any) -> list[Any]:

@@ -160,23 +160,35 @@ def say_passed_over(lines):
 def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]:
     """{"units": 512, "activity/lrcn-fc6-rgb": {"videos": 8}} of a TOML file with ("units=512",) over it.
 
-    Values on the command line are JSON where they are JSON, else words.
+    Values on the command line are JSON where they are JSON, else words. What is wrong with a name of the file is said
+    with the file, whoever finds it.
     """
-    values = {}
-    if config is not None:
-        try:
-            values = tomllib.loads(read_text(config))
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise click.UsageError(f"{config}: not TOML: {error}") from None
+    values: dict[str, Any] = {} if config is None else _read_config(config)
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals:
             raise click.UsageError(f"--set {change}: it takes NAME=VALUE, as units=512")
+        name = name.strip().replace("-", "_")
+        values.pop(name, None)  # the name too, which would speak of the file
         try:
-            values[name.strip().replace("-", "_")] = json.loads(text)
+            values[name] = json.loads(text)
         except ValueError:
-            values[name.strip().replace("-", "_")] = text
+            values[name] = text
     return values
+
+
+def _read_config(config: Path) -> dict[str, Any]:
+    from netspecs.variant import NameFromFile
+
+    try:
+        values = tomllib.loads(read_text(config))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise click.UsageError(f"{config}: not TOML: {error}") from None
+
+    def named(table):
+        return {NameFromFile(name, str(config)): value for name, value in table.items()}
+
+    return {name: named(value) if isinstance(value, dict) else value for name, value in named(values).items()}
 
 
 def run_or_file(run: Path | None, needed: dict[str, Any], beside: dict[str, Any], of_run: dict[str, Any]) -> bool:

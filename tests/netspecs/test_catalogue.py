@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from netspecs import catalogue
@@ -203,3 +204,18 @@ def test_an_unknown_name_is_refused(name, said):
     with pytest.raises(SpecError, match="there is no net") as refused:
         catalogue.get(name)
     assert said in str(refused.value)
+
+
+def test_settings_of_numpy_are_taken_as_python_s():
+    variant = catalogue.get("activity/lrcn-fc6-rgb")
+    plain = variant.files(units=8, widths=[8] * 3, mirror=False, base_lr=0.5, backbone="tiny")
+    same = variant.files(
+        units=np.int64(8),
+        widths=np.full(3, 8),
+        mirror=np.bool_(False),
+        base_lr=np.float32(0.5),
+        backbone=np.str_("tiny"),
+    )
+    assert plain == same
+    with pytest.raises(SpecError, match="units=True makes no sense"):
+        variant.files(units=np.bool_(True))

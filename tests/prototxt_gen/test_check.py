@@ -461,7 +461,7 @@ def test_paths_count_from_the_folder_where_caffe_is_run(tmp_path, monkeypatch):
 
 def test_python_layers_are_asked_about_through_hooks(tmp_path):
     text = (
-        'layer { name: "data" type: "Python" top: "x" top: "label" python_param { module: "m" layer: "L"\n'
+        'layer { name: "data" type: "Python" top: "x" top: "label" python_param { module: "json" layer: "L"\n'
         '  param_str: "?" } }\n' + AFTER_DATA
     )
     shapes = Hooks(lambda layer: [(4, 5), (4,)], lambda layer, top: [0, 7] if top == "label" else None)

@@ -1,5 +1,6 @@
 """Specs become the layers that were written, in the order written; what makes no sense is refused with the mend."""
 
+import numpy as np
 import pytest
 
 from prototxt_gen import NetSpec, SpecError, parse, to_text
@@ -121,3 +122,50 @@ def test_text_keeps_an_empty_block(n):
     n.a = L.Power(n.data, power_param={})
     assert n.to_proto().layer[1].HasField("power_param")
     assert parse(to_text(n.to_proto())) == n.to_proto()
+
+
+@pytest.mark.parametrize(
+    "shape", [(np.int64(4), np.int32(5)), np.array([4, 5]), np.ones((4, 5)).shape, [np.uint8(4), 5], np.array([[4, 5]])]
+)
+def test_shapes_of_numpy_are_shapes(shape):
+    n = NetSpec()
+    n.data = L.Input(shape=shape)
+    assert to_text(n.to_proto()) == to_text(_with_shape([4, 5]))
+
+
+def _with_shape(shape):
+    n = NetSpec()
+    n.data = L.Input(shape=shape)
+    return n.to_proto()
+
+
+def test_values_of_numpy_are_taken_as_python_s():
+    n, m = NetSpec(), NetSpec()
+    for spec, i, f, b, s, many in (
+        (n, np.int64, np.float32, np.bool_, np.str_, np.array),
+        (m, int, float, bool, str, list),
+    ):
+        spec.data = L.Input(shape=(2, 3, 9, 9))
+        spec.conv = L.Convolution(
+            spec.data,
+            name=s("named"),
+            num_output=i(4),
+            kernel_size=many([3, 5]),
+            bias_term=b(False),
+            weight_filler=dict(type=s("gaussian"), std=f(0.5)),
+            param=[dict(lr_mult=f(2), name=s("w"))],
+            loss_weight=many([0.5]),
+            propagate_down=many([True]),
+        )
+        spec.pool = L.Pooling(spec.conv, pool=i(1), kernel_size=i(2), global_pooling=b(False))
+        spec.flat = L.Reshape(spec.pool, shape=many([0, -1]), loss_weight=f(0.25))
+        spec.state = L.DummyData(shape=[many([1, 2]), many([3])], data_filler=P.Filler(value=f(0.5)))
+    assert n.to_proto() == m.to_proto()
+
+
+@pytest.mark.parametrize("value", [np.float64(2.5), np.bool_(True), np.array([1, 2]), np.str_("4")])
+def test_values_of_numpy_are_refused_as_python_s(value):
+    n = NetSpec()
+    n.data = L.Input(shape=(2, 3))
+    with pytest.raises(SpecError, match="num_output cannot be"):
+        L.InnerProduct(n.data, num_output=value)
