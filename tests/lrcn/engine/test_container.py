@@ -42,6 +42,11 @@ def test_commands_hand_on_what_was_typed_and_what_it_reads_and_fills(here, asked
     assert list(map(str, reads)) == ["1.jpg", "2.jpg", "r"] and image == "mine"
     assert list(map(str, writes)) == ["captioned"]
 
+    coco = ["caption", "images", "--run", "r", "--coco-json", str(here / "out" / "r.json"), "--engine=docker"]
+    CliRunner().invoke(cli, coco, standalone_mode=False)
+    _, reads, writes, *_ = asked.pop()
+    assert list(map(str, reads)) == ["images", "r"] and writes == [here / "out"]
+
     CliRunner().invoke(cli, ["describe", "crf.jsonl", "--run", "r", "--engine", "docker"], standalone_mode=False)
     assert asked.pop()[1:3] == (["crf.jsonl", Path("r")], [])
 
