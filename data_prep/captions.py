@@ -62,6 +62,7 @@ _UNLISTABLE = re.compile("[\x00-\x1f\ud800-\udfff]")  # in a file's name
 BLOCK = 64  # images checked in one piece of work
 BLOCK_ROWS = 1 << 15  # captions made numbers in one piece: bounds the memory in between
 WRITERS = 8  # files made and written at once: each waits until it is on the disk
+WRITTEN = 1 << 29  # bytes of these files together
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,8 @@ def write_files(folder: Path, rows: int, each: int, fill, streams: int, progress
         if not path.exists() or path.stat().st_size != len(layout.content):  # one cut otherwise is of an older version
             _write_file(path, layout, partial(fill, *span))
 
-    pool = ThreadPoolExecutor(WRITERS)
+    largest = max((len(layout.content) for layout in layouts.values()), default=1)
+    pool = ThreadPoolExecutor(min(WRITERS, max(WRITTEN // largest, 1)))
     try:
         for (_, last), _ in zip(spans, pool.map(write, paths, spans), strict=True):
             progress(folder.name, last, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -10,10 +11,59 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
+from data_prep.whole_files import write_text
 from netspecs import catalogue, published
 from netspecs.origins import RELEASE, Origin, defaults, edition, origins
 from netspecs.variant import Setting, Variant
 from prototxt_gen import SpecError, to_text
+
+_SEAL = "# unedited while the SHA-256 of all other lines begins with "
+
+
+def write(files: Mapping[Path, str], out: Path, force: bool = False) -> None:
+    """Write these texts below `out`, each with a line that tells whether it was edited since.
+
+    Raises SpecError, and writes nothing, where a file that is there was edited, or is none that was written here;
+    force: overwrite it.
+    """
+    edited = [out / path for path, text in files.items() if not force and _is_edited(out / path, text)]
+    if edited:
+        others = f", and {len(edited) - 1} other{'s' * (len(edited) > 2)}" if len(edited) > 1 else ""
+        raise SpecError(
+            f"{edited[0]}{others}: edited, or not written by lrcn; --force overwrites, another --out keeps it"
+        )
+    for path, text in files.items():
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        write_text(out / path, sealed(text))
+
+
+def sealed(text: str) -> str:
+    """`text` with one line more under its header: what the others' digest begins with."""
+    lines = text.split("\n")
+    at = next(number for number, line in enumerate(lines) if not line.startswith("#"))
+    return "\n".join([*lines[:at], _SEAL + _digest(lines), *lines[at:]])
+
+
+def _digest(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _is_edited(path: Path, text: str) -> bool:
+    """Whether there is something at `path` that would be lost: not as it was written, and no other name for `text`."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        return False
+    except (OSError, UnicodeDecodeError):
+        return True
+    seals = [line for line in lines if line.startswith(_SEAL)]
+    if seals:
+        return seals != [_SEAL + _digest([line for line in lines if line not in seals])]
+    return _body(lines) != _body(text.split("\n"))  # of before there was such a line
+
+
+def _body(lines: Sequence[str]) -> list[str]:
+    return [line for line in lines if not line.startswith("#")]
 
 
 def texts(

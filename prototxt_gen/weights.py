@@ -296,20 +296,32 @@ def _read_hdf5(path: Path) -> Layers:
 
     if not h5py.is_hdf5(path):
         raise SpecError(f"{path}: not an HDF5 file, though its name ends in .h5, by which Caffe goes")
-    with h5py.File(path, "r") as file:
-        if not isinstance(file.get("data"), h5py.Group):
-            raise SpecError(f"{path}: holds no group 'data': not the weights of a net")
-        layers: Layers = []
-        for name, group in file["data"].items():
-            datasets = dict(group.items()) if isinstance(group, h5py.Group) else {"": group}
-            known = all(isinstance(dataset, h5py.Dataset) for dataset in datasets.values())
-            if not known or not all(re.fullmatch("[0-9]{1,3}", index) for index in datasets):
-                raise SpecError(f"{path}: layer '{name}' holds something else than the datasets 0, 1, ...")
-            blobs: list[Blob | None] = [None] * (1 + max(map(int, datasets), default=-1))
-            for index, dataset in datasets.items():
-                blobs[int(index)] = Blob(tuple(dataset.shape), False, dataset.size)
-            layers.append((name, blobs))
-        return layers
+    try:
+        with h5py.File(path, "r") as file:
+            return _hdf5_layers(path, file)
+    except SpecError:
+        raise
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:  # h5py's, of damaged files
+        raise SpecError(f"{path}: a damaged HDF5 file: {' '.join(str(error).split())}") from None
+
+
+def _hdf5_layers(path: Path, file: Any) -> Layers:
+    import h5py
+
+    if not isinstance(file.get("data"), h5py.Group):
+        state = "; give the .caffemodel.h5 beside it" if "history" in file else ""
+        raise SpecError(f"{path}: holds no group 'data': not the weights of a net{state}")
+    layers: Layers = []
+    for name, group in file["data"].items():
+        datasets = dict(group.items()) if isinstance(group, h5py.Group) else {"": group}
+        known = all(isinstance(dataset, h5py.Dataset) and dataset.dtype.kind in "fiu" for dataset in datasets.values())
+        if not known or not all(re.fullmatch("[0-9]{1,3}", index) for index in datasets):
+            raise SpecError(f"{path}: layer '{name}' holds something else than numbers in the datasets 0, 1, ...")
+        blobs: list[Blob | None] = [None] * (1 + max(map(int, datasets), default=-1))
+        for index, dataset in datasets.items():
+            blobs[int(index)] = Blob(tuple(dataset.shape), False, dataset.size)
+        layers.append((name, blobs))
+    return layers
 
 
 def binary_of_hdf5(path: Path) -> bytes:

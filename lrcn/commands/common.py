@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -123,6 +124,13 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
         self.bar = self.what = None
+
+
+def width() -> int | None:
+    """How many letters a line of standard output takes: as COLUMNS says, or the terminal; None where it is none."""
+    if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return None
 
 
 def say(text: str) -> None:

@@ -18,6 +18,7 @@ from lrcn.commands.common import (
     say,
     say_passed_over,
     settings_options,
+    width,
 )
 
 
@@ -32,6 +33,8 @@ def nets():
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def nets_list(names, task, as_json):
     """Every net: task, place in the paper, parameters, inputs. With a NAME: its settings and their published values."""
+    from lrcn import net_files
+    from lrcn.results.tables import described, folded, table_or_records
     from netspecs import catalogue
     from prototxt_gen.shapes import infer
 
@@ -63,14 +66,16 @@ def nets_list(names, task, as_json):
         )
     elif names:
         for v in rows:
-            print(f"{v.name}: {v.paper}")
-            for setting, value in v.defaults.items():
-                print(f"  {setting + '=' + json.dumps(value).strip(chr(34)):<36} {v.help[setting]}")
+            print(*folded("", f"{v.name}: {v.paper}", width(), 2), sep="\n")
+            settings = [(f"{name}={net_files.shown(value)}", v.help[name]) for name, value in v.defaults.items()]
+            print(*described(settings, width(), indent="  "), sep="\n")
     else:
-        print(f"{'name':<28}{'task':<10}{'paper':<44}{'parameters':>12}  inputs")
+        titles = ("name", "task", "paper", "parameters", "inputs")
+        table = []
         for v in rows:
             shapes = ", ".join(f"{blob} {'x'.join(map(str, shape))}" for blob, shape in inputs[v.name].items())
-            print(f"{v.name:<28}{v.task:<10}{v.paper:<44}{parameters(v) / 1e6:>10.2f} M  {shapes}")
+            table.append((v.name, v.task, v.paper, f"{parameters(v) / 1e6:.2f} M", shapes))
+        print(*table_or_records(titles, table, width(), right=(3,)), sep="\n")
 
 
 @nets.command("write")
@@ -79,10 +84,10 @@ def nets_list(names, task, as_json):
 @click.option("--published", is_flag=True, help="The authors' 26 files, under their names.")
 @click.option("--explain", is_flag=True, help="Say beside each value which setting it is and where that comes from.")
 @click.option("--out", type=FOLDER, required=True, help="A folder a net is made in this one.")
+@click.option("--force", is_flag=True, help="Overwrite files that were edited since, or that lrcn did not write.")
 @settings_options
-def nets_write(names, everything, published, explain, out, changes, config):
+def nets_write(names, everything, published, explain, out, force, changes, config):
     """Write train_test.prototxt, deploy.prototxt and solver.prototxt of nets."""
-    from data_prep.whole_files import write_text
     from lrcn import net_files
     from netspecs import catalogue
 
@@ -99,9 +104,7 @@ def nets_write(names, everything, published, explain, out, changes, config):
         texts = {}
         for name, chosen in catalogue.share_out(values, catalogue.names() if everything else names).items():
             texts |= net_files.texts(name, chosen, everything, explain)
-    for path, text in texts.items():
-        (out / path).parent.mkdir(parents=True, exist_ok=True)
-        write_text(out / path, text)
+    net_files.write(texts, out, force)
     for folder in dict.fromkeys((out / path).parent for path in texts):
         print(folder)
 
@@ -117,6 +120,7 @@ def nets_explain(name, setting, changes, config, as_json):
     With --set stage=finetune it is that training's; what is set otherwise than published is named with what is.
     """
     from lrcn import net_files
+    from lrcn.results.tables import described, folded
     from netspecs import catalogue
     from netspecs.origins import origins
     from prototxt_gen import SpecError, nearest
@@ -129,10 +133,12 @@ def nets_explain(name, setting, changes, config, as_json):
     if as_json:
         print(json.dumps([one._asdict() for one in chosen], indent=1))
         return
-    print(f"{name}: {variant.paper}")
+    lines = folded("", f"{name}: {variant.paper}", width(), 2)
+    said = []
     for one in chosen:
         given = f"{one.cause}; published {net_files.shown(one.published)}, " if one.cause else ""
-        print(f"  {f'{one.setting}={net_files.shown(one.value)}':<36} {given}{one.text}")
+        said.append((f"{one.setting}={net_files.shown(one.value)}", given + one.text))
+    print(*lines, *described(said, width(), indent="  "), sep="\n")
 
 
 def state_options(command):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat, zip_longest
 
@@ -21,6 +22,59 @@ def aligned(rows: Iterable[Row], left: int = 1, least: Sequence[int] = (), inden
         return (indent + "  ".join(begin + end)).rstrip()
 
     return [row if isinstance(row, str) else line(row) for row in table]
+
+
+def table_or_records(titles: Row, rows: Sequence[Row], width: int | None, right: Sequence[int] = ()) -> list[str]:
+    """A table with the last column folded to `width` letters; where that leaves it too few, a row is a name and lines
+    of "title  cell" below it. Columns of the numbers `right` end together. width None: nothing is folded."""
+    widths = [max(map(len, column)) for column in zip(*[titles, *rows])][:-1]
+    before = sum(widths) + 2 * len(widths)
+    if width is not None and width - before < _FEWEST:
+        below = [(row[0], [*zip(titles[1:], row[1:])]) for row in rows]
+        return [line for name, cells in below for line in (name, *described(cells, width, indent="  "))]
+
+    def cells(row: Row) -> str:
+        return "  ".join(
+            cell.rjust(size) if number in right else cell.ljust(size)
+            for number, (cell, size) in enumerate(zip(row, widths))
+        )
+
+    return [line for row in [titles, *rows] for line in folded(f"{cells(row)}  ", row[-1], width, before)]
+
+
+def described(rows: Sequence[tuple[str, str]], width: int | None, indent: str = "", most: int = 36) -> list[str]:
+    """Names in a column of at most `most` letters, and what is said of each beside it, folded to `width` letters; below
+    it where the name is longer, or where the text would have too few."""
+    size = min(most, max((len(name) for name, _ in rows), default=0))
+    column = len(indent) + size + 2
+    lines = []
+    for name, text in rows:
+        longest = max(map(len, text.split()), default=0)
+        fits = width is None or width - column >= max(_FEWEST, longest)
+        at = column if fits else len(indent) + 4
+        if fits and len(name) <= size:
+            lines += folded(f"{indent}{name.ljust(size)}  ", text, width, at)
+        else:
+            lines += [*folded(indent, name, width, len(indent) + 4), *folded(" " * at, text, width, at)]
+    return lines
+
+
+_FEWEST = 24  # letters of a line, below which text is not folded beside something
+
+
+def folded(before: str, text: str, width: int | None, indent: int) -> list[str]:
+    """`text` behind `before`, in lines of at most `width` letters where its words allow, later ones `indent`ed."""
+    if width is None:
+        return [(before + text).rstrip()]
+    lines = textwrap.wrap(
+        text,
+        width=max(width, indent + 8),
+        initial_indent=before,
+        subsequent_indent=" " * indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return lines or [before.rstrip()]
 
 
 def decimals(values: Iterable[float | None]) -> list[str]:

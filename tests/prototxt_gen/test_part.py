@@ -24,6 +24,19 @@ def test_old_input_fields_will_do():
     assert part_for(parse(old), "fc6", "net").deploy(5).layer[0].input_param.shape[0].dim == [5, 3, 20, 20]
 
 
+def test_a_net_of_2014_will_do():
+    old = """input: "data" input_dim: 10 input_dim: 3 input_dim: 20 input_dim: 20
+        layers { name: "conv1" type: CONVOLUTION bottom: "data" top: "conv1"
+                 convolution_param { num_output: 4 kernel_size: 5 stride: 2 } }
+        layers { name: "relu1" type: RELU bottom: "conv1" top: "conv1" }
+        layers { name: "fc6" type: INNER_PRODUCT bottom: "conv1" top: "fc6" inner_product_param { num_output: 6 } }
+        layers { name: "relu6" type: RELU bottom: "fc6" top: "fc6" }
+        layers { name: "fc7" type: INNER_PRODUCT bottom: "fc6" top: "fc7" inner_product_param { num_output: 6 } }"""
+    part, new = part_for(parse(old), "fc6", "net"), part_for(parse(NET), "fc6", "net")
+    assert (part.written_by, part.size, part.crop) == (new.written_by, new.size, new.crop)
+    assert list(part.deploy(5).layer)[1:] == list(new.deploy(5).layer)[1:]
+
+
 @pytest.mark.parametrize(
     "name, settings",
     [

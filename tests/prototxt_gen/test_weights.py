@@ -206,6 +206,16 @@ def test_missing_files_and_foreign_hdf5_are_named(tmp_path):
         file["data/fc/weights"] = np.zeros(3)
     with pytest.raises(SpecError, match="layer 'fc' holds something else"):
         read_weights(tmp_path / "other.h5")
+    for name, value in ("text", ["a"]), ("null", h5py.Empty("f")):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["data/fc/0"] = value
+        with pytest.raises(SpecError, match=f"{name}.h5: ") as refused:
+            read_weights(tmp_path / f"{name}.h5")
+        assert "\n" not in str(refused.value)
+    with h5py.File(tmp_path / "state.solverstate.h5", "w") as file:
+        file["history/0"] = np.zeros(3)
+    with pytest.raises(SpecError, match="give the .caffemodel.h5 beside it"):
+        read_weights(tmp_path / "state.solverstate.h5")
 
 
 @given(st.integers(0, 10**6), st.data())

@@ -297,6 +297,32 @@ def test_the_sequences_of_a_video_come_together(tmp_path, dataset, net):
         features.read_videos(tmp_path / "out")
 
 
+@pytest.mark.engine
+def test_nets_of_2014_and_of_forks_give_the_same_activations(tmp_path, dataset, net):
+    old, fork = tmp_path / "old.prototxt", tmp_path / "fork.prototxt"
+    old.write_text(
+        'input: "data" input_dim: 10 input_dim: 3 input_dim: 20 input_dim: 20\n'
+        'layers { name: "conv1" type: CONVOLUTION bottom: "data" top: "conv1"\n'
+        "         convolution_param { num_output: 4 kernel_size: 5 stride: 2 } }\n"
+        'layers { name: "relu1" type: RELU bottom: "conv1" top: "conv1" }\n'
+        'layers { name: "fc6" type: INNER_PRODUCT bottom: "conv1" top: "fc6" inner_product_param { num_output: 6 } }\n'
+        'layers { name: "relu6" type: RELU bottom: "fc6" top: "fc6" }\n'
+    )
+    fork.write_text(NET.replace("kernel_size: 5", "kernel_size: 5 strange: 1"))
+    refused(
+        lrcn(*options(dataset, [fork, net[1]], tmp_path / "out")),
+        "fork.prototxt:6: ConvolutionParameter has no field 'strange'",
+    )
+    rows = []
+    for number, (deploy, more) in enumerate([(net[0], []), (old, []), (fork, ["--lenient"])]):
+        done = lrcn(*options(dataset, [deploy, net[1]], tmp_path / str(number), *more))
+        assert done.returncode == 0, done.stderr
+        assert ("passed over: " in done.stderr) == bool(more)
+        rows.append(features.read_sequences(tmp_path / str(number))[0])
+    np.testing.assert_array_equal(rows[0], rows[1])
+    np.testing.assert_array_equal(rows[0], rows[2])
+
+
 def content(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in (".h5", ".tsv")}
 

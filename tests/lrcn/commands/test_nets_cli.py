@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from netspecs import catalogue
 from prototxt_gen import caffe_pb2 as pb
 from tests.commands import lrcn, refused
 from tests.datasets import clip_settings
@@ -452,3 +453,77 @@ def test_show_tells_of_a_solver_and_of_its_net(tmp_path):
 def test_encodings_that_caffe_does_not_read_are_named(content, said, tmp_path):
     (tmp_path / "net.prototxt").write_bytes(content)
     refused(lrcn("nets", "show", "net.prototxt", cwd=tmp_path), said)
+
+
+@pytest.mark.parametrize("columns", [1, 40, 80, 120, 200, None])
+def test_the_list_of_nets_keeps_its_columns_apart_at_any_width(columns, tmp_path):
+    environment = {} if columns is None else {"COLUMNS": str(columns)}
+    text = lrcn("nets", "list", cwd=tmp_path, **environment).stdout
+    words = text.split()
+    variants = catalogue.variants()
+    for variant in variants:  # each cell stands alone
+        assert variant.name in words and variant.task in words
+    if columns is None:
+        assert len(text.splitlines()) == 1 + len(variants)
+    elif columns >= 40:
+        assert max(map(len, text.splitlines())) <= columns
+    for name in "video/encoder-decoder-frames", "activity/lrcn-fc6-rgb":
+        for command in "list", "explain":
+            text = lrcn("nets", command, name, cwd=tmp_path, **environment).stdout
+            for setting, value in catalogue.get(name).defaults.items():
+                assert f"{setting}={json.dumps(value)}".replace('"', "") in " ".join(text.split())
+            if (columns or 0) >= 80:
+                assert max(map(len, text.splitlines())) <= columns
+            assert " ".join(catalogue.get(name).help["seed"].split()) in " ".join(text.split()) or command == "explain"
+
+
+def test_write_keeps_files_that_were_edited(tmp_path):
+    def wrote(*options):
+        return lrcn("nets", "write", "lm/lstm-lm", "--out", "nets", *options, cwd=tmp_path)
+
+    path = tmp_path / "nets" / "lm" / "lstm-lm" / "solver.prototxt"
+    assert wrote().returncode == 0
+    as_published = path.read_text()
+    assert wrote("--set", "units=8", "base_lr=0.5").returncode == 0  # unedited: written anew
+    assert "base_lr: 0.5" in path.read_text()
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))  # as other systems check files out
+    assert wrote().returncode == 0 and path.read_text() == as_published
+    for edited in (
+        as_published.replace("momentum: 0.9", "momentum: 0.8"),
+        "# mine\n" + as_published,
+        as_published.replace("# unedited", "# not unedited") + "iter_size: 2\n",
+        "base_lr: 1\n",
+        "",
+    ):
+        path.write_text(edited)
+        other = path.with_name("deploy.prototxt")
+        other.unlink(missing_ok=True)
+        refused(wrote("--set", "units=8"), "nets/lm/lstm-lm/solver.prototxt", "--force")
+        assert path.read_text() == edited and not other.exists()
+    path.write_bytes(b"\xff\xfe")
+    refused(wrote(), "solver.prototxt")
+    assert wrote("--force").returncode == 0 and path.read_text() == as_published
+    path.write_text(
+        "# a header of before\n" + "".join(line for line in as_published.splitlines(True) if line[0] != "#")
+    )
+    assert wrote().returncode == 0 and path.read_text() == as_published
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ("unist = 3", "wrong.toml: no setting 'unist' in lm/lstm-lm; did you mean 'units'?"),
+        ("units = 'many'", "wrong.toml: lm/lstm-lm: units=many makes no sense"),
+        ("['lm/lstm-lm']\nunist = 3", "wrong.toml: lm/lstm-lm has no setting 'unist'"),
+        ("['lm/lstm-ml']\nunits = 3", "wrong.toml: there is no net 'lm/lstm-ml'"),
+        ("units", "wrong.toml: not TOML"),
+    ],
+)
+def test_what_is_wrong_in_a_config_is_said_with_the_file(content, said, tmp_path):
+    (tmp_path / "wrong.toml").write_text(content)
+    for command in (["show", "lm/lstm-lm"], ["write", "lm/lstm-lm", "--out", "nets"], ["explain", "lm/lstm-lm"]):
+        refused(lrcn("nets", *command, "--config", "wrong.toml", cwd=tmp_path), said)
+    (tmp_path / "wrong.toml").write_text("units = 'many'")
+    done = lrcn("nets", "show", "lm/lstm-lm", "--config", "wrong.toml", "--set=unist=8", cwd=tmp_path)
+    refused(done, "lrcn: no setting 'unist'")
+    assert lrcn("nets", "show", "lm/lstm-lm", "--config", "wrong.toml", "--set=units=8", cwd=tmp_path).returncode == 0

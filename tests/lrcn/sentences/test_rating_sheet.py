@@ -151,6 +151,27 @@ def test_no_system_is_known_by_its_blanks(source):
     assert entry["captions"] == ["A man's dog, wet."] and sorted(entry["systems"][0]) == ["net", "people"]
 
 
+def test_names_in_results_and_numbers_in_references_are_of_one_image(tmp_path):
+    """And COCO 2017's file does for the name that COCO 2014 has it under."""
+    (tmp_path / "images/val2017").mkdir(parents=True)
+    assert cv2.imwrite(str(tmp_path / "images/val2017/000000000042.jpg"), np.zeros((30, 40, 3), np.uint8))
+    name = "COCO_val2014_000000000042.jpg"
+    annotations = [{"image_id": 42, "caption": "a dog"}, {"image_id": 43, "caption": ""}]
+    coco = {"images": [{"id": 42, "file_name": name}, {"id": 44, "file_name": "x.jpg"}], "annotations": annotations}
+    (tmp_path / "refs.json").write_text(json.dumps(coco))
+    (tmp_path / "a.json").write_text(json.dumps([{"image_id": name, "caption": "a cat"}]))
+    (tmp_path / "b.json").write_text(json.dumps([{"image_id": "42", "caption": "a cow"}]))
+    systems = [f"{system}={tmp_path / system}.json" for system in "ab"]
+    done = lrcn(
+        "evaluate", "caption/rating-sheet", "--system", systems[0], "--system", systems[1],
+        "--references", tmp_path / "refs.json", "--images", tmp_path / "images", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "images without a caption are left out: 1 of 3, 44 for one" in done.stderr
+    [entry] = json.loads((tmp_path / "out/key.json").read_text())["images"].values()
+    assert entry["image_id"] == 42 and sorted(entry["captions"]) == ["A cat", "A cow", "A dog"]
+
+
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
