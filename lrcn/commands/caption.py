@@ -8,13 +8,27 @@ from pathlib import Path
 import click
 
 from lrcn.commands import completion
-from lrcn.commands.common import FILE, FOLDER, WEIGHTS, Contained, Progress, read_settings, settings_options
+from lrcn.commands.common import (
+    FILE,
+    FOLDER,
+    WEIGHTS,
+    Contained,
+    Progress,
+    read_settings,
+    run_or_file,
+    settings_options,
+)
+from lrcn.commands.experiment import cut_option
 
 
 def _fills(options):
     """What a container must be able to write to, of the command's options."""
     coco_json = options["coco_json"]
-    return [], [coco_json.absolute().parent if coco_json else options["out"]]
+    return [], [coco_json.absolute().parent if coco_json else _pictures(options["run"], options["out"])]
+
+
+def _pictures(run, out):
+    return out or (run / "captioned" if run else Path("captioned"))
 
 
 @click.command(cls=Contained, mounts=_fills)
@@ -49,6 +63,7 @@ def _fills(options):
     show_default=True,
     help="Words at most, the end of the sentence included.",
 )
+@cut_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.option(
     "--coco-json",
@@ -58,10 +73,10 @@ def _fills(options):
     "their ids: COCO_val2014_000000000042.jpg, 000000000042.jpg; or --ids does.",
 )
 @click.option("--ids", type=FILE, help="With --coco-json: COCO's annotations, or Karpathy's JSON, for files' ids.")
-@click.option("--out", type=FOLDER, default="captioned", show_default=True, help="Where the pictures go.")
+@click.option("--out", type=FOLDER, help="Where the pictures go; RUN/captioned, without --run captioned, by default.")
 @settings_options
 @click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
-def caption(images, model, length, as_json, coco_json, ids, out, gpu, **options):
+def caption(images, model, length, cut, as_json, coco_json, ids, out, gpu, **options):
     """Describe IMAGES, or all in a folder, in sentences, with the log probability of each.
 
     All images are read before any is described. Each gets a picture with its sentences. The sentences are written as
@@ -74,7 +89,7 @@ def caption(images, model, length, as_json, coco_json, ids, out, gpu, **options)
     from lrcn.sentences.images import check_images, images_in, read_image
     from lrcn.sentences.readable import readable
 
-    strategy, best = _strategy(options), options["best"]
+    strategy, best, out = _strategy(options), options["best"], _pictures(options["run"], out)
     net = _net(model, out, options)
     images = images_in(images)
     ids = _ids(images, coco_json, ids)
@@ -82,7 +97,7 @@ def caption(images, model, length, as_json, coco_json, ids, out, gpu, **options)
     check_images(images)
     progress = Progress()
     with Captioner.of(net, Compute(gpu=gpu, progress=progress)) as captioner:
-        pixels = captioner.cut(map(read_image, images))
+        pixels = captioner.cut(map(read_image, images), cut)
         features = captioner.activations(pixels, total=len(images))["fc8"]
         if "beam" in strategy:
             captions = captioner.beam(features, strategy["beam"], strategy["beam"], length)
@@ -163,25 +178,14 @@ def _net(model, out, options):
     from netspecs import catalogue
     from prototxt_gen import SpecError
 
-    run, name, weights, vocabulary = (options[each] for each in ("run", "net", "weights", "vocabulary"))
-    if run is not None:
-        if name or weights or vocabulary or options["changes"] or options["config"]:
-            raise click.UsageError(
-                "--run: holds net, weights, vocabulary and settings; leave --net, --weights, "
-                "--vocabulary, --set and --config out"
-            )
-        return writer(run, "caption", model)
-    values = {"--net": name, "--weights": weights, "--vocabulary": vocabulary}
-    if lacking := [option for option, value in values.items() if not value]:
-        raise click.UsageError(
-            f"{' and '.join(lacking)} missing: give --run DIR, a trained run, or --net, --weights and --vocabulary"
-        )
-    if model:
-        raise click.UsageError("--model: names a net of --run; give --run")
-    variant = catalogue.get(name)
-    if variant.task != "caption":
+    name, vocabulary = options["net"], options["vocabulary"]
+    needed = {"--net": name, "--weights": options["weights"], "--vocabulary": vocabulary}
+    beside = {"--set": options["changes"], "--config": options["config"]}
+    if run_or_file(options["run"], needed, beside, {"--model": model}):
+        return writer(options["run"], "caption", model)
+    if catalogue.get(name).task != "caption":
         raise SpecError(f"{name}: describes no images; caption/* do, `lrcn nets list` names them")
     changes = catalogue.share_out(read_settings(options["changes"], options["config"]), [name])[name]
     if "vocabulary" in changes:
         raise click.UsageError("--set vocabulary: follows from the words of --vocabulary; leave it out")
-    return TrainedNet(variant, variant.settings(**changes), weights, out, vocabulary=vocabulary)
+    return TrainedNet.of_file(name, options["weights"], out, changes, vocabulary=vocabulary)
