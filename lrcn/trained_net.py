@@ -79,6 +79,15 @@ def digest(path: Path) -> str:
     return content.hexdigest()
 
 
+def files_of(nets: Sequence[TrainedNet]) -> dict[str, dict[str, str]]:
+    """{net: {"file", "sha256"}} of weights that no run made."""
+    return {
+        net.variant.short_name: {"file": str(net.weights), "sha256": digest(net.weights)}
+        for net in nets
+        if net.seed is None
+    }
+
+
 def check_filled(nets: Sequence[NetParameter], weights: Path, outputs: int | None = None) -> None:
     """Refuses a .caffemodel that does not fill every layer of these deploy nets. outputs: how many classes there are,
     or words with the end of a sentence. SpecError, one line."""
@@ -101,7 +110,8 @@ def check_whole(nets: Sequence[NetParameter], weights: Path, outputs: int | None
     check_filled(nets, weights, outputs)
     layers = {layer.name for net in nets for layer in net.layer}
     others = [name for name, blobs in read_weights(weights).layers if blobs and name not in layers]
-    if others := [name for name in others if name.startswith("lstm")]:
+    above_fc6 = ("fc7",) if "fc6" in layers else ()  # of LRCN-fc7, whose LSTM and classifier fit LRCN-fc6
+    if others := [name for name in others if name.startswith("lstm") or name in above_fc6]:
         raise SpecError(f"{weights}: holds {', '.join(others)}, which {nets[0].name} has not; name the net it is of")
 
 

@@ -53,10 +53,10 @@ def caffe_info(as_json):
 @click.option("--gpu", type=click.IntRange(0), help="On this GPU; on the CPU by default.")
 def caffe_check(gpu):
     """Train a small LRCN on made-up numbers for a few steps: does the engine work here?"""
-    from lrcn import engine
+    from lrcn.engine.compute import Compute
     from lrcn.training import plan
 
-    caffe = engine.find()
+    caffe = Compute(gpu=gpu).engine
     pace = plan.check(caffe, gpu)
     say(
         f"Caffe from {caffe.source} trains a small LRCN on this {plan.device_name(gpu)}: "

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from lrcn.commands import completion
 from lrcn.commands.common import (
@@ -18,7 +19,7 @@ from lrcn.commands.common import (
     run_or_file,
     settings_options,
 )
-from lrcn.commands.experiment import release_options
+from lrcn.commands.experiment import check_heard, release_options
 
 
 @click.command(cls=Contained, mounts=lambda options: ([], [_pictures(options["run"], options["out"])]))
@@ -48,7 +49,8 @@ from lrcn.commands.experiment import release_options
 @click.option("--out", type=FOLDER, help="Where the pictures go; RUN/classified, without --run classified, by default.")
 @settings_options
 @click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
-def classify(videos, rgb_weight, mean_slip, flow_negation, top, as_json, out, gpu, **options):
+@click.pass_context
+def classify(context, videos, rgb_weight, mean_slip, flow_negation, top, as_json, out, gpu, **options):
     """Name the classes of VIDEOS, files or folders of frames or of videos, with trained nets: by RGB, by flow, fused.
 
     The nets are those of a run, or the authors' or anybody's by --net, --weights and --classes. All videos are read
@@ -59,7 +61,8 @@ def classify(videos, rgb_weight, mean_slip, flow_negation, top, as_json, out, gp
     from lrcn.engine.compute import Compute
 
     run, progress = options["run"], Progress()
-    nets = _nets(out, options)
+    nets = _nets(context, out, options)
+    check_heard(context, nets)
     videos = classifying.videos_in(videos)
     scoring = Scoring(mean_slip=mean_slip, flow_negation=flow_negation)
     compute = Compute(gpu=gpu, progress=progress)
@@ -80,16 +83,23 @@ def classify(videos, rgb_weight, mean_slip, flow_negation, top, as_json, out, gp
     print("\n\n".join(texts))
 
 
-def _nets(out, options):
-    """{modality: net} of --run, or of --net, --weights, --classes and --flow-weights."""
+def _nets(context, out, options):
+    """{modality: net} of --run, or of --net, --weights, --classes and --flow-weights. UsageError for an option that is
+    given and means nothing to them."""
     from data_prep.dataset import read_classes
     from lrcn.activity.classify import nets_of_files
     from lrcn.training.trained import classifiers
 
     needed = {"--net": options["net"], "--weights": options["weights"], "--classes": options["classes"]}
     beside = {"--flow-weights": options["flow_weights"], "--set": options["changes"], "--config": options["config"]}
-    if run_or_file(options["run"], needed, beside, {"--model": options["model"]}):
-        return classifiers(options["run"], options["split"], options["model"])
+    told = {name: context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in ("split", "rgb_weight")}
+    if run_or_file(options["run"], needed, beside, {"--model": options["model"], "--split": told["split"]}):
+        nets = classifiers(options["run"], options["split"], options["model"])
+        if told["rgb_weight"] and len(nets) < 2:
+            raise click.UsageError(f"--rgb-weight: {options['run']} has no two nets of a row to fuse; leave it out")
+        return nets
+    if told["rgb_weight"] and not options["flow_weights"]:
+        raise click.UsageError("--rgb-weight: weighs RGB beside flow; give --flow-weights, or leave it out")
     changes = read_settings(options["changes"], options["config"])
     files = [options["weights"], options["flow_weights"]]
     return nets_of_files(options["net"], files, read_classes(options["classes"]), _pictures(None, out), changes)

@@ -11,7 +11,15 @@ from click.core import ParameterSource
 
 from lrcn.commands import completion
 from lrcn.commands.common import FILE, Contained, Progress, say
-from lrcn.commands.experiment import cut_option, experiment_options, mounts, open_experiment, release_options, words
+from lrcn.commands.experiment import (
+    check_heard,
+    cut_option,
+    experiment_options,
+    mounts,
+    open_experiment,
+    release_options,
+    words,
+)
 
 # Options that mean something to some tasks alone; the others refuse them rather than leave them unheard.
 OPTIONS = (
@@ -156,10 +164,17 @@ def evaluate(context, experiment, gpu, **options):
         its_own = [field.name for field in fields(task.Options)]
         of_files = [task.weights_option, *(["vocabulary"] if task.weights_option == "model" else [])]
         _refuse_others(context, experiment, (*task.chooses, *its_own, *of_files))
+        from_files = bool(options[task.weights_option])
+        if options["vocabulary"] and not from_files:
+            raise click.UsageError("--vocabulary: goes with --model FILE; a run has its own, leave it out")
+        if options["seed"] is not None and from_files:
+            raise click.UsageError(f"--seed {options['seed']}: a file of weights tells no seed; leave it out")
         chosen = {name: options.get(name) for name in its_own} | {"rows": words(options["rows"])}
         if "weights" in its_own:
             chosen["weights"] = _one_file(chosen["weights"])
         job = open_experiment(options | {"experiment": experiment}, options[task.weights_option], options["vocabulary"])
+        if "mean_slip" in its_own:
+            check_heard(context, job.modalities)
         known = {name: value for name, value in chosen.items() if name in its_own and value is not None}
         evaluations = job.evaluate(Compute(gpu=gpu, progress=progress), **known)
     progress.close()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from lrcn.commands import completion
 from lrcn.commands.common import FOLDER, read_settings, settings_options
@@ -70,6 +71,14 @@ def release_options(command):
     ):
         command = option(command)
     return command
+
+
+def check_heard(context: click.Context, modalities: Container[str]) -> None:
+    """UsageError for what is said of images that no net looks at. modalities: of the nets' images."""
+    for name, modality in (("mean_slip", "rgb"), ("flow_negation", "flow")):
+        if modality not in modalities and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            images = {"rgb": "RGB", "flow": "flow"}[modality]
+            raise click.UsageError(f"--{name.replace('_', '-')}: no net here looks at images of {images}; leave it out")
 
 
 cut_option = click.option(

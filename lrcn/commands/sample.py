@@ -18,6 +18,8 @@ from lrcn.commands.common import (
     settings_options,
 )
 
+NET = "lm/lstm-lm"
+
 
 @click.command(cls=Contained)
 @click.option("--run", type=FOLDER, help="The --out of `lrcn train lm/lstm-lm`.")
@@ -65,10 +67,13 @@ def _net(options):
     """The language model of --run, or of --weights and --vocabulary."""
     from lrcn.trained_net import TrainedNet
     from lrcn.training.trained import writer
+    from netspecs import catalogue
 
     needed = {"--weights": options["weights"], "--vocabulary": options["vocabulary"]}
     beside = {"--set": options["changes"], "--config": options["config"]}
     if run_or_file(options["run"], needed, beside, {}):
         return writer(options["run"], "lm")
-    changes = read_settings(options["changes"], options["config"])
-    return TrainedNet.of_file("lm/lstm-lm", options["weights"], Path(), changes, vocabulary=options["vocabulary"])
+    changes = catalogue.share_out(read_settings(options["changes"], options["config"]), [NET])[NET]
+    if "vocabulary" in changes:
+        raise click.UsageError("--set vocabulary: follows from the words of --vocabulary; leave it out")
+    return TrainedNet.of_file(NET, options["weights"], Path(), changes, vocabulary=options["vocabulary"])

@@ -221,6 +221,10 @@ def weights_file(value: str | Path) -> Path:
     Raises SpecError, one line, for a name that was not fetched and for what is neither.
     """
     path, name = Path(value), str(value)
+    if not name:
+        raise SpecError(
+            "a file of weights with no name; --weights takes a .caffemodel, or a name of `lrcn weights list`"
+        )
     if name not in RELEASES and path.is_dir():
         raise SpecError(f"{value}: a folder; --weights takes a .caffemodel, or a name of `lrcn weights list`")
     if path.is_file() or name not in RELEASES and path.exists():

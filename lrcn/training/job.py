@@ -49,6 +49,13 @@ class Job(Workspace):
         """What the experiment is for: the task of its last net."""
         return _task(self.experiment)
 
+    @property
+    def modalities(self) -> set[str]:
+        """ "rgb", "flow": the images of videos that its nets look at; activations are none."""
+        if self.dataset.kind != "frames":
+            return set()
+        return {str(stage.variant.modality) for stage in self.experiment.stages if not stage.data}
+
     @cached_property
     def trainings(self) -> list[Training]:
         """What there is to train, in order. DataError, SpecError where data set, settings and nets do not fit."""

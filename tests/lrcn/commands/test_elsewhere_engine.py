@@ -81,11 +81,20 @@ def test_videos_are_classified_with_weights_from_anywhere(files, videos, dataset
 def test_what_does_not_fit_is_refused(files, videos, tmp_path):
     sizes = set_options(settings_of(NETS[2]) | {"height": 24, "width": 32})
     lrcn_net = [videos / "v_00", "--net", NETS[2], *sizes, "--out", tmp_path / "out"]
+    fc7 = catalogue.get("activity/lrcn-fc7-rgb").files(
+        classes=3, height=24, width=32, **settings_of("activity/lrcn-fc7-rgb")
+    )
+    of_fc7 = write_weights(tmp_path / "fc7.caffemodel", fc7["deploy"])
     classes = ["--classes", videos / "classInd.txt"]
     (tmp_path / "four.txt").write_text("one\ntwo\nthree\nfour\n")
     for arguments, words in (
         ([*lrcn_net, "--weights", files[NETS[2]]], "--classes missing"),
         ([*lrcn_net, *classes, "--weights", files[NETS[0]]], "has no weights for lstm1, fc8-final"),
+        ([*lrcn_net, *classes, "--weights", of_fc7], "fc7.caffemodel: holds fc7, which"),
+        *(
+            ([*lrcn_net, *classes, "--weights", files[NETS[2]], *unheard], f"{unheard[0]}: ")
+            for unheard in (["--flow-negation", "never"], ["--rgb-weight", "0.5"], ["--split", "2"])
+        ),
         (
             [*lrcn_net, "--classes", tmp_path / "four.txt", "--weights", files[NETS[2]]],
             "made for 3 classes; here there",
@@ -132,6 +141,12 @@ def test_weights_are_not_evaluated_where_runs_lie(files, dataset, tmp_path):
     own = ["--weights", files[NETS[2]], *set_options(settings_of(NETS[2]))]
     done = lrcn("evaluate", NETS[2], "--data", dataset, "--out", tmp_path / "run", *own)
     refused(done, "holds the run lrcn-fc6-rgb", "give another --out")
+    own = ["--data", dataset, "--out", tmp_path / "other", *own]
+    refused(lrcn("evaluate", NETS[2], *own, "--flow-negation", "never"), "--flow-negation: no net here looks at")
+    refused(lrcn("evaluate", NETS[2], *own, "--seed", "3"), "--seed 3: a file of weights tells no seed")
+    done = lrcn("evaluate", NETS[2], "--data", dataset, "--weights", "lrcn-fc6-rgb=")
+    refused(done, "no name; --weights takes a .caffemodel")
+    assert not (tmp_path / "other").exists()
 
 
 # ---- sentences ---------------------------------------------------------------------------------------------
@@ -160,6 +175,7 @@ def test_a_captioner_from_anywhere_is_evaluated_and_tuned(captions, tmp_path):
     results = json.loads((tmp_path / "out" / "results_val.json").read_text())
     assert list(results["models"]) == ["lrcn-2f"] and {"generation", "retrieval"} <= set(results["models"]["lrcn-2f"])
 
+    assert results["weights"]["lrcn-2f"]["file"] == str(captioner) and "weights from files" in done.stdout
     listed = json.loads((folder / "data" / "captions.json").read_text())["images"]
     images = [folder / "raw" / image["file"] for image in listed if image["split"] == "val"]
     net = ["--net", "caption/lrcn-2f", "--weights", captioner, "--vocabulary", words, *sizes]
@@ -172,6 +188,7 @@ def test_a_captioner_from_anywhere_is_evaluated_and_tuned(captions, tmp_path):
     others = lrcn("train", "caption/lrcn-2f", *out[:2], "--stages", "finetune", "--trained", captioner, *sizes)
     refused(others, "2f.caffemodel: made for a vocabulary of 12 words")
     refused(lrcn("evaluate", "caption/lrcn-2f", *out, "--model", captioner, *sizes), "give --vocabulary")
+    refused(lrcn("evaluate", "caption/lrcn-2f", *out, "--vocabulary", words), "--vocabulary: goes with --model")
     refused(lrcn("evaluate", "caption/lrcn-1u", *out, *model, "--part", "val"), "2f.caffemodel: ")
 
 
@@ -189,5 +206,6 @@ def test_sentences_are_drawn_from_a_language_model(captions):
     greedy = json.loads(lrcn("sample", *own, "--samples", 3, "--temperature", "inf", "--length", 6).stdout)
     assert len({tuple(each["words"]) for each in greedy["sentences"]}) == 1
     refused(lrcn("sample", "--weights", model), "--vocabulary missing")
+    refused(lrcn("sample", *own[:-1], "vocabulary=5"), "--set vocabulary: follows from the words")
     deeper = lrcn("sample", "--weights", captioner, "--vocabulary", words, *sizes)
     refused(deeper, "holds lstm2, which lstm_language_model has not")
