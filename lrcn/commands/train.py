@@ -48,7 +48,7 @@ def train(gpu, weights, trained, vocabulary, from_scratch, resume, dry_run, tria
     from lrcn.training.workspace import Start
 
     job, progress, start = open_experiment(options), Progress(), Start(weights, from_scratch, trained, vocabulary)
-    job.check_start(start, dry_run)
+    job.check_start(start, dry_run, resume)
     trial = job.is_long and not dry_run if trial is None else trial
     if dry_run or trial:
         print(job.plan(start, resume, gpu, _for_trial(gpu, progress, dry_run) if trial else None), flush=True)

@@ -74,10 +74,14 @@ class Job(Workspace):
 
     # ---- training ------------------------------------------------------------------------------------------------
 
-    def check_start(self, start: Start = Start(), dry_run: bool = False) -> None:
-        """Refuses what cannot be trained from where it would start; dry_run: what cannot even be planned. Raises
-        SpecError, TrainError."""
-        weights, name, given = start.weights, self.experiment.name, self.given(start)
+    def check_start(self, start: Start = Start(), dry_run: bool = False, resume: bool = True) -> None:
+        """Refuses what cannot be trained from where it would start; dry_run: what cannot even be planned. resume False:
+        were all to begin anew. Raises SpecError, TrainError."""
+        weights, name, given = start.weights, self.experiment.name, self.given(start, resume)
+        if self.files:
+            raise SpecError(f"{next(iter(self.files.values()))}: is evaluated in place of a training; open another job")
+        if start.vocabulary and not any("vocabulary" in self._stage(each).variant.table for each in given):
+            raise SpecError(f"--vocabulary {start.vocabulary}: goes with --trained, of sentences; leave it out")
         for folder, file in self._files_of(start).items():
             before = self._before(folder)
             task_of(before.variant).check_given(before, file, start.vocabulary)
@@ -86,6 +90,11 @@ class Job(Workspace):
             raise SpecError("--weights and --from-scratch: give one of them")
         if weights and not any(task_of(each.variant).reads_pixels for each in to_do):
             raise SpecError(f"--weights {weights}: {name} has no CNN to start from them; leave it out")
+        if weights and not any(weights in self._starting_files(each, start, given) for each in to_do):
+            taken = ", ".join(f"{folder} ({path})" for folder, path in given.items())
+            raise SpecError(
+                f"--weights {weights}: nothing starts from them beside what is given: {taken}; leave it out"
+            )
         here = {stage.folder for stage in self.experiment.stages} | given.keys()
         for stage, split, _ in self.runs():
             run = self.start_of(stage, split)
@@ -122,10 +131,16 @@ class Job(Workspace):
                         f"last at {last}; name one of these, or set its snapshot"
                     )
 
-    def given(self, start: Start) -> dict[str, Path]:
-        """The files of stages that are not trained here: the user's, and those that an earlier call took, by the
-        stage's folder. SpecError where it is not clear which stage a file is of."""
-        taken = {stage.folder: run.given for stage, _, run in self.runs() if run.given}
+    def _starting_files(self, training: Training, start: Start, given: Mapping[str, Path]) -> list[Path]:
+        """What a training starts from; a stage that is trained here by its folder."""
+        before = training.stage.start
+        path = given.get(before, Path(before)) if before else None
+        return task_of(training.variant).starting_weights(path, start.weights)
+
+    def given(self, start: Start, resume: bool = True) -> dict[str, Path]:
+        """The files of stages that are not trained here: the user's, and those that an earlier call took, which resume
+        False forgets, by the stage's folder. SpecError where it is not clear which stage a file is of."""
+        taken = {stage.folder: run.given for stage, _, run in self.runs() if run.given and resume}
         given = {folder: path for folder, path in taken.items() if path} | self._files_of(start)
         if given and len(self.splits) > 1:
             raise SpecError(f"{next(iter(given.values()))}: a net is of one split; give --split 1, 2 or 3")
@@ -146,6 +161,8 @@ class Job(Workspace):
                     f"--trained {value}: name the stage that it is of, STAGE=FILE, one of {', '.join(known)}"
                     f"{nearest(which, known)}"
                 )
+            if which in files:
+                raise SpecError(f"--trained {value}: {which} is given already, {files[which]}; leave one of them out")
             files[which] = weights_file(file)
         return files
 
@@ -185,7 +202,7 @@ class Job(Workspace):
         self, start: Start = Start(), resume: bool = True, gpu: int | None = None, trial_in: Compute | None = None
     ) -> str:
         """What `train` will do, in words; with `trial_in`, after a few iterations of every net there."""
-        given = self.given(start)
+        given = self.given(start, resume)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
         try:
             remark = self._random_cnn(to_do, given)
@@ -196,8 +213,8 @@ class Job(Workspace):
     def train(self, start: Start = Start(), resume: bool = True, compute: Compute | None = None) -> list[Run]:
         """Trains every net that is not trained yet; one that was cut off goes on. Gives their runs. resume False: all
         begin anew. Raises SpecError, DataError, TrainError, CaffeError."""
-        self.check_start(start)
-        compute, given = compute or Compute(), self.given(start)
+        self.check_start(start, resume=resume)
+        compute, given = compute or Compute(), self.given(start, resume)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
         for training in to_do:
             if not (resume and training.run.finished):
@@ -206,8 +223,10 @@ class Job(Workspace):
             compute.progress(line, 0, 0)
         if not (start.weights or start.from_scratch) and (remark := self._random_cnn(to_do, given)):
             compute.progress(f"no --weights: {remark}", 0, 0)
-        for folder, file in self._files_of(start).items():
-            self._take(folder, file, resume)
+        files = self._files_of(start)
+        for folder, file in given.items():
+            if folder in files or self._before(folder).run.note is None:  # taken by a call that was cut off
+                self._take(folder, file, resume)
         for training in to_do:
             run, before, task = training.run, self.start_of(training.stage, training.split), task_of(training.variant)
             starting_weights = task.starting_weights(

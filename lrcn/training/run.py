@@ -183,7 +183,7 @@ class Run:
             note.get("fps"),
             note.get("flow"),
             note["settings"].get("stage"),
-            note["settings"].get("seed"),
+            None if self.given else note["settings"].get("seed"),
         )
 
     def _with(self, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,18 +224,19 @@ class Run:
         TrainError where another training has left something."""
         identity = {"weights": digests([weights]), "data_set": data_set}
         before = _read_mark(self.folder / "run.json")
-        if before not in (None, identity) or self._has_learnt():
+        if self._has_learnt() or (self.given and before != identity):
             raise TrainError(
                 f"{self.folder}: holds {'other given weights' if self.given else 'a training'}; choose another --out, "
                 "or --fresh to begin anew"
             )
         if not self.given:
+            self.clear()
+            write_json(self.folder / "run.json", identity)  # first: weights that lie here are those that it tells of
             here = self.folder / "given.caffemodel"
             if weights.name.endswith(".h5"):
                 write_bytes(here, binary_of_hdf5(weights))
             else:
                 copy(weights, here)
-        write_json(self.folder / "run.json", identity)
 
     def claim(
         self, identity: Mapping[str, Any], settings: Mapping[str, Any], description: Mapping[str, Any] | None = None

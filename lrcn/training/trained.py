@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lrcn.results.published import TABLE1_ROWS
-from lrcn.trained_net import TrainedNet
+from lrcn.trained_net import TrainedNet, check_filled
 from lrcn.training.run import Run, TrainError, runs_in, split_folder
 from lrcn.training.tasks.caption import STARTS
 from netspecs import catalogue
@@ -29,7 +29,7 @@ COMMANDS = {
 
 def classifiers(out: Path, split: int = 1, row: str | None = None) -> dict[str, TrainedNet]:
     """{"rgb": net, "flow": net} of a row of Table 1, of those that are trained. row: lrcn-fc6, or what is there, by
-    default. TrainError where there is none, or not such a one."""
+    default. TrainError where there is none, or not such a one; SpecError where it was given with another classifier."""
     folder = split_folder(out, split)
     runs = {run.folder.name: run for run in _finished(runs_in(folder))}
     there = [each for each in TABLE1_ROWS if any(f"{each}-{modality}" in runs for modality in MODALITIES)]
@@ -40,6 +40,8 @@ def classifiers(out: Path, split: int = 1, row: str | None = None) -> dict[str, 
     for run in nets.values():
         if run.settings["backbone"] == "features":
             raise TrainError(f"{run.folder}: reads activations computed beforehand, not videos; name a run on frames")
+        if run.given:
+            check_filled([run.variant.files(**run.settings)["deploy"]], run.given, len(run.net().classes))
     return {modality: run.net() for modality, run in nets.items()}
 
 

@@ -17,7 +17,7 @@ from lrcn.activity.evaluate import Scoring
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
 from lrcn.results import compare
-from lrcn.trained_net import TrainedNet, check_filled, digest
+from lrcn.trained_net import TrainedNet, check_filled, files_of
 from lrcn.training import pretrained
 from lrcn.training.experiment import NONE, Experiment, Stage
 from lrcn.training.run import TrainError, split_folder
@@ -152,6 +152,8 @@ class Activity(Task):
                 nets.append(net)
             except SpecError as error:
                 notes.append(f"{stage.folder} is left out: {error}")
+        if not nets:
+            raise TrainError("; ".join(notes))
         return nets, notes
 
     def _of_split(
@@ -181,22 +183,13 @@ class Activity(Task):
             "dataset": about,
             "evaluation": options.description,
             "engine": compute.engine.info(),
-            "seed": nets[0].seed,
+            "seed": next((net.seed for net in nets if net.seed is not None), None),
             "git": revision(),
             **({"weights": files} if (files := files_of(nets)) else {}),
             **summary,
         }
         write_json(folder / f"results{ending}.json", results)
         return Evaluation(results, folder / f"results{ending}.json", compare.measured_text(results), notes)
-
-
-def files_of(nets: Sequence[TrainedNet]) -> dict[str, dict[str, str]]:
-    """{net: {"file", "sha256"}} of weights that come without a run."""
-    return {
-        net.variant.short_name: {"file": str(net.weights), "sha256": digest(net.weights)}
-        for net in nets
-        if net.seed is None
-    }
 
 
 def extracted_layer(dataset: Dataset) -> str:

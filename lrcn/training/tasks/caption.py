@@ -155,7 +155,7 @@ class Caption(SentenceTask):
                 f"{left_out} left out, for want of the CNN as it was before training; --weights FILE gives it"
             )
         path = work.out / f"results{options.suffix}.json"
-        return [self.written(work, "caption", measured, path, compute)]
+        return [self.written(work, nets, measured, path, compute)]
 
 
 def folder_of(variant: Variant, training: str) -> str:

@@ -46,7 +46,7 @@ class LanguageModel(SentenceTask):
         )
         net = work.trained(work.experiment.stages[-1])
         measured = evaluate_language_model(work.dataset, parts, net, compute)
-        return [self.written(work, "lm", measured, work.out / "results_lm.json", compute)]
+        return [self.written(work, [net], measured, work.out / "results_lm.json", compute)]
 
 
 TASK = LanguageModel()

@@ -12,7 +12,7 @@ from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
 from lrcn.results import compare
 from lrcn.sentences.evaluate import write_results
-from lrcn.trained_net import check_whole
+from lrcn.trained_net import TrainedNet, check_whole, files_of
 from lrcn.training.tasks import Evaluation, Task
 from lrcn.training.workspace import Training, Workspace
 from prototxt_gen import SpecError
@@ -48,11 +48,13 @@ class SentenceTask(Task):
         text = f"{settings['streams']} x {settings['steps']} words"
         return text + (f" x {solver.iter_size}" if solver.iter_size > 1 else "")
 
-    def written(self, work: Workspace, task: str, measured: dict[str, Any], path: Path, compute: Compute) -> Evaluation:
-        """results.json of what was measured, with who measured it."""
-        seed = work.trained(work.experiment.stages[-1]).seed
-        about = {"task": task, "experiment": work.experiment.name, **measured}
-        about |= {"engine": compute.engine.info(), "seed": seed, "git": revision()}
+    def written(
+        self, work: Workspace, nets: Sequence[TrainedNet], measured: dict[str, Any], path: Path, compute: Compute
+    ) -> Evaluation:
+        """results.json of what was measured of nets, with who measured it."""
+        about = {"task": nets[-1].variant.task, "experiment": work.experiment.name, **measured}
+        about |= {"engine": compute.engine.info(), "seed": nets[-1].seed, "git": revision()}
+        about |= {"weights": files} if (files := files_of(nets)) else {}
         return write(path, about)
 
 

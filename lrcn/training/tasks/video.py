@@ -41,7 +41,7 @@ class Video(SentenceTask):
         nets = [work.trained(stage) for stage in work.experiment.stages]
         measured = evaluate_videos(work.dataset, nets, work.out, options, compute)
         path = work.out / f"results{options.suffix}.json"
-        return [self.written(work, "video", measured, path, compute)]
+        return [self.written(work, nets, measured, path, compute)]
 
 
 TASK = Video()

@@ -137,6 +137,57 @@ def test_given_weights_stay_and_are_not_mixed_with_others(dataset, tmp_path, sin
         run.take(other, "the data set")
 
 
+def test_weights_that_were_taken_in_part_are_not_taken_for_others(dataset, tmp_path, single, monkeypatch):
+    """Ctrl-C before, within and after the copy: given again, with this file or another, it goes on."""
+    other = write_weights(tmp_path / "other.caffemodel", net("activity/single-frame-rgb"), seed=1)
+
+    def cut_off(*_):
+        raise KeyboardInterrupt
+
+    for at, goes_on_with in (
+        ("lrcn.training.run.write_json", other),
+        ("lrcn.training.run.copy", other),
+        ("lrcn.training.run.Run.keep", single),
+    ):
+        opened = job(dataset, tmp_path / at)
+        with monkeypatch.context() as patch:
+            patch.setattr(at, cut_off)
+            with pytest.raises(KeyboardInterrupt):
+                opened._take("single-frame-rgb", single, resume=True)
+        opened._take("single-frame-rgb", goes_on_with, resume=True)
+        run = Run(tmp_path / at / "single-frame-rgb")
+        assert run.weights.read_bytes() == goes_on_with.read_bytes()
+        assert run.net().weights == run.given and run.net().seed is None
+        run.take(goes_on_with, opened.trainings[0].dataset.identity("rgb", 1))  # the note tells of it, and of no other
+
+
+def test_what_is_given_and_comes_to_nothing_is_refused(dataset, tmp_path, single):
+    other = write_weights(tmp_path / "other.caffemodel", net("activity/single-frame-rgb"), seed=1)
+    (words := tmp_path / "words.txt").write_text("<unk>\n")
+    given = [str(single)]
+    for start, what in (
+        (Start(trained=[str(single), str(other)]), "single-frame-rgb is given already"),
+        (Start(other, trained=given), f"--weights {other}: nothing starts from them beside what is given"),
+        (Start(trained=given, vocabulary=words), "words.txt: goes with --trained, of sentences"),
+        (Start(from_scratch=True, vocabulary=words), "words.txt: goes with --trained, of sentences"),
+    ):
+        with pytest.raises(SpecError) as unheard:
+            job(dataset, tmp_path / "out").check_start(start)
+        assert what in str(unheard.value)
+    job(dataset, tmp_path / "out", "activity/table1").check_start(Start(other, trained=[f"single-frame-rgb={single}"]))
+    of_files = open_job("activity/lrcn-fc6-rgb", dataset, tmp_path / "out", weights=[str(single)])
+    with pytest.raises(SpecError, match="is evaluated in place of a training"):
+        of_files.train()
+    assert not (tmp_path / "out").exists()
+
+
+def test_to_begin_anew_is_to_forget_what_was_given(dataset, tmp_path, single):
+    opened = job(dataset, tmp_path / "out")
+    opened._take("single-frame-rgb", single, resume=True)
+    assert opened.given(Start()) and not opened.given(Start(), resume=False)
+    assert "single-frame-rgb" in opened.plan(Start(from_scratch=True), resume=False).split("stage ")[1].split()[5:]
+
+
 @pytest.mark.engine
 @pytest.mark.parametrize("form", ["caffemodel", "legacy", "v1", "h5"])
 def test_an_lrcn_starts_from_a_given_single_frame_net_of_any_format(dataset, tmp_path, single, form):
@@ -158,6 +209,7 @@ def test_an_lrcn_starts_from_a_given_single_frame_net_of_any_format(dataset, tmp
     evaluated = lrcn("evaluate", "activity/lrcn-fc6-rgb", "--data", dataset, "--out", tmp_path / "out")
     assert evaluated.returncode == 0, evaluated.stderr
     assert "single-frame" in evaluated.stdout and "lrcn-fc6" in evaluated.stdout
+    assert "seed 1701, single-frame-rgb from files" in evaluated.stdout
 
 
 def write_hdf5(path, out):
@@ -177,6 +229,14 @@ def test_a_given_net_of_other_classes_starts_another_and_is_not_evaluated(datase
     done = lrcn("evaluate", "activity/lrcn-fc6-rgb", "--data", dataset, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "single-frame-rgb is left out: " in done.stderr and "made for 7 classes; here there are 3" in done.stderr
+    (tmp_path / "video").mkdir()
+    (tmp_path / "video" / "1.png").write_bytes(Dataset(dataset).jpeg("rgb", "v_00", 1))
+    done = lrcn("classify", tmp_path / "video", "--run", tmp_path / "out", "--model", "single-frame")
+    refused(done, "given.caffemodel: made for 7 classes; here there are 3")
+    (tmp_path / "single").mkdir()
+    (tmp_path / "out" / "single-frame-rgb").rename(tmp_path / "single" / "single-frame-rgb")
+    done = lrcn("evaluate", "activity/single-frame-rgb", "--data", dataset, "--out", tmp_path / "single")
+    refused(done, "single-frame-rgb is left out: ", "made for 7 classes")
 
 
 def test_settings_that_the_data_decides_are_refused(dataset, tmp_path):
@@ -199,4 +259,5 @@ def test_a_plan_runs_nothing_and_a_gpu_needs_cuda(dataset, tmp_path):
     assert done.returncode == 0 and "time: not measured" in done.stdout and "trial" not in done.stderr, done.stderr
     done = lrcn("train", "activity/table1", *options, "--from-scratch", "--no-trial", "--gpu", "0")
     refused(done, "--gpu 0: ", "lrcn caffe build --cuda")
+    refused(lrcn("caffe", "check", "--gpu", "0"), "--gpu 0: ", "lrcn caffe build --cuda")
     assert not (tmp_path / "out").exists()
