@@ -63,8 +63,15 @@ def conditions(results: dict) -> str:
     otherwise += ", the release's RGB mean in testing" if evaluation.get("mean_slip") else ""
     if negation := evaluation.get("flow_negation"):
         otherwise += f", flow's x negated: {negation}"
-    whose = "weights from files" if results["seed"] is None else f"seed {results['seed']}"
-    return f"{whose}, Caffe {results['engine']['source']}{otherwise}"
+    return ", ".join([*_whose(results), f"Caffe {results['engine']['source']}"]) + otherwise
+
+
+def _whose(results: dict) -> list[str]:
+    """The seed of the trainings, and which nets come from files in their place."""
+    files = results.get("weights", {})
+    if results.get("seed") is None:
+        return ["weights from files"] if files else []
+    return [f"seed {results['seed']}", *([f"{', '.join(files)} from files"] if files else [])]
 
 
 def blocks(all_results: list[dict]) -> list[dict]:
@@ -205,7 +212,7 @@ def sentences_on(results: dict, of: str = "") -> str:
     ]
     parts += [f"beam {evaluation['beam']}"] if "beam" in evaluation and not of else []
     parts += [f"tokens {evaluation['tokens']}"] if evaluation.get("tokens", "plain") != "plain" and not of else []
-    parts += [f"seed {results['seed']}"] if results.get("seed") is not None else []
+    parts += _whose(results)
     parts += [f"Caffe {results['engine']['source']}"] if results.get("engine") else []
     return ", ".join(parts)
 

@@ -196,13 +196,16 @@ def measure(
 
 
 def write_results(path: Path, results: dict[str, Any]) -> dict[str, Any]:
-    """Writes results.json; rows that are there already, of the same data, evaluation, engine and seed, stay beside the
-    new ones. Gives what was written."""
+    """Writes results.json; rows that are there already, of the same data, evaluation, engine, seed and weights from
+    files, stay beside the new ones. Gives what was written."""
     alike = ("task", "dataset", "evaluation", "engine", "seed")
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
         same = all(before.get(key) == json.loads(json.dumps(results.get(key))) for key in alike)
+        files, here = before.get("weights", {}), results.get("weights", {})
+        same = same and all(files.get(net, file)["sha256"] == file["sha256"] for net, file in here.items())
         kept = {name: row for name, row in before["models"].items() if name not in results["models"]} if same else {}
+        results = results | ({"weights": files | here} if kept and files else {})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         kept = {}
     results = results | {"models": results["models"] | kept}
