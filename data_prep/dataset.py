@@ -58,22 +58,35 @@ def list_text(videos: list[Video]) -> str:
 
 def read_classes(path: str | os.PathLike) -> list[str]:
     """The names of classes in a text file, by label: UCF-101's classInd.txt (`1 ApplyEyeMakeup` a line, from 1 or from
-    0, in any order), or a name a line. DataError, one line, for another file."""
-    lines = [line.strip() for line in read_lines(path, DataError, "give classInd.txt, or a file with a class a line")]
-    lines = [line for line in lines if line]
-    numbered = [re.fullmatch(r"(\d+)[\s,]+(\S.*)", line) for line in lines]
-    names = lines
-    if all(numbered):
-        by_number = sorted((int(match[1]), match[2]) for match in numbered if match)
+    0, in any order), the same with the number last (`ApplyEyeMakeup 1`), or a name a line. DataError, one line, for
+    another file."""
+    mend = "give classInd.txt, or a file with a class a line"
+    lines = [(at, line.strip()) for at, line in enumerate(read_lines(path, DataError, mend), 1)]
+    lines = [(at, line) for at, line in lines if line]
+    names = [line for _, line in lines]
+    first = [re.fullmatch(r"(\d+)[\s,;.:)]+(\S.*)", name) for name in names]
+    last = [re.fullmatch(r"(.*[^\s,;:])[\s,;:]+(\d+)", name) for name in names]
+    by_number = sorted((int(match[1]), match[2]) for match in first if match)
+    without = next((at for (at, _), match in zip(lines, first) if not match), None)
+    if names and without is None:
         names = [name for _, name in by_number]
-        numbers = [number for number, _ in by_number]
-        if numbers and numbers != list(range(numbers[0], numbers[0] + len(names))) or numbers[:1] not in ([0], [1]):
+        if not _numbers_labels([number for number, _ in by_number]):
             raise DataError(f"{path}: the numbers of its classes are not 1, 2, ... without a gap; mend the file")
+    elif by_number and by_number[0][0] in (0, 1) and first[0]:
+        raise DataError(f"{path}: line {without}: has no number, as line {lines[0][0]} has; {mend}")
+    elif labels := sorted((int(match[2]), match[1]) for match in last if match):
+        if len(labels) == len({name for _, name in labels}) == len(names) and _numbers_labels([n for n, _ in labels]):
+            names = [name for _, name in labels]  # else the numbers are of the names: class 1, class 2
     if len(names) < 2 or len(set(names)) < len(names):
         twice = next((name for name in names if names.count(name) > 1), None)
         what = f"has class {twice} twice" if twice else f"names {len(names) or 'no'} class"
-        raise DataError(f"{path}: {what}; give classInd.txt, or a file with a class a line")
+        raise DataError(f"{path}: {what}; {mend}")
     return names
+
+
+def _numbers_labels(numbers: list[int]) -> bool:
+    """Whether sorted numbers are 0, 1, ... or 1, 2, ... without a gap."""
+    return numbers[0] in (0, 1) and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 def without_videos(name: str, classes: list[str], labels: Iterable[int]) -> str | None:

@@ -22,7 +22,7 @@ from data_prep.whole_files import write_json, write_text
 from data_prep.workers import Work, no_progress, parallel
 from lrcn.activity import score
 from lrcn.activity.evaluate import MODALITIES, STRIDE, Scoring, net_job, run_score
-from lrcn.engine.compute import Compute
+from lrcn.engine.compute import Compute, Progress
 from lrcn.results import pictures
 from lrcn.results.pictures import picture_names
 from lrcn.results.tables import aligned
@@ -79,29 +79,47 @@ def nets_of_files(
 # ---- the videos --------------------------------------------------------------------------------------------
 
 
-def videos_in(paths: Sequence[Path]) -> list[Path]:
+def videos_in(paths: Sequence[Path], progress: Progress = no_progress) -> list[Path]:
     """These videos; in place of a folder of videos those in it, whatever the depth, in natural order. A folder of
-    images is a video. DataError where a folder holds neither, or both."""
+    images is a video. progress: is told of folders of images beside videos, which are passed over.
+
+    DataError where a folder holds neither, or both, and for an image.
+    """
     videos: list[Path] = []
     for path in map(Path, paths):
-        if not path.is_dir():
+        if path.is_dir():
+            videos += _in_folder(path, progress)
+        elif frames.is_one_of(frames.IMAGES, path.name):
+            raise DataError(f"{path}: an image; give the folder of a video's frames; `lrcn caption` describes images")
+        else:
             videos.append(path)
-            continue
-        files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
-        inside = sorted(
-            (file for file in files if frames.is_one_of(frames.VIDEOS, file.name)),
-            key=lambda file: [frames.natural(Path(part)) for part in file.parts],
-        )
-        images = frames.images_in(path)
-        if inside and images:
-            raise DataError(
-                f"{path}: holds videos ({inside[0].name}, ...) and images ({images[0].name}, ...), the frames of a "
-                "video perhaps; put them in folders of their own"
-            )
-        if not inside and not images:
-            raise DataError(f"{path}: holds no video, and no images that could be a video's frames")
-        videos += inside or [path]
     return videos
+
+
+def _in_folder(top: Path, progress: Progress) -> list[Path]:
+    files: list[Path] = []
+    images: dict[Path, list[Path]] = {}  # by their folder
+    for folder, below, names in os.walk(top):
+        below[:] = [name for name in below if not name.startswith(".")]
+        files += [Path(folder) / name for name in names if frames.is_one_of(frames.VIDEOS, name)]
+        if there := frames.images_in(Path(folder)):
+            images[Path(folder)] = there
+    if files and top in images:
+        raise DataError(
+            f"{top}: holds videos ({files[0].name}, ...) and images ({images[top][0].name}, ...), the frames of a "
+            "video perhaps; put them in folders of their own"
+        )
+    if not files and not images:
+        raise DataError(f"{top}: holds no video, and no images that could be a video's frames")
+    if files and images:
+        others = ", ".join(map(str, sorted(images, key=_in_natural_order)))
+        progress(f"passed over, beside videos: {others}; give a folder itself if its images are a video's frames", 0, 0)
+    videos = files or ([top] if top in images else list(images))
+    return sorted(videos, key=_in_natural_order)
+
+
+def _in_natural_order(path: Path) -> list:
+    return [frames.natural(Path(part)) for part in path.parts]
 
 
 def read_videos(videos: Sequence[Path], net: TrainedNet, progress=no_progress) -> list[list[bytes]]:

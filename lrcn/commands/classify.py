@@ -63,7 +63,7 @@ def classify(context, videos, rgb_weight, mean_slip, flow_negation, top, as_json
     run, progress = options["run"], Progress()
     nets = _nets(context, out, options)
     check_heard(context, nets)
-    videos = classifying.videos_in(videos)
+    videos = classifying.videos_in(videos, progress)
     scoring = Scoring(mean_slip=mean_slip, flow_negation=flow_negation)
     compute = Compute(gpu=gpu, progress=progress)
     classified = classifying.classify_videos(videos, nets, compute, rgb_weight, scoring)

@@ -1,8 +1,11 @@
 """Scores of a video by its frames, by hand."""
 
 import numpy as np
+import pytest
 
-from lrcn.activity.classify import fused_over_time, over_time, picture_names, top_classes
+from data_prep import DataError
+from data_prep.dataset import read_classes
+from lrcn.activity.classify import fused_over_time, over_time, picture_names, top_classes, videos_in
 
 NAN = [np.nan, np.nan]
 
@@ -29,3 +32,60 @@ def test_of_equal_classes_the_first_comes_first():
 
 def test_videos_of_one_name_have_pictures_of_their_own():
     assert picture_names(["x/a.avi", "y/a.mp4", "b", "z/a.avi"]) == ["a.png", "a-2.png", "b.png", "a-3.png"]
+
+
+def test_a_folder_stands_for_the_videos_in_it(tmp_path):
+    """Files, or folders of frames; of both the files, and the others are told of."""
+    for name in ("a/2.png", "a/1.png", "b/c/1.jpg", ".thumbnails/1.png", "d/._x.avi"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    told = []
+
+    def listed(*paths):
+        told.clear()
+        return [str(path.relative_to(tmp_path)) for path in videos_in(paths, lambda *report: told.append(report))]
+
+    assert listed(tmp_path) == ["a", "b/c"] and not told
+    for name in ("b/10.avi", "b/9.MP4"):
+        (tmp_path / name).touch()
+    assert listed(tmp_path) == ["b/9.MP4", "b/10.avi"]
+    [(remark, *numbers)] = told
+    assert f"{tmp_path / 'a'}, {tmp_path / 'b' / 'c'}; give a folder itself" in remark and numbers == [0, 0]
+    assert listed(tmp_path / "a", tmp_path / "b" / "9.MP4") == ["a", "b/9.MP4"] and not told
+    (tmp_path / "a" / "1.avi").touch()
+    for path, words in (("a", "holds videos"), ("d", "holds no video"), ("a/1.png", "an image; give the folder")):
+        with pytest.raises(DataError, match=words):
+            listed(tmp_path / path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 One\n2 Two of two\n3 Three",
+        "3, Three\r\n1, One\r\n2, Two of two\r\n",
+        "\ufeff0\tOne\n1\tTwo of two\n\n2\tThree\n",
+        "1: One\n2: Two of two\n3: Three\n",
+        "One 1\nThree 3\nTwo of two 2\n",
+        "One,0\nTwo of two,1\nThree,2\n",
+        "One\nTwo of two\nThree\n",
+    ],
+)
+def test_classes_are_named_by_label(tmp_path, text):
+    (tmp_path / "classes.txt").write_bytes(text.encode())
+    assert read_classes(tmp_path / "classes.txt") == ["One", "Two of two", "Three"]
+
+
+def test_numbers_that_are_no_labels_are_of_the_names(tmp_path):
+    path = tmp_path / "classes.txt"
+    for text in ("class 1\nclass 2\nclass 3\n", "high 5\nlow 7\n", "1\n2\n", "01_run\n02_jump\n"):
+        path.write_text(text)
+        assert read_classes(path) == text.splitlines()
+    for text, words in (
+        ("1 One\n2 Two\nThree\n", "line 3: has no number, as line 1 has"),
+        ("1 One\n3 Three\n", "without a gap"),
+        ("1 One\n2 One\n", "has class One twice"),
+        ("", "names no class"),
+    ):
+        path.write_text(text)
+        with pytest.raises(DataError, match=words):
+            read_classes(path)
