@@ -12,7 +12,7 @@ from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError
 from prototxt_gen.caffe_pb2 import NetParameter
-from prototxt_gen.weights import AFRESH, Entry, plan, read_weights
+from prototxt_gen.weights import AFRESH, Entry, check_finite, plan, read_weights
 
 # Layers whose first blob has a row for each class, or for each word and the end of a sentence.
 CLASSIFIERS, WORDS = ("fc8-ucf", "fc8-final"), ("predict", "embedding")
@@ -89,8 +89,8 @@ def files_of(nets: Sequence[TrainedNet]) -> dict[str, dict[str, str]]:
 
 
 def check_filled(nets: Sequence[NetParameter], weights: Path, outputs: int | None = None) -> None:
-    """Refuses a .caffemodel that does not fill every layer of these deploy nets. outputs: how many classes there are,
-    or words with the end of a sentence. SpecError, one line."""
+    """Refuses a .caffemodel that does not fill every layer of these deploy nets, or holds what is no number. outputs:
+    how many classes there are, or words with the end of a sentence. SpecError, one line."""
     file = read_weights(weights)
     for net in nets:
         filling = plan(net, file, "TEST")
@@ -102,6 +102,7 @@ def check_filled(nets: Sequence[NetParameter], weights: Path, outputs: int | Non
                 f"{weights}: has no weights for {', '.join(missing)} of {net.name}; give the .caffemodel "
                 "that was trained for this net"
             )
+    check_finite(weights)
 
 
 def check_whole(nets: Sequence[NetParameter], weights: Path, outputs: int | None = None) -> None:

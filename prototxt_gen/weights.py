@@ -35,6 +35,8 @@ class Blob:
     shape: Shape
     legacy: bool
     values: int  # how many it holds
+    # where they lie in a .caffemodel: byte, number, NumPy's type
+    packed: tuple[tuple[int, int, str], ...] = field(default=(), compare=False, repr=False)
 
     def fits(self, shape: Shape) -> bool:
         """Whether Caffe takes it for a weight of this shape (`Blob::ShapeEquals`)."""
@@ -324,6 +326,34 @@ def _hdf5_layers(path: Path, file: Any) -> Layers:
     return layers
 
 
+def check_finite(path: str | Path) -> None:
+    """Reads all values of a weight file. SpecError, one line, where one of them is no number, or infinite."""
+    import numpy as np
+
+    weights = read_weights(path)
+    for name, blobs in weights.layers:
+        for index, blob in enumerate(blobs):
+            if not all(np.isfinite(values).all() for values in _values(weights, name, index, blob)):
+                raise SpecError(f"{path}: layer '{name}' holds nan or inf, as of a training that diverged")
+
+
+def _values(weights: Weights, name: str, index: int, blob: Blob | None) -> Iterator[Any]:
+    """The values of a blob, in pieces."""
+    import numpy as np
+
+    if blob is None:
+        return
+    if weights.hdf5:
+        import h5py
+
+        with h5py.File(weights.path, "r") as file:
+            held = file["data"][name]
+            yield held[str(index)][()] if isinstance(held, h5py.Group) else held[()]
+        return
+    for at, count, kind in blob.packed:
+        yield np.fromfile(weights.path, kind, count, offset=at)
+
+
 def binary_of_hdf5(path: Path) -> bytes:
     """The weights of a .caffemodel.h5 as a .caffemodel, blob for blob. SpecError as `read_weights`."""
     import h5py
@@ -408,18 +438,22 @@ def _read_blob(data: mmap.mmap, where: slice) -> Blob:
     shape: list[int] = []
     legacy: dict[str, int] = {}
     values = {"data": 0, "double_data": 0}
+    packed: list[tuple[int, int, str]] = []
     for number, value in _fields(data, where.start, where.stop):
         name = _BLOB.get(number, "")
         if name in _LEGACY and isinstance(value, int):
             legacy[name] = value
         elif name in values:  # packed, or one by one as very old files have them
             size = 4 if name == "data" else 8
-            values[name] += (value.stop - value.start) // size if isinstance(value, slice) else 1
+            count = (value.stop - value.start) // size if isinstance(value, slice) else 1
+            values[name] += count
+            if isinstance(value, slice):
+                packed.append((value.start, count, f"<f{size}"))
         elif name == "shape" and isinstance(value, slice):
             for _, dim in _fields(data, value.start, value.stop):
                 shape += [dim] if isinstance(dim, int) else _varints(data, dim)
     sizes = tuple(legacy.get(name, 0) for name in _LEGACY) if legacy else tuple(shape)
-    return Blob(sizes, bool(legacy), values["double_data"] or values["data"])
+    return Blob(sizes, bool(legacy), values["double_data"] or values["data"], tuple(packed))
 
 
 def _varints(data: mmap.mmap, where: slice) -> list[int]:

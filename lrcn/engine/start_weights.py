@@ -8,6 +8,7 @@ would break off; standard error says so of each.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -23,6 +24,11 @@ def main(paths: list[str]) -> None:
     shapes = {name: [list(blob.data.shape) for blob in blobs] for name, blobs in solver.net.params.items()}
     for path in paths:
         net = caffe_pb2.NetParameter.FromString(Path(path).read_bytes())
+        for layer in net.layers:  # of files of 2013 name and weights lie one deeper
+            if layer.HasField("layer"):
+                layer.name = layer.layer.name
+                layer.blobs.extend(layer.layer.blobs)
+                layer.ClearField("layer")
         for layers in net.layer, net.layers:  # files of 2014 have `layers`
             taken = [layer for layer in layers if _taken(layer, shapes.get(layer.name), path)]
             copies = [type(layer).FromString(layer.SerializeToString()) for layer in taken]
@@ -45,6 +51,8 @@ def _taken(layer, shapes: list[list[int]] | None, path: str) -> bool:
 
 
 def _fits(blob, shape: list[int]) -> bool:
+    if (len(blob.double_data) or len(blob.data)) != math.prod(shape):
+        return False
     if blob.HasField("shape"):
         return list(blob.shape.dim) == shape
     # Files of 2014 have blobs of four sizes, counted from the end.

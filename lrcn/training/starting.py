@@ -102,7 +102,7 @@ def _layers_of(work: Workspace, training: Training, before: Training | None) -> 
 
 
 def _identity(path: Path) -> str:
-    weight_files.read_weights(path)  # says in one line what is wrong with it
+    weight_files.check_finite(path)  # says in one line what is wrong with it
     sha1 = hashlib.sha1()
     with open(path, "rb") as file:
         while piece := file.read(1 << 22):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prototxt_gen import SpecError, parse
 from prototxt_gen import caffe_pb2 as pb
-from prototxt_gen.weights import Blob, plan, read_weights, start
+from prototxt_gen.weights import Blob, check_finite, plan, read_weights, start
 from tests.prototxt_gen.weight_files import CASES, FC, LEARNING, LEARNING_NET, NET, PARAMETERS, blob, field, write
 
 
@@ -230,3 +230,23 @@ def test_no_cut_or_spoilt_file_ends_in_anything_but_an_answer_or_one_line(tmp_pa
         read_weights(path)
     except SpecError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("form", ["caffemodel", "double", "h5"])
+def test_values_that_are_no_numbers_are_found(tmp_path, form):
+    for value, layer in ((1.0, None), (np.nan, "b"), (-np.inf, "b")):
+        values = np.array([0.5, value, 2.0])
+        path = tmp_path / ("w.caffemodel.h5" if form == "h5" else "w.caffemodel")
+        if form == "h5":
+            with h5py.File(path, "w") as file:
+                file["data/a/0"], file["data/b/0"] = np.ones(2), values
+        else:
+            net = pb.NetParameter()
+            for name, data in (("a", np.ones(2)), ("b", values)):
+                net.layer.add(name=name).blobs.add(**{"double_data" if form == "double" else "data": data})
+            path.write_bytes(net.SerializeToString())
+        if layer is None:
+            check_finite(path)
+        else:
+            with pytest.raises(SpecError, match=f"layer '{layer}' holds nan or inf"):
+                check_finite(path)

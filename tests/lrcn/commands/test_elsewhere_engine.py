@@ -8,6 +8,7 @@ import pytest
 from data_prep.dataset import Dataset
 from lrcn.activity import score
 from netspecs import catalogue
+from prototxt_gen import caffe_pb2
 from tests.commands import lrcn, no_java, prepare, refused
 from tests.datasets import write_captions
 from tests.lrcn.sentences.small_nets import write_variant_weights, write_vocabulary
@@ -85,12 +86,16 @@ def test_what_does_not_fit_is_refused(files, videos, tmp_path):
         classes=3, height=24, width=32, **settings_of("activity/lrcn-fc7-rgb")
     )
     of_fc7 = write_weights(tmp_path / "fc7.caffemodel", fc7["deploy"])
+    spoilt = caffe_pb2.NetParameter.FromString(files[NETS[2]].read_bytes())  # in the format of 2014
+    next(layer for layer in spoilt.layers if layer.name == "lstm1").blobs[0].data[0] = np.inf
+    (infinite := tmp_path / "infinite.caffemodel").write_bytes(spoilt.SerializeToString())
     classes = ["--classes", videos / "classInd.txt"]
     (tmp_path / "four.txt").write_text("one\ntwo\nthree\nfour\n")
     for arguments, words in (
         ([*lrcn_net, "--weights", files[NETS[2]]], "--classes missing"),
         ([*lrcn_net, *classes, "--weights", files[NETS[0]]], "has no weights for lstm1, fc8-final"),
         ([*lrcn_net, *classes, "--weights", of_fc7], "fc7.caffemodel: holds fc7, which"),
+        ([*lrcn_net, *classes, "--weights", infinite], "infinite.caffemodel: layer 'lstm1' holds nan or inf"),
         *(
             ([*lrcn_net, *classes, "--weights", files[NETS[2]], *unheard], f"{unheard[0]}: ")
             for unheard in (["--flow-negation", "never"], ["--rgb-weight", "0.5"], ["--split", "2"])

@@ -73,6 +73,9 @@ def bad_files(folder, whole):
     state = caffe_pb2.SolverState(iter=3, current_step=1, learned_net="net_iter_3.caffemodel").SerializeToString()
     yield "net_iter_3.solverstate", state, "solverstate"
     yield "net.caffemodel", b'name: "net"\nlayer { name: "conv1" }\n', "a text file"
+    spoilt = caffe_pb2.NetParameter.FromString(content)
+    spoilt.layer[1].blobs[1].data[2] = np.nan
+    yield "nan.caffemodel", spoilt.SerializeToString(), "layer 'conv2' holds nan or inf"
     with h5py.File(folder / "made.h5", "w") as file:
         file["x"] = [1.0]
     yield "hdf5.caffemodel", (folder / "made.h5").read_bytes(), "an HDF5 file"
@@ -189,7 +192,7 @@ def test_to_begin_anew_is_to_forget_what_was_given(dataset, tmp_path, single):
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("form", ["caffemodel", "legacy", "v1", "h5"])
+@pytest.mark.parametrize("form", ["caffemodel", "legacy", "v1", "v0", "h5"])
 def test_an_lrcn_starts_from_a_given_single_frame_net_of_any_format(dataset, tmp_path, single, form):
     file = tmp_path / ("single.caffemodel.h5" if form == "h5" else "single.caffemodel")
     if form == "h5":
@@ -197,7 +200,7 @@ def test_an_lrcn_starts_from_a_given_single_frame_net_of_any_format(dataset, tmp
     elif form == "caffemodel":
         file.write_bytes(single.read_bytes())
     else:
-        in_old_format(single, file, v1=form == "v1")
+        in_old_format(single, file, v1=form == "v1", v0=form == "v0")
     sizes = {key: value for key, value in SMALL_TABLE1.items() if key != "test_batch"}
     options = ["--data", dataset, "--out", tmp_path / "out", *set_options(sizes)]
     done = lrcn("train", "activity/lrcn-fc6-rgb", *options, "--trained", file)
