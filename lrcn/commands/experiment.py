@@ -113,12 +113,15 @@ def open_experiment(options: dict[str, Any], weights: Sequence[str] = (), vocabu
 def mounts(options: dict[str, Any]) -> tuple[list[Path], list[Path]]:
     """What an experiment reads beside the paths among its options, and the folder that it fills, for a container."""
     from lrcn.engine.mounts import named_by
+    from lrcn.released.weights import weights_file
     from lrcn.training.workspace import Start
 
     if options["experiment"] == "caption/results":
         return [], [options["out"] or Path("runs/caption-results")]
     job = open_experiment(dict(options), *_evaluated(options))
     files = [*job.files.values(), *job.given(Start(trained=options.get("trained") or ())).values()]
+    if "model" in options and job.task.weights_option != "weights":  # a captioner's CNN, for nearest neighbours
+        files += map(weights_file, options["weights"])
     data = job.dataset.folder
     beside = [job.data_of(stage).folder for stage in job.experiment.stages if stage.data]
     file = [Path(options["experiment"])] if options["experiment"].endswith(".toml") else []

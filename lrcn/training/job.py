@@ -286,9 +286,6 @@ def open_job(
     Raises SpecError for what does not exist, DataError for a data set that does not fit.
     """
     experiment, out_folder = _experiment(name, rows, trainings, out)
-    files = _files(name, experiment, weights)
-    if files:
-        experiment, out_folder = _of_files(experiment, files, trainings, vocabulary, out)
     settings = dict(settings or {})
     if any("stage" in each for each in (settings, *settings.values()) if isinstance(each, Mapping)) and any(
         stage.training for stage in experiment.stages
@@ -302,6 +299,9 @@ def open_job(
         raise DataError(f"{folder}: no such folder, where {experiment.name} looks for its data set: {made}")
     dataset = Dataset(folder)
     experiment = _fitting(experiment, dataset, trainings)
+    files = _files(name, experiment, weights)
+    if files:
+        experiment, out_folder = _of_files(experiment, files, trainings, vocabulary, out)
     changes = catalogue.share_out(settings, dict.fromkeys(stage.net for stage in experiment.stages))
     for stage in experiment.stages:
         if changes[stage.net] and not stage.data:

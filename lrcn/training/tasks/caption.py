@@ -174,7 +174,8 @@ def first_cnn(work: Workspace, weights: Path | None) -> Cnn | None:
         if stage.data:
             return Cnn(work.trained(stage).weights, captions.BLOBS, stage.folder)
     for stage in work.experiment.stages:
-        if stage.training in FROZEN and (net := work.run_of(stage).net()).settings["backbone"] != "features":
+        run = work.run_of(stage)
+        if stage.training in FROZEN and run.note and (net := run.net()).settings["backbone"] != "features":
             return Cnn(net.weights, ("fc7",), f"frozen in {stage.folder}")
     return None
 

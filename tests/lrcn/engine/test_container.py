@@ -77,6 +77,13 @@ def test_weights_from_elsewhere_go_along(here, asked):
     _, reads, writes, *_ = asked.pop()
     assert {Path("lm.caffemodel"), Path("words.txt"), Path("data/lm-lstm-lm")} == set(reads)
     assert writes == [Path("runs/lm-lstm-lm-weights")]
+    (here / "cnn.caffemodel").write_text("x")  # a captioner's CNN, for the nearest neighbours
+    data = ["--data", "data/lm-lstm-lm", "--weights", "cnn.caffemodel"]
+    model[1] = "lm.caffemodel"
+    for whose in ([], model[:4]):
+        evaluate = ["evaluate", "caption/lrcn-2f", *data, *whose, "--engine", "docker"]
+        CliRunner().invoke(cli, evaluate, standalone_mode=False)
+        assert Path("cnn.caffemodel") in asked.pop()[1]
 
 
 def test_image_without_docker_is_refused(asked):

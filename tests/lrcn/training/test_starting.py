@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from data_prep.dataset import Dataset
+from data_prep.features import prepare_npz
 from lrcn.training.job import open_job
 from lrcn.training.run import Run, TrainError
 from lrcn.training.workspace import Start
@@ -182,6 +183,22 @@ def test_what_is_given_and_comes_to_nothing_is_refused(dataset, tmp_path, single
     with pytest.raises(SpecError, match="is evaluated in place of a training"):
         of_files.train()
     assert not (tmp_path / "out").exists()
+
+
+def test_files_are_of_the_nets_that_a_data_set_of_activations_has(tmp_path):
+    """Of the experiment that is named for any modality, too."""
+    numbers = np.random.default_rng(0).normal(size=(4, 16, 6)).astype("float32")
+    labels = np.array([0, 1, 0, 1])
+    arrays = {"x_tr": numbers, "y_tr": labels, "x_te": numbers, "y_te": labels, "classes": np.array(["a", "b"])}
+    np.savez(tmp_path / "f.npz", **arrays)
+    data = prepare_npz(tmp_path / "f.npz", tmp_path / "data")
+    head = catalogue.get("activity/lrcn-fc6-rgb").files(backbone="features", feature_size=6, classes=2, units=5)
+    file = write_weights(tmp_path / "lrcn.caffemodel", head["deploy"])
+    opened = open_job("features", data, tmp_path / "out", weights=[f"lrcn-fc6-rgb={file}"], settings={"units": 5})
+    assert dict(opened.files) == {"activity/lrcn-fc6-rgb": file}
+    assert opened.trained(opened.experiment.stages[0]).weights == file and not opened.modalities
+    with pytest.raises(SpecError, match="names no net of features; give NET=FILE, NET one of .*lrcn-fc6-rgb"):
+        open_job("features", data, tmp_path / "out", weights=[f"lrcn-fc6-flow={file}"])
 
 
 def test_to_begin_anew_is_to_forget_what_was_given(dataset, tmp_path, single):
