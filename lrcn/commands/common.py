@@ -75,6 +75,11 @@ class Contained(click.Command):
 
     def parse_args(self, ctx, args):
         ctx.meta["lrcn.arguments"] = [ctx.info_name, *args]
+        if not ctx.resilient_parsing:
+            _, _, typed = self.make_parser(ctx).parse_args(list(args))
+            for param in typed:  # Click would hear the last alone
+                if isinstance(param.type, click.Path) and typed.count(param) > 1 and not param.multiple:
+                    raise click.UsageError(f"{param.opts[0]}: takes one path, and is given more than once; name one")
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx):

@@ -86,6 +86,13 @@ def test_weights_from_elsewhere_go_along(here, asked):
         assert Path("cnn.caffemodel") in asked.pop()[1]
 
 
+def test_a_path_that_would_not_be_heard_is_refused():
+    done = CliRunner().invoke(cli, ["classify", "1.avi", "2.avi", "--run", "a", "--run=b"])
+    assert done.exit_code == 2 and "--run: takes one path, and is given more than once" in done.output
+    done = CliRunner().invoke(cli, ["train", "demo", "--out", "a", "--data", "b", "--out", "a"])
+    assert done.exit_code == 2 and "--out: takes one path" in done.output
+
+
 def test_image_without_docker_is_refused(asked):
     done = CliRunner().invoke(cli, ["describe", "x", "--run", "r", "--image", "y"], standalone_mode=False)
     assert isinstance(done.exception, click.UsageError) and "--engine docker" in str(done.exception) and not asked
