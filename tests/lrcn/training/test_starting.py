@@ -138,7 +138,7 @@ def test_given_weights_stay_and_are_not_mixed_with_others(dataset, tmp_path, sin
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("form", ["caffemodel", "legacy", "v1", "h5"])
+@pytest.mark.parametrize("form", ["caffemodel", "legacy", "v1", "v0", "h5"])
 def test_an_lrcn_starts_from_a_given_single_frame_net_of_any_format(dataset, tmp_path, single, form):
     file = tmp_path / ("single.caffemodel.h5" if form == "h5" else "single.caffemodel")
     if form == "h5":
@@ -146,7 +146,7 @@ def test_an_lrcn_starts_from_a_given_single_frame_net_of_any_format(dataset, tmp
     elif form == "caffemodel":
         file.write_bytes(single.read_bytes())
     else:
-        in_old_format(single, file, v1=form == "v1")
+        in_old_format(single, file, v1=form == "v1", v0=form == "v0")
     sizes = {key: value for key, value in SMALL_TABLE1.items() if key != "test_batch"}
     options = ["--data", dataset, "--out", tmp_path / "out", *set_options(sizes)]
     done = lrcn("train", "activity/lrcn-fc6-rgb", *options, "--trained", file)
