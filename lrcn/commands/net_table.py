@@ -294,10 +294,8 @@ def _bytes(value: int | None) -> str:
 # ---- weights -----------------------------------------------------------------------------------------------
 
 
-def refuse_lacking(chosen: Chosen, lenient: bool) -> None:
-    """Raises SpecError for what Caffe's schema lacks, unless it is passed over, or where there is no net."""
-    if chosen.lacking and not lenient:
-        raise SpecError(f"{chosen.lacking[0]} (--lenient passes over what only forks of Caffe have)")
+def refuse_netless(chosen: Chosen) -> None:
+    """Raises SpecError for a solver without its net."""
     if chosen.solver and chosen.solver.netless:
         raise SpecError(f"{chosen.solver.name}: {chosen.solver.netless}")
 

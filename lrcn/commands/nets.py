@@ -14,9 +14,9 @@ from lrcn.commands.common import (
     FOLDER,
     WEIGHTS,
     lenient_option,
+    pass_over,
     read_settings,
     say,
-    say_passed_over,
     settings_options,
     width,
 )
@@ -213,7 +213,7 @@ def nets_diff(context, a, b, phase, stages, lenient, as_json):
         pairs, lonely = {"": (a, b)}, {"A": [], "B": []}
     passed_over = [] if lenient else None
     differences = {name: file_differences(*pair, phase, stages, passed_over) for name, pair in pairs.items()}
-    say_passed_over(passed_over)
+    pass_over(passed_over or (), lenient)
     same = not any(differences.values()) and not any(lonely.values())
     if as_json:
         rows = [
@@ -264,7 +264,7 @@ def nets_check(context, files, phase, stages, folder, lenient, as_json):
     looked_at = {name: [] for name in files}
     passed_over = [] if lenient else None
     findings = {name: check(name, phase, stages, folder, hooks, looked_at[name], passed_over) for name in files}
-    say_passed_over(passed_over)
+    pass_over(passed_over or (), lenient)
     if as_json:
         print(json.dumps([asdict(finding) for each in findings.values() for finding in each], indent=1))
     else:
@@ -292,8 +292,8 @@ def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config,
     from prototxt_gen.weights import plan, read_weights
 
     chosen = net_table.choose(net, kind, read_settings(changes, config), phase, list(stages))
-    net_table.refuse_lacking(chosen, lenient)
-    say_passed_over(chosen.lacking)
+    net_table.refuse_netless(chosen)
+    pass_over(chosen.lacking, lenient)
     filled = plan(
         chosen.net,
         read_weights(caffemodel),

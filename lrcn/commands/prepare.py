@@ -16,9 +16,9 @@ from lrcn.commands.common import (
     WEIGHTS,
     Progress,
     lenient_option,
+    pass_over,
     read_settings,
     say,
-    say_passed_over,
     settings_options,
 )
 
@@ -496,9 +496,9 @@ def _features_of_videos(dataset, net, weights, out, changes, options, work):
     from prototxt_gen.text import read
 
     settings = settings_of(net, dataset, changes) if net in catalogue.names() else changes
-    if options["lenient"] and net not in catalogue.names():
+    if Path(net).is_file():
         net = read(Path(net))
-        say_passed_over(net.lacking)
+        pass_over(net.lacking, options["lenient"])
     sight = (options["modality"], settings, options["mean"] or None, options["scale"], options["size"] or None)
     names = ("frames", "clips", "crops", "videos", "seed")
     extraction = extract.Extraction(options["blob"] or "fc6", **{name: options[name] for name in names})
