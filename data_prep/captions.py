@@ -62,6 +62,7 @@ _UNLISTABLE = re.compile("[\x00-\x1f\ud800-\udfff]")  # in a file's name
 BLOCK = 64  # images checked in one piece of work
 BLOCK_ROWS = 1 << 15  # captions made numbers in one piece: bounds the memory in between
 WRITERS = 8  # files made and written at once: each waits until it is on the disk
+WRITTEN = 1 << 29  # bytes of these files together
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,9 @@ class Image:
 class SentenceOptions:
     """How captions become sequences. seed: of their order. steps: rows of a caption in aligned files, its end included.
     streams: captions side by side. min_count: how often a word is seen in training captions, to be in the vocabulary.
-    file_rows: of an HDF5 file at most. all_in_trainval: the test captions are in trainval too, as `make_trainval.py` of
-    the release has them, whose trainval is all of train2014 and val2014. Errors: DataError for a seed below 0.
+    words: the vocabulary, <unk> first, in place of the captions' own: of a net that is to be used on them. file_rows:
+    of an HDF5 file at most. all_in_trainval: the test captions are in trainval too, as `make_trainval.py` of the
+    release has them, whose trainval is all of train2014 and val2014. Errors: DataError for a seed below 0.
     """
 
     seed: int = 1701
@@ -87,17 +89,21 @@ class SentenceOptions:
     min_count: int = vocabulary.MIN_COUNT
     file_rows: int = FILE_ROWS
     all_in_trainval: bool = False
+    words: tuple[str, ...] | None = None
 
     def __post_init__(self):
         check_seed(self.seed)
 
     @property
-    def settings(self) -> dict[str, int | bool]:
+    def settings(self) -> dict[str, int | bool | str]:
         """What tells data sets apart. Those of before the later options have none of them: they are as by default."""
-        later = ("file_rows", "all_in_trainval")
-        return {
+        later = ("file_rows", "all_in_trainval", "words")
+        settings = {
             name: value for name, value in vars(self).items() if name not in later or value != getattr(type(self), name)
         }
+        if self.words:  # a digest does, of thousands
+            settings["words"] = hashlib.sha256("\n".join(self.words).encode()).hexdigest()
+        return settings
 
     @property
     def rows(self) -> int:
@@ -227,7 +233,8 @@ def write_files(folder: Path, rows: int, each: int, fill, streams: int, progress
         if not path.exists() or path.stat().st_size != len(layout.content):  # one cut otherwise is of an older version
             _write_file(path, layout, partial(fill, *span))
 
-    pool = ThreadPoolExecutor(WRITERS)
+    largest = max((len(layout.content) for layout in layouts.values()), default=1)
+    pool = ThreadPoolExecutor(min(WRITERS, max(WRITTEN // largest, 1)))
     try:
         for (_, last), _ in zip(spans, pool.map(write, paths, spans), strict=True):
             progress(folder.name, last, rows)
@@ -251,7 +258,8 @@ class _Sequences:
         self.split = split[self.owner]
         hashes = [int.from_bytes(hashlib.sha1(image.file.encode()).digest(), "big") % HASHES for image in images]
         self.hashes = np.array(hashes)[self.owner]
-        self.words = vocabulary.build(self.sentences, self.split == _SPLIT_NUMBERS["train"], options.min_count)
+        training = self.split == _SPLIT_NUMBERS["train"]
+        self.words = list(options.words or vocabulary.build(self.sentences, training, options.min_count))
 
     def number(self) -> None:
         """Makes the captions numbers of `words`."""

@@ -28,6 +28,7 @@ from data_prep import DataError
 from data_prep.dataset import Dataset, without_videos
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text
 from data_prep.workers import Work
+from prototxt_gen.text_files import read_lines
 
 FILE_BYTES = 256 << 20  # of `data` in one file; Caffe holds a file or two in memory
 BLOB_ELEMENTS = 2**31 - 1  # Caffe counts a blob's elements in an int
@@ -344,7 +345,7 @@ def read_videos(data, part: str = "test", split: int = 1) -> tuple[list[np.ndarr
     x, y, names = read_sequences(data, part, split)
     listing = Path(data) / f"{part}{split}_sequences.tsv"
     if listing.exists():
-        names = [line.split("\t")[0] for line in listing.read_text(encoding="utf-8").splitlines()[1:]]
+        names = [line.split("\t")[0] for line in read_lines(listing, DataError)[1:]]
     if len(names) != len(x):
         raise DataError(f"{listing}: names {len(names)} sequences where there are {len(x)}; prepare the features again")
     begins = [at for at, name in enumerate(names) if not at or name != names[at - 1]]

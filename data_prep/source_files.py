@@ -41,6 +41,10 @@ def parse_json(text: str, path) -> object:
             raise DataError(
                 f"{path}: cannot be read as JSON (cut off in the middle, at line {line}); fetch or save it again"
             ) from None
+        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+            raise DataError(
+                f"{path}: cannot be read as JSON (a second value begins in line {error.lineno}); give one list of all"
+            ) from None
         raise DataError(f"{path}: cannot be read as JSON ({error}); {MEND}") from None
 
 
@@ -80,7 +84,7 @@ class Table:
     """
 
     def __init__(self, text: str, path, needed: Sequence[str]):
-        self.path, self.text = path, text
+        self.path, self.text, self.needed = path, text, needed
         headers = {separator: self._header(separator) for separator in SEPARATORS}
         self.separator = max(headers, key=lambda each: (set(needed) <= set(headers[each]), len(headers[each])))
         self.columns = headers[self.separator]
@@ -96,9 +100,10 @@ class Table:
 
     def _header(self, separator: str) -> list[str]:
         try:
-            return [name.strip() for name in next(self._reader(separator), [])]
+            names = [name.strip() for name in next(self._reader(separator), [])]
         except csv.Error:
             return []
+        return [name.lower() if name.lower() in self.needed else name for name in names]
 
     def __iter__(self) -> Iterator[tuple[str, dict[str, str]]]:
         """(where, row) of each row that is not blank; where: the file, and the line in which the row begins."""
@@ -112,7 +117,7 @@ class Table:
                 raise DataError(f"{self.path}:{first}: {_fault(error)}") from None
             if cells is None:
                 return
-            if cells:
+            if any(map(str.strip, cells)):
                 self._check(cells, first)
                 yield f"{self.path}:{first}", dict(zip(self.columns, cells))
 

@@ -271,6 +271,7 @@ def prepare(
     Errors: DataError.
     """
     out = output_folder(out)
+    bare = [snippet.id for snippet in snippets if not snippet.sentences]
     snippets, left = _cleaned(snippets)
     if not any(snippet.split == "train" for snippet in snippets):
         raise DataError(f"{name}: no training snippet has a sentence; see the splits")
@@ -293,6 +294,8 @@ def prepare(
     with new_folder(out, settings) as folder:
         if folder is None:
             return out
+        if bare:
+            progress(f"snippets without a sentence are left out: {len(bare)}, {bare[0]} for one", 0, 0)
         if left:
             progress(f"left out: {len(left)} sentences without a word; the first is of {left[0]}", 0, 0)
         about, unknown = _write(folder, out, snippets, words, frames, options, progress)

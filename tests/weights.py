@@ -23,3 +23,20 @@ def write_weights(path, net, seed=0, **changes):
 def weights(path):
     net = caffe_pb2.NetParameter.FromString(path.read_bytes())
     return {layer.name: [list(blob.data) for blob in layer.blobs] for layer in net.layer if layer.blobs}
+
+
+def in_old_format(path, out, v1=False, v0=False):
+    """The same weights with blobs of four sizes, as files of before Caffe 1.0 have them; v1: in `layers`, as files of
+    2014; v0: in a `layer` within each, as files of 2013."""
+    net, old = caffe_pb2.NetParameter.FromString(path.read_bytes()), caffe_pb2.NetParameter()
+    for layer in net.layer:
+        if v0:
+            made = old.layers.add().layer
+            made.name, made.type = layer.name, {"Convolution": "conv"}.get(layer.type, "innerproduct")
+        else:
+            made = old.layers.add(name=layer.name) if v1 else old.layer.add(name=layer.name, type=layer.type)
+        for blob in layer.blobs:
+            sizes = [1] * (4 - len(blob.shape.dim)) + list(blob.shape.dim)
+            made.blobs.add(data=blob.data, **dict(zip(("num", "channels", "height", "width"), sizes)))
+    out.write_bytes(old.SerializeToString())
+    return out

@@ -8,10 +8,30 @@ from pathlib import Path
 import click
 
 from lrcn.commands import completion
-from lrcn.commands.common import FILE, FOLDER, WEIGHTS, Contained, Progress, read_settings, settings_options
+from lrcn.commands.common import (
+    FILE,
+    FOLDER,
+    WEIGHTS,
+    Contained,
+    Progress,
+    read_settings,
+    run_or_file,
+    settings_options,
+)
+from lrcn.commands.experiment import cut_option
 
 
-@click.command(cls=Contained)
+def _fills(options):
+    """What a container must be able to write to, of the command's options."""
+    coco_json = options["coco_json"]
+    return [], [coco_json.absolute().parent if coco_json else _pictures(options["run"], options["out"])]
+
+
+def _pictures(run, out):
+    return out or (run / "captioned" if run else Path("captioned"))
+
+
+@click.command(cls=Contained, mounts=_fills)
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--run", type=FOLDER, help="The --out of `lrcn train`.")
 @click.option("--model", metavar="NAME", help="With --run: which of its nets; lrcn-2f by default, or what is there.")
@@ -43,29 +63,42 @@ from lrcn.commands.common import FILE, FOLDER, WEIGHTS, Contained, Progress, rea
     show_default=True,
     help="Words at most, the end of the sentence included.",
 )
+@cut_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@click.option("--out", type=FOLDER, default="captioned", show_default=True, help="Where the pictures go.")
+@click.option(
+    "--coco-json",
+    metavar="FILE",
+    type=Path,
+    help="Write the first sentence of each to FILE in COCO's results format, in place of pictures. Images' names tell "
+    "their ids: COCO_val2014_000000000042.jpg, 000000000042.jpg; or --ids does.",
+)
+@click.option("--ids", type=FILE, help="With --coco-json: COCO's annotations, or Karpathy's JSON, for files' ids.")
+@click.option("--out", type=FOLDER, help="Where the pictures go; RUN/captioned, without --run captioned, by default.")
 @settings_options
 @click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
-def caption(images, model, length, as_json, out, gpu, **options):
-    """Describe IMAGES in sentences, with the log probability of each.
+def caption(images, model, length, cut, as_json, coco_json, ids, out, gpu, **options):
+    """Describe IMAGES, or all in a folder, in sentences, with the log probability of each.
 
-    All images are read before any is described. Each gets a picture with its sentences.
+    All images are read before any is described. Each gets a picture with its sentences. The sentences are written as
+    people write them; --json and --coco-json have the words as the net says them, which are scored.
     """
     from lrcn.engine.compute import Compute
     from lrcn.results import pictures
+    from lrcn.sentences.caption_files import write_results
     from lrcn.sentences.captioner import Captioner
-    from lrcn.sentences.images import read_images
+    from lrcn.sentences.images import check_images, images_in, read_image
+    from lrcn.sentences.readable import readable
 
-    strategy, best = _strategy(options), options["best"]
+    strategy, best, out = _strategy(options), options["best"], _pictures(options["run"], out)
     net = _net(model, out, options)
-    paths = [out / name for name in pictures.picture_names(images)]
-    for image in images:
-        if image.resolve() in {path.resolve() for path in paths}:
-            raise click.UsageError(f"{image}: a picture of the same name would take its place; give another --out")
-    pixels, progress = read_images(images), Progress()
+    images = images_in(images)
+    ids = _ids(images, coco_json, ids)
+    paths = [None] * len(images) if coco_json else _picture_paths(images, out)
+    check_images(images)
+    progress = Progress()
     with Captioner.of(net, Compute(gpu=gpu, progress=progress)) as captioner:
-        features = captioner.image_features(pixels)
+        pixels = captioner.cut(map(read_image, images), cut)
+        features = captioner.activations(pixels, total=len(images))["fc8"]
         if "beam" in strategy:
             captions = captioner.beam(features, strategy["beam"], strategy["beam"], length)
         else:
@@ -74,24 +107,54 @@ def caption(images, model, length, as_json, out, gpu, **options):
             )
     progress.close()
     captions = [sentences[:best] for sentences in captions]
-    out.mkdir(parents=True, exist_ok=True)
-    for image, sentences, path in zip(pixels, captions, paths):
-        pictures.described(image, [(each.log_prob, each.text) for each in sentences], path)
+    if coco_json:
+        write_results(coco_json, {key: sentences[0].text for key, sentences in zip(ids, captions)})
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        for image, sentences, path in zip(images, captions, paths):
+            lines = [(each.log_prob, readable(each.text)) for each in sentences]
+            pictures.described(read_image(image), lines, path)
     if as_json:
-        described = [
-            {
-                "image": str(image),
-                "captions": [{"caption": each.text, **each.details} for each in sentences],
-                "picture": str(path),
-            }
-            for image, sentences, path in zip(images, captions, paths)
-        ]
         strategy = {name: str(value) if value == float("inf") else value for name, value in strategy.items()}
         document = {"net": net.variant.name, "weights": str(net.weights), "length": length, **strategy}
+        described = [_as_json(*each) for each in zip(images, captions, paths)]
         print(json.dumps(document | {"images": described}, indent=1, ensure_ascii=False))
         return
     for image, sentences, path in zip(images, captions, paths):
-        print(image, *(f"{each.log_prob:9.3f}  {each.text}" for each in sentences), f"  {path}", sep="\n")
+        print(image, *(f"{each.log_prob:9.3f}  {readable(each.text)}" for each in sentences), sep="\n")
+        if path:
+            print(f"  {path}")
+
+
+def _as_json(image, sentences, path):
+    captions = [{"caption": each.text, **each.details} for each in sentences]
+    return {"image": str(image), "captions": captions} | ({"picture": str(path)} if path else {})
+
+
+def _ids(images, coco_json, listing):
+    """The images' ids for --coco-json; None without it."""
+    from lrcn.sentences.caption_files import coco_ids
+
+    if listing and not coco_json:
+        raise click.UsageError("--ids: tells the ids for --coco-json; give both")
+    if not coco_json:
+        return None
+    if coco_json.is_dir():
+        raise click.UsageError(f"--coco-json {coco_json}: a folder; name a file")
+    ids = coco_ids(images, listing)
+    coco_json.parent.mkdir(parents=True, exist_ok=True)
+    return ids
+
+
+def _picture_paths(images, out):
+    from lrcn.results import pictures
+
+    paths = [out / name for name in pictures.picture_names(images)]
+    taken = {path.resolve() for path in paths}
+    for image in images:
+        if image.resolve() in taken:
+            raise click.UsageError(f"{image}: a picture of the same name would take its place; give another --out")
+    return paths
 
 
 def _strategy(options):
@@ -115,25 +178,14 @@ def _net(model, out, options):
     from netspecs import catalogue
     from prototxt_gen import SpecError
 
-    run, name, weights, vocabulary = (options[each] for each in ("run", "net", "weights", "vocabulary"))
-    if run is not None:
-        if name or weights or vocabulary or options["changes"] or options["config"]:
-            raise click.UsageError(
-                "--run: holds net, weights, vocabulary and settings; leave --net, --weights, "
-                "--vocabulary, --set and --config out"
-            )
-        return writer(run, "caption", model)
-    values = {"--net": name, "--weights": weights, "--vocabulary": vocabulary}
-    if lacking := [option for option, value in values.items() if not value]:
-        raise click.UsageError(
-            f"{' and '.join(lacking)} missing: give --run DIR, a trained run, or --net, --weights and --vocabulary"
-        )
-    if model:
-        raise click.UsageError("--model: names a net of --run; give --run")
-    variant = catalogue.get(name)
-    if variant.task != "caption":
+    name, vocabulary = options["net"], options["vocabulary"]
+    needed = {"--net": name, "--weights": options["weights"], "--vocabulary": vocabulary}
+    beside = {"--set": options["changes"], "--config": options["config"]}
+    if run_or_file(options["run"], needed, beside, {"--model": model}):
+        return writer(options["run"], "caption", model)
+    if catalogue.get(name).task != "caption":
         raise SpecError(f"{name}: describes no images; caption/* do, `lrcn nets list` names them")
     changes = catalogue.share_out(read_settings(options["changes"], options["config"]), [name])[name]
     if "vocabulary" in changes:
         raise click.UsageError("--set vocabulary: follows from the words of --vocabulary; leave it out")
-    return TrainedNet(variant, variant.settings(**changes), weights, out, vocabulary=vocabulary)
+    return TrainedNet.of_file(name, options["weights"], out, changes, vocabulary=vocabulary)

@@ -35,13 +35,16 @@ def describe(file, run, model, beam, length, partial, as_json, gpu):
 
     FILE: what a CRF says of them, JSON Lines or CSV as `lrcn prepare tacos` takes them, sentences not needed; for
     video/encoder-decoder-frames activations of their frames, an HDF5 or .npz file with (frames, D) for each video.
-    Words that the net does not know count for nothing, and slots that are left out as missing.
+    A video itself is not read. Words that the net does not know count for nothing, and slots that are left out as
+    missing.
     """
     from lrcn.engine.compute import Compute
     from lrcn.sentences import video_inputs
     from lrcn.sentences.captioner import Captioner
+    from lrcn.sentences.readable import readable
     from lrcn.training.trained import writer
 
+    video_inputs.check_kind(file)
     net, progress = writer(run, "video", model), Progress()
     ids, inputs = video_inputs.of_file(file, net.variant, net.settings, net.folder, partial, say)
     with Captioner.of(net, Compute(gpu=gpu, progress=progress)) as captioner:
@@ -56,4 +59,4 @@ def describe(file, run, model, beam, length, partial, as_json, gpu):
         print(json.dumps(document | {"videos": videos}, indent=1, ensure_ascii=False))
         return
     for name, sentences in zip(ids, described):
-        print(name, *(f"{each.log_prob:9.3f}  {each.text}" for each in sentences), sep="\n")
+        print(name, *(f"{each.log_prob:9.3f}  {readable(each.text)}" for each in sentences), sep="\n")

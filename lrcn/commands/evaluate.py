@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from lrcn.commands import completion
 from lrcn.commands.common import FILE, Contained, Progress, say
-from lrcn.commands.experiment import experiment_options, mounts, open_experiment, release_options, words
+from lrcn.commands.experiment import cut_option, experiment_options, mounts, open_experiment, release_options, words
 
 # Options that mean something to some tasks alone; the others refuse them rather than leave them unheard.
 OPTIONS = (
@@ -109,13 +109,7 @@ OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption
     help="Sentences: weights from anywhere in place of a run's, with ...",
 )
 @click.option("--vocabulary", type=FILE, help="... the vocabulary.txt that they were trained with.")
-@click.option(
-    "--cut",
-    type=click.Choice(["released", "training"]),
-    default="released",
-    show_default=True,
-    help="Captions: of each image the middle, then resized, as the release's scripts; or as in training.",
-)
+@cut_option
 @click.option(
     "--neighbours/--no-neighbours",
     default=True,

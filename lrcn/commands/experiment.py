@@ -72,6 +72,15 @@ def release_options(command):
     return command
 
 
+cut_option = click.option(
+    "--cut",
+    type=click.Choice(["released", "training"]),
+    default="released",
+    show_default=True,
+    help="Images to describe: of each the middle, then resized, as the release's scripts; or as in training.",
+)
+
+
 def open_experiment(options: dict[str, Any], weights: Sequence[str] = (), vocabulary: Path | None = None):
     """The job that these options of a command ask for, which are taken out of `options`; weights, vocabulary: of nets
     from elsewhere."""

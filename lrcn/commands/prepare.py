@@ -157,6 +157,11 @@ def _caption_options(command):
                 help="How often a word must be seen in the training captions.",
             ),
             click.option(
+                "--vocabulary",
+                type=FILE,
+                help="The words, in place of the captions' own: the vocabulary.txt of a net to be tuned.",
+            ),
+            click.option(
                 "--steps",
                 type=click.IntRange(2),
                 default=20,
@@ -194,8 +199,10 @@ _IMAGES = click.option("--images", type=FOLDER, help="The folder of images; with
 
 def _prepare_captions(name, described, images, out, **options):
     """described: the images with their captions; images: their folder, None where there is none."""
-    from data_prep import captions
+    from data_prep import captions, vocabulary
 
+    words = options.pop("vocabulary")
+    options["words"] = tuple(vocabulary.read(words)) if words else None
     skip, workers = options.pop("skip_unreadable"), options.pop("workers")
     with _making(out, workers) as work:
         sentences = captions.SentenceOptions(**options)

@@ -54,9 +54,10 @@ def rating_sheet(systems, references, images, count, parts, seed, out):
     saves. OUT/key.json tells which caption is whose and is not for them. `lrcn compare OUT/key.json ANSWERS...` makes
     the table.
     """
-    from lrcn.sentences.caption_files import image_files, read_references, read_results
+    from lrcn.sentences.caption_files import image_files, matched, read_references, read_results
     from lrcn.sentences.rating_sheet import Draw, ImageFiles, write_sheet
 
+    people = read_references(references, remark=say) if references else None
     described = {}
     for system in systems:
         name, equals, path = system.partition("=")
@@ -64,9 +65,8 @@ def rating_sheet(systems, references, images, count, parts, seed, out):
             raise click.UsageError(f"--system {system}: it takes NAME=CAPTIONS.json")
         if name.strip() in described:
             raise click.UsageError(f"--system {system}: {name.strip()} is given twice")
-        described[name.strip()] = read_results(path)
+        described[name.strip()] = matched(read_results(path), people or {})
     progress = Progress()
-    people = read_references(references) if references else None
     files = ImageFiles(image_files(references) if references else {}, images)
     write_sheet(described, out, people, files, Draw(count, parts, seed), progress)
     progress.close()

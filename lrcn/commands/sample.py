@@ -46,6 +46,7 @@ def sample(samples, temperature, seed, length, as_json, gpu, **options):
     """Draw sentences from a language model, with the log probability of each, the likeliest first."""
     from lrcn.engine.compute import Compute
     from lrcn.sentences.captioner import Captioner
+    from lrcn.sentences.readable import readable
 
     net, progress = _net(options), Progress()
     with Captioner.of(net, Compute(gpu=gpu, progress=progress)) as writer:
@@ -57,7 +58,7 @@ def sample(samples, temperature, seed, length, as_json, gpu, **options):
         texts = [{"sentence": each.text, **each.details} for each in sentences]
         print(json.dumps(document | {"sentences": texts}, indent=1, ensure_ascii=False))
         return
-    print(*(f"{each.log_prob:9.3f}  {each.text}" for each in sentences), sep="\n")
+    print(*(f"{each.log_prob:9.3f}  {readable(each.text)}" for each in sentences), sep="\n")
 
 
 def _net(options):

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from data_prep import DataError
 from data_prep.dataset import Dataset
 from data_prep.whole_files import read_json
 from lrcn.engine import EngineError
+from prototxt_gen.text_files import read_lines
 
 MOUNTS = 64  # at most, about
 SYSTEM = {
@@ -124,7 +126,7 @@ def named_by(folder: Path) -> list[str]:
         return []
     for part in ("images", "captions", "sentences", "features"):
         for listing in dataset.folder.glob(f"*_{part}.txt"):
-            lines = listing.read_text(encoding="utf-8").splitlines()
+            lines = read_lines(listing, DataError)
             files = dict.fromkeys(line.removesuffix(" 0") for line in lines if line.startswith("/"))
             named |= {os.path.dirname(dataset.located(file)) for file in files}
     if dataset.kind == "captions" and (dataset.folder / "captions.json").exists():

@@ -57,6 +57,42 @@ def coco_id(file: object) -> int | None:
     return int(name["id"]) if name else None
 
 
+def coco_ids(files: Sequence, listing=None) -> list[int]:
+    """The number of each image file: what COCO's name of it tells, or what `listing`, COCO's annotations or Karpathy's
+    dataset_coco.json, says of its name. DataError, one line, for a name without a number, and for two of one number."""
+    by_name = _listed_ids(listing) if listing else {}
+    ids: dict[int, object] = {}
+    for file in files:
+        number = by_name.get(Path(file).name) if listing else coco_id(str(file))
+        if number is None and listing:
+            raise DataError(f"{file}: is not among the images of {listing}; name a file that lists it")
+        if number is None:
+            raise DataError(
+                f"{file}: its name tells no id, as COCO_val2014_000000000042.jpg and 000000000042.jpg do; give --ids "
+                "FILE, COCO's annotations or Karpathy's dataset_coco.json that list it"
+            )
+        if number in ids:
+            raise DataError(f"{file}: is image {number}, as {ids[number]} is; results have one caption an image")
+        ids[number] = file
+    return list(ids)
+
+
+def _listed_ids(path) -> dict[str, int]:
+    """{name of an image's file: its number} of COCO's annotations or of Karpathy's JSON. DataError for another file."""
+    content = read_source(path)
+    images = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(images, list) or not all(isinstance(image, dict) for image in images):
+        raise DataError(f"{path}: neither COCO's annotations nor Karpathy's dataset_coco.json (no list `images`)")
+    ids = {}
+    for image in images:
+        name, number = image.get("file_name", image.get("filename")), image_key(image.get("cocoid", image.get("id")))
+        if isinstance(name, str) and isinstance(number, int):
+            ids[Path(name).name] = number
+    if not ids:
+        raise DataError(f"{path}: its images have no id and file_name (or cocoid and filename)")
+    return ids
+
+
 def read_references(path, split: str | None = None, remark: Callable[[str], None] = lambda text: None) -> dict:
     """{image's id: its captions} of COCO's annotations, or of the captions.json of a prepared data set, whose images go
     by `image_ids`; of one `split` there. Images without captions are left out; remark: called with how many they are.

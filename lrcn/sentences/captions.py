@@ -48,6 +48,7 @@ from lrcn.sentences.evaluate import (
 from lrcn.sentences.image_net import CUTS, ImageNet
 from lrcn.sentences.images import read_image
 from lrcn.sentences.neighbours import Cnn, Neighbours, cnn_net, nearest_captions
+from lrcn.sentences.readable import readable
 from lrcn.trained_net import TrainedNet, digest
 
 BLOCK = 500  # images whose features are kept together
@@ -105,7 +106,7 @@ def evaluate_captions(
     )
     pictures.captioned(
         [read_image(image.path) for image in images[:SHOWN]],
-        [{row: rows.captions[row][number] for row in of_nets} for number in range(min(SHOWN, len(images)))],
+        [{row: readable(rows.captions[row][number]) for row in of_nets} for number in range(min(SHOWN, len(images)))],
         f"{dataset.name}, {search.part}",
         out / f"captions{search.suffix}.png",
     )

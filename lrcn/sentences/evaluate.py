@@ -8,6 +8,7 @@ it is of, its `identity`: a call that was cut off goes on, and one with other we
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep import DataError
-from data_prep.captions import PARTS, Image
+from data_prep.captions import PARTS, Image, as_texts
 from data_prep.dataset import Dataset
 from data_prep.whole_files import read_json, write_json
 from lrcn.engine.compute import Progress
@@ -67,10 +68,11 @@ def part_images(dataset: Dataset, part: str) -> list[Described]:
             f"{dataset.folder}: holds activations; evaluation reads the images, so give --data the "
             "captions with images, and --out the run that was fine-tuned on them"
         )
+    places = (f"{dataset.folder / 'captions.json'}: image {number}" for number in itertools.count(1))
     try:
         everything = [
-            Described(each["file"], each["split"], each["captions"], dataset.located(each["file"]))
-            for each in listed["images"]
+            Described(each["file"], each["split"], as_texts(each["captions"], where), dataset.located(each["file"]))
+            for where, each in zip(places, listed["images"])
         ]
     except (KeyError, TypeError):
         raise DataError(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from data_prep import DataError
+from data_prep import DataError, frames
+
+SUFFIXES = frames.IMAGES | {".gif"}
+MOST_NAMED = 20  # images in a line of those that cannot be read
 
 
 def read_image(path) -> np.ndarray:
@@ -39,16 +43,31 @@ def read_image(path) -> np.ndarray:
         raise DataError(f"{path}: {str(error).lower() or 'cannot be read'}") from None
 
 
-def read_images(paths: Sequence) -> list[np.ndarray]:
-    """All of them, as `read_image` gives each; DataError, one line, names every one that cannot be read."""
-    images, unreadable, first_error = [], [], ""
+def check_images(paths: Iterable) -> None:
+    """DataError, one line, that names every one that `read_image` cannot read."""
+    unreadable, first_error = [], ""
     for path in paths:
         try:
-            images.append(read_image(path))
+            read_image(path)
         except DataError as error:
             first_error = first_error or str(error)
             unreadable.append(path)
     if unreadable:
-        others = ", ".join(map(str, unreadable[1:]))
-        raise DataError(first_error + (f" (and {others})" if others else ""))
+        others = ", ".join(map(str, unreadable[1:MOST_NAMED]))
+        more = f" and {len(unreadable) - MOST_NAMED} more" if len(unreadable) > MOST_NAMED else ""
+        raise DataError(first_error + (f" (and {others}{more})" if others else ""))
+
+
+def images_in(paths: Iterable) -> list[Path]:
+    """These images; in place of a folder those in it, in natural order. DataError where a folder holds none."""
+    images: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            images.append(path)
+            continue
+        inside = (each for each in path.iterdir() if frames.is_one_of(SUFFIXES, each.name) and not each.is_dir())
+        listed = sorted(inside, key=frames.natural)
+        if not listed:
+            raise DataError(f"{path}: holds no image; name a folder with images in it, or images")
+        images += listed
     return images

@@ -40,6 +40,7 @@ from data_prep.workers import no_progress
 from lrcn.engine.compute import Progress
 from lrcn.results.published import TABLE4_IMAGES
 from lrcn.sentences.images import read_image
+from lrcn.sentences.readable import readable
 
 CRITERIA = ("correctness", "grammar", "relevance")
 FORMAT = "lrcn ratings 1"
@@ -143,8 +144,8 @@ def _captions(systems: Mapping[str, Mapping], references: Mapping | None) -> dic
 
 
 def _not_empty(texts: Sequence[str]) -> list[str]:
-    """Captions with something in them, blanks and tabs made one space."""
-    return [line for line in (" ".join(text.split()) for text in texts) if line]
+    """Captions with something in them, as people write them: so none is known by its blanks."""
+    return [line for line in map(readable, texts) if line]
 
 
 def _key(captions: Mapping[str, Mapping], images: Sequence, draw: Draw, random: np.random.Generator) -> dict[str, Any]:

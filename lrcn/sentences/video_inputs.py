@@ -13,6 +13,7 @@ import numpy as np
 
 from data_prep import DataError, tacos
 from data_prep.dataset import Dataset
+from data_prep.frames import IMAGES, VIDEOS, is_one_of
 from data_prep.snippets import read_snippets
 from netspecs.variant import Variant
 from prototxt_gen import SpecError
@@ -63,6 +64,23 @@ def of_dataset(dataset: Dataset, variant: Variant, settings: Mapping[str, Any], 
     row_of = {name: row for row, name in enumerate(all_ids)}
     rows = [row_of[name] for name in ids]
     return of_slots(variant, likeliest[rows], probabilities[rows])
+
+
+def check_kind(path: Path | str) -> None:
+    """DataError, one line, for a video, an image, or a folder of them, where a file of snippets is due: before anything
+    else is opened."""
+    path = Path(path)
+    if not path.exists() or (path / "dataset.json").exists():
+        return
+    folder = path.is_dir()
+    names = [each.name for each in path.iterdir()] if folder else [path.name]
+    if any(is_one_of(VIDEOS, name) for name in names):
+        raise DataError(
+            f"{path}: {'holds videos' if folder else 'a video'}; give what a CRF says of its snippets, JSON Lines or "
+            "CSV of id and slots, or for video/encoder-decoder-frames activations (frames, D) of each, HDF5 or .npz"
+        )
+    if any(is_one_of(IMAGES, name) for name in names):
+        raise DataError(f"{path}: {'holds images' if folder else 'an image'}; `lrcn caption` describes images")
 
 
 def of_file(

@@ -30,6 +30,7 @@ from lrcn.trained_net import TrainedNet, digest
 from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError, caffe_pb2, parse, to_text
+from prototxt_gen.weights import binary_of_hdf5
 
 ITERATION = re.compile(r"Iteration (\d+)(?: \([^)]*\))?, loss = ([-+\w.]+)")
 TESTING = re.compile(r"Iteration (\d+), Testing net")
@@ -229,7 +230,11 @@ class Run:
                 "or --fresh to begin anew"
             )
         if not self.given:
-            copy(weights, self.folder / "given.caffemodel")
+            here = self.folder / "given.caffemodel"
+            if weights.name.endswith(".h5"):
+                write_bytes(here, binary_of_hdf5(weights))
+            else:
+                copy(weights, here)
         write_json(self.folder / "run.json", identity)
 
     def claim(

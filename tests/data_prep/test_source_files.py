@@ -68,6 +68,8 @@ def test_the_content_tells_the_kind_of_file(tmp_path, separator, name):
     rows.writerows([caption, image.file, "", image.split] for image in due for caption in image.captions)
     assert read(tmp_path, text.getvalue(), name) == due
     assert read(tmp_path, text.getvalue(), name, "utf-8-sig") == due
+    blank = f"{separator}{separator}{separator}\n  \n\n"
+    assert read(tmp_path, text.getvalue().replace("split\r\n", f" Split \r\n{blank}") + blank, name) == due
     entries = '[{"image": "a.jpg", "caption": "x", "split": "train"}]'
     assert read(tmp_path, "\n " + entries, name) == [Image("a.jpg", "train", ["x"])]
 
@@ -94,6 +96,7 @@ def test_values_of_json_that_are_no_captions(tmp_path):
     says('{"image": "a", "split": "train", "captions": null}', "entry 1 has no caption")
     says('{"image": "a", "split": "train", "captions": ["x", null]}', "entry 1: its caption 2 is null, no text")
     says('{"image": "a", "split": "train", "captions": {"0": "x"}}', "entry 1: its captions are {")
+    says('{"image": "a"}]\n[3', "a second value begins in line 2")
     says('{"image": 7, "split": "train", "caption": "x"}', "entry 1: image is 7, no text")
     says('{"image": "a", "split": 3, "caption": "x"}', "entry 1: split 3; it must be")
 

@@ -145,3 +145,21 @@ def test_blue_green_and_red_are_less_their_own_means(name, settings, mean):
     transform = Transform.of(variant, variant.settings(**settings))
     blob = transform.blob(np.full((1, 1, 3), 255, np.uint8))
     assert np.allclose(blob.ravel(), 255 - np.array(mean), atol=1e-4)
+
+
+@pytest.mark.parametrize(("height", "crop", "share"), [(256, 227, 227 / 256), (256, 224, 227 / 256), (40, 32, 0.8)])
+def test_images_to_describe_are_cut_as_the_released_scripts_cut_them(height, crop, share):
+    """The middle of either side of a ramp, whatever the image's proportions, and resized as a ramp would be."""
+    rows, columns = 400, 300
+    image = np.stack(np.broadcast_arrays(np.arange(columns) / 2, np.arange(rows)[:, None] / 2, 7), -1).astype(
+        np.float32
+    )
+    cut = Transform(height=height, width=height, crop=crop, mean=[0, 0, 0]).released_middle(image)
+    assert cut.shape == (crop, crop, 3) and (cut[..., 2] == 7).all()
+    for axis, side in ((0, columns), (1, rows)):
+        edge = int(side * (1 - share) / 2 + 0.5)
+        width = (side - 2 * edge) / crop  # of a pixel of the cut, in the image's
+        middles = (edge - 0.5 + width * (np.arange(crop) + 0.5)) / 2
+        line = cut[0, :, 0] if axis == 0 else cut[:, 0, 1]
+        inside = slice(2, crop - 2)  # at the very edge a resized image repeats its last pixel
+        assert np.allclose(line[inside], middles[inside], atol=0.02)

@@ -166,3 +166,37 @@ def test_a_broken_frame_is_named(tmp_path):
                 assert frames[clip.v, number] is not None
             for number in clip.images:
                 frames.give_back((clip.v, number))
+
+
+def test_flow_is_negated_on_the_rows_that_the_script_negates():
+    """Held against the script's own expression, on values from 0 to 1 and channels RGB: `x = 1 - x` from row 5 on."""
+    frames, crops, mean, scale = 4, 10, [128, 127, 129], 0.5
+    levels = np.random.default_rng(0).integers(0, 256, (frames * crops, 3, 2, 2))  # BGR
+    script = levels[:, ::-1] / 255.0
+    script[5:, 0] = 1 - script[5:, 0]
+    expected = (255 * script[:, ::-1] - np.reshape(mean, (3, 1, 1))) * scale
+    blobs = ((levels - np.reshape(mean, (3, 1, 1))) * scale).reshape(frames, crops, 3, 2, 2)
+    for place in range(frames):
+        score.negate_as_released(blobs[place], place, {"mean": mean, "scale": scale})
+    assert np.allclose(blobs.reshape(expected.shape), expected, atol=1e-9)
+
+
+def test_frames_to_be_negated_later_are_mirrored_alone(tmp_path):
+    data = make_dataset(tmp_path / "data")
+    shown = {}
+    for way in ("mirrored", "never"):
+        of_flow = job(data, modality="flow", mean=[0, 0, 0], scale=1.0)
+        frames = Frames(
+            of_flow if way == "mirrored" else of_flow | {"flow_negation": way},
+            (10, 3, 16, 16),
+            [(0, "v_00", 2, 1)],
+            1,
+            1,
+        )
+        shown[way] = frames[0, 2].copy()
+        del frames
+    for crop in range(5):
+        plain = shown["mirrored"][crop]
+        assert np.array_equal(shown["never"][crop], plain)
+        assert np.array_equal(shown["never"][5 + crop], plain[..., ::-1])
+        assert np.array_equal(shown["mirrored"][5 + crop][2], 255 - plain[2, :, ::-1])

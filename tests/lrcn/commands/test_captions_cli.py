@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import cv2
+import h5py
 import numpy as np
 import PIL.Image
 import pytest
@@ -309,3 +310,20 @@ def test_missing_images_of_flickr30k_and_coco_are_named(tmp_path, command):
         "no such file",
         "--skip-unreadable",
     )
+
+
+def test_captions_in_the_words_of_another_net(source):
+    """What it has not is unknown, and its words keep their numbers, seen or not."""
+    words = ["<unk>", "zebra", "dog", "run", "a"]
+    (source / "words.txt").write_text("".join(f"{word}\n" for word in words))
+    options = ["captions", "--captions", source / "set.json", "--streams", 2, "--steps", 5]
+    done = prepare(*options, "--out", source / "data", "--vocabulary", source / "words.txt")
+    assert done.returncode == 0, done.stderr
+    assert vocabulary.read(source / "data/vocabulary.txt") == words
+    assert json.loads((source / "data/dataset.json").read_text())["vocabulary"] == 6
+    with h5py.File(source / "data/train_aligned_5_batches/batch_0.h5") as file:
+        captions = file["input_sentence"][:].reshape(-1, 5, 2).transpose(0, 2, 1).reshape(-1, 5)
+    assert [0, 5, 3, 1, 1] in captions.tolist()  # a dog , number
+    assert 2 not in captions and {3, 4, 5} <= set(captions.ravel())
+    refused(prepare(*options, "--out", source / "data"), "other settings (words)")
+    refused(prepare(*options, "--out", source / "x", "--vocabulary", source / "set.json"), "not a vocabulary")

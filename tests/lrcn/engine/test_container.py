@@ -40,7 +40,12 @@ def test_commands_hand_on_what_was_typed_and_what_it_reads_and_fills(here, asked
     )
     _, reads, writes, image, _ = asked.pop()
     assert list(map(str, reads)) == ["1.jpg", "2.jpg", "r"] and image == "mine"
-    assert list(map(str, writes)) == ["captioned"]
+    assert list(map(str, writes)) == ["r/captioned"]
+
+    coco = ["caption", "images", "--run", "r", "--coco-json", str(here / "out" / "r.json"), "--engine=docker"]
+    CliRunner().invoke(cli, coco, standalone_mode=False)
+    _, reads, writes, *_ = asked.pop()
+    assert list(map(str, reads)) == ["images", "r"] and writes == [here / "out"]
 
     CliRunner().invoke(cli, ["describe", "crf.jsonl", "--run", "r", "--engine", "docker"], standalone_mode=False)
     assert asked.pop()[1:3] == (["crf.jsonl", Path("r")], [])
@@ -60,6 +65,18 @@ def test_experiments_fill_their_usual_folders(here, asked):
     )
     _, reads, writes, _, _ = asked.pop()
     assert list(map(str, reads)) == ["r.json", "c.json"] and writes == [Path("runs/caption-results")]
+
+
+def test_weights_from_elsewhere_go_along(here, asked):
+    (here / "data" / "lm-lstm-lm").mkdir()
+    write_json(here / "data" / "lm-lstm-lm" / "dataset.json", {"name": "c", "kind": "captions"})
+    for name in ("lm.caffemodel", "words.txt"):
+        (here / name).write_text("x")
+    model = ["--model", "lstm-lm=lm.caffemodel", "--vocabulary", "words.txt", "--engine", "docker"]
+    CliRunner().invoke(cli, ["evaluate", "lm/lstm-lm", *model], standalone_mode=False)
+    _, reads, writes, *_ = asked.pop()
+    assert {Path("lm.caffemodel"), Path("words.txt"), Path("data/lm-lstm-lm")} == set(reads)
+    assert writes == [Path("runs/lm-lstm-lm-weights")]
 
 
 def test_image_without_docker_is_refused(asked):

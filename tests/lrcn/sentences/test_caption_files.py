@@ -158,6 +158,26 @@ def test_a_byte_order_mark_is_skipped(tmp_path):
         caption_files.read_results(write(tmp_path / "16.json", "[]", encoding="utf-16"))
 
 
+def test_numbers_of_images_by_their_names_or_by_a_listing(tmp_path):
+    names = ["x/COCO_val2014_000000000042.jpg", "000000000007.jpg"]
+    assert caption_files.coco_ids(names) == [42, 7]
+    with pytest.raises(DataError, match="^dog.jpg: its name tells no id.*--ids"):
+        caption_files.coco_ids([*names, "dog.jpg"])
+    with pytest.raises(DataError, match="^000000000042.png: is image 42, as x/COCO"):
+        caption_files.coco_ids([*names, "000000000042.png"])
+    coco = write(
+        tmp_path / "coco.json", {"images": [{"id": 5, "file_name": "dog.jpg"}, {"id": "6", "file_name": "cat.jpg"}]}
+    )
+    assert caption_files.coco_ids(["y/cat.jpg", "dog.jpg"], coco) == [6, 5]
+    karpathys = write(tmp_path / "k.json", {"images": [{"cocoid": 8, "filename": "dog.jpg", "id": 3}]})
+    assert caption_files.coco_ids(["dog.jpg"], karpathys) == [8]
+    with pytest.raises(DataError, match="cat.jpg: is not among the images of"):
+        caption_files.coco_ids(["cat.jpg"], karpathys)
+    for content in ([], {"images": 3}, {"images": [3]}, {"images": [{"file": "dog.jpg"}]}):
+        with pytest.raises(DataError, match="odd.json: "):
+            caption_files.coco_ids(["dog.jpg"], write(tmp_path / "odd.json", content))
+
+
 def test_ids_are_cocos_numbers_or_names():
     ids = caption_files.image_ids
     assert ids(["/x/val2014/COCO_val2014_000000000042.jpg", "COCO_train2014_000000000007.jpg"]) == [42, 7]

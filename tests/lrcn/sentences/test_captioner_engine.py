@@ -16,9 +16,11 @@ from data_prep import DataError
 from lrcn import engine
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import CaffeError
+from lrcn.sentences import caption_files
 from lrcn.sentences.captioner import Captioner
 from lrcn.sentences.deploy_nets import DeployNets
-from lrcn.sentences.images import read_image
+from lrcn.sentences.images import images_in, read_image
+from lrcn.sentences.readable import readable
 from netspecs import catalogue
 from prototxt_gen import SpecError, to_text
 from tests.commands import lrcn, refused
@@ -287,6 +289,20 @@ def test_images_of_all_kinds(images):
         assert str(images / name) in str(error.value) and "\n" not in str(error.value)
 
 
+def test_folders_of_images(images):
+    (images / "x10").mkdir()
+    for name in ("b10.JPG", "b9.png", "a.gif", ".hidden.png", "x.txt", "c.jpg.part"):
+        (images / "x10" / name).touch()
+    (images / "x10" / "folder.png").mkdir()
+    found = images_in([images / "colour.jpg", images / "x10", images / "missing.jpg"])
+    assert [str(path.relative_to(images)) for path in found] == [
+        "colour.jpg", "x10/a.gif", "x10/b9.png", "x10/b10.JPG", "missing.jpg",
+    ]  # fmt: skip
+    (images / "bare" / "below").mkdir(parents=True)
+    with pytest.raises(DataError, match="bare: holds no image"):
+        images_in([images / "bare"])
+
+
 # ---- the command -------------------------------------------------------------------------------------------
 
 TINY = {**SMALL, "backbone": "tiny", "fc8": 5}
@@ -339,7 +355,36 @@ def test_caption_says_draws_and_saves(trained, images):
 
 
 @pytest.mark.engine
+def test_a_folder_of_images_and_cocos_results(trained, images):
+    """All images of the folder in natural order, each as it is alone; the scored words in COCO's format by number."""
+    folder = images / "val2014"
+    (folder / "of_another").mkdir(parents=True)
+    for number, name in ((10, "colour.jpg"), (9, "grey.png"), (2, "palette.png")):
+        (folder / f"COCO_val2014_{number:012d}.{name[-3:]}").write_bytes((images / name).read_bytes())
+    (folder / "notes.txt").write_text("no image")
+    (folder / "._COCO_val2014_000000000010.jpg").write_bytes(b"a Mac's")
+    out = images / "new" / "results.json"
+    done = caption(trained, folder, "--json", "--length", 6, "--coco-json", out, "--out", images / "none")
+    assert done.returncode == 0, done.stderr
+    described = json.loads(done.stdout)["images"]
+    assert [Path(each["image"]).stem[-2:] for each in described] == ["02", "09", "10"]
+    assert not (images / "none").exists() and not any("picture" in each for each in described)
+    captions = [each["captions"][0]["caption"] for each in described]
+    assert caption_files.read_results(out) == dict(zip((2, 9, 10), captions))
+    assert json.loads(out.read_text())[0] == {"image_id": 2, "caption": captions[0]}
+    text = caption(trained, *(each["image"] for each in described), "--length", 6, "--out", images / "pictures")
+    assert [line[11:] for line in text.stdout.splitlines()[1::3]] == [readable(each) for each in captions]
+    assert len(list((images / "pictures").glob("*.png"))) == 3
+
+
+@pytest.mark.engine
 def test_caption_refuses_in_one_line(trained, images):
+    (images / "bare").mkdir()
+    refused(caption(trained, images / "bare"), "bare: holds no image")
+    refused(caption(trained, images / "grey.png", "--coco-json", images / "r.json"), "grey.png: its name tells no id")
+    refused(caption(trained, images / "grey.png", "--coco-json", images), "a folder; name a file")
+    refused(caption(trained, images / "grey.png", "--ids", images / "x.json"), "--ids", "--coco-json")
+    assert not (images / "r.json").exists()
     whole = images / "colour.jpg"
     refused(caption(trained, whole, images / "cut.jpg", images / "missing.jpg"), "cut.jpg", "missing.jpg")
     refused(caption(trained, whole, vocabulary=images / "text.jpg"), "<unk>")

@@ -211,10 +211,10 @@ def test_neighbours_are_the_nearest_by_fc7_and_fc8_of_either_cnn(run, data):
         nearest = {image["file"]: parts["train"][at]["captions"] for image, at in zip(parts["test"], far.argmin(1))}
         references = {image["file"]: image["captions"] for image in parts["test"]}
         each = [
-            language_metrics.score({key: texts[turn] for key, texts in nearest.items()}, references, meteor=False)
+            language_metrics.score({key: (texts * 5)[turn] for key, texts in nearest.items()}, references, meteor=False)
             for turn in range(row["averaged"])
         ]
-        assert len(each) == len(entries[0]["captions"]) > 1
+        assert len(each) == max(map(len, nearest.values())) > 1
         assert row["BLEU-4"] == pytest.approx(np.mean([scores["BLEU-4"] for scores in each]))
     with np.load(folder / "neighbours" / "features_test" / "0000000.npz") as kept:
         assert np.abs(kept["fc7"] - seen["test"]["fc7"]).max() > 1e-3  # by the CNN before its training

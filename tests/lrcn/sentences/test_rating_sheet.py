@@ -14,6 +14,7 @@ from data_prep import DataError
 from lrcn.results import compare
 from lrcn.results.published import TABLE4
 from lrcn.sentences import rating_sheet
+from lrcn.sentences.readable import readable
 from tests.commands import lrcn, refused
 
 NASTY = [
@@ -125,9 +126,9 @@ def test_a_page_stands_alone_and_hides_the_systems(source):
     for image in page.sheet["images"]:
         entry = key["images"][image["id"]]
         k = int(entry["image_id"].removesuffix(".jpg"))
-        due = {"NN": " ".join(NASTY[k % 6].split()), "lrcn": ("dog " * 200).strip() if k == 3 else f"lrcn {k}"}
+        due = {"NN": readable(NASTY[k % 6]), "lrcn": readable("dog " * 200 if k == 3 else f"lrcn {k}")}
         shown = {name: text for text, names in zip(image["captions"], entry["systems"], strict=True) for name in names}
-        assert shown.pop("captions") in (f"ref {k} a", f"ref {k} b")
+        assert shown.pop("captions") in (f"Ref {k} a", f"Ref {k} b")
         assert shown == due
         orders.add(json.dumps(entry["systems"]))
         pixels = cv2.imread(str(source / "out/sheet" / image["picture"]))
@@ -140,6 +141,35 @@ def test_systems_with_the_same_caption_share_a_line(source):
     key = json.loads((source / "out/key.json").read_text())
     third = next(entry for entry in key["images"].values() if entry["image_id"] == "3.jpg")
     assert sorted(map(sorted, third["systems"])) == [["NN", "lrcn"], ["captions"]] and len(third["captions"]) == 2
+
+
+def test_no_system_is_known_by_its_blanks(source):
+    """A net sets one beside each mark, people do not."""
+    systems = {"net": {"0.jpg": "A man ' s dog , wet ."}, "people": {"0.jpg": "a man's dog, wet."}}
+    rating_sheet.write_sheet(systems, source / "one", files=rating_sheet.ImageFiles(folder=source))
+    [entry] = json.loads((source / "one/key.json").read_text())["images"].values()
+    assert entry["captions"] == ["A man's dog, wet."] and sorted(entry["systems"][0]) == ["net", "people"]
+
+
+def test_names_in_results_and_numbers_in_references_are_of_one_image(tmp_path):
+    """And COCO 2017's file does for the name that COCO 2014 has it under."""
+    (tmp_path / "images/val2017").mkdir(parents=True)
+    assert cv2.imwrite(str(tmp_path / "images/val2017/000000000042.jpg"), np.zeros((30, 40, 3), np.uint8))
+    name = "COCO_val2014_000000000042.jpg"
+    annotations = [{"image_id": 42, "caption": "a dog"}, {"image_id": 43, "caption": ""}]
+    coco = {"images": [{"id": 42, "file_name": name}, {"id": 44, "file_name": "x.jpg"}], "annotations": annotations}
+    (tmp_path / "refs.json").write_text(json.dumps(coco))
+    (tmp_path / "a.json").write_text(json.dumps([{"image_id": name, "caption": "a cat"}]))
+    (tmp_path / "b.json").write_text(json.dumps([{"image_id": "42", "caption": "a cow"}]))
+    systems = [f"{system}={tmp_path / system}.json" for system in "ab"]
+    done = lrcn(
+        "evaluate", "caption/rating-sheet", "--system", systems[0], "--system", systems[1],
+        "--references", tmp_path / "refs.json", "--images", tmp_path / "images", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "images without a caption are left out: 1 of 3, 44 for one" in done.stderr
+    [entry] = json.loads((tmp_path / "out/key.json").read_text())["images"].values()
+    assert entry["image_id"] == 42 and sorted(entry["captions"]) == ["A cat", "A cow", "A dog"]
 
 
 def contents(folder):

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from data_prep import DataError
 from lrcn.sentences import video_inputs
 from netspecs import catalogue
 from prototxt_gen import SpecError
@@ -30,6 +31,20 @@ def test_a_new_net_is_given_what_it_reads(reads, expected):
 def test_a_net_that_reads_no_slots_is_refused(reads):
     with pytest.raises(SpecError, match=f"^video/decoder-new: reads {reads}, .*[^\n]$"):
         video_inputs.of_slots(new(reads), LIKELIEST, PROBABILITIES)
+
+
+def test_what_is_no_file_of_snippets_is_told_apart(tmp_path):
+    for name, said in (("x.mp4", "x.mp4: a video; give what a CRF says"), ("x.PNG", "x.PNG: an image; `lrcn caption`")):
+        (tmp_path / name).touch()
+        with pytest.raises(DataError, match=said) as error:
+            video_inputs.check_kind(tmp_path / name)
+        assert "\n" not in str(error.value)
+    with pytest.raises(DataError, match="holds videos; give what a CRF says"):
+        video_inputs.check_kind(tmp_path)
+    for name in ("gone.mp4", "x.jsonl", "x.npz"):
+        video_inputs.check_kind(tmp_path / name)
+    (tmp_path / "dataset.json").touch()
+    video_inputs.check_kind(tmp_path)
 
 
 def test_frames_are_for_nets_that_read_activations():

@@ -1,0 +1,202 @@
+"""With what a training starts, said before it: by weights from anywhere, and by stages that were trained elsewhere."""
+
+import h5py
+import numpy as np
+import pytest
+
+from data_prep.dataset import Dataset
+from lrcn.training.job import open_job
+from lrcn.training.run import Run, TrainError
+from lrcn.training.workspace import Start
+from netspecs import catalogue
+from prototxt_gen import SpecError, caffe_pb2
+from tests.commands import lrcn, refused
+from tests.lrcn.training.small_nets import SMALL_TABLE1, set_options
+from tests.weights import in_old_format, weights, write_weights
+
+SINGLE = {name: value for name, value in SMALL_TABLE1.items() if name not in ("units", "videos", "test_videos")}
+
+
+def net(name, **changes):
+    variant = catalogue.get(name)
+    settings = {key: value for key, value in SMALL_TABLE1.items() if key in variant.table}
+    return variant.files(**{"classes": 3, "height": 24, "width": 32, **settings, **changes})["deploy"]
+
+
+def job(dataset, out, name="activity/lrcn-fc6-rgb", **changes):
+    settings = SMALL_TABLE1 | changes
+    shares = {key: value for key, value in settings.items() if any(key in each.table for each in catalogue.variants())}
+    return open_job(name, dataset, out, settings=shares)
+
+
+def lines_of(opened, start):
+    return [line.strip() for line in opened.plan(start).splitlines()]
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    return write_weights(tmp_path_factory.mktemp("weights") / "single.caffemodel", net("activity/single-frame-rgb"))
+
+
+def test_every_net_that_starts_from_the_weights_is_told_of(dataset, tmp_path):
+    """Of conv1 to fc7 conv2 has another shape, and conv3 another name."""
+    file = write_weights(tmp_path / "w.caffemodel", net("activity/single-frame-rgb"), conv2=[(4, 9, 3, 3), (4,)])
+    content = caffe_pb2.NetParameter.FromString(file.read_bytes())
+    next(layer for layer in content.layer if layer.name == "conv3").name = "c3"
+    file.write_bytes(content.SerializeToString())
+    lines = lines_of(job(dataset, tmp_path / "out", "activity/table1"), Start(file))
+    for name in ("single-frame-rgb", "single-frame-flow"):
+        at = lines.index(f"{name} takes conv1, fc6, fc7, fc8-ucf of w.caffemodel")
+        assert lines[at + 1] == "and starts afresh with conv3, conv2 (of another shape in the file)"
+    assert not any(line.startswith("lrcn-") and " takes " in line for line in lines)
+
+
+def test_weights_that_fill_nothing_are_refused_before_anything_is_made(dataset, tmp_path):
+    file = write_weights(tmp_path / "w.caffemodel", net("activity/single-frame-rgb"))
+    content = caffe_pb2.NetParameter.FromString(file.read_bytes())
+    for layer in content.layer:
+        layer.name = f"features.{layer.name}"
+    file.write_bytes(content.SerializeToString())
+    for act in (lambda opened: opened.train(Start(file)), lambda opened: opened.check_start(Start(file), dry_run=True)):
+        with pytest.raises(TrainError, match=r"w.caffemodel: holds no layer that fits .*features.conv1, .*backbone"):
+            act(job(dataset, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def bad_files(folder, whole):
+    """Files that are no .caffemodel, and a word of what is to be said of each."""
+    content = whole.read_bytes()
+    yield "cut.caffemodel", content[: len(content) // 2], "cut off"
+    yield "empty.caffemodel", b"", "an empty file"
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 243862414\n"
+    yield "lfs.caffemodel", pointer, "pointer of Git LFS"
+    state = caffe_pb2.SolverState(iter=3, current_step=1, learned_net="net_iter_3.caffemodel").SerializeToString()
+    yield "net_iter_3.solverstate", state, "solverstate"
+    yield "net.caffemodel", b'name: "net"\nlayer { name: "conv1" }\n', "a text file"
+    with h5py.File(folder / "made.h5", "w") as file:
+        file["x"] = [1.0]
+    yield "hdf5.caffemodel", (folder / "made.h5").read_bytes(), "an HDF5 file"
+    yield "page.caffemodel", b"<!DOCTYPE html>\n<html><body>Sign in</body></html>\n", "text file"
+
+
+def test_what_is_no_file_of_weights_is_named_in_one_line(dataset, tmp_path, single):
+    for name, content, what in bad_files(tmp_path, single):
+        (tmp_path / name).write_bytes(content)
+        for start in (Start(tmp_path / name), Start(trained=[str(tmp_path / name)])):
+            with pytest.raises(SpecError) as refused_file:
+                job(dataset, tmp_path / "out").check_start(start)
+            said = str(refused_file.value)
+            assert said.startswith(f"{tmp_path / name}: ") and what in said and "\n" not in said, (name, said)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_lrcn_from_a_given_single_frame_net_needs_no_other_weights(dataset, tmp_path, single):
+    opened = job(dataset, tmp_path / "out")
+    opened.check_start(Start(trained=[str(single)]))
+    lines = lines_of(opened, Start(trained=[str(single)]))
+    assert f"given: single-frame-rgb, not trained here: {single}" in lines
+    assert "lrcn-fc6-rgb takes conv1, conv2, conv3, fc6 of single.caffemodel" in lines
+    assert not any("random weights" in line for line in lines)
+    assert not any(line.startswith("single-frame-rgb ") for line in lines)  # no row in the table
+
+
+@pytest.mark.parametrize(
+    ("name", "trained", "words"),
+    [
+        ("activity/table1", "{single}", "name the stage that it is of, STAGE=FILE, one of single-frame-rgb, single-"),
+        ("activity/table1", "single-frame-rbg={single}", "did you mean 'single-frame-rgb'?"),
+        ("activity/single-frame-rgb", "{single}", "no net of activity/single-frame-rgb starts from another"),
+        ("activity/lrcn-fc6-rgb", "single-frame-rgb=nowhere.caffemodel", "nowhere.caffemodel: no such file"),
+    ],
+)
+def test_a_stage_that_is_given_must_be_clear(dataset, tmp_path, single, name, trained, words):
+    sizes = {key: value for key, value in SMALL_TABLE1.items() if "single" not in name or key in SINGLE}
+    with pytest.raises(SpecError) as unclear:
+        open_job(name, dataset, tmp_path / "out", settings=sizes).check_start(
+            Start(trained=[trained.format(single=single)])
+        )
+    assert words in str(unclear.value)
+
+
+def test_given_weights_stay_and_are_not_mixed_with_others(dataset, tmp_path, single):
+    other = write_weights(tmp_path / "other.caffemodel", net("activity/single-frame-rgb"), seed=1)
+    run = Run(tmp_path / "out" / "single-frame-rgb")
+    run.folder.mkdir(parents=True)
+    run.take(single, "the data set")
+    assert run.finished and run.weights.read_bytes() == single.read_bytes()
+    run.take(single, "the data set")
+    for weights_file, data_set in ((other, "the data set"), (single, "another")):
+        with pytest.raises(TrainError, match="holds other given weights; choose another --out"):
+            run.take(weights_file, data_set)
+    assert run.weights.read_bytes() == single.read_bytes()
+    run.clear()
+    assert not run.given and not run.finished
+    (run.folder / "snapshots").mkdir()
+    (run.folder / "snapshots" / "net_iter_5.caffemodel").write_bytes(b"learnt")
+    with pytest.raises(TrainError, match="holds a training"):
+        run.take(other, "the data set")
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("form", ["caffemodel", "legacy", "v1", "v0", "h5"])
+def test_an_lrcn_starts_from_a_given_single_frame_net_of_any_format(dataset, tmp_path, single, form):
+    file = tmp_path / ("single.caffemodel.h5" if form == "h5" else "single.caffemodel")
+    if form == "h5":
+        write_hdf5(single, file)
+    elif form == "caffemodel":
+        file.write_bytes(single.read_bytes())
+    else:
+        in_old_format(single, file, v1=form == "v1", v0=form == "v0")
+    sizes = {key: value for key, value in SMALL_TABLE1.items() if key != "test_batch"}
+    options = ["--data", dataset, "--out", tmp_path / "out", *set_options(sizes)]
+    done = lrcn("train", "activity/lrcn-fc6-rgb", *options, "--trained", file)
+    assert done.returncode == 0, done.stderr
+    assert f"lrcn-fc6-rgb takes conv1, conv2, conv3, fc6 of {file.name}" in done.stderr
+    start = weights(Run(tmp_path / "out" / "lrcn-fc6-rgb").snapshot(0))
+    expected = weights(single)
+    assert all(start[layer] == expected[layer] for layer in ("conv1", "conv2", "conv3", "fc6"))
+    evaluated = lrcn("evaluate", "activity/lrcn-fc6-rgb", "--data", dataset, "--out", tmp_path / "out")
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert "single-frame" in evaluated.stdout and "lrcn-fc6" in evaluated.stdout
+
+
+def write_hdf5(path, out):
+    net = caffe_pb2.NetParameter.FromString(path.read_bytes())
+    with h5py.File(out, "w") as file:
+        for layer in net.layer:
+            for index, blob in enumerate(layer.blobs):
+                file[f"data/{layer.name}/{index}"] = np.reshape(blob.data, blob.shape.dim)
+
+
+@pytest.mark.engine
+def test_a_given_net_of_other_classes_starts_another_and_is_not_evaluated(dataset, tmp_path):
+    file = write_weights(tmp_path / "w.caffemodel", net("activity/single-frame-rgb", classes=7))
+    sizes = {key: value for key, value in SMALL_TABLE1.items() if key != "test_batch"}
+    options = ["--data", dataset, "--out", tmp_path / "out", *set_options(sizes)]
+    assert lrcn("train", "activity/lrcn-fc6-rgb", *options, "--trained", file).returncode == 0
+    done = lrcn("evaluate", "activity/lrcn-fc6-rgb", "--data", dataset, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "single-frame-rgb is left out: " in done.stderr and "made for 7 classes; here there are 3" in done.stderr
+
+
+def test_settings_that_the_data_decides_are_refused(dataset, tmp_path):
+    for name, value, words in (
+        ("classes", 5, "has classes=3, which --set classes=5 does not change"),
+        ("height", 48, "has height=24, which --set height=48"),
+        ("split", 2, "give --split 2"),
+        ("data", "x", "give --data x"),
+    ):
+        with pytest.raises(SpecError) as clash:
+            job(dataset, tmp_path / "out", **{name: value})
+        assert words in str(clash.value)
+    job(dataset, tmp_path / "out", classes=3, height=24)  # the very same
+    assert len(Dataset(dataset).classes) == 3
+
+
+def test_a_plan_runs_nothing_and_a_gpu_needs_cuda(dataset, tmp_path):
+    options = ["--data", dataset, "--out", tmp_path / "out", *set_options(SMALL_TABLE1)]
+    done = lrcn("train", "activity/table1", *options, "--dry-run")
+    assert done.returncode == 0 and "time: not measured" in done.stdout and "trial" not in done.stderr, done.stderr
+    done = lrcn("train", "activity/table1", *options, "--from-scratch", "--no-trial", "--gpu", "0")
+    refused(done, "--gpu 0: ", "lrcn caffe build --cuda")
+    assert not (tmp_path / "out").exists()
