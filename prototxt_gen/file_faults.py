@@ -231,8 +231,8 @@ def _database(block: pb.DataParameter) -> Iterator[FileFault]:
     has_lmdb = (Path(block.source) / "data.mdb").is_file() if Path(block.source).is_dir() else None
     if block.backend == pb.DataParameter.LEVELDB:
         if has_lmdb:
-            said = "" if block.HasField("backend") else " (the default)"
-            yield "data_param.backend", f"'{block.source}' is an LMDB, not a LEVELDB{said}: set backend: LMDB"
+            default = "" if block.HasField("backend") else " (the default)"
+            yield "data_param.backend", f"'{block.source}' is an LMDB, not a LEVELDB{default}: set backend: LMDB"
         return
     try:
         data_files.datum_shape(block.source, block.backend)
@@ -300,15 +300,17 @@ def _python_module(block: pb.PythonParameter) -> Iterator[FileFault]:
     places = [Path(place) for place in dict.fromkeys(paths)]
     tops = [place for place in places if _module_file(place, first)]
     files = [_module_file(place.joinpath(first, *rest[:-1]) if rest else place, [first, *rest][-1]) for place in tops]
-    found = sorted(filter(None, files), key=lambda file: file.is_dir())  # a folder alone gives way, wherever it stands
+    modules = sorted(
+        filter(None, files), key=lambda file: file.is_dir()
+    )  # a folder alone gives way, wherever it stands
     if not tops:
         near = nearest(first, [path.stem for path in places[0].glob("*.py")])
         mend = near or ": put its folder on PYTHONPATH"
         yield "python_param.module", f"there is no Python module '{first}' here nor on PYTHONPATH{mend}"
-    elif not found:
+    elif not modules:
         yield "python_param.module", f"there is no module '{block.module}' in '{tops[0] / first}'"
-    elif block.layer and found[0].suffix == ".py" and not _may_define(found[0], block.layer):
-        yield "python_param.layer", f"'{found[0]}' defines no '{block.layer}'"
+    elif block.layer and modules[0].suffix == ".py" and not _may_define(modules[0], block.layer):
+        yield "python_param.layer", f"'{modules[0]}' defines no '{block.layer}'"
 
 
 def _module_file(folder: Path, name: str) -> Path | None:

@@ -134,11 +134,11 @@ def nets_explain(name, setting, changes, config, as_json):
         print(json.dumps([one._asdict() for one in chosen], indent=1))
         return
     lines = folded("", f"{name}: {variant.paper}", width(), 2)
-    said = []
+    rows = []
     for one in chosen:
         given = f"{one.cause}; published {net_files.shown(one.published)}, " if one.cause else ""
-        said.append((f"{one.setting}={net_files.shown(one.value)}", given + one.text))
-    print(*lines, *described(said, width(), indent="  "), sep="\n")
+        rows.append((f"{one.setting}={net_files.shown(one.value)}", given + one.text))
+    print(*lines, *described(rows, width(), indent="  "), sep="\n")
 
 
 def state_options(command):
