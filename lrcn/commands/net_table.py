@@ -99,7 +99,10 @@ def _of_solver(source: Source, phase: str | None, stages: list[str]) -> Chosen:
             return _netless(
                 source, phase, f"its net '{value}' is not here; paths count from the folder in which Caffe is run"
             )
-        net = read(path, "net")
+        try:
+            net = read(path, "net")
+        except SpecError as error:
+            return _netless(source, phase, str(error))
     else:
         net = Source(f"{source.name}'s own net", value)
     states = solver_states(message, net.message)
