@@ -18,7 +18,7 @@ from lrcn.commands.common import (
     run_or_file,
     settings_options,
 )
-from lrcn.commands.experiment import release_options
+from lrcn.commands.options import GPU, JSON, release_options
 
 
 @click.command(cls=Contained, mounts=lambda options: ([], [_pictures(options["run"], options["out"])]))
@@ -44,10 +44,10 @@ from lrcn.commands.experiment import release_options
     help="Weight of RGB in the fused scores, beside flow's.",
 )
 @release_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@JSON
 @click.option("--out", type=FOLDER, help="Where the pictures go; RUN/classified, without --run classified, by default.")
 @settings_options
-@click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
+@GPU
 def classify(videos, rgb_weight, mean_slip, flow_negation, top, as_json, out, gpu, **options):
     """Name the classes of VIDEOS, files or folders of frames or of videos, with trained nets: by RGB, by flow, fused.
 

@@ -51,36 +51,6 @@ def experiment_options(command):
     return command
 
 
-def release_options(command):
-    """What the released classify_video.py does otherwise than training."""
-    for option in (
-        click.option(
-            "--flow-negation",
-            type=click.Choice(["mirrored", "rows-6-up", "never"]),
-            default="mirrored",
-            show_default=True,
-            help="Crops of flow whose x is negated: the mirrored ones; or, as the release's script has it for single "
-            "frames, from the sixth row on of 16 frames' crops; or, as it has it for LRCN, none.",
-        ),
-        click.option(
-            "--mean-slip",
-            is_flag=True,
-            help="Videos: test with the release's mean of RGB, 128.68 for red, whatever the net was trained with.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-cut_option = click.option(
-    "--cut",
-    type=click.Choice(["released", "training"]),
-    default="released",
-    show_default=True,
-    help="Images to describe: of each the middle, then resized, as the release's scripts; or as in training.",
-)
-
-
 def open_experiment(options: dict[str, Any], weights: Sequence[str] = (), vocabulary: Path | None = None):
     """The job that these options of a command ask for, which are taken out of `options`; weights, vocabulary: of nets
     from elsewhere."""

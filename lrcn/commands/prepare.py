@@ -21,6 +21,7 @@ from lrcn.commands.common import (
     say,
     settings_options,
 )
+from lrcn.commands.options import GPU
 
 
 @click.group()
@@ -449,7 +450,7 @@ def prepare_stills(data, splits, every, seed):
 @click.option("--seed", type=int, default=1701, show_default=True, help="Of the training videos' order.")
 @settings_options
 @_WORKERS
-@click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
+@GPU
 def prepare_features(data, net, weights, npz, out, **options):
     """Activations in place of the CNN, as HDF5: extracted once by any Caffe net, or made elsewhere.
 
