@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data_prep import DataError
 from data_prep.captions import Image, located, split_name
-from data_prep.source_files import lines, read_source
+from data_prep.source_files import lines, read_source, short
 
 LISTS = {"train": "train", "val": "val|dev", "test": "test"}  # split -> what a list's file name says
 
@@ -20,13 +20,15 @@ def karpathy_images(path) -> list[dict]:
     if not isinstance(entries, list) or not entries:
         raise DataError(f"{path}: no Karpathy split (no list `images`); name his dataset_coco.json or the like")
     for number, entry in enumerate(entries, 1):
+        where = f"{path}: image {number}"
         try:
-            fits = isinstance(entry["filename"], str) and all(isinstance(s["raw"], str) for s in entry["sentences"])
+            name, raws = entry["filename"], [sentence["raw"] for sentence in entry["sentences"]]
         except (KeyError, TypeError):
-            fits = False
-        if not fits:
-            raise DataError(f"{path}: image {number} lacks filename or sentences with raw; fetch the file again")
-        split_name(entry.get("split"), f"{path}: image {number}")
+            raise DataError(f"{where} lacks filename or sentences with raw; fetch the file again") from None
+        for what, text in [("its filename", name), *((f"raw of sentence {n}", raw) for n, raw in enumerate(raws, 1))]:
+            if not isinstance(text, str):
+                raise DataError(f"{where}: {what} is {short(text)}, no text; fetch the file again")
+        split_name(entry.get("split"), where)
     return entries
 
 

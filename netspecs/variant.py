@@ -114,7 +114,7 @@ class NameFromFile(str):
         return made
 
 
-def said_in(name: str) -> str:
+def file_prefix(name: str) -> str:
     """ "FILE: " where a file says this name, else ""."""
     return f"{name.file}: " if isinstance(name, NameFromFile) else ""
 
@@ -186,7 +186,7 @@ class Variant:
         """
         for name in overrides:
             if name not in self.table:
-                raise SpecError(f"{said_in(name)}{self.name} has no setting '{name}'{nearest(name, self.table)}")
+                raise SpecError(f"{file_prefix(name)}{self.name} has no setting '{name}'{nearest(name, self.table)}")
         wanted = {name: self._read(name, value) for name, value in overrides.items()}
         chosen = {name: self._read(name, setting.default) for name, setting in self.table.items()}
         for name, choices in self.presets.items():
@@ -257,5 +257,5 @@ class Variant:
             return kind.read(plain(value))
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             hint = str(error) if isinstance(error, ValueError) and str(error).startswith(";") else ""
-            said = f"{said_in(name)}{self.name}: {name}={value}"
-            raise SpecError(f"{said} makes no sense: it takes {kind.what}{hint}") from None
+            what = f"{file_prefix(name)}{self.name}: {name}={value}"
+            raise SpecError(f"{what} makes no sense: it takes {kind.what}{hint}") from None

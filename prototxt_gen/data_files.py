@@ -42,14 +42,16 @@ def hdf5_datasets(path: str, names: Iterable[str]) -> dict[str, Dataset | None]:
     """What a file says of each of `names`; None where it has no such dataset. Raises Unread."""
     with _hdf5(path) as (h5py, file):
         kinds = {number: f"H5T_{kind}" for kind, number in vars(h5py.h5t).items() if kind in _KINDS}
-        found: dict[str, Dataset | None] = {}
+        datasets: dict[str, Dataset | None] = {}
         for name in names:
             dataset = file.get(name)
             if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
-                found[name] = None
+                datasets[name] = None
             else:
-                found[name] = Dataset(tuple(dataset.shape), kinds.get(dataset.id.get_type().get_class(), "H5T_OTHER"))
-        return found
+                datasets[name] = Dataset(
+                    tuple(dataset.shape), kinds.get(dataset.id.get_type().get_class(), "H5T_OTHER")
+                )
+        return datasets
 
 
 def hdf5_values(path: str, name: str) -> Iterator[Any]:

@@ -231,8 +231,8 @@ def _database(block: pb.DataParameter) -> Iterator[FileFault]:
     has_lmdb = (Path(block.source) / "data.mdb").is_file() if Path(block.source).is_dir() else None
     if block.backend == pb.DataParameter.LEVELDB:
         if has_lmdb:
-            said = "" if block.HasField("backend") else " (the default)"
-            yield "data_param.backend", f"'{block.source}' is an LMDB, not a LEVELDB{said}: set backend: LMDB"
+            default = "" if block.HasField("backend") else " (the default)"
+            yield "data_param.backend", f"'{block.source}' is an LMDB, not a LEVELDB{default}: set backend: LMDB"
         return
     try:
         data_files.datum_shape(block.source, block.backend)
@@ -299,26 +299,27 @@ def _python_module(block: pb.PythonParameter) -> Iterator[FileFault]:
     paths = ["", *os.environ.get("PYTHONPATH", "").split(":"), *sys.path, *loaded]
     places = [Path(place) for place in dict.fromkeys(paths)]
     tops = [place for place in places if _module_file(place, first)]
+    files = [_module_file(place.joinpath(first, *rest[:-1]) if rest else place, [first, *rest][-1]) for place in tops]
+    modules = sorted(
+        filter(None, files), key=lambda file: file.is_dir()
+    )  # a folder alone gives way, wherever it stands
     if not tops:
-        near = nearest(first, [path.stem for place in places[:1] for path in place.glob("*.py")])
-        yield (
-            "python_param.module",
-            f"there is no Python module '{first}' here nor on PYTHONPATH{near or ': put its folder on PYTHONPATH'}",
-        )
-        return
-    file = _module_file(tops[0].joinpath(*[first, *rest][:-1]), block.module.rpartition(".")[2])
-    if file is None:
+        near = nearest(first, [path.stem for path in places[0].glob("*.py")])
+        mend = near or ": put its folder on PYTHONPATH"
+        yield "python_param.module", f"there is no Python module '{first}' here nor on PYTHONPATH{mend}"
+    elif not modules:
         yield "python_param.module", f"there is no module '{block.module}' in '{tops[0] / first}'"
-    elif block.layer and file.suffix == ".py" and not _may_define(file, block.layer):
-        yield "python_param.layer", f"'{file}' defines no '{block.layer}'"
+    elif block.layer and modules[0].suffix == ".py" and not _may_define(modules[0], block.layer):
+        yield "python_param.layer", f"'{modules[0]}' defines no '{block.layer}'"
 
 
 def _module_file(folder: Path, name: str) -> Path | None:
     """The file, or the folder, that a module of this name lies in."""
-    for path in folder / name / "__init__.py", folder / f"{name}.py", folder / name:
-        if path.is_file() or path.is_dir() and path.name == name:
+    for path in folder / name / "__init__.py", folder / f"{name}.py":
+        if path.is_file():
             return path
-    return next(iter(folder.glob(f"{name}.*so")), None) if folder.is_dir() else None
+    built = next(iter(folder.glob(f"{name}.*so")), None) if folder.is_dir() else None
+    return built or (folder / name if (folder / name).is_dir() else None)
 
 
 def _may_define(file: Path, name: str) -> bool:

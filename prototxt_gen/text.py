@@ -24,6 +24,8 @@ from prototxt_gen.upgrade import CannotUpgrade, Place, Upgrade
 
 KINDS: dict[str, type[Message]] = {"net": pb.NetParameter, "solver": pb.SolverParameter}
 
+_MOST = 300  # letters of a message
+
 _ON_ONE_LINE = {"BlobShape", "FillerParameter", "NetState", "NetStateRule", "ParamSpec"}
 
 
@@ -112,13 +114,15 @@ def read(source: str | Path, kind: str | None = "net") -> Source:
     name, text = _text_of(source)
     kind = kind or _kind_of(text)
     walk = _Walk(text)
-    walk.fields((), KINDS[kind].DESCRIPTOR)
-    for start, end in walk.spans:  # blanked, so that lines stay
-        text = text[:start] + re.sub(r"\S", " ", text[start:end]) + text[end:]
     try:
-        message = text_format.Parse(text, KINDS[kind]())
+        walk.fields((), KINDS[kind].DESCRIPTOR)
+        message = text_format.Parse(walk.without_unknown(), KINDS[kind]())
+    except RecursionError:
+        raise Malformed(name, 1, "its messages stand too deep within one another") from None
     except text_format.ParseError as error:
         reason = str(error).split(" : ", 1)[-1].replace("\n", " ").replace('"prototxt_gen.', '"')
+        if len(reason) > _MOST:  # it quotes the line, however long
+            reason = f"{reason[: _MOST // 2]} ... {reason[-_MOST // 2 :]}"
         raise Malformed(name, error.GetLine() or 1, reason) from None
     made = Source(name, message, walk.unknown, walk.places)
     return _upgraded(made) if isinstance(message, pb.NetParameter) and message.layers else made
@@ -157,7 +161,10 @@ def kind_of(source: str | Path) -> str:
 
 def _kind_of(text: str) -> str:
     walk = _Walk(text)
-    walk.fields((), pb.NetParameter.DESCRIPTOR)
+    try:
+        walk.fields((), pb.NetParameter.DESCRIPTOR)
+    except RecursionError:
+        return "net"  # reading it says what is wrong
     of_solver = pb.SolverParameter.DESCRIPTOR.fields_by_name
     of_net = sum(len(place) == 2 and place[0] not in of_solver for place in walk.places)
     return "solver" if sum(not it.path and it.field in of_solver for it in walk.unknown) > of_net else "net"
@@ -180,7 +187,7 @@ def _text_of(source: str | Path) -> tuple[str, str]:
 
 _TOKEN = re.compile(
     r"""(?:\s|\#[^\n]*)*(
-    [A-Za-z_][\w+-]* | (?:[0-9+-]|\.[0-9])[\w.+-]* | "(?:[^"\n\\]|\\.)*" | '(?:[^'\n\\]|\\.)*' | \S)""",
+    [A-Za-z_][\w+-]* | (?:[0-9+-]|\.[0-9])[\w.+-]* | "(?:[^"\n\\]|\\.)*"? | '(?:[^'\n\\]|\\.)*'? | \S)""",
     re.VERBOSE,
 )
 
@@ -209,6 +216,15 @@ class _Walk:
         token = self.token
         self.at += token != ""
         return token
+
+    def without_unknown(self) -> str:
+        """The text with the unknown fields blanked, so that lines stay."""
+        pieces, at = [], 0
+        for start, end in self.spans:
+            if start >= at:  # not within another
+                pieces += [self.text[at:start], re.sub(r"\S", " ", self.text[start:end])]
+                at = end
+        return "".join([*pieces, self.text[at:]])
 
     def line(self) -> int:
         return bisect(self.newlines, self.tokens[self.at][1]) + 1

@@ -200,20 +200,20 @@ class _Match:
 
     def learning(self) -> set[str]:
         """The layers that change while the net trains, and those that a filler alone makes what they are to stay."""
-        moved: set[object] = set()
-        held: set[object] = set()
+        learned: set[object] = set()
+        fixed: set[object] = set()
         keys = {
             at: [self._key(at, index) for index in range(len(row.weights or ()))] for at, row in enumerate(self.rows)
         }
         for at, row in enumerate(self.rows):
             rates = [spec.lr_mult for spec in row.layer.param]
             rates += [float(row.layer.type != "BatchNorm")] * (len(keys[at]) - len(rates))
-            moved.update(key for key, rate in zip(keys[at], rates) if rate and row.backward)
-            held.update(key for key, rate in zip(keys[at], rates) if not rate)
+            learned.update(key for key, rate in zip(keys[at], rates) if rate and row.backward)
+            fixed.update(key for key, rate in zip(keys[at], rates) if not rate)
         return {
             row.layer.name
             for at, row in enumerate(self.rows)
-            if moved.difference(held).intersection(keys[at])
+            if learned.difference(fixed).intersection(keys[at])
             or row.layer.type == "BatchNorm"
             and not row.layer.batch_norm_param.use_global_stats  # it averages what it sees
             or row.layer.convolution_param.weight_filler.type == "bilinear"  # it enlarges, as it is made

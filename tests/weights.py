@@ -27,12 +27,12 @@ def weights(path):
 
 def in_old_format(path, out, v1=False, v0=False):
     """The same weights with blobs of four sizes, as files of before Caffe 1.0 have them; v1: in `layers`, as files of
-    2014; v0: one deeper there, as files of 2013."""
+    2014; v0: in a `layer` within each, as files of 2013."""
     net, old = caffe_pb2.NetParameter.FromString(path.read_bytes()), caffe_pb2.NetParameter()
     for layer in net.layer:
         if v0:
             made = old.layers.add().layer
-            made.name, made.type = layer.name, {"Convolution": "conv"}.get(layer.type, layer.type.lower())
+            made.name, made.type = layer.name, {"Convolution": "conv"}.get(layer.type, "innerproduct")
         else:
             made = old.layers.add(name=layer.name) if v1 else old.layer.add(name=layer.name, type=layer.type)
         for blob in layer.blobs:

@@ -66,10 +66,12 @@ def nets_of_files(
         raise SpecError(f"--flow-weights: is for a net on RGB; --weights are those of {name}")
     by_name = {name: weights} | ({f"activity/{variant.row}-flow": flow_weights} if flow_weights else {})
     settings = catalogue.share_out(changes, list(by_name))
-    if clash := next((each for each in settings.values() if {"classes", "split", "data"} & set(each)), None):
+    if clash := next((each for each in settings.values() if {"classes", "split", "data"} & each.keys()), None):
         raise SpecError(f"--set {next(iter(clash))}: follows from --classes, or means nothing here; leave it out")
     if any(each.get("backbone") == "features" for each in settings.values()):
         raise SpecError("--set backbone=features: reads activations computed beforehand, not videos; name a CNN")
+    for each in settings.values():
+        each["deploy_crops"] = 10 if variant.settings(**each)["mirror"] else 5  # which follows from it
     nets = [
         TrainedNet.of_file(each, Path(str(file)), folder, settings[each], classes) for each, file in by_name.items()
     ]

@@ -7,6 +7,7 @@ import json
 import click
 
 from lrcn.commands.common import Progress, say
+from lrcn.commands.options import JSON
 
 
 @click.group()
@@ -40,7 +41,7 @@ def caffe_build(source, cuda, archs, nccl, portable, jobs):
 
 
 @caffe.command("info")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@JSON
 def caffe_info(as_json):
     """Source, version, BLAS and flags of the engine, and where it lies."""
     from lrcn import engine

@@ -18,7 +18,7 @@ from lrcn.commands.common import (
     run_or_file,
     settings_options,
 )
-from lrcn.commands.experiment import cut_option
+from lrcn.commands.options import CUT, GPU, JSON, LENGTH, SEED_OF_DRAWS
 
 
 def _fills(options):
@@ -55,16 +55,10 @@ def _pictures(run, out):
     help="Draw sentences in place of searching: what the softmax's inputs are multiplied by; inf is the greedy choice.",
 )
 @click.option("--samples", type=click.IntRange(1), help="Sentences to draw; 1 by default.")
-@click.option("--seed", type=click.IntRange(0), default=1701, show_default=True, help="Of the draws.")
-@click.option(
-    "--length",
-    type=click.IntRange(1),
-    default=50,
-    show_default=True,
-    help="Words at most, the end of the sentence included.",
-)
-@cut_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@SEED_OF_DRAWS
+@LENGTH
+@CUT
+@JSON
 @click.option(
     "--coco-json",
     metavar="FILE",
@@ -75,7 +69,7 @@ def _pictures(run, out):
 @click.option("--ids", type=FILE, help="With --coco-json: COCO's annotations, or Karpathy's JSON, for files' ids.")
 @click.option("--out", type=FOLDER, help="Where the pictures go; RUN/captioned, without --run captioned, by default.")
 @settings_options
-@click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
+@GPU
 def caption(images, model, length, cut, as_json, coco_json, ids, out, gpu, **options):
     """Describe IMAGES, or all in a folder, in sentences, with the log probability of each.
 

@@ -19,7 +19,8 @@ from lrcn.commands.common import (
     run_or_file,
     settings_options,
 )
-from lrcn.commands.experiment import check_heard, release_options
+from lrcn.commands.experiment import check_heard
+from lrcn.commands.options import GPU, JSON, release_options
 
 
 @click.command(cls=Contained, mounts=lambda options: ([], [_pictures(options["run"], options["out"])]))
@@ -45,10 +46,10 @@ from lrcn.commands.experiment import check_heard, release_options
     help="Weight of RGB in the fused scores, beside flow's.",
 )
 @release_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@JSON
 @click.option("--out", type=FOLDER, help="Where the pictures go; RUN/classified, without --run classified, by default.")
 @settings_options
-@click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
+@GPU
 @click.pass_context
 def classify(context, videos, rgb_weight, mean_slip, flow_negation, top, as_json, out, gpu, **options):
     """Name the classes of VIDEOS, files or folders of frames or of videos, with trained nets: by RGB, by flow, fused.

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from lrcn.commands import completion
 from lrcn.engine.container import BARS
+from prototxt_gen import SpecError
 from prototxt_gen.text_files import read_text
 
 if sys.version_info >= (3, 11):
@@ -164,9 +165,11 @@ def lenient_option(command):
     )(command)
 
 
-def say_passed_over(lines):
-    """What --lenient passes over."""
-    for line in lines or ():
+def pass_over(lacking: Sequence[str], lenient: bool) -> None:
+    """Name what Caffe's schema lacks of a file; SpecError unless --lenient asks to pass over it."""
+    if lacking and not lenient:
+        raise SpecError(f"{lacking[0]} (--lenient passes over what only forks of Caffe have)")
+    for line in lacking:
         say(f"passed over: {line}")
 
 

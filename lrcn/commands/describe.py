@@ -7,6 +7,7 @@ import json
 import click
 
 from lrcn.commands.common import FOLDER, Contained, Progress, say
+from lrcn.commands.options import GPU, JSON, LENGTH
 
 
 @click.command(cls=Contained)
@@ -20,16 +21,10 @@ from lrcn.commands.common import FOLDER, Contained, Progress, say
     show_default=True,
     help="Sentences that the search keeps at every word, all of which are shown; 1 is the greedy choice.",
 )
-@click.option(
-    "--length",
-    type=click.IntRange(1),
-    default=50,
-    show_default=True,
-    help="Words at most, the end of the sentence included.",
-)
+@LENGTH
 @click.option("--partial", is_flag=True, help="A slot's probabilities may have a sum below 1.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
+@JSON
+@GPU
 def describe(file, run, model, beam, length, partial, as_json, gpu):
     """Describe the videos of FILE in sentences, with the log probability of each.
 

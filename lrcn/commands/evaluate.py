@@ -11,15 +11,8 @@ from click.core import ParameterSource
 
 from lrcn.commands import completion
 from lrcn.commands.common import FILE, Contained, Progress, say
-from lrcn.commands.experiment import (
-    check_heard,
-    cut_option,
-    experiment_options,
-    mounts,
-    open_experiment,
-    release_options,
-    words,
-)
+from lrcn.commands.experiment import check_heard, experiment_options, mounts, open_experiment, words
+from lrcn.commands.options import CUT, JSON, LENGTH, release_options
 
 # Options that mean something to some tasks alone; the others refuse them rather than leave them unheard.
 OPTIONS = (
@@ -77,13 +70,7 @@ OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption
     show_default=True,
     help="Sentences: width of the search; 1, the greedy choice, as the authors' released evaluation.",
 )
-@click.option(
-    "--length",
-    type=click.IntRange(1),
-    default=50,
-    show_default=True,
-    help="Sentences: words at most, the end of the sentence included.",
-)
+@LENGTH
 @click.option(
     "--retrieval-images",
     type=click.IntRange(0),
@@ -117,7 +104,7 @@ OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption
     help="Sentences: weights from anywhere in place of a run's, with ...",
 )
 @click.option("--vocabulary", type=FILE, help="... the vocabulary.txt that they were trained with.")
-@cut_option
+@CUT
 @click.option(
     "--neighbours/--no-neighbours",
     default=True,
@@ -216,7 +203,7 @@ def _refuse_others(context, experiment, heard):
 
 @click.command()
 @click.argument("results", nargs=-1, type=FILE)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@JSON
 def compare(results, as_json):
     """Set what was measured beside the paper's tables, several splits or seeds with their mean and spread.
 

@@ -52,42 +52,12 @@ def experiment_options(command):
     return command
 
 
-def release_options(command):
-    """What the released classify_video.py does otherwise than training."""
-    for option in (
-        click.option(
-            "--flow-negation",
-            type=click.Choice(["mirrored", "rows-6-up", "never"]),
-            default="mirrored",
-            show_default=True,
-            help="Crops of flow whose x is negated: the mirrored ones; or, as the release's script has it for single "
-            "frames, from the sixth row on of 16 frames' crops; or, as it has it for LRCN, none.",
-        ),
-        click.option(
-            "--mean-slip",
-            is_flag=True,
-            help="Videos: test with the release's mean of RGB, 128.68 for red, whatever the net was trained with.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 def check_heard(context: click.Context, modalities: Container[str]) -> None:
     """UsageError for what is said of images that no net looks at. modalities: of the nets' images."""
     for name, modality in (("mean_slip", "rgb"), ("flow_negation", "flow")):
         if modality not in modalities and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             images = {"rgb": "RGB", "flow": "flow"}[modality]
             raise click.UsageError(f"--{name.replace('_', '-')}: no net here looks at images of {images}; leave it out")
-
-
-cut_option = click.option(
-    "--cut",
-    type=click.Choice(["released", "training"]),
-    default="released",
-    show_default=True,
-    help="Images to describe: of each the middle, then resized, as the release's scripts; or as in training.",
-)
 
 
 def open_experiment(options: dict[str, Any], weights: Sequence[str] = (), vocabulary: Path | None = None):

@@ -94,12 +94,15 @@ def _of_solver(source: Source, phase: str | None, stages: list[str]) -> Chosen:
     if value is None:
         return _netless(source, phase, f"it names no net for {phase}")
     if isinstance(value, str):
-        path = _found(value, Path(source.name).parent)
+        path = _net_path(value, Path(source.name).parent)
         if path is None:
             return _netless(
                 source, phase, f"its net '{value}' is not here; paths count from the folder in which Caffe is run"
             )
-        net = read(path, "net")
+        try:
+            net = read(path, "net")
+        except SpecError as error:
+            return _netless(source, phase, str(error))
     else:
         net = Source(f"{source.name}'s own net", value)
     states = solver_states(message, net.message)
@@ -114,7 +117,7 @@ def _netless(source: Source, phase: str, why: str) -> Chosen:
     return Chosen(source.name, pb.NetParameter(), phase, [], {}, solver, tuple(source.lacking))
 
 
-def _found(name: str, folder: Path) -> Path | None:
+def _net_path(name: str, folder: Path) -> Path | None:
     """A net's file: counted from here, from the solver's folder, or from one above it, where Caffe may be run."""
     for start in (Path(), folder, *folder.absolute().parents):
         if (start / name).is_file():
@@ -154,7 +157,7 @@ def read_input(text: str) -> tuple[str, Shape]:
     return name, shape
 
 
-def as_text(chosen: Chosen, shapes: NetShapes, lenient: bool) -> str:
+def as_text(chosen: Chosen, shapes: NetShapes, lenient: bool = False) -> str:
     """The table, the totals, and what is not known or would be refused, a line each; a solver's fields before it.
 
     lenient: what only forks of Caffe have is noted, as passed over, and no problem.
@@ -294,10 +297,8 @@ def _bytes(value: int | None) -> str:
 # ---- weights -----------------------------------------------------------------------------------------------
 
 
-def refuse_lacking(chosen: Chosen, lenient: bool) -> None:
-    """Raises SpecError for what Caffe's schema lacks, unless it is passed over, or where there is no net."""
-    if chosen.lacking and not lenient:
-        raise SpecError(f"{chosen.lacking[0]} (--lenient passes over what only forks of Caffe have)")
+def refuse_netless(chosen: Chosen) -> None:
+    """Raises SpecError for a solver without its net."""
     if chosen.solver and chosen.solver.netless:
         raise SpecError(f"{chosen.solver.name}: {chosen.solver.netless}")
 

@@ -14,12 +14,13 @@ from lrcn.commands.common import (
     FOLDER,
     WEIGHTS,
     lenient_option,
+    pass_over,
     read_settings,
     say,
-    say_passed_over,
     settings_options,
     width,
 )
+from lrcn.commands.options import JSON
 
 
 @click.group()
@@ -30,7 +31,7 @@ def nets():
 @nets.command("list")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.nets)
 @click.option("--task", type=click.Choice(["activity", "caption", "lm", "video"]), help="Only this task's nets.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@JSON
 def nets_list(names, task, as_json):
     """Every net: task, place in the paper, parameters, inputs. With a NAME: its settings and their published values."""
     from lrcn import net_files
@@ -113,7 +114,7 @@ def nets_write(names, everything, published, explain, out, force, changes, confi
 @click.argument("name", metavar="NAME")
 @click.argument("setting", required=False)
 @settings_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@JSON
 def nets_explain(name, setting, changes, config, as_json):
     """Where each value of a net's settings comes from: the file and field of the release, the paper, or why it is ours.
 
@@ -134,11 +135,11 @@ def nets_explain(name, setting, changes, config, as_json):
         print(json.dumps([one._asdict() for one in chosen], indent=1))
         return
     lines = folded("", f"{name}: {variant.paper}", width(), 2)
-    said = []
+    rows = []
     for one in chosen:
         given = f"{one.cause}; published {net_files.shown(one.published)}, " if one.cause else ""
-        said.append((f"{one.setting}={net_files.shown(one.value)}", given + one.text))
-    print(*lines, *described(said, width(), indent="  "), sep="\n")
+        rows.append((f"{one.setting}={net_files.shown(one.value)}", given + one.text))
+    print(*lines, *described(rows, width(), indent="  "), sep="\n")
 
 
 def state_options(command):
@@ -164,7 +165,7 @@ def state_options(command):
 )
 @settings_options
 @lenient_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@JSON
 @click.option("--diagram", type=FILE, metavar="OUT.svg|OUT.png", help="Draw the net, too.")
 def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient, as_json, diagram):
     """Layers of a net with their shapes, parameters, multiply-adds and memory; of a solver its fields and its net.
@@ -190,7 +191,7 @@ def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient,
 @click.argument("b", metavar="B", type=click.Path(exists=True, path_type=Path))
 @state_options
 @lenient_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@JSON
 @click.pass_context
 def nets_diff(context, a, b, phase, stages, lenient, as_json):
     """What differs between two nets, two solvers or two folders of them, by meaning. Exit code 1 where something does.
@@ -213,7 +214,7 @@ def nets_diff(context, a, b, phase, stages, lenient, as_json):
         pairs, lonely = {"": (a, b)}, {"A": [], "B": []}
     passed_over = [] if lenient else None
     differences = {name: file_differences(*pair, phase, stages, passed_over) for name, pair in pairs.items()}
-    say_passed_over(passed_over)
+    pass_over(passed_over or (), lenient)
     same = not any(differences.values()) and not any(lonely.values())
     if as_json:
         rows = [
@@ -247,7 +248,7 @@ def nets_diff(context, a, b, phase, stages, lenient, as_json):
     help="Where Caffe will be run, from which the paths in the files count (the current folder).",
 )
 @lenient_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@JSON
 @click.pass_context
 def nets_check(context, files, phase, stages, folder, lenient, as_json):
     """What Caffe would only say while crashing, as FILE:LINE: what is wrong; the mend. Exit code 1 where something is.
@@ -264,7 +265,7 @@ def nets_check(context, files, phase, stages, folder, lenient, as_json):
     looked_at = {name: [] for name in files}
     passed_over = [] if lenient else None
     findings = {name: check(name, phase, stages, folder, hooks, looked_at[name], passed_over) for name in files}
-    say_passed_over(passed_over)
+    pass_over(passed_over or (), lenient)
     if as_json:
         print(json.dumps([asdict(finding) for each in findings.values() for finding in each], indent=1))
     else:
@@ -280,7 +281,7 @@ def nets_check(context, files, phase, stages, folder, lenient, as_json):
 @click.option("--deploy", "kind", flag_value="deploy", help="A NAME's deploy net, not the one that trains and tests.")
 @settings_options
 @lenient_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@JSON
 @click.pass_context
 def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config, lenient, as_json):
     """What Caffe would copy from weights into a net, layer by layer. Exit code 1 where it would stop at a clash.
@@ -292,8 +293,8 @@ def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config,
     from prototxt_gen.weights import plan, read_weights
 
     chosen = net_table.choose(net, kind, read_settings(changes, config), phase, list(stages))
-    net_table.refuse_lacking(chosen, lenient)
-    say_passed_over(chosen.lacking)
+    net_table.refuse_netless(chosen)
+    pass_over(chosen.lacking, lenient)
     filled = plan(
         chosen.net,
         read_weights(caffemodel),

@@ -16,11 +16,12 @@ from lrcn.commands.common import (
     WEIGHTS,
     Progress,
     lenient_option,
+    pass_over,
     read_settings,
     say,
-    say_passed_over,
     settings_options,
 )
+from lrcn.commands.options import GPU
 
 
 @click.group()
@@ -449,7 +450,7 @@ def prepare_stills(data, splits, every, seed):
 @click.option("--seed", type=int, default=1701, show_default=True, help="Of the training videos' order.")
 @settings_options
 @_WORKERS
-@click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
+@GPU
 def prepare_features(data, net, weights, npz, out, **options):
     """Activations in place of the CNN, as HDF5: extracted once by any Caffe net, or made elsewhere.
 
@@ -496,9 +497,9 @@ def _features_of_videos(dataset, net, weights, out, changes, options, work):
     from prototxt_gen.text import read
 
     settings = settings_of(net, dataset, changes) if net in catalogue.names() else changes
-    if options["lenient"] and net not in catalogue.names():
+    if Path(net).is_file():
         net = read(Path(net))
-        say_passed_over(net.lacking)
+        pass_over(net.lacking, options["lenient"])
     sight = (options["modality"], settings, options["mean"] or None, options["scale"], options["size"] or None)
     names = ("frames", "clips", "crops", "videos", "seed")
     extraction = extract.Extraction(options["blob"] or "fc6", **{name: options[name] for name in names})

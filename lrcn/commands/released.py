@@ -8,6 +8,7 @@ import click
 
 from lrcn.commands import completion
 from lrcn.commands.common import Progress
+from lrcn.commands.options import JSON
 
 
 @click.group()
@@ -17,7 +18,7 @@ def weights():
 
 @weights.command("list")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.released_weights)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@JSON
 def weights_list(names, as_json):
     """Released weights: file, address, size, checksums, licence, which nets they fit, and where they lie here."""
     from lrcn.released.weights import RELEASES, release
@@ -47,7 +48,7 @@ def data():
 
 @data.command("list")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.data_sets)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@JSON
 def data_list(names, as_json):
     """Data sets: their files with address, size and checksums, terms, where to put them, and the commands that follow.
 

@@ -17,6 +17,7 @@ from lrcn.commands.common import (
     run_or_file,
     settings_options,
 )
+from lrcn.commands.options import GPU, JSON, LENGTH, SEED_OF_DRAWS
 
 NET = "lm/lstm-lm"
 
@@ -33,17 +34,11 @@ NET = "lm/lstm-lm"
     show_default=True,
     help="What the softmax's inputs are multiplied by; inf is the greedy choice.",
 )
-@click.option("--seed", type=click.IntRange(0), default=1701, show_default=True, help="Of the draws.")
-@click.option(
-    "--length",
-    type=click.IntRange(1),
-    default=50,
-    show_default=True,
-    help="Words at most, the end of the sentence included.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@SEED_OF_DRAWS
+@LENGTH
+@JSON
 @settings_options
-@click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
+@GPU
 def sample(samples, temperature, seed, length, as_json, gpu, **options):
     """Draw sentences from a language model, with the log probability of each, the likeliest first."""
     from lrcn.engine.compute import Compute

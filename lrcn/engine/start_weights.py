@@ -24,13 +24,8 @@ def main(paths: list[str]) -> None:
     shapes = {name: [list(blob.data.shape) for blob in blobs] for name, blobs in solver.net.params.items()}
     for path in paths:
         net = caffe_pb2.NetParameter.FromString(Path(path).read_bytes())
-        for layer in net.layers:  # of files of 2013 name and weights lie one deeper
-            if layer.HasField("layer"):
-                layer.name = layer.layer.name
-                layer.blobs.extend(layer.layer.blobs)
-                layer.ClearField("layer")
         for layers in net.layer, net.layers:  # files of 2014 have `layers`
-            taken = [layer for layer in layers if _taken(layer, shapes.get(layer.name), path)]
+            taken = [layer for layer in layers if _taken(_described(layer), shapes, path)]
             copies = [type(layer).FromString(layer.SerializeToString()) for layer in taken]
             del layers[:]
             layers.extend(copies)
@@ -40,8 +35,14 @@ def main(paths: list[str]) -> None:
     os.unlink(FITTING)
 
 
-def _taken(layer, shapes: list[list[int]] | None, path: str) -> bool:
-    """Whether the weights of this layer of a file are for blobs of these shapes; says so where there are any."""
+def _described(layer):
+    """What has a layer's name and blobs: in the oldest files of all a `layer` within each of the `layers`."""
+    return layer.layer if layer.DESCRIPTOR.name == "V1LayerParameter" and layer.HasField("layer") else layer
+
+
+def _taken(layer, shapes_of: dict[str, list[list[int]]], path: str) -> bool:
+    """Whether the weights of this layer of a file are for the blobs of the net's; says so where there are any."""
+    shapes = shapes_of.get(layer.name)
     if not shapes or not layer.blobs:
         return False
     fits = len(shapes) == len(layer.blobs) and all(map(_fits, layer.blobs, shapes))

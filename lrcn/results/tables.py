@@ -31,7 +31,8 @@ def table_or_records(titles: Row, rows: Sequence[Row], width: int | None, right:
     before = sum(widths) + 2 * len(widths)
     if width is not None and width - before < _FEWEST:
         below = [(row[0], [*zip(titles[1:], row[1:])]) for row in rows]
-        return [line for name, cells in below for line in (name, *described(cells, width, indent="  "))]
+        size = max(map(len, titles))
+        return [line for name, cells in below for line in (name, *described(cells, width, "  ", size))]
 
     def cells(row: Row) -> str:
         return "  ".join(
@@ -42,10 +43,9 @@ def table_or_records(titles: Row, rows: Sequence[Row], width: int | None, right:
     return [line for row in [titles, *rows] for line in folded(f"{cells(row)}  ", row[-1], width, before)]
 
 
-def described(rows: Sequence[tuple[str, str]], width: int | None, indent: str = "", most: int = 36) -> list[str]:
-    """Names in a column of at most `most` letters, and what is said of each beside it, folded to `width` letters; below
-    it where the name is longer, or where the text would have too few."""
-    size = min(most, max((len(name) for name, _ in rows), default=0))
+def described(rows: Sequence[tuple[str, str]], width: int | None, indent: str = "", size: int = 35) -> list[str]:
+    """Names in a column of `size` letters, and what is said of each beside it, folded to `width` letters; below it
+    where the name is longer, or where the text would have too few."""
     column = len(indent) + size + 2
     lines = []
     for name, text in rows:

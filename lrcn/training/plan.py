@@ -214,7 +214,7 @@ def _weights(work: Workspace, trainings: Sequence[Training], manner: Manner) -> 
         return lines
     if manner.start.from_scratch:
         return [*lines, f"weights: none (--from-scratch); {manner.remark}"]
-    return [*lines, f"weights: none; {manner.remark}", *task_of(trainings[-1].variant).usual_weights()]
+    return [*lines, f"weights: none; {manner.remark}", *task_of(trainings[-1].variant).usual_weights(trainings[-1])]
 
 
 def _time(steps: list[Step], compute: Compute) -> None:

@@ -348,6 +348,36 @@ def test_images_that_come_without_a_caption_are_counted(tmp_path):
     assert "images without a caption are left out: 2, b.jpg for one" in remarks
 
 
+@pytest.mark.parametrize(
+    "entry, said",
+    [
+        (
+            {"filename": "a.jpg", "sentences": [{"raw": "x"}, {"raw": None}]},
+            "image 1: raw of sentence 2 is null, no text",
+        ),
+        ({"filename": 3, "sentences": []}, "image 1: its filename is 3, no text"),
+        ({"filename": "a.jpg", "sentences": None}, "image 1 lacks filename or sentences with raw"),
+        ({"filename": "a.jpg", "sentences": [["x"]]}, "image 1 lacks filename or sentences with raw"),
+        (3, "image 1 lacks filename or sentences with raw"),
+        ({"filename": "a.jpg", "sentences": [{"raw": "x"}], "split": None}, "image 1: split null; it must be"),
+        ({"filename": "a.jpg", "sentences": [{"raw": "x"}], "split": "train", "cocoid": 1.5}, "image 1: cocoid is 1.5"),
+        ({"filename": "a.jpg", "sentences": [{"raw": "x"}], "split": "train"}, "image 1 has no cocoid"),
+    ],
+)
+def test_what_is_wrong_with_karpathys_entry_is_said(tmp_path, entry, said):
+    (tmp_path / "k.json").write_text(json.dumps({"images": [entry]}))
+    with pytest.raises(DataError) as error:
+        coco.read_coco([], tmp_path / "k.json")
+    assert said in str(error.value) and str(error.value).startswith(str(tmp_path / "k.json"))
+
+
+def test_ids_as_text_in_a_split_are_those_of_the_annotations(tmp_path, small_coco):
+    annotations, _ = small_coco
+    entry = {"filename": "COCO_train2014_000000000001.jpg", "sentences": [], "split": "train", "cocoid": "1"}
+    (tmp_path / "k.json").write_text(json.dumps({"images": [entry]}))
+    assert [image.captions for image in coco.read_coco(annotations, tmp_path / "k.json")] == [["dog 1"]]
+
+
 def test_a_flickr_split_that_names_unknown_images_is_refused(tmp_path):
     tokens, lists = tmp_path / "x.token.txt", tmp_path / "lists"
     lists.mkdir()

@@ -10,6 +10,8 @@ WORDS = ["<unk>", "con", "chó", "a", "dog", "$x$", '"']
 def test_a_file_of_words_is_read_as_it_was_written(tmp_path):
     (tmp_path / "v.txt").write_text("".join(f"{word}\n" for word in WORDS), encoding="utf-8")
     assert vocabulary.read(tmp_path / "v.txt") == WORDS
+    (tmp_path / "v.txt").write_text("".join(f"{word}\r\n" for word in WORDS), encoding="utf-8-sig")  # as Notepad saves
+    assert vocabulary.read(tmp_path / "v.txt") == WORDS
 
 
 @pytest.mark.parametrize("content", [b"", b"a\nb\n", b"<unk>\na\na\n", b"<unk>\n\nb\n", b"\xff\xfe", None])

@@ -135,6 +135,7 @@ PYTHON = "layer { name: 'd' type: 'Python' top: 'x' python_param { module: '%s' 
         ("package.none", "Inner", "there is no module 'package.none'"),
         ("elsewhere", "Borrowed", ""),
         ("broken", "Any", ""),
+        ("beside", "Borrowed", ""),
         ("json", "JSONDecoder", ""),
         ("lrcn.clip_data", "ClipData", ""),
     ],
@@ -145,6 +146,9 @@ def test_python_layers_are_looked_for_and_not_imported(module, layer, said, here
     (here / "package" / "inner.py").write_text("from mine import Mine as Inner\n")
     (here / "path").mkdir()
     (here / "path" / "elsewhere.py").write_text("from mine import *\n")
+    (here / "beside").mkdir()  # a folder that hides no module of the name
+    (here / "path" / "beside.py").write_text("class Borrowed: pass\n")
+    (here / "lrcn").write_text("")
     (here / "broken.py").write_text("class (\n")
     monkeypatch.setenv("PYTHONPATH", str(here / "path"))
     found = messages(PYTHON % (module, layer))

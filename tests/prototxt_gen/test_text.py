@@ -151,6 +151,8 @@ def test_a_file_is_read_by_path_and_by_name(tmp_path):
         ("layer {\n  name: 'x'\n", ":"),
         ("name: 'x'\nname: 'y'", ":2: "),
         ("input_dim: 3000000000", ":1: "),
+        ("strange { " * 9999 + "} " * 9999, ":1: its messages stand too deep within one another"),
+        ("\nname: '" + "\\'" * 60000, ":2: 'name: "),
     ],
 )
 def test_a_bad_file_is_named_with_the_line(tmp_path, content, said):
@@ -159,7 +161,7 @@ def test_a_bad_file_is_named_with_the_line(tmp_path, content, said):
     with pytest.raises(SpecError) as refused:
         parse(path)
     assert f"{path}{said}" in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(refused.value) and len(str(refused.value)) < 600
 
 
 def test_what_is_no_text_file_is_named(tmp_path):

@@ -102,8 +102,8 @@ class Task:
         nothing."""
         return None
 
-    def usual_weights(self) -> list[str]:
-        """What can be given as `--weights`, a line each."""
+    def usual_weights(self, training: Training) -> list[str]:
+        """What can be given as `--weights` of a training, a line each."""
         return []
 
     def extent(self, dataset: Dataset, splits: Sequence[int]) -> str:

@@ -120,7 +120,7 @@ class Activity(Task):
             return None
         return "the first nets start from random weights; the paper's start from ILSVRC-2012 weights"
 
-    def usual_weights(self) -> list[str]:
+    def usual_weights(self, training: Training) -> list[str]:
         return pretrained.needed_weights()
 
     def extent(self, dataset: Dataset, splits: Sequence[int]) -> str:

@@ -12,6 +12,7 @@ from data_prep.captions import check_captions
 from data_prep.dataset import Dataset
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
+from lrcn.released.weights import RELEASES
 from lrcn.sentences import captions
 from lrcn.sentences.captions import CaptionSearch
 from lrcn.sentences.neighbours import Cnn, Neighbours
@@ -34,6 +35,7 @@ STARTS: dict[str, tuple[str, ...]] = {
     "finetune-trainval": ("finetune",),
 }
 USUAL = ("train", "finetune")
+VGG16 = RELEASES["vgg16"].file
 FROZEN = ("train", "from-lm")  # these leave the CNN as it is
 
 
@@ -131,15 +133,17 @@ class Caption(SentenceTask):
                 continue
             if not features and stage.training in FROZEN:
                 # As published, frozen layers have no fillers: Caffe leaves them 0, and the net sees nothing.
+                file = VGG16 if each.settings["backbone"] == "vgg16" else pretrained.CAFFENET.released
                 raise TrainError(
-                    f"{stage.folder} trains on a frozen CNN, whose weights must be given: "
-                    "--weights bvlc_reference_caffenet.caffemodel, say"
+                    f"{stage.folder} trains on a frozen CNN, whose weights must be given: --weights {file.name}, say"
                 )
             what = "fc8" if features else "its CNN"
             return f"{stage.folder}: {what} starts from random weights; the paper's starts from ILSVRC-2012 weights"
         return None
 
-    def usual_weights(self) -> list[str]:
+    def usual_weights(self, training: Training) -> list[str]:
+        if training.settings["backbone"] == "vgg16":
+            return [f"  the paper's   {VGG16.name}: `lrcn weights fetch vgg16`, then --weights vgg16"]
         return [f"  the paper's   {pretrained.CAFFENET.describe()}"]
 
     def evaluate(self, work: Workspace, options: CaptionSearch, compute: Compute) -> list[Evaluation]:

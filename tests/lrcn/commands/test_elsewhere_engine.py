@@ -70,6 +70,10 @@ def test_videos_are_classified_with_weights_from_anywhere(files, videos, dataset
     for name, value in scores["fused"].items():
         assert value == pytest.approx(scores["rgb"][name] / 3 + 2 * scores["flow"][name] / 3, abs=2e-6)
 
+    one_way = set_options(settings_of(NETS[0]) | {"height": 24, "width": 32, "mirror": False})  # five crops, not ten
+    alone = [videos / "v_00", "--classes", videos / "classInd.txt", *one_way]
+    classify(*alone, "--net", NETS[0], "--weights", files[NETS[0]], out=tmp_path)
+
     options = ["--data", dataset, "--out", tmp_path / "run", *set_options(SMALL_TABLE1 | {"max_iter": 1})]
     train = lrcn("train", "activity/lrcn-fc6-rgb", *options, "--trained", files[NETS[0]])
     assert train.returncode == 0, train.stderr

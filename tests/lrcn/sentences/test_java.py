@@ -1,15 +1,18 @@
 """METEOR and the Penn Treebank's tokens: against pycocoevalcap's own way of starting them, in any language, over any
 character, and whatever goes wrong with Java."""
 
+import itertools
 import os
 import sys
 import tempfile
 
 import pytest
 
+from data_prep import flickr30k
 from lrcn.sentences import java, metrics
 from lrcn.sentences.java import JavaError, Meteor, treebank_tokens
 from prototxt_gen import SpecError
+from tests.shared import FLICKR8K, needs
 
 needs_java = pytest.mark.skipif(not java.java(), reason="no Java")
 
@@ -67,6 +70,27 @@ def test_a_line_end_in_a_caption_scores_as_a_blank():
     for end in [*LINE_ENDS, " ||| ", "|||"]:
         said = [text.replace(" ", end, 1) for text in SAID.values()]
         assert meteor.score(said, list(TRUE.values())) == due
+
+
+@needs_java
+@needs(FLICKR8K)
+@pytest.mark.slow
+def test_real_captions_with_every_line_end_score_as_without():
+    """Of Flickr8k's dev images: the first caption of each against the four others, a line end in every fifth."""
+    images = [each for each in flickr30k.read_flickr(FLICKR8K / "Flickr8k.token.txt", FLICKR8K) if each.split == "val"]
+    ends = itertools.cycle([*LINE_ENDS, *[None] * (4 * len(LINE_ENDS) + 1)])  # shares no divisor with five captions
+    captions, broken, references, broken_references = {}, {}, {}, {}
+    for image in images:
+        marks = [next(ends) for _ in image.captions]
+        odd = [text.replace(" ", end, 1) if end else text for text, end in zip(image.captions, marks)]
+        (captions[image.file], *references[image.file]), (broken[image.file], *broken_references[image.file]) = (
+            image.captions,
+            odd,
+        )
+    assert all(any(end in text for text in broken.values()) for end in LINE_ENDS)
+    for tokens in metrics.TOKENS:
+        due = metrics.score(captions, references, tokens)
+        assert metrics.score(broken, broken_references, tokens) == due and due["METEOR"] > 0.2
 
 
 @needs_java
