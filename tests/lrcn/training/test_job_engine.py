@@ -151,7 +151,7 @@ def test_what_diverged_before_its_first_snapshot_is_given_again_corrected(datase
 def test_weights_that_are_not_there_leave_nothing_and_are_given_again(dataset, tmp_path):
     command = ["train", SINGLE, "--data", dataset, "--out", tmp_path / "runs", *set_options(SINGLE_ALONE), "--weights"]
     refused(
-        lrcn(*command, tmp_path / "gone.caffemodel"), "gone.caffemodel: No such file", "--weights takes a .caffemodel"
+        lrcn(*command, tmp_path / "gone.caffemodel"), "gone.caffemodel: no such file", "--weights takes a .caffemodel"
     )
     assert not (tmp_path / "runs").exists()
     weights_there = train_small(dataset, tmp_path / "start", SINGLE, max_iter=1).weights
