@@ -112,9 +112,15 @@ class VideoFile:
                 count += 1
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is none of the user's: ._name.avi, which a Mac writes beside name.avi, .DS_Store,
+    .ipynb_checkpoints; and what a Mac's and a Synology's archives have beside."""
+    return name.startswith(".") or name in ("__MACOSX", "@eaDir")
+
+
 def is_one_of(suffixes: set[str], name: str) -> bool:
-    """Whether a file is of a kind; what is hidden (._name.avi, which a Mac writes beside name.avi) is of none."""
-    return os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
+    """Whether a file is of a kind; what is hidden is of none."""
+    return os.path.splitext(name)[1].lower() in suffixes and not is_hidden(name)
 
 
 def natural(path: Path) -> list:

@@ -470,7 +470,7 @@ HEAD = ["id", "split", "sentence", "tool", "tool_probability"]
         ([HEAD, ["a", "train", "s", "k", "1"], ["a", "train", "t", "j", "1"]], ":3: a differs from its line before"),
         ([HEAD, ["a", "tain", "s", "k", "1"]], "split 'tain'"),
         ([HEAD], "holds no snippet"),
-        ([], "has no column id"),
+        ([], "an empty file; its line 1 must name id, split, sentence"),
     ],
 )
 def test_a_csv_that_makes_no_sense(tmp_path, rows, said):
@@ -490,6 +490,7 @@ def test_tacos_own_files(tmp_path):
     (tmp_path / "detailed" / "alignments-text" / "s14-d1.aligned.tsv").write_text(
         "10\t20\t0\t0\tx\ty\tShe stirs.\t\tStirring\n"
     )
+    (tmp_path / "detailed" / "alignments-text" / "._s14-d1.aligned.tsv").write_bytes(b"\0\5\x16\7")  # a Mac's
     (tmp_path / "splits").write_text("s13-d21 train\ns14-d1\ttest\n")
     write_lines(tmp_path / "crf.jsonl", [{"id": "short/s13-d21_252_452", "slots": {"activity": SLOT}}])
     levels = {level: tmp_path / level for level in ("short", "detailed")}
