@@ -130,7 +130,9 @@ def natural(path: Path) -> list:
 
 def images_in(folder: Path) -> list[Path]:
     """The image files of a folder in natural order."""
-    return sorted((path for path in folder.iterdir() if is_one_of(IMAGES, path.name)), key=natural)
+    with os.scandir(folder) as entries:
+        images = [Path(entry.path) for entry in entries if is_one_of(IMAGES, entry.name) and not entry.is_dir()]
+    return sorted(images, key=natural)
 
 
 def frames_in(folder: Path) -> list[Path]:
@@ -217,7 +219,11 @@ def jpegs(path, height: int, width: int, fps: float | None = None) -> tuple[list
         return encoded, video.declared, video.decoded
     encoded = []
     for file in frames_in(path):
-        content = file.read_bytes()
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            mend = "replace the file or remove its video from the set"
+            raise DataError(f"{file}: {(error.strerror or str(error)).lower()}; {mend}") from None
         image = decode(content)
         if image is None:
             raise DataError(f"{file}: not a readable image; replace the file or remove its video from the set")

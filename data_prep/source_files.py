@@ -14,6 +14,7 @@ from data_prep import DataError
 from prototxt_gen.text_files import decoded, read_text
 
 SEPARATORS = ",\t;|"
+VALUES = {"split": "split (train, val or test)"}  # a column with what is to be in it
 MEND = "name the JSON file, or fetch it again"
 
 
@@ -108,13 +109,14 @@ class Table:
 
     def __init__(self, text: str, path, needed: Sequence[str]):
         self.path, self.text, self.needed = path, text, needed
+        line_1 = f"line 1 must name {', '.join(VALUES.get(name, name) for name in needed)}"
         if not text.strip():
-            raise DataError(f"{path}: an empty file; its line 1 must name {', '.join(needed)}")
+            raise DataError(f"{path}: an empty file; its {line_1}")
         headers = {separator: self._header(separator) for separator in SEPARATORS}
         self.separator = max(headers, key=lambda each: (set(needed) <= set(headers[each]), len(headers[each])))
         self.columns = headers[self.separator]
         if lacking := [name for name in needed if name not in self.columns]:
-            raise DataError(f"{path}: has no column {lacking[0]}; line 1 must name {', '.join(needed)}")
+            raise DataError(f"{path}: has no column {lacking[0]}; {line_1}")
         named = [name for name in self.columns if name]
         if twice := next((name for name in named if named.count(name) > 1), None):
             raise DataError(f"{path}:1: two columns {twice!r}; give each column a name of its own")

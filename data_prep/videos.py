@@ -98,7 +98,11 @@ def check_sources(sources: list[Source], classes: list[str]) -> None:
         if not _is_text(source.name + source.class_name):
             raise DataError(f"{str(source.path)!a}: its name is not UTF-8; rename it")
         if any(c in source.name + source.class_name for c in "\t\n\r/"):
-            raise DataError(f"{source.path}: a tab, a line break or a slash in a video's or class's name; rename it")
+            raise DataError(
+                f"{str(source.path)!a}: a tab, a line break or a slash in a video's or class's name; rename it"
+            )
+        if source.name[-1:].isspace() or source.class_name.startswith("\ufeff"):  # no list could name it
+            raise DataError(f"{str(source.path)!a}: a name that ends in a blank or begins with a mark; rename it")
         if source.name in seen:
             raise DataError(
                 f"{source.path}: has the name of {seen[source.name]}; rename one, videos are stored by name"

@@ -80,28 +80,34 @@ def nets_of_files(
 
 
 def videos_in(paths: Sequence[Path]) -> list[Path]:
-    """These videos; in place of a folder of videos those in it, whatever the depth, in natural order. A folder of
-    images is a video. DataError where a folder holds neither, or both."""
+    """These videos; in place of a folder of videos those in it, whatever the depth, in natural order; where it holds no
+    video file, folders of images. A folder of images is a video. DataError where a folder holds neither, or both."""
     videos: list[Path] = []
     for path in map(Path, paths):
         if not path.is_dir():
             videos.append(path)
             continue
-        files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
-        inside = sorted(
-            (file for file in files if frames.is_one_of(frames.VIDEOS, file.name)),
-            key=lambda file: [frames.natural(Path(part)) for part in file.parts],
-        )
-        images = frames.images_in(path)
+        inside, images = _inside(path, frames.VIDEOS), frames.images_in(path)
         if inside and images:
             raise DataError(
                 f"{path}: holds videos ({inside[0].name}, ...) and images ({images[0].name}, ...), the frames of a "
                 "video perhaps; put them in folders of their own"
             )
         if not inside and not images:
-            raise DataError(f"{path}: holds no video, and no images that could be a video's frames")
+            inside = list(dict.fromkeys(image.parent for image in _inside(path, frames.IMAGES)))
+            if not inside:
+                raise DataError(f"{path}: holds no video, and no images that could be a video's frames")
         videos += inside or [path]
     return videos
+
+
+def _inside(folder: Path, suffixes: set[str]) -> list[Path]:
+    """The files of a kind in a folder, whatever the depth, in natural order; but for what is hidden."""
+    files: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not frames.is_hidden(name)]
+        files += [Path(place) / name for name in names if frames.is_one_of(suffixes, name)]
+    return sorted(files, key=lambda file: [frames.natural(Path(part)) for part in file.parts])
 
 
 def read_videos(videos: Sequence[Path], net: TrainedNet, progress=no_progress) -> list[list[bytes]]:

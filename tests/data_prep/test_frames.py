@@ -238,6 +238,15 @@ def test_a_bad_image_of_a_folder_is_named(pictures, content, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_folder_is_no_image_and_a_link_to_nowhere_is_a_bad_one(pictures):
+    (pictures / "i_99.jpg").mkdir()
+    assert len(jpegs(pictures, 40, 48)[0]) == 13
+    (pictures / "i_7.jpg").unlink()
+    (pictures / "i_7.jpg").symlink_to(pictures / "gone.jpg")
+    with pytest.raises(DataError, match="i_7.jpg: no such file or directory; replace"):
+        jpegs(pictures, 40, 48)
+
+
 def write_series(folder, name, count=4, grey=False, first=1):
     """Images NAME.format(1), ... of 40x48 pixels: those in colour are blue."""
     folder.mkdir(exist_ok=True)

@@ -44,7 +44,7 @@ def damaged(number, row):
         (HEAD.replace("split", "caption,split") + "", ":1: two columns 'caption'"),
         ("image;split;caption;image\n", ":1: two columns 'image'"),
         (HEAD.replace("split", "part") + ROWS[0], "has no column split; line 1 must name image, caption, split"),
-        ("", ": an empty file; its line 1 must name image, caption, split"),
+        ("", ": an empty file; its line 1 must name image, caption, split (train, val or test)"),
         (HEAD, ": holds no caption"),
         (
             damaged(2, f"2.jpg,train,{'a dog ' * 30000}\n"),

@@ -470,7 +470,7 @@ HEAD = ["id", "split", "sentence", "tool", "tool_probability"]
         ([HEAD, ["a", "train", "s", "k", "1"], ["a", "train", "t", "j", "1"]], ":3: a differs from its line before"),
         ([HEAD, ["a", "tain", "s", "k", "1"]], "split 'tain'"),
         ([HEAD], "holds no snippet"),
-        ([], "an empty file; its line 1 must name id, split, sentence"),
+        ([], "an empty file; its line 1 must name id, split (train, val or test), sentence"),
     ],
 )
 def test_a_csv_that_makes_no_sense(tmp_path, rows, said):

@@ -206,6 +206,18 @@ def test_a_bad_video_is_named_and_once_replaced_all_is_well(folder, tmp_path, wo
     assert Dataset(prepare_small(folder, None, tmp_path / "d", workers=workers)).index["v_Run_3"].frames == 6
 
 
+@pytest.mark.parametrize("name", ["v_Run_1 .avi", "v_Run_1\u00a0.avi", "v_Run_1\x85.avi", "v_Run\n1.avi", "v\r1.avi"])
+def test_names_that_no_list_could_hold(folder, tmp_path, name):
+    (folder / "Run/v_Run_1.avi").rename(folder / "Run" / name)
+    with pytest.raises(DataError, match="rename it") as caught:
+        prepare_small(folder, None, tmp_path / "d")
+    assert len(str(caught.value).splitlines()) == 1
+    (folder / "Run" / name).unlink()
+    (folder / "Run").rename(folder / "\ufeffRun")
+    with pytest.raises(DataError, match="begins with a mark; rename it"):
+        prepare_small(folder, None, tmp_path / "d")
+
+
 def test_two_videos_of_one_name(folder, tmp_path):
     write_video(folder / "Run" / "v_Jump_1.avi")
     with pytest.raises(DataError, match="v_Jump_1.avi: has the name of"):

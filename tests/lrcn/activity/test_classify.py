@@ -1,8 +1,10 @@
 """Scores of a video by its frames, by hand."""
 
 import numpy as np
+import pytest
 
-from lrcn.activity.classify import fused_over_time, over_time, picture_names, top_classes
+from data_prep import DataError
+from lrcn.activity.classify import fused_over_time, over_time, picture_names, top_classes, videos_in
 
 NAN = [np.nan, np.nan]
 
@@ -29,3 +31,20 @@ def test_of_equal_classes_the_first_comes_first():
 
 def test_videos_of_one_name_have_pictures_of_their_own():
     assert picture_names(["x/a.avi", "y/a.mp4", "b", "z/a.avi"]) == ["a.png", "a-2.png", "b.png", "a-3.png"]
+
+
+def test_folders_of_frames_in_a_folder_are_its_videos(tmp_path):
+    """In natural order, but for what is hidden; and beside a video file they are none."""
+    for name in ("run/v10", "run/v2", "jump/v1", ".thumbs", "run/@eaDir", "__MACOSX/run/v2"):
+        (tmp_path / "d" / name).mkdir(parents=True)
+        (tmp_path / "d" / name / "img_00001.JPG").touch()
+    folder = tmp_path / "d"
+    assert videos_in([folder]) == [folder / "jump/v1", folder / "run/v2", folder / "run/v10"]
+    assert videos_in([folder / "run/v2"]) == [folder / "run/v2"]
+    (folder / ".trash").mkdir()
+    (folder / ".trash/x.avi").touch()
+    (folder / "run/x.AVI").touch()
+    assert videos_in([folder]) == [folder / "run/x.AVI"]
+    (tmp_path / "e").mkdir()
+    with pytest.raises(DataError, match="e: holds no video, and no images"):
+        videos_in([tmp_path / "e"])
