@@ -240,7 +240,7 @@ def test_a_bad_image_of_a_folder_is_named(pictures, content, capfd):
 
 def test_a_folder_is_no_image_and_a_link_to_nowhere_is_a_bad_one(pictures):
     (pictures / "i_99.jpg").mkdir()
-    assert len(jpegs(pictures, 40, 48)[0]) == 13
+    assert len(jpegs(pictures, 40, 48)[0]) == 12
     (pictures / "i_7.jpg").unlink()
     (pictures / "i_7.jpg").symlink_to(pictures / "gone.jpg")
     with pytest.raises(DataError, match="i_7.jpg: no such file or directory; replace"):
