@@ -125,7 +125,7 @@ def is_one_of(suffixes: set[str], name: str) -> bool:
 
 def natural(path: Path) -> list:
     """Sorts i_2 before i_10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", path.name)]
+    return [int(part) if at % 2 else part for at, part in enumerate(re.split(r"([0-9]+)", path.name))]
 
 
 def images_in(folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from data_prep import DataError
-from data_prep.frames import VideoFile, decode, encode_jpeg, frames_in, jpegs
+from data_prep.frames import VideoFile, decode, encode_jpeg, frames_in, images_in, jpegs
 
 from .videofiles import write_video
 
@@ -217,6 +217,12 @@ def test_a_folder_of_images_is_a_video_in_natural_order(pictures):
     encoded, declared, decoded = jpegs(pictures, 40, 48, fps=30)
     assert greys(decode(jpeg) for jpeg in encoded) == list(range(1, 13)) and (declared, decoded) == (12, 12)
     assert encoded[9] == (pictures / "i_10.jpg").read_bytes()
+
+
+def test_other_digits_than_0_to_9_are_letters(pictures):
+    for number, name in enumerate(("\u00b23.jpg", "\u0663 4.jpg", "\u0664.jpg")):  # superscript 2; Arabic 3, 4
+        (pictures / f"i_{number + 2}.jpg").rename(pictures / name)
+    assert [path.name for path in images_in(pictures)][-3:] == ["\u00b23.jpg", "\u0663 4.jpg", "\u0664.jpg"]
 
 
 def test_images_of_another_size_or_kind_become_colour_jpeg_of_the_size(pictures):
