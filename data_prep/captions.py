@@ -549,7 +549,7 @@ def read_captions(path, images=None) -> list[Image]:
     them as they are. Errors: DataError.
     """
     by_file: dict[str, Image] = {}
-    find = ImageFiles(images)
+    find = ImageFolder(images)
     for where, file, split, captions in _records(Path(path)):
         if file is None or file == "":
             raise DataError(f"{where} has no image; name its file")
@@ -570,7 +570,7 @@ def located(file: str, images) -> str:
     return file if images is None else os.path.abspath(os.path.join(images, file))
 
 
-class ImageFiles:
+class ImageFolder:
     """Finds files in the folder of images, as they are spelled there: IMG.JPG for img.jpg, and accents as a Mac
     composes them. folder None: names stay as they are."""
 

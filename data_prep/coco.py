@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep import DataError
-from data_prep.captions import Image, ImageFiles, split_name
+from data_prep.captions import Image, ImageFolder, split_name
 from data_prep.flickr30k import karpathy_images
 from data_prep.source_files import image_key, lines, read_source, short
 
@@ -146,7 +146,7 @@ def read_coco(
             if part != "restval" or restval is not None:
                 named.append(("train" if part == "restval" and restval == "train" else part, where, key))
     taken: dict[int | str, Image] = {}
-    find = ImageFiles(images)
+    find = ImageFolder(images)
 
     def image(part: str, name: str, captions: list[str]) -> Image:
         return Image(name if images is None else find(*file_places(name)), part, captions)

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from data_prep import DataError
-from data_prep.captions import Image, ImageFiles, split_name
+from data_prep.captions import Image, ImageFolder, split_name
 from data_prep.source_files import lines, read_source, short
 from data_prep.spellings import Spellings
 
@@ -81,7 +81,7 @@ def read_flickr(tokens, split, images=None) -> list[Image]:
         else {entry["filename"]: [s["raw"] for s in entry["sentences"]] for entry in karpathy}
     )
     taken: dict[str, Image] = {}
-    find, spellings = ImageFiles(images), Spellings(captions)
+    find, spellings = ImageFolder(images), Spellings(captions)
     for part, where, name in named:
         file = spellings.one_of(name, where)
         if file not in captions:
