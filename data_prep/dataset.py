@@ -61,13 +61,13 @@ def read_classes(path: str | os.PathLike) -> list[str]:
     0, in any order), or a name a line. DataError, one line, for another file."""
     lines = [line.strip() for line in read_lines(path, DataError, "give classInd.txt, or a file with a class a line")]
     lines = [line for line in lines if line]
-    numbered = [re.fullmatch(r"(\d+)[\s,]+(\S.*)", line) for line in lines]
+    numbered = [re.fullmatch(r"([0-9]+)[\s,;:]+(\S.*)", line) for line in lines]
     names = lines
-    if all(numbered):
+    if lines and all(numbered):
         by_number = sorted((int(match[1]), match[2]) for match in numbered if match)
         names = [name for _, name in by_number]
         numbers = [number for number, _ in by_number]
-        if numbers and numbers != list(range(numbers[0], numbers[0] + len(names))) or numbers[:1] not in ([0], [1]):
+        if numbers != list(range(numbers[0], numbers[0] + len(names))) or numbers[0] not in (0, 1):
             raise DataError(f"{path}: the numbers of its classes are not 1, 2, ... without a gap; mend the file")
     if len(names) < 2 or len(set(names)) < len(names):
         twice = next((name for name in names if names.count(name) > 1), None)
