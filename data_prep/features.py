@@ -114,7 +114,7 @@ def _load(npz) -> dict[str, np.ndarray]:
             if missing:
                 raise DataError(f"{path}: has no array {missing[0]}; it must hold {', '.join(KEYS)}")
             for key in KEYS:
-                arrays[key] = _plain(path, key, file)
+                arrays[key] = plain_array(path, key, file)
     except (OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise DataError(
             f"{path}: not a readable .npz file ({error}); name the file that holds {', '.join(KEYS)}"
@@ -178,7 +178,7 @@ def _check_is_npz(path: Path) -> None:
     raise DataError(f"{path}: {kind}; name the file that `numpy.savez` wrote of {', '.join(KEYS)}")
 
 
-def _plain(path: Path, key: str, file) -> np.ndarray:
+def plain_array(path: Path, key: str, file) -> np.ndarray:
     """An array of an .npz. Errors: DataError for one of Python's objects, which NumPy would unpickle, and run."""
     try:
         array = file[key]

@@ -579,6 +579,7 @@ def test_frames_are_spaced_evenly_or_come_last(tmp_path, monkeypatch, kind):
         ({"v1": np.zeros((2, 4), int)}, "has int64 (2, 4)"),
         ({"v1": np.zeros((2, 5), np.float32)}, "5 values a frame of v1, 4 of v0"),
         ({"v1": np.full((2, 4), np.nan, np.float32)}, "activations of v1 are not all finite"),
+        ({"v1": np.full((2, 4), 1e39)}, "activations of v1 are not all finite"),
     ],
 )
 @pytest.mark.parametrize("kind", ["h5", "npz"])
@@ -600,6 +601,20 @@ def test_features_that_lack_a_snippet_or_are_none(tmp_path, kind):
         prepare(tmp_path, basic(4), features=path)
     with pytest.raises(DataError, match="cannot be read"):
         prepare(tmp_path, basic(4), features=tmp_path / "nowhere.h5")
+
+
+@pytest.mark.parametrize("kind, other", [("npz", "NPZ"), ("npz", "h5"), ("h5", "npz")])
+def test_the_content_tells_the_kind_of_features(tmp_path, kind, other):
+    activations(tmp_path / f"f.{kind}", {f"v{k}": 3 for k in range(4)})
+    due = tacos.Frames(tmp_path / f"f.{kind}", ["v0", "v1"]).read("v1", 4)
+    (tmp_path / f"f.{kind}").rename(tmp_path / f"g.{other}")
+    np.testing.assert_array_equal(tacos.Frames(tmp_path / f"g.{other}", ["v0", "v1"]).read("v1", 4), due)
+
+
+def test_features_of_pythons_objects_are_not_unpickled(tmp_path):
+    np.savez(tmp_path / "f.npz", v0=np.array([1, None], dtype=object))
+    with pytest.raises(DataError, match="f.npz: v0 is an array of Python's objects"):
+        tacos.Frames(tmp_path / "f.npz", ["v0"])
 
 
 def features_folder(tmp_path, names, clips=1):
