@@ -1,3 +1,4 @@
+import fcntl
 import json
 import shutil
 import subprocess
@@ -354,6 +355,8 @@ def test_kill_9_and_another_algorithm_after_it(bare, folder, tmp_path, contents)
         pass
     process.kill()
     assert process.wait() == -9 and described(bare) is None
+    with open(bare / "flow/lock") as lock:  # a worker that was just being started holds it too, for a moment
+        fcntl.flock(lock, fcntl.LOCK_EX)
     # what another algorithm left is not mixed in
     flow.prepare_flow(bare, "farneback", work=Work(1))
     assert contents(bare / "flow").keys() == contents(whole / "flow").keys()
