@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -345,7 +346,7 @@ def write_sequences(
 # ---- images ------------------------------------------------------------------------------------------------
 READABLE = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP"}
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
-TAIL = 4096  # bytes from the end within which a whole JPEG or PNG file says that it ends
+TAIL = 8  # bytes from the end within which a JPEG or PNG file without anything behind it says that it ends
 OTHERS = {b"GIF8": "a GIF", b"RIFF": "WebP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 
 
@@ -361,13 +362,25 @@ def unreadable(path: str) -> str | None:
     if kind is None:
         other = next((kind for magic, kind in OTHERS.items() if content.startswith(magic)), None)
         return f"{other}, which Caffe may not read; convert it to JPEG" if other else "no JPEG, PNG or BMP image"
-    if kind in ENDS and ENDS[kind] not in content[-TAIL:]:
+    if kind in ENDS and ENDS[kind] not in content[-TAIL:] and _is_cut(content):
         return f"truncated {kind}"
     try:
         image = frames.decode(content, cv2.IMREAD_REDUCED_COLOR_8)
     except cv2.error:
         image = None
     return None if image is not None else f"damaged {kind}"
+
+
+def _is_cut(content: bytes) -> bool:
+    """Whether an image lacks a part, which OpenCV may show grey. What phones write behind it does no harm."""
+    from PIL import Image as Picture
+
+    try:
+        with Picture.open(BytesIO(content)) as image:
+            image.load()
+    except (OSError, ValueError, SyntaxError):
+        return True
+    return False
 
 
 def _unreadable_block(paths: list[str]) -> list[str | None]:

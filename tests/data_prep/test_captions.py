@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import h5py
 import numpy as np
 import pytest
@@ -430,3 +431,19 @@ def test_a_flickr_split_that_names_unknown_images_is_refused(tmp_path):
     tokens.write_text("no token line\n")
     with pytest.raises(DataError, match="x.token.txt:1: not IMAGE.jpg#k"):
         flickr30k.read_flickr(tokens, lists)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png"])
+def test_what_stands_behind_an_image_does_no_harm_and_what_lacks_is_found(tmp_path, ending):
+    """As phones write a video behind a photograph; and a thumbnail before it, which ends as the photograph does."""
+    picture = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    content = cv2.imencode(ending, picture)[1].tobytes()
+    path = tmp_path / f"a{ending}"
+    for behind in (b"", b"\0" * 10, b"video" * 2000):
+        path.write_bytes(content + behind)
+        assert captions.unreadable(str(path)) is None
+    path.write_bytes(content[: len(content) // 2])
+    assert captions.unreadable(str(path)).startswith("truncated")
+    thumbnail = b"\xff\xe1" + (12).to_bytes(2, "big") + b"a thumb.\xff\xd9"
+    path.write_bytes(content[:2] + thumbnail + content[2 : len(content) // 2] if ending == ".jpg" else content[:-30])
+    assert captions.unreadable(str(path)).startswith("truncated")
