@@ -426,14 +426,23 @@ def prepare_folder(
         sources += _loose_sources(lines, loose, labels)
         lists = _resolve(lines, sources, labels, root)
     numbers = sorted({int(list_name[:-4].lstrip("trainesu")) for list_name in lists})
+    _check_splits(numbers, lists, lists_dir or root, work)
+    return prepare_videos(VideoSet(root.name, classes, sources, lists, numbers, mirror), out, options, order, work)
+
+
+def _check_splits(numbers: list[int], lists: dict[str, list[str]], place: Path, work: Work) -> None:
+    """Errors: DataError where a split lacks a list. Videos of both are counted to the user."""
     for number in numbers:
         for part in stills.PARTS:
             if not lists.get(f"{part}{number}.txt"):
                 raise DataError(
-                    f"{lists_dir or root}: {part}{number}.txt is missing or empty; every split needs a train and a test"
-                    " list"
+                    f"{place}: {part}{number}.txt is missing or empty; every split needs a train and a test list"
                 )
-    return prepare_videos(VideoSet(root.name, classes, sources, lists, numbers, mirror), out, options, order, work)
+        trained = set(lists[f"train{number}.txt"])
+        if both := [video for video in lists[f"test{number}.txt"] if video in trained]:
+            work.remark(
+                f"test{number}: {len(both)} videos, as {both[0]}, are in train{number} too; they test no learning"
+            )
 
 
 @dataclass(frozen=True)

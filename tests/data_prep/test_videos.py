@@ -154,6 +154,15 @@ def test_names_that_differ_in_case_alone(folder, tmp_path):
     assert [v.name for v in held.videos(1, "test")] == ["v_Jump_0"]
 
 
+def test_videos_in_training_and_test_are_counted(folder, tmp_path):
+    lists, said = tmp_path / "lists", []
+    lists.mkdir()
+    (lists / "train1.txt").write_text("Jump/v_Jump_1 0\nRun/v_Run_1 1\n")
+    (lists / "test1.txt").write_text("Jump/v_Jump_1 0\nRun/v_Run_2 1\n")
+    prepare_small(folder, lists, tmp_path / "d", algorithm=None, progress=lambda what, *_: said.append(what))
+    assert "test1: 1 videos, as v_Jump_1, are in train1 too; they test no learning" in said
+
+
 def test_a_class_without_videos_in_a_list_is_named(folder, tmp_path):
     lists = own_lists(
         tmp_path / "lists", train1="Run/v_Run_1 1\nRun/v_Run_2 1\n", test1="Jump/v_Jump_0 0\nRun/v_Run_0 1"
