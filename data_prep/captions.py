@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -38,6 +39,7 @@ from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.list_order import check_seed
 from data_prep.source_files import Table, is_json, parse_json, short
+from data_prep.spellings import Files
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
 from data_prep.workers import Work, no_progress
 from prototxt_gen.text_files import read_lines, read_text
@@ -344,7 +346,7 @@ def write_sequences(
 # ---- images ------------------------------------------------------------------------------------------------
 READABLE = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP"}
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
-TAIL = 4096  # bytes from the end within which a whole JPEG or PNG file says that it ends
+TAIL = 8  # bytes from the end within which a JPEG or PNG file without anything behind it says that it ends
 OTHERS = {b"GIF8": "a GIF", b"RIFF": "WebP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 
 
@@ -360,13 +362,25 @@ def unreadable(path: str) -> str | None:
     if kind is None:
         other = next((kind for magic, kind in OTHERS.items() if content.startswith(magic)), None)
         return f"{other}, which Caffe may not read; convert it to JPEG" if other else "no JPEG, PNG or BMP image"
-    if kind in ENDS and ENDS[kind] not in content[-TAIL:]:
+    if kind in ENDS and ENDS[kind] not in content[-TAIL:] and _is_cut(content):
         return f"truncated {kind}"
     try:
         image = frames.decode(content, cv2.IMREAD_REDUCED_COLOR_8)
     except cv2.error:
         image = None
     return None if image is not None else f"damaged {kind}"
+
+
+def _is_cut(content: bytes) -> bool:
+    """Whether an image lacks a part, which OpenCV may show grey. What phones write behind it does no harm."""
+    from PIL import Image as Picture
+
+    try:
+        with Picture.open(BytesIO(content)) as image:
+            image.load()
+    except (OSError, ValueError, SyntaxError):
+        return True
+    return False
 
 
 def _unreadable_block(paths: list[str]) -> list[str | None]:
@@ -521,6 +535,9 @@ def _records(path: Path) -> Iterator[tuple[str, object, object, object]]:
         where = f"{path}: entry {number}"
         if not isinstance(entry, dict):
             raise DataError(f"{where} is no {{image, captions, split}}; mend it")
+        for one, other in (("captions", "caption"), ("image", "file")):
+            if one in entry and other in entry:
+                raise DataError(f"{where} has {one} and {other}; give one of them")
         captions = entry.get("captions", entry.get("caption"))
         yield where, entry.get("image", entry.get("file")), entry.get("split"), captions
 
@@ -545,22 +562,42 @@ def read_captions(path, images=None) -> list[Image]:
     them as they are. Errors: DataError.
     """
     by_file: dict[str, Image] = {}
+    find = ImageFolder(images)
     for where, file, split, captions in _records(Path(path)):
         if file is None or file == "":
             raise DataError(f"{where} has no image; name its file")
         if not isinstance(file, str):
             raise DataError(f"{where}: image is {short(file)}, no text; name its file")
         captions, split = as_texts(captions, where), split_name(split, where)
-        image = by_file.setdefault(file, Image(located(file, images), split, []))
+        image = by_file.setdefault(file, Image(find(file), split, []))
         if image.split != split:
             raise DataError(f"{where}: {file} is in {image.split} already; an image has one split")
         image.captions.extend(captions)
+    if not by_file:
+        raise DataError(f"{path}: holds no caption; name a JSON or CSV file of captions")
     return list(by_file.values())
 
 
 def located(file: str, images) -> str:
     """The absolute path of a file in the folder `images`, or its name as it is where that is None."""
     return file if images is None else os.path.abspath(os.path.join(images, file))
+
+
+class ImageFolder:
+    """Finds files in the folder of images, as they are spelled there: IMG.JPG for img.jpg, and accents as a Mac
+    composes them. folder None: names stay as they are."""
+
+    def __init__(self, folder):
+        self.folder, self._files = folder, Files()
+
+    def __call__(self, *places: str) -> str:
+        """The absolute path of the file that lies in one of the places, the likeliest first; of the first of them
+        whose folder is there, where it lies in none."""
+        paths = [located(place, self.folder) for place in places]
+        if self.folder is None:
+            return paths[0]
+        there = next(filter(os.path.exists, paths), None) or next(filter(None, map(self._files.spelled, paths)), None)
+        return there or next((path for path in paths if os.path.isdir(os.path.dirname(path))), paths[0])
 
 
 def check_captions(dataset: Dataset, what: str, training: str = "train") -> None:

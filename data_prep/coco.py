@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep import DataError
-from data_prep.captions import Image, located, split_name
+from data_prep.captions import Image, ImageFolder, split_name
 from data_prep.flickr30k import karpathy_images
 from data_prep.source_files import image_key, lines, read_source, short
 
-COCO_NAME = re.compile(r"(?:COCO_(?P<part>[a-z]+\d{4})_)?(?P<id>\d{12})(?P<ending>\.\w+)")  # of 2014, or of 2017
+COCO_NAME = re.compile(r"(?:COCO_(?P<part>[a-z]+\d{4})_)?(?P<id>\d{12})(?P<ending>(?:\.\w+)?)")  # of 2014, or of 2017
 LISTS = {"train": ("train",), "val": ("val.val", "val"), "test": ("val.test", "test")}  # coco2014_cocoid.NAME.txt
 
 
@@ -103,16 +103,6 @@ def file_places(name: str) -> list[str]:
     return list(dict.fromkeys([*own, name, base, *other, *map(os.path.basename, other)]))
 
 
-def _file(name: str, images) -> str:
-    """The file where it lies, by `file_places`; else where COCO 2014 has it, or beside the others."""
-    if images is None:
-        return name
-    paths = [located(place, images) for place in file_places(name)]
-    if (there := next(filter(os.path.exists, paths), None)) is not None:
-        return there
-    return next((path for path in paths if os.path.isdir(os.path.dirname(path))), located(name, images))
-
-
 def _listed(split: Path):
     """(split, where, id) of each line of the folder's id lists."""
     for part, names in LISTS.items():
@@ -156,16 +146,22 @@ def read_coco(
             if part != "restval" or restval is not None:
                 named.append(("train" if part == "restval" and restval == "train" else part, where, key))
     taken: dict[int | str, Image] = {}
+    find = ImageFolder(images)
+
+    def image(part: str, name: str, captions: list[str]) -> Image:
+        return Image(name if images is None else find(*file_places(name)), part, captions)
+
     for part, where, key in named:
         if key not in known:
             raise DataError(f"{where}: image {key} is in no annotation file; give all the files, or mend it")
         if key in taken:
             raise DataError(f"{where}: image {key} is in {taken[key].split} already; it has one split")
         name, captions = known[key]
-        taken[key] = Image(_file(name, images), part, captions)
+        taken[key] = image(part, name, captions)
     if everything:
         for key, (name, captions) in known.items():
-            taken.setdefault(key, Image(_file(name, images), "restval", captions))
+            if key not in taken:
+                taken[key] = image("restval", name, captions)
     return list(taken.values())
 
 

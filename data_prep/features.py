@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import struct
 import tokenize
 import zipfile
@@ -113,7 +114,7 @@ def _load(npz) -> dict[str, np.ndarray]:
             if missing:
                 raise DataError(f"{path}: has no array {missing[0]}; it must hold {', '.join(KEYS)}")
             for key in KEYS:
-                arrays[key] = _plain(path, key, file)
+                arrays[key] = plain_array(path, key, file)
     except (OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise DataError(
             f"{path}: not a readable .npz file ({error}); name the file that holds {', '.join(KEYS)}"
@@ -138,14 +139,29 @@ def _load(npz) -> dict[str, np.ndarray]:
                 f"{path}: y_{part} holds label {y.min() if y.min() < 0 else y.max()}; labels go from 0 to"
                 f" {len(classes) - 1}, one for each class"
             )
-        if not np.isfinite(x).all():
-            raise DataError(f"{path}: x_{part} holds values that are not finite; extract the features again")
+        largest = np.finfo(np.float32).max
+        if not (np.isfinite(x) & (x >= -largest) & (x <= largest)).all():
+            raise DataError(f"{path}: x_{part} holds values that are not finite in float32; extract the features again")
     if arrays["x_tr"].shape[1:] != arrays["x_te"].shape[1:]:
         raise DataError(
             f"{path}: x_tr has (frames, features) {arrays['x_tr'].shape[1:]}, x_te {arrays['x_te'].shape[1:]}; they"
             " must agree"
         )
     return arrays
+
+
+def _names(classes: np.ndarray, path) -> list[str]:
+    """The names of classes, which may be texts in UTF-8 (numpy.bytes_). Errors: DataError."""
+    try:
+        names = [name.decode() if isinstance(name, bytes) else str(name) for name in classes]
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: classes are not UTF-8; save them as numpy.array([...], dtype=str)") from None
+    for name in names:
+        if not name.strip() or re.search("[\t\n\r]", name):
+            raise DataError(f"{path}: classes holds {name!r}; give each class a name of one line")
+        if names.count(name) > 1:
+            raise DataError(f"{path}: classes holds {name!r} twice; give each class a name of its own")
+    return names
 
 
 def _check_is_npz(path: Path) -> None:
@@ -162,7 +178,7 @@ def _check_is_npz(path: Path) -> None:
     raise DataError(f"{path}: {kind}; name the file that `numpy.savez` wrote of {', '.join(KEYS)}")
 
 
-def _plain(path: Path, key: str, file) -> np.ndarray:
+def plain_array(path: Path, key: str, file) -> np.ndarray:
     """An array of an .npz. Errors: DataError for one of Python's objects, which NumPy would unpickle, and run."""
     try:
         array = file[key]
@@ -206,7 +222,7 @@ def prepare_npz(npz, out, videos: int = 24, seed: int = 1701, work: Work = Work(
         raise DataError(f"videos {videos}: a batch holds at least 1")
     out = output_folder(out)
     arrays = _load(npz)
-    classes = [str(name) for name in arrays["classes"]]
+    classes = _names(arrays["classes"], npz)
     for name, labels in (("train1", arrays["y_tr"]), ("test1", arrays["y_te"])):
         if absent := without_videos(name, classes, labels.tolist()):
             work.remark(absent)

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 from data_prep import DataError
-from data_prep.captions import Image, located, split_name
+from data_prep.captions import Image, ImageFolder, split_name
 from data_prep.source_files import lines, read_source, short
+from data_prep.spellings import Spellings
 
 LISTS = {"train": "train", "val": "val|dev", "test": "test"}  # split -> what a list's file name says
 
@@ -46,7 +47,7 @@ def read_tokens(path) -> dict[str, list[str]]:
 
 def read_split_lists(folder) -> dict[str, list[tuple[str, str]]]:
     """split -> (where, image name) of each line of the folder's lists. Errors: DataError."""
-    files = sorted(Path(folder).glob("*.txt"))
+    files = sorted(Path(folder).glob("[!.]*.txt"))
     lists = {}
     for split, words in LISTS.items():
         named = [path for path in files if re.search(words, path.name.lower()) and "token" not in path.name.lower()]
@@ -54,6 +55,8 @@ def read_split_lists(folder) -> dict[str, list[tuple[str, str]]]:
             raise DataError(f"{folder}: {named[0].name} and {named[1].name} may both be the {split} list; keep one")
         if named:
             lists[split] = [(f"{named[0]}:{number}", line.strip()) for number, line in lines(named[0])]
+            if not lists[split]:
+                raise DataError(f"{named[0]}: names no image; give one a line")
     if "train" not in lists:
         raise DataError(f"{folder}: no training list; it must hold *train*.txt, *val* or *dev*.txt and *test*.txt")
     return lists
@@ -78,11 +81,14 @@ def read_flickr(tokens, split, images=None) -> list[Image]:
         else {entry["filename"]: [s["raw"] for s in entry["sentences"]] for entry in karpathy}
     )
     taken: dict[str, Image] = {}
+    find, spellings = ImageFolder(images), Spellings(captions)
     for part, where, name in named:
-        file = name if name in captions else f"{name}.jpg"  # Flickr30k's lists leave the ending out
+        file = spellings.one_of(name, where)
+        if file not in captions:
+            file = spellings.one_of(f"{name}.jpg", where)  # Flickr30k's lists leave the ending out
         if file not in captions:
             raise DataError(f"{where}: {name} has no caption in {tokens}; mend the list or name the right token file")
         if file in taken:
             raise DataError(f"{where}: {name} is in {taken[file].split} already; an image stands in one list, once")
-        taken[file] = Image(located(file, images), part, captions[file])
+        taken[file] = Image(find(file), part, captions[file])
     return list(taken.values())

@@ -15,6 +15,7 @@ from data_prep import DataError, store
 from data_prep.dataset import Video
 from data_prep.frames import decode as decode_image
 from data_prep.frames import encode_jpeg, images_in
+from data_prep.spellings import folded
 
 SCALE, ZERO = 16, 128  # grey levels a pixel of motion, and the level of no motion
 BOUND = 20.0  # pixels of motion at the ends of the grey levels of x and y images, as TSN's tools make them
@@ -134,7 +135,7 @@ class _Tree:
             axes: dict[str, dict[int, Path]] = {"x": {}, "y": {}}
             for path in images_in(place):
                 if match := AXIS_OF_FILE.fullmatch(path.stem):
-                    axes[_axis(match[1] or match[4])][int(match[2] or match[3])] = path
+                    _add(axes[_axis(match[1] or match[4])], int(match[2] or match[3]), path)
             axes = axes if any(axes.values()) else {a: _numbered(p) for a, p in self._axis_folders(place).items()}
             if any(axes.values()):
                 return {"x": {}, "y": {}} | axes
@@ -148,7 +149,7 @@ class _Tree:
     def _inside(self, folder: Path, name: str) -> Path:
         if name in self.names(folder):
             return folder / name
-        alike = [other for other in self.names(folder) if other.casefold() == name.casefold()]
+        alike = [other for other in self.names(folder) if folded(other) == folded(name)]
         return folder / (alike[0] if len(alike) == 1 else name)
 
     def _axis_folders(self, folder: Path) -> dict[str, Path]:
@@ -162,8 +163,21 @@ def _axis(letter: str) -> str:
 
 def _numbered(place: Path) -> dict[int, Path]:
     """The images of a folder by the last number in their names."""
-    numbers = {path: re.findall("[0-9]+", path.stem) for path in images_in(place)} if place.is_dir() else {}
-    return {int(of_path[-1]): path for path, of_path in numbers.items() if of_path}
+    numbered: dict[int, Path] = {}
+    for path in images_in(place) if place.is_dir() else ():
+        if numbers := re.findall("[0-9]+", path.stem):
+            _add(numbered, int(numbers[-1]), path)
+    return numbered
+
+
+def _add(numbered: dict[int, Path], number: int, path: Path) -> None:
+    """Adds an image to those of an axis. Errors: DataError where it may be another one's, of several series."""
+    if number in numbered:
+        raise DataError(
+            f"{path.parent}: {numbered[number].name} or {path.name} may be image {number} of an axis of the flow; leave"
+            " one series of images in the folder"
+        )
+    numbered[number] = path
 
 
 # ---- as many as there must be ------------------------------------------------------------------------------

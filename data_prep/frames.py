@@ -112,19 +112,27 @@ class VideoFile:
                 count += 1
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is none of the user's: ._name.avi, which a Mac writes beside name.avi, .DS_Store,
+    .ipynb_checkpoints; and what a Mac's and a Synology's archives have beside."""
+    return name.startswith(".") or name in ("__MACOSX", "@eaDir")
+
+
 def is_one_of(suffixes: set[str], name: str) -> bool:
-    """Whether a file is of a kind; what is hidden (._name.avi, which a Mac writes beside name.avi) is of none."""
-    return os.path.splitext(name)[1].lower() in suffixes and not name.startswith(".")
+    """Whether a file is of a kind; what is hidden is of none."""
+    return os.path.splitext(name)[1].lower() in suffixes and not is_hidden(name)
 
 
 def natural(path: Path) -> list:
     """Sorts i_2 before i_10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", path.name)]
+    return [int(part) if at % 2 else part for at, part in enumerate(re.split(r"([0-9]+)", path.name))]
 
 
 def images_in(folder: Path) -> list[Path]:
     """The image files of a folder in natural order."""
-    return sorted((path for path in folder.iterdir() if is_one_of(IMAGES, path.name)), key=natural)
+    with os.scandir(folder) as entries:
+        images = [Path(entry.path) for entry in entries if is_one_of(IMAGES, entry.name) and not entry.is_dir()]
+    return sorted(images, key=natural)
 
 
 def frames_in(folder: Path) -> list[Path]:
@@ -211,7 +219,11 @@ def jpegs(path, height: int, width: int, fps: float | None = None) -> tuple[list
         return encoded, video.declared, video.decoded
     encoded = []
     for file in frames_in(path):
-        content = file.read_bytes()
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            mend = "replace the file or remove its video from the set"
+            raise DataError(f"{file}: {(error.strerror or str(error)).lower()}; {mend}") from None
         image = decode(content)
         if image is None:
             raise DataError(f"{file}: not a readable image; replace the file or remove its video from the set")

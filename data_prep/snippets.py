@@ -38,7 +38,7 @@ from pathlib import Path
 
 from data_prep import DataError, vocabulary
 from data_prep.captions import SPLITS
-from data_prep.source_files import Table, is_json, lines
+from data_prep.source_files import Table, TwoValues, is_json, lines, unambiguous
 from prototxt_gen.text_files import read_text
 
 TOLERANCE = 0.01  # by which a slot's probabilities may miss a sum of 1
@@ -91,7 +91,9 @@ def _lines(text: str, path: Path):
 
 def _object(line: str, where: str) -> dict:
     try:
-        entry = json.loads(line)
+        entry = json.loads(line, object_pairs_hook=unambiguous)
+    except TwoValues as error:
+        raise DataError(f"{where}: {error}; give each value a name of its own") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: is not JSON ({error}); give a JSON object a line") from None
     if not isinstance(entry, dict):
@@ -289,9 +291,9 @@ def table(path: Path, separator: str | None):
 
 def _annotations(folder: Path):
     """(where, video, first frame, last frame, sentence) of TACoS' files."""
-    index = sorted(folder.glob("index/*.sentences.tsv")) or sorted(folder.glob("*.sentences.tsv"))
+    index = sorted(folder.glob("index/[!.]*.sentences.tsv")) or sorted(folder.glob("[!.]*.sentences.tsv"))
     index = index or [path for path in [folder / "index.tsv"] if path.exists()]
-    aligned = sorted(folder.glob("alignments-text/*.aligned.tsv")) or sorted(folder.glob("*.aligned.tsv"))
+    aligned = sorted(folder.glob("alignments-text/[!.]*.aligned.tsv")) or sorted(folder.glob("[!.]*.aligned.tsv"))
     if not index and not aligned:
         raise DataError(
             f"{folder}: has no index.tsv, index/VIDEO.sentences.tsv or alignments-text/VIDEO.aligned.tsv; "

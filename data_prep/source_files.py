@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from io import StringIO
 from pathlib import Path
@@ -13,6 +14,7 @@ from data_prep import DataError
 from prototxt_gen.text_files import decoded, read_text
 
 SEPARATORS = ",\t;|"
+VALUES = {"split": "split (train, val or test)"}  # a column with what is to be in it
 MEND = "name the JSON file, or fetch it again"
 
 
@@ -27,25 +29,46 @@ def is_json(text: str) -> bool:
 
 
 def parse_json(text: str, path) -> object:
-    """The content of a JSON file with this text. Errors: DataError, which tells a file that is cut off."""
+    """The content of a JSON file with this text. Errors: DataError, which tells a file that is cut off, and an object
+    with two values of one name."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=unambiguous)
+    except TwoValues as error:
+        raise DataError(f"{path}: {error}; give each value a name of its own") from None
     except RecursionError:
         raise DataError(f"{path}: cannot be read as JSON (too many brackets within brackets); {MEND}") from None
     except ValueError as error:
         cut = isinstance(error, json.JSONDecodeError) and (
             error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
         )
-        if cut and text.strip():
+        if not text.strip():
+            raise DataError(f"{path}: an empty file; {MEND}") from None
+        if cut:
             line = text.rstrip().count("\n") + 1
             raise DataError(
                 f"{path}: cannot be read as JSON (cut off in the middle, at line {line}); fetch or save it again"
             ) from None
-        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data" and is_json(text):
             raise DataError(
                 f"{path}: cannot be read as JSON (a second value begins in line {error.lineno}); give one list of all"
             ) from None
         raise DataError(f"{path}: cannot be read as JSON ({error}); {MEND}") from None
+
+
+class TwoValues(Exception):
+    """What is there twice; part of a line for the user."""
+
+
+def unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object of its names and values. Raises TwoValues where Python would drop the first of two values."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise TwoValues(
+            f"an object has two values of {short(twice)}, {' and '.join(short(v) for n, v in pairs if n == twice)}"
+        )
+    return content
 
 
 def lines(path) -> list[tuple[int, str]]:
@@ -69,10 +92,11 @@ def short(value) -> str:
 
 
 def image_key(value):
-    """An image's id: digits as a number, whether they came as a number or as text, other texts as they are; None for
-    what is no id."""
+    """An image's id: digits as a number, whether they came as a number or as text, other texts as they are but for how
+    their accents are composed; None for what is no id."""
     if isinstance(value, str):
-        return int(value) if re.fullmatch("[0-9]{1,18}", value) else value or None
+        digits = re.fullmatch(r"\s*([0-9]{1,18})\s*", value)
+        return int(digits[1]) if digits else unicodedata.normalize("NFC", value) or None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -85,11 +109,14 @@ class Table:
 
     def __init__(self, text: str, path, needed: Sequence[str]):
         self.path, self.text, self.needed = path, text, needed
+        line_1 = f"line 1 must name {', '.join(VALUES.get(name, name) for name in needed)}"
+        if not text.strip():
+            raise DataError(f"{path}: an empty file; its {line_1}")
         headers = {separator: self._header(separator) for separator in SEPARATORS}
         self.separator = max(headers, key=lambda each: (set(needed) <= set(headers[each]), len(headers[each])))
         self.columns = headers[self.separator]
         if lacking := [name for name in needed if name not in self.columns]:
-            raise DataError(f"{path}: has no column {lacking[0]}; line 1 must name {', '.join(needed)}")
+            raise DataError(f"{path}: has no column {lacking[0]}; {line_1}")
         named = [name for name in self.columns if name]
         if twice := next((name for name in named if named.count(name) > 1), None):
             raise DataError(f"{path}:1: two columns {twice!r}; give each column a name of its own")
@@ -145,7 +172,9 @@ class Table:
 def _fault(error: csv.Error) -> str:
     """What csv says of a row, for people."""
     said = str(error)
-    if "end of data" in said or "field larger" in said:
+    if "field larger" in said:
+        return f"a quote that does not end, or a text of more than {csv.field_size_limit()} letters; mend it"
+    if "end of data" in said:
         return "a quote that does not end; end it, or double a quote that is part of a text"
     if "expected after" in said:
         return "text behind a quote that ends; double a quote that is part of a text"

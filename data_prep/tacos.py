@@ -32,6 +32,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,7 +42,7 @@ import numpy as np
 from data_prep import DataError, captions, vocabulary
 from data_prep.captions import Image, SentenceOptions
 from data_prep.dataset import Dataset
-from data_prep.features import output_folder, read_videos
+from data_prep.features import output_folder, plain_array, read_videos
 from data_prep.snippets import Snippet, table
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
 from data_prep.workers import no_progress
@@ -162,14 +163,14 @@ class Frames:
         try:
             if self.path.is_dir():
                 self.file = of_features(self.path)
-            elif self.path.suffix == ".npz":
+            elif zipfile.is_zipfile(self.path):  # whatever its name
                 with np.load(self.path) as file:
-                    self.file = {name: file[name] for name in set(ids) & set(file.files)}
+                    self.file = {name: plain_array(self.path, name, file) for name in ids if name in file}
             else:
                 self.file = h5py.File(self.path)
         except DataError:
             raise
-        except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(
                 f"{self.path}: cannot be read ({error}); name an HDF5 or .npz file with activations "
                 "(frames, D) for each id"
@@ -195,7 +196,8 @@ class Frames:
         """(steps, D) float32: evenly spaced from the first frame to the last, or, where there are fewer, all of them
         after rows of zeros."""
         try:
-            frames = self.file[name][()].astype(np.float32)
+            with np.errstate(over="ignore"):  # what is beyond float32 is named below
+                frames = self.file[name][()].astype(np.float32)
         except OSError as error:
             raise DataError(f"{self.path}: {name} cannot be read ({error}); extract the activations again") from None
         if not np.isfinite(frames).all():

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from data_prep import DataError, videos
 from data_prep.list_order import ListOrder
+from data_prep.spellings import Spellings, folded
 from data_prep.stills import PARTS
-from data_prep.videos import FrameOptions, Spellings, VideoSet, folded
+from data_prep.videos import FrameOptions, VideoSet
 from data_prep.workers import Work
 
 CLASSES, VIDEOS = 101, 13_320
@@ -50,8 +51,8 @@ def read_list(path: Path, classes: list[str], labelled: bool) -> list[Entry]:
     numbers, spellings = {name: number for number, name in enumerate(classes, 1)}, Spellings(classes)
     for where, line in _lines(path):
         entry, label = videos.columns(line, 2)
-        class_name, slash, file = entry.rpartition("/")
-        if not slash or not file or "/" in class_name or (labelled and not label):
+        class_name, video = videos.class_and_video(entry)
+        if not class_name or not video or (labelled and not label):
             form = "`Class/video.avi label`" if labelled else "`Class/video.avi`"
             raise DataError(f"{where}: not {form}: {line!r}; take the file from ucfTrainTestlist")
         class_name = spellings.one_of(class_name, where)
@@ -62,7 +63,6 @@ def read_list(path: Path, classes: list[str], labelled: bool) -> list[Entry]:
                 f"{where}: {class_name} has label {label[-1]} here, {numbers[class_name]} in classInd.txt; make them"
                 " agree"
             )
-        video = videos.bare(file)
         if folded(video) in seen:
             raise DataError(f"{where}: {video} is in line {seen[folded(video)]} too; remove one of them")
         seen[folded(video)] = where.rpartition(":")[2]

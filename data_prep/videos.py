@@ -7,8 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from data_prep import DataError, flow, frames, list_order, stills, store
 from data_prep.dataset import Dataset, Video, index_text, list_text, without_videos
 from data_prep.list_order import ListOrder
+from data_prep.spellings import Spellings
 from data_prep.whole_files import new_folder, write_json, write_text, writing
 from data_prep.workers import Work
 from prototxt_gen.text_files import read_lines
@@ -98,7 +98,11 @@ def check_sources(sources: list[Source], classes: list[str]) -> None:
         if not _is_text(source.name + source.class_name):
             raise DataError(f"{str(source.path)!a}: its name is not UTF-8; rename it")
         if any(c in source.name + source.class_name for c in "\t\n\r/"):
-            raise DataError(f"{source.path}: a tab, a line break or a slash in a video's or class's name; rename it")
+            raise DataError(
+                f"{str(source.path)!a}: a tab, a line break or a slash in a video's or class's name; rename it"
+            )
+        if source.name[-1:].isspace() or source.class_name.startswith("\ufeff"):  # no list could name it
+            raise DataError(f"{str(source.path)!a}: a name that ends in a blank or begins with a mark; rename it")
         if source.name in seen:
             raise DataError(
                 f"{source.path}: has the name of {seen[source.name]}; rename one, videos are stored by name"
@@ -338,7 +342,8 @@ def _members(folder: Path) -> list[Path]:
         members = [
             Path(entry.path)
             for entry in entries
-            if frames.is_one_of(frames.VIDEOS, entry.name) or (entry.is_dir() and _holds_images(entry.path))
+            if frames.is_one_of(frames.VIDEOS, entry.name)
+            or (entry.is_dir() and not frames.is_hidden(entry.name) and _holds_images(entry.path))
         ]
     return sorted(members)
 
@@ -356,15 +361,25 @@ def find_videos(root) -> tuple[dict[str, list[Path]], list[Path]]:
     root = Path(root)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; name the folder that holds a folder of videos for each class")
-    classes = {folder.name: _members(folder) for folder in sorted(root.iterdir()) if folder.is_dir()}
+    folders = [path for path in sorted(root.iterdir()) if path.is_dir() and not frames.is_hidden(path.name)]
+    classes = {folder.name: _members(folder) for folder in folders}
     classes = {name: members for name, members in classes.items() if members}
     loose = [path for path in _members(root) if path.name not in classes]
     if not classes and not loose:
         raise DataError(
             f"{root}: no videos in it; it must hold a folder of videos ({' '.join(sorted(frames.VIDEOS))}), or of"
-            " folders of images, for each class"
+            f" folders of images, for each class{_deeper(root)}"
         )
     return classes, loose
+
+
+def _deeper(root: Path) -> str:
+    """Where the first video below a folder lies, as part of a line for the user."""
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if not frames.is_hidden(name))
+        if name := next((name for name in files if frames.is_one_of(frames.VIDEOS | frames.IMAGES, name)), None):
+            return f", where there is {os.path.relpath(os.path.join(folder, name), root)}"
+    return ""
 
 
 def prepare_folder(
@@ -395,7 +410,10 @@ def prepare_folder(
     classes = sorted(files) or _classes_of(lines, root)
     class_list = lists_dir and Path(lists_dir) / "classes.txt"
     if class_list and class_list.exists():
-        classes = [class_name for _, class_name in numbered_lines(class_list)]
+        spellings = Spellings(files)
+        classes = [spellings.one_of(class_name, where) for where, class_name in numbered_lines(class_list)]
+        if twice := next((name for name, count in Counter(classes).items() if count > 1), None):
+            raise DataError(f"{class_list}: class {twice} is in it twice; remove one of the lines")
         for odd in sorted(set(classes) ^ set(files)) if not loose else ():
             lacking = "has no folder of videos" if odd in classes else "is not in the class list"
             raise DataError(f"{class_list}: class {odd} {lacking} in {root}; make the two agree")
@@ -408,14 +426,23 @@ def prepare_folder(
         sources += _loose_sources(lines, loose, labels)
         lists = _resolve(lines, sources, labels, root)
     numbers = sorted({int(list_name[:-4].lstrip("trainesu")) for list_name in lists})
+    _check_splits(numbers, lists, lists_dir or root, work)
+    return prepare_videos(VideoSet(root.name, classes, sources, lists, numbers, mirror), out, options, order, work)
+
+
+def _check_splits(numbers: list[int], lists: dict[str, list[str]], place: Path, work: Work) -> None:
+    """Errors: DataError where a split lacks a list. Videos of both are counted to the user."""
     for number in numbers:
         for part in stills.PARTS:
             if not lists.get(f"{part}{number}.txt"):
                 raise DataError(
-                    f"{lists_dir or root}: {part}{number}.txt is missing or empty; every split needs a train and a test"
-                    " list"
+                    f"{place}: {part}{number}.txt is missing or empty; every split needs a train and a test list"
                 )
-    return prepare_videos(VideoSet(root.name, classes, sources, lists, numbers, mirror), out, options, order, work)
+        trained = set(lists[f"train{number}.txt"])
+        if both := [video for video in lists[f"test{number}.txt"] if video in trained]:
+            work.remark(
+                f"test{number}: {len(both)} videos, as {both[0]}, are in train{number} too; they test no learning"
+            )
 
 
 @dataclass(frozen=True)
@@ -427,36 +454,6 @@ class Line:
     class_name: str
     video: str
     label: int | None
-
-
-class Spellings:
-    """Names that are there, to be found as others spell them: HandStandPushups for HandstandPushups, and accents as a
-    Mac composes them."""
-
-    def __init__(self, names: Iterable[str]):
-        self.names = set(names)
-        self._folded: dict[str, list[str]] = defaultdict(list)
-        for name in sorted(self.names):
-            self._folded[folded(name)].append(name)
-
-    def of(self, name: str) -> list[str]:
-        """The one of just that name, else those that differ from it in case alone."""
-        return [name] if name in self.names else self._folded.get(folded(name), [])
-
-    def one_of(self, name: str, where: str) -> str:
-        """The one that a list's line may mean; `name` itself where there is none. Errors: DataError."""
-        alike = self.of(name)
-        if len(alike) > 1:
-            raise DataError(
-                f"{where}: {name} may be {alike[0]} or {alike[1]}, which differ in case alone; remove or rename one, or"
-                " spell the line as it is meant"
-            )
-        return alike[0] if alike else name
-
-
-def folded(name: str) -> str:
-    """The same for names that differ in case alone, or in how accents are composed."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def columns(text: str, most: int) -> tuple[str, list[str]]:
@@ -480,7 +477,7 @@ def _list_lines(folder: Path, there: Spellings) -> list[Line]:
             lines += [_line(where, list_name, text, there) for where, text in numbered_lines(path)]
     if lines:
         return lines
-    for path in sorted(folder.glob("*_test_split[0-9].txt")):
+    for path in sorted(folder.glob("[!.]*_test_split[0-9].txt")):
         class_name, _, number = path.stem.rpartition("_test_split")
         for where, text in numbered_lines(path):
             video, use = columns(text, 1)
@@ -502,17 +499,17 @@ def _line(where: str, list_name: str, text: str, there: Spellings) -> Line:
     Errors: DataError.
     """
     entry, label = columns(text, 1)
-    class_name, video = _class_and_video(entry)
+    class_name, video = class_and_video(entry)
     if not there.of(video):
-        class_name, video = _class_and_video(columns(text, 2)[0])
+        class_name, video = class_and_video(columns(text, 2)[0])
     if not label or not class_name or not video:
         raise DataError(f"{where}: not `Class/video label`, nor `Class/video frames label`: {text!r}; mend the list")
     return Line(where, list_name, class_name, video, int(label[0]))
 
 
-def _class_and_video(entry: str) -> tuple[str, str]:
+def class_and_video(entry: str) -> tuple[str, str]:
     """The last two parts of a path, the video without its file's suffix; "" for a class that is not there."""
-    *_, class_name, video = ["", *(entry if "/" in entry else entry.replace("\\", "/")).split("/")]
+    *_, class_name, video = ["", *(entry if "/" in entry else entry.replace("\\", "/")).rstrip("/").split("/")]
     return class_name.strip(), bare(video.strip())
 
 

@@ -14,7 +14,8 @@ def read_text(
 ) -> str:
     """The text of a file, without its byte order mark; every line ends in `\\n`, as `Path.read_text` has it.
 
-    Raises `error`, one line: the file is not there, a folder or no text (each with `mend`), UTF-16, or not UTF-8.
+    Raises `error`, one line: the file is not there, a folder or no text (each with `mend`), a pointer of Git LFS,
+    UTF-16, or not UTF-8.
     """
     try:
         content = Path(path).read_bytes()
@@ -38,6 +39,8 @@ def decoded(
         raise error(f"{path}: saved as UTF-16, not UTF-8; save it as UTF-8")
     if b"\0" in content:
         raise error(f"{path}: not a text file (byte {content.index(0)} is NUL); {mend}")
+    if content.startswith(b"version https://git-lfs"):
+        raise error(f"{path}: a pointer of Git LFS, not the file itself; `git lfs pull` fetches it")
     content = content.removeprefix(codecs.BOM_UTF8)
     try:
         text = content.decode()

@@ -102,7 +102,7 @@ def _in_folder(top: Path, progress: Progress) -> list[Path]:
     files: list[Path] = []
     images: dict[Path, list[Path]] = {}  # by their folder
     for folder, below, names in os.walk(top):
-        below[:] = [name for name in below if not name.startswith(".")]
+        below[:] = [name for name in below if not frames.is_hidden(name)]
         files += [Path(folder) / name for name in names if frames.is_one_of(frames.VIDEOS, name)]
         if there := frames.images_in(Path(folder)):
             images[Path(folder)] = there

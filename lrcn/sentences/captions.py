@@ -272,7 +272,10 @@ def score_results(path: Path, references: Path, part: str | None, row: str, toke
             f"images{f'; of part {part}' if part else ''}), which has image {next(iter(by_id))} for one; give the "
             "references of these images"
         )
-    scores = metrics.score(captions, {key: by_id[key] for key in captions}, tokens)
+    try:
+        scores = metrics.score(captions, {key: by_id[key] for key in captions}, tokens)
+    except DataError as error:
+        raise DataError(f"{references}: {error}") from None
     notes += scores.pop("notes")
     if len(captions) < len(by_id):
         notes.append(f"{len(captions)} of the {len(by_id)} images of {references} have a caption; these are scored")

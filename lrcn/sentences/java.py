@@ -7,6 +7,7 @@ ever), without a file beside its own, and watched: one that ends, falls silent o
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import queue
 import re
@@ -135,7 +136,7 @@ def _numbers(line: str) -> list[float]:
         numbers = [float(number) for number in line.split()]
     except ValueError:
         numbers = []
-    if not numbers:
+    if not numbers or not all(map(math.isfinite, numbers)):
         raise JavaError(f"its Java program says {line[:60]!r} where numbers are due")
     return numbers
 

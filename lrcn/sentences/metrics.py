@@ -65,7 +65,8 @@ def score(captions: Mapping, references: Mapping, tokens: str = "plain", meteor:
     {"images", "tokens", "BLEU-1" to "BLEU-4", "BLEU-1 (NLTK)" to "BLEU-4 (NLTK)", "ROUGE-L", "CIDEr", "METEOR",
     "notes": lines for the user}. METEOR is None where there is no Java or it fails, and a note says so.
 
-    Raises DataError where captions and references are not of the same images, SpecError as `tokenise`.
+    Raises DataError where captions and references are not of the same images, or no reference has a word; SpecError as
+    `tokenise`.
     """
     unknown, left = captions.keys() - references.keys(), references.keys() - captions.keys()
     if unknown:
@@ -80,6 +81,8 @@ def score(captions: Mapping, references: Mapping, tokens: str = "plain", meteor:
         )
     caption_words = {key: one for key, [one] in tokenise({key: [captions[key]] for key in captions}, tokens).items()}
     reference_words = tokenise({key: references[key] for key in captions}, tokens)
+    if not any(any(each) for each in reference_words.values()):
+        raise DataError(f"no reference of the {len(captions)} images has a word; give references with words")
     return {"images": len(captions), "tokens": tokens, **score_tokens(caption_words, reference_words, meteor)}
 
 

@@ -35,6 +35,7 @@ import numpy as np
 from data_prep import DataError
 from data_prep.coco import file_places
 from data_prep.source_files import read_source
+from data_prep.spellings import Files
 from data_prep.whole_files import write_bytes, write_json, write_text, writing
 from data_prep.workers import no_progress
 from lrcn.engine.compute import Progress
@@ -82,6 +83,8 @@ class ImageFiles:
         for path in tried:
             if path.is_file():
                 return path
+        if spelled := next(filter(None, map(Files().spelled, map(str, tried))), None):
+            return Path(spelled)
         raise DataError(f"{tried[0]}: no such image; name its folder by --images")
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import h5py
 import numpy as np
 import pytest
@@ -266,11 +267,12 @@ def small_coco(tmp_path):
 
 
 @pytest.mark.parametrize("folders", ["{part}2014/COCO_{part}2014_", "train2017/", "val2017/", "", "COCO_{part}2014_"])
-def test_cocos_images_are_found_under_the_names_of_either_release(small_coco, tmp_path, folders):
+@pytest.mark.parametrize("ending", ["jpg", "JPG"])
+def test_cocos_images_are_found_under_the_names_of_either_release(small_coco, tmp_path, folders, ending):
     annotations, lists = small_coco
     due = []
     for key in (1, 2, 3, 4):
-        name = f"{folders.format(part='train' if key < 3 else 'val')}{key:012d}.jpg"
+        name = f"{folders.format(part='train' if key < 3 else 'val')}{key:012d}.{ending}"
         due.append(str(tmp_path / "images" / name))
         (tmp_path / "images" / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / "images" / name).touch()
@@ -278,6 +280,39 @@ def test_cocos_images_are_found_under_the_names_of_either_release(small_coco, tm
     for path in annotations:  # as captions_train2017.json has them
         path.write_text(path.read_text().replace("COCO_train2014_", "").replace("COCO_val2014_", ""))
     assert [image.file for image in coco.read_coco(annotations, lists, tmp_path / "images")] == due
+
+
+@pytest.mark.parametrize(
+    "named, there",
+    [
+        ("a.jpg", "a.JPG"),
+        ("DSC_1.JPG", "dsc_1.jpg"),
+        ("sub/a.jpg", "Sub/A.jpg"),
+        ("Nguy\u1ec5n V\u0103n.jpg", "Nguye\u0302\u0303n Va\u0306n.jpg"),
+        ("Nguye\u0302\u0303n.jpg", "Nguy\u1ec5n.jpg"),
+    ],
+)
+def test_images_are_found_as_the_disk_spells_them(tmp_path, named, there):
+    images = tmp_path / "images"
+    (images / there).parent.mkdir(parents=True)
+    (images / there).touch()
+    (tmp_path / "set.csv").write_text(f"image,split,caption\n{named},train,x\n", encoding="utf-8")
+    assert [image.file for image in captions.read_captions(tmp_path / "set.csv", images)] == [str(images / there)]
+    assert [image.file for image in captions.read_captions(tmp_path / "set.csv")] == [named]
+    (tmp_path / "x.token").write_text(f"{named}#0\tx\n", encoding="utf-8")
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/train.txt").write_text(f"{there}\n", encoding="utf-8")
+    (tmp_path / "lists/._train.txt").write_bytes(b"\0\5\x16\7")  # which a Mac writes beside
+    read = flickr30k.read_flickr(tmp_path / "x.token", tmp_path / "lists", images)
+    assert [image.file for image in read] == [str(images / there)]
+
+
+def test_images_that_differ_in_case_alone_are_not_taken_for_a_third(tmp_path):
+    for name in ("A.jpg", "a.JPG"):
+        (tmp_path / name).touch()
+    (tmp_path / "set.csv").write_text("image,split,caption\na.jpg,train,x\nA.jpg,train,y\n")
+    read = captions.read_captions(tmp_path / "set.csv", tmp_path)
+    assert [image.file for image in read] == [str(tmp_path / "a.jpg"), str(tmp_path / "A.jpg")]
 
 
 def test_annotations_of_an_image_that_the_file_lacks_are_named(small_coco):
@@ -384,6 +419,9 @@ def test_a_flickr_split_that_names_unknown_images_is_refused(tmp_path):
     tokens.write_text("1.jpg#0\tA dog .\n1.jpg#1\tIt runs .\n2.jpg#0\tA cat .\n")
     (lists / "flickr30k_train.txt").write_text("1\n")
     assert flickr30k.read_flickr(tokens, lists) == [Image("1.jpg", "train", ["A dog .", "It runs ."])]
+    (lists / "flickr30k_val.txt").write_text("\n")
+    with pytest.raises(DataError, match=r"flickr30k_val.txt: names no image"):
+        flickr30k.read_flickr(tokens, lists)
     (lists / "flickr30k_val.txt").write_text("2.jpg\n7.jpg\n")
     with pytest.raises(DataError, match=r"flickr30k_val.txt:2: 7.jpg has no caption"):
         flickr30k.read_flickr(tokens, lists)
@@ -393,3 +431,19 @@ def test_a_flickr_split_that_names_unknown_images_is_refused(tmp_path):
     tokens.write_text("no token line\n")
     with pytest.raises(DataError, match="x.token.txt:1: not IMAGE.jpg#k"):
         flickr30k.read_flickr(tokens, lists)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png"])
+def test_what_stands_behind_an_image_does_no_harm_and_what_lacks_is_found(tmp_path, ending):
+    """As phones write a video behind a photograph; and a thumbnail before it, which ends as the photograph does."""
+    picture = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    content = cv2.imencode(ending, picture)[1].tobytes()
+    path = tmp_path / f"a{ending}"
+    for behind in (b"", b"\0" * 10, b"video" * 2000):
+        path.write_bytes(content + behind)
+        assert captions.unreadable(str(path)) is None
+    path.write_bytes(content[: len(content) // 2])
+    assert captions.unreadable(str(path)).startswith("truncated")
+    thumbnail = b"\xff\xe1" + (12).to_bytes(2, "big") + b"a thumb.\xff\xd9"
+    path.write_bytes(content[:2] + thumbnail + content[2 : len(content) // 2] if ending == ".jpg" else content[:-30])
+    assert captions.unreadable(str(path)).startswith("truncated")

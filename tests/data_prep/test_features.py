@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep import DataError, features
+from data_prep.dataset import Dataset
 from data_prep.workers import Work
 
 
@@ -108,7 +109,12 @@ def test_read_sequences_gives_every_video_once_in_its_place(tmp_path, part, shor
         ({"y_te": np.full(7, -1)}, "y_te holds label -1"),
         ({"x_te": np.zeros((7, 3, 5), np.float32)}, "they must agree"),
         ({"x_te": np.full((7, 3, 4), np.nan, np.float32)}, "x_te holds values that are not finite"),
+        ({"x_te": np.full((7, 3, 4), 1e39)}, "x_te holds values that are not finite in float32"),
         ({"classes": np.array("C")}, r"classes has shape \(\)"),
+        ({"classes": np.array(["a", "b", "a"])}, "classes holds 'a' twice"),
+        ({"classes": np.array(["a", "", "b"])}, "classes holds ''; give each class a name of one line"),
+        ({"classes": np.array(["a", "b\nc", "d"])}, r"classes holds 'b\\nc'; give each class a name of one line"),
+        ({"classes": np.array([b"\xff", b"b", b"c"])}, "classes are not UTF-8"),
     ],
 )
 def test_wrong_arrays_are_named(tmp_path, changes, message):
@@ -168,6 +174,11 @@ def test_a_damaged_array_is_named(tmp_path, member):
         file.writestr("x_te.npy", member)
     with pytest.raises(DataError, match="f.npz: x_te cannot be read .*; save the file again"):
         features.prepare_npz(tmp_path / "f.npz", tmp_path / "d")
+
+
+def test_classes_may_be_bytes(tmp_path):
+    archive(tmp_path / "f.npz", classes=np.array([b"up", "nh\u1ea3y".encode(), b"down"]))
+    assert Dataset(features.prepare_npz(tmp_path / "f.npz", tmp_path / "d")).classes == ["up", "nh\u1ea3y", "down"]
 
 
 def test_classes_without_videos_are_named(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from data_prep import DataError
-from data_prep.frames import VideoFile, decode, encode_jpeg, frames_in, jpegs
+from data_prep.frames import VideoFile, decode, encode_jpeg, frames_in, images_in, jpegs
 
 from .videofiles import write_video
 
@@ -219,6 +219,12 @@ def test_a_folder_of_images_is_a_video_in_natural_order(pictures):
     assert encoded[9] == (pictures / "i_10.jpg").read_bytes()
 
 
+def test_other_digits_than_0_to_9_are_letters(pictures):
+    for number, name in enumerate(("\u00b23.jpg", "\u0663 4.jpg", "\u0664.jpg")):  # superscript 2; Arabic 3, 4
+        (pictures / f"i_{number + 2}.jpg").rename(pictures / name)
+    assert [path.name for path in images_in(pictures)][-3:] == ["\u00b23.jpg", "\u0663 4.jpg", "\u0664.jpg"]
+
+
 def test_images_of_another_size_or_kind_become_colour_jpeg_of_the_size(pictures):
     cv2.imwrite(str(pictures / "i_1.jpg"), np.full((40, 48), 10, np.uint8))
     cv2.imwrite(str(pictures / "i_2.jpg"), np.full((30, 20, 3), 20, np.uint8))
@@ -236,6 +242,15 @@ def test_a_bad_image_of_a_folder_is_named(pictures, content, capfd):
     with pytest.raises(DataError, match="i_7.jpg: not a readable image; replace"):
         jpegs(pictures, 40, 48)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_folder_is_no_image_and_a_link_to_nowhere_is_a_bad_one(pictures):
+    (pictures / "i_99.jpg").mkdir()
+    assert len(jpegs(pictures, 40, 48)[0]) == 12
+    (pictures / "i_7.jpg").unlink()
+    (pictures / "i_7.jpg").symlink_to(pictures / "gone.jpg")
+    with pytest.raises(DataError, match="i_7.jpg: no such file or directory; replace"):
+        jpegs(pictures, 40, 48)
 
 
 def write_series(folder, name, count=4, grey=False, first=1):

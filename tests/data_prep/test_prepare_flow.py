@@ -1,3 +1,4 @@
+import fcntl
 import json
 import shutil
 import subprocess
@@ -286,6 +287,14 @@ def test_as_many_images_as_frames(bare, tmp_path):
             lambda d: cv2.imwrite(str(d / "v_Run_2/flow_x_00004.jpg"), np.full((40, 48, 3), (0, 9, 99), np.uint8)),
             "flow_x_00004.jpg: not the flow of one axis .grey, 8 bits",
         ),
+        (
+            lambda d: shutil.copy(d / "v_Run_2/flow_x_00004.jpg", d / "v_Run_2/tvl1_x_00004.jpg"),
+            "v_Run_2: flow_x_00004.jpg or tvl1_x_00004.jpg may be image 4 of an axis",
+        ),
+        (
+            lambda d: shutil.copy(d / "v_Run_2/flow_x_00004.jpg", d / "v_Run_2/flow_x_4.png"),
+            "v_Run_2: flow_x_00004.jpg or flow_x_4.png may be image 4 of an axis",
+        ),
     ],
 )
 def test_bad_images_of_x_and_y(bare, tmp_path, harm, message):
@@ -293,6 +302,14 @@ def test_bad_images_of_x_and_y(bare, tmp_path, harm, message):
     with pytest.raises(DataError, match=message) as caught:
         flow.prepare_flow(bare, images=tmp_path / "tsn", work=Work(1))
     assert "\n" not in str(caught.value) and described(bare) is None
+
+
+def test_two_series_in_the_folder_of_an_axis_are_refused(bare, tmp_path):
+    write_pairs(tmp_path / "tsn", bare, "a folder each")
+    path = next(path for path in sorted((tmp_path / "tsn").rglob("*.jpg")) if "flow_x" in path.parts)
+    shutil.copy(path, path.with_suffix(".png"))
+    with pytest.raises(DataError, match=f"{path.name} or {path.stem}.png may be image"):
+        flow.prepare_flow(bare, images=tmp_path / "tsn", work=Work(1))
 
 
 def test_a_folder_of_neither_layout_names_both(bare, tmp_path):
@@ -338,6 +355,8 @@ def test_kill_9_and_another_algorithm_after_it(bare, folder, tmp_path, contents)
         pass
     process.kill()
     assert process.wait() == -9 and described(bare) is None
+    with open(bare / "flow/lock") as lock:  # a worker that was just being started holds it too, for a moment
+        fcntl.flock(lock, fcntl.LOCK_EX)
     # what another algorithm left is not mixed in
     flow.prepare_flow(bare, "farneback", work=Work(1))
     assert contents(bare / "flow").keys() == contents(whole / "flow").keys()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from data_prep import DataError, flickr30k
 from data_prep.captions import Image, read_captions
-from data_prep.source_files import Table, image_key, lines
+from data_prep.source_files import Table, image_key, lines, read_source
 
 HEAD = "image,split,caption\n"
 ROWS = [f"{number}.jpg,train,a dog barks\n" for number in range(6)]
@@ -44,7 +44,12 @@ def damaged(number, row):
         (HEAD.replace("split", "caption,split") + "", ":1: two columns 'caption'"),
         ("image;split;caption;image\n", ":1: two columns 'image'"),
         (HEAD.replace("split", "part") + ROWS[0], "has no column split; line 1 must name image, caption, split"),
-        ("", "has no column image"),
+        ("", ": an empty file; its line 1 must name image, caption, split (train, val or test)"),
+        (HEAD, ": holds no caption"),
+        (
+            damaged(2, f"2.jpg,train,{'a dog ' * 30000}\n"),
+            ":4: a quote that does not end, or a text of more than 131072",
+        ),
         (HEAD + ",train,a dog\n", ":2 has no image"),
         (HEAD + "a.jpg,trian,a dog\n", ":2: split 'trian'"),
         (HEAD + "a.jpg,train,a\0dog\n", "NUL"),
@@ -97,6 +102,8 @@ def test_values_of_json_that_are_no_captions(tmp_path):
     says('{"image": "a", "split": "train", "captions": ["x", null]}', "entry 1: its caption 2 is null, no text")
     says('{"image": "a", "split": "train", "captions": {"0": "x"}}', "entry 1: its captions are {")
     says('{"image": "a"}]\n[3', "a second value begins in line 2")
+    says('{"image": "a", "split": "train", "caption": "x", "caption": "y"}', "two values of 'caption', 'x' and 'y'")
+    says('{"image": "a", "split": "train", "caption": "x", "captions": ["y"]}', "entry 1 has captions and caption")
     says('{"image": 7, "split": "train", "caption": "x"}', "entry 1: image is 7, no text")
     says('{"image": "a", "split": 3, "caption": "x"}', "entry 1: split 3; it must be")
 
@@ -123,8 +130,27 @@ def test_lines_of_an_old_mac_end_in_returns(tmp_path):
         lines(tmp_path / "x.txt")
 
 
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("", ": an empty file"),
+        ("\ufeff \n", ": an empty file"),
+        ("1.jpg#0\tA dog .", r": cannot be read as JSON \(Extra data"),  # a list of what would mend nothing
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", ": a pointer of Git LFS"),
+        ('{"images": [{"id": 1, "id": 2}]}', ": an object has two values of 'id', 1 and 2"),
+    ],
+)
+def test_what_is_no_json(tmp_path, text, said):
+    path = tmp_path / "x.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=f"^{path}{said}"):
+        read_source(path)
+
+
 def test_keys_of_images():
-    assert [image_key(value) for value in (1, "1", "0001", "a.jpg", "1.0", "-1", "²")] == [
+    assert image_key("Nguye\u0302\u0303n.jpg") == image_key("Nguy\u1ec5n.jpg") == "Nguy\u1ec5n.jpg"
+    assert [image_key(value) for value in (1, "1", "0001", " 1 ", "a.jpg", "1.0", "-1", "²")] == [
+        1,
         1,
         1,
         1,

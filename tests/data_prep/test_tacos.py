@@ -470,7 +470,7 @@ HEAD = ["id", "split", "sentence", "tool", "tool_probability"]
         ([HEAD, ["a", "train", "s", "k", "1"], ["a", "train", "t", "j", "1"]], ":3: a differs from its line before"),
         ([HEAD, ["a", "tain", "s", "k", "1"]], "split 'tain'"),
         ([HEAD], "holds no snippet"),
-        ([], "has no column id"),
+        ([], "an empty file; its line 1 must name id, split (train, val or test), sentence"),
     ],
 )
 def test_a_csv_that_makes_no_sense(tmp_path, rows, said):
@@ -490,6 +490,7 @@ def test_tacos_own_files(tmp_path):
     (tmp_path / "detailed" / "alignments-text" / "s14-d1.aligned.tsv").write_text(
         "10\t20\t0\t0\tx\ty\tShe stirs.\t\tStirring\n"
     )
+    (tmp_path / "detailed" / "alignments-text" / "._s14-d1.aligned.tsv").write_bytes(b"\0\5\x16\7")  # a Mac's
     (tmp_path / "splits").write_text("s13-d21 train\ns14-d1\ttest\n")
     write_lines(tmp_path / "crf.jsonl", [{"id": "short/s13-d21_252_452", "slots": {"activity": SLOT}}])
     levels = {level: tmp_path / level for level in ("short", "detailed")}
@@ -578,6 +579,7 @@ def test_frames_are_spaced_evenly_or_come_last(tmp_path, monkeypatch, kind):
         ({"v1": np.zeros((2, 4), int)}, "has int64 (2, 4)"),
         ({"v1": np.zeros((2, 5), np.float32)}, "5 values a frame of v1, 4 of v0"),
         ({"v1": np.full((2, 4), np.nan, np.float32)}, "activations of v1 are not all finite"),
+        ({"v1": np.full((2, 4), 1e39)}, "activations of v1 are not all finite"),
     ],
 )
 @pytest.mark.parametrize("kind", ["h5", "npz"])
@@ -599,6 +601,20 @@ def test_features_that_lack_a_snippet_or_are_none(tmp_path, kind):
         prepare(tmp_path, basic(4), features=path)
     with pytest.raises(DataError, match="cannot be read"):
         prepare(tmp_path, basic(4), features=tmp_path / "nowhere.h5")
+
+
+@pytest.mark.parametrize("kind, other", [("npz", "NPZ"), ("npz", "h5"), ("h5", "npz")])
+def test_the_content_tells_the_kind_of_features(tmp_path, kind, other):
+    activations(tmp_path / f"f.{kind}", {f"v{k}": 3 for k in range(4)})
+    due = tacos.Frames(tmp_path / f"f.{kind}", ["v0", "v1"]).read("v1", 4)
+    (tmp_path / f"f.{kind}").rename(tmp_path / f"g.{other}")
+    np.testing.assert_array_equal(tacos.Frames(tmp_path / f"g.{other}", ["v0", "v1"]).read("v1", 4), due)
+
+
+def test_features_of_pythons_objects_are_not_unpickled(tmp_path):
+    np.savez(tmp_path / "f.npz", v0=np.array([1, None], dtype=object))
+    with pytest.raises(DataError, match="f.npz: v0 is an array of Python's objects"):
+        tacos.Frames(tmp_path / "f.npz", ["v0"])
 
 
 def features_folder(tmp_path, names, clips=1):

@@ -212,6 +212,8 @@ FORMS = {
     "frames and no suffixes": lambda text: text.replace(".avi", " 164"),
     "commas": lambda text: text.replace(" ", ","),
     "tabs": lambda text: text.replace(" ", "\t"),
+    "whole paths": lambda text: re.sub(r"^(?=\w+/)", "/data/UCF-101/", text, flags=re.MULTILINE),
+    "backslashes": lambda text: text.replace("/", "\\"),
 }
 
 

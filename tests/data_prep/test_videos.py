@@ -93,6 +93,7 @@ def test_lists_of_ones_own(folder, tmp_path):
         ("train1.txt", "Run/v_Run_9 1\n", "train1.txt:1: Run/v_Run_9 is not in"),
         ("train1.txt", "Run/v_Run_1 0\n", "train1.txt:1: Run has label 0 here, 1 by"),
         ("train1.txt", "v_Run_1 0\n", "train1.txt:1: not `Class/video label`"),
+        ("classes.txt", "Jump\nJump\nRun\n", "classes.txt: class Jump is in it twice"),
         ("test1.txt", None, "test1.txt is missing or empty"),
     ],
 )
@@ -116,6 +117,7 @@ LINES = {
     "frames and commas": "{c}/{v}, 30, {n}",
     "whole paths": "/data/hmdb/{c}/{v}.avi {n}",
     "backslashes": "{c}\\{v}.avi {n}",
+    "folders' slashes": "/data/rawframes/{c}/{v}/ 30 {n}",
     "other case": "{C}/{V}.AVI {n}",
     "blanks around": "  {c}/{v}.avi  {n}  ",
 }
@@ -136,7 +138,7 @@ def test_lists_as_others_write_them(folder, tmp_path, form, mark, end):
     }.items():
         lines = "".join(line.format(c=c, C=c.upper(), v=v, V=v.upper(), n=n) for c, v, n in members)
         (lists / name).write_bytes((mark + lines).encode())
-    (lists / "classes.txt").write_bytes((mark + f"Jump{end}Run{end}").encode())
+    (lists / "classes.txt").write_bytes((mark + f"Jump{end}RUN{end}").encode())
     held = Dataset(prepare_small(folder, lists, tmp_path / "d", algorithm=None))
     assert {(v.name, v.label) for v in held.videos(1, "train")} == {(odd, 1), ("v_Jump_2", 0), ("v_Run_1", 1)}
     assert [(v.name, v.label) for v in held.videos(1, "test")] == [("v_Jump_0", 0), ("v_Run_0", 1)]
@@ -150,6 +152,15 @@ def test_names_that_differ_in_case_alone(folder, tmp_path):
     (lists / "test1.txt").write_text("Jump/v_Jump_0 0\n")
     held = Dataset(prepare_small(folder, lists, tmp_path / "d", algorithm=None))
     assert [v.name for v in held.videos(1, "test")] == ["v_Jump_0"]
+
+
+def test_videos_in_training_and_test_are_counted(folder, tmp_path):
+    lists, said = tmp_path / "lists", []
+    lists.mkdir()
+    (lists / "train1.txt").write_text("Jump/v_Jump_1 0\nRun/v_Run_1 1\n")
+    (lists / "test1.txt").write_text("Jump/v_Jump_1 0\nRun/v_Run_2 1\n")
+    prepare_small(folder, lists, tmp_path / "d", algorithm=None, progress=lambda what, *_: said.append(what))
+    assert "test1: 1 videos, as v_Jump_1, are in train1 too; they test no learning" in said
 
 
 def test_a_class_without_videos_in_a_list_is_named(folder, tmp_path):
@@ -202,6 +213,18 @@ def test_a_bad_video_is_named_and_once_replaced_all_is_well(folder, tmp_path, wo
     assert "\n" not in str(caught.value) and not (tmp_path / "d").exists()
     write_video(bad, 6)
     assert Dataset(prepare_small(folder, None, tmp_path / "d", workers=workers)).index["v_Run_3"].frames == 6
+
+
+@pytest.mark.parametrize("name", ["v_Run_1 .avi", "v_Run_1\u00a0.avi", "v_Run_1\x85.avi", "v_Run\n1.avi", "v\r1.avi"])
+def test_names_that_no_list_could_hold(folder, tmp_path, name):
+    (folder / "Run/v_Run_1.avi").rename(folder / "Run" / name)
+    with pytest.raises(DataError, match="rename it") as caught:
+        prepare_small(folder, None, tmp_path / "d")
+    assert len(str(caught.value).splitlines()) == 1
+    (folder / "Run" / name).unlink()
+    (folder / "Run").rename(folder / "\ufeffRun")
+    with pytest.raises(DataError, match="begins with a mark; rename it"):
+        prepare_small(folder, None, tmp_path / "d")
 
 
 def test_two_videos_of_one_name(folder, tmp_path):
@@ -465,6 +488,7 @@ def test_hmdb51s_lists(folder, tmp_path):
         Jump_test_split1="v_Jump_0.avi 1 \nv_Jump_1.avi 2 \nv_Jump_2.avi 0 \n",
         Run_test_split1="v_Run_0.avi 2\nv_Run_3.avi 1\n",
     )
+    (lists / "._Run_test_split1.txt").write_bytes(b"\0\5\x16\7")  # which a Mac writes beside
     held = Dataset(prepare_small(folder, lists, tmp_path / "d"))
     assert sorted(v.name for v in held.videos(1, "train")) == ["v_Jump_0", "v_Run_3"]
     assert [v.name for v in held.videos(1, "test")] == ["v_Jump_1", "v_Run_0"]
@@ -521,9 +545,21 @@ def test_a_name_that_is_not_utf_8(folder, tmp_path):
         prepare_small(folder, None, tmp_path / "d")
 
 
-def test_what_a_mac_writes_beside_a_file_is_no_video(folder, tmp_path):
+def test_what_a_mac_and_others_write_beside_is_no_video_and_no_class(folder, tmp_path):
     (folder / "Run/._v_Run_1.avi").write_bytes(b"resource fork")
-    assert len(Dataset(prepare_small(folder, None, tmp_path / "d")).index) == 8
+    for hidden in (".ipynb_checkpoints/x", "__MACOSX/Run/y", "Run/.thumbs", "Run/@eaDir", ".Trash/a/b"):
+        (folder / hidden).mkdir(parents=True)
+        cv2.imwrite(str(folder / hidden / "1.jpg"), np.zeros((8, 8, 3), np.uint8))
+    dataset = Dataset(prepare_small(folder, None, tmp_path / "d", algorithm=None))
+    assert len(dataset.index) == 8 and dataset.classes == ["Jump", "Run"]
+
+
+def test_videos_that_lie_deeper_are_named(folder, tmp_path):
+    folder.rename(tmp_path / "train")
+    (tmp_path / "kinetics").mkdir()
+    (tmp_path / "train").rename(tmp_path / "kinetics/train")
+    with pytest.raises(DataError, match=r"kinetics: no videos in it; .* for each class, where there is train/\w+/v_"):
+        prepare_small(tmp_path / "kinetics", None, tmp_path / "d")
 
 
 def test_what_is_stored_wrong_is_found_at_the_end(folder, tmp_path, monkeypatch):

@@ -89,3 +89,20 @@ def test_numbers_that_are_no_labels_are_of_the_names(tmp_path):
         path.write_text(text)
         with pytest.raises(DataError, match=words):
             read_classes(path)
+
+
+def test_folders_of_frames_in_a_folder_are_its_videos(tmp_path):
+    """In natural order, but for what is hidden; and beside a video file they are none."""
+    for name in ("run/v10", "run/v2", "jump/v1", ".thumbs", "run/@eaDir", "__MACOSX/run/v2"):
+        (tmp_path / "d" / name).mkdir(parents=True)
+        (tmp_path / "d" / name / "img_00001.JPG").touch()
+    folder = tmp_path / "d"
+    assert videos_in([folder]) == [folder / "jump/v1", folder / "run/v2", folder / "run/v10"]
+    assert videos_in([folder / "run/v2"]) == [folder / "run/v2"]
+    (folder / ".trash").mkdir()
+    (folder / ".trash/x.avi").touch()
+    (folder / "run/x.AVI").touch()
+    assert videos_in([folder]) == [folder / "run/x.AVI"]
+    (tmp_path / "e").mkdir()
+    with pytest.raises(DataError, match="e: holds no video, and no images"):
+        videos_in([tmp_path / "e"])

@@ -84,6 +84,7 @@ def coco_of(*annotations, images=(1, 2)):
         ([{"image_id": 1, "caption": "a"}, {"image_id": 2, "caption": None}], "entry 2: caption is null, no text"),
         ([{"image_id": 1, "caption": 7}], "entry 1: caption is 7, no text"),
         ([{"image_id": 1, "caption": "a"}, {"image_id": "1", "caption": "b"}], "twice, as 1 and as '1'"),
+        ('[{"image_id": 1, "image_id": 2, "caption": "a"}]', "two values of 'image_id', 1 and 2"),
         ('[{"image_id": 1, "capt', "cut off in the middle, at line 1"),
         ('[{"image_id": 1,\n "caption": "a"},\n', "cut off in the middle, at line 2"),
         ('[{"image_id": 1, "caption": "a"} "b"]', "Expecting"),
@@ -132,7 +133,18 @@ def test_ids_as_text_and_as_numbers_are_of_one_image(tmp_path):
     assert caption_files.image_files(references) == {1: "a.jpg", 2: "a.jpg"}
 
 
+def test_ids_are_the_same_however_their_accents_are_composed(tmp_path):
+    composed, apart = "Nguy\u1ec5n.jpg", "Nguye\u0302\u0303n.jpg"
+    image = {"file": f"/data/{apart}", "split": "test", "captions": ["a dog"]}
+    references = caption_files.read_references(write(tmp_path / "captions.json", {"images": [image]}))
+    for name in (composed, apart):
+        results = caption_files.read_results(write(tmp_path / "r.json", [{"image_id": name, "caption": "a"}]))
+        assert results.keys() == references.keys()
+    assert caption_files.image_files(tmp_path / "captions.json").keys() == references.keys()
+
+
 def test_names_of_cocos_files_and_their_numbers_match():
+    assert caption_files.matched({"COCO_val2014_000000000042": "a"}, {42: ["x"]}) == {42: "a"}
     captions = {"COCO_val2014_000000000042.jpg": "a", "000000000007.jpg": "b"}
     assert caption_files.matched(captions, {42: ["x"], 7: ["y"]}) == {42: "a", 7: "b"}
     assert caption_files.matched({42: "a"}, {"000000000042.jpg": ["x"]}) == {"000000000042.jpg": "a"}

@@ -121,6 +121,7 @@ def test_no_file_is_written(monkeypatch):
         ('echo "Picked up JAVA_TOOL_OPTIONS: x" >&2; exit 3', "ended with status 3"),
         ("kill -9 $$", "signal 9, as where memory is short"),
         ("while read line; do echo 0,5 0,3; done", "says '0,5 0,3' where numbers are due"),
+        ("while read line; do echo NaN; done", "says 'NaN' where numbers are due"),
         ("exec yes junk", "says 'junk' where numbers are due"),
         ("yes | tr -d '\\n'", "without an end"),
         ("exec sleep 1000", "says nothing for"),

@@ -108,6 +108,13 @@ def test_images_must_be_the_same():
         metrics.score({}, {})
 
 
+@pytest.mark.parametrize("text", ["", " .!? ", "\U0001f600"])
+def test_references_without_a_word(text):
+    with pytest.raises(DataError, match="no reference of the 2 images has a word"):
+        metrics.score(SAID, {1: [text], 2: [text, ""]}, meteor=False)
+    assert metrics.score({1: text, 2: ""}, TRUE, meteor=False)["BLEU-1"] < 1e-6
+
+
 def test_several_captions_an_image_are_averaged():
     """By hand: of the first captions every word is in a reference, of the second none, of the third (an image has two
     alone, and the first again) those of one image; brevity costs nothing."""

@@ -172,6 +172,12 @@ def test_names_in_results_and_numbers_in_references_are_of_one_image(tmp_path):
     assert entry["image_id"] == 42 and sorted(entry["captions"]) == ["A cat", "A cow", "A dog"]
 
 
+@pytest.mark.parametrize("name", ["Nguye\u0302\u0303n.jpg", "nguy\u1ec5n.JPG"])
+def test_images_are_found_as_the_disk_spells_them(tmp_path, name):
+    (tmp_path / name).touch()
+    assert rating_sheet.ImageFiles(folder=tmp_path).find("Nguy\u1ec5n.jpg") == tmp_path / name
+
+
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

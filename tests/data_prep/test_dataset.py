@@ -1,0 +1,42 @@
+"""Files beside a data set, as people have them."""
+
+import pytest
+
+from data_prep import DataError
+from data_prep.dataset import read_classes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Brush Hair\nYo-Yo\n",
+        "\ufeff1 Brush Hair\r\n2 Yo-Yo\r\n",
+        "1\tBrush Hair\n\n2\tYo-Yo",
+        "0,Brush Hair\n1,Yo-Yo\n",
+        "1; Brush Hair\n2; Yo-Yo\n",
+        "1: Brush Hair\r2: Yo-Yo\r",
+        "2 Yo-Yo\n1 Brush Hair\n",
+    ],
+)
+def test_classes_by_label_however_they_are_listed(tmp_path, text):
+    (tmp_path / "c.txt").write_bytes(text.encode())
+    assert read_classes(tmp_path / "c.txt") == ["Brush Hair", "Yo-Yo"]
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("", "names no class"),
+        ("\ufeff\r\n", "names no class"),
+        ("Run\n", "names 1 class"),
+        ("Run\nJump\nRun\n", "has class Run twice"),
+        ("1 Run\n3 Jump\n", "the numbers of its classes are not 1, 2, ... without a gap"),
+        ("1 Run\n1 Jump\n", "the numbers of its classes are not 1, 2, ... without a gap"),
+        ("2 Run\n3 Jump\n", "the numbers of its classes are not 1, 2, ... without a gap"),
+    ],
+)
+def test_what_is_no_list_of_classes(tmp_path, text, said):
+    (tmp_path / "c.txt").write_bytes(text.encode())
+    with pytest.raises(DataError, match=f"c.txt: {said}") as error:
+        read_classes(tmp_path / "c.txt")
+    assert "\n" not in str(error.value)
