@@ -117,7 +117,7 @@ def check_whole(nets: Sequence[NetParameter], weights: Path, outputs: int | None
 
 
 def _unfit(net: NetParameter, entry: Entry) -> str:
-    return f"does not fit {net.name}: layer '{entry.layer}': {entry.why}"
+    return f"does not fit {net.name}: layer '{entry.layer}': {entry.why}; --set gives the net other sizes"
 
 
 def _of_other_outputs(entry: Entry, outputs: int | None) -> str | None:

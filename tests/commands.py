@@ -10,8 +10,10 @@ LRCN = Path(sys.executable).with_name("lrcn")
 
 
 def lrcn(*arguments, cwd=None, **environment):
+    """COLUMNS, which parallel tests have from whoever runs them, is not handed on."""
+    usual = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     return subprocess.run(
-        [LRCN, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env={**os.environ, **environment}
+        [LRCN, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=usual | environment
     )
 
 
