@@ -147,6 +147,7 @@ def start(net: pb.NetParameter, path: str | Path, stages: Iterable[str] = (), le
         for status in (COPIED, AFRESH, CLASH, IGNORED, UNKNOWN)
     }
     learning = match.learning()
+    unfilled = [entry for entry in entries if entry.status in (AFRESH, CLASH)]
     return Start(
         str(path),
         names[COPIED],
@@ -154,7 +155,7 @@ def start(net: pb.NetParameter, path: str | Path, stages: Iterable[str] = (), le
         {entry.layer: entry.why for entry in entries if entry.status == CLASH},
         names[IGNORED],
         names[UNKNOWN],
-        [name for name in dict.fromkeys([*names[AFRESH], *names[CLASH]]) if name not in learning],
+        list(dict.fromkeys(each.layer for each in unfilled if each.layer not in learning)),
     )
 
 

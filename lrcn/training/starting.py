@@ -55,7 +55,7 @@ def _filling(training: Training, path: Path) -> Filling:
 def _check(training: Training, filling: Filling, others: set[str]) -> None:
     """TrainError where a file of the user's comes to nothing. others: layers that are filled from elsewhere."""
     name, hint = training.variant.name, pretrained.hint(training.variant)
-    if not filling.filled and not others:
+    if not filling.filled:
         layers = ", ".join([*filling.clashing, *filling.unused][:8])
         raise TrainError(
             f"{filling.path}: holds no layer that fits {name} (it holds {layers}); is it another backbone's?{hint}"
@@ -90,7 +90,8 @@ def _layers_of(work: Workspace, training: Training, before: Training | None) -> 
     if run is None:
         return set()
     if before is None or run.finished:
-        return {name for name, blobs in weight_files.read_weights(run.weights).layers if blobs}
+        file = run.weights_at(training.stage.start_at)
+        return {name for name, blobs in weight_files.read_weights(file).layers if blobs}
     shapes = infer(
         before.files["train_test"],
         "TRAIN",

@@ -21,7 +21,7 @@ from lrcn.training.experiment import Experiment, Stage
 from lrcn.training.job import open_job
 from lrcn.training.run import Run, identity_of
 from netspecs import catalogue
-from prototxt_gen import SpecError
+from prototxt_gen import SpecError, caffe_pb2
 from tests.commands import lrcn, refused
 from tests.datasets import make_dataset, write_captions
 from tests.lrcn.training.small_nets import CNN, OF_TINY, SMALL_SENTENCES, TINY, segments, train_files
@@ -99,6 +99,14 @@ def test_a_captioner_trains_on_a_frozen_cnn_and_then_whole(captions, whole_way, 
     ]
     refused(lrcn(*training), "lrcn-2f trains on a frozen CNN", "--weights bvlc_reference_caffenet.caffemodel")
     refused(lrcn(*training, "--from-scratch"), "lrcn-2f trains on a frozen CNN")
+    partly = caffe_pb2.NetParameter.FromString((whole_way[0] / "cnn.caffemodel").read_bytes())
+    for layer in partly.layer:
+        layer.name = {"conv2": "features.2", "conv3": "features.3"}.get(layer.name, layer.name)
+        if layer.name == "conv1":
+            layer.blobs[0].shape.dim[:] = reversed(layer.blobs[0].shape.dim)
+    (tmp_path / "partly.caffemodel").write_bytes(partly.SerializeToString())
+    nothing = "has nothing for conv1, conv2, conv3 of caption/lrcn-2f (conv1: blob 0 is 4x3x"
+    refused(lrcn(*training, "--weights", tmp_path / "partly.caffemodel"), "partly.caffemodel: ", nothing)
     assert not (tmp_path / "runs").exists()
     done = lrcn(*training, "--weights", whole_way[0] / "cnn.caffemodel")
     assert done.returncode == 0, done.stderr
@@ -107,6 +115,11 @@ def test_a_captioner_trains_on_a_frozen_cnn_and_then_whole(captions, whole_way, 
     log = (tmp_path / "runs" / "lrcn-2f-finetune" / "logs" / "from-0000000.log").read_text()
     for layer in "conv1", "lstm1", "lstm2", "predict":
         assert f"{layer}: weights taken" in log
+    for layer in partly.layer:
+        layer.name = f"other.{layer.name}"
+    (tmp_path / "partly.caffemodel").write_bytes(partly.SerializeToString())
+    tuned = lrcn(*training, "--stages", "finetune", "--weights", tmp_path / "partly.caffemodel")  # a CNN is there
+    refused(tuned, "partly.caffemodel: holds no layer that fits caption/lrcn-2f (it holds other.conv1")
 
 
 def test_what_does_not_fit_is_refused(captions, tmp_path):
