@@ -532,7 +532,7 @@ def test_check_trains_and_says_so(real):
     assert re.fullmatch(r"Caffe from \w+ trains a small LRCN on this CPU: \d+ ms an iteration\n", process.stderr)
     if not real.cuda:
         process = subprocess.run([*check, "--gpu", "0"], capture_output=True, text=True)
-        assert process.returncode == 2 and re.fullmatch("lrcn: Caffe stopped at [^\n]+\n", process.stderr)
+        assert process.returncode == 2 and re.fullmatch("lrcn: --gpu 0: [^\n]+--cuda[^\n]+\n", process.stderr)
 
 
 def test_options_for_gpus_want_cuda():

@@ -224,7 +224,10 @@ def test_what_does_not_fit_is_said_before_caffe_runs(tmp_path):
 def test_what_ends_caffe_is_said_in_one_line(tmp_path):
     name = "caption/lrcn-1u"
     nan = write_variant_weights(tmp_path / "nan.caffemodel", name, NETS[name], end=float("nan"))
-    with Captioner.of(trained_net(name, nan, NETS[name]), Compute()) as captioner:
+    with pytest.raises(SpecError, match="nan.caffemodel: layer 'predict' holds nan or inf"):
+        Captioner.of(trained_net(name, nan, NETS[name]), Compute())
+    huge = write_variant_weights(tmp_path / "huge.caffemodel", name, NETS[name], size=3e38)
+    with Captioner.of(trained_net(name, huge, NETS[name]), Compute()) as captioner:
         with pytest.raises(CaffeError, match="^the net's predictions are not finite; are these its weights.$"):
             captioner.beam(features())
         folder = captioner.folder
