@@ -291,23 +291,20 @@ def open_job(
         stage.training for stage in experiment.stages
     ):
         raise SpecError("stage: a captioner's trainings are named by --stages, as train,finetune")
-    folder = Path(data) if data else experiment.data_folder
-    if not data and not folder.exists():
-        folder = _trained_on(experiment, out_folder) or folder
-    if not data and not folder.exists():
-        made = "`lrcn prepare demo` makes it" if folder.parts[:2] == DEMO else PREPARED[experiment.kinds[0]]
-        raise DataError(f"{folder}: no such folder, where {experiment.name} looks for its data set: {made}")
-    dataset = Dataset(folder)
+    dataset = Dataset(data or _usual_data(experiment, out_folder))
     experiment = _fitting(experiment, dataset, trainings)
     files = _files(name, experiment, weights)
+    splits = _splits(experiment, dataset, split)
     if files:
         experiment, out_folder = _of_files(experiment, files, trainings, vocabulary, out)
+        if len(splits) > 1:  # a net of one split has seen the test videos of the others
+            raise SpecError(f"{next(iter(files.values()))}: a net is of one split; give --split 1, 2 or 3")
     changes = catalogue.share_out(settings, dict.fromkeys(stage.net for stage in experiment.stages))
     for stage in experiment.stages:
         if changes[stage.net] and not stage.data:
             _check_kind(stage, dataset)
             _sizes(stage, dataset, 1, changes[stage.net])
-    return Job(experiment, dataset, out_folder, _splits(experiment, dataset, split), changes, files, vocabulary)
+    return Job(experiment, dataset, out_folder, splits, changes, files, vocabulary)
 
 
 def _experiment(
@@ -368,6 +365,17 @@ def _of_files(
         )
     stages = tuple(replace(stage, start=None) for stage in last.values())
     return replace(experiment, stages=stages), folder
+
+
+def _usual_data(experiment: Experiment, out: Path) -> Path:
+    """Where an experiment's data set lies if nobody says. DataError where it does not."""
+    folder = experiment.data_folder
+    if not folder.exists():
+        folder = _trained_on(experiment, out) or folder
+    if not folder.exists():
+        made = "`lrcn prepare demo` makes it" if folder.parts[:2] == DEMO else PREPARED[experiment.kinds[0]]
+        raise DataError(f"{folder}: no such folder, where {experiment.name} looks for its data set: {made}")
+    return folder
 
 
 def _trained_on(experiment: Experiment, out: Path) -> Path | None:

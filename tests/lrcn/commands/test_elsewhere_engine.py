@@ -1,6 +1,7 @@
 """Weights from anywhere, without a run: videos classified, images captioned, sentences drawn, data sets scored."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -142,6 +143,18 @@ def test_a_data_set_is_scored_with_weights_from_anywhere(files, dataset, tmp_pat
     for name in ("single-frame-flow", "lrcn-fc6-flow"):
         ways = [scores(tmp_path / "out", name, ending) for ending in ("", "_mean-slip", "_rows-6-up")]
         assert np.array_equal(ways[0], ways[1]) and not np.array_equal(ways[0], ways[2])
+
+
+def test_one_file_is_not_a_net_of_every_split(files, dataset, tmp_path):
+    several = tmp_path / "data"
+    shutil.copytree(dataset, several)
+    for part in ("train", "test"):
+        shutil.copy(several / f"{part}1.txt", several / f"{part}2.txt")
+    description = json.loads((several / "dataset.json").read_text())
+    (several / "dataset.json").write_text(json.dumps(description | {"splits": [1, 2]}))
+    own = ["--weights", files[NETS[2]], *set_options(settings_of(NETS[2])), "--out", tmp_path / "out"]
+    refused(lrcn("evaluate", NETS[2], "--data", several, *own, "--split", "all"), "a net is of one split")
+    assert lrcn("evaluate", NETS[2], "--data", several, *own, "--split", "2").returncode == 0
 
 
 def test_weights_are_not_evaluated_where_runs_lie(files, dataset, tmp_path):
