@@ -184,14 +184,11 @@ class Variant:
 
         Raises SpecError for an unknown setting, a value of the wrong kind, and values that make no sense together.
         """
-        for name in overrides:
-            if name not in self.table:
-                raise SpecError(f"{file_prefix(name)}{self.name} has no setting '{name}'{nearest(name, self.table)}")
-        wanted = {name: self._read(name, value) for name, value in overrides.items()}
-        chosen = {name: self._read(name, setting.default) for name, setting in self.table.items()}
+        wanted = {name: self.read(name, value) for name, value in overrides.items()}
+        chosen = {name: self.read(name, setting.default) for name, setting in self.table.items()}
         for name, choices in self.presets.items():
             choice = wanted.get(name, chosen[name])
-            chosen |= {preset: self._read(preset, value) for preset, value in choices.get(choice, {}).items()}
+            chosen |= {preset: self.read(preset, value) for preset, value in choices.get(choice, {}).items()}
         chosen |= wanted
         try:
             self.check(self._namespace(chosen))
@@ -251,7 +248,10 @@ class Variant:
         s.mean = self.pixel_mean(s)
         return s
 
-    def _read(self, name: str, value: Any) -> Any:
+    def read(self, name: str, value: Any) -> Any:
+        """A value of a setting as `settings` holds it. Raises SpecError for an unknown setting, or a wrong kind."""
+        if name not in self.table:
+            raise SpecError(f"{file_prefix(name)}{self.name} has no setting '{name}'{nearest(name, self.table)}")
         kind = self.table[name].kind
         try:
             return kind.read(plain(value))

@@ -27,7 +27,7 @@ from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
 from lrcn.training.train import train
 from lrcn.training.workspace import Start, Training, Workspace
 from netspecs import catalogue
-from netspecs.variant import Setting
+from netspecs.variant import file_prefix
 from prototxt_gen import SpecError, nearest
 
 DEMO = ("data", "demo")  # where the demo's data sets lie
@@ -434,28 +434,27 @@ def _check_kind(stage: Stage, dataset: Dataset) -> None:
 
 def _settings(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The published values, then the data set's, the stage's, and the user's."""
-    sizes = _sizes(stage, dataset, split, changes)
-    return stage.variant.settings(**sizes | dict(stage.settings) | dict(changes))
+    sizes, own = _sizes(stage, dataset, split, changes), dict(stage.settings)
+    others = {name: value for name, value in (sizes | own).items() if name not in changes}
+    return stage.variant.settings(**others, **changes)  # by the user's names, which know their file
 
 
 def _sizes(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that the data set decides. SpecError where the user, or the stage, sets one otherwise."""
-    task, table = task_of(stage.variant), stage.variant.table
-    sizes = {"data": str(dataset.folder.resolve())} | task.sizes(stage, dataset, split, changes)
-    for name, value in (dict(stage.settings) | dict(changes)).items():
+    variant, task = stage.variant, task_of(stage.variant)
+    own = {name: value for name, value in stage.settings.items() if name not in changes}
+    named = {name: f"the {name}={value} of {stage.folder}'s settings" for name, value in own.items()} | {
+        name: f"{file_prefix(name) or '--set '}{name}={value}" for name, value in changes.items()
+    }
+    for name, value in (*own.items(), *changes.items()):
         if name in ("data", "split"):
-            raise SpecError(f"--set {name}={value}: give --{name} {value} in its place")
-        if name in sizes and name in task.decided(dataset) and not _equal(table[name], value, sizes[name]):
+            raise SpecError(f"{named[name]}: give --{name} {value} in its place")
+    chosen = {name: variant.read(name, value) for name, value in (*own.items(), *changes.items())}
+    sizes = {"data": str(dataset.folder.resolve())} | task.sizes(stage, dataset, split, chosen)
+    for name, value in chosen.items():
+        if name in sizes and name in task.decided(dataset) and value != sizes[name]:
             raise SpecError(
-                f"{dataset.folder}: has {name}={sizes[name]}, which --set {name}={value} does not change; leave it "
-                "out, or prepare the data set so"
+                f"{dataset.folder}: has {name}={sizes[name]}, which {named[name]} does not change; leave it out, or "
+                "prepare the data set so"
             )
-    return {name: value for name, value in sizes.items() if name in table}
-
-
-def _equal(setting: Setting, value: Any, here: Any) -> bool:
-    """Whether a user's value, as it will be read, is the one here."""
-    try:
-        return bool(setting.kind.read(value) == setting.kind.read(here))
-    except (TypeError, ValueError):  # which the setting refuses in its own words
-        return True
+    return {name: value for name, value in sizes.items() if name in variant.table}

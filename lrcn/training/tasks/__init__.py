@@ -72,8 +72,9 @@ class Task:
     def check_data(self, stage: Stage, dataset: Dataset, split: int) -> None:
         """DataError where the data set lacks what a stage reads."""
 
-    def sizes(self, stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings that the data set decides; `changes` are the user's."""
+    def sizes(self, stage: Stage, dataset: Dataset, split: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that the data set decides. chosen: what the stage and the user set. SpecError where that does
+        not go with the data set."""
         raise NotImplementedError
 
     def decided(self, dataset: Dataset) -> Sequence[str]:

@@ -62,7 +62,7 @@ class Activity(Task):
         else:
             dataset.check(str(stage.variant.modality))
 
-    def sizes(self, stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+    def sizes(self, stage: Stage, dataset: Dataset, split: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
         common = {"classes": len(dataset.classes), "split": split}
         if dataset.kind == "features":
             return common | {
@@ -73,7 +73,12 @@ class Activity(Task):
                 **({"videos": dataset.description["videos"]} if "videos" in dataset.description else {}),
             }
         stills = (dataset.folder / f"stills_train{split}").is_dir()  # a data set of an earlier lrcn has none
-        mirror = changes.get("mirror", stage.settings.get("mirror", dataset.mirror))
+        if chosen.get("backbone") == "features":
+            raise SpecError(
+                f"{dataset.folder}: holds frames, and backbone=features reads activations, as `lrcn prepare features` "
+                "makes them; leave that setting out"
+            )
+        mirror = chosen.get("mirror", dataset.mirror)
         return common | {
             "height": dataset.height,
             "width": dataset.width,

@@ -94,15 +94,20 @@ class Caption(SentenceTask):
     def check_data(self, stage: Stage, dataset: Dataset, split: int) -> None:
         check_captions(dataset, "images", "trainval" if stage.training == "finetune-trainval" else "train")
 
-    def sizes(self, stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+    def sizes(self, stage: Stage, dataset: Dataset, split: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
         sizes = self.sizes_of_sentences(dataset)
         if "feature_size" in dataset.description:
-            if changes.get("backbone", "features") != "features":
+            if chosen.get("backbone", "features") != "features":
                 raise SpecError(
-                    f"{dataset.folder}: holds activations, and backbone={changes['backbone']} reads images; "
+                    f"{dataset.folder}: holds activations, and backbone={chosen['backbone']} reads images; "
                     "leave that setting out, or give --data the captions with images"
                 )
             sizes |= {"backbone": "features", "feature_size": dataset.description["feature_size"]}
+        elif chosen.get("backbone") == "features":
+            raise SpecError(
+                f"{dataset.folder}: holds images, and backbone=features reads activations, as `lrcn prepare features` "
+                "makes them; leave that setting out"
+            )
         # VGG-16's two batches of 50 captions an iteration are one of 100, where the data set has them so.
         published = stage.variant.settings(**stage.settings)
         if published["iter_size"] > 1:

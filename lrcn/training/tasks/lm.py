@@ -34,7 +34,7 @@ class LanguageModel(SentenceTask):
         check = check_captions if dataset.kind == "captions" else check_semantics
         check(dataset, "sentences")
 
-    def sizes(self, stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+    def sizes(self, stage: Stage, dataset: Dataset, split: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
         return self.sizes_of_sentences(dataset)
 
     def evaluate(self, work: Workspace, options: Perplexity, compute: Compute) -> list[Evaluation]:

@@ -29,7 +29,7 @@ class Video(SentenceTask):
     def check_data(self, stage: Stage, dataset: Dataset, split: int) -> None:
         check_semantics(dataset, "frames" if stage.variant.reads == "activations" else "slots")
 
-    def sizes(self, stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+    def sizes(self, stage: Stage, dataset: Dataset, split: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
         return self.sizes_of_sentences(dataset) | {name: dataset.description[name] for name in SIZES}
 
     def decided(self, dataset: Dataset) -> Sequence[str]:

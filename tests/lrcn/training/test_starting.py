@@ -1,5 +1,7 @@
 """With what a training starts, said before it: by weights from anywhere, and by stages that were trained elsewhere."""
 
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from lrcn.training.job import open_job
 from lrcn.training.run import Run, TrainError
 from lrcn.training.workspace import Start
 from netspecs import catalogue
+from netspecs.variant import NameFromFile
 from prototxt_gen import SpecError, caffe_pb2
 from tests.commands import lrcn, refused
 from tests.lrcn.training.small_nets import SMALL_TABLE1, set_options
@@ -271,6 +274,34 @@ def test_settings_that_the_data_decides_are_refused(dataset, tmp_path):
         assert words in str(clash.value)
     job(dataset, tmp_path / "out", classes=3, height=24)  # the very same
     assert len(Dataset(dataset).classes) == 3
+
+
+def test_settings_that_make_no_sense_beside_the_data_are_refused_in_one_line(dataset, tmp_path):
+    for name, value, words in (
+        ("classes", float("inf"), "classes=inf makes no sense"),
+        ("deploy_crops", [3], "deploy_crops=[3] makes no sense"),
+        ("mirror", "maybe", "mirror=maybe makes no sense: it takes true or false"),
+        ("backbone", "features", f"{dataset}: holds frames, and backbone=features reads activations"),
+        (NameFromFile("classes", "c.toml"), 5, "which c.toml: classes=5 does not change"),
+        (NameFromFile("units", "c.toml"), "nan", "c.toml: activity/lrcn-fc6-rgb: units=nan makes no sense"),
+    ):
+        with pytest.raises(SpecError, match=re.escape(words)):
+            open_job("activity/lrcn-fc6-rgb", dataset, tmp_path / "out", settings={name: value}).trainings
+
+
+def test_settings_of_an_experiment_that_the_data_decides_are_refused_by_the_stage(dataset, tmp_path):
+    file = tmp_path / "mine.toml"
+    text = 'kind = "frames"\n[settings]\n%s\n[[stages]]\nnet = "activity/single-frame-rgb"\n'
+    for settings, words in (
+        ("classes = 5", "has classes=3, which the classes=5 of single-frame-rgb's settings does not change"),
+        ("classes = inf", "classes=inf makes no sense"),
+        ('backbone = "features"', "holds frames"),
+    ):
+        file.write_text(text % settings)
+        with pytest.raises(SpecError, match=words):
+            open_job(str(file), dataset, tmp_path / "out").trainings
+    file.write_text(text % 'backbone = "tiny"\ncrop = 16\nmirror = "false"')
+    assert open_job(str(file), dataset, tmp_path / "out").trainings[0].settings["deploy_crops"] == 5
 
 
 def test_a_plan_runs_nothing_and_a_gpu_needs_cuda(dataset, tmp_path):
