@@ -20,7 +20,7 @@ import numpy as np
 
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.caffe_pb2 import LayerParameter as Layer
-from prototxt_gen.data_files import Unread, datum_labels, hdf5_values
+from prototxt_gen.data_files import Unread, datum_labels, hdf5_values, words
 from prototxt_gen.errors import SpecError, nearest
 from prototxt_gen.file_faults import absent, file_faults
 from prototxt_gen.netspec import LAYER_TYPES
@@ -314,7 +314,7 @@ class _Check:
             filler = fillers[min(number, len(fillers) - 1)] if fillers else pb.FillerParameter()
             return [filler.value] if filler.type == "constant" else None
         if layer.type == "HDF5Data":
-            names = Path(layer.hdf5_data_param.source).read_text(encoding="utf-8").split()
+            names = words(Path(layer.hdf5_data_param.source).read_text(encoding="utf-8"))
             pieces = [np.unique(np.trunc(piece)) for name in names for piece in hdf5_values(name, top)]
             return np.concatenate(pieces) if pieces else np.empty(0)
         if layer.type == "ImageData" and number == 1:

@@ -4,7 +4,9 @@ Paths count from the current folder, as Caffe's do. Each function raises Unread,
 missing; h5py, lmdb and OpenCV are imported only here and only when a file is there to be read.
 """
 
+import os
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +22,14 @@ class Unread(Exception):
     """The data cannot be read here: why."""
 
 
+def words(text: str) -> list[str]:
+    """The words of a text as C++ parts them: at blanks of ASCII alone, where `str.split` knows more."""
+    return re.findall(r"[^ \t\n\v\f\r]+", text)
+
+
 def hdf5_shapes(source: str, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """Dataset -> its shape in the first file that `source` lists, for each of `names` that the file has."""
-    files = _text(source).split()
+    files = words(_text(source))
     if not files:
         raise Unread(f"{source} lists no file")
     _exists(files[0])
@@ -71,6 +78,8 @@ _ROWS = 65536
 @contextmanager
 def _hdf5(path: str) -> Iterator[tuple[Any, Any]]:
     """(h5py, the open file). What h5py says of a damaged one, of whatever kind, is Unread."""
+    if os.path.isdir(path):
+        raise Unread(f"{path}: a folder")
     try:
         import h5py
 
@@ -124,8 +133,8 @@ def _records(source: str) -> Iterator[bytes]:
 
 def image_size(source: str, root_folder: str) -> tuple[int, int]:
     """Height and width of the first image that `source` lists."""
-    lines = _text(source).splitlines()
-    if not lines:
+    lines = _text(source).split("\n")
+    if not lines[0]:
         raise Unread(f"{source} lists no image")
     path = root_folder + lines[0].rpartition(" ")[0]  # as Caffe joins them: no slash is added
     _exists(path)
@@ -134,14 +143,14 @@ def image_size(source: str, root_folder: str) -> tuple[int, int]:
 
 def window_channels(source: str) -> int:
     """Channels of the last image in a window file, which are those that Caffe takes."""
-    channels, words = "", iter(_text(source).split())
+    channels, fields = "", iter(words(_text(source)))
     try:
-        for mark in words:
+        for mark in fields:
             if mark != "#":
                 raise Unread(f"{source}: no window file, whose images begin with '#'")
-            _index, _path, channels, _height, _width, windows = (next(words) for _ in range(6))
+            _index, _path, channels, _height, _width, windows = (next(fields) for _ in range(6))
             for _ in range(6 * int(windows)):
-                next(words)
+                next(fields)
         return int(channels)
     except (RuntimeError, StopIteration, TypeError, ValueError):
         raise Unread(f"{source}: no whole window file") from None
@@ -158,7 +167,7 @@ def _text(source: str) -> str:
 def _exists(path: str) -> None:
     if not path:
         raise Unread("no source is given")
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise Unread(f"{posixpath.normpath(path)} is not here")
 
 

@@ -62,7 +62,7 @@ def file_faults(layer: Layer) -> Iterator[FileFault]:
 
 def absent(name: str) -> str:
     """That there is no such file, with the nearest that there is; "" where it is there."""
-    if Path(name).exists():
+    if os.path.exists(name):
         return ""
     folder, suffix = Path(name).parent, Path(name).suffix
     near = nearest(Path(name).name, _names(folder, suffix)) if folder.is_dir() else ""
@@ -162,7 +162,7 @@ def _channels(channels: int) -> str:
 
 def _hdf5_list(source: str, tops: Iterable[str]) -> Iterator[str]:
     try:
-        names = _list_text(source).split()
+        names = data_files.words(_list_text(source))
     except SpecError as error:
         yield str(error)
         return
@@ -170,7 +170,7 @@ def _hdf5_list(source: str, tops: Iterable[str]) -> Iterator[str]:
         yield f"'{source}' lists no file"
     firsts: dict[str, tuple[Shape, str]] = {}  # top -> its shape in the first file that has it, and the file
     for name in names:
-        tail = f"; a name ends at a blank, and {_FROM_HERE}" if not Path(name).exists() else ""
+        tail = f"; a name ends at a blank, and {_FROM_HERE}" if not os.path.exists(name) else ""
         if tail:
             yield f"'{source}' lists '{name}': there is no such file{tail}"
             continue
@@ -228,6 +228,9 @@ _KINDS = {
 
 
 def _database(block: pb.DataParameter) -> Iterator[FileFault]:
+    if Path(block.source).is_file():
+        yield "data_param.source", f"'{block.source}' is a file, and Caffe wants the folder of a database: set that"
+        return
     has_lmdb = (Path(block.source) / "data.mdb").is_file() if Path(block.source).is_dir() else None
     if block.backend == pb.DataParameter.LEVELDB:
         if has_lmdb:
@@ -253,12 +256,12 @@ def _image_list(block: pb.ImageDataParameter) -> Iterator[FileFault]:
         yield field, f"'{source}' lists no image"
         return
     yield from ((field, f"'{source}', {why}") for why in _bad_lines(lines))
-    if root and not root.endswith("/") and Path(root, lines[0].rpartition(" ")[0]).exists():
+    if root and not root.endswith("/") and os.path.exists(Path(root, lines[0].rpartition(" ")[0])):
         yield "image_data_param.root_folder", f"Caffe adds no slash to '{root}': set '{root}/'"
         return
     named = [line.rpartition(" ") for line in lines[:: max(1, len(lines) // _SAMPLED)] if line]
     names = [root + (name if space else label) for name, space, label in named]
-    missing = [name for name in names if not Path(name).exists()]
+    missing = [name for name in names if not os.path.exists(name)]
     if missing:
         others = f", nor are {len(missing) - 1} others of {len(names)} looked for" if len(missing) > 1 else ""
         yield field, f"'{source}' lists '{missing[0]}', which is not there{others}; {_FROM_HERE}"

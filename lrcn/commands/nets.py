@@ -93,7 +93,9 @@ def nets_write(names, everything, published, explain, out, force, changes, confi
     from netspecs import catalogue
 
     if bool(names) + everything + published != 1:
-        raise click.UsageError("name the nets to write, or give --all or --published; `lrcn nets list` shows them")
+        raise click.UsageError(
+            "name the nets to write, or give one of --all and --published; `lrcn nets list` shows them"
+        )
     values = read_settings(changes, config)
     if published:
         if values:

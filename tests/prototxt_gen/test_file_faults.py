@@ -1,6 +1,10 @@
 """What is wrong with the files that layers name, by example; and nothing where nothing is wrong."""
 
+import re
+
+import h5py
 import lmdb
+import numpy as np
 import pytest
 
 from prototxt_gen import caffe_pb2 as pb
@@ -90,6 +94,28 @@ def test_lists_in_utf_16_are_named(here):
         ]
 
 
+def test_only_blanks_of_ascii_part_the_names_of_a_list(here):
+    """As std::istream has it: U+2028 and a no-break space, copied from a page, are of a name."""
+    with h5py.File("a.h5", "w") as file:
+        file["data"] = file["label"] = np.zeros(4, "f4")
+    net = hdf5_net()
+    (source,) = re.findall(r'source: ["\'](.*?)["\']', net)
+    for blank, is_blank in (("\n", True), ("\f", True), ("\r", True), ("\u2028", False), ("\u00a0", False), ("\x1c", False)):
+        (here / source).write_bytes(f"a.h5{blank}a.h5{blank}".encode())
+        assert any("there is no such file" in message for message in messages(net)) is not is_blank, repr(blank)
+
+
+def test_names_that_no_file_can_have_are_not_there(here):
+    net, name = hdf5_net(), 300 * "x"
+    (source,) = re.findall(r'source: ["\'](.*?)["\']', net)
+    assert [f"there is no '{name}'" in message for message in messages(net.replace(source, name))] == [True]
+    (here / source).write_text(name)
+    assert [f"lists '{name}': there is no such file" in message for message in messages(net)] == [True]
+    (here / "folder.h5").mkdir()
+    (here / source).write_text("folder.h5")
+    assert [message.endswith("no HDF5 file (folder.h5: a folder)") for message in messages(net)] == [True]
+
+
 def put(folder, *values):
     with lmdb.open(str(folder), map_size=2**20) as database, database.begin(write=True) as transaction:
         for key, value in enumerate(values):
@@ -115,6 +141,8 @@ def test_databases_hold_pictures(here):
     assert messages(net) == []
     (message,) = messages(DATABASE % "")
     assert "'db' is an LMDB, not a LEVELDB (the default): set backend: LMDB" in message
+    (message,) = messages(net.replace("'db'", "'db/data.mdb'"))
+    assert "'db/data.mdb' is a file, and Caffe wants the folder of a database" in message
     with open(here / "db" / "data.mdb", "r+b") as file:
         file.truncate(50_000)
     assert "db: cut off" in messages(net)[0]
