@@ -26,6 +26,16 @@ KINDS: dict[str, type[Message]] = {"net": pb.NetParameter, "solver": pb.SolverPa
 
 _MOST = 300  # letters of a message
 
+# What protobuf says of a layer in which the old format and today's are mixed.
+_MIXED = re.compile(
+    r'V1LayerParameter\.LayerType" has no value named .\w|\btype: *[A-Z_]+\b.*Expected string'
+    r'|\bparam *\{.*Expected ":"|\bparam *:.*Expected "\{"'
+)
+_OF_TWO_FORMATS = (
+    "; 'layer' has type: \"Convolution\" and param { lr_mult: 1 }, the old 'layers' has type: CONVOLUTION and "
+    "blobs_lr: 1: write either"
+)
+
 _ON_ONE_LINE = {"BlobShape", "FillerParameter", "NetState", "NetStateRule", "ParamSpec"}
 
 
@@ -121,9 +131,10 @@ def read(source: str | Path, kind: str | None = "net") -> Source:
         raise Malformed(name, 1, "its messages stand too deep within one another") from None
     except text_format.ParseError as error:
         reason = str(error).split(" : ", 1)[-1].replace("\n", " ").replace('"prototxt_gen.', '"')
+        mend = _OF_TWO_FORMATS if _MIXED.search(reason) else ""
         if len(reason) > _MOST:  # it quotes the line, however long
             reason = f"{reason[: _MOST // 2]} ... {reason[-_MOST // 2 :]}"
-        raise Malformed(name, error.GetLine() or 1, reason) from None
+        raise Malformed(name, error.GetLine() or 1, f"{reason}{mend}") from None
     made = Source(name, message, walk.unknown, walk.places)
     return _upgraded(made) if isinstance(message, pb.NetParameter) and message.layers else made
 

@@ -100,7 +100,14 @@ def test_only_blanks_of_ascii_part_the_names_of_a_list(here):
         file["data"] = file["label"] = np.zeros(4, "f4")
     net = hdf5_net()
     (source,) = re.findall(r'source: ["\'](.*?)["\']', net)
-    for blank, is_blank in (("\n", True), ("\f", True), ("\r", True), ("\u2028", False), ("\u00a0", False), ("\x1c", False)):
+    for blank, is_blank in (
+        ("\n", True),
+        ("\f", True),
+        ("\r", True),
+        ("\u2028", False),
+        ("\u00a0", False),
+        ("\x1c", False),
+    ):
         (here / source).write_bytes(f"a.h5{blank}a.h5{blank}".encode())
         assert any("there is no such file" in message for message in messages(net)) is not is_blank, repr(blank)
 

@@ -106,3 +106,25 @@ def test_a_type_that_the_old_formats_lack_is_kept_for_who_passes_over_it():
     net = parse("layers { name: 'r' type: RESHAPE bottom: 'x' top: 'y' }", unknown=unknown)
     assert net.layer[0].type == "RESHAPE" and unknown[0].line == 1
     assert parse("layers { layer { name: 'r' type: 'warp' } }").layer[0].type == "warp"
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "layers {\n type: 'Convolution'\n}",
+        'layers {\n type: "CONVOLUTION"\n}',
+        "layers {\n param { lr_mult: 1 }\n}",
+        "layer {\n type: CONVOLUTION\n}",
+        "layer {\n param: 'w'\n}",
+    ],
+)
+def test_a_layer_of_two_formats_is_told_what_each_has(layer):
+    with pytest.raises(SpecError, match=r"text:2: .*'layer' has type: .* the old 'layers' has type: CONVOLUTION"):
+        read(layer)
+
+
+def test_other_faults_are_not_said_to_be_of_two_formats():
+    for text in ("layer { param { lr_mult: x } }", "layer { type: 3 }", "layers { type: }", "layer { name: A }"):
+        with pytest.raises(SpecError) as fault:
+            read(text)
+        assert "the old 'layers'" not in str(fault.value)

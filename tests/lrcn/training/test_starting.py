@@ -286,7 +286,7 @@ def test_settings_that_make_no_sense_beside_the_data_are_refused_in_one_line(dat
         (NameFromFile("units", "c.toml"), "nan", "c.toml: activity/lrcn-fc6-rgb: units=nan makes no sense"),
     ):
         with pytest.raises(SpecError, match=re.escape(words)):
-            open_job("activity/lrcn-fc6-rgb", dataset, tmp_path / "out", settings={name: value}).trainings
+            open_job("activity/lrcn-fc6-rgb", dataset, tmp_path / "out", settings={name: value}).plan()
 
 
 def test_settings_of_an_experiment_that_the_data_decides_are_refused_by_the_stage(dataset, tmp_path):
@@ -299,7 +299,7 @@ def test_settings_of_an_experiment_that_the_data_decides_are_refused_by_the_stag
     ):
         file.write_text(text % settings)
         with pytest.raises(SpecError, match=words):
-            open_job(str(file), dataset, tmp_path / "out").trainings
+            open_job(str(file), dataset, tmp_path / "out").plan()
     file.write_text(text % 'backbone = "tiny"\ncrop = 16\nmirror = "false"')
     assert open_job(str(file), dataset, tmp_path / "out").trainings[0].settings["deploy_crops"] == 5
 
