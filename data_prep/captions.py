@@ -82,7 +82,8 @@ class SentenceOptions:
     streams: captions side by side. min_count: how often a word is seen in training captions, to be in the vocabulary.
     words: the vocabulary, <unk> first, in place of the captions' own: of a net that is to be used on them. file_rows:
     of an HDF5 file at most. all_in_trainval: the test captions are in trainval too, as `make_trainval.py` of the
-    release has them, whose trainval is all of train2014 and val2014. Errors: DataError for a seed below 0.
+    release has them, whose trainval is all of train2014 and val2014. Errors: DataError for a seed below 0, and for
+    file_rows fewer than steps.
     """
 
     seed: int = 1701
@@ -95,6 +96,11 @@ class SentenceOptions:
 
     def __post_init__(self):
         check_seed(self.seed)
+        if self.file_rows < self.steps:
+            raise DataError(
+                f"--file-rows {self.file_rows}: a file holds whole captions of {self.steps} rows; give {self.steps} or "
+                "more"
+            )
 
     @property
     def settings(self) -> dict[str, int | bool | str]:
@@ -110,7 +116,7 @@ class SentenceOptions:
     @property
     def rows(self) -> int:
         """Rows of an HDF5 file that is full: whole sequences."""
-        return max(self.file_rows // self.steps, 1) * self.steps
+        return self.file_rows // self.steps * self.steps
 
     def splits(self, part: str) -> tuple[str, ...]:
         """The splits whose captions a part has."""

@@ -114,8 +114,9 @@ def differences(variant: Variant, settings: Mapping[str, Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A setting's value as it is shown: 0.5, true, [96, 384], train."""
-    return json.dumps(value, ensure_ascii=False).strip('"')
+    """A setting's value as it is shown: 0.5, true, [96, 384], train, and "" of no letters."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text[1:-1] if isinstance(value, str) and value else text
 
 
 # ---- where each value comes from, beside it ----------------------------------------------------------------

@@ -367,6 +367,9 @@ def test_files_have_as_many_rows_as_released_or_as_asked_for(tmp_path):
     (partial / "dataset.json").unlink()
     (partial / "preparing.json").write_text(json.dumps(note))
     assert heights(tmp_path / "again") == [300]
+    with pytest.raises(DataError, match="--file-rows 19: a file holds whole captions of 20 rows; give 20 or more"):
+        SentenceOptions(file_rows=19)
+    assert SentenceOptions(file_rows=20).rows == 20
 
 
 def test_data_of_before_the_options_are_those_with_their_defaults():

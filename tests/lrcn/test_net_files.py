@@ -23,9 +23,14 @@ def test_the_header_names_the_version_and_what_is_not_as_published():
         ("# activity/lrcn-fc6-rgb, Table 1, LRCN-fc6, rgb", f"# lrcn {version('lrcn')}")
     }
     [lines] = set(map(tuple, head(LRCN, {"units": "512", "data": 'a "b"\n', "videos": 24}).values()))
-    assert lines[1] == f'# lrcn {version("lrcn")}; not as published: data=a \\"b\\"\\n (), units=512 (256)'
+    assert lines[1] == f'# lrcn {version("lrcn")}; not as published: data=a \\"b\\"\\n (""), units=512 (256)'
     tiny = head(LRCN, {"backbone": "tiny"})[f"{LRCN}/solver.prototxt"][1]
     assert "backbone=tiny (hybrid)" in tiny and "widths=[16, 32, 48] ([96, 384, 512, 512, 384])" in tiny
+
+
+def test_values_are_shown_so_that_they_can_be_told_apart():
+    values = "", "train", 'a"b"', True, 0.5, [96, 384]
+    assert [net_files.shown(value) for value in values] == ['""', "train", r"a\"b\"", "true", "0.5", "[96, 384]"]
 
 
 def test_a_split_or_stage_is_another_training_not_a_difference():
