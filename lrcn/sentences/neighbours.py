@@ -57,7 +57,8 @@ def cnn_net(reference: TrainedNet, cnn: Cnn) -> tuple[NetParameter, tuple[str, .
 
 def nearest_images(train: np.ndarray, test: np.ndarray, distance: str = "euclidean") -> np.ndarray:
     """For each row of test (N, D) the row of train (M, D), fc7 or fc8 of images, that is nearest: (N,) int64, of equals
-    the first. The paper does not say by which distance. SpecError for other shapes and distances."""
+    the first. The paper does not say by which distance. SpecError for other shapes and distances, and for features that
+    are not finite, which are near to nothing."""
     if distance not in DISTANCES:
         raise SpecError(
             f"there is no distance '{distance}', only {' and '.join(DISTANCES)}{nearest(distance, DISTANCES)}"
@@ -65,10 +66,12 @@ def nearest_images(train: np.ndarray, test: np.ndarray, distance: str = "euclide
     train, test = np.asarray(train), np.asarray(test, np.float64)
     if train.ndim != 2 or test.ndim != 2 or train.shape[1] != test.shape[1] or not len(train):
         raise SpecError(f"features of {train.shape} to look in and {test.shape} to look for: give (M, D) and (N, D)")
+    _check_finite(test, "look for")
     least, rows = np.full(len(test), np.inf), np.zeros(len(test), np.int64)
     step = max(1, BLOCK // max(len(test), train.shape[1]))
     for first in range(0, len(train), step):  # float64 a part at a time: fc7 of all of COCO is 1.3 GB in float32
         part = train[first : first + step].astype(np.float64)
+        _check_finite(part, "look in", first)
         if distance == "cosine":
             norms = np.linalg.norm(part, axis=1, keepdims=True)
             distances = -test @ (part / np.where(norms > 0, norms, 1)).T
@@ -79,6 +82,15 @@ def nearest_images(train: np.ndarray, test: np.ndarray, distance: str = "euclide
         least[nearer] = distances[nearer, nearest_rows[nearer]]
         rows[nearer] = first + nearest_rows[nearer]
     return rows
+
+
+def _check_finite(features: np.ndarray, what: str, first: int = 0) -> None:
+    finite = np.isfinite(features).all(axis=1)
+    if not finite.all():
+        raise SpecError(
+            f"features to {what}: row {first + int(finite.argmin())} has NaN or infinity, as of a net that diverged; "
+            "give other weights, or --no-neighbours"
+        )
 
 
 def nearest_captions(

@@ -50,6 +50,16 @@ def test_nearest_captions():
         neighbours.nearest_images(train, train[:, :1])
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_not_finite_are_near_to_nothing(value):
+    good, bad = np.eye(3), np.eye(3)
+    bad[1, 2] = value
+    with pytest.raises(SpecError, match="features to look in: row 1 has NaN or infinity"):
+        neighbours.nearest_images(bad, good)
+    with pytest.raises(SpecError, match="features to look for: row 1 has NaN or infinity"):
+        neighbours.nearest_images(good, bad)
+
+
 def test_a_cnn_of_other_classes_gives_its_own_fc8(tmp_path):
     sizes = {"backbone": "tiny", "units": 9, "embedding": 7, "vocabulary": 13}
     variant = catalogue.get("caption/lrcn-2f")
