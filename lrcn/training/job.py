@@ -74,9 +74,9 @@ class Job(Workspace):
 
     # ---- training ------------------------------------------------------------------------------------------------
 
-    def check_start(self, start: Start = Start(), dry_run: bool = False, resume: bool = True) -> None:
-        """Refuses what cannot be trained from where it would start; dry_run: what cannot even be planned. resume False:
-        were all to begin anew. Raises SpecError, TrainError."""
+    def check_start(self, start: Start = Start(), dry_run: bool = False, resume: bool = True) -> list[str]:
+        """What files of weights fill, a line each. Refuses what cannot be trained from where it would start; dry_run:
+        what cannot even be planned. resume False: were all to begin anew. Raises SpecError, TrainError."""
         weights, name, given = start.weights, self.experiment.name, self.given(start, resume)
         if self.files:
             raise SpecError(f"{next(iter(self.files.values()))}: is evaluated in place of a training; open another job")
@@ -90,7 +90,7 @@ class Job(Workspace):
             raise SpecError("--weights and --from-scratch: give one of them")
         if weights and not any(task_of(each.variant).reads_pixels for each in to_do):
             raise SpecError(f"--weights {weights}: {name} has no CNN to start from them; leave it out")
-        if weights and not any(weights in self._starting_files(each, start, given) for each in to_do):
+        if weights and not any(weights in starting.files_of(each, start, given) for each in to_do):
             taken = ", ".join(f"{folder} ({path})" for folder, path in given.items())
             raise SpecError(
                 f"--weights {weights}: nothing starts from them beside what is given: {taken}; leave it out"
@@ -106,12 +106,12 @@ class Job(Workspace):
                     "starts; add its training to --stages, or give the --out where it lies, or --trained FILE"
                 )
         self._check_iterations(to_do)
-        starting.filled_by(self, to_do, start, given)
-        if dry_run or weights:
-            return
-        remark = self._random_cnn(to_do, given)
-        if self.is_long and remark and not start.from_scratch:
-            raise SpecError(f"{name}: {pretrained.NEEDED}")
+        filled = starting.filled_by(self, to_do, start, given)
+        if not (dry_run or weights):
+            remark = self._random_cnn(to_do, given)
+            if self.is_long and remark and not start.from_scratch:
+                raise SpecError(f"{name}: {pretrained.NEEDED}")
+        return filled
 
     def _check_iterations(self, to_do: Sequence[Training]) -> None:
         """SpecError where a stage would start from, or be scored by, a snapshot that no training makes."""
@@ -130,12 +130,6 @@ class Job(Workspace):
                         f"{stage.folder}: {key} = {iteration}: {folder} leaves a snapshot every {step} iterations, the "
                         f"last at {last}; name one of these, or set its snapshot"
                     )
-
-    def _starting_files(self, training: Training, start: Start, given: Mapping[str, Path]) -> list[Path]:
-        """What a training starts from; a stage that is trained here by its folder."""
-        before = training.stage.start
-        path = given.get(before, Path(before)) if before else None
-        return task_of(training.variant).starting_weights(path, start.weights)
 
     def given(self, start: Start, resume: bool = True) -> dict[str, Path]:
         """The files of stages that are not trained here: the user's, and those that an earlier call took, which resume
@@ -213,13 +207,13 @@ class Job(Workspace):
     def train(self, start: Start = Start(), resume: bool = True, compute: Compute | None = None) -> list[Run]:
         """Trains every net that is not trained yet; one that was cut off goes on. Gives their runs. resume False: all
         begin anew. Raises SpecError, DataError, TrainError, CaffeError."""
-        self.check_start(start, resume=resume)
+        filled = self.check_start(start, resume=resume)
         compute, given = compute or Compute(), self.given(start, resume)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
         for training in to_do:
             if not (resume and training.run.finished):
                 task_of(training.variant).check_order(training, self.changes.get(training.stage.net, {}))
-        for line in starting.filled_by(self, to_do, start, given):
+        for line in filled:
             compute.progress(line, 0, 0)
         if not (start.weights or start.from_scratch) and (remark := self._random_cnn(to_do, given)):
             compute.progress(f"no --weights: {remark}", 0, 0)

@@ -191,14 +191,12 @@ def of_trainings(work: Workspace, trainings: Sequence[Training], manner: Manner,
     start, given = manner.start, manner.given
 
     def begins_with(training: Training) -> str:
-        before = training.stage.start
-        at = f" at {training.stage.start_at}" if training.stage.start_at else ""
-        path = given.get(before, Path(f"{before}{at}")) if before else None
-        names = task_of(training.variant).starting_weights(path, start.weights)
+        stage = training.stage
+        names = [file.name for file in reversed(starting.files_of(training, start, given))]
+        if stage.start_at and stage.start in names:
+            names[names.index(stage.start)] += f" at {stage.start_at}"
         published = work.is_long and not start.from_scratch
-        return " + ".join(path.name for path in reversed(names)) or (
-            "ILSVRC-2012 weights" if published else "random weights"
-        )
+        return " + ".join(names) or ("ILSVRC-2012 weights" if published else "random weights")
 
     steps = [step(each, each.run.done if manner.resume else 0, begins_with(each)) for each in trainings]
     if trial_in:

@@ -27,9 +27,7 @@ def filled_by(work: Workspace, trainings: Sequence[Training], start: Start, give
     here = {(training.split, training.stage.folder): training for training in trainings}
     lines = [_identity(path) for path in dict.fromkeys([*filter(None, [start.weights]), *given.values()])]
     for training in trainings:
-        before = training.stage.start
-        path = given.get(before, Path(before)) if before else None
-        files = task_of(training.variant).starting_weights(path, start.weights)
+        before, files = training.stage.start, files_of(training, start, given)
         fillings = [_filling(training, file) for file in files if file in (start.weights, *given.values())]
         from_stage = set()
         if before and before not in given:
@@ -40,6 +38,13 @@ def filled_by(work: Workspace, trainings: Sequence[Training], start: Start, give
                 _check(training, filling, others)
             lines += _lines(training, filling, from_stage, others)
     return lines
+
+
+def files_of(training: Training, start: Start, given: Mapping[str, Path]) -> list[Path]:
+    """What a training starts from, later ones over earlier; a stage that is trained here by its folder."""
+    before = training.stage.start
+    path = given.get(before, Path(before)) if before else None
+    return task_of(training.variant).starting_weights(path, start.weights)
 
 
 def _filling(training: Training, path: Path) -> Filling:

@@ -299,8 +299,12 @@ def test_folders_of_images(images):
     (images / "x10" / "folder.png").mkdir()
     found = images_in([images / "colour.jpg", images / "x10", images / "missing.jpg"])
     assert [str(path.relative_to(images)) for path in found] == [
-        "colour.jpg", "x10/a.gif", "x10/b9.png", "x10/b10.JPG", "missing.jpg",
-    ]  # fmt: skip
+        "colour.jpg",
+        "x10/a.gif",
+        "x10/b9.png",
+        "x10/b10.JPG",
+        "missing.jpg",
+    ]
     (images / "bare" / "below").mkdir(parents=True)
     with pytest.raises(DataError, match="bare: holds no image"):
         images_in([images / "bare"])

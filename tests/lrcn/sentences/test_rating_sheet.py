@@ -163,9 +163,19 @@ def test_names_in_results_and_numbers_in_references_are_of_one_image(tmp_path):
     (tmp_path / "b.json").write_text(json.dumps([{"image_id": "42", "caption": "a cow"}]))
     systems = [f"{system}={tmp_path / system}.json" for system in "ab"]
     done = lrcn(
-        "evaluate", "caption/rating-sheet", "--system", systems[0], "--system", systems[1],
-        "--references", tmp_path / "refs.json", "--images", tmp_path / "images", "--out", tmp_path / "out",
-    )  # fmt: skip
+        "evaluate",
+        "caption/rating-sheet",
+        "--system",
+        systems[0],
+        "--system",
+        systems[1],
+        "--references",
+        tmp_path / "refs.json",
+        "--images",
+        tmp_path / "images",
+        "--out",
+        tmp_path / "out",
+    )
     assert done.returncode == 0, done.stderr
     assert "images without a caption are left out: 1 of 3, 44 for one" in done.stderr
     [entry] = json.loads((tmp_path / "out/key.json").read_text())["images"].values()
