@@ -393,7 +393,7 @@ def _ended(pid: str) -> bool:
 
 
 def test_a_command_that_does_not_answer_is_ended_with_its_children():
-    status, output = sources._call(["sh", "-c", "echo begun; sleep 1000 & echo $!; wait"], 0.5)
+    status, output = sources.call(["sh", "-c", "echo begun; sleep 1000 & echo $!; wait"], 0.5)
     begun, child, *reason = output.split("\n", 2)
     assert status and begun == "begun" and reason == ["no answer in 0.5 s\n"]
     _wait_for(lambda: _ended(child))
