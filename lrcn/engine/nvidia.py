@@ -147,7 +147,7 @@ def _listed(names: list[str]) -> str:
 def _fetch_all(lacking: list[Wheel], root: Path, report: Progress) -> None:
     for left in root.parent.glob(root.name + ".*/"):  # by a call that was killed
         shutil.rmtree(left, ignore_errors=True)
-    total, done = sum(wheel.size for wheel in lacking) // 1_000_000, 0
+    total, done = 1 + sum(wheel.size for wheel in lacking) // 1_000_000, 0
     for wheel in lacking:
         with tempfile.TemporaryDirectory(dir=root.parent, prefix=root.name + ".", ignore_cleanup_errors=True) as work:
 
