@@ -26,7 +26,7 @@ class TrainedNet:
     vocabulary: the file of the words that it says. fps, flow: of the videos that it was trained on, as their
     dataset.json has them; None where all frames were taken, and where there was no flow. training: which of a
     captioner's trainings it comes from; None for nets that have one only, and for weights that come without a run.
-    seed: of its training, where that is known.
+    seed: of its training, where that is known. algorithms: the file of its run in which a GPU's algorithms are kept.
     """
 
     variant: Variant
@@ -39,6 +39,7 @@ class TrainedNet:
     flow: Mapping[str, Any] | None = None
     training: str | None = None
     seed: int | None = None
+    algorithms: Path | None = None
 
     @classmethod
     def of_file(

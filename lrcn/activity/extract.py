@@ -265,14 +265,14 @@ def _compute_rows(
     work: Path, job: dict[str, Any], part: Part, images: dict[str, list[int]], compute: Compute
 ) -> np.ndarray:
     """Has Caffe compute the activations (all images, D), video after video; they lie in a file in the folder `work`."""
-    job = job | {"crop": part.crop, "input": part.input, "blob": part.blob, "gpu": compute.gpu}
+    job = job | {"crop": part.crop, "input": part.input, "blob": part.blob} | compute.device
     work.mkdir(exist_ok=True)
     write_text(work / "deploy.prototxt", to_text(part.deploy(job["together"] * job["count"])))
     write_text(work / "job.json", json.dumps(job | {"videos": list(images.items())}))
     log = work / "caffe.log"
     log.unlink(missing_ok=True)
     command = [sys.executable, "-m", "lrcn.activity.activations", work / "job.json"]
-    with Caffe(compute.engine, command, log, talks=True) as caffe:
+    with Caffe(compute, command, log, talks=True) as caffe:
         for line in caffe.lines():
             compute.progress(f"{part.blob}: frames", *map(int, line.split()))
     return np.memmap(work / "rows.f32", np.float32, "r").reshape(-1, part.size)

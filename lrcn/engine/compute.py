@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 from data_prep.workers import no_progress
 from lrcn import engine
+from lrcn.engine.device import NAMES, Gpu
 
 Progress = Callable[[str, int, int], None]  # (what, done, total); (remark, 0, 0) is a remark
 
 
 @dataclass(frozen=True)
 class Compute:
-    """An engine (the one in the cache by default), the number of a GPU, None for the CPU, and who is told how far the
-    work is. EngineError for a GPU and an engine without CUDA."""
+    """An engine (the one in the cache by default), the GPUs, None for the CPU, and who is told how far the work is.
+    EngineError for a GPU and an engine without CUDA."""
 
     engine: engine.Engine = field(default_factory=lambda: engine.find())
-    gpu: int | None = None
+    gpu: Gpu | None = None
     progress: Progress = no_progress
 
     def __post_init__(self) -> None:
-        if self.gpu is not None and not self.engine.cuda:
+        if self.gpu and not self.engine.cuda:
             raise engine.EngineError(
                 f"--gpu {self.gpu}: this Caffe engine ({self.engine.source}) computes on the CPU alone; `lrcn caffe "
                 "build --cuda` makes one for GPUs, or leave --gpu out"
             )
+
+    @property
+    def device(self) -> dict[str, Any]:
+        """What a job says of it to the program that runs Caffe, and what tells its results from another device's."""
+        gpu = self.gpu
+        return {"gpu": gpu.number, "precision": gpu.precision, "fast": gpu.fast} if gpu else {"gpu": None}
+
+    def keeping(self, algorithms: Path | None) -> Compute:
+        """With this file of a GPU's algorithms."""
+        return replace(self, gpu=replace(self.gpu, algorithms=algorithms)) if self.gpu else self
+
+    def environment(self) -> dict[str, str]:
+        """os.environ for a process that runs Caffe here."""
+        inherited = {name: value for name, value in self.engine.environment().items() if name not in NAMES}
+        return inherited | (self.gpu.environment() if self.gpu else {})

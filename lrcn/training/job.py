@@ -17,6 +17,7 @@ from typing import Any
 from data_prep import DataError
 from data_prep.dataset import Dataset
 from lrcn.engine.compute import Compute
+from lrcn.engine.device import Gpu
 from lrcn.released.weights import weights_file
 from lrcn.trained_net import TrainedNet
 from lrcn.training import experiment as experiments
@@ -193,7 +194,7 @@ class Job(Workspace):
         training.run.keep(training.variant, training.settings, about, training.dataset.folder)
 
     def plan(
-        self, start: Start = Start(), resume: bool = True, gpu: int | None = None, trial_in: Compute | None = None
+        self, start: Start = Start(), resume: bool = True, gpu: Gpu | None = None, trial_in: Compute | None = None
     ) -> str:
         """What `train` will do, in words; with `trial_in`, after a few iterations of every net there."""
         given = self.given(start, resume)

@@ -5,6 +5,7 @@ RUN/stage.json              what is trained: variant, settings, and what is know
 RUN/*.prototxt              the nets and the solver, which `caffe` alone can load in this folder
 RUN/snapshots/              net_iter_N.caffemodel and .solverstate
 RUN/given.caffemodel        the weights of a net that was trained elsewhere, in place of all of that but the first two
+RUN/algorithms.txt          on GPUs, the algorithms of convolutions that were tried out and chosen
 RUN/logs/                   Caffe's, from-N.log from iteration N on
 RUN/curve.csv, curve.png    loss and accuracy by iteration
 """
@@ -106,6 +107,11 @@ class Run:
         return path if path.exists() else None
 
     @property
+    def algorithms(self) -> Path:
+        """The file in which a GPU's algorithms are kept, there or not."""
+        return self.folder / "algorithms.txt"
+
+    @property
     def done(self) -> int:
         """The iteration of the last snapshot that is whole, 0 where there is none.
 
@@ -184,6 +190,7 @@ class Run:
             note.get("flow"),
             note["settings"].get("stage"),
             None if self.given else note["settings"].get("seed"),
+            self.algorithms,
         )
 
     def _with(self, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,7 +222,7 @@ class Run:
 
     def clear(self) -> None:
         """Forgets the training: snapshots, logs, identity, weights that it was given."""
-        for pattern in ("snapshots/*", "logs/*", "run.json", "given.caffemodel"):
+        for pattern in ("snapshots/*", "logs/*", "run.json", "given.caffemodel", "algorithms.txt"):
             for old in self.folder.glob(pattern):
                 old.unlink()
 

@@ -19,9 +19,8 @@ from typing import Any
 
 from data_prep import stretch
 from data_prep.whole_files import write_bytes, write_text
-from lrcn.engine import Engine
 from lrcn.engine.compute import Compute
-from lrcn.engine.process import Caffe
+from lrcn.engine.process import Batches, Caffe
 from lrcn.training.run import ITERATION, Files, Run, TrainError
 from prototxt_gen import caffe_pb2, parse, solver_states, to_text
 from prototxt_gen.weights import binary_of_hdf5
@@ -34,7 +33,7 @@ def train(run: Run, files: Files, compute: Compute, weights: Sequence[Path] = ()
     weights: files to start from, copied layer by layer by name, later ones over earlier. A layer whose shape differs is
     not taken; the log says so of each. Raises TrainError, and CaffeError where Caffe ends.
     """
-    solver = files["solver"]
+    solver, compute = files["solver"], compute.keeping(run.algorithms)
     for name, message in files.items():
         write_text(run.folder / f"{name}.prototxt", to_text(message))
     for folder in ("snapshots", "logs"):
@@ -59,24 +58,24 @@ def _segment(
     run: Run, solver: caffe_pb2.SolverParameter, compute: Compute, iterations: tuple[int, int], weights: Sequence[Path]
 ) -> None:
     """One Caffe process, from a snapshot to the next."""
-    (start, end), engine, gpu = iterations, compute.engine, compute.gpu
+    start, end = iterations
     piece = caffe_pb2.SolverParameter()
     piece.CopyFrom(solver)
     piece.max_iter, piece.net, piece.snapshot_prefix = end, "train_test.prototxt", "snapshots/net"
     if start:
         piece.net = _net_going_on(run.folder, solver, start, end)
     piece.random_seed = solver.random_seed + start
-    piece.solver_mode = caffe_pb2.SolverParameter.CPU if gpu is None else caffe_pb2.SolverParameter.GPU
+    piece.solver_mode = caffe_pb2.SolverParameter.GPU if compute.gpu else caffe_pb2.SolverParameter.CPU
     write_text(run.folder / "segment.prototxt", to_text(piece))
-    command = [str(engine.caffe), "train", "--solver=segment.prototxt"]
+    command = [str(compute.engine.caffe), "train", "--solver=segment.prototxt"]
     if start or weights:
         command.append(f"--snapshot={run.snapshot(start).relative_to(run.folder).with_suffix('.solverstate')}")
-    if gpu is not None:
-        command.append(f"--gpu={gpu}")
+    if compute.gpu:
+        command.append(f"--gpu={compute.gpu.number}")
     log = run.folder / "logs" / f"from-{start:07d}.log"
     if weights and not start:
-        _start_from(weights, run.folder, engine, log)
-    with Caffe(engine, command, log, run.folder, first_batch=start * max(solver.iter_size, 1)) as caffe:
+        _start_from(weights, run.folder, compute, log)
+    with Caffe(compute, command, log, run.folder, Batches(start * max(solver.iter_size, 1))) as caffe:
         try:
             for line in caffe.log_lines():
                 _watch(line, lambda iteration: compute.progress(run.folder.name, iteration, solver.max_iter))
@@ -101,11 +100,11 @@ def _net_going_on(folder: Path, solver: caffe_pb2.SolverParameter, start: int, e
     return "stretch.prototxt"
 
 
-def _start_from(weights: Sequence[Path], folder: Path, engine: Engine, log: Path) -> None:
+def _start_from(weights: Sequence[Path], folder: Path, compute: Compute, log: Path) -> None:
     """Writes the snapshot of iteration 0 that holds these weights; `log` begins with what was taken of them."""
     binary = [as_caffemodel(path, folder).resolve() for path in weights]
     log.unlink(missing_ok=True)
-    with Caffe(engine, [sys.executable, "-m", "lrcn.engine.start_weights", *map(str, binary)], log, folder) as caffe:
+    with Caffe(compute, [sys.executable, "-m", "lrcn.engine.start_weights", *map(str, binary)], log, folder) as caffe:
         caffe.wait()
     for path in set(binary) - {path.resolve() for path in weights}:
         path.unlink()
