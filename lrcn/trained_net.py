@@ -27,6 +27,7 @@ class TrainedNet:
     dataset.json has them; None where all frames were taken, and where there was no flow. training: which of a
     captioner's trainings it comes from; None for nets that have one only, and for weights that come without a run.
     seed: of its training, where that is known. algorithms: the file of its run in which a GPU's algorithms are kept.
+    devices: what it was trained on, where that is known, as the run's `devices`.
     """
 
     variant: Variant
@@ -40,6 +41,7 @@ class TrainedNet:
     training: str | None = None
     seed: int | None = None
     algorithms: Path | None = None
+    devices: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def of_file(
@@ -87,6 +89,11 @@ def files_of(nets: Sequence[TrainedNet]) -> dict[str, dict[str, str]]:
         for net in nets
         if net.seed is None
     }
+
+
+def trained_on(nets: Sequence[TrainedNet]) -> dict[str, list[Mapping[str, Any]]]:
+    """{net: what it was trained on} of those of which it is known."""
+    return {net.folder.name: [*net.devices] for net in nets if net.devices}
 
 
 def check_filled(nets: Sequence[NetParameter], weights: Path, outputs: int | None = None) -> None:

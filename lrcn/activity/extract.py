@@ -230,7 +230,12 @@ def extract(
         del rows
         shutil.rmtree(folder / "work")
         origin = {"net": net.name, "weights": str(weights), "crops": extraction.crops, "engine": compute.engine.info()}
-        origin |= {"blob": part.blob, "written_by": part.written_by, "rectified": part.rectified}
+        origin |= {
+            "gpu": compute.about(),
+            "blob": part.blob,
+            "written_by": part.written_by,
+            "rectified": part.rectified,
+        }
         about = {"modality": modality, "feature_size": part.size, "skipped": len(listed.left_out)}
         about |= {"extracted": origin, "prepared": settings}
         write_json(folder / "dataset.json", _sizes(dataset, extraction) | about)

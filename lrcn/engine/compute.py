@@ -9,7 +9,8 @@ from typing import Any
 
 from data_prep.workers import no_progress
 from lrcn import engine
-from lrcn.engine.device import NAMES, Gpu
+from lrcn.engine.cards import cards
+from lrcn.engine.device import NAMES, PRECISIONS, Gpu
 
 Progress = Callable[[str, int, int], None]  # (what, done, total); (remark, 0, 0) is a remark
 
@@ -35,6 +36,29 @@ class Compute:
         """What a job says of it to the program that runs Caffe, and what tells its results from another device's."""
         gpu = self.gpu
         return {"gpu": gpu.number, "precision": gpu.precision, "fast": gpu.fast} if gpu else {"gpu": None}
+
+    @property
+    def manner(self) -> dict[str, Any]:
+        """How it computes that is not as usual, which a training keeps from its begin to its end."""
+        gpu = self.gpu or Gpu()
+        unusual = {"precision": gpu.precision} if gpu.precision != PRECISIONS[0] else {}
+        return unusual | ({"fast": True} if gpu.fast else {})
+
+    def about(self) -> dict[str, Any] | None:
+        """What results say of the GPUs, ready for JSON: "cards" (name, capability), "driver", "cuda", "cudnn",
+        "precision", "deterministic". None for the CPU."""
+        if not self.gpu:
+            return None
+        here, made = {card.number: card for card in cards()}, self.engine.info().get("gpu") or {}
+        known = [here[number] for number in self.gpu.numbers if number in here]
+        return {
+            "cards": [{"name": card.name, "capability": card.capability} for card in known],
+            "driver": known[0].driver if known else "",
+            "cuda": made.get("toolkit"),
+            "cudnn": made.get("cudnn"),
+            "precision": self.gpu.precision,
+            "deterministic": not self.gpu.fast,
+        }
 
     def keeping(self, algorithms: Path | None) -> Compute:
         """With this file of a GPU's algorithms."""

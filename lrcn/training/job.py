@@ -230,7 +230,8 @@ class Job(Workspace):
             with run.locked():
                 if not resume:
                     run.clear()
-                run.claim(training.identity(starting_weights), training.settings, training.dataset.description)
+                identity = training.identity(starting_weights) | compute.manner
+                run.claim(identity, training.settings, training.dataset.description)
                 self._keep(training)
                 train(run, training.files_here(), compute, starting_weights)
         return [training.run for training in self.trainings]

@@ -75,6 +75,7 @@ def _segment(
     log = run.folder / "logs" / f"from-{start:07d}.log"
     if weights and not start:
         _start_from(weights, run.folder, compute, log)
+    run.note_device(start, compute.about())
     with Caffe(compute, command, log, run.folder, Batches(start * max(solver.iter_size, 1))) as caffe:
         try:
             for line in caffe.log_lines():

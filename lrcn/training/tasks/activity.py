@@ -17,7 +17,7 @@ from lrcn.activity.evaluate import Scoring
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
 from lrcn.results import compare
-from lrcn.trained_net import TrainedNet, check_filled, files_of
+from lrcn.trained_net import TrainedNet, check_filled, files_of, trained_on
 from lrcn.training import pretrained
 from lrcn.training.experiment import NONE, Experiment, Stage
 from lrcn.training.run import TrainError, split_folder
@@ -188,6 +188,8 @@ class Activity(Task):
             "dataset": about,
             "evaluation": options.description,
             "engine": compute.engine.info(),
+            "gpu": compute.about(),
+            "trained_on": trained_on(nets),
             "seed": next((net.seed for net in nets if net.seed is not None), None),
             "git": revision(),
             **({"weights": files} if (files := files_of(nets)) else {}),

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from lrcn.commands.options import gpu_options
-from lrcn.engine import EngineError
+from lrcn.engine import EngineError, compute
+from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from tests.commands import lrcn, refused
@@ -80,8 +81,8 @@ def test_what_caffe_is_told(tmp_path, monkeypatch):
     assert told(None) == {}
     assert told(Gpu()) == {"LRCN_PRECISION": "fp32", "LRCN_WORKSPACE": "1024"}
     monkeypatch.chdir(tmp_path)
-    compute = Compute(engine(), Gpu((1,), "tf32", True, 64)).keeping(Path("algorithms.txt"))
-    assert told(compute.gpu) == {
+    kept = Compute(engine(), Gpu((1,), "tf32", True, 64)).keeping(Path("algorithms.txt"))
+    assert told(kept.gpu) == {
         "LRCN_PRECISION": "tf32",
         "LRCN_WORKSPACE": "64",
         "LRCN_FAST": "1",
@@ -94,6 +95,23 @@ def test_a_cpu_engine_takes_no_gpu():
     assert Compute(engine(cuda=False)).device == {"gpu": None}
     with pytest.raises(EngineError, match="^--gpu 2,3: .*build --cuda"):
         Compute(engine(cuda=False), Gpu((2, 3)))
+
+
+def test_what_results_say_of_a_gpu(monkeypatch):
+    made = {"toolkit": "13.0.88", "cudnn": "9.13.0", "nccl": False}
+    of_cuda = SimpleNamespace(cuda=True, info=lambda: {"gpu": made})
+    here = [Card(number, f"card {number}", "9.0", "580.95.05", "13.0", 1 << 37) for number in range(3)]
+    monkeypatch.setattr(compute, "cards", lambda: here)
+    assert Compute(of_cuda).about() is None
+    assert Compute(of_cuda, Gpu((2, 0), "tf32", True)).about() == {
+        "cards": [{"name": "card 2", "capability": "9.0"}, {"name": "card 0", "capability": "9.0"}],
+        "driver": "580.95.05",
+        "cuda": "13.0.88",
+        "cudnn": "9.13.0",
+        "precision": "tf32",
+        "deterministic": False,
+    }
+    assert Compute(of_cuda, Gpu()).about()["deterministic"] is True
 
 
 def test_names():
