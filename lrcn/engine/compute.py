@@ -30,6 +30,11 @@ class Compute:
                 f"--gpu {self.gpu}: this Caffe engine ({self.engine.source}) computes on the CPU alone; `lrcn caffe "
                 "build --cuda` makes one for GPUs, or leave --gpu out"
             )
+        if self.gpu and len(self.gpu.numbers) > 1 and not (self.engine.info().get("gpu") or {}).get("nccl"):
+            raise engine.EngineError(
+                f"--gpu {self.gpu}: this Caffe engine ({self.engine.source}) trains on one GPU at a time; "
+                "`lrcn caffe build --cuda --nccl --source bvlc` makes one for several"
+            )
 
     @property
     def device(self) -> dict[str, Any]:

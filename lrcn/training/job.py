@@ -24,6 +24,7 @@ from lrcn.training import experiment as experiments
 from lrcn.training import plan, pretrained, starting
 from lrcn.training.experiment import Experiment, Stage
 from lrcn.training.run import Run, TrainError, runs_in
+from lrcn.training.share import share_of
 from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
 from lrcn.training.train import train
 from lrcn.training.workspace import Start, Training, Workspace
@@ -211,6 +212,7 @@ class Job(Workspace):
         filled = self.check_start(start, resume=resume)
         compute, given = compute or Compute(), self.given(start, resume)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
+        shares = [share_of(each, compute.gpu) for each in to_do]
         for training in to_do:
             if not (resume and training.run.finished):
                 task_of(training.variant).check_order(training, self.changes.get(training.stage.net, {}))
@@ -222,7 +224,7 @@ class Job(Workspace):
         for folder, file in given.items():
             if folder in files or self._before(folder).run.note is None:  # taken by a call that was cut off
                 self._take(folder, file, resume)
-        for training in to_do:
+        for training, share in zip(to_do, shares):
             run, before, task = training.run, self.start_of(training.stage, training.split), task_of(training.variant)
             starting_weights = task.starting_weights(
                 before.weights_at(training.stage.start_at) if before else None, start.weights
@@ -233,7 +235,8 @@ class Job(Workspace):
                 identity = training.identity(starting_weights) | compute.manner
                 run.claim(identity, training.settings, training.dataset.description)
                 self._keep(training)
-                train(run, training.files_here(), compute, starting_weights)
+                own = None if share is training else share.files["train_test"]
+                train(run, training.files_here(), compute, starting_weights, own)
         return [training.run for training in self.trainings]
 
     def trained(self, stage: Stage, split: int = 1) -> TrainedNet:

@@ -21,17 +21,20 @@ from data_prep import stretch
 from data_prep.whole_files import write_bytes, write_text
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Batches, Caffe
+from lrcn.engine.ranks import Ranks
 from lrcn.training.run import ITERATION, Files, Run, TrainError
+from lrcn.training.share import write_solvers
 from prototxt_gen import caffe_pb2, parse, solver_states, to_text
 from prototxt_gen.weights import binary_of_hdf5
 
 
-def train(run: Run, files: Files, compute: Compute, weights: Sequence[Path] = ()) -> Path:
+def train(run: Run, files: Files, compute: Compute, weights: Sequence[Path] = (), share: Any = None) -> Path:
     """Trains the net of `files` (train_test, deploy and solver messages) in the folder of `run`, which the caller has
     locked, and gives its final .caffemodel.
 
     weights: files to start from, copied layer by layer by name, later ones over earlier. A layer whose shape differs is
-    not taken; the log says so of each. Raises TrainError, and CaffeError where Caffe ends.
+    not taken; the log says so of each. share: the train_test net of each of several GPUs, for its share of a batch.
+    Raises TrainError, and CaffeError where Caffe ends.
     """
     solver, compute = files["solver"], compute.keeping(run.algorithms)
     for name, message in files.items():
@@ -44,20 +47,26 @@ def train(run: Run, files: Files, compute: Compute, weights: Sequence[Path] = ()
             run.draw_curve()
         step = solver.snapshot or solver.max_iter
         end = min((done // step + 1) * step, solver.max_iter)
-        _segment(run, solver, compute, (done, end), weights)
+        _segment(run, solver, compute, (done, end), weights, share)
         if run.done <= done:
             raise TrainError(
                 f"{run.folder / 'snapshots'}: Caffe left no whole snapshot at iteration {end}; is the disk full?"
             )
     run.draw_curve()
-    shutil.rmtree(run.folder / "stretch", ignore_errors=True)
+    for folder in ("stretch", "ranks"):
+        shutil.rmtree(run.folder / folder, ignore_errors=True)
     return run.snapshot(solver.max_iter)
 
 
 def _segment(
-    run: Run, solver: caffe_pb2.SolverParameter, compute: Compute, iterations: tuple[int, int], weights: Sequence[Path]
+    run: Run,
+    solver: caffe_pb2.SolverParameter,
+    compute: Compute,
+    iterations: tuple[int, int],
+    weights: Sequence[Path],
+    share: Any,
 ) -> None:
-    """One Caffe process, from a snapshot to the next."""
+    """One Caffe process, or one a GPU, from a snapshot to the next."""
     start, end = iterations
     piece = caffe_pb2.SolverParameter()
     piece.CopyFrom(solver)
@@ -67,16 +76,12 @@ def _segment(
     piece.random_seed = solver.random_seed + start
     piece.solver_mode = caffe_pb2.SolverParameter.GPU if compute.gpu else caffe_pb2.SolverParameter.CPU
     write_text(run.folder / "segment.prototxt", to_text(piece))
-    command = [str(compute.engine.caffe), "train", "--solver=segment.prototxt"]
-    if start or weights:
-        command.append(f"--snapshot={run.snapshot(start).relative_to(run.folder).with_suffix('.solverstate')}")
-    if compute.gpu:
-        command.append(f"--gpu={compute.gpu.number}")
     log = run.folder / "logs" / f"from-{start:07d}.log"
     if weights and not start:
         _start_from(weights, run.folder, compute, log)
     run.note_device(start, compute.about())
-    with Caffe(compute, command, log, run.folder, Batches(start * max(solver.iter_size, 1))) as caffe:
+    state = str(run.snapshot(start).relative_to(run.folder).with_suffix(".solverstate")) if start or weights else None
+    with _solving(piece, compute, log, state, start * max(solver.iter_size, 1), share) as caffe:
         try:
             for line in caffe.log_lines():
                 _watch(line, lambda iteration: compute.progress(run.folder.name, iteration, solver.max_iter))
@@ -89,6 +94,20 @@ def _segment(
             # The terminal has sent Ctrl-C to Caffe as well; it writes a snapshot and stops. From elsewhere, pass it on.
             caffe.interrupt()
             raise
+
+
+def _solving(
+    solver: caffe_pb2.SolverParameter, compute: Compute, log: Path, state: str | None, first_batch: int, share: Any
+) -> Caffe:
+    """Caffe at work on segment.prototxt, which holds `solver`, in the folder of the run whose log it writes."""
+    folder = log.parent.parent
+    if share is not None and compute.gpu:
+        solvers = write_solvers(folder, solver, share, len(compute.gpu.numbers))
+        return Ranks(compute, solvers, state, log, folder, first_batch)
+    command = [str(compute.engine.caffe), "train", "--solver=segment.prototxt"]
+    command += [f"--snapshot={state}"] if state else []
+    command += [f"--gpu={compute.gpu.number}"] if compute.gpu else []
+    return Caffe(compute, command, log, folder, Batches(first_batch))
 
 
 def _net_going_on(folder: Path, solver: caffe_pb2.SolverParameter, start: int, end: int) -> str:

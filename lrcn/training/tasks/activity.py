@@ -131,9 +131,13 @@ class Activity(Task):
     def extent(self, dataset: Dataset, splits: Sequence[int]) -> str:
         return f"{len(dataset.classes)} classes, split {', '.join(map(str, splits))}"
 
+    def batch_setting(self, training: Training) -> str:
+        single = training.stage.variant.reads == "frames" and training.settings["backbone"] != "features"
+        return "batch" if single else "videos"
+
     def batch(self, training: Training) -> str:
         settings = training.settings
-        if training.stage.variant.reads == "frames" and settings["backbone"] != "features":
+        if self.batch_setting(training) == "batch":
             return f"{settings['batch']} frames"
         return f"{settings['videos']} x {settings['frames']} frames"
 
