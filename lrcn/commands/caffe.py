@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from lrcn.commands.common import Progress, say
-from lrcn.commands.options import JSON
+from lrcn.commands.options import JSON, gpu_options
 
 
 @click.group()
@@ -87,15 +87,15 @@ def caffe_info(cuda, as_json):
 
 
 @caffe.command("check")
-@click.option("--gpu", type=click.IntRange(0), help="On this GPU; on the CPU by default.")
+@gpu_options()
 def caffe_check(gpu):
     """Train a small LRCN on made-up numbers for a few steps: does the engine work here?"""
     from lrcn.engine.compute import Compute
     from lrcn.training import plan
 
-    caffe = Compute(gpu=gpu).engine
-    pace = plan.check(caffe, gpu)
+    compute = Compute(gpu=gpu)
+    pace = plan.check(compute)
     say(
-        f"Caffe from {caffe.source} trains a small LRCN on this {plan.device_name(gpu)}: "
+        f"Caffe from {compute.engine.source} trains a small LRCN on this {plan.device_name(gpu)}: "
         f"{1000 * pace.iteration:.0f} ms an iteration"
     )

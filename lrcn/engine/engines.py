@@ -92,11 +92,11 @@ class Engine:
             sys.path.insert(0, str(self.root / "python"))
 
 
-def find(source: str | None = None, cuda: bool = False) -> Engine:
+def find(source: str | None = None, cuda: bool = False, nccl: bool = False) -> Engine:
     """The engine that fits this Python, machine and recipe: of several, the one that `build` made or returned last.
 
     source: only one made from there ("bvlc", "pypi" or a folder). cuda: only one for GPUs; one of those computes on the
-    CPU too. Raises EngineError where there is none.
+    CPU too. nccl: one that trains a net on several GPUs, if there is one. Raises EngineError where there is none.
     """
     wanted = source if source in (None, "bvlc", "pypi") else "folder"
     fitting = [engine for engine in _whole_engines() if wanted in (None, engine.source) and engine.cuda >= cuda]
@@ -106,7 +106,8 @@ def find(source: str | None = None, cuda: bool = False) -> Engine:
     if not fitting:
         options = (f" --source {source}" if source else "") + (" --cuda" if cuda else "")
         raise EngineError(f"no Caffe engine{' for GPUs' if cuda else ''}: run `lrcn caffe build{options}`")
-    return max(fitting, key=lambda engine: (engine.root / "engine.json").stat().st_mtime)
+    of_several = [engine for engine in fitting if nccl and engine.gpu and engine.gpu["nccl"]]
+    return max(of_several or fitting, key=lambda engine: (engine.root / "engine.json").stat().st_mtime)
 
 
 def cache() -> Path:
