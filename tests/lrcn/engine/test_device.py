@@ -93,13 +93,17 @@ def test_what_caffe_is_told(tmp_path, monkeypatch):
 
 def test_a_cpu_engine_takes_no_gpu():
     assert Compute(engine(cuda=False)).device == {"gpu": None}
+    one = SimpleNamespace(source="pypi", cuda=True, info=lambda: {"gpu": {"nccl": False}})
+    assert Compute(one, Gpu((1,), "tf32")).device == {"gpu": 1, "precision": "tf32", "fast": False}
+    with pytest.raises(EngineError, match="^--gpu 0,1: .*`lrcn caffe build --cuda --nccl --source bvlc`"):
+        Compute(one, Gpu((0, 1)))
     with pytest.raises(EngineError, match="^--gpu 2,3: .*build --cuda"):
         Compute(engine(cuda=False), Gpu((2, 3)))
 
 
 def test_what_results_say_of_a_gpu(monkeypatch):
-    made = {"toolkit": "13.0.88", "cudnn": "9.13.0", "nccl": False}
-    of_cuda = SimpleNamespace(cuda=True, info=lambda: {"gpu": made})
+    made = {"toolkit": "13.0.88", "cudnn": "9.13.0", "nccl": True}
+    of_cuda = SimpleNamespace(source="bvlc", cuda=True, info=lambda: {"gpu": made})
     here = [Card(number, f"card {number}", "9.0", "580.95.05", "13.0", 1 << 37) for number in range(3)]
     monkeypatch.setattr(compute, "cards", lambda: here)
     assert Compute(of_cuda).about() is None

@@ -51,4 +51,4 @@ def on_cpus(folder: Path, **more) -> OnCpus:
     subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / "id.so", folder / "id.c"], check=True)
     real = engine.find()
     fields = {field.name: getattr(real, field.name) for field in dataclasses.fields(real)} | {"cuda": True}
-    return OnCpus(**fields).told(folder / "id.so", **more)
+    return OnCpus(**fields).told(folder / "id.so", ALIVE=str(folder / "alive"), **more)
