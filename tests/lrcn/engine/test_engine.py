@@ -18,6 +18,7 @@ from lrcn import engine
 from lrcn.engine import cards, engines, nvidia, recipe, sources
 from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
+from lrcn.engine.device import Gpu
 from lrcn.engine.engines import Cuda, Spec, root_for
 from tests.shared import ROOT
 
@@ -322,18 +323,18 @@ H200 = Card(0, "NVIDIA H200", "9.0", "580.95.05", "13.0", 1 << 37)
 def test_a_gpu_that_cannot_be_computed_on_is_refused(toy, toolkit, monkeypatch, gpu, here, reason):
     engine.build(str(toy), SYSTEM)
     monkeypatch.setattr("lrcn.engine.compute.cards", lambda: here)
-    assert _refusal(Compute, gpu=gpu) == reason
+    assert _refusal(Compute, gpu=Gpu((gpu,))) == reason
 
 
 def test_a_gpu_is_computed_on_with_the_engine_for_gpus(toy, toolkit, monkeypatch):
-    assert _refusal(Compute, gpu=0) == (
+    assert _refusal(Compute, gpu=Gpu()) == (
         "--gpu 0: no Caffe engine for GPUs: run `lrcn caffe build --cuda`, or leave --gpu out"
     )
     for_gpus, for_cpus = engine.build(str(toy), SYSTEM), engine.build(str(toy))
     os.utime(for_gpus.root / "engine.json", (1, 1))
     monkeypatch.setattr("lrcn.engine.compute.cards", lambda: [H200])
-    assert Compute(gpu=0).engine == for_gpus and Compute().engine == for_cpus
-    assert "computes on the CPU alone" in _refusal(Compute, for_cpus, 0)
+    assert Compute(gpu=Gpu()).engine == for_gpus and Compute().engine == for_cpus
+    assert "computes on the CPU alone" in _refusal(Compute, for_cpus, Gpu())
     monkeypatch.setattr(cards, "cards", lambda: pytest.fail("the CPU needs no card"))
     assert Compute(for_gpus).gpu is None
 

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -146,7 +147,7 @@ def test_the_plan_in_words(dataset, tmp_path, monkeypatch):
 
     def planned(pace=None, resume=True):
         monkeypatch.setattr(plan, "trial", lambda files, compute: pace)
-        return job.plan(resume=resume, trial_in=pace and Compute(engine=None)).splitlines()
+        return job.plan(resume=resume, trial_in=pace and Compute(engine=SimpleNamespace())).splitlines()
 
     def row(lines, name):
         return next(line for line in lines if line.startswith(name))

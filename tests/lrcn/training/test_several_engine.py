@@ -54,9 +54,9 @@ def furthest(one, other):
     return max(float(np.abs(np.subtract(a, b)).max()) for name in one for a, b in zip(one[name], other[name]))
 
 
-def test_two_processes_train_as_one_does(dataset, tmp_path):
+def test_two_processes_train_as_one_does(dataset, tmp_path, monkeypatch):
     """They draw the clips of its batches, half each, and average their gradients. One that goes on gives the same."""
-    several = on_cpus(tmp_path)
+    several = on_cpus(tmp_path, monkeypatch)
     one = training(dataset, tmp_path / "one")
     two = training(dataset, tmp_path / "two", several)
     near = rounding(10 * summands(small(dataset, videos=4, **SIZES)[1]["deploy"]), 4)
@@ -68,22 +68,22 @@ def test_two_processes_train_as_one_does(dataset, tmp_path):
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_where_one_process_fails_all_end_and_its_reason_is_told(dataset, tmp_path, rank):
+def test_where_one_process_fails_all_end_and_its_reason_is_told(dataset, tmp_path, monkeypatch, rank):
     there = alive(tmp_path)
-    several = on_cpus(tmp_path, DIES=f"{rank} 7")
+    several = on_cpus(tmp_path, monkeypatch, DIES=f"{rank} 7")
     with pytest.raises(CaffeError, match="^frame 3 cannot be read$"):
         training(dataset, tmp_path / "run", several)
     assert Run(tmp_path / "run").done == 5
     assert os.read(there, 1) == b""
 
 
-def test_ctrl_c_leaves_a_snapshot_and_nobody(dataset, tmp_path):
+def test_ctrl_c_leaves_a_snapshot_and_nobody(dataset, tmp_path, monkeypatch):
     def tell(name, done, total):
         if done == 2:
             raise KeyboardInterrupt
 
     there = alive(tmp_path)
-    several = on_cpus(tmp_path)
+    several = on_cpus(tmp_path, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         training(dataset, tmp_path / "run", several, tell, max_iter=100000, snapshot=100000, display=1)
     assert Run(tmp_path / "run").done >= 2
@@ -93,6 +93,7 @@ def test_ctrl_c_leaves_a_snapshot_and_nobody(dataset, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+import pytest
 from tests.lrcn.training.cpu_ranks import on_cpus
 from tests.lrcn.training.test_several_engine import training
 dataset, folder = map(Path, sys.argv[1:])
@@ -101,7 +102,7 @@ def tell(name, done, total):
     if done == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 
-training(dataset, folder / "run", on_cpus(folder), tell, max_iter=100000, snapshot=100000)
+training(dataset, folder / "run", on_cpus(folder, pytest.MonkeyPatch()), tell, max_iter=100000, snapshot=100000)
 """
 
 
@@ -120,9 +121,9 @@ def alive(folder):
 
 
 @pytest.mark.parametrize("net", ["activity/lrcn-fc6-rgb", "activity/single-frame-rgb"])
-def test_caffe_deals_out_rows(tmp_path, net):
+def test_caffe_deals_out_rows(tmp_path, monkeypatch, net):
     """LMDBs and HDF5 files, where the engine has what makes BVLC's data layers skip the rows of other processes."""
-    several = on_cpus(tmp_path)
+    several = on_cpus(tmp_path, monkeypatch)
     has = [sys.executable, "-c", "import caffe; caffe.set_solver_count"]
     if subprocess.run(has, env=engine.find().environment(), capture_output=True).returncode:
         pytest.skip("this engine's data layers know of no other processes; BVLC's do")
