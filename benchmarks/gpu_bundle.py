@@ -371,7 +371,7 @@ def main() -> None:
     if asked.rehearsal:
         caffe = engine.find()
     else:
-        caffe = engine.build(cuda=True, native=False, cuda_archs=asked.architectures, progress=print)
+        caffe = engine.build(cuda=engine.Cuda(architectures=asked.architectures), native=False, progress=print)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "bundle")
         folder.mkdir()
