@@ -96,7 +96,7 @@ class Bench:
     def run(self, name: str, command: list, limit: float, folder: Path | None = None, env: dict | None = None) -> str:
         """Runs a program; gives what it said, which stays among the logs. Raises Failed."""
         log = self.logs / f"{re.sub(r'[^-.0-9A-Za-z]+', '_', name)}.log"
-        limit = max(1.0, min(limit, self.left()))
+        limit = max(1.0, min(5 * limit if self.cpu else limit, self.left()))
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [str(word) for word in command],
@@ -281,6 +281,8 @@ def trained(bench: Bench, name: str, net: str, file: str | None = None, base: st
     measured = pace(text)
     if memory.most:
         measured |= {"bytes": memory.most, "estimate": bench.nets[net]["estimate"]}
+    if said := [line for line in text.splitlines() if line.startswith("ClipData: ")]:
+        measured["said"] = said[0]
     return measured
 
 
@@ -329,7 +331,6 @@ def exact(bench: Bench, net: str) -> dict:
     folder = bench.bundle / "nets" / net
     arguments = ["train", *solver(bench, net, "exact", base="exact_solver")]
     last = f"snapshot_iter_{max_iter(folder / 'exact_solver.prototxt')}.caffemodel"
-    half = sorted(folder.glob("snapshot_iter_*.solverstate"))  # of an earlier call: none
     found: dict = {}
     weights = []
     for time_ in ("once", "again"):

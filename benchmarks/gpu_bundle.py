@@ -157,12 +157,12 @@ def pack_code(folder: Path) -> None:
 # ---- nets ----------------------------------------------------------------------------------------------------------
 
 # Name -> variant, its settings, iterations between two lines of the log (an interval of about half a second on a fast
-# card), and settings for an exact comparison with a CPU, which has to be small.
+# card), and settings for an exact comparison with a CPU, which has to be small (as have its snapshots).
 NETS = {
-    "lrcn-fc6-rgb": ("activity/lrcn-fc6-rgb", {}, 5, {"videos": 2}),
-    "single-frame-rgb": ("activity/single-frame-rgb", {}, 10, {"batch": 8}),
-    "caption-finetune": ("caption/lrcn-2f", {"stage": "finetune"}, 15, {"streams": 8}),
-    "caption-frozen": ("caption/lrcn-2f", {"stage": "train"}, 20, {"streams": 8}),
+    "lrcn-fc6-rgb": ("activity/lrcn-fc6-rgb", {}, 5, {"videos": 2, "fc6": 512}),
+    "single-frame-rgb": ("activity/single-frame-rgb", {}, 10, {"batch": 8, "fc6": 512, "fc7": 512}),
+    "caption-finetune": ("caption/lrcn-2f", {"stage": "finetune"}, 15, {"streams": 8, "fc6": 512, "fc7": 512}),
+    "caption-frozen": ("caption/lrcn-2f", {"stage": "train"}, 20, {"streams": 8, "fc6": 512, "fc7": 512}),
     "decoder-prob": ("video/decoder-prob", {}, 40, {"streams": 8}),
 }
 SMALL = {"lrcn-fc6-rgb": {"videos": 1, "frames": 4}, "single-frame-rgb": {"batch": 4}}  # a rehearsal's
@@ -195,7 +195,7 @@ def pack_nets(folder: Path, rehearsal: bool) -> dict:
             "cudnn": with_engine(drawn, CUDNN, ["Pooling", "ReLU", "LRN", "Softmax", "SoftmaxWithLoss"]),
         }.items():
             (place / f"{file}.prototxt").write_text(to_text(net))
-        tiny = settings | (SMALL.get(name, SMALL_ELSE) if rehearsal else exact)
+        tiny = settings | exact | (SMALL.get(name, SMALL_ELSE) if rehearsal else {})
         small, small_inputs = variant.files(**tiny), variant.input_shapes(**tiny)["train"]
         net = without_dropout(on_drawn_data(small["train_test"], small["solver"], small_inputs, variant, tiny))
         (place / "exact.prototxt").write_text(to_text(net))
