@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import h5py
 import lmdb
+import numpy as np
 
 from data_prep import DataError, store
 from data_prep.whole_files import write_bytes, writing
@@ -31,9 +32,7 @@ def begin_at(net, state, first: int, last: int, run: Path, name: str = "stretch"
     folder, changed = Path(run) / name, False
     shutil.rmtree(folder, ignore_errors=True)
     for number, layer in enumerate(net.layer):
-        param = {"Data": layer.data_param, "ImageData": layer.image_data_param, "HDF5Data": layer.hdf5_data_param}.get(
-            layer.type
-        )
+        param = source_of(layer)
         if param is None or not is_in(layer, state) or getattr(param, "shuffle", False):
             continue
         with writing(folder):
@@ -51,6 +50,12 @@ def begin_at(net, state, first: int, last: int, run: Path, name: str = "stretch"
             param.source = f"{name}/{number}.txt"  # Caffe runs in `run`, whose own name may have blanks
         changed = True
     return changed
+
+
+def source_of(layer):
+    """The parameters of a layer that reads files, with its `source` and `batch_size`; None of another."""
+    params = {"Data": layer.data_param, "ImageData": layer.image_data_param, "HDF5Data": layer.hdf5_data_param}
+    return params.get(layer.type)
 
 
 def copy_images(source: Path, target: Path, first: int, count: int) -> None:
@@ -72,9 +77,14 @@ def copy_images(source: Path, target: Path, first: int, count: int) -> None:
 
 def rotated_lines(source: Path, first: int) -> bytes:
     """The lines of an ImageData list from line `first` on, round and round; each once. Errors: DataError."""
-    lines = _read(source).removesuffix(b"\n").split(b"\n")
+    lines = lines_of(source)
     at = first % len(lines)
     return b"".join(line + b"\n" for line in lines[at:] + lines[:at])
+
+
+def lines_of(source: Path) -> list[bytes]:
+    """The lines of an ImageData list. Errors: DataError."""
+    return _read(source).removesuffix(b"\n").split(b"\n")
 
 
 def rotate_rows(source: Path, target: Path, first: int, names: Sequence[str], run: Path) -> None:
@@ -84,7 +94,7 @@ def rotate_rows(source: Path, target: Path, first: int, names: Sequence[str], ru
     The file in which row `first` lies is cut in two beside `target`: its tail begins the list, its head ends it. names:
     the datasets that are read. run: the folder that relative names, in both lists, count from. Errors: DataError.
     """
-    files = _read(source).split()
+    files = files_of(source)
     rows = [_rows(run / os.fsdecode(file), names[0]) for file in files]
     if not sum(rows):
         raise DataError(f"{source}: names no rows; prepare the data set again")
@@ -100,6 +110,11 @@ def rotate_rows(source: Path, target: Path, first: int, names: Sequence[str], ru
             parts[part] = os.fsencode(os.path.relpath(path, run))
         turned = [parts["tail"], *turned[1:], parts["head"]]
     write_bytes(target, b"".join(file + b"\n" for file in turned))
+
+
+def files_of(source: Path) -> list[bytes]:
+    """The files of an HDF5Data list. Errors: DataError."""
+    return _read(source).split()
 
 
 def _read(path: Path) -> bytes:
@@ -121,9 +136,15 @@ def _rows(path: Path, name: str) -> int:
 
 
 def _copy_rows(source: Path, target: Path, names: Sequence[str], rows: slice) -> None:
-    # Made in memory: where the disk is full, the HDF5 library brings the process down instead of saying so.
-    with h5py.File(source, "r") as read, h5py.File(target.name, "w", driver="core", backing_store=False) as written:
-        for name in names:
-            written.create_dataset(name, data=read[name][rows])
+    with h5py.File(source, "r") as read:
+        write_datasets(target, {name: read[name][rows] for name in names})
+
+
+def write_datasets(target: Path, datasets: Mapping[str, np.ndarray]) -> None:
+    """An HDF5 file of these. Made in memory: where the disk is full, the HDF5 library brings the process down instead
+    of saying so."""
+    with h5py.File(target.name, "w", driver="core", backing_store=False) as written:
+        for name, values in datasets.items():
+            written.create_dataset(name, data=values)
         written.flush()
         write_bytes(target, written.id.get_file_image())

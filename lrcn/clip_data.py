@@ -32,10 +32,12 @@ class ClipData(caffe.Layer):
             settings = read_settings(self.param_str)
             top_shapes = shapes(settings, len(bottom), len(top))
             videos = Dataset(settings["data"]).read_list(settings["list"])
-        # A net's TEST data layer starts anew with each Caffe process; its TRAIN data layer goes on where the solver
-        # does.
-        first = int(os.environ.get("LRCN_FIRST_ITERATION", 0)) if self.phase == caffe.TRAIN else 0
-        self.loader = Loader(Sampler(videos, settings), settings, first)
+        # A net's TEST data layer starts anew with each Caffe process, and is no other's to share; its TRAIN data layer
+        # goes on where the solver does.
+        names = {"LRCN_FIRST_ITERATION": 0, "LRCN_RANK": 0, "LRCN_RANKS": 1}
+        told = os.environ if self.phase == caffe.TRAIN else {}
+        first, rank, ranks = (int(told.get(name, default)) for name, default in names.items())
+        self.loader = Loader(Sampler(videos, settings, rank, ranks), settings, first)
         for i, shape in enumerate(top_shapes):  # pycaffe's tops can be counted, not gone through
             top[i].reshape(*shape)
 

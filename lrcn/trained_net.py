@@ -26,7 +26,8 @@ class TrainedNet:
     vocabulary: the file of the words that it says. fps, flow: of the videos that it was trained on, as their
     dataset.json has them; None where all frames were taken, and where there was no flow. training: which of a
     captioner's trainings it comes from; None for nets that have one only, and for weights that come without a run.
-    seed: of its training, where that is known.
+    seed: of its training, where that is known. algorithms: the file of its run in which a GPU's algorithms are kept.
+    devices: what it was trained on, where that is known, as the run's `devices`.
     """
 
     variant: Variant
@@ -39,6 +40,8 @@ class TrainedNet:
     flow: Mapping[str, Any] | None = None
     training: str | None = None
     seed: int | None = None
+    algorithms: Path | None = None
+    devices: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def of_file(
@@ -86,6 +89,11 @@ def files_of(nets: Sequence[TrainedNet]) -> dict[str, dict[str, str]]:
         for net in nets
         if net.seed is None
     }
+
+
+def trained_on(nets: Sequence[TrainedNet]) -> dict[str, list[Mapping[str, Any]]]:
+    """{net: what it was trained on} of those of which it is known."""
+    return {net.folder.name: [*net.devices] for net in nets if net.devices}
 
 
 def check_filled(nets: Sequence[NetParameter], weights: Path, outputs: int | None = None) -> None:

@@ -111,7 +111,7 @@ def run_score(net: TrainedNet, job: dict, path: Path, compute: Compute, title: s
         "deploy_sha256": hashlib.sha256(deploy.encode()).hexdigest(),
         "weights": str(net.weights.resolve()),
         "sha256": digest(net.weights),
-        "gpu": compute.gpu,
+        **compute.device,
         "out": str(path.resolve()),
     }
     job_file = path.with_name(f"job_{path.stem}.json")
@@ -119,7 +119,8 @@ def run_score(net: TrainedNet, job: dict, path: Path, compute: Compute, title: s
     log = path.parent / "logs" / "evaluate.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    with Caffe(compute.engine, [sys.executable, "-m", "lrcn.activity.score", job_file], log, talks=True) as caffe:
+    compute = compute.keeping(net.algorithms)
+    with Caffe(compute, [sys.executable, "-m", "lrcn.activity.score", job_file], log, talks=True) as caffe:
         for line in caffe.lines():
             compute.progress(title, *map(int, line.split()))
 

@@ -230,7 +230,12 @@ def extract(
         del rows
         shutil.rmtree(folder / "work")
         origin = {"net": net.name, "weights": str(weights), "crops": extraction.crops, "engine": compute.engine.info()}
-        origin |= {"blob": part.blob, "written_by": part.written_by, "rectified": part.rectified}
+        origin |= {
+            "gpu": compute.about(),
+            "blob": part.blob,
+            "written_by": part.written_by,
+            "rectified": part.rectified,
+        }
         about = {"modality": modality, "feature_size": part.size, "skipped": len(listed.left_out)}
         about |= {"extracted": origin, "prepared": settings}
         write_json(folder / "dataset.json", _sizes(dataset, extraction) | about)
@@ -265,14 +270,14 @@ def _compute_rows(
     work: Path, job: dict[str, Any], part: Part, images: dict[str, list[int]], compute: Compute
 ) -> np.ndarray:
     """Has Caffe compute the activations (all images, D), video after video; they lie in a file in the folder `work`."""
-    job = job | {"crop": part.crop, "input": part.input, "blob": part.blob, "gpu": compute.gpu}
+    job = job | {"crop": part.crop, "input": part.input, "blob": part.blob} | compute.device
     work.mkdir(exist_ok=True)
     write_text(work / "deploy.prototxt", to_text(part.deploy(job["together"] * job["count"])))
     write_text(work / "job.json", json.dumps(job | {"videos": list(images.items())}))
     log = work / "caffe.log"
     log.unlink(missing_ok=True)
     command = [sys.executable, "-m", "lrcn.activity.activations", work / "job.json"]
-    with Caffe(compute.engine, command, log, talks=True) as caffe:
+    with Caffe(compute, command, log, talks=True) as caffe:
         for line in caffe.lines():
             compute.progress(f"{part.blob}: frames", *map(int, line.split()))
     return np.memmap(work / "rows.f32", np.float32, "r").reshape(-1, part.size)

@@ -39,18 +39,21 @@ class Sampler:
     it would have seen.
 
     videos: sequence of objects with `name`, `label` and `frames`; settings: the `param_str` of the ClipData layer.
+    rank, ranks: of several processes that train a net together, each has a batch of `settings["videos"]`: clips rank,
+    rank + ranks, ... of the one that a single process would draw.
     `order` "list" takes the videos in list order and wraps round, as released; "shuffle" draws a new order for each
     pass. As released, a clip never starts at image 1: it starts at 2 + floor(u * (images - length)), and the crop's
     corner is floor(u * (size - crop)).
     """
 
-    def __init__(self, videos, settings):
-        self.pool, self.settings = list(videos), settings
+    def __init__(self, videos, settings, rank=0, ranks=1):
+        self.pool, self.settings, self.rank, self.ranks = list(videos), settings, rank, ranks
 
     def batch(self, index: int) -> list[Clip]:
-        s = self.settings
-        draws = np.random.default_rng([s["seed"], index]).random((s["videos"], 4))
-        return [self.clip(self._video(index * s["videos"] + slot), draw) for slot, draw in enumerate(draws)]
+        size = self.settings["videos"] * self.ranks
+        draws = np.random.default_rng([self.settings["seed"], index]).random((size, 4))
+        slots = range(self.rank, size, self.ranks)
+        return [self.clip(self._video(index * size + slot), draws[slot]) for slot in slots]
 
     def _video(self, position: int):
         epoch, place = divmod(position, len(self.pool))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import click
 
 from lrcn.commands.common import Progress, say
-from lrcn.commands.options import JSON
+from lrcn.commands.options import JSON, gpu_options
 
 
 @click.group()
@@ -23,43 +24,78 @@ def caffe():
     metavar="auto|bvlc|pypi|DIR",
     help="Where Caffe's sources come from; auto: bvlc, else pypi.",
 )
-@click.option("--cuda", is_flag=True, help="Build for GPUs (needs nvcc).")
-@click.option("--archs", metavar="LIST", help="With --cuda: GPU architectures, as CMake's; 50-real to 90 by default.")
+@click.option(
+    "--cuda",
+    type=click.Choice(["wheels", "system"]),
+    is_flag=False,
+    flag_value="wheels",
+    help="Build for GPUs: with NVIDIA's wheels (CUDA 13, fetched once), or with this machine's toolkit.",
+)
+@click.option(
+    "--archs",
+    metavar="LIST",
+    help="With --cuda: GPU architectures, as CMake's, 80-real;90; by default one of each generation.",
+)
+@click.option("--no-cudnn", is_flag=True, help="With --cuda: convolve without NVIDIA's cuDNN, as Caffe itself does.")
 @click.option("--nccl", is_flag=True, help="With --cuda, and BVLC's sources: train on several GPUs at once.")
 @click.option("--portable", is_flag=True, help="For any processor of this one's family; for this very one by default.")
 @click.option("--jobs", type=click.IntRange(1), help="Compile this many files at a time; all cores by default.")
-def caffe_build(source, cuda, archs, nccl, portable, jobs):
+def caffe_build(source, cuda, archs, no_cudnn, nccl, portable, jobs):
     """Build libcaffe, the caffe tool and pycaffe once into the cache."""
     from lrcn import engine
 
-    if (archs or nccl) and not cuda:
-        raise click.UsageError("--archs and --nccl are for GPUs: give --cuda with them")
+    if (archs or no_cudnn or nccl) and not cuda:
+        raise click.UsageError("--archs, --no-cudnn and --nccl are for GPUs: give --cuda with them")
     progress = Progress()
-    built = engine.build(source, cuda, jobs, progress, not portable, archs or engine.CUDA_ARCHS, nccl)
+    for_gpus = engine.Cuda(cuda, archs or "", not no_cudnn, nccl) if cuda else None
+    built = engine.build(source, for_gpus, jobs, progress, not portable)
     progress.close()
     say(f"Caffe from {built.source} is ready in {built.root}")
 
 
 @caffe.command("info")
+@click.option("--cuda", is_flag=True, help="The engine that --gpu takes; the one built last by default.")
 @JSON
-def caffe_info(as_json):
-    """Source, version, BLAS and flags of the engine, and where it lies."""
+def caffe_info(cuda, as_json):
+    """Source, version, BLAS and flags of the engine, where it lies, and which GPUs of this machine it runs on."""
     from lrcn import engine
+    from lrcn.engine.cards import cards, misfit
 
-    info = engine.find().info()
-    print(json.dumps(info, indent=1) if as_json else "\n".join(f"{key:<10} {value}" for key, value in info.items()))
+    found = engine.find(cuda=cuda)
+    info = found.info()
+    if found.gpu:
+        info["cards"] = [
+            {**asdict(card), "misfit": misfit(found.gpu["toolkit"], found.gpu["architectures"], card)}
+            for card in cards()
+        ]
+    if as_json:
+        print(json.dumps(info, indent=1))
+        return
+    gpu, here = info.pop("gpu"), info.pop("cards", [])
+    for key, value in info.items():
+        print(f"{key:<10} {value}")
+    if gpu:
+        print(f"toolkit    CUDA {gpu['toolkit']} ({gpu['from']})")
+        print(f"cudnn      {gpu['cudnn'] or 'none'}")
+        print(f"nccl       {'yes' if gpu['nccl'] else 'no'}")
+        print(f"archs      {' '.join(gpu['architectures'])}")
+        for card in here:
+            about = f"{card['name']}, {card['memory'] / 2**30:.0f} GiB, driver {card['driver'] or 'not known'}"
+            print(f"card {card['number']:<5} {about}: {card['misfit'] or 'this engine runs on it'}")
+        if not here:
+            print("cards      no NVIDIA card or driver on this machine")
 
 
 @caffe.command("check")
-@click.option("--gpu", type=click.IntRange(0), help="On this GPU; on the CPU by default.")
+@gpu_options()
 def caffe_check(gpu):
     """Train a small LRCN on made-up numbers for a few steps: does the engine work here?"""
     from lrcn.engine.compute import Compute
     from lrcn.training import plan
 
-    caffe = Compute(gpu=gpu).engine
-    pace = plan.check(caffe, gpu)
+    compute = Compute(gpu=gpu)
+    pace = plan.check(compute)
     say(
-        f"Caffe from {caffe.source} trains a small LRCN on this {plan.device_name(gpu)}: "
+        f"Caffe from {compute.engine.source} trains a small LRCN on this {plan.device_name(gpu)}: "
         f"{1000 * pace.iteration:.0f} ms an iteration"
     )

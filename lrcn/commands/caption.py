@@ -18,7 +18,7 @@ from lrcn.commands.common import (
     run_or_file,
     settings_options,
 )
-from lrcn.commands.options import CUT, GPU, JSON, LENGTH, SEED_OF_DRAWS
+from lrcn.commands.options import CUT, JSON, LENGTH, SEED_OF_DRAWS, gpu_options
 
 
 def _fills(options):
@@ -69,7 +69,7 @@ def _pictures(run, out):
 @click.option("--ids", type=FILE, help="With --coco-json: COCO's annotations, or Karpathy's JSON, for files' ids.")
 @click.option("--out", type=FOLDER, help="Where the pictures go; RUN/captioned, without --run captioned, by default.")
 @settings_options
-@GPU
+@gpu_options()
 def caption(images, model, length, cut, as_json, coco_json, ids, out, gpu, **options):
     """Describe IMAGES, or all in a folder, in sentences, with the log probability of each.
 

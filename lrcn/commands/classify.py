@@ -20,7 +20,7 @@ from lrcn.commands.common import (
     settings_options,
 )
 from lrcn.commands.experiment import check_heard
-from lrcn.commands.options import GPU, JSON, release_options
+from lrcn.commands.options import JSON, gpu_options, release_options
 
 
 @click.command(cls=Contained, mounts=lambda options: ([], [_pictures(options["run"], options["out"])]))
@@ -49,7 +49,7 @@ from lrcn.commands.options import GPU, JSON, release_options
 @JSON
 @click.option("--out", type=FOLDER, help="Where the pictures go; RUN/classified, without --run classified, by default.")
 @settings_options
-@GPU
+@gpu_options()
 @click.pass_context
 def classify(context, videos, rgb_weight, mean_slip, flow_negation, top, as_json, out, gpu, **options):
     """Name the classes of VIDEOS, files or folders of frames or of videos, with trained nets: by RGB, by flow, fused.

@@ -7,7 +7,7 @@ import json
 import click
 
 from lrcn.commands.common import FOLDER, Contained, Progress, say
-from lrcn.commands.options import GPU, JSON, LENGTH
+from lrcn.commands.options import JSON, LENGTH, gpu_options
 
 
 @click.command(cls=Contained)
@@ -24,7 +24,7 @@ from lrcn.commands.options import GPU, JSON, LENGTH
 @LENGTH
 @click.option("--partial", is_flag=True, help="A slot's probabilities may have a sum below 1.")
 @JSON
-@GPU
+@gpu_options()
 def describe(file, run, model, beam, length, partial, as_json, gpu):
     """Describe the videos of FILE in sentences, with the log probability of each.
 

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from lrcn.commands import completion
 from lrcn.commands.common import FILE, Contained, Progress, say
 from lrcn.commands.experiment import check_heard, experiment_options, mounts, open_experiment, words
-from lrcn.commands.options import CUT, JSON, LENGTH, release_options
+from lrcn.commands.options import CUT, JSON, LENGTH, gpu_options, release_options
 
 # Options that mean something to some tasks alone; the others refuse them rather than leave them unheard.
 OPTIONS = (
@@ -42,6 +42,7 @@ OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption
 
 @click.command(cls=Contained, mounts=mounts)
 @experiment_options
+@gpu_options()
 @click.option(
     "--frames",
     type=click.Choice(["mean", "last"]),

@@ -41,11 +41,6 @@ def experiment_options(command):
                 "--seed", type=int, help="Seed of the solver and of the clips that are drawn; 1701 as published."
             ),
             settings_options,
-            click.option(
-                "--gpu",
-                type=click.IntRange(0),
-                help="Compute on this GPU (an engine built with --cuda); on the CPU by default.",
-            ),
         ]
     ):
         command = option(command)

@@ -2,9 +2,86 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-GPU = click.option("--gpu", type=click.IntRange(0), help="Compute on this GPU; on the CPU by default.")
+from lrcn.engine.device import PRECISIONS, WORKSPACE, Gpu
+
+OF_GPU = "lrcn.gpu"  # where in a context's `meta` lies what is asked of a GPU's precision and the like
+
+
+class GpuNumbers(click.ParamType):
+    """ "0", or several as "0,1"."""
+
+    name = "gpus"
+
+    def __init__(self, several: bool):
+        self.several = several
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return "N,..." if self.several else "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        numbers = str(value).split(",")
+        if not all(number.strip().isdecimal() for number in numbers):
+            self.fail(f"{value}: it takes a GPU's number, 0" + " or several, 0,1" * self.several, param, ctx)
+        chosen = tuple(map(int, numbers))
+        if len(chosen) > 1 and not self.several:
+            self.fail(f"{value}: this command computes on one GPU; only `lrcn train` takes several", param, ctx)
+        if len(set(chosen)) < len(chosen):
+            self.fail(f"{value}: names a GPU twice", param, ctx)
+        return chosen
+
+
+def _noted(context: click.Context, param: click.Parameter, value: Any) -> None:
+    if value:
+        context.meta.setdefault(OF_GPU, {})[param.name] = value
+
+
+def _gpu(context: click.Context, param: click.Parameter, numbers: tuple[int, ...] | None) -> Gpu | None:
+    asked = context.meta.get(OF_GPU, {})
+    if numbers is None and asked:
+        name, value = next(iter(asked.items()))
+        shown = f"--{name}" if value is True else f"--{name} {value}"
+        raise click.UsageError(f"{shown}: is for GPUs; give --gpu N with it, or leave it out")
+    return None if numbers is None else Gpu(numbers, **asked)
+
+
+def gpu_options(several: bool = False):
+    """--gpu and what goes with it, as one parameter `gpu`: a Gpu, or None for the CPU. several: --gpu 0,1 too."""
+
+    def beside(name: str, **settings: Any):  # eager, so that --gpu finds what they say
+        return click.option(name, is_eager=True, expose_value=False, callback=_noted, **settings)
+
+    which = "Compute on this GPU, or on several, 0,1, which share each batch" if several else "Compute on this GPU"
+
+    def decorate(command):
+        for option in reversed(
+            [
+                click.option("--gpu", type=GpuNumbers(several), callback=_gpu, help=f"{which}; on the CPU by default."),
+                beside(
+                    "--precision",
+                    type=click.Choice(PRECISIONS),
+                    help="With --gpu: of products and convolutions; fp32 by default.",
+                ),
+                beside(
+                    "--fast", is_flag=True, help="With --gpu: algorithms that add in no fixed order too; runs differ."
+                ),
+                beside(
+                    "--workspace",
+                    metavar="MIB",
+                    type=click.IntRange(1),
+                    help=f"With --gpu: memory for a convolution's algorithm; {WORKSPACE} by default.",
+                ),
+            ]
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 LENGTH = click.option(
     "--length",

@@ -21,7 +21,7 @@ from lrcn.commands.common import (
     say,
     settings_options,
 )
-from lrcn.commands.options import GPU
+from lrcn.commands.options import gpu_options
 
 
 @click.group()
@@ -450,7 +450,7 @@ def prepare_stills(data, splits, every, seed):
 @click.option("--seed", type=int, default=1701, show_default=True, help="Of the training videos' order.")
 @settings_options
 @_WORKERS
-@GPU
+@gpu_options()
 def prepare_features(data, net, weights, npz, out, **options):
     """Activations in place of the CNN, as HDF5: extracted once by any Caffe net, or made elsewhere.
 

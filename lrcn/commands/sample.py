@@ -17,7 +17,7 @@ from lrcn.commands.common import (
     run_or_file,
     settings_options,
 )
-from lrcn.commands.options import GPU, JSON, LENGTH, SEED_OF_DRAWS
+from lrcn.commands.options import JSON, LENGTH, SEED_OF_DRAWS, gpu_options
 
 NET = "lm/lstm-lm"
 
@@ -38,7 +38,7 @@ NET = "lm/lstm-lm"
 @LENGTH
 @JSON
 @settings_options
-@GPU
+@gpu_options()
 def sample(samples, temperature, seed, length, as_json, gpu, **options):
     """Draw sentences from a language model, with the log probability of each, the likeliest first."""
     from lrcn.engine.compute import Compute

@@ -7,10 +7,12 @@ import click
 from lrcn.commands import completion
 from lrcn.commands.common import FILE, WEIGHTS, Contained, Progress, say
 from lrcn.commands.experiment import experiment_options, mounts, open_experiment
+from lrcn.commands.options import gpu_options
 
 
 @click.command(cls=Contained, mounts=mounts)
 @experiment_options
+@gpu_options(several=True)
 @click.option(
     "--weights",
     type=WEIGHTS,

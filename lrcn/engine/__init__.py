@@ -7,7 +7,7 @@ The Dockerfile builds Caffe before any package is there, with these names and th
 need nothing beyond Python itself.
 """
 
-from lrcn.engine.engines import Engine, EngineError, cache, find
-from lrcn.engine.recipe import CUDA_ARCHS, build
+from lrcn.engine.engines import Cuda, Engine, EngineError, cache, find
+from lrcn.engine.recipe import build
 
-__all__ = ["CUDA_ARCHS", "Engine", "EngineError", "build", "cache", "find"]
+__all__ = ["Cuda", "Engine", "EngineError", "build", "cache", "find"]

@@ -3,26 +3,105 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from data_prep.workers import no_progress
-from lrcn import engine
+from lrcn.engine import Engine, EngineError, find
+from lrcn.engine.cards import cards, misfit
+from lrcn.engine.device import NAMES, PRECISIONS, Gpu
 
 Progress = Callable[[str, int, int], None]  # (what, done, total); (remark, 0, 0) is a remark
 
 
 @dataclass(frozen=True)
 class Compute:
-    """An engine (the one in the cache by default), the number of a GPU, None for the CPU, and who is told how far the
-    work is. EngineError for a GPU and an engine without CUDA."""
+    """An engine, the GPUs, None for the CPU, and who is told how far the work is.
 
-    engine: engine.Engine = field(default_factory=lambda: engine.find())
-    gpu: int | None = None
+    The engine by default: for GPUs one that was built for them; for the CPU whichever was built last. EngineError where
+    a GPU is not there or the engine does not compute on it.
+    """
+
+    engine: Engine = None
+    gpu: Gpu | None = None
     progress: Progress = no_progress
 
     def __post_init__(self) -> None:
-        if self.gpu is not None and not self.engine.cuda:
-            raise engine.EngineError(
-                f"--gpu {self.gpu}: this Caffe engine ({self.engine.source}) computes on the CPU alone; `lrcn caffe "
-                "build --cuda` makes one for GPUs, or leave --gpu out"
+        if self.engine is None:
+            object.__setattr__(self, "engine", _engine_for(self.gpu))
+        if self.gpu:
+            _check(self.engine, self.gpu)
+
+    @property
+    def device(self) -> dict[str, Any]:
+        """What a job says of it to the program that runs Caffe, and what tells its results from another device's."""
+        gpu = self.gpu
+        return {"gpu": gpu.number, "precision": gpu.precision, "fast": gpu.fast} if gpu else {"gpu": None}
+
+    @property
+    def manner(self) -> dict[str, Any]:
+        """How it computes that is not as usual, which a training keeps from its begin to its end."""
+        gpu = self.gpu or Gpu()
+        unusual = {"precision": gpu.precision} if gpu.precision != PRECISIONS[0] else {}
+        return unusual | ({"fast": True} if gpu.fast else {})
+
+    def about(self) -> dict[str, Any] | None:
+        """What results say of the GPUs, ready for JSON: "cards" (name, capability), "driver", "cuda", "cudnn",
+        "precision", "deterministic". None for the CPU."""
+        if not self.gpu:
+            return None
+        here, made = {card.number: card for card in cards()}, self.engine.gpu or {}
+        known = [here[number] for number in self.gpu.numbers if number in here]
+        return {
+            "cards": [{"name": card.name, "capability": card.capability} for card in known],
+            "driver": known[0].driver if known else "",
+            "cuda": made.get("toolkit"),
+            "cudnn": made.get("cudnn"),
+            "precision": self.gpu.precision,
+            "deterministic": not self.gpu.fast,
+        }
+
+    def keeping(self, algorithms: Path | None) -> Compute:
+        """With this file of a GPU's algorithms."""
+        return replace(self, gpu=replace(self.gpu, algorithms=algorithms)) if self.gpu else self
+
+    def environment(self) -> dict[str, str]:
+        """os.environ for a process that runs Caffe here."""
+        inherited = {name: value for name, value in self.engine.environment().items() if name not in NAMES}
+        return inherited | (self.gpu.environment() if self.gpu else {})
+
+
+def _engine_for(gpu: Gpu | None) -> Engine:
+    if gpu is None:
+        return find()
+    try:
+        return find(cuda=True, nccl=len(gpu.numbers) > 1)
+    except EngineError as error:
+        raise EngineError(f"--gpu {gpu}: {error}, or leave --gpu out") from None
+
+
+def _check(engine: Engine, gpu: Gpu) -> None:
+    """Raises EngineError, one line, where `engine` cannot compute on these GPUs."""
+    if not engine.gpu:
+        raise EngineError(
+            f"--gpu {gpu}: this Caffe engine ({engine.source}) computes on the CPU alone; `lrcn caffe build --cuda` "
+            "makes one for GPUs, or leave --gpu out"
+        )
+    if len(gpu.numbers) > 1 and not engine.gpu["nccl"]:
+        raise EngineError(
+            f"--gpu {gpu}: this Caffe engine ({engine.source}) trains on one GPU at a time; `lrcn caffe build --cuda "
+            "--nccl --source bvlc` makes one for several"
+        )
+    here = cards()
+    if not here:
+        raise EngineError(f"--gpu {gpu}: no NVIDIA card or driver on this machine; leave --gpu out")
+    for number in gpu.numbers:
+        if number >= len(here):
+            names = ", ".join(f"{card.number} ({card.name})" for card in here)
+            raise EngineError(f"--gpu {gpu}: this machine has GPU {names}")
+        if reason := misfit(engine.gpu["toolkit"], engine.gpu["architectures"], here[number]):
+            raise EngineError(
+                f"--gpu {gpu}: this Caffe engine does not run on {here[number].name}: {reason}; `lrcn caffe build "
+                "--cuda` makes another (--cuda system, --archs)"
             )

@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lrcn.engine import EngineError, cache, code
+from lrcn.engine.device import Gpu
 from lrcn.engine.mounts import Bind, binds
 
 IMAGES = {"cpu": ("lrcn:cpu", "make docker"), "cuda": ("lrcn:cuda", "make docker-cuda")}  # and what builds each
@@ -67,7 +68,7 @@ def _end_with_caller() -> None:
 
 
 def run(
-    arguments: list[str], reads: Iterable, writes: Iterable, image: str | None = None, gpu: int | None = None
+    arguments: list[str], reads: Iterable, writes: Iterable, image: str | None = None, gpu: Gpu | None = None
 ) -> int:
     """Run `lrcn ARGUMENTS` in a container to its end and return its exit code. What it says comes out here as it says
     it. Ctrl-C, SIGTERM and SIGHUP, where they are not ignored, interrupt it; a second one kills it and raises
@@ -136,7 +137,7 @@ def connect():
     )
 
 
-def _create(api, arguments, mounts: list[Bind], image: str, gpu: int | None) -> str:
+def _create(api, arguments, mounts: list[Bind], image: str, gpu: Gpu | None) -> str:
     """The id of a new container, not started yet."""
     from docker.types import DeviceRequest, LogConfig, Mount
 
@@ -285,7 +286,7 @@ def _sweep(api) -> None:
                 api.remove_container(each["Id"], v=True)
 
 
-def _explain(answer: str, image: str, gpu: int | None) -> str:
+def _explain(answer: str, image: str, gpu: Gpu | None) -> str:
     """One line for what the daemon answers."""
     answer = _one_line(answer)
     if gpu is not None and any(words in answer for words in ("device driver", "nvidia", "gpu")):

@@ -5,6 +5,7 @@ The cache is $LRCN_CACHE, else $XDG_CACHE_HOME/lrcn, else ~/.cache/lrcn:
     sources/NAME/                   what was downloaded, checked by hash, unpacked
     engines/KEY/                    a whole engine: bin/caffe, lib/, python/, share/caffe.proto, engine.json
     engines/KEY.build/              a build under way or cut off (the next call goes on from it), build.log within
+    toolkits/                       NVIDIA's compiler and libraries, see nvidia.py
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ class Engine:
     compiler: str  # "GNU 12.2.0"
     python: str  # "3.11"
     made_for: dict  # what it needs here, see fit()
+    # None without CUDA, else {"toolkit": "13.0.88", "from": "wheels" or "system", "cudnn": "9.19.0" or None,
+    # "architectures": ["80-real", "90"], "nccl": bool, "libraries": [the files that it was linked with]}
+    gpu: dict | None = None
 
     @property
     def caffe(self) -> Path:
@@ -88,20 +92,22 @@ class Engine:
             sys.path.insert(0, str(self.root / "python"))
 
 
-def find(source: str | None = None) -> Engine:
+def find(source: str | None = None, cuda: bool = False, nccl: bool = False) -> Engine:
     """The engine that fits this Python, machine and recipe: of several, the one that `build` made or returned last.
 
-    source: only one made from there ("bvlc", "pypi" or a folder). Raises EngineError where there is none.
+    source: only one made from there ("bvlc", "pypi" or a folder). cuda: only one for GPUs; one of those computes on the
+    CPU too. nccl: one that trains a net on several GPUs, if there is one. Raises EngineError where there is none.
     """
     wanted = source if source in (None, "bvlc", "pypi") else "folder"
-    fitting = [engine for engine in _whole_engines() if wanted in (None, engine.source)]
+    fitting = [engine for engine in _whole_engines() if wanted in (None, engine.source) and engine.cuda >= cuda]
     if wanted == "folder":
         version = folder_version(Path(source))
         fitting = [engine for engine in fitting if engine.version == version]
     if not fitting:
-        option = f" --source {source}" if source else ""
-        raise EngineError(f"no Caffe engine: run `lrcn caffe build{option}`")
-    return max(fitting, key=lambda engine: (engine.root / "engine.json").stat().st_mtime)
+        options = (f" --source {source}" if source else "") + (" --cuda" if cuda else "")
+        raise EngineError(f"no Caffe engine{' for GPUs' if cuda else ''}: run `lrcn caffe build{options}`")
+    of_several = [engine for engine in fitting if nccl and engine.gpu and engine.gpu["nccl"]]
+    return max(of_several or fitting, key=lambda engine: (engine.root / "engine.json").stat().st_mtime)
 
 
 def cache() -> Path:
@@ -115,12 +121,24 @@ def cache() -> Path:
 
 
 @dataclasses.dataclass(frozen=True)
+class Cuda:
+    """How an engine for GPUs is compiled."""
+
+    toolkit: str = "wheels"  # NVIDIA's, see nvidia.py; or "system": whose nvcc is on PATH
+    architectures: str = ""  # as CMAKE_CUDA_ARCHITECTURES; by default one of each generation that the toolkit knows
+    cudnn: bool = True
+    nccl: bool = False  # one training on several GPUs, with BVLC's sources
+
+
+@dataclasses.dataclass(frozen=True)
 class Spec:
     """What makes one engine another than the next: its sources, and how they are compiled."""
 
     source: str  # as Engine's
     version: str
-    variant: dict  # "cuda": GPU architectures or "", "native", "nccl"
+    native: bool = True  # for this very processor
+    cuda: Cuda | None = None
+    toolkit: str = ""  # the version of the system's, or which wheels
 
 
 def folder_version(tree: Path) -> str:
@@ -150,12 +168,16 @@ def _digest(files: list[Path], base: Path) -> str:
     return digest.hexdigest()
 
 
-def fit(native: bool = True) -> dict:
-    """What an engine must have been made for to work here; one that is not native, on any processor of a family."""
+def fit(native: bool = True, cuda: bool = False) -> dict:
+    """What an engine must have been made for to work here; one that is not native, on any processor of a family.
+
+    Of the recipe, gpu/ is for engines with CUDA alone: those for CPUs outlive its changes.
+    """
     release = platform.freedesktop_os_release()
+    recipe = sorted(path for path in RECIPE.rglob("*") if path.is_file() and path.suffix != ".pyc")
     cpu_flags = re.search(r"^(?:flags|Features)\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return {
-        "recipe": _digest(sorted(path for path in RECIPE.iterdir() if path.is_file()), RECIPE),
+        "recipe": _digest([path for path in recipe if cuda or "gpu" not in path.relative_to(RECIPE).parts], RECIPE),
         "python": sysconfig.get_python_version(),
         "numpy": importlib.metadata.version("numpy").split(".")[0],  # its ABI
         "system": f"{release['ID']} {release.get('VERSION_ID', '')} {platform.machine()}",  # its libraries
@@ -165,26 +187,32 @@ def fit(native: bool = True) -> dict:
 
 def root_for(spec: Spec) -> Path:
     """Where an engine lies, whole or to be made: a few words for the reader, and a hash of all that it depends on."""
-    made_for = fit(spec.variant["native"])
-    facts = [spec.source, spec.version, spec.variant, made_for]
+    made_for = fit(spec.native, bool(spec.cuda))
+    facts = [dataclasses.asdict(spec), made_for]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    device = "cuda" if spec.variant["cuda"] else "cpu"
+    device = "cuda" if spec.cuda else "cpu"
     return cache() / "engines" / f"{spec.source}-{device}-py{made_for['python']}-{digest[:16]}"
 
 
 def read(root: Path) -> Engine | None:
-    """The engine at `root`; None where there is no whole one: engine.json is there if and only if all the rest is."""
+    """The engine at `root`; None where there is no whole one: engine.json is there if and only if all the rest is.
+    NVIDIA's libraries lie elsewhere, and one that has lost them is whole no more."""
     try:
-        return Engine(root=root, **json.loads((root / "engine.json").read_text()))
+        engine = Engine(root=root, **json.loads((root / "engine.json").read_text()))
     except (FileNotFoundError, NotADirectoryError, TypeError):  # the last: another version of lrcn wrote it
         return None
+    return engine if all(os.path.exists(path) for path in (engine.gpu or {}).get("libraries", ())) else None
 
 
 def _whole_engines() -> list[Engine]:
     """Those in the cache that fit this Python, machine and recipe."""
-    here = fit()
+    here = {cuda: fit(cuda=cuda) for cuda in (False, True)}
     engines = [read(path.parent) for path in sorted((cache() / "engines").glob("*/engine.json"))]
-    return [engine for engine in engines if engine and all(engine.made_for[name] in (here[name], "") for name in here)]
+    return [
+        engine
+        for engine in engines
+        if engine and all(engine.made_for[name] in (fact, "") for name, fact in here[engine.cuda].items())
+    ]
 
 
 @contextlib.contextmanager

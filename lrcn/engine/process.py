@@ -16,10 +16,11 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lrcn.engine import Engine
+from lrcn.engine.compute import Compute
 
 MESSAGE = "lrcn-error: "  # begins the line for the user among Caffe's own
 FATAL = re.compile(r"^F\d{4,8} \S+ +\d+ ([\w.]+:\d+)\] (.*)")
@@ -32,6 +33,16 @@ class CaffeError(RuntimeError):
     """Why Caffe ended; one line for the user."""
 
 
+@dataclass(frozen=True)
+class Batches:
+    """What the project's data layers give in training: the batches from `first` on, of each the share of `rank`, one of
+    `ranks` processes that train one net together."""
+
+    first: int = 0
+    rank: int = 0
+    ranks: int = 1
+
+
 class Caffe:
     """Caffe at work in a process of its own; a context manager, which ends it.
 
@@ -40,11 +51,11 @@ class Caffe:
 
     def __init__(
         self,
-        engine: Engine,
+        compute: Compute,
         command: Sequence[str | Path],
         log: str | Path,
         folder: str | Path | None = None,
-        first_batch: int = 0,
+        batches: Batches = Batches(),
         talks: bool = False,
         log_name: str | None = None,
     ) -> None:
@@ -52,8 +63,8 @@ class Caffe:
 
         log: the file to which Caffe adds what it says; it writes it itself, so no line is lost when this process is
         killed. log_name: what to call it where it does not stay. folder: where Caffe runs, here by default.
-        first_batch: the training batch with which the project's data layers begin. talks: whether it reads lines on
-        standard input, from `tell`, and writes `lines`.
+        batches: what the project's data layers give. talks: whether it reads lines on standard input, from `tell`, and
+        writes `lines`.
         """
         self.log, self.log_name = Path(log), log_name or log
         with self.log.open("a") as file:
@@ -61,7 +72,7 @@ class Caffe:
             self.process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env=_environment(engine, first_batch),
+                env=_environment(compute, batches),
                 stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if talks else subprocess.DEVNULL,
                 stderr=file,
@@ -145,9 +156,15 @@ def explain(lines: Iterable[str], status: int, log) -> str:
     return f"Caffe ended with {'signal' if status < 0 else 'status'} {abs(status)}; its log: {log}"
 
 
-def _environment(engine, first_batch: int) -> dict[str, str]:
-    """What Caffe goes by, and the project's data layers in it."""
-    return {**engine.environment(), "LRCN_FIRST_ITERATION": str(first_batch), "LRCN_PYTHON": sys.executable}
+def _environment(compute: Compute, batches: Batches) -> dict[str, str]:
+    """What Caffe goes by, and the project's layers in it."""
+    return {
+        **compute.environment(),
+        "LRCN_FIRST_ITERATION": str(batches.first),
+        "LRCN_RANK": str(batches.rank),
+        "LRCN_RANKS": str(batches.ranks),
+        "LRCN_PYTHON": sys.executable,
+    }
 
 
 def _end_with_parent(parent: int) -> None:

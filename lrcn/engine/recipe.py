@@ -12,45 +12,41 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lrcn.engine import engines, sources
-from lrcn.engine.engines import Engine, EngineError, Progress, Spec
+from lrcn.engine import engines, nvidia, sources
+from lrcn.engine.engines import Cuda, Engine, EngineError, Progress, Spec
 from lrcn.engine.sources import last_line
 
-CUDA_ARCHS = "50-real;60-real;70-real;75-real;80-real;86-real;90"  # CUDA 11.8 and 12; the last runs on newer ones too
 NO_SPACE = "no space left for the engine in {}: free 300 MB, or set LRCN_CACHE to another disk"
 
 
 def build(
     source: str = "auto",
-    cuda: bool = False,
+    cuda: Cuda | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
     native: bool = True,
-    cuda_archs: str = CUDA_ARCHS,
-    nccl: bool = False,
 ) -> Engine:
     """Make the engine, unless the cache has it already; return it. A call after one that was cut off goes on.
 
     source: "bvlc" (BVLC/caffe at BVLC_COMMIT), "pypi" (the pinned sdist), a folder with a Caffe tree, or "auto":
         whichever of the first two is built already, else bvlc where GitHub answers, else pypi. Engine.source says it.
     progress: called as (what, done, total); total is 0 where there is nothing to count.
-    cuda: compile the GPU code too (needs nvcc). cuda_archs: as CMAKE_CUDA_ARCHITECTURES.
-    nccl: let one training use several GPUs (cuda, and BVLC's sources).
+    cuda: compile the GPU code too, in this way.
     native: compile for this very processor; False makes one that runs on any of its family (for images that travel).
     jobs: compilers at once; as many as cores and memory allow by default.
     Raises EngineError: sources out of reach or with a wrong hash, system packages missing, a compiler's error, a full
     disk.
     """
     report = progress or (lambda what, done, total: None)
-    variant = {"cuda": cuda_archs if cuda else "", "native": native, "nccl": nccl}
+    variant = {"native": native, "cuda": cuda, "toolkit": _toolkit(cuda) if cuda else ""}
     try:
         if source == "auto":
             source = _choose(variant, report)
         if source in ("bvlc", "pypi"):
-            spec, tree = Spec(source, sources.pinned_version(source), variant), None
+            spec, tree = Spec(source, sources.pinned_version(source), **variant), None
         else:
             tree = Path(source).resolve()
-            spec = Spec("folder", engines.folder_version(tree), variant)
+            spec = Spec("folder", engines.folder_version(tree), **variant)
         root = engines.root_for(spec)
         engine = engines.read(root)
         if not engine:
@@ -71,7 +67,7 @@ def build(
 def _choose(variant: dict, report: Progress) -> str:
     """What `auto` means now."""
     for name in ("bvlc", "pypi"):
-        if engines.read(engines.root_for(Spec(name, sources.pinned_version(name), variant))):
+        if engines.read(engines.root_for(Spec(name, sources.pinned_version(name), **variant))):
             return name
     try:
         sources.fetch("bvlc", report)
@@ -86,13 +82,13 @@ def _make(spec: Spec, tree: Path, jobs: int | None, lock: int, report: Progress)
     for program, package in (("cmake", "cmake"), ("ninja", "ninja-build"), ("c++", "g++")):
         if not shutil.which(program):
             raise EngineError(f"{program} is missing: apt-get install {package}")
-    if spec.variant["cuda"] and not shutil.which("nvcc"):
-        raise EngineError("nvcc is missing: install NVIDIA's CUDA toolkit, or build without --cuda")
+    if spec.cuda and spec.cuda.nccl and not (tree / "include" / "caffe" / "util" / "nccl.hpp").is_file():
+        raise EngineError(f"--nccl is for BVLC's sources: those of {spec.source} train on one GPU alone")
     root = engines.root_for(spec)
     work = root.with_name(root.name + ".build")
     stage = work / "stage"
     shutil.rmtree(stage, ignore_errors=True)
-    configure = _configure(spec.variant, tree, work, stage)
+    configure = _configure(spec, tree, work, stage, report)
     report("configuring Caffe", 0, 0)
     try:
         _step(configure, work, lock, report)
@@ -112,33 +108,78 @@ def _make(spec: Spec, tree: Path, jobs: int | None, lock: int, report: Progress)
     shutil.rmtree(work, ignore_errors=True)
 
 
-def _configure(variant: dict, tree: Path, work: Path, stage: Path) -> list[str]:
-    """The command that prepares the build in `work`, which will put what it makes into `stage`."""
+def _configure(spec: Spec, tree: Path, work: Path, stage: Path, report: Progress) -> list[str]:
+    """The command that prepares the build in `work`, which will put what it makes into `stage`. What it wants of
+    NVIDIA's wheels is fetched."""
     options = {
         "CAFFE_SRC": tree,
         "Python3_EXECUTABLE": sys.executable,
         "CMAKE_INSTALL_PREFIX": stage,
-        **{name.upper(): "ON" if variant[name] else "OFF" for name in ("native", "cuda", "nccl")},
+        "NATIVE": "ON" if spec.native else "OFF",
+        "CUDA": "ON" if spec.cuda else "OFF",
     }
-    if variant["cuda"]:
-        options["CUDA_ARCHS"] = variant["cuda"]
+    if spec.cuda:
+        options |= {
+            "CUDNN": "ON" if spec.cuda.cudnn else "OFF",
+            "NCCL": "ON" if spec.cuda.nccl else "OFF",
+            "CUDA_ARCHS": spec.cuda.architectures,
+            **_nvidia_folders(spec, report),
+        }
     command = ["cmake", "-G", "Ninja", "-S", str(engines.RECIPE), "-B", str(work)]
     return command + [f"-D{name}={value}" for name, value in options.items()]
 
 
+def _toolkit(cuda: Cuda) -> str:
+    """Which toolkit it is: the version of the system's, or the name of the wheels' folder."""
+    if cuda.toolkit == "wheels":
+        nvidia.wheels(["toolkit"])  # there are some for this processor
+        return nvidia.folder().name
+    if not shutil.which("nvcc"):
+        raise EngineError("nvcc is missing: install NVIDIA's CUDA toolkit, or build with --cuda, which fetches it")
+    said = subprocess.run(["nvcc", "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    version = re.search(r"release \S+, V([\d.]+)", said.stdout)
+    if not version:
+        raise EngineError(f"nvcc does not say its version: {last_line(said.stdout + said.stderr)}")
+    return version[1]
+
+
+def _nvidia_folders(spec: Spec, report: Progress) -> dict[str, Path | str]:
+    """For CMake: where the toolkit lies, and cuDNN and NCCL; nothing where that is the system's."""
+    parts = [part for part in ("cudnn", "nccl") if getattr(spec.cuda, part)]
+    if spec.cuda.toolkit == "wheels":
+        return dict.fromkeys(("CUDA_ROOT", "CUDNN_ROOT"), nvidia.fetch(["toolkit", *parts], report))
+    lacking = [part for part in parts if not _system_has(part)]
+    major = spec.toolkit.split(".")[0]
+    return {"CUDA_ROOT": "", "CUDNN_ROOT": nvidia.fetch(lacking, report, major) if lacking else ""}
+
+
+def _system_has(part: str) -> bool:
+    """Whether a program with cuDNN, 8 or newer, or with NCCL compiles here, header and library."""
+    include, check = {
+        "cudnn": ("cudnn.h", 'static_assert(CUDNN_MAJOR >= 8, ""); auto used = cudnnGetVersion;'),
+        "nccl": ("nccl.h", "auto used = ncclGetVersion;"),
+    }[part]
+    toolkit = Path(shutil.which("nvcc")).resolve().parents[1]
+    command = ["c++", "-x", "c++", "-", f"-I{toolkit}/include", f"-L{toolkit}/lib64", f"-l{part}", "-o", os.devnull]
+    program = f"#include <{include}>\n{check}\nint main() {{ return !used; }}\n"
+    return not subprocess.run(command, input=program, capture_output=True, text=True).returncode
+
+
 def _record(spec: Spec, stage: Path) -> None:
     """Tries what was installed into `stage`, and writes its engine.json, which makes it whole."""
-    installed, made_for = json.loads((stage / "share" / "build.json").read_text()), engines.fit(spec.variant["native"])
+    installed = json.loads((stage / "share" / "build.json").read_text())
+    made_for = engines.fit(spec.native, bool(spec.cuda))
     engine = Engine(
         root=stage,
         source=spec.source,
         version=spec.version,
         blas="",
-        cuda=bool(spec.variant["cuda"]),
+        cuda=bool(spec.cuda),
         flags=installed["flags"],
         compiler=installed["compiler"],
         python=made_for["python"],
         made_for=made_for,
+        gpu={"from": spec.cuda.toolkit, **installed["gpu"]} if spec.cuda else None,
     )
     record = {**engine.info(), "blas": _try_out(engine)}
     del record["root"]  # it moves, and whoever reads the record knows from where

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from lrcn.engine.engines import SOURCE_FOLDERS, EngineError, Progress, cache, lock
@@ -54,14 +56,14 @@ def _fetch_bvlc(work: Path) -> Path:
         (["git", "init", "--quiet", "--bare", str(repository)], REACH_SECONDS),
         ([*git, "fetch", "--quiet", "--depth", "1", BVLC_URL, BVLC_COMMIT], FETCH_SECONDS),
     ):
-        status, output = _call(command, seconds)
+        status, output = call(command, seconds)
         if status:
             raise EngineError(f"Caffe's sources cannot be fetched from {BVLC_URL} ({last_line(output)})")
-    status, output = _call([*git, "rev-parse", "FETCH_HEAD"], REACH_SECONDS)
+    status, output = call([*git, "rev-parse", "FETCH_HEAD"], REACH_SECONDS)
     if output.strip() != BVLC_COMMIT:
         raise EngineError(f"{BVLC_URL} sent {output.strip()} in place of commit {BVLC_COMMIT}: refused")
     archive = work / "caffe.tar"
-    status, output = _call([*git, "archive", "-o", str(archive), BVLC_COMMIT, *SOURCE_FOLDERS], FETCH_SECONDS)
+    status, output = call([*git, "archive", "-o", str(archive), BVLC_COMMIT, *SOURCE_FOLDERS], FETCH_SECONDS)
     if status:
         raise EngineError(f"git cannot unpack commit {BVLC_COMMIT} ({last_line(output)})")
     return archive
@@ -72,7 +74,7 @@ def _fetch_pypi(work: Path) -> Path:
     wanted = work / "requirements.txt"
     wanted.write_text(f"{PYPI_NAME}=={PYPI_VERSION} --hash=sha256:{PYPI_SHA256}\n")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    status, output = _call(
+    status, output = call(
         [*pip, "download", "--no-deps", "--no-binary", PYPI_NAME, "--dest", str(work), "-r", str(wanted)], FETCH_SECONDS
     )
     if "DO NOT MATCH THE HASHES" in output:
@@ -103,14 +105,23 @@ def _unpack(archive: Path, tree: Path) -> None:
                 path.write_bytes(tar.extractfile(member).read())
 
 
-def _call(command: list[str], seconds: float) -> tuple[int, str]:
-    """Run a command that asks nothing; (exit status, all that it printed). Past its time it is ended, children too."""
-    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+def call(
+    command: list[str], seconds: float | None, watch: Callable[[], None] | None = None, **environment: str
+) -> tuple[int, str]:
+    """Run a command that asks nothing; (exit status, all that it printed). Past its time it is ended, children too.
+
+    watch: called twice a second while it runs. environment: what it sees besides this process's.
+    """
+    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **environment}
     with tempfile.TemporaryFile("w+", errors="replace") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env, start_new_session=True
         )
         try:
+            while watch and process.poll() is None:
+                watch()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.5)
             status = process.wait(seconds)
         except subprocess.TimeoutExpired:
             status = 1

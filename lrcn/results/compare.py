@@ -63,7 +63,21 @@ def conditions(results: dict) -> str:
     otherwise += ", the release's RGB mean in testing" if evaluation.get("mean_slip") else ""
     if negation := evaluation.get("flow_negation"):
         otherwise += f", flow's x negated: {negation}"
-    return ", ".join([*_whose(results), f"Caffe {results['engine']['source']}"]) + otherwise
+    return ", ".join([*_whose(results), f"Caffe {results['engine']['source']}", *_computed(results)]) + otherwise
+
+
+def _computed(results: dict) -> list[str]:
+    """What GPUs did otherwise than in fp32 with algorithms that give the same again, and trainings on several devices
+    in turn."""
+    trainings = results.get("trained_on", {}).values()
+    trained = [stretch["gpu"] for stretches in trainings for stretch in stretches]
+    words = []
+    for done, gpus in (("trained", trained), ("evaluated", [results.get("gpu")])):
+        ways = [gpu for gpu in gpus if gpu]
+        words += [f"{done} in {each}" for each in sorted({gpu["precision"] for gpu in ways} - {"fp32"})]
+        words += [f"{done} with algorithms that are not deterministic"] * (not all(g["deterministic"] for g in ways))
+    words += ["trained on several devices in turn"] * any(len(stretches) > 1 for stretches in trainings)
+    return words
 
 
 def _whose(results: dict) -> list[str]:
@@ -214,7 +228,7 @@ def sentences_on(results: dict, of: str = "") -> str:
     parts += [f"tokens {evaluation['tokens']}"] if evaluation.get("tokens", "plain") != "plain" and not of else []
     parts += _whose(results)
     parts += [f"Caffe {results['engine']['source']}"] if results.get("engine") else []
-    return ", ".join(parts)
+    return ", ".join([*parts, *_computed(results)])
 
 
 def blocks_of(all_results: list[dict], rows, published: dict[str, dict[str, list]], of: str = "") -> list[dict]:
@@ -272,7 +286,8 @@ def seed_groups(all_results: list[dict]) -> list[list[dict]]:
     """Results that differ in their seed alone, together; no seed twice in a group."""
     groups: list[tuple[list, list[dict]]] = []
     for results in all_results:
-        key = [results["seed"] is None, *map(results.get, ("experiment", "dataset", "evaluation", "engine"))]
+        key = [results["seed"] is None, *map(results.get, ("experiment", "dataset", "evaluation", "engine", "gpu"))]
+        key.append(_computed(results))
         for other, group in groups:
             if other == key and results["seed"] not in [each["seed"] for each in group] + [None]:
                 group.append(results)

@@ -83,7 +83,8 @@ class Captioner(ImageNet):
         """Of a trained net of caption/*, video/* or lm/*, with the number of words that its vocabulary has."""
         check_variant(net.variant)
         words = vocabulary.read(net.vocabulary)
-        return cls(DeployNets.of(net, len(words) + 1), net.weights, words, compute, streams)
+        nets = DeployNets.of(net, len(words) + 1)
+        return cls(nets, net.weights, words, compute.keeping(net.algorithms), streams)
 
     def beam(
         self, features: Features, width: int = 1, best: int = 1, length: int = LENGTH, progress: Progress | None = None

@@ -198,7 +198,7 @@ def measure(
 def write_results(path: Path, results: dict[str, Any]) -> dict[str, Any]:
     """Writes results.json; rows that are there already, of the same data, evaluation, engine, seed and weights from
     files, stay beside the new ones. Gives what was written."""
-    alike = ("task", "dataset", "evaluation", "engine", "seed")
+    alike = ("task", "dataset", "evaluation", "engine", "gpu", "seed")
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
         same = all(before.get(key) == json.loads(json.dumps(results.get(key))) for key in alike)
@@ -208,7 +208,8 @@ def write_results(path: Path, results: dict[str, Any]) -> dict[str, Any]:
         results = results | ({"weights": files | here} if kept and files else {})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         kept = {}
-    results = results | {"models": results["models"] | kept}
+    devices = (before.get("trained_on", {}) if kept else {}) | results.get("trained_on", {})
+    results = results | ({"trained_on": devices} if devices else {}) | {"models": results["models"] | kept}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, results)
     return results

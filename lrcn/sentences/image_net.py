@@ -56,13 +56,13 @@ class ImageNet:
             self.blobs = infer(nets["images"], "TEST").blobs
             self.batch, *self.input_shape = nets["images"].layer[0].input_param.shape[0].dim
         self.folder = Path(tempfile.mkdtemp(prefix="lrcn-captioner-"))
-        job = {"weights": str(Path(weights).resolve()), "gpu": compute.gpu, "streams": streams, "nets": {}}
+        job = {"weights": str(Path(weights).resolve()), "streams": streams, "nets": {}, **compute.device}
         for name, net in nets.items():
             job["nets"][name] = str(self.folder / f"{name}.prototxt")
             (self.folder / f"{name}.prototxt").write_text(to_text(net))
         (self.folder / "job.json").write_text(json.dumps(job))
         command = [sys.executable, "-m", "lrcn.sentences.sentence_net", self.folder / "job.json"]
-        self.caffe = Caffe(compute.engine, command, self.folder / "caffe.log", talks=True)
+        self.caffe = Caffe(compute, command, self.folder / "caffe.log", talks=True)
 
     def __enter__(self):
         return self

@@ -17,12 +17,14 @@ from typing import Any
 from data_prep import DataError
 from data_prep.dataset import Dataset
 from lrcn.engine.compute import Compute
+from lrcn.engine.device import Gpu
 from lrcn.released.weights import weights_file
 from lrcn.trained_net import TrainedNet
 from lrcn.training import experiment as experiments
 from lrcn.training import plan, pretrained, starting
 from lrcn.training.experiment import Experiment, Stage
 from lrcn.training.run import Run, TrainError, runs_in
+from lrcn.training.share import share_of
 from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
 from lrcn.training.train import train
 from lrcn.training.workspace import Start, Training, Workspace
@@ -193,7 +195,7 @@ class Job(Workspace):
         training.run.keep(training.variant, training.settings, about, training.dataset.folder)
 
     def plan(
-        self, start: Start = Start(), resume: bool = True, gpu: int | None = None, trial_in: Compute | None = None
+        self, start: Start = Start(), resume: bool = True, gpu: Gpu | None = None, trial_in: Compute | None = None
     ) -> str:
         """What `train` will do, in words; with `trial_in`, after a few iterations of every net there."""
         given = self.given(start, resume)
@@ -210,6 +212,7 @@ class Job(Workspace):
         filled = self.check_start(start, resume=resume)
         compute, given = compute or Compute(), self.given(start, resume)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
+        shares = [share_of(each, compute.gpu) for each in to_do]
         for training in to_do:
             if not (resume and training.run.finished):
                 task_of(training.variant).check_order(training, self.changes.get(training.stage.net, {}))
@@ -221,7 +224,7 @@ class Job(Workspace):
         for folder, file in given.items():
             if folder in files or self._before(folder).run.note is None:  # taken by a call that was cut off
                 self._take(folder, file, resume)
-        for training in to_do:
+        for training, share in zip(to_do, shares):
             run, before, task = training.run, self.start_of(training.stage, training.split), task_of(training.variant)
             starting_weights = task.starting_weights(
                 before.weights_at(training.stage.start_at) if before else None, start.weights
@@ -229,9 +232,11 @@ class Job(Workspace):
             with run.locked():
                 if not resume:
                     run.clear()
-                run.claim(training.identity(starting_weights), training.settings, training.dataset.description)
+                identity = training.identity(starting_weights) | compute.manner
+                run.claim(identity, training.settings, training.dataset.description)
                 self._keep(training)
-                train(run, training.files_here(), compute, starting_weights)
+                own = None if share is training else share.files["train_test"]
+                train(run, training.files_here(), compute, starting_weights, own)
         return [training.run for training in self.trainings]
 
     def trained(self, stage: Stage, split: int = 1) -> TrainedNet:

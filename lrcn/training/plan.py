@@ -12,8 +12,8 @@ from pathlib import Path
 
 from data_prep.whole_files import write_text
 from lrcn.activity import clip_settings
-from lrcn.engine import Engine
 from lrcn.engine.compute import Compute
+from lrcn.engine.device import Gpu
 from lrcn.engine.process import Caffe
 from lrcn.results.tables import aligned
 from lrcn.training import starting
@@ -88,27 +88,29 @@ def step(training: Training, done: int, start: str) -> Step:
 # ---- trials ------------------------------------------------------------------------------------------------
 
 
-def trial(files: Files, engine: Engine, gpu: int | None = None) -> Pace:
+def trial(files: Files, compute: Compute) -> Pace:
     """The pace of a net by a few real iterations and tests, in Caffe, with random weights, in a folder that does not
     stay. Raises CaffeError where Caffe refuses."""
     solver = caffe_pb2.SolverParameter()
     solver.CopyFrom(files["solver"])
     solver.net, solver.max_iter, solver.display, solver.average_loss = "train_test.prototxt", TRIAL_ITERATIONS, 1, 1
     solver.snapshot, solver.snapshot_after_train, solver.test_initialization = 0, False, False
-    solver.solver_mode = caffe_pb2.SolverParameter.CPU if gpu is None else caffe_pb2.SolverParameter.GPU
+    solver.solver_mode = caffe_pb2.SolverParameter.GPU if compute.gpu else caffe_pb2.SolverParameter.CPU
     if solver.test_iter:
         solver.test_interval, solver.test_iter[:] = 1, [1] * len(solver.test_iter)
     with tempfile.TemporaryDirectory(prefix="lrcn-trial-") as folder:
         write_text(Path(folder) / "train_test.prototxt", to_text(files["train_test"]))
         write_text(Path(folder) / "solver.prototxt", to_text(solver))
         log = Path(folder) / "log"
-        command = [str(engine.caffe), "train", "--solver=solver.prototxt", *([] if gpu is None else [f"--gpu={gpu}"])]
-        with Caffe(engine, command, log, folder, log_name="gone with the trial") as caffe:
+        command = [str(compute.engine.caffe), "train", "--solver=solver.prototxt"]
+        if compute.gpu:
+            command.append(f"--gpu={compute.gpu.number}")
+        with Caffe(compute, command, log, folder, log_name="gone with the trial") as caffe:
             late = _wait(caffe)
         return late or pace(log.read_text(errors="replace"))
 
 
-def check(engine: Engine, gpu: int | None = None) -> Pace:
+def check(compute: Compute) -> Pace:
     """The pace of a small LRCN on numbers that Caffe makes up itself: is the engine fit for work? CaffeError if not."""
     variant, settings = catalogue.get("activity/lrcn-fc6-rgb"), {"backbone": "tiny", "videos": 2, "frames": 4}
     files, shapes = variant.files(**settings), variant.input_shapes(**settings)
@@ -120,7 +122,7 @@ def check(engine: Engine, gpu: int | None = None) -> Pace:
                 made_up.dummy_data_param.shape.add(dim=shapes[part][top])
                 made_up.dummy_data_param.data_filler.add(type="gaussian" if top == "data" else "constant")
             layer.CopyFrom(made_up)
-    return trial(files, engine, gpu)
+    return trial(files, compute)
 
 
 def _wait(caffe: Caffe) -> Pace | None:
@@ -180,7 +182,7 @@ class Manner:
 
     start: Start
     resume: bool
-    gpu: int | None
+    gpu: Gpu | None
     given: Mapping[str, Path] = field(default_factory=dict)
     remark: str | None = None
 
@@ -221,9 +223,11 @@ def _time(steps: list[Step], compute: Compute) -> None:
     for number, each in enumerate(steps):
         compute.progress("trial", number, len(steps))
         if each.done < each.iterations:
-            stage = each.training.stage
+            stage, run = each.training.stage, each.training.run
             key = stage.net, stage.training, stage.data  # the splits differ in their lists alone
-            paces[key] = each.pace = paces.get(key) or trial(each.training.files, compute.engine, compute.gpu)
+            paces[key] = each.pace = paces.get(key) or trial(
+                each.training.files, compute.keeping(run.algorithms if run.folder.exists() else None)
+            )
         compute.progress("trial", number + 1, len(steps))
 
 
@@ -279,5 +283,5 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
-def device_name(gpu: int | None) -> str:
-    return "CPU" if gpu is None else f"GPU {gpu}"
+def device_name(gpu: Gpu | None) -> str:
+    return gpu.name if gpu else "CPU"

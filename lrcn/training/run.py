@@ -5,6 +5,8 @@ RUN/stage.json              what is trained: variant, settings, and what is know
 RUN/*.prototxt              the nets and the solver, which `caffe` alone can load in this folder
 RUN/snapshots/              net_iter_N.caffemodel and .solverstate
 RUN/given.caffemodel        the weights of a net that was trained elsewhere, in place of all of that but the first two
+RUN/algorithms.txt          on GPUs, the algorithms of convolutions that were tried out and chosen
+RUN/devices.json            what it was trained on, from which iteration on
 RUN/logs/                   Caffe's, from-N.log from iteration N on
 RUN/curve.csv, curve.png    loss and accuracy by iteration
 """
@@ -44,6 +46,9 @@ DIFFERENCES = {  # of two runs' identities, in words
     "train_test": "its net",
     "data_set": "its data set",
 }
+
+
+USUAL = {"precision": "fp32", "fast": False}  # how it computes, of which an identity says what is otherwise
 
 
 class TrainError(RuntimeError):
@@ -104,6 +109,28 @@ class Run:
         """The weights of a net that was trained elsewhere; None where it is trained here."""
         path = self.folder / "given.caffemodel"
         return path if path.exists() else None
+
+    @property
+    def algorithms(self) -> Path:
+        """The file in which a GPU's algorithms are kept, there or not."""
+        return self.folder / "algorithms.txt"
+
+    @property
+    def devices(self) -> list[dict[str, Any]]:
+        """What it was trained on, stretch by stretch: {"from": iteration, "gpu": `Compute.about`, None for the CPU}; []
+        where that was not noted."""
+        try:
+            noted: list[dict[str, Any]] = json.loads((self.folder / "devices.json").read_text(encoding="utf-8"))
+            return [{"from": each["from"], "gpu": each["gpu"]} for each in noted]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
+    def note_device(self, start: int, gpu: Mapping[str, Any] | None) -> None:
+        """Notes what it is trained on from iteration `start` on."""
+        stretches = [each for each in self.devices if each["from"] < start]
+        if not stretches or stretches[-1]["gpu"] != gpu:
+            stretches.append({"from": start, "gpu": gpu})
+        write_json(self.folder / "devices.json", stretches)
 
     @property
     def done(self) -> int:
@@ -184,6 +211,8 @@ class Run:
             note.get("flow"),
             note["settings"].get("stage"),
             None if self.given else note["settings"].get("seed"),
+            self.algorithms,
+            self.devices,
         )
 
     def _with(self, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,7 +244,7 @@ class Run:
 
     def clear(self) -> None:
         """Forgets the training: snapshots, logs, identity, weights that it was given."""
-        for pattern in ("snapshots/*", "logs/*", "run.json", "given.caffemodel"):
+        for pattern in ("snapshots/*", "logs/*", "run.json", "given.caffemodel", "algorithms.txt", "devices.json"):
             for old in self.folder.glob(pattern):
                 old.unlink()
 
@@ -253,9 +282,15 @@ class Run:
             if differing and not self._has_learnt():  # it failed before there was anything to lose
                 self.clear()
             elif differing:
-                what = [DIFFERENCES.get(name, name) for name in differing]
+                computed = [
+                    f"{name} ({before.get(name, usual)} there, {mine.get(name, usual)} here)"
+                    for name, usual in USUAL.items()
+                    if name in differing
+                ]
+                what = [DIFFERENCES.get(name, name) for name in differing if name not in USUAL]
                 if {"solver", "train_test"} & set(differing) and (others := self._other_settings(settings)):
                     what = [DIFFERENCES[name] for name in ("weights", "data_set") if name in differing] + [others]
+                what += computed
                 raise TrainError(
                     f"{self.folder}: holds a run that differs in {', '.join(what)}; choose another --out, or --fresh "
                     "to begin anew"

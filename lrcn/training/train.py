@@ -19,22 +19,24 @@ from typing import Any
 
 from data_prep import stretch
 from data_prep.whole_files import write_bytes, write_text
-from lrcn.engine import Engine
 from lrcn.engine.compute import Compute
-from lrcn.engine.process import Caffe
+from lrcn.engine.process import Batches, Caffe
+from lrcn.engine.ranks import Ranks
 from lrcn.training.run import ITERATION, Files, Run, TrainError
+from lrcn.training.share import write_solvers
 from prototxt_gen import caffe_pb2, parse, solver_states, to_text
 from prototxt_gen.weights import binary_of_hdf5
 
 
-def train(run: Run, files: Files, compute: Compute, weights: Sequence[Path] = ()) -> Path:
+def train(run: Run, files: Files, compute: Compute, weights: Sequence[Path] = (), share: Any = None) -> Path:
     """Trains the net of `files` (train_test, deploy and solver messages) in the folder of `run`, which the caller has
     locked, and gives its final .caffemodel.
 
     weights: files to start from, copied layer by layer by name, later ones over earlier. A layer whose shape differs is
-    not taken; the log says so of each. Raises TrainError, and CaffeError where Caffe ends.
+    not taken; the log says so of each. share: the train_test net of each of several GPUs, for its share of a batch.
+    Raises TrainError, and CaffeError where Caffe ends.
     """
-    solver = files["solver"]
+    solver, compute = files["solver"], compute.keeping(run.algorithms)
     for name, message in files.items():
         write_text(run.folder / f"{name}.prototxt", to_text(message))
     for folder in ("snapshots", "logs"):
@@ -45,38 +47,41 @@ def train(run: Run, files: Files, compute: Compute, weights: Sequence[Path] = ()
             run.draw_curve()
         step = solver.snapshot or solver.max_iter
         end = min((done // step + 1) * step, solver.max_iter)
-        _segment(run, solver, compute, (done, end), weights)
+        _segment(run, solver, compute, (done, end), weights, share)
         if run.done <= done:
             raise TrainError(
                 f"{run.folder / 'snapshots'}: Caffe left no whole snapshot at iteration {end}; is the disk full?"
             )
     run.draw_curve()
-    shutil.rmtree(run.folder / "stretch", ignore_errors=True)
+    for folder in ("stretch", "ranks"):
+        shutil.rmtree(run.folder / folder, ignore_errors=True)
     return run.snapshot(solver.max_iter)
 
 
 def _segment(
-    run: Run, solver: caffe_pb2.SolverParameter, compute: Compute, iterations: tuple[int, int], weights: Sequence[Path]
+    run: Run,
+    solver: caffe_pb2.SolverParameter,
+    compute: Compute,
+    iterations: tuple[int, int],
+    weights: Sequence[Path],
+    share: Any,
 ) -> None:
-    """One Caffe process, from a snapshot to the next."""
-    (start, end), engine, gpu = iterations, compute.engine, compute.gpu
+    """One Caffe process, or one a GPU, from a snapshot to the next."""
+    start, end = iterations
     piece = caffe_pb2.SolverParameter()
     piece.CopyFrom(solver)
     piece.max_iter, piece.net, piece.snapshot_prefix = end, "train_test.prototxt", "snapshots/net"
     if start:
         piece.net = _net_going_on(run.folder, solver, start, end)
     piece.random_seed = solver.random_seed + start
-    piece.solver_mode = caffe_pb2.SolverParameter.CPU if gpu is None else caffe_pb2.SolverParameter.GPU
+    piece.solver_mode = caffe_pb2.SolverParameter.GPU if compute.gpu else caffe_pb2.SolverParameter.CPU
     write_text(run.folder / "segment.prototxt", to_text(piece))
-    command = [str(engine.caffe), "train", "--solver=segment.prototxt"]
-    if start or weights:
-        command.append(f"--snapshot={run.snapshot(start).relative_to(run.folder).with_suffix('.solverstate')}")
-    if gpu is not None:
-        command.append(f"--gpu={gpu}")
     log = run.folder / "logs" / f"from-{start:07d}.log"
     if weights and not start:
-        _start_from(weights, run.folder, engine, log)
-    with Caffe(engine, command, log, run.folder, first_batch=start * max(solver.iter_size, 1)) as caffe:
+        _start_from(weights, run.folder, compute, log)
+    run.note_device(start, compute.about())
+    state = str(run.snapshot(start).relative_to(run.folder).with_suffix(".solverstate")) if start or weights else None
+    with _solving(piece, compute, log, state, start * max(solver.iter_size, 1), share) as caffe:
         try:
             for line in caffe.log_lines():
                 _watch(line, lambda iteration: compute.progress(run.folder.name, iteration, solver.max_iter))
@@ -91,6 +96,20 @@ def _segment(
             raise
 
 
+def _solving(
+    solver: caffe_pb2.SolverParameter, compute: Compute, log: Path, state: str | None, first_batch: int, share: Any
+) -> Caffe:
+    """Caffe at work on segment.prototxt, which holds `solver`, in the folder of the run whose log it writes."""
+    folder = log.parent.parent
+    if share is not None and compute.gpu:
+        solvers = write_solvers(folder, solver, share, len(compute.gpu.numbers))
+        return Ranks(compute, solvers, state, log, folder, first_batch)
+    command = [str(compute.engine.caffe), "train", "--solver=segment.prototxt"]
+    command += [f"--snapshot={state}"] if state else []
+    command += [f"--gpu={compute.gpu.number}"] if compute.gpu else []
+    return Caffe(compute, command, log, folder, Batches(first_batch))
+
+
 def _net_going_on(folder: Path, solver: caffe_pb2.SolverParameter, start: int, end: int) -> str:
     """The file of the net for iterations `start` to `end`: one whose own Caffe layers begin with the data due then."""
     net: Any = parse(folder / "train_test.prototxt")
@@ -101,11 +120,11 @@ def _net_going_on(folder: Path, solver: caffe_pb2.SolverParameter, start: int, e
     return "stretch.prototxt"
 
 
-def _start_from(weights: Sequence[Path], folder: Path, engine: Engine, log: Path) -> None:
+def _start_from(weights: Sequence[Path], folder: Path, compute: Compute, log: Path) -> None:
     """Writes the snapshot of iteration 0 that holds these weights; `log` begins with what was taken of them."""
     binary = [as_caffemodel(path, folder).resolve() for path in weights]
     log.unlink(missing_ok=True)
-    with Caffe(engine, [sys.executable, "-m", "lrcn.engine.start_weights", *map(str, binary)], log, folder) as caffe:
+    with Caffe(compute, [sys.executable, "-m", "lrcn.engine.start_weights", *map(str, binary)], log, folder) as caffe:
         caffe.wait()
     for path in set(binary) - {path.resolve() for path in weights}:
         path.unlink()

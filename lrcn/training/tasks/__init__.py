@@ -107,6 +107,10 @@ class Task:
         """What can be given as `--weights` of a training, a line each."""
         return []
 
+    def batch_setting(self, training: Training) -> str:
+        """The name of the setting that says how many items a training batch has."""
+        return "streams"
+
     def extent(self, dataset: Dataset, splits: Sequence[int]) -> str:
         """How much a data set holds, in words."""
         raise NotImplementedError

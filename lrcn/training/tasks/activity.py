@@ -17,7 +17,7 @@ from lrcn.activity.evaluate import Scoring
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
 from lrcn.results import compare
-from lrcn.trained_net import TrainedNet, check_filled, files_of
+from lrcn.trained_net import TrainedNet, check_filled, files_of, trained_on
 from lrcn.training import pretrained
 from lrcn.training.experiment import NONE, Experiment, Stage
 from lrcn.training.run import TrainError, split_folder
@@ -131,9 +131,13 @@ class Activity(Task):
     def extent(self, dataset: Dataset, splits: Sequence[int]) -> str:
         return f"{len(dataset.classes)} classes, split {', '.join(map(str, splits))}"
 
+    def batch_setting(self, training: Training) -> str:
+        single = training.stage.variant.reads == "frames" and training.settings["backbone"] != "features"
+        return "batch" if single else "videos"
+
     def batch(self, training: Training) -> str:
         settings = training.settings
-        if training.stage.variant.reads == "frames" and settings["backbone"] != "features":
+        if self.batch_setting(training) == "batch":
             return f"{settings['batch']} frames"
         return f"{settings['videos']} x {settings['frames']} frames"
 
@@ -188,6 +192,8 @@ class Activity(Task):
             "dataset": about,
             "evaluation": options.description,
             "engine": compute.engine.info(),
+            "gpu": compute.about(),
+            "trained_on": trained_on(nets),
             "seed": next((net.seed for net in nets if net.seed is not None), None),
             "git": revision(),
             **({"weights": files} if (files := files_of(nets)) else {}),

@@ -12,7 +12,7 @@ from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
 from lrcn.results import compare
 from lrcn.sentences.evaluate import write_results
-from lrcn.trained_net import TrainedNet, check_whole, files_of
+from lrcn.trained_net import TrainedNet, check_whole, files_of, trained_on
 from lrcn.training.tasks import Evaluation, Task
 from lrcn.training.workspace import Training, Workspace
 from prototxt_gen import SpecError
@@ -53,7 +53,8 @@ class SentenceTask(Task):
     ) -> Evaluation:
         """results.json of what was measured of nets, with who measured it."""
         about = {"task": nets[-1].variant.task, "experiment": work.experiment.name, **measured}
-        about |= {"engine": compute.engine.info(), "seed": nets[-1].seed, "git": revision()}
+        about |= {"engine": compute.engine.info(), "gpu": compute.about(), "trained_on": trained_on(nets)}
+        about |= {"seed": nets[-1].seed, "git": revision()}
         about |= {"weights": files} if (files := files_of(nets)) else {}
         return write(path, about)
 

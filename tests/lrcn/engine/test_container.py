@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from data_prep.whole_files import write_json
 from lrcn.cli import cli
 from lrcn.engine import code, container
+from lrcn.engine.device import Gpu
 from tests.commands import lrcn
 
 # ---- from the command line ---------------------------------------------------------------------------------
@@ -32,7 +33,7 @@ def test_commands_hand_on_what_was_typed_and_what_it_reads_and_fills(here, asked
     typed = ["classify", "--run", "runs/a", "weights.caffemodel", "--engine", "docker", "--gpu", "1"]
     assert CliRunner().invoke(cli, typed, standalone_mode=False).return_value == 7
     arguments, reads, writes, image, gpu = asked.pop()
-    assert arguments == typed and (image, gpu) == (None, 1)
+    assert arguments == typed and (image, gpu) == (None, Gpu((1,)))
     assert sorted(map(str, reads)) == ["runs/a", "weights.caffemodel"] and writes == [Path("runs/a/classified")]
 
     CliRunner().invoke(
@@ -235,5 +236,5 @@ def test_a_signal_that_is_ignored_stays_ignored():
     ],
 )
 def test_what_the_daemon_says_becomes_one_line(said, line):
-    explained = container._explain(said, "mine", 0)
+    explained = container._explain(said, "mine", Gpu())
     assert explained.startswith(line) and "\n" not in explained

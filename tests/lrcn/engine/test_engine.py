@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from lrcn import engine
-from lrcn.engine import engines, recipe, sources
-from lrcn.engine.engines import Spec, root_for
+from lrcn.engine import cards, engines, nvidia, recipe, sources
+from lrcn.engine.cards import Card
+from lrcn.engine.compute import Compute
+from lrcn.engine.engines import Cuda, Spec, root_for
 from tests.shared import ROOT
 
 # What the real recipe installs, in toy form. Each of its two steps notes in NOTES that it ran; the second takes as long
@@ -124,13 +126,17 @@ def test_of_several_engines_find_returns_the_one_used_last(toy, tmp_path):
     [
         {"version": "w"},
         {"source": "pypi"},
-        {"variant": {"cuda": "80", "native": True, "nccl": False}},
-        {"variant": {"cuda": "", "native": False, "nccl": False}},
-        {"variant": {"cuda": "", "native": True, "nccl": True}},
+        {"native": False},
+        {"cuda": None},
+        {"cuda": Cuda("system")},
+        {"cuda": Cuda(architectures="80")},
+        {"cuda": Cuda(cudnn=False)},
+        {"cuda": Cuda(nccl=True)},
+        {"toolkit": "12.4.131"},
     ],
 )
 def test_key_changes_with_what_is_built(toy, change):
-    usual = {"source": "bvlc", "version": "v", "variant": {"cuda": "", "native": True, "nccl": False}}
+    usual = {"source": "bvlc", "version": "v", "cuda": Cuda(), "toolkit": "13.0.88"}
     assert root_for(Spec(**usual)) == root_for(Spec(**usual)) != root_for(Spec(**usual | change))
 
 
@@ -146,7 +152,7 @@ def test_key_changes_with_what_is_built(toy, change):
     ids=["recipe", "recipe-file", "python", "numpy", "system"],
 )
 def test_key_changes_with_what_it_is_built_for(toy, monkeypatch, change):
-    spec = Spec("bvlc", "v", {"cuda": "", "native": True, "nccl": False})
+    spec = Spec("bvlc", "v")
     before = root_for(spec)
     change(monkeypatch)
     assert root_for(spec) != before
@@ -166,7 +172,7 @@ def test_an_engine_of_another_recipe_or_python_is_not_found(toy, monkeypatch):
 def test_an_engine_not_made_for_one_processor_is_found_on_another(toy, monkeypatch):
     made = engine.build(str(toy), native=False)
     there = {**engines.fit(), "cpu": "another"}
-    monkeypatch.setattr(engines, "fit", lambda native=True: there if native else {**there, "cpu": ""})
+    monkeypatch.setattr(engines, "fit", lambda native=True, cuda=False: there if native else {**there, "cpu": ""})
     assert engine.find() == made
     assert engine.build(str(toy), native=False) == made
     assert engine.build(str(toy)) != made
@@ -198,6 +204,138 @@ def test_the_files_that_the_dockerfile_copies_build_an_engine_with_a_bare_python
     made, used, *path = done.stdout.split()
     assert engines.read(Path(made)).blas == "Toy BLAS" and used == str(bare / "lrcn" / "engine" / "__init__.py")
     assert not any("site-packages" in folder for folder in path)
+
+
+# ---- for GPUs ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def toolkit(toy, tmp_path, monkeypatch):
+    """A system with an nvcc that only says its version, and a toy recipe that says what a real one does of it.
+
+    Returned: the library that its engines are linked with.
+    """
+    library = tmp_path / "libcudart.so.13"
+    library.touch()
+    gpu = {"toolkit": "13.0.88", "cudnn": None, "architectures": ["80-real", "90"], "nccl": False}
+    text = json.dumps({"flags": "-O0", "compiler": "toy 1", "gpu": {**gpu, "libraries": [str(library)]}})
+    (engines.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE.replace(TOY_INSTALLS["share/build.json"], text))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "nvcc").write_text("#!/bin/sh\necho Cuda compilation tools, release 13.0, V13.0.88\n")
+    (tmp_path / "bin" / "nvcc").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return library
+
+
+SYSTEM = Cuda("system", cudnn=False)
+
+
+def test_an_engine_for_gpus_is_found_whatever_was_built_last(toy, toolkit):
+    for_gpus, for_cpus = engine.build(str(toy), SYSTEM), engine.build(str(toy))
+    os.utime(for_gpus.root / "engine.json", (1, 1))
+    assert for_gpus.cuda and not for_cpus.cuda and for_cpus.gpu is None
+    assert for_gpus.gpu["from"] == "system" and for_gpus.gpu["toolkit"] == "13.0.88"
+    assert engine.find() == for_cpus and engine.find(cuda=True) == engine.find(str(toy), cuda=True) == for_gpus
+    os.utime(for_cpus.root / "engine.json", (0, 0))
+    assert engine.find() == engine.find(cuda=True) == for_gpus
+
+
+def test_an_engine_whose_libraries_are_gone_is_not_in_the_way_and_is_made_again(toy, toolkit):
+    for_cpus, for_gpus = engine.build(str(toy)), engine.build(str(toy), SYSTEM)
+    os.utime(for_cpus.root / "engine.json", (1, 1))
+    assert engine.find() == for_gpus
+    toolkit.unlink()
+    assert engine.find() == for_cpus
+    assert _refusal(engine.find, cuda=True) == "no Caffe engine for GPUs: run `lrcn caffe build --cuda`"
+    before = len(_notes())
+    toolkit.touch()
+    (for_gpus.root / "engine.json").write_text((for_gpus.root / "engine.json").read_text().replace("libcudart", "gone"))
+    assert engine.build(str(toy), SYSTEM) == for_gpus and len(_notes()) == before + 2
+
+
+def test_the_recipes_files_for_gpus_are_no_matter_to_engines_for_cpus(toy, toolkit):
+    (engines.RECIPE / "gpu").mkdir()
+    (engines.RECIPE / "gpu" / "lstm.cu").write_text("// one way\n")
+    for_gpus, for_cpus = engine.build(str(toy), SYSTEM), engine.build(str(toy))
+    assert engine.find(cuda=True) == for_gpus
+    (engines.RECIPE / "gpu" / "lstm.cu").write_text("// another\n")
+    assert engine.find() == engine.build(str(toy)) == for_cpus
+    _refusal(engine.find, cuda=True)
+    assert engine.build(str(toy), SYSTEM) != for_gpus
+
+
+def test_another_toolkit_of_the_system_makes_another_engine(toy, toolkit, tmp_path):
+    first = engine.build(str(toy), SYSTEM)
+    nvcc = tmp_path / "bin" / "nvcc"
+    nvcc.write_text(nvcc.read_text().replace("13.0", "13.1"))
+    assert engine.build(str(toy), SYSTEM).root != first.root
+    nvcc.write_text("#!/bin/sh\necho of no use >&2; exit 1\n")
+    assert "nvcc does not say its version: of no use" in _refusal(engine.build, str(toy), SYSTEM)
+
+
+def test_what_the_system_lacks_of_cudnn_and_nccl_comes_from_the_wheels(toy, toolkit, tmp_path, monkeypatch):
+    (toy / "include" / "caffe" / "util").mkdir()
+    (toy / "include" / "caffe" / "util" / "nccl.hpp").touch()
+    fetched = []
+    monkeypatch.setattr(nvidia, "fetch", lambda parts, report, cuda="13": fetched.append((parts, cuda)) or tmp_path)
+    engine.build(str(toy), Cuda("system", nccl=True))
+    assert fetched == [(["cudnn", "nccl"], "13")]
+    (tmp_path / "include").mkdir()
+    (tmp_path / "include" / "nccl.h").write_text('extern "C" int ncclGetVersion(int *);')
+    (tmp_path / "include" / "cudnn.h").write_text('#define CUDNN_MAJOR 7\nextern "C" unsigned long cudnnGetVersion();')
+    (tmp_path / "lib64").mkdir()
+    for name, function in ("nccl", "ncclGetVersion"), ("cudnn", "cudnnGetVersion"):
+        (tmp_path / "library.c").write_text(f"int {function}() {{ return 0; }}")
+        command = ["cc", "-shared", "-fPIC", "-w", tmp_path / "library.c", "-o", tmp_path / "lib64" / f"lib{name}.so"]
+        subprocess.run(command, check=True)
+    engine.build(str(toy), Cuda("system", nccl=True, architectures="80"))
+    assert fetched[1:] == [(["cudnn"], "13")]
+    header = tmp_path / "include" / "cudnn.h"
+    header.write_text(header.read_text().replace("7", "8"))
+    engine.build(str(toy), Cuda("system", nccl=True, architectures="90"))
+    engine.build(str(toy), Cuda("wheels", architectures="90"))
+    assert fetched[2:] == [(["toolkit", "cudnn"], "13")]
+
+
+def test_nccl_is_refused_with_sources_that_have_none_of_it(toy, toolkit, monkeypatch):
+    monkeypatch.setattr(nvidia, "fetch", lambda *arguments: pytest.fail("fetched for nothing"))
+    assert "--nccl is for BVLC's sources" in _refusal(engine.build, str(toy), Cuda(nccl=True))
+
+
+H200 = Card(0, "NVIDIA H200", "9.0", "580.95.05", "13.0", 1 << 37)
+
+
+@pytest.mark.parametrize(
+    "gpu, here, reason",
+    [
+        (0, [], "--gpu 0: no NVIDIA card or driver on this machine; leave --gpu out"),
+        (2, [H200], "--gpu 2: this machine has GPU 0 (NVIDIA H200)"),
+        (
+            0,
+            [Card(0, "NVIDIA Quadro", "7.5", "", "13.0", 1 << 30)],
+            "--gpu 0: this Caffe engine does not run on NVIDIA Quadro: it has sm_75, and this is for 80-real 90; "
+            "`lrcn caffe build --cuda` makes another (--cuda system, --archs)",
+        ),
+    ],
+    ids=["none", "fewer", "another"],
+)
+def test_a_gpu_that_cannot_be_computed_on_is_refused(toy, toolkit, monkeypatch, gpu, here, reason):
+    engine.build(str(toy), SYSTEM)
+    monkeypatch.setattr("lrcn.engine.compute.cards", lambda: here)
+    assert _refusal(Compute, gpu=gpu) == reason
+
+
+def test_a_gpu_is_computed_on_with_the_engine_for_gpus(toy, toolkit, monkeypatch):
+    assert _refusal(Compute, gpu=0) == (
+        "--gpu 0: no Caffe engine for GPUs: run `lrcn caffe build --cuda`, or leave --gpu out"
+    )
+    for_gpus, for_cpus = engine.build(str(toy), SYSTEM), engine.build(str(toy))
+    os.utime(for_gpus.root / "engine.json", (1, 1))
+    monkeypatch.setattr("lrcn.engine.compute.cards", lambda: [H200])
+    assert Compute(gpu=0).engine == for_gpus and Compute().engine == for_cpus
+    assert "computes on the CPU alone" in _refusal(Compute, for_cpus, 0)
+    monkeypatch.setattr(cards, "cards", lambda: pytest.fail("the CPU needs no card"))
+    assert Compute(for_gpus).gpu is None
 
 
 # ---- interrupted, in parallel --------------------------------------------------------------------------------------
@@ -318,7 +456,7 @@ def test_a_missing_tool_and_a_cache_that_cannot_be_made(toy, tmp_path, monkeypat
 
 def test_cuda_needs_its_compiler(toy, monkeypatch):
     monkeypatch.setattr(recipe.shutil, "which", lambda name: None if name == "nvcc" else name)
-    assert _refusal(engine.build, str(toy), cuda=True).startswith("nvcc is missing")
+    assert _refusal(engine.build, str(toy), SYSTEM).startswith("nvcc is missing")
 
 
 # ---- downloads -----------------------------------------------------------------------------------------------------
@@ -393,7 +531,7 @@ def _ended(pid: str) -> bool:
 
 
 def test_a_command_that_does_not_answer_is_ended_with_its_children():
-    status, output = sources._call(["sh", "-c", "echo begun; sleep 1000 & echo $!; wait"], 0.5)
+    status, output = sources.call(["sh", "-c", "echo begun; sleep 1000 & echo $!; wait"], 0.5)
     begun, child, *reason = output.split("\n", 2)
     assert status and begun == "begun" and reason == ["no answer in 0.5 s\n"]
     _wait_for(lambda: _ended(child))
@@ -536,7 +674,7 @@ def test_check_trains_and_says_so(real):
 
 
 def test_options_for_gpus_want_cuda():
-    for option in (["--nccl"], ["--archs", "80"]):
+    for option in (["--nccl"], ["--archs", "80"], ["--no-cudnn"]):
         process = subprocess.run(
             [Path(sys.executable).with_name("lrcn"), "caffe", "build", *option], capture_output=True, text=True
         )

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lrcn.engine.process import Caffe, CaffeError, explain
+from lrcn.engine.process import Batches, Caffe, CaffeError, explain
 
 ENGINE = SimpleNamespace(environment=lambda: {**os.environ, "PYTHONUNBUFFERED": "1"})  # what `Caffe` asks of one
 
@@ -90,7 +90,7 @@ def test_caffe_runs_in_its_folder_with_what_its_data_layers_go_by(tmp_path):
         import os, sys
         print(os.getcwd(), os.environ["LRCN_FIRST_ITERATION"], os.environ["LRCN_PYTHON"], sep="\\n")
     """
-    with begin(program, tmp_path / "log", folder=tmp_path, first_batch=40, talks=True) as caffe:
+    with begin(program, tmp_path / "log", folder=tmp_path, batches=Batches(40), talks=True) as caffe:
         assert list(caffe.lines()) == [str(tmp_path), "40", sys.executable]
 
 

@@ -265,6 +265,36 @@ def test_what_numbers_are_of_is_said_whole():
     assert compare.conditions(otherwise) == "seed 7, Caffe bvlc, last frame of each clip, stride 4 and 8"
 
 
+def on(precision="fp32", deterministic=True):
+    card = {"name": "NVIDIA H200", "capability": "9.0"}
+    return {"cards": [card], "driver": "580.1", "precision": precision, "deterministic": deterministic}
+
+
+def test_what_gpus_did_otherwise_is_said():
+    """Of the evaluation, and of any stretch of a training."""
+
+    def said(gpu, *trained):
+        stretches = [{"from": 10 * number, "gpu": each} for number, each in enumerate(trained)]
+        results = results_of() | {"gpu": gpu, "trained_on": {"lrcn-2f": stretches}}
+        activity = {"seed": 7, "engine": {"source": "pypi"}, "gpu": gpu, "trained_on": {"lrcn-fc6": stretches}}
+        words = compare.sentences_on(results).split("Caffe pypi")[1]
+        assert compare.conditions(activity) == "seed 7, Caffe pypi" + words
+        return words
+
+    assert said(None, None) == said(on(), on()) == said(on(), None) == ""
+    assert said(on("tf32"), on()) == ", evaluated in tf32"
+    assert said(None, on("tf32", False)) == ", trained in tf32, trained with algorithms that are not deterministic"
+    assert said(None, on(), None) == ", trained on several devices in turn"
+
+
+def test_only_seeds_that_gpus_computed_alike_are_averaged():
+    def trained(seed, gpu):
+        return results_of(seed, **{"lrcn-2f": row()}) | {"gpu": on(), "trained_on": {"a": [{"from": 0, "gpu": gpu}]}}
+
+    assert len(compare.seed_groups([trained(1, on()), trained(2, on())])) == 1
+    assert len(compare.seed_groups([trained(1, on()), trained(2, on("tf32"))])) == 2
+
+
 def test_numbers_have_two_decimals():
     net = row(bleu=1 / 3, recall=200 / 3, truth={"object": 2 / 3, "all": 1 / 7})
     results = results_of(**{"lrcn-2f": net})

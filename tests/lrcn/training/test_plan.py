@@ -91,7 +91,7 @@ def test_the_plan_in_words(dataset, tmp_path, monkeypatch):
     write_finished(job.trainings[1].run.folder, job.trainings[1].files)
 
     def planned(pace=None, resume=True):
-        monkeypatch.setattr(plan, "trial", lambda files, engine, gpu: pace)
+        monkeypatch.setattr(plan, "trial", lambda files, compute: pace)
         return job.plan(resume=resume, trial_in=pace and Compute(engine=None)).splitlines()
 
     def row(lines, name):

@@ -2,9 +2,12 @@
 
 import json
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import pytest
 
+from lrcn.engine.compute import Compute
+from lrcn.engine.device import Gpu
 from lrcn.training.job import open_job
 from lrcn.training.run import Run, TrainError, identity_of, runs_in
 from netspecs import catalogue
@@ -182,6 +185,44 @@ def test_another_run_is_refused_with_what_differs(tmp_path, changes, said):
         claimed(run.folder, *identity(**changes))
     assert "--fresh to begin anew" in str(error.value) and "\n" not in str(error.value)
     assert before == {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_goes_on_in_the_precision_that_it_began_with(tmp_path):
+    """On whatever device: a run of an earlier lrcn, and one on the CPU, are of fp32."""
+    settings, mark = identity()
+    cuda = SimpleNamespace(cuda=True)
+    ways = {"cpu": None, "gpu": Gpu((1,), workspace=8), "tf32": Gpu(precision="tf32"), "fast": Gpu(fast=True)}
+    marks = {name: mark | Compute(cuda, gpu).manner for name, gpu in ways.items()}
+    assert marks["cpu"] == marks["gpu"] == mark
+    run = claimed(tmp_path / "run", settings, mark)
+    write_snapshot(run.folder, 2)
+    with pytest.raises(TrainError, match=r"differs in precision \(fp32 there, tf32 here\); choose another --out"):
+        claimed(run.folder, settings, marks["tf32"])
+    with pytest.raises(TrainError, match=r"differs in units \(5 there, 9 here\), fast \(False there, True here\); ch"):
+        claimed(run.folder, *(identity(units=9)[0], identity(units=9)[1] | {"fast": True}))
+    run.clear()
+    claimed(run.folder, settings, marks["tf32"])
+    write_snapshot(run.folder, 2)
+    claimed(run.folder, settings, marks["tf32"])
+    with pytest.raises(TrainError, match=r"differs in precision \(tf32 there, fp32 here\)"):
+        claimed(run.folder, settings, marks["cpu"])
+
+
+def test_what_a_run_was_trained_on_is_noted_by_stretches(tmp_path):
+    run, card = Run(tmp_path), {"cards": [{"name": "NVIDIA H200", "capability": "9.0"}], "precision": "fp32"}
+    assert run.devices == []
+    for start, gpu in ((0, None), (10, None), (20, card), (30, None)):
+        run.note_device(start, gpu)
+    expected = [{"from": 0, "gpu": None}, {"from": 20, "gpu": card}, {"from": 30, "gpu": None}]
+    assert run.devices == expected
+    run.note_device(20, card)  # what came after iteration 20 was lost
+    assert run.devices == expected[:2]
+    run.note_device(0, card)
+    assert run.devices == [{"from": 0, "gpu": card}]
+    run.clear()
+    assert run.devices == []
+    (tmp_path / "devices.json").write_text("3")
+    assert run.devices == []
 
 
 def test_before_any_snapshot_a_corrected_run_takes_the_place(tmp_path):

@@ -1,0 +1,57 @@
+#include "embed.hpp"
+
+#include <vector>
+
+#include "caffe/util/math_functions.hpp"
+
+namespace caffe {
+
+template <typename Dtype>
+__global__ void LinkEqualWords(const int words, const Dtype* word, int* is_first, int* next) {
+  CUDA_KERNEL_LOOP(index, words) {
+    const int own = static_cast<int>(word[index]);
+    int other = 0;
+    while (static_cast<int>(word[other]) != own) ++other;
+    is_first[index] = other == index;
+    for (other = index + 1; other < words && static_cast<int>(word[other]) != own;) ++other;
+    next[index] = other < words ? other : -1;
+  }
+}
+
+template <typename Dtype>
+__global__ void AddToWords(const int count, const int dim, const Dtype* word, const int* is_first, const int* next,
+                           const Dtype* top_diff, Dtype* weight_diff) {
+  CUDA_KERNEL_LOOP(index, count) {
+    const int first = index / dim, d = index % dim;
+    if (!is_first[first]) continue;
+    Dtype* place = weight_diff + static_cast<size_t>(word[first]) * dim + d;
+    Dtype sum = *place;
+    for (int same = first; same >= 0; same = next[same]) sum += top_diff[static_cast<size_t>(same) * dim + d];
+    *place = sum;
+  }
+}
+
+template <typename Dtype>
+void OrderedEmbedLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
+                                            const vector<Blob<Dtype>*>& bottom) {
+  CHECK(!propagate_down[0]) << "Can't backpropagate to EmbedLayer input.";
+  const Dtype* top_diff = top[0]->gpu_diff();
+  const int words = this->M_, dim = this->N_, count = words * dim;
+  if (this->param_propagate_down_[0]) {
+    const Dtype* word = bottom[0]->gpu_data();
+    links_.Reshape({2, words});
+    int *is_first = links_.mutable_gpu_data(), *next = is_first + words;
+    LinkEqualWords<Dtype><<<CAFFE_GET_BLOCKS(words), CAFFE_CUDA_NUM_THREADS>>>(words, word, is_first, next);
+    CUDA_POST_KERNEL_CHECK;
+    AddToWords<Dtype><<<CAFFE_GET_BLOCKS(count), CAFFE_CUDA_NUM_THREADS>>>(
+        count, dim, word, is_first, next, top_diff, this->blobs_[0]->mutable_gpu_diff());
+    CUDA_POST_KERNEL_CHECK;
+  }
+  if (this->bias_term_ && this->param_propagate_down_[1])
+    caffe_gpu_gemv<Dtype>(CblasTrans, words, dim, 1, top_diff, this->bias_multiplier_.gpu_data(), 1,
+                          this->blobs_[1]->mutable_gpu_diff());
+}
+
+INSTANTIATE_CLASS(OrderedEmbedLayer);
+
+}  // namespace caffe
