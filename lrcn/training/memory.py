@@ -17,7 +17,7 @@ from lrcn.training.workspace import Training
 from prototxt_gen.shapes import NetShapes, infer
 
 CUDA_BYTES = round(0.7 * 2**30)  # the context, Caffe's kernels, cuBLAS
-AHEAD = 4  # batches that Caffe's Data and ImageData keep, read ahead
+AHEAD = {"Data": 4, "ImageData": 4, "Python": 1}  # batches on the card beside the net's own, read ahead
 TWO_HISTORIES = ("Adam", "AdaDelta")  # solvers that keep two values beside each weight
 SURELY = 0.9  # of the estimate, which is no further off: what no card can do without
 
@@ -44,10 +44,7 @@ class Memory:
         states = list(solver.test_state) or [None] * len(solver.test_iter)
         tests = [shapes("TEST", "test", state.stage if state else []) for state in states]
         ahead = sum(
-            AHEAD * (row.activation_bytes or 0)
-            for net in (train, *tests)
-            for row in net.rows
-            if row.layer.type in ("Data", "ImageData")
+            AHEAD.get(row.layer.type, 0) * (row.activation_bytes or 0) for net in (train, *tests) for row in net.rows
         )
         convolves = any(row.layer.type == "Convolution" for row in train.rows)
         history = 2 if solver.type in TWO_HISTORIES else 1
