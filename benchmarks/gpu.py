@@ -470,7 +470,7 @@ def _text(ratio: float | None) -> str:
 
 def _line(*cells) -> str:
     first, *others = cells
-    return f"{first:<34}" + "".join(f"{cell:>26}" for cell in others)
+    return f"{first:<44}" + "".join(f"  {cell:>28}" for cell in others)
 
 
 def _net_lines(results: dict) -> Iterator[str]:
