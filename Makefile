@@ -8,7 +8,7 @@
 #   make system   the system packages (apt, as root or with sudo that asks nothing)
 #   make venv     .venv, with this project and its Python packages
 #   make engine   Caffe, built into ~/.cache/lrcn
-#   make docker   the image lrcn:cpu; make docker-cuda: lrcn:cuda, for NVIDIA's GPUs
+#   make docker   the image lrcn:cpu; make docker-cuda: lrcn:cuda, for NVIDIA's GPUs (docker/build.sh cuda takes options)
 #   make docker-test  build lrcn:cpu and train the demo in it; with Buildah (apt, as root) where Docker is not
 #   make clean    remove .venv and what Python left about; the cache stays
 #

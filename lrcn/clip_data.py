@@ -15,12 +15,13 @@ in full).
 from __future__ import annotations
 
 import os
+import sys
 
 import caffe
 import numpy as np
 
 from data_prep.dataset import Dataset
-from lrcn.activity.clip_loader import Loader
+from lrcn.activity.clip_loader import Loader, LoaderToCard
 from lrcn.activity.clip_settings import read_settings, shapes
 from lrcn.activity.sampler import Sampler
 from lrcn.engine.caffe_side import telling_the_user
@@ -37,7 +38,7 @@ class ClipData(caffe.Layer):
         names = {"LRCN_FIRST_ITERATION": 0, "LRCN_RANK": 0, "LRCN_RANKS": 1}
         told = os.environ if self.phase == caffe.TRAIN else {}
         first, rank, ranks = (int(told.get(name, default)) for name, default in names.items())
-        self.loader = Loader(Sampler(videos, settings, rank, ranks), settings, first)
+        self.loader = _loader(Sampler(videos, settings, rank, ranks), settings, first)
         for i, shape in enumerate(top_shapes):  # pycaffe's tops can be counted, not gone through
             top[i].reshape(*shape)
 
@@ -46,12 +47,27 @@ class ClipData(caffe.Layer):
 
     def forward(self, bottom, top):
         with telling_the_user():
-            data, labels = next(self.loader)
-        frames, clips = data.shape[:2]
-        top[0].data[...] = data.reshape(top[0].data.shape)
+            labels = self.loader.fill(top[0])
+        clips = len(labels)
+        frames = top[0].num // clips
         top[1].data[...] = np.tile(labels, frames)
         if len(top) == 3:
             top[2].data[...] = np.repeat(np.arange(frames) > 0, clips)
 
     def backward(self, top, propagate_down, bottom):
         pass
+
+
+def _loader(sampler, settings, first) -> Loader:
+    """One that hands batches over on the card where Caffe computes on one."""
+    try:
+        from caffe import _hand_over
+    except ImportError:  # an engine for CPUs
+        return Loader(sampler, settings, first)
+    if not _hand_over.on_gpu():
+        return Loader(sampler, settings, first)
+    try:
+        return LoaderToCard(_hand_over.HandOver, sampler, settings, first)
+    except RuntimeError as error:
+        print(f"ClipData: {error}; batches are copied one by one", file=sys.stderr, flush=True)
+        return Loader(sampler, settings, first)

@@ -9,22 +9,23 @@ import numpy as np
 from lrcn.engine.crew import Crew, serve
 
 AHEAD = 2  # batches in memory: one that Caffe takes over, one in the making
+AHEAD_OF_CARD = 3  # one that was copied to the card, one on its way, one in the making
 
 
 class Loader:
     """Iterates over batches of `sampler`, from number `first` on: (data (T, N, 3, crop, crop) float32, labels (N,))."""
 
-    def __init__(self, sampler, settings, first=0):
-        self.sampler, self.next, self.waiting = sampler, first, deque()
+    def __init__(self, sampler, settings, first=0, ahead=AHEAD):
+        self.sampler, self.next, self.ahead, self.waiting = sampler, first, ahead, deque()
         shape = settings["frames"], settings["videos"], 3, settings["crop"], settings["crop"]
         workers = min(settings["workers"], settings["videos"])
-        self.crew = Crew("lrcn.activity.clip_loader", settings, workers, AHEAD, shape)
-        for _ in range(AHEAD - 1):
+        self.crew = Crew("lrcn.activity.clip_loader", settings, workers, ahead, shape)
+        for _ in range(ahead - 1):
             self._order()
 
     def _order(self) -> None:
-        """Has the next batch made, in the slot of the one that was given AHEAD batches ago."""
-        clips, slot = self.sampler.batch(self.next), self.next % AHEAD
+        """Has the next batch made, in the slot of the one that was given `ahead` batches ago."""
+        clips, slot = self.sampler.batch(self.next), self.next % self.ahead
         for v, clip in enumerate(clips):
             last_order = self.crew.ask(clip.video, slot, v, *vars(clip).values())
         self.waiting.append((slot, np.array([clip.label for clip in clips], np.float32), last_order))
@@ -34,12 +35,45 @@ class Loader:
         return self
 
     def __next__(self):
-        """The next batch. The data lie in shared memory and are overwritten once the batch after it has been asked
-        for."""
+        """The next batch. The data lie in shared memory and are overwritten once the batch `ahead` - 1 after it has
+        been asked for."""
         self._order()
         slot, labels, last_order = self.waiting.popleft()
         self.crew.wait(last_order)
         return self.crew.slots[slot], labels
+
+    def fill(self, blob) -> np.ndarray:
+        """Puts the next batch into a net's blob (T * N, 3, crop, crop); gives its labels (N,)."""
+        data, labels = next(self)
+        blob.data[...] = data.reshape(blob.data.shape)
+        return labels
+
+
+class LoaderToCard(Loader):
+    """A loader that hands over batches that lie on the card already: each is copied there while Caffe computes on the
+    one before.
+
+    hand_over: the class of that name in the engine's `_hand_over` (docker/caffe/gpu/python). Raises RuntimeError where
+    the memory cannot be pinned, or the card has no room for two batches.
+    """
+
+    def __init__(self, hand_over, sampler, settings, first=0):
+        super().__init__(sampler, settings, first, AHEAD_OF_CARD)
+        self.card = hand_over(self.crew.slots)
+        self.begun = False  # whether the next batch is on its way
+
+    def fill(self, blob):
+        self._order()
+        slot, labels, last_order = self.waiting.popleft()
+        if not self.begun:
+            self.crew.wait(last_order)
+            self.card.begin(slot)
+        self.card.give(blob)
+        slot, _, last_order = self.waiting[0]
+        self.begun = self.crew.has_done(last_order)  # where it is not, it is copied when it is asked for
+        if self.begun:
+            self.card.begin(slot)
+        return labels
 
 
 def _begin(settings: dict, slots: np.ndarray):

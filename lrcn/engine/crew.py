@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -42,8 +43,8 @@ class Crew:
             json.dumps([number, *shape]),
             json.dumps(settings),
         ]
-        self.workers = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[memory], text=True)
+        self.workers = [  # pipes without buffers here: `has_done` asks the pipe itself
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[memory], bufsize=0)
             for _ in range(count)
         ]
         os.close(memory)
@@ -55,20 +56,34 @@ class Crew:
         wrong. Returns the order's number."""
         worker = self.workers[self.asked % len(self.workers)]
         with suppress(BrokenPipeError):  # its end is reported where its answer is missed
-            print(json.dumps([name, *order]), file=worker.stdin, flush=True)
+            worker.stdin.write(json.dumps([name, *order]).encode() + b"\n")
         self.asked += 1
         return self.asked - 1
 
     def wait(self, number: int) -> None:
         """Waits until the order of this number is done, and all before it. LoaderError says what failed."""
         while self.done <= number:
-            worker = self.workers[self.done % len(self.workers)]
-            answer = worker.stdout.readline()
-            if not answer:
-                raise LoaderError(f"a loader process ended with status {worker.wait()}; is memory short?")
-            self.done += 1
-            if trouble := json.loads(answer):
-                raise LoaderError(trouble)
+            self._take_answer()
+
+    def has_done(self, number: int) -> bool:
+        """Whether the order of this number is done, and all before it; as `wait`, without waiting."""
+        while self.done <= number:
+            if not select.select([self._next_to_answer().stdout], [], [], 0)[0]:
+                return False
+            self._take_answer()
+        return True
+
+    def _next_to_answer(self) -> subprocess.Popen:
+        return self.workers[self.done % len(self.workers)]
+
+    def _take_answer(self) -> None:
+        worker = self._next_to_answer()
+        answer = worker.stdout.readline()
+        if not answer:
+            raise LoaderError(f"a loader process ended with status {worker.wait()}; is memory short?")
+        self.done += 1
+        if trouble := json.loads(answer):
+            raise LoaderError(trouble)
 
 
 def _slots(memory: int, number: int, shape) -> np.ndarray:

@@ -43,9 +43,12 @@ class Gpu:
         """As --gpu takes it."""
         return ",".join(map(str, self.numbers))
 
-    def alone(self, number: int) -> Gpu:
-        """One card of them."""
-        return replace(self, numbers=(number,))
+    def alone(self, place: int) -> Gpu:
+        """One of them, with a file of algorithms of its own: each tries them out for itself."""
+        file = self.algorithms
+        if file and place:
+            file = file.with_name(f"{file.stem}-{place}{file.suffix}")
+        return replace(self, numbers=(self.numbers[place],), algorithms=file)
 
     def environment(self) -> dict[str, str]:
         """What Caffe's process is told of it."""

@@ -19,8 +19,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lrcn.engine.compute import Compute
+if TYPE_CHECKING:  # it brings OpenCV, and programs in Caffe's process import this module
+    from lrcn.engine.compute import Compute
 
 MESSAGE = "lrcn-error: "  # begins the line for the user among Caffe's own
 FATAL = re.compile(r"^F\d{4,8} \S+ +\d+ ([\w.]+:\d+)\] (.*)")

@@ -66,7 +66,7 @@ def _stop(interrupted: list[int]) -> None:
 
 def _identity(rank: int) -> bytes:
     """What the processes know each other by. Made by the library itself: pycaffe's own `new_uid` ends at the first
-    zero byte."""
+    zero byte (BVLC's pull request 6661)."""
     if rank:
         return bytes.fromhex(sys.stdin.readline())
     made = ctypes.create_string_buffer(ID_BYTES)

@@ -25,10 +25,9 @@ class Ranks(Caffe):
         self.others: list[Caffe] = []
 
         def how(rank: int) -> tuple[Compute, list[str], Batches]:
-            gpu = compute.gpu.numbers[rank]
+            gpu = compute.gpu.alone(rank)
             command = [sys.executable, "-m", "lrcn.engine.rank", str(gpu), solvers[rank], *filter(None, [state])]
-            alone = replace(compute, gpu=compute.gpu.alone(gpu))
-            return alone, command, Batches(first_batch, rank, len(solvers))
+            return replace(compute, gpu=gpu), command, Batches(first_batch, rank, len(solvers))
 
         alone, command, batches = how(0)
         super().__init__(alone, command, log, folder, batches, talks=True)

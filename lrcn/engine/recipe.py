@@ -119,14 +119,29 @@ def _configure(spec: Spec, tree: Path, work: Path, stage: Path, report: Progress
         "CUDA": "ON" if spec.cuda else "OFF",
     }
     if spec.cuda:
-        options |= {
-            "CUDNN": "ON" if spec.cuda.cudnn else "OFF",
-            "NCCL": "ON" if spec.cuda.nccl else "OFF",
-            "CUDA_ARCHS": spec.cuda.architectures,
-            **_nvidia_folders(spec, report),
-        }
+        options |= {name.upper(): "ON" if getattr(spec.cuda, name) else "OFF" for name in ("cudnn", "nccl")}
+        options |= _nvidia_folders(spec, report)
+        nvcc = Path(options["CUDA_ROOT"], "bin", "nvcc") if options["CUDA_ROOT"] else "nvcc"
+        options["CUDA_ARCHS"] = spec.cuda.architectures or architectures(nvcc)
     command = ["cmake", "-G", "Ninja", "-S", str(engines.RECIPE), "-B", str(work)]
     return command + [f"-D{name}={value}" for name, value in options.items()]
+
+
+def architectures(nvcc: str | Path) -> str:
+    """The first GPU architecture of each generation that this compiler knows, as CMAKE_CUDA_ARCHITECTURES.
+
+    Code for the first runs on the later ones of its generation too (80's on 86 and 89), and each takes a minute to
+    compile. From Maxwell on, which cuDNN 9 asks for; without 110, which is a board's. The last comes as PTX besides,
+    which cards to come can read.
+    """
+    said = subprocess.run([nvcc, "--list-gpu-code"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    first: dict[int, int] = {}
+    for code in sorted(map(int, re.findall(r"sm_(\d+)\b", said.stdout))):
+        first.setdefault(code // 10, code)
+    chosen = [str(code) for generation, code in first.items() if generation >= 5 and generation != 11]
+    if not chosen:
+        raise EngineError(f"{nvcc} names no architecture ({last_line(said.stdout + said.stderr)}): give --archs")
+    return ";".join([*(f"{code}-real" for code in chosen[:-1]), chosen[-1]])
 
 
 def _toolkit(cuda: Cuda) -> str:

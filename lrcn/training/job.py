@@ -16,6 +16,7 @@ from typing import Any
 
 from data_prep import DataError
 from data_prep.dataset import Dataset
+from lrcn.engine.cards import cards
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.released.weights import weights_file
@@ -23,6 +24,7 @@ from lrcn.trained_net import TrainedNet
 from lrcn.training import experiment as experiments
 from lrcn.training import plan, pretrained, starting
 from lrcn.training.experiment import Experiment, Stage
+from lrcn.training.memory import Memory, check_cards
 from lrcn.training.run import Run, TrainError, runs_in
 from lrcn.training.share import share_of
 from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
@@ -213,6 +215,10 @@ class Job(Workspace):
         compute, given = compute or Compute(), self.given(start, resume)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
         shares = [share_of(each, compute.gpu) for each in to_do]
+        if compute.gpu:
+            for share in shares:
+                if not (resume and share.run.finished):
+                    check_cards(share.run.folder.name, Memory.of(share), compute.gpu, cards())
         for training in to_do:
             if not (resume and training.run.finished):
                 task_of(training.variant).check_order(training, self.changes.get(training.stage.net, {}))

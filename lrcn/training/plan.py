@@ -11,23 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_prep.whole_files import write_text
-from lrcn.activity import clip_settings
+from lrcn.engine.cards import cards
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.engine.process import Caffe
 from lrcn.results.tables import aligned
-from lrcn.training import starting
+from lrcn.training import memory, starting
+from lrcn.training.memory import Memory
 from lrcn.training.run import ITERATION, OUTPUT, TESTING, Files, TrainError
+from lrcn.training.share import share_of
 from lrcn.training.tasks import task_of
 from lrcn.training.workspace import Start, Training, Workspace
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
-from prototxt_gen.shapes import infer
 
 TRIAL_ITERATIONS, TRIAL_SECONDS = 6, 15  # a trial ends with whichever comes first, but not before one was timed
 TRIAL_LIMIT = 60  # seconds; what has not come to an iteration by then is told as "at least"
 CLOCK = re.compile(r"^I\d{4,8} (\d\d):(\d\d):(\d\d\.\d+)")
-TWO_HISTORIES = ("Adam", "AdaDelta")  # solvers that keep two values beside each weight
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,14 @@ class Pace:
 
 @dataclass
 class Step:
-    """A training in the plan, of whose iterations `done` are done; train_bytes, test_bytes of memory; tests: batches of
-    all tests from here to the end; `pace`: what a trial said."""
+    """A training in the plan, of whose iterations `done` are done; tests: batches of all tests from here to the
+    end; `pace`: what a trial said."""
 
     training: Training
     start: str
     iterations: int
     done: int
-    train_bytes: int
-    test_bytes: int
+    memory: Memory
     tests: int
     pace: Pace | None = None
 
@@ -67,20 +66,14 @@ class Step:
 def step(training: Training, done: int, start: str) -> Step:
     """What the nets and the solver say of a training of which `done` iterations are done, and which starts from what
     `start` says."""
-    files, solver = training.files, training.files["solver"]
-    inputs = training.variant.input_shapes(**training.settings)
-    known = clip_settings.top_shapes
-    train = infer(files["train_test"], "TRAIN", solver.train_state.stage, inputs=inputs["train"], python=known)
-    tested = list(solver.test_state[0].stage) if solver.test_state else []
-    test = infer(files["train_test"], "TEST", tested, inputs=inputs["test"], python=known) if solver.test_iter else None
+    solver = training.files["solver"]
     left = solver.max_iter - done
     return Step(
         training,
         start,
         solver.max_iter,
         done,
-        train.training_bytes(2 if solver.type in TWO_HISTORIES else 1),
-        test.activation_bytes if test else 0,
+        Memory.of(training),
         (left // solver.test_interval + (not done)) * sum(solver.test_iter) if solver.test_iter and left else 0,
     )
 
@@ -200,11 +193,13 @@ def of_trainings(work: Workspace, trainings: Sequence[Training], manner: Manner,
         published = work.is_long and not start.from_scratch
         return " + ".join(names) or ("ILSVRC-2012 weights" if published else "random weights")
 
-    steps = [step(each, each.run.done if manner.resume else 0, begins_with(each)) for each in trainings]
+    steps = [
+        step(share_of(each, manner.gpu), each.run.done if manner.resume else 0, begins_with(each)) for each in trainings
+    ]
     if trial_in:
         _time(steps, trial_in)
     taken = [f"given: {folder}, not trained here: {path}" for folder, path in given.items()]
-    return "\n".join([_text(work, steps, device_name(manner.gpu)), *taken, *_weights(work, trainings, manner)])
+    return "\n".join([_text(work, steps, manner.gpu), *taken, *_weights(work, trainings, manner)])
 
 
 def _weights(work: Workspace, trainings: Sequence[Training], manner: Manner) -> list[str]:
@@ -231,7 +226,8 @@ def _time(steps: list[Step], compute: Compute) -> None:
         compute.progress("trial", number + 1, len(steps))
 
 
-def _text(work: Workspace, steps: list[Step], device: str) -> str:
+def _text(work: Workspace, steps: list[Step], gpu: Gpu | None) -> str:
+    on_each = " on each" if gpu and len(gpu.numbers) > 1 else ""
     rows = [("stage", "iterations", "batch", "starts from", "memory", "time")]
     for each in steps:
         state = "" if not each.done else " (done)" if each.done >= each.iterations else f" (from {each.done})"
@@ -240,25 +236,22 @@ def _text(work: Workspace, steps: list[Step], device: str) -> str:
             (
                 str(each.training.run.folder.relative_to(work.out)),
                 f"{each.iterations}{state}",
-                task_of(each.training.variant).batch(each.training),
+                task_of(each.training.variant).batch(each.training) + on_each,
                 each.start,
-                size(each.train_bytes + each.test_bytes),
+                memory.size(each.memory.total(gpu)),
                 "at least " * each.least + due,
             )
         )
     known = [each.seconds for each in steps if each.seconds is not None]
-    most = max(each.train_bytes + each.test_bytes for each in steps)
+    most = max(each.memory.total(gpu) for each in steps)
     what = task_of(steps[-1].training.variant).extent(work.dataset, work.splits)
     lines = [
-        f"{work.experiment.name} on {work.dataset.name}: {what}, on the {device}, into {work.out}",
+        f"{work.experiment.name} on {work.dataset.name}: {what}, on the {device_name(gpu)}, into {work.out}",
         "",
         *aligned(rows, left=6),
         "",
     ]
-    lines.append(
-        f"memory: {size(most)} at most, an estimate from the nets' shapes (weights, gradients, activations in "
-        "training and in tests; what loaders and cuDNN take comes on top)"
-    )
+    lines += memory.in_words(most, gpu, cards() if gpu else [])
     if len(known) == len(steps):
         least = "at least " * any(each.least for each in steps)
         total = f"{least}{duration(sum(known))} in all, by a few real iterations of each net just now"
@@ -266,13 +259,6 @@ def _text(work: Workspace, steps: list[Step], device: str) -> str:
     else:
         lines.append("time: not measured; --trial measures it")
     return "\n".join(lines)
-
-
-def size(count: int) -> str:
-    for unit, least in ("GiB", 2**30), ("MiB", 2**20):
-        if count >= least:
-            return f"{count / least:.1f} {unit}"
-    return f"{count / 1024:.1f} KiB"
 
 
 def duration(seconds: float) -> str:

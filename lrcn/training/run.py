@@ -5,7 +5,8 @@ RUN/stage.json              what is trained: variant, settings, and what is know
 RUN/*.prototxt              the nets and the solver, which `caffe` alone can load in this folder
 RUN/snapshots/              net_iter_N.caffemodel and .solverstate
 RUN/given.caffemodel        the weights of a net that was trained elsewhere, in place of all of that but the first two
-RUN/algorithms.txt          on GPUs, the algorithms of convolutions that were tried out and chosen
+RUN/algorithms.txt          the algorithms of convolutions that a GPU tried out and chose; of the second of several GPUs
+                            algorithms-1.txt, and so on
 RUN/devices.json            what it was trained on, from which iteration on
 RUN/logs/                   Caffe's, from-N.log from iteration N on
 RUN/curve.csv, curve.png    loss and accuracy by iteration
@@ -244,7 +245,7 @@ class Run:
 
     def clear(self) -> None:
         """Forgets the training: snapshots, logs, identity, weights that it was given."""
-        for pattern in ("snapshots/*", "logs/*", "run.json", "given.caffemodel", "algorithms.txt", "devices.json"):
+        for pattern in ("snapshots/*", "logs/*", "run.json", "given.caffemodel", "algorithms*.txt", "devices.json"):
             for old in self.folder.glob(pattern):
                 old.unlink()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep.dataset import Dataset
-from lrcn.activity.clip_loader import Loader
+from lrcn.activity.clip_loader import Loader, LoaderToCard
 from lrcn.activity.sampler import Sampler
 from lrcn.engine.crew import LoaderError
 from tests.datasets import clip_settings, make_dataset
@@ -112,3 +112,62 @@ def test_workers_end_when_their_parent_is_killed(dataset):
     for worker in workers:
         select.select([worker], [], [])  # until it has ended
         os.close(worker)
+
+
+class Card:
+    """Stands in for the engine's HandOver: a copy lands when it is waited for, and takes what the slot then holds."""
+
+    def __init__(self, slots):
+        self.slots, self.begun, self.log = slots, None, []
+
+    def begin(self, slot):
+        assert self.begun is None, "two copies into one spare buffer"
+        self.begun = slot
+        self.log.append("begin")
+
+    def give(self, blob):
+        blob.data[...] = self.slots[self.begun].reshape(blob.data.shape)
+        self.begun = None
+        self.log.append("give")
+
+
+class Blob:
+    def __init__(self, settings):
+        size = settings["crop"]
+        self.data = np.zeros((settings["frames"] * settings["videos"], 3, size, size), np.float32)
+
+
+@pytest.mark.parametrize("first", [0, 4])
+def test_a_card_is_handed_the_same_batches(dataset, first):
+    """Whether the next batch is whole in time or not, and though a slot is free as soon as its batch is given."""
+    settings, blob = clip_settings(dataset), Blob(clip_settings(dataset))
+    videos = Dataset(dataset).read_list(settings["list"])
+    made = LoaderToCard(Card, Sampler(videos, settings), settings, first)
+    for number, (data, labels) in enumerate(batches(9, settings, first)):
+        if number % 2:  # sooner or later the next batch is whole, and on its way before it is asked for
+            made.crew.wait(made.waiting[1][2])
+        assert np.array_equal(made.fill(blob), labels)
+        assert np.array_equal(blob.data, data.reshape(blob.data.shape))
+    assert made.card.log.count("give") == 9
+
+
+def test_a_batch_that_is_whole_is_on_its_way_before_it_is_asked_for(dataset):
+    settings, blob = clip_settings(dataset), Blob(clip_settings(dataset))
+    made = LoaderToCard(Card, Sampler(Dataset(dataset).read_list(settings["list"]), settings), settings)
+    made.crew.wait(made.waiting[1][2])
+    made.fill(blob)
+    assert made.card.log == ["begin", "give", "begin"]
+    made.fill(blob)
+    assert made.card.log[:4] == ["begin", "give", "begin", "give"]
+
+
+def test_an_order_is_done_when_it_can_be_waited_for_at_once(dataset):
+    made = loader(clip_settings(dataset))
+    _, _, order = made.waiting[0]
+    made.crew.workers[1].send_signal(signal.SIGSTOP)
+    made._order()
+    stopped = made.waiting[1][2]
+    assert not made.crew.has_done(stopped)
+    made.crew.workers[1].send_signal(signal.SIGCONT)
+    made.crew.wait(stopped)
+    assert made.crew.has_done(stopped) and made.crew.has_done(order)

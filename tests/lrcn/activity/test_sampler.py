@@ -93,6 +93,15 @@ def test_a_batch_depends_on_seed_and_index_alone():
     assert one.batch(5) != Sampler(videos(9), settings(seed=2)).batch(5)
 
 
+def test_several_processes_draw_the_batch_of_one():
+    for order in ("list", "shuffle"):
+        whole = Sampler(videos(9), settings(videos=6, order=order))
+        shares = [Sampler(videos(9), settings(videos=2, order=order), rank, 3) for rank in range(3)]
+        for index in range(5):
+            for rank, share in enumerate(shares):
+                assert share.batch(index) == whole.batch(index)[rank::3]
+
+
 def test_a_seed_draws_what_it_always_drew():
     """What runs of before were trained on; a change here makes another experiment of every seed."""
     sizes = dict(order="shuffle", seed=1701, videos=8, frames=5, height=24, width=32, crop=16)

@@ -86,8 +86,11 @@ def test_every_file_of_the_packages_is_installed_and_so_is_the_recipe(source, in
     assert {Path("prototxt_gen/caffe.proto"), Path("lrcn/sentences/templates/rating_sheet.html")} < set(names)
     for name in names:
         assert (installed / name).read_bytes() == (source / name).read_bytes(), name
-    for part in (source / "docker" / "caffe").iterdir():
-        assert (installed / "lrcn" / "recipe" / part.name).read_bytes() == part.read_bytes(), part.name
+    recipe = source / "docker" / "caffe"
+    parts = [path.relative_to(recipe) for path in recipe.rglob("*") if path.is_file()]
+    assert {Path("CMakeLists.txt"), Path("gpu/convolution.cu")} < set(parts)
+    for part in parts:
+        assert (installed / "lrcn" / "recipe" / part).read_bytes() == (recipe / part).read_bytes(), part
 
 
 CALL = """

@@ -6,7 +6,13 @@ import sys
 import pytest
 
 STAND_IN = "import sys, types; sys.modules['caffe'] = types.SimpleNamespace(Layer=object); "
-CAFFE_SIDE = ["lrcn.clip_data", "lrcn.activity.score", "lrcn.activity.activations", "lrcn.sentences.sentence_net"]
+CAFFE_SIDE = [
+    "lrcn.clip_data",
+    "lrcn.activity.score",
+    "lrcn.activity.activations",
+    "lrcn.sentences.sentence_net",
+    "lrcn.engine.rank",
+]
 
 
 @pytest.mark.parametrize("module", CAFFE_SIDE)

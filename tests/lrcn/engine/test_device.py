@@ -16,8 +16,15 @@ from lrcn.engine.device import Gpu
 from tests.commands import lrcn, refused
 
 
-def engine(cuda=True):
-    return SimpleNamespace(source="bvlc", cuda=cuda, environment=lambda: dict(os.environ))
+def engine(cuda=True, nccl=True):
+    made = {"toolkit": "13.0.88", "cudnn": "9.13.0", "nccl": nccl, "architectures": ["90"]}
+    return SimpleNamespace(source="bvlc", gpu=made if cuda else None, environment=lambda: dict(os.environ))
+
+
+@pytest.fixture(autouse=True)
+def cards(monkeypatch):
+    here = [Card(number, f"card {number}", "9.0", "580.95.05", "13.0", 1 << 37) for number in range(4)]
+    monkeypatch.setattr(compute, "cards", lambda: here)
 
 
 def read(*arguments, several=False):
@@ -93,17 +100,17 @@ def test_what_caffe_is_told(tmp_path, monkeypatch):
 
 def test_a_cpu_engine_takes_no_gpu():
     assert Compute(engine(cuda=False)).device == {"gpu": None}
+    one = engine(nccl=False)
+    assert Compute(one, Gpu((1,), "tf32")).device == {"gpu": 1, "precision": "tf32", "fast": False}
+    with pytest.raises(EngineError, match="^--gpu 0,1: .*`lrcn caffe build --cuda --nccl --source bvlc`"):
+        Compute(one, Gpu((0, 1)))
     with pytest.raises(EngineError, match="^--gpu 2,3: .*build --cuda"):
         Compute(engine(cuda=False), Gpu((2, 3)))
 
 
-def test_what_results_say_of_a_gpu(monkeypatch):
-    made = {"toolkit": "13.0.88", "cudnn": "9.13.0", "nccl": False}
-    of_cuda = SimpleNamespace(cuda=True, info=lambda: {"gpu": made})
-    here = [Card(number, f"card {number}", "9.0", "580.95.05", "13.0", 1 << 37) for number in range(3)]
-    monkeypatch.setattr(compute, "cards", lambda: here)
-    assert Compute(of_cuda).about() is None
-    assert Compute(of_cuda, Gpu((2, 0), "tf32", True)).about() == {
+def test_what_results_say_of_a_gpu():
+    assert Compute(engine()).about() is None
+    assert Compute(engine(), Gpu((2, 0), "tf32", True)).about() == {
         "cards": [{"name": "card 2", "capability": "9.0"}, {"name": "card 0", "capability": "9.0"}],
         "driver": "580.95.05",
         "cuda": "13.0.88",
@@ -111,7 +118,14 @@ def test_what_results_say_of_a_gpu(monkeypatch):
         "precision": "tf32",
         "deterministic": False,
     }
-    assert Compute(of_cuda, Gpu()).about()["deterministic"] is True
+    assert Compute(engine(), Gpu()).about()["deterministic"] is True
+
+
+def test_each_of_several_keeps_algorithms_of_its_own(tmp_path):
+    two = Gpu((3, 1), "tf32", True, 8, tmp_path / "algorithms.txt")
+    assert two.alone(0) == Gpu((3,), "tf32", True, 8, tmp_path / "algorithms.txt")
+    assert two.alone(1) == Gpu((1,), "tf32", True, 8, tmp_path / "algorithms-1.txt")
+    assert Gpu((3, 1)).alone(1) == Gpu((1,))
 
 
 def test_names():

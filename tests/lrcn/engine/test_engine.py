@@ -18,6 +18,7 @@ from lrcn import engine
 from lrcn.engine import cards, engines, nvidia, recipe, sources
 from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
+from lrcn.engine.device import Gpu
 from lrcn.engine.engines import Cuda, Spec, root_for
 from tests.shared import ROOT
 
@@ -221,7 +222,7 @@ def toolkit(toy, tmp_path, monkeypatch):
     text = json.dumps({"flags": "-O0", "compiler": "toy 1", "gpu": {**gpu, "libraries": [str(library)]}})
     (engines.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE.replace(TOY_INSTALLS["share/build.json"], text))
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "nvcc").write_text("#!/bin/sh\necho Cuda compilation tools, release 13.0, V13.0.88\n")
+    (tmp_path / "bin" / "nvcc").write_text("#!/bin/sh\necho Cuda compilation tools, release 13.0, V13.0.88, sm_90\n")
     (tmp_path / "bin" / "nvcc").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     return library
@@ -273,6 +274,27 @@ def test_another_toolkit_of_the_system_makes_another_engine(toy, toolkit, tmp_pa
     assert "nvcc does not say its version: of no use" in _refusal(engine.build, str(toy), SYSTEM)
 
 
+@pytest.mark.parametrize(
+    "known, chosen",
+    [  # what `nvcc --list-gpu-code` says of 11.8, 12.9 and 13.0
+        ("35 37 50 52 53 60 61 62 70 72 75 80 86 87 89 90", "50-real;60-real;70-real;80-real;90"),
+        (
+            "50 52 53 60 61 62 70 72 75 80 86 87 89 90 100 101 103 120 121",
+            "50-real;60-real;70-real;80-real;90-real;100-real;120",
+        ),
+        ("75 80 86 87 88 89 90 100 110 103 120 121", "75-real;80-real;90-real;100-real;120"),
+    ],
+    ids=["11.8", "12.9", "13.0"],
+)
+def test_by_default_an_engine_is_for_one_architecture_of_each_generation(tmp_path, known, chosen):
+    nvcc = tmp_path / "nvcc"
+    nvcc.write_text("#!/bin/sh\n[ $1 = --list-gpu-code ] && printf 'sm_%s\\n' " + known + " sm_90a\n")
+    nvcc.chmod(0o755)
+    assert recipe.architectures(nvcc) == chosen
+    nvcc.write_text("#!/bin/sh\necho of no use\n")
+    assert "names no architecture (of no use): give --archs" in _refusal(recipe.architectures, nvcc)
+
+
 def test_what_the_system_lacks_of_cudnn_and_nccl_comes_from_the_wheels(toy, toolkit, tmp_path, monkeypatch):
     (toy / "include" / "caffe" / "util").mkdir()
     (toy / "include" / "caffe" / "util" / "nccl.hpp").touch()
@@ -322,18 +344,18 @@ H200 = Card(0, "NVIDIA H200", "9.0", "580.95.05", "13.0", 1 << 37)
 def test_a_gpu_that_cannot_be_computed_on_is_refused(toy, toolkit, monkeypatch, gpu, here, reason):
     engine.build(str(toy), SYSTEM)
     monkeypatch.setattr("lrcn.engine.compute.cards", lambda: here)
-    assert _refusal(Compute, gpu=gpu) == reason
+    assert _refusal(Compute, gpu=Gpu((gpu,))) == reason
 
 
 def test_a_gpu_is_computed_on_with_the_engine_for_gpus(toy, toolkit, monkeypatch):
-    assert _refusal(Compute, gpu=0) == (
+    assert _refusal(Compute, gpu=Gpu()) == (
         "--gpu 0: no Caffe engine for GPUs: run `lrcn caffe build --cuda`, or leave --gpu out"
     )
     for_gpus, for_cpus = engine.build(str(toy), SYSTEM), engine.build(str(toy))
     os.utime(for_gpus.root / "engine.json", (1, 1))
     monkeypatch.setattr("lrcn.engine.compute.cards", lambda: [H200])
-    assert Compute(gpu=0).engine == for_gpus and Compute().engine == for_cpus
-    assert "computes on the CPU alone" in _refusal(Compute, for_cpus, 0)
+    assert Compute(gpu=Gpu()).engine == for_gpus and Compute().engine == for_cpus
+    assert "computes on the CPU alone" in _refusal(Compute, for_cpus, Gpu())
     monkeypatch.setattr(cards, "cards", lambda: pytest.fail("the CPU needs no card"))
     assert Compute(for_gpus).gpu is None
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from lrcn import engine
+from lrcn.engine.cards import Card
 
+MADE = {"toolkit": "13.0.88", "from": "wheels", "cudnn": None, "architectures": ["90"], "nccl": True}
 STAND_IN = Path(__file__).parent / "several"
 NEW_ID = """
 #include <string.h>
@@ -24,14 +26,11 @@ int ncclGetUniqueId(char* id) {  /* with zero bytes in it, as NCCL's own have */
 
 
 class OnCpus(engine.Engine):
-    """With these two more fields of its environment."""
+    """With more in its environment."""
 
     def told(self, library, **more):
         object.__setattr__(self, "more", {"NCCL_ID": str(library), **more})
         return self
-
-    def info(self):
-        return super().info() | {"gpu": {"toolkit": "13.0", "cudnn": None, "nccl": True}}
 
     def environment(self):
         usual = super().environment()
@@ -43,12 +42,13 @@ class OnCpus(engine.Engine):
         }
 
 
-def on_cpus(folder: Path, **more) -> OnCpus:
+def on_cpus(folder: Path, monkeypatch: pytest.MonkeyPatch, **more) -> OnCpus:
     """more: what the processes' environment has besides."""
+    monkeypatch.setattr("lrcn.engine.compute.cards", lambda: [Card(n, "none", "9.0", "", "13.0", 0) for n in range(2)])
     if not shutil.which("cc"):
         pytest.skip("no C compiler")
     (folder / "id.c").write_text(NEW_ID)
     subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / "id.so", folder / "id.c"], check=True)
     real = engine.find()
-    fields = {field.name: getattr(real, field.name) for field in dataclasses.fields(real)} | {"cuda": True}
-    return OnCpus(**fields).told(folder / "id.so", **more)
+    fields = {field.name: getattr(real, field.name) for field in dataclasses.fields(real)} | {"gpu": MADE}
+    return OnCpus(**fields).told(folder / "id.so", ALIVE=str(folder / "alive"), **more)

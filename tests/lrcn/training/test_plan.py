@@ -2,16 +2,21 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
+from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
-from lrcn.training import experiment, plan, pretrained
+from lrcn.engine.device import Gpu
+from lrcn.training import experiment, memory, plan, pretrained
 from lrcn.training.experiment import Stage
 from lrcn.training.job import open_job
+from lrcn.training.memory import Memory
 from lrcn.training.run import Run, TrainError
+from lrcn.training.share import share_of
 from lrcn.training.tasks import task_of
 from lrcn.training.workspace import Start, Training
 from netspecs import catalogue
@@ -51,7 +56,7 @@ def test_pace_without_tests():
 
 def test_durations_and_sizes_in_words():
     assert [plan.duration(s) for s in (40, 600, 8640, 4 * 86400)] == ["40 s", "10 min", "2.4 h", "4.0 days"]
-    assert [plan.size(n) for n in (512, 3 << 20, 5 << 30)] == ["0.5 KiB", "3.0 MiB", "5.0 GiB"]
+    assert [memory.size(n) for n in (512, 3 << 20, 5 << 30)] == ["0.5 KiB", "3.0 MiB", "5.0 GiB"]
 
 
 def training(name, **settings):
@@ -70,7 +75,7 @@ def test_a_published_stage_in_numbers():
     step.pace = plan.Pace(2.0, 0.5)
     assert step.seconds == 60000 + 15050
     # 384 frames through the hybrid net: the data alone are 226 MiB, and conv1's blobs ten times that
-    assert 5 << 30 < step.train_bytes < 20 << 30
+    assert 5 << 30 < step.memory.training < 20 << 30
     assert plan.step(lrcn, 10000, "weights").tests == 200 * 100 and plan.step(lrcn, 30000, "weights").seconds == 0
     single = training("activity/single-frame-rgb")
     assert task_of(single.variant).batch(single) == "128 frames"
@@ -81,7 +86,57 @@ def test_adam_keeps_twice_what_sgd_does():
     sgd, adam = (plan.step(training(variant.name, backbone="tiny", type=kind), 0, "") for kind in ("SGD", "Adam"))
     inputs = variant.input_shapes(backbone="tiny")["train"]
     parameters = infer(variant.files(backbone="tiny")["train_test"], inputs=inputs).parameters
-    assert adam.train_bytes - sgd.train_bytes == 4 * parameters
+    assert adam.memory.training - sgd.memory.training == 4 * parameters
+
+
+GIB = 2**30
+MEASURED = {  # GiB on an H200 without tests, on data made up: with Caffe's own convolutions, and with cuDNN's
+    ("activity/lrcn-fc6-rgb", "train"): (9.78, 10.4),
+    ("activity/single-frame-rgb", "train"): (4.31, 5.0),
+    ("caption/lrcn-2f", "train"): (3.3, None),
+    ("caption/lrcn-2f", "finetune"): (3.7, None),
+    ("video/decoder-prob", "train"): (1.8, None),
+}
+
+
+@pytest.mark.parametrize("net, stage", MEASURED)
+def test_the_estimate_is_what_a_gpu_took(net, stage):
+    """To 3 %; and with cuDNN, whose workspace is bounded, the estimate is above by 7 % at most."""
+    known = Memory.of(training(net, **({"stage": stage} if "caption" in net else {})))
+    im2col, cudnn = MEASURED[net, stage]
+    assert (known.training + memory.CUDA_BYTES) / GIB == pytest.approx(im2col, rel=0.03)
+    without_tests = known.total(Gpu()) - known.tests - known.ahead
+    assert (without_tests - known.training - memory.CUDA_BYTES) == (0 if "video" in net else GIB)
+    if cudnn:
+        assert cudnn < without_tests / GIB < 1.07 * cudnn
+
+
+def test_memory_in_words():
+    known = Memory(8 * GIB, GIB, GIB, True)
+    here = [Card(0, "small", "7.5", "580", "13.0", 8 * GIB), Card(1, "large", "9.0", "580", "13.0", 80 * GIB)]
+    assert known.total(None) == 9 * GIB and known.total(Gpu((1,), workspace=512)) == round(11.2 * GIB)
+    [line] = memory.in_words(9 * GIB, None, [])
+    assert line.startswith("memory: 9.0 GiB at most, ") and "CUDA" not in line
+    first, small, large = memory.in_words(11 * GIB, Gpu((0, 1)), here)
+    assert first.startswith("memory: 11.0 GiB at most on each GPU, ") and "up to 1.0 GiB of workspace" in first
+    assert small == "  GPU 0: small, 8.0 GiB, which may be too little" and large == "  GPU 1: large, 80.0 GiB"
+    memory.check_cards("net", known, Gpu((0,)), here)  # 0.9 of 8.7 GiB may do
+    with pytest.raises(TrainError, match=r"^--gpu 1,0: GPU 0 \(small\) has 8.0 GiB of memory, and net takes 18.7 GiB"):
+        memory.check_cards("net", Memory(16 * GIB, GIB, 0, True), Gpu((1, 0)), here)
+    memory.check_cards("net", Memory(16 * GIB, 0, 0, True), Gpu((1,)), here)
+
+
+def test_gpus_share_a_batch_evenly(dataset, tmp_path):
+    job = open_job("activity/lrcn-fc6-rgb", dataset, tmp_path / "out", settings={"backbone": "tiny", "crop": 20})
+    single, lrcn = job.trainings
+    assert share_of(lrcn, None) is lrcn and share_of(lrcn, Gpu((3,))) is lrcn
+    assert share_of(lrcn, Gpu((0, 1, 2))).settings["videos"] == 8
+    assert share_of(single, Gpu((0, 1))).settings["batch"] == 64
+    assert share_of(single, Gpu((0, 1))).files["solver"] == single.files["solver"]
+    with pytest.raises(SpecError, match=r"^--gpu 0,1,2: single-frame-rgb has batch=128 .* 3 GPUs cannot share"):
+        job.plan(gpu=Gpu((0, 1, 2)))
+    shares = share_of(lrcn, Gpu((0, 1))).files["train_test"], lrcn.files["train_test"]
+    assert [each.name for each in shares[0].layer] == [each.name for each in shares[1].layer]
 
 
 def test_the_plan_in_words(dataset, tmp_path, monkeypatch):
@@ -92,7 +147,7 @@ def test_the_plan_in_words(dataset, tmp_path, monkeypatch):
 
     def planned(pace=None, resume=True):
         monkeypatch.setattr(plan, "trial", lambda files, compute: pace)
-        return job.plan(resume=resume, trial_in=pace and Compute(engine=None)).splitlines()
+        return job.plan(resume=resume, trial_in=pace and Compute(engine=SimpleNamespace())).splitlines()
 
     def row(lines, name):
         return next(line for line in lines if line.startswith(name))

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.training.job import open_job
@@ -187,10 +188,11 @@ def test_another_run_is_refused_with_what_differs(tmp_path, changes, said):
     assert before == {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
 
 
-def test_a_run_goes_on_in_the_precision_that_it_began_with(tmp_path):
+def test_a_run_goes_on_in_the_precision_that_it_began_with(tmp_path, monkeypatch):
     """On whatever device: a run of an earlier lrcn, and one on the CPU, are of fp32."""
     settings, mark = identity()
-    cuda = SimpleNamespace(cuda=True)
+    monkeypatch.setattr("lrcn.engine.compute.cards", lambda: [Card(n, "", "9.0", "", "13.0", 0) for n in range(2)])
+    cuda = SimpleNamespace(gpu={"toolkit": "13.0.88", "architectures": ["90"]})
     ways = {"cpu": None, "gpu": Gpu((1,), workspace=8), "tf32": Gpu(precision="tf32"), "fast": Gpu(fast=True)}
     marks = {name: mark | Compute(cuda, gpu).manner for name, gpu in ways.items()}
     assert marks["cpu"] == marks["gpu"] == mark

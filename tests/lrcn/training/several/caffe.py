@@ -1,9 +1,9 @@
-"""In pycaffe's place, for `lrcn.engine.rank` where there is no GPU: the engine's own pycaffe on the CPU, with an NCCL class
-of Python's, whose processes send their gradients to rank 0 through a socket and take the mean from there.
+"""In pycaffe's place, for `lrcn.engine.rank` where there is no GPU: the engine's own pycaffe on the CPU, with an NCCL
+class of Python's, whose processes send their gradients to rank 0 through a socket and take the mean from there.
 
 REAL_CAFFE: the folder of pycaffe. NCCL_ID: a library with `ncclGetUniqueId`. What an engine of the sdist lacks for
-several processes is made up, but for the dealing out of rows by its data layers. DIES: "RANK ITERATION", where a process
-ends as a loader's fault has it.
+several processes is made up, but for the dealing out of rows by its data layers. ALIVE: a pipe's file that each process
+holds open, where there is one. DIES: "RANK ITERATION", where a process ends as a loader's fault has it.
 """
 
 import os
@@ -19,6 +19,7 @@ sys.path.insert(0, os.environ["REAL_CAFFE"])
 
 import caffe  # noqa: E402
 
+alive = os.open(os.environ["ALIVE"], os.O_WRONLY) if os.path.exists(os.environ["ALIVE"]) else None
 caffe._caffe.__file__ = os.environ["NCCL_ID"]
 real_solver, told = caffe.get_solver, {"ranks": 1, "rank": 0}
 real_counts = getattr(caffe, "set_solver_count", None), getattr(caffe, "set_solver_rank", None)
