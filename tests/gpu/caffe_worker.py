@@ -62,7 +62,8 @@ def losses(iterations, *paths):
         found = []
         for _ in range(int(iterations)):
             solver.step(1)
-            found.append(float(solver.net.blobs["loss"].data))
+            outputs = [name for name in solver.net.outputs if name.endswith("loss")]
+            found.append(sum(float(solver.net.blobs[name].data) for name in outputs))
         print(json.dumps(found), flush=True)
 
 
