@@ -33,11 +33,11 @@ main()
 """
 
 
-def killed(reports: int, *arguments) -> int:
+def killed(reports: int, *arguments, **environment) -> int:
     """The exit code of the program where it is killed (SIGKILL) at so many reports of its progress, however fast it is;
     what works for it goes on until it sees that."""
     command = [sys.executable, "-c", KILLED, str(reports), *map(str, arguments)]
-    return subprocess.run(command, stderr=subprocess.DEVNULL).returncode
+    return subprocess.run(command, stderr=subprocess.DEVNULL, env=os.environ | environment).returncode
 
 
 def prepare(*arguments):

@@ -4,27 +4,35 @@ set(translate "${Python3_EXECUTABLE}" "${emulated}/translate.py")
 
 # translated(RESULT SOURCE): RESULT is SOURCE as C++, made again when it changes.
 function(translated result source)
-  file(RELATIVE_PATH name "/" "${source}")
-  string(MAKE_C_IDENTIFIER "${name}" name)
+  string(MAKE_C_IDENTIFIER "${source}" name)
   add_custom_command(OUTPUT "${generated}/${name}.cpp" COMMAND ${translate} "${source}" "${generated}/${name}.cpp"
     DEPENDS "${source}" "${emulated}/translate.py" COMMENT "Translating ${source}")
   set(${result} "${generated}/${name}.cpp" PARENT_SCOPE)
 endfunction()
 
+file(GLOB_RECURSE kernels "${CAFFE_SRC}/src/caffe/*.cu" "${gpu}/*.cu")
+list(FILTER kernels EXCLUDE REGEX "/src/caffe/test/|${left_out}")
 foreach(kernel IN LISTS kernels)
   translated(cpp "${kernel}")
   target_sources(caffe PRIVATE "${cpp}")
 endforeach()
-# Few large files, and little optimisation: quick to compile.
-set(CMAKE_CXX_FLAGS_RELEASE "-O1 -DNDEBUG")
-set_target_properties(caffe PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 16)
 # A header of Caffe's launches kernels too, in a macro.
 file(MAKE_DIRECTORY "${generated}/caffe/util")
 execute_process(COMMAND ${translate} "${CAFFE_SRC}/include/caffe/util/math_functions.hpp"
   "${generated}/caffe/util/math_functions.hpp" COMMAND_ERROR_IS_FATAL ANY)
+target_include_directories(caffe PRIVATE "${gpu}")  # kernels include what lies beside them
+
 file(GLOB stand_ins "${emulated}/*.cpp")
 target_sources(caffe PRIVATE ${stand_ins})
-set_source_files_properties(${stand_ins} PROPERTIES SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)
 target_include_directories(caffe SYSTEM BEFORE PUBLIC "${emulated}/include")
-target_include_directories(caffe PRIVATE "${gpu}")  # kernels include what lies beside them
 target_compile_definitions(caffe PUBLIC USE_CUDNN)
+set_source_files_properties(${stand_ins} PROPERTIES SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)
+
+# Large files, and little optimisation: quick to compile.
+set(CMAKE_CXX_FLAGS_RELEASE "-O1 -DNDEBUG")
+set_target_properties(caffe PROPERTIES UNITY_BUILD_BATCH_SIZE 12)
+
+# The driver, of which lrcn asks which cards there are.
+add_library(driver SHARED "${emulated}/driver/cuda.cpp")
+set_target_properties(driver PROPERTIES OUTPUT_NAME cuda SOVERSION 1)
+install(TARGETS driver LIBRARY DESTINATION driver)

@@ -6,9 +6,12 @@ caffe_worker.py gradients FILE IN.npz OUT.npz   forward and backward of a traini
                                                 LAYER:NUMBER; out, its outputs and the gradients of the weights
 caffe_worker.py features FILE                   one training pass; a JSON line: what data and label hold after it
 caffe_worker.py solve FILE ITERATIONS           steps a solver; a JSON line: the loss after each step
+
+CAFFE_ON=gpu in the environment: on a GPU.
 """
 
 import json
+import os
 import sys
 
 import caffe
@@ -80,5 +83,7 @@ def solve(path, iterations):
 
 
 if __name__ == "__main__":
+    if os.environ.get("CAFFE_ON") == "gpu":
+        caffe.set_mode_gpu()
     commands = {"build": build, "lstm": lstm, "gradients": gradients, "features": features, "solve": solve}
     commands[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,83 @@
+"""`lrcn train --gpu 0`, end to end: what it says, and that a killed training ends with the weights of an uninterrupted
+one, dropout and all."""
+
+import signal
+
+import pytest
+
+from lrcn.training.run import Run
+from tests.commands import killed, lrcn, prepare
+from tests.datasets import make_dataset, write_captions
+from tests.lrcn.training.small_nets import SMALL_SENTENCES, TINY, set_options, small_table1
+from tests.netspecs.small_nets import deployed, small
+from tests.weights import weights, write_weights
+
+pytestmark = pytest.mark.engine
+
+
+def frames(folder):
+    """Single frames, and the LRCN that starts from them."""
+    make_dataset(folder / "data")
+    settings = small_table1("single-frame-flow", "lrcn-fc6-flow") | {"max_iter": 8, "snapshot": 3, "test_interval": 4}
+    return ["train", "activity/lrcn-fc6-flow", "--data", folder / "data", *set_options(settings)], "lrcn-fc6-flow"
+
+
+def captions(folder):
+    """A captioner with its CNN."""
+    write_captions(folder / "raw", 24)
+    done = prepare("captions", "--captions", folder / "raw" / "captions.json", "--out", folder / "data", "--streams", 10, "--steps", 9)
+    assert done.returncode == 0, done.stderr
+    tiny = {**TINY, "widths": [4, 4, 4], "backbone": "tiny", "stage": "finetune"}
+    name = "caption/lrcn-2f"
+    cnn = write_weights(folder / "cnn.caffemodel", deployed(name, small(name) | tiny)["deploy_images"])
+    sizes = {**TINY, "units": 12, "embedding": 12, "display": 1, "max_iter": 8, "snapshot": 3, "test_interval": 4, "test_iter": 1}
+    options = ["--set", *(f"{key}={value}" for key, value in sizes.items())]
+    where = ["--data", folder / "data", "--weights", cnn, "--stages", "finetune"]
+    return ["train", name, *where, *options], "lrcn-2f-finetune"
+
+
+@pytest.fixture(scope="module", params=[frames, captions], ids=["frames", "captions"])
+def task(request, tmp_path_factory):
+    return request.param(tmp_path_factory.mktemp("task"))
+
+
+@pytest.fixture(scope="module")
+def whole(device, task, tmp_path_factory):
+    """A training that was let alone."""
+    out = tmp_path_factory.mktemp("whole")
+    done = lrcn(*task[0], "--gpu", 0, "--out", out, **device.environment)
+    assert done.returncode == 0, done.stderr
+    return Run(out / task[1])
+
+
+def test_the_gpu_is_named_and_its_algorithms_are_kept(device, whole):
+    assert whole.algorithms.read_text().count(" = ") >= 9
+    log = next(whole.folder.glob("logs/*.log")).read_text()
+    assert "Use GPU with device ID 0" in log or "Using GPUs 0" in log
+    if device.is_emulated:
+        assert "Emulated GPU, CUDA 13.0, cuDNN 91000, fp32, deterministic" in whole.algorithms.read_text()
+
+
+@pytest.mark.parametrize("reports", [3, 9, 14])
+def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(device, task, whole, reports, tmp_path):
+    command = [*task[0], "--gpu", 0, "--out", tmp_path]
+    assert killed(reports, *command, **device.environment) == -signal.SIGKILL
+    done = lrcn(*command, **device.environment)
+    assert done.returncode == 0, done.stderr
+    found, due = weights(Run(tmp_path / task[1]).weights), weights(whole.weights)
+    assert found == due and due
+
+
+def test_another_seed_gives_other_weights(device, task, whole, tmp_path):
+    done = lrcn(*task[0], "seed=3", "--gpu", 0, "--out", tmp_path, **device.environment)
+    assert done.returncode == 0, done.stderr
+    assert weights(Run(tmp_path / task[1]).weights) != weights(whole.weights)
+
+
+def test_results_name_the_card(device, task, whole):
+    """What it was trained on stands with the run."""
+    [card] = [each["gpu"] for each in whole.devices]
+    assert card["precision"] == "fp32" and card["deterministic"] and len(card["cards"]) == 1
+    if device.is_emulated:
+        assert card["cards"] == [{"name": "Emulated GPU", "capability": "9.0"}]
+        assert (card["cuda"], card["cudnn"]) == ("13.0", "9.10.0")
