@@ -69,7 +69,9 @@ def poolings():
     ):
         settings = dict(pool="MAX") | settings
         yield one_layer(name, lambda x: L.Pooling(x, **settings), 9, shape)
-    equal = one_layer("pooling of equal values", lambda x: L.Pooling(x, pool="MAX", kernel_size=3, stride=2), 9, (2, 2, 9, 9))
+    equal = one_layer(
+        "pooling of equal values", lambda x: L.Pooling(x, pool="MAX", kernel_size=3, stride=2), 9, (2, 2, 9, 9)
+    )
     equal.passes = [{"in0": np.zeros((2, 2, 9, 9))}, {"in0": words(2, 2, 9, 9, below=2)}]
     yield equal
 
@@ -79,7 +81,9 @@ def products():
     yield one_layer("inner product", lambda x: L.InnerProduct(x, num_output=6, **FILLED), 12, shape)
     yield one_layer("inner product of steps", lambda x: L.InnerProduct(x, num_output=6, axis=2, **FILLED), 15, shape)
     filler = dict(weight_filler=FILLED["weight_filler"], bias_term=False)
-    yield one_layer("inner product without bias", lambda x: L.InnerProduct(x, num_output=6, axis=2, **filler), 15, shape)
+    yield one_layer(
+        "inner product without bias", lambda x: L.InnerProduct(x, num_output=6, axis=2, **filler), 15, shape
+    )
 
 
 def embeddings():
@@ -88,7 +92,9 @@ def embeddings():
         filled = dict(bias_filler=FILLED["bias_filler"]) if bias else {}
         case = one_layer(
             f"embed{' with bias' if bias else ''}",
-            lambda x: L.Embed(x, input_dim=7, num_output=5, bias_term=bias, weight_filler=FILLED["weight_filler"], **filled),
+            lambda x: L.Embed(
+                x, input_dim=7, num_output=5, bias_term=bias, weight_filler=FILLED["weight_filler"], **filled
+            ),
             40,
             (8, 5),
             differentiable=(),
@@ -154,7 +160,9 @@ def losses():
 def others():
     yield one_layer("relu", lambda x: L.ReLU(x), 1, (3, 4, 5))
     yield one_layer("lrn", lambda x: L.LRN(x, local_size=5, alpha=1e-1, beta=0.75), 10, (2, 9, 3, 4))
-    yield one_layer("lrn by Caffe", lambda x: L.LRN(x, local_size=3, alpha=1e-1, beta=0.75, engine="CAFFE"), 10, (2, 9, 3, 4))
+    yield one_layer(
+        "lrn by Caffe", lambda x: L.LRN(x, local_size=3, alpha=1e-1, beta=0.75, engine="CAFFE"), 10, (2, 9, 3, 4)
+    )
     for settings in {}, {"axis": 2}:
         name = " of steps" * bool(settings)
         yield one_layer(f"softmax{name}", lambda x: L.Softmax(x, **settings), 7, (4, 3, 7))

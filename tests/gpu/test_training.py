@@ -8,7 +8,7 @@ import pytest
 from lrcn.training.run import Run
 from tests.commands import killed, lrcn, prepare
 from tests.datasets import make_dataset, write_captions
-from tests.lrcn.training.small_nets import SMALL_SENTENCES, TINY, set_options, small_table1
+from tests.lrcn.training.small_nets import TINY, set_options, small_table1
 from tests.netspecs.small_nets import deployed, small
 from tests.weights import weights, write_weights
 
@@ -25,12 +25,31 @@ def frames(folder):
 def captions(folder):
     """A captioner with its CNN."""
     write_captions(folder / "raw", 24)
-    done = prepare("captions", "--captions", folder / "raw" / "captions.json", "--out", folder / "data", "--streams", 10, "--steps", 9)
+    done = prepare(
+        "captions",
+        "--captions",
+        folder / "raw" / "captions.json",
+        "--out",
+        folder / "data",
+        "--streams",
+        10,
+        "--steps",
+        9,
+    )
     assert done.returncode == 0, done.stderr
     tiny = {**TINY, "widths": [4, 4, 4], "backbone": "tiny", "stage": "finetune"}
     name = "caption/lrcn-2f"
     cnn = write_weights(folder / "cnn.caffemodel", deployed(name, small(name) | tiny)["deploy_images"])
-    sizes = {**TINY, "units": 12, "embedding": 12, "display": 1, "max_iter": 8, "snapshot": 3, "test_interval": 4, "test_iter": 1}
+    sizes = {
+        **TINY,
+        "units": 12,
+        "embedding": 12,
+        "display": 1,
+        "max_iter": 8,
+        "snapshot": 3,
+        "test_interval": 4,
+        "test_iter": 1,
+    }
     options = ["--set", *(f"{key}={value}" for key, value in sizes.items())]
     where = ["--data", folder / "data", "--weights", cnn, "--stages", "finetune"]
     return ["train", name, *where, *options], "lrcn-2f-finetune"
