@@ -204,13 +204,16 @@ def losses(text: str) -> dict[int, float]:
 
 
 def pace(text: str) -> dict:
-    """Milliseconds an iteration, by the times in a training's log: median, least and most of its intervals."""
+    """Milliseconds an iteration, by the times in a training's log: median, least and most of its intervals.
+
+    The last does not count: the line at its end comes after a forward pass alone.
+    """
     lines = LOSS_LINE.findall(text)
     seconds = [3600 * int(line[0]) + 60 * int(line[1]) + float(line[2]) for line in lines]
     numbers = [int(line[3]) for line in lines]
     taken = [
         1000 * ((seconds[i + 1] - seconds[i]) % 86400) / (numbers[i + 1] - numbers[i])
-        for i in range(WARM, len(lines) - 1)
+        for i in range(WARM, len(lines) - 2)
         if numbers[i + 1] > numbers[i]
     ]
     if not taken:
@@ -255,12 +258,16 @@ def starts(bench: Bench) -> dict:
         text = bench.caffe("starts", "decoder-prob", ["train", *solver(bench, "decoder-prob", iterations=2)], 90)
     except Failed as error:
         bench.data = "constant"
-        text = bench.caffe("starts on zeros", "decoder-prob", ["train", *solver(bench, "decoder-prob", iterations=2)], 90)
+        text = bench.caffe(
+            "starts on zeros", "decoder-prob", ["train", *solver(bench, "decoder-prob", iterations=2)], 90
+        )
         return {"data": bench.data, "why": str(error), "losses": losses(text)}
     return {"data": bench.data, "losses": losses(text)}
 
 
-def solver(bench: Bench, net: str, file: str | None = None, iterations: int | None = None, base: str = "solver") -> list:
+def solver(
+    bench: Bench, net: str, file: str | None = None, iterations: int | None = None, base: str = "solver"
+) -> list:
     """The argument that names a solver for one of the net's files, written now."""
     folder = bench.bundle / "nets" / net
     file = file or bench.data
@@ -463,7 +470,7 @@ def _text(ratio: float | None) -> str:
 
 def _line(*cells) -> str:
     first, *others = cells
-    return f"{first:<34}" + "".join(f"{cell:>26}" for cell in others)
+    return f"{first:<44}" + "".join(f"  {cell:>28}" for cell in others)
 
 
 def _net_lines(results: dict) -> Iterator[str]:
@@ -554,7 +561,9 @@ def main() -> None:
         bench = Bench(scratch / "bundle", asked.out, asked.cpu, deadline)
         rows = all_rows(bench)
         if asked.only:
-            rows = [row for row in rows if row[0] in ("machine", "starts") or any(word in row[0] for word in asked.only)]
+            rows = [
+                row for row in rows if row[0] in ("machine", "starts") or any(word in row[0] for word in asked.only)
+            ]
         do(bench, rows)
         with tarfile.open(asked.out / "logs.tar.xz", "w:xz") as archive:
             archive.add(bench.logs, "logs")

@@ -58,6 +58,8 @@ def pack_libraries(programs: list[Path], folder: Path) -> None:
         for name in re.findall(r"\(NEEDED\).*\[(.*)\]", _output("readelf", "-d", waiting.pop())):
             if name in own or name in taken or THERE.fullmatch(name):
                 continue
+            if name not in places:
+                raise SystemExit(f"{name} is needed and not to be found: ldconfig -p does not name it")
             path = Path(places[name]).resolve()
             if STAND_IN.fullmatch(name):
                 left_out[name] = path
@@ -131,7 +133,9 @@ def _stand_in_modules(folder: Path) -> None:
 
 
 def _copy_package(distribution: str, folder: Path, left_out) -> None:
-    tops = {file.parts[0] for file in metadata.files(distribution) if not file.parts[0].startswith((".", "__pycache__"))}
+    tops = {
+        file.parts[0] for file in metadata.files(distribution) if not file.parts[0].startswith((".", "__pycache__"))
+    }
     for top in tops:
         source = Path(str(metadata.distribution(distribution).locate_file(top)))
         if source.is_dir():
@@ -168,7 +172,7 @@ NETS = {
 SMALL = {"lrcn-fc6-rgb": {"videos": 1, "frames": 4}, "single-frame-rgb": {"batch": 4}}  # a rehearsal's
 SMALL_ELSE = {"streams": 4}
 WORDS = 3000  # of the smallest vocabulary
-INTERVALS = 8  # that the log has
+INTERVALS = 9  # that the log has
 EXACT_ITERATIONS = 20
 ENGINE_FIELDS = ("convolution_param", "pooling_param", "relu_param", "lrn_param", "softmax_param")
 ENGINES = {"Convolution": 0, "Pooling": 1, "ReLU": 2, "LRN": 3, "Softmax": 4, "SoftmaxWithLoss": 4}

@@ -68,7 +68,8 @@ class Crew:
     def has_done(self, number: int) -> bool:
         """Whether the order of this number is done, and all before it; as `wait`, without waiting."""
         while self.done <= number:
-            if not select.select([self._next_to_answer().stdout], [], [], 0)[0]:
+            pipe = self._next_to_answer().stdout
+            if not select.select([pipe.fileno()], [], [], 0)[0]:
                 return False
             self._take_answer()
         return True

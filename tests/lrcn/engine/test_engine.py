@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from lrcn import engine
+from lrcn.commands import caffe as commands
 from lrcn.engine import cards, engines, nvidia, recipe, sources
 from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
@@ -325,6 +327,41 @@ def test_nccl_is_refused_with_sources_that_have_none_of_it(toy, toolkit, monkeyp
 
 
 H200 = Card(0, "NVIDIA H200", "9.0", "580.95.05", "13.0", 1 << 37)
+QUADRO = Card(1, "NVIDIA Quadro", "7.5", "", "13.0", 1 << 33)
+
+
+def test_info_says_what_an_engine_computes_with_and_on_which_cards(toy, toolkit, monkeypatch):
+    for_gpus, for_cpus = engine.build(str(toy), SYSTEM), engine.build(str(toy))
+    os.utime(for_gpus.root / "engine.json", (1, 1))
+    monkeypatch.setattr(cards, "cards", lambda: [H200, QUADRO])
+    lines = CliRunner().invoke(commands.caffe, ["info", "--cuda"]).output.splitlines()
+    assert f"root       {for_gpus.root}" in lines and "toolkit    CUDA 13.0.88 (system)" in lines
+    assert lines[-3:] == [
+        "archs      80-real 90",
+        "card 0     NVIDIA H200, 128 GiB, driver 580.95.05: this engine runs on it",
+        "card 1     NVIDIA Quadro, 8 GiB, driver not known: it has sm_75, and this is for 80-real 90",
+    ]
+    said = json.loads(CliRunner().invoke(commands.caffe, ["info", "--cuda", "--json"]).output)
+    assert said["gpu"] == for_gpus.gpu and [card["misfit"] is None for card in said["cards"]] == [True, False]
+    monkeypatch.setattr(cards, "cards", list)
+    assert "no NVIDIA card or driver" in CliRunner().invoke(commands.caffe, ["info", "--cuda"]).output
+    assert f"root       {for_cpus.root}\n" in CliRunner().invoke(commands.caffe, ["info"]).output
+
+
+@pytest.mark.parametrize(
+    "options, built",
+    [
+        ([], None),
+        (["--cuda"], Cuda()),
+        (["--cuda", "system", "--archs", "80-real;90"], Cuda("system", "80-real;90")),
+        (["--cuda", "--no-cudnn", "--nccl"], Cuda("wheels", cudnn=False, nccl=True)),
+    ],
+)
+def test_options_say_how_an_engine_for_gpus_is_built(toy, toolkit, monkeypatch, options, built):
+    made, seen = engine.build(str(toy)), []
+    monkeypatch.setattr(engine, "build", lambda source, cuda, *more: seen.append(cuda) or made)
+    assert CliRunner().invoke(commands.caffe, ["build", *options]).exit_code == 0
+    assert seen == [built]
 
 
 @pytest.mark.parametrize(
@@ -334,7 +371,7 @@ H200 = Card(0, "NVIDIA H200", "9.0", "580.95.05", "13.0", 1 << 37)
         (2, [H200], "--gpu 2: this machine has GPU 0 (NVIDIA H200)"),
         (
             0,
-            [Card(0, "NVIDIA Quadro", "7.5", "", "13.0", 1 << 30)],
+            [QUADRO],
             "--gpu 0: this Caffe engine does not run on NVIDIA Quadro: it has sm_75, and this is for 80-real 90; "
             "`lrcn caffe build --cuda` makes another (--cuda system, --archs)",
         ),
