@@ -213,3 +213,19 @@ def test_a_layer_computes_what_it_computes_on_the_cpu(case, both):
         for name, due in on_cpu.items():
             atol = rounding(case.summands, max(1, abs(due).max()))
             np.testing.assert_allclose(on_gpu[name], due, rtol=0, atol=atol, err_msg=name)
+
+
+def test_dropout_leaves_out_what_it_says(device, tmp_path):
+    """A GPU draws other numbers than the CPU: what is left is scaled, and its gradient is, and nothing else."""
+    ratio, count = 0.9, 10000
+    case = one_layer("dropout", lambda x: L.Dropout(x, dropout_ratio=ratio), 1, (count,), phase="TRAIN")
+    [results], _ = device.passes("gpu", [case], tmp_path)
+    masks = []
+    for found in results:
+        mask = found["data:out"] != 0
+        np.testing.assert_allclose(found["data:out"], np.where(mask, found["data:in0"] / (1 - ratio), 0), rtol=1e-5)
+        assert ((found["diff:in0"] != 0) == mask).all()
+        deviation = (ratio * (1 - ratio) / count) ** 0.5
+        assert abs(mask.mean() - (1 - ratio)) < 5 * deviation
+        masks.append(mask)
+    assert (masks[0] != masks[1]).any()

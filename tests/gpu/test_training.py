@@ -3,13 +3,16 @@ one, dropout and all."""
 
 import signal
 
+import numpy as np
 import pytest
 
+from lrcn.activity import score
 from lrcn.training.run import Run
 from tests.commands import killed, lrcn, prepare
 from tests.datasets import make_dataset, write_captions
 from tests.lrcn.training.small_nets import TINY, set_options, small_table1
 from tests.netspecs.small_nets import deployed, small
+from tests.rounding import rounding
 from tests.weights import weights, write_weights
 
 pytestmark = pytest.mark.engine
@@ -85,6 +88,19 @@ def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(device,
     assert done.returncode == 0, done.stderr
     found, due = weights(Run(tmp_path / task[1]).weights), weights(whole.weights)
     assert found == due and due
+
+
+def test_a_gpu_scores_as_the_cpu_does(device, tmp_path):
+    (command, name) = frames(tmp_path)
+    where = [*command[1:4], "--out", tmp_path / "runs"]
+    assert lrcn(*command, "--gpu", 0, "--out", tmp_path / "runs", **device.environment).returncode == 0
+    scores = []
+    for on in [], ["--gpu", 0]:
+        done = lrcn("evaluate", *where, *on, **device.environment)
+        assert done.returncode == 0, done.stderr
+        scores.append(score.load(tmp_path / "runs" / name / "scores.npz"))
+        (tmp_path / "runs" / name / "scores.npz").unlink()
+    np.testing.assert_allclose(*scores, rtol=0, atol=rounding(1000, 1))
 
 
 def test_another_seed_gives_other_weights(device, task, whole, tmp_path):
