@@ -42,7 +42,7 @@ def compare(found, due, case):
 
 def choices(file):
     """What is kept, by what it is kept for: "card and so on: forward 3x4x8x9 by ..." """
-    return dict(line.rsplit(" = ", 1) for line in file.read_text().splitlines())
+    return dict(line.rsplit(" = ", 1) for line in file.read_text(errors="replace").splitlines())
 
 
 @pytest.mark.parametrize("fast", ["0", "1"], ids=["deterministic", "fast"])
