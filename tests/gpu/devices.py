@@ -40,6 +40,7 @@ class Device:
         folder.mkdir(parents=True, exist_ok=True)
         path_in, path_out = folder / "in.pickle", folder / "out.pickle"
         path_in.write_bytes(pickle.dumps([case.for_caffe() for case in cases]))
+        path_out.write_bytes(b"")
         done = self.call(mode, "passes", path_in, path_out, **environment)
         results = []
         with path_out.open("rb") as file:

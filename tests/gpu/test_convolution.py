@@ -14,7 +14,9 @@ from tests.rounding import rounding
 
 pytestmark = pytest.mark.engine
 
-CHOSEN = re.compile(r"convolution ((?:forward|backward data|backward filter) .*?): ([\w ]+) \(tried: (.*)\)$", re.MULTILINE)
+CHOSEN = re.compile(
+    r"convolution ((?:forward|backward data|backward filter) .*?): ([\w ]+) \(tried: (.*)\)$", re.MULTILINE
+)
 TRIED = re.compile(r"([a-z][\w ]*?) (?:[\d.e+-]+|inf) ms")
 
 
@@ -24,14 +26,12 @@ def net(*shape, **settings):
     n.out = L.Convolution(n.data, **dict(num_output=8, kernel_size=3, pad=1) | settings, **FILLED)
     kernel = shape[1] * settings.get("kernel_size", 3) ** 2
     summands = max(2 * kernel, shape[0] * shape[2] * shape[3])
-    return Case("convolution", n.to_proto(), [{"data": draw(*shape)}], summands, backward=("out",), differentiable=("data",))
+    return Case(
+        "convolution", n.to_proto(), [{"data": draw(*shape)}], summands, backward=("out",), differentiable=("data",)
+    )
 
 
-CASES = [
-    net(3, 4, 8, 9),
-    net(3, 4, 8, 9, group=2),
-    net(2, 3, 13, 12, kernel_size=5, stride=2),
-]
+CASES = [net(3, 4, 8, 9), net(3, 4, 8, 9, group=2), net(2, 3, 13, 12, kernel_size=5, stride=2)]
 
 
 def compare(found, due, case):
@@ -42,7 +42,7 @@ def compare(found, due, case):
 
 def choices(file):
     """What is kept, by what it is kept for: "card and so on: forward 3x4x8x9 by ..." """
-    return dict(line.rsplit(" = ", 1) for line in file.read_text().splitlines())
+    return dict(line.rsplit(" = ", 1) for line in file.read_text(errors="replace").splitlines())
 
 
 @pytest.mark.parametrize("fast", ["0", "1"], ids=["deterministic", "fast"])
@@ -148,6 +148,11 @@ def test_a_precision_is_what_the_libraries_are_told(emulated, precision, tmp_pat
     product = Case("product", n.to_proto(), [{"data": draw(4, 6)}], 6, backward=("out",), differentiable=("data",))
     environment = dict(LRCN_PRECISION=precision, LRCN_EMULATED_TRACE=str(trace))
     emulated.passes("gpu", [product, *CASES[:1]], tmp_path, **environment)
-    told = {name: set(re.findall(rf"{name}\w* .*?math=(\d)", trace.read_text())) for name in ("cublasSgemm", "cudnnConv")}
+    told = {
+        name: set(re.findall(rf"{name}\w* .*?math=(\d)", trace.read_text())) for name in ("cublasSgemm", "cudnnConv")
+    }
     fma, tf32, usual = "3", "3", "0"  # CUDNN_FMA_MATH, CUBLAS_TF32_TENSOR_OP_MATH, and the default of both
-    assert told == {"cublasSgemm": {tf32 if precision == "tf32" else usual}, "cudnnConv": {fma if precision == "fp32" else usual}}
+    assert told == {
+        "cublasSgemm": {tf32 if precision == "tf32" else usual},
+        "cudnnConv": {fma if precision == "fp32" else usual},
+    }

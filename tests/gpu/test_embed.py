@@ -16,7 +16,7 @@ def test_the_sum_over_repeated_words_is_the_cpu_s_to_the_bit(device, tmp_path):
     word = rng.integers(0, 7, (25, 80))
     n = NetSpec("embed")
     n.word = L.Input(shape=list(word.shape))
-    n.out = L.Embed(n.word, input_dim=9, num_output=10, bias_term=False)
+    n.out = L.Embed(n.word, input_dim=9, num_output=10, bias_term=False, loss_weight=1)
     case = Case("embed", n.to_proto(), [{"word": word}], word.size, backward=("out",))
     on_cpu, _ = device.passes("cpu", [case], tmp_path / "cpu")
     [[due]] = on_cpu

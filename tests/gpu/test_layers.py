@@ -69,7 +69,9 @@ def poolings():
     ):
         settings = dict(pool="MAX") | settings
         yield one_layer(name, lambda x: L.Pooling(x, **settings), 9, shape)
-    equal = one_layer("pooling of equal values", lambda x: L.Pooling(x, pool="MAX", kernel_size=3, stride=2), 9, (2, 2, 9, 9))
+    equal = one_layer(
+        "pooling of equal values", lambda x: L.Pooling(x, pool="MAX", kernel_size=3, stride=2), 9, (2, 2, 9, 9)
+    )
     equal.passes = [{"in0": np.zeros((2, 2, 9, 9))}, {"in0": words(2, 2, 9, 9, below=2)}]
     yield equal
 
@@ -79,7 +81,9 @@ def products():
     yield one_layer("inner product", lambda x: L.InnerProduct(x, num_output=6, **FILLED), 12, shape)
     yield one_layer("inner product of steps", lambda x: L.InnerProduct(x, num_output=6, axis=2, **FILLED), 15, shape)
     filler = dict(weight_filler=FILLED["weight_filler"], bias_term=False)
-    yield one_layer("inner product without bias", lambda x: L.InnerProduct(x, num_output=6, axis=2, **filler), 15, shape)
+    yield one_layer(
+        "inner product without bias", lambda x: L.InnerProduct(x, num_output=6, axis=2, **filler), 15, shape
+    )
 
 
 def embeddings():
@@ -88,7 +92,9 @@ def embeddings():
         filled = dict(bias_filler=FILLED["bias_filler"]) if bias else {}
         case = one_layer(
             f"embed{' with bias' if bias else ''}",
-            lambda x: L.Embed(x, input_dim=7, num_output=5, bias_term=bias, weight_filler=FILLED["weight_filler"], **filled),
+            lambda x: L.Embed(
+                x, input_dim=7, num_output=5, bias_term=bias, loss_weight=1, weight_filler=FILLED["weight_filler"], **filled
+            ),
             40,
             (8, 5),
             differentiable=(),
@@ -109,7 +115,7 @@ def lstms():
             bottoms.append(n.static)
         n.out = L.LSTM(*bottoms, num_output=H, **FILLED)
         passes = []
-        for seed, (T, N) in enumerate([(7, 3), (7, 3), (4, 2), (7, 3), (1, 1)]):
+        for seed, (T, N) in enumerate([(7, 3), (7, 3), (7, 2), (7, 3), (7, 1)]):
             rng = np.random.default_rng(seed)
             cont = (rng.random((T, N)) < 0.7).astype(float)
             cont[0] = seed == 1  # the second goes on where the first has ended
@@ -125,7 +131,7 @@ def lstms():
     n.out, n.h_T, n.c_T = L.LSTM(n.data, n.cont, n.h, n.c, num_output=H, expose_hidden=True, ntop=3, **FILLED)
     passes = [
         {"data": draw(T, N, D), "cont": np.ones((T, N)), "h": draw(1, N, H), "c": draw(1, N, H, seed=1)}
-        for T, N in ((3, 2), (3, 2), (1, 4))
+        for T, N in ((3, 2), (3, 2), (3, 4))
     ]
     yield Case("lstm exposed", n.to_proto(), passes, 3 * (D + H), backward=("out",), differentiable=("data",))
 
@@ -137,24 +143,29 @@ def losses():
         ("loss of steps", (4, 3, 5), dict(softmax_param=dict(axis=2), loss_param=dict(ignore_label=-1))),
         ("loss of many words", (2, 3, 700), dict(softmax_param=dict(axis=2), loss_param=dict(ignore_label=-1))),
     ):
-        n = NetSpec(name)
-        n.scores, n.label = L.Input(shape=list(shape)), L.Input(shape=list(shape[:-1]))
-        n.loss = L.SoftmaxWithLoss(n.scores, n.label, loss_weight=3, **settings)
-        axis = {"axis": settings["softmax_param"]["axis"]} if "softmax_param" in settings else {}
-        n.accuracy = L.Accuracy(n.scores, n.label, ignore_label=-1, **axis)
         passes = []
         for seed in range(2):
             label = words(*shape[:-1], below=shape[-1], seed=seed)
             if "loss_param" in settings:
                 label.flat[:: 2 + seed] = -1
             passes.append({"scores": draw(*shape, seed=seed), "label": label})
-        yield Case(name, n.to_proto(), passes, np.prod(shape), "TEST", loss=True, differentiable=("scores",))
+        n = NetSpec(name)
+        n.scores, n.label = L.Input(shape=list(shape)), L.Input(shape=list(shape[:-1]))
+        n.loss = L.SoftmaxWithLoss(n.scores, n.label, loss_weight=3, **settings)
+        yield Case(name, n.to_proto(), passes, np.prod(shape), loss=True, differentiable=("scores",))
+        n = NetSpec(name)
+        n.scores, n.label = L.Input(shape=list(shape)), L.Input(shape=list(shape[:-1]))
+        axis = {"axis": settings["softmax_param"]["axis"]} if "softmax_param" in settings else {}
+        n.accuracy = L.Accuracy(n.scores, n.label, ignore_label=-1, **axis)
+        yield Case(f"accuracy beside {name}", n.to_proto(), passes, 1)
 
 
 def others():
     yield one_layer("relu", lambda x: L.ReLU(x), 1, (3, 4, 5))
     yield one_layer("lrn", lambda x: L.LRN(x, local_size=5, alpha=1e-1, beta=0.75), 10, (2, 9, 3, 4))
-    yield one_layer("lrn by Caffe", lambda x: L.LRN(x, local_size=3, alpha=1e-1, beta=0.75, engine="CAFFE"), 10, (2, 9, 3, 4))
+    yield one_layer(
+        "lrn by Caffe", lambda x: L.LRN(x, local_size=3, alpha=1e-1, beta=0.75, engine="CAFFE"), 10, (2, 9, 3, 4)
+    )
     for settings in {}, {"axis": 2}:
         name = " of steps" * bool(settings)
         yield one_layer(f"softmax{name}", lambda x: L.Softmax(x, **settings), 7, (4, 3, 7))
@@ -201,7 +212,24 @@ def test_a_layer_computes_what_it_computes_on_the_cpu(case, both):
     assert case.name in results, f"the GPU's process ended before or at {case.name}: {log[-2000:]}"
     for on_cpu, on_gpu in zip(*results[case.name], strict=True):
         assert on_cpu.keys() == on_gpu.keys()
-        assert any(on_cpu[name].any() for name in on_cpu if name.startswith("diff:")) or not case.differentiable
+        for name in on_cpu:
+            assert on_cpu[name].any() or not case.for_caffe()["backward"] or name.startswith("data:"), f"{name} is 0"
         for name, due in on_cpu.items():
             atol = rounding(case.summands, max(1, abs(due).max()))
             np.testing.assert_allclose(on_gpu[name], due, rtol=0, atol=atol, err_msg=name)
+
+
+def test_dropout_leaves_out_what_it_says(device, tmp_path):
+    """A GPU draws other numbers than the CPU: what is left is scaled, and its gradient is, and nothing else."""
+    ratio, count = 0.9, 10000
+    case = one_layer("dropout", lambda x: L.Dropout(x, dropout_ratio=ratio), 1, (count,), phase="TRAIN")
+    [results], _ = device.passes("gpu", [case], tmp_path)
+    masks = []
+    for found in results:
+        mask = found["data:out"] != 0
+        np.testing.assert_allclose(found["data:out"], np.where(mask, found["data:in0"] / (1 - ratio), 0), rtol=1e-5)
+        assert ((found["diff:in0"] != 0) == mask).all()
+        deviation = (ratio * (1 - ratio) / count) ** 0.5
+        assert abs(mask.mean() - (1 - ratio)) < 5 * deviation
+        masks.append(mask)
+    assert (masks[0] != masks[1]).any()

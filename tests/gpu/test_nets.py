@@ -34,7 +34,8 @@ def write(folder, name, choice):
     net, solver = with_inputs(files["train_test"], variant.input_shapes(**settings)), files["solver"]
     for layer in net.layer:
         if layer.type == "Dropout":
-            layer.dropout_param.dropout_ratio = 0
+            layer.type = "Power"  # to the first; dropout draws from the numbers of DummyData on the CPU alone
+            layer.ClearField("dropout_param")
     for field in "test_iter", "test_state", "test_interval", "snapshot", "display":
         solver.ClearField(field)
     solver.net, solver.random_seed, solver.snapshot_after_train = "net.prototxt", 1701, False
@@ -57,5 +58,5 @@ def test_losses_are_those_of_the_cpu(index, both):
     on_cpu, on_gpu, log = both
     assert index < len(on_gpu), f"the GPU's process ended before or at {IDS[index]}: {log[-2000:]}"
     due, found = np.array(on_cpu[index]), np.array(on_gpu[index])
-    assert np.isfinite(due).all() and len(set(due)) > ITERATIONS / 2, "there is something to learn"
-    assert (abs(found - due) <= TOLERANCES * max(due[0], 1)).all(), abs(found - due) / due[0]
+    assert np.isfinite(due).all() and due.std() > 0.01 * due[0], "there is something to learn"
+    assert (abs(found - due) <= TOLERANCES * due[0]).all(), np.round(abs(found - due) / due[0], 8)

@@ -3,13 +3,16 @@ one, dropout and all."""
 
 import signal
 
+import numpy as np
 import pytest
 
+from lrcn.activity import score
 from lrcn.training.run import Run
 from tests.commands import killed, lrcn, prepare
 from tests.datasets import make_dataset, write_captions
-from tests.lrcn.training.small_nets import SMALL_SENTENCES, TINY, set_options, small_table1
+from tests.lrcn.training.small_nets import TINY, set_options, small_table1
 from tests.netspecs.small_nets import deployed, small
+from tests.rounding import rounding
 from tests.weights import weights, write_weights
 
 pytestmark = pytest.mark.engine
@@ -25,12 +28,31 @@ def frames(folder):
 def captions(folder):
     """A captioner with its CNN."""
     write_captions(folder / "raw", 24)
-    done = prepare("captions", "--captions", folder / "raw" / "captions.json", "--out", folder / "data", "--streams", 10, "--steps", 9)
+    done = prepare(
+        "captions",
+        "--captions",
+        folder / "raw" / "captions.json",
+        "--out",
+        folder / "data",
+        "--streams",
+        10,
+        "--steps",
+        9,
+    )
     assert done.returncode == 0, done.stderr
     tiny = {**TINY, "widths": [4, 4, 4], "backbone": "tiny", "stage": "finetune"}
     name = "caption/lrcn-2f"
     cnn = write_weights(folder / "cnn.caffemodel", deployed(name, small(name) | tiny)["deploy_images"])
-    sizes = {**TINY, "units": 12, "embedding": 12, "display": 1, "max_iter": 8, "snapshot": 3, "test_interval": 4, "test_iter": 1}
+    sizes = {
+        **TINY,
+        "units": 12,
+        "embedding": 12,
+        "display": 1,
+        "max_iter": 8,
+        "snapshot": 3,
+        "test_interval": 4,
+        "test_iter": 1,
+    }
     options = ["--set", *(f"{key}={value}" for key, value in sizes.items())]
     where = ["--data", folder / "data", "--weights", cnn, "--stages", "finetune"]
     return ["train", name, *where, *options], "lrcn-2f-finetune"
@@ -66,6 +88,19 @@ def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(device,
     assert done.returncode == 0, done.stderr
     found, due = weights(Run(tmp_path / task[1]).weights), weights(whole.weights)
     assert found == due and due
+
+
+def test_a_gpu_scores_as_the_cpu_does(device, tmp_path):
+    (command, name) = frames(tmp_path)
+    where = [*command[1:4], "--out", tmp_path / "runs"]
+    assert lrcn(*command, "--gpu", 0, "--out", tmp_path / "runs", **device.environment).returncode == 0
+    scores = []
+    for on in [], ["--gpu", 0]:
+        done = lrcn("evaluate", *where, *on, **device.environment)
+        assert done.returncode == 0, done.stderr
+        scores.append(score.load(tmp_path / "runs" / name / "scores.npz"))
+        (tmp_path / "runs" / name / "scores.npz").unlink()
+    np.testing.assert_allclose(*scores, rtol=0, atol=rounding(1000, 1))
 
 
 def test_another_seed_gives_other_weights(device, task, whole, tmp_path):

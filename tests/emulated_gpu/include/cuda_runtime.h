@@ -23,7 +23,7 @@
 #define __constant__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
-#define __shared__ static thread_local  // of the one block that runs
+#define __shared__ static  // of the one block that runs
 
 struct uint3 {
   unsigned int x, y, z;
