@@ -287,7 +287,8 @@ def trained(bench: Bench, name: str, net: str, file: str | None = None, base: st
         text = bench.caffe(name, net, ["train", *solver(bench, net, file, base=base)], 120, **settings)
     measured = pace(text)
     if memory.most:
-        measured |= {"bytes": memory.most, "estimate": bench.nets[net]["estimate"]}
+        reads = (file or "").startswith("read")
+        measured |= {"bytes": memory.most, "estimate": bench.nets[net]["reading" if reads else "estimate"]}
     if said := [line for line in text.splitlines() if line.startswith("ClipData: ")]:
         measured["said"] = said[0]
     return measured
