@@ -36,7 +36,7 @@ def caffe():
     metavar="LIST",
     help="With --cuda: GPU architectures, as CMake's, 80-real;90; by default one of each generation.",
 )
-@click.option("--no-cudnn", is_flag=True, help="With --cuda: convolve without NVIDIA's cuDNN, as Caffe itself does.")
+@click.option("--no-cudnn", is_flag=True, help="With --cuda: convolve by cuBLAS alone, without NVIDIA's cuDNN.")
 @click.option("--nccl", is_flag=True, help="With --cuda, and BVLC's sources: train on several GPUs at once.")
 @click.option("--portable", is_flag=True, help="For any processor of this one's family; for this very one by default.")
 @click.option("--jobs", type=click.IntRange(1), help="Compile this many files at a time; all cores by default.")

@@ -166,6 +166,7 @@ def _create(api, arguments, mounts: list[Bind], image: str, gpu: Gpu | None) -> 
         group_add=None if namespace == "keep-id" or user == "0:0" else [str(group) for group in os.getgroups()],
         device_requests=[DeviceRequest(count=-1, capabilities=[["gpu"]])] if gpu is not None and not podman else None,
         devices=["nvidia.com/gpu=all"] if gpu is not None and podman else None,
+        shm_size="1g" if gpu is not None else None,  # through which the processes of several GPUs talk
     )
     if namespace:
         host["UsernsMode"] = namespace  # the SDK knows "host" alone

@@ -48,7 +48,7 @@ def copied(trained, tmp_path):
     folder = tmp_path / "there"
     shutil.copytree(trained, folder)
     for note in folder.glob("runs/*/*.json"):
-        assert str(trained) in note.read_text() or note.name == "run.json"
+        assert str(trained) in note.read_text() or note.name in ("run.json", "devices.json")
     return folder
 
 
