@@ -1,6 +1,7 @@
 """GPUs as the command line names them, and what Caffe's process is told of them; no GPU is needed."""
 
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -96,6 +97,30 @@ def test_what_caffe_is_told(tmp_path, monkeypatch):
         "LRCN_ALGORITHMS": str(tmp_path / "algorithms.txt"),
     }
     assert Compute(engine()).keeping(tmp_path / "algorithms.txt").gpu is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"numbers": ()},
+        {"numbers": (0, 0)},
+        {"numbers": (-1,)},
+        {"numbers": 0},
+        {"precision": "fp16"},
+        {"workspace": 0},
+        {"workspace": 1 << 21},
+    ],
+)
+def test_values_that_no_gpu_has_are_refused(values):
+    [(name, value)] = values.items()
+    with pytest.raises(EngineError, match=f"^Gpu: {name}={re.escape(repr(value))}: takes "):
+        Gpu(**values)
+
+
+def test_a_number_is_no_gpu():
+    """As lrcn took it before; 0 would be the CPU."""
+    with pytest.raises(TypeError, match=r"gpu=0: takes a Gpu of lrcn.engine.device, Gpu\(\(0,\)\), or None"):
+        Compute(engine(), 0)
 
 
 def test_a_cpu_engine_takes_no_gpu():
