@@ -29,9 +29,11 @@ from clip_data import stored, wandering_windows
 
 from lrcn import engine
 from lrcn.activity import clip_settings
+from lrcn.engine.device import Gpu
+from lrcn.training.memory import AHEAD, Memory
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, filter_net, to_text
-from prototxt_gen.shapes import DATA_TYPES, infer
+from prototxt_gen.shapes import DATA_TYPES, NetShapes, infer
 
 HERE = Path(__file__).resolve().parent
 
@@ -211,10 +213,18 @@ def pack_nets(folder: Path, rehearsal: bool) -> dict:
             "variant": variant_name,
             "stages": list(stages),
             "display": display,
-            "estimate": known.training_bytes(1),
+            "estimate": estimate(known, False),
+            "reading": estimate(known, True),
             "inputs": {blob: list(shape) for blob, shape in inputs.items()},
         }
     return facts
+
+
+def estimate(net: NetShapes, reads: bool) -> int:
+    """Bytes of a card, as `lrcn train` would say without tests; what is drawn is not read ahead."""
+    ahead = sum(AHEAD.get(row.layer.type, 0) * (row.activation_bytes or 0) for row in net.rows) if reads else 0
+    convolves = any(row.layer.type == "Convolution" for row in net.rows)
+    return Memory(net.training_bytes(), 0, ahead, convolves).total(Gpu())
 
 
 def write_solver(path: Path, solver, net: str, display: int, iterations: int, snapshot: int = 0) -> None:

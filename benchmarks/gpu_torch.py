@@ -223,7 +223,7 @@ def convolution(images: int, row, device: str) -> dict:
 
 def versions(device: str) -> dict:
     names = {"torch": torch.__version__, "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
-    if device == "cuda":
+    if device == "cuda" and torch.cuda.is_available():
         card = torch.cuda.get_device_properties(0)
         names |= {"card": card.name, "bytes": card.total_memory, "capability": f"{card.major}.{card.minor}"}
     return names

@@ -93,7 +93,13 @@ def embeddings():
         case = one_layer(
             f"embed{' with bias' if bias else ''}",
             lambda x: L.Embed(
-                x, input_dim=7, num_output=5, bias_term=bias, loss_weight=1, weight_filler=FILLED["weight_filler"], **filled
+                x,
+                input_dim=7,
+                num_output=5,
+                bias_term=bias,
+                loss_weight=1,
+                weight_filler=FILLED["weight_filler"],
+                **filled,
             ),
             40,
             (8, 5),

@@ -21,12 +21,12 @@ pytestmark = pytest.mark.engine
 def frames(folder):
     """Single frames, and the LRCN that starts from them."""
     make_dataset(folder / "data")
-    settings = small_table1("single-frame-flow", "lrcn-fc6-flow") | {"max_iter": 8, "snapshot": 3, "test_interval": 4}
+    settings = small_table1("single-frame-flow", "lrcn-fc6-flow") | {"max_iter": 6, "snapshot": 3, "test_interval": 4}
     return ["train", "activity/lrcn-fc6-flow", "--data", folder / "data", *set_options(settings)], "lrcn-fc6-flow"
 
 
 def captions(folder):
-    """A captioner with its CNN."""
+    """A captioner on a frozen CNN, and then with it."""
     write_captions(folder / "raw", 24)
     done = prepare(
         "captions",
@@ -48,13 +48,13 @@ def captions(folder):
         "units": 12,
         "embedding": 12,
         "display": 1,
-        "max_iter": 8,
+        "max_iter": 6,
         "snapshot": 3,
         "test_interval": 4,
         "test_iter": 1,
     }
     options = ["--set", *(f"{key}={value}" for key, value in sizes.items())]
-    where = ["--data", folder / "data", "--weights", cnn, "--stages", "finetune"]
+    where = ["--data", folder / "data", "--weights", cnn]
     return ["train", name, *where, *options], "lrcn-2f-finetune"
 
 
@@ -73,14 +73,14 @@ def whole(device, task, tmp_path_factory):
 
 
 def test_the_gpu_is_named_and_its_algorithms_are_kept(device, whole):
-    assert whole.algorithms.read_text().count(" = ") >= 9
+    assert whole.algorithms.read_text().count(" = ") >= 8  # three convolutions; nothing goes back to the input
     log = next(whole.folder.glob("logs/*.log")).read_text()
     assert "Use GPU with device ID 0" in log or "Using GPUs 0" in log
     if device.is_emulated:
         assert "Emulated GPU, CUDA 13.0, cuDNN 91000, fp32, deterministic" in whole.algorithms.read_text()
 
 
-@pytest.mark.parametrize("reports", [3, 9, 14])
+@pytest.mark.parametrize("reports", [5, 13])
 def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(device, task, whole, reports, tmp_path):
     command = [*task[0], "--gpu", 0, "--out", tmp_path]
     assert killed(reports, *command, **device.environment) == -signal.SIGKILL
@@ -101,12 +101,6 @@ def test_a_gpu_scores_as_the_cpu_does(device, tmp_path):
         scores.append(score.load(tmp_path / "runs" / name / "scores.npz"))
         (tmp_path / "runs" / name / "scores.npz").unlink()
     np.testing.assert_allclose(*scores, rtol=0, atol=rounding(1000, 1))
-
-
-def test_another_seed_gives_other_weights(device, task, whole, tmp_path):
-    done = lrcn(*task[0], "seed=3", "--gpu", 0, "--out", tmp_path, **device.environment)
-    assert done.returncode == 0, done.stderr
-    assert weights(Run(tmp_path / task[1]).weights) != weights(whole.weights)
 
 
 def test_results_name_the_card(device, task, whole):
