@@ -254,8 +254,8 @@ def _reason(output: str, work: Path) -> str:
         return NO_SPACE.format(engines.cache())
     if lacking := re.search(r"CUDA::(\w+)\W+but the target was not found", output):
         return (
-            f"Caffe cannot be built: this machine's CUDA toolkit has no {lacking[1]}: install it, or build with --cuda, "
-            "which fetches a whole one"
+            f"Caffe cannot be built: this machine's CUDA toolkit has no {lacking[1]}: install it, or build with "
+            "--cuda, which fetches a whole one"
         )
     complaint = re.search(r"^CMake Error[^\n]*\n((?:(?:  [^\n]*)?\n)+)", output, re.MULTILINE)
     if complaint and "simple test program" in complaint[1]:  # CMake tells all of what it tried

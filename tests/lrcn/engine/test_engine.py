@@ -304,14 +304,13 @@ def test_architectures_are_those_that_the_compiler_knows(toy, toolkit):
     "said, shown",
     [
         (
-            'CMake Error at CMakeLists.txt:1:\n  Target "caffe" links to:\n\n    CUDA::cublas\n\n  but the target was not '
-            "found.\n",
+            "CMake Error at CMakeLists.txt:1:\n  Target links to:\n\n    CUDA::cublas\n\n  but the target was not found.\n",
             "this machine's CUDA toolkit has no cublas: install it, or build with --cuda, which",
         ),
         (
-            'CMake Error at a.cmake:1 (message):\n  The CUDA compiler\n\n    "nvcc"\n\n  is not able to compile a simple test '
-            "program.\n\n    FAILED: main.o\n    host_config.h:1:2: error: #error unsupported GNU version!\n    stopped.\n",
-            "the compiler does not work: host_config.h:1:2: error: #error unsupported GNU version!",
+            "CMake Error at a.cmake:1 (message):\n  The CUDA compiler\n\n    nvcc\n\n  is not able to compile a simple "
+            "test program.\n\n    FAILED: main.o\n    config.h:1:2: error: unsupported GNU version!\n    stopped.\n",
+            "the compiler does not work: config.h:1:2: error: unsupported GNU version!",
         ),
     ],
 )
