@@ -62,7 +62,9 @@ def build(
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise EngineError(NO_SPACE.format(engines.cache())) from None
-        raise EngineError(f"cannot make the engine in {engines.cache()}: {error}") from None
+        raise EngineError(
+            f"cannot make the engine in {engines.cache()}: {error}; LRCN_CACHE names another folder"
+        ) from None
 
 
 def _choose(variant: dict, report: Progress) -> str:

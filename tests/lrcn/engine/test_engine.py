@@ -304,7 +304,7 @@ def test_architectures_are_those_that_the_compiler_knows(toy, toolkit):
     "said, shown",
     [
         (
-            "CMake Error at CMakeLists.txt:1:\n  Target links to:\n\n    CUDA::cublas\n\n  but the target was not found.\n",
+            "CMake Error at a:1:\n  Target links to:\n\n    CUDA::cublas\n\n  but the target was not found.\n",
             "this machine's CUDA toolkit has no cublas: install it, or build with --cuda, which",
         ),
         (
