@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from lrcn.commands.options import gpu_options
 from lrcn.engine import EngineError, compute
+from lrcn.engine.caffe_side import use_device
 from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
@@ -159,3 +161,12 @@ def test_names():
         "GPUs 0 and 1",
         "GPUs 0, 1 and 4, tf32, fast",
     ]
+
+
+def test_a_process_on_one_gpu_begins_nothing_on_the_first(monkeypatch):
+    """Caffe begins on the device that is set; its mode alone makes it begin, on GPU 0."""
+    calls = []
+    caffe = SimpleNamespace(set_device=calls.append, set_mode_gpu=lambda: calls.append("begin"))
+    monkeypatch.setitem(sys.modules, "caffe", caffe)
+    use_device(3)
+    assert calls == [3, "begin"]
