@@ -245,7 +245,7 @@ class Run:
 
     def clear(self) -> None:
         """Forgets the training: snapshots, logs, identity, weights that it was given."""
-        for pattern in ("snapshots/*", "logs/*", "run.json", "given.caffemodel", "algorithms*.txt", "devices.json"):
+        for pattern in ("snapshots/*", "logs/*", "run.json", "given.caffemodel", "algorithms*", "devices.json"):
             for old in self.folder.glob(pattern):
                 old.unlink()
 
