@@ -8,10 +8,20 @@
 
 namespace caffe {
 
+namespace {
+
+const int most_rows = 65535;  // of a grid's second axis
+
+// A block's second axis is an image: one division a value, which else takes longer than its memory.
 template <typename Dtype>
-__global__ void AddBias(const int count, const int size, const int channels, const Dtype* bias, Dtype* top) {
-  CUDA_KERNEL_LOOP(index, count) { top[index] += bias[index / size % channels]; }
+__global__ void AddBias(const int images, const int count, const int size, const Dtype* bias, Dtype* top) {
+  const int index = blockIdx.x * blockDim.x + threadIdx.x;
+  if (index >= count) return;
+  const Dtype value = bias[index / size];
+  for (int image = blockIdx.y; image < images; image += gridDim.y) top[static_cast<size_t>(image) * count + index] += value;
 }
+
+}  // namespace
 
 template <typename Dtype>
 bool TunedConvolutionLayer<Dtype>::is_flat() const {
@@ -58,9 +68,10 @@ void TunedConvolutionLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& botto
     Dtype* out = top[i]->mutable_gpu_data();
     Convolve(lrcn::Direction::forward, bottom[i]->gpu_data(), this->blobs_[0]->gpu_data(), out);
     if (!this->bias_term_) continue;
-    const int count = top[i]->count();
-    AddBias<Dtype><<<CAFFE_GET_BLOCKS(count), CAFFE_CUDA_NUM_THREADS>>>(
-        count, this->out_spatial_dim_, this->num_output_, this->blobs_[1]->gpu_data(), out);
+    const int count = top[i]->count() / this->num_;
+    const dim3 blocks(CAFFE_GET_BLOCKS(count), std::min(this->num_, most_rows));
+    AddBias<Dtype><<<blocks, CAFFE_CUDA_NUM_THREADS>>>(this->num_, count, this->out_spatial_dim_,
+                                                       this->blobs_[1]->gpu_data(), out);
     CUDA_POST_KERNEL_CHECK;
   }
 }
