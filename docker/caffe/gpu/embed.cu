@@ -18,6 +18,7 @@ __global__ void LinkEqualWords(const int words, const Dtype* word, int* is_first
   }
 }
 
+// A caption's padding is one word in hundreds of places: what is added is read for some of them at once, in their order.
 template <typename Dtype>
 __global__ void AddToWords(const int count, const int dim, const Dtype* word, const int* is_first, const int* next,
                            const Dtype* top_diff, Dtype* weight_diff) {
@@ -25,8 +26,20 @@ __global__ void AddToWords(const int count, const int dim, const Dtype* word, co
     const int first = index / dim, d = index % dim;
     if (!is_first[first]) continue;
     Dtype* place = weight_diff + static_cast<size_t>(word[first]) * dim + d;
-    Dtype sum = *place;
-    for (int same = first; same >= 0; same = next[same]) sum += top_diff[static_cast<size_t>(same) * dim + d];
+    Dtype sum = *place, read[8];
+    for (int same = first; same >= 0;) {
+      int count = 0;
+#pragma unroll
+      for (int k = 0; k < 8; ++k) {
+        if (same < 0) continue;
+        read[k] = top_diff[static_cast<size_t>(same) * dim + d];
+        same = next[same];
+        ++count;
+      }
+#pragma unroll
+      for (int k = 0; k < 8; ++k)
+        if (k < count) sum += read[k];
+    }
     *place = sum;
   }
 }
