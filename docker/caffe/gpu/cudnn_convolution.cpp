@@ -183,8 +183,11 @@ Algorithms<Dtype> all_of(const Geometry& geometry) {
   typename Way::Result results[most];
   int count = 0;
   Algorithms<Dtype> algorithms;
-  if (!fine(Way::list(Descriptors(geometry, data_type<Dtype>(), allowed), most, &count, results)))
+  const auto status = Way::list(Descriptors(geometry, data_type<Dtype>(), allowed), most, &count, results);
+  if (!fine(status)) {
+    LOG(WARNING) << "cuDNN names no algorithms for " << geometry.text() << ": " << cudnnGetErrorString(status);
     return algorithms;
+  }
   std::set<std::string> listed;
   for (int i = 0; i < count; ++i) {
     const auto& result = results[i];
