@@ -97,7 +97,7 @@ cudnnStatus_t list(const Problem& p, int algorithms, int requested, int* returne
       const bool can = supported(p, which);
       all.push_back({algorithm,
                      can ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_NOT_SUPPORTED,
-                     can ? (which == Kind::atomic ? 0.5f : 1.0f + number) : -1.0f,  // what is not deterministic is quick
+                     can ? (which == Kind::atomic ? 0.5f : 1.0f + number) : -1.0f,  // not deterministic: quick
                      can ? space(p, which, number) : 0,
                      which == Kind::atomic ? CUDNN_NON_DETERMINISTIC : CUDNN_DETERMINISTIC,
                      math,

@@ -1,4 +1,4 @@
-"""What is read on a GPU's way is what is read on the CPU's: clips handed over on the card, images decoded by threads."""
+"""What is read on a GPU's way is what the CPU reads: clips handed over on the card, images decoded by threads."""
 
 import json
 

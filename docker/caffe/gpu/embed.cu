@@ -22,7 +22,7 @@ __global__ void LinkEqualWords(const int words, const Dtype* word, int* is_first
   }
 }
 
-// A caption's padding is one word in hundreds of places: what is added is read for some of them at once, in their order.
+// Padding is one word in hundreds of places: what is added is read for some of them at once, in their order.
 template <typename Dtype>
 __global__ void AddToWords(const int count, const int dim, const Dtype* word, const int* is_first, const int* next,
                            const Dtype* top_diff, Dtype* weight_diff) {

@@ -1,5 +1,5 @@
-// Caffe's Softmax by cuDNN. Where a row lies in one piece cuDNN is told so: its mode for channels, which Caffe asks for,
-// takes many times as long over the words of a vocabulary.
+// Caffe's Softmax by cuDNN. Where a row lies in one piece cuDNN is told so: its mode for channels, which Caffe asks
+// for, takes many times as long over the words of a vocabulary.
 #pragma once
 
 #ifdef USE_CUDNN
