@@ -550,12 +550,14 @@ def _exact_lines(results: dict) -> Iterator[str]:
 
 def main() -> None:
     parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parse.add_argument("bundle", type=Path)
-    parse.add_argument("out", type=Path)
-    parse.add_argument("--minutes", type=float, default=6)
-    parse.add_argument("--only", nargs="+", metavar="WORD")
+    parse.add_argument("bundle", type=Path, help="the file that gpu_bundle.py wrote")
+    parse.add_argument("out", type=Path, help="folder for gpu.txt, gpu.json and logs.tar.xz")
+    parse.add_argument("--minutes", type=float, default=6, help="that all of it may take; 6 by default")
+    parse.add_argument("--only", nargs="+", metavar="WORD", help="rows alone that have such a word in their names")
     parse.add_argument("--cpu", action="store_true", help="a rehearsal")
     asked = parse.parse_args()
+    if not (asked.bundle.is_file() and tarfile.is_tarfile(asked.bundle)):
+        parse.error(f"{asked.bundle}: no bundle; gpu_bundle.py writes one")
     deadline = time.monotonic() + 60 * asked.minutes - 5
     asked.out.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="gpu-"))
@@ -565,6 +567,8 @@ def main() -> None:
         bench = Bench(scratch / "bundle", asked.out, asked.cpu, deadline)
         rows = all_rows(bench)
         if asked.only:
+            if nothing := [word for word in asked.only if not any(word in row[0] for row in rows)]:
+                parse.error(f"--only {nothing[0]}: in no row's name; there are {', '.join(row[0] for row in rows)}")
             rows = [
                 row for row in rows if row[0] in ("machine", "starts") or any(word in row[0] for word in asked.only)
             ]

@@ -382,10 +382,15 @@ def main() -> None:
     parse.add_argument("--python", default="3.12", help="version of that machine's Python")
     parse.add_argument("--rehearsal", action="store_true", help="small nets and the engine of this machine, for CPUs")
     asked = parse.parse_args()
-    if asked.rehearsal:
-        caffe = engine.find()
-    else:
-        caffe = engine.build(cuda=engine.Cuda(architectures=asked.architectures), native=False, progress=print)
+    if asked.bundle.is_dir() or not asked.bundle.absolute().parent.is_dir():
+        parse.error(f"{asked.bundle}: no file can be written there; name one in a folder that is there")
+    try:
+        if asked.rehearsal:
+            caffe = engine.find()
+        else:
+            caffe = engine.build(cuda=engine.Cuda(architectures=asked.architectures), native=False, progress=print)
+    except engine.EngineError as error:
+        parse.error(str(error))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "bundle")
         folder.mkdir()

@@ -34,7 +34,7 @@ def caffe():
 @click.option(
     "--archs",
     metavar="LIST",
-    help="With --cuda: GPU architectures, as CMake's, 80-real;90; by default one of each generation.",
+    help="With --cuda: GPU architectures, 90 or 80-real,90; by default one of each generation.",
 )
 @click.option("--no-cudnn", is_flag=True, help="With --cuda: convolve by cuBLAS alone, without NVIDIA's cuDNN.")
 @click.option("--nccl", is_flag=True, help="With --cuda, and BVLC's sources: train on several GPUs at once.")
@@ -96,6 +96,6 @@ def caffe_check(gpu):
     compute = Compute(gpu=gpu)
     pace = plan.check(compute)
     say(
-        f"Caffe from {compute.engine.source} trains a small LRCN on this {plan.device_name(gpu)}: "
+        f"Caffe from {compute.engine.source} trains a small LRCN on {plan.device_name(gpu)}: "
         f"{1000 * pace.iteration:.0f} ms an iteration"
     )

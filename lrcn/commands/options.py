@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lrcn.engine.device import PRECISIONS, WORKSPACE, Gpu
+from lrcn.engine.device import MOST_WORKSPACE, PRECISIONS, WORKSPACE, Gpu
 
 OF_GPU = "lrcn.gpu"  # where in a context's `meta` lies what is asked of a GPU's precision and the like
 
@@ -71,7 +71,7 @@ def gpu_options(several: bool = False):
                 beside(
                     "--workspace",
                     metavar="MIB",
-                    type=click.IntRange(1),
+                    type=click.IntRange(1, MOST_WORKSPACE),
                     help=f"With --gpu: memory for a convolution's algorithm; {WORKSPACE} by default.",
                 ),
             ]

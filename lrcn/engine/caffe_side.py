@@ -27,5 +27,5 @@ def use_device(gpu: int | None) -> None:
     if gpu is None:
         caffe.set_mode_cpu()
     else:
+        caffe.set_device(gpu)  # first: whatever else comes first takes memory of GPU 0
         caffe.set_mode_gpu()
-        caffe.set_device(gpu)

@@ -28,6 +28,8 @@ class Compute:
     progress: Progress = no_progress
 
     def __post_init__(self) -> None:
+        if not isinstance(self.gpu, Gpu | None):
+            raise TypeError(f"Compute: gpu={self.gpu!r}: takes a Gpu of lrcn.engine.device, Gpu((0,)), or None")
         if self.engine is None:
             object.__setattr__(self, "engine", _engine_for(self.gpu))
         if self.gpu:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lrcn.engine.engines import EngineError
+
 PRECISIONS = ("fp32", "tf32")
 WORKSPACE = 1024  # MiB that a convolution's algorithm may take beside its blobs
+MOST_WORKSPACE = 1 << 20  # more than any card has
 NAMES = ("LRCN_PRECISION", "LRCN_FAST", "LRCN_WORKSPACE", "LRCN_ALGORITHMS")  # in the environment of Caffe's process
 
 
@@ -17,7 +20,7 @@ class Gpu:
     precision: of matrix products and convolutions, fp32, or tf32 whose factors have 10 bits after the point. fast: any
     algorithm, also those that add in no fixed order, so that two runs differ. workspace: MiB that a convolution's
     algorithm may take. algorithms: the file in which the algorithms are kept that were tried out and chosen, so that a
-    process that goes on computes with the same; None: they are not kept.
+    process that goes on computes with the same; None: they are not kept. EngineError where a value is none of these.
     """
 
     numbers: tuple[int, ...] = (0,)
@@ -25,6 +28,20 @@ class Gpu:
     fast: bool = False
     workspace: int = WORKSPACE
     algorithms: Path | None = None
+
+    def __post_init__(self) -> None:
+        fit = {
+            "numbers": isinstance(self.numbers, tuple)
+            and len(set(self.numbers)) == len(self.numbers) > 0
+            and all(isinstance(number, int) and number >= 0 for number in self.numbers),
+            "precision": self.precision in PRECISIONS,
+            "workspace": isinstance(self.workspace, int) and 0 < self.workspace <= MOST_WORKSPACE,
+        }
+        for name in (name for name in fit if not fit[name]):
+            raise EngineError(
+                f"Gpu: {name}={getattr(self, name)!r}: takes numbers=(0,) or (0, 1), precision "
+                f"{' or '.join(PRECISIONS)}, workspace of 1 to {MOST_WORKSPACE} MiB"
+            )
 
     @property
     def number(self) -> int:

@@ -122,12 +122,24 @@ def cache() -> Path:
 
 @dataclasses.dataclass(frozen=True)
 class Cuda:
-    """How an engine for GPUs is compiled."""
+    """How an engine for GPUs is compiled. EngineError where an architecture is none by its name."""
 
     toolkit: str = "wheels"  # NVIDIA's, see nvidia.py; or "system": whose nvcc is on PATH
-    architectures: str = ""  # as CMAKE_CUDA_ARCHITECTURES; by default one of each generation that the toolkit knows
+    # As CMAKE_CUDA_ARCHITECTURES, or with commas, which a shell lets alone; by default one of each generation that the
+    # toolkit knows.
+    architectures: str = ""
     cudnn: bool = True
     nccl: bool = False  # one training on several GPUs, with BVLC's sources
+
+    def __post_init__(self) -> None:
+        names = re.split(r"[;,\s]+", self.architectures) if self.architectures else []
+        for name in names:
+            if not re.fullmatch(r"\d{2,}[af]?(-real|-virtual)?", name):
+                raise EngineError(
+                    f"--archs {self.architectures}: it takes numbers of architectures, 90 for sm_90, or 80-real,90: "
+                    "-real without PTX for cards to come, -virtual PTX alone"
+                )
+        object.__setattr__(self, "architectures", ";".join(names))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,7 +211,7 @@ def read(root: Path) -> Engine | None:
     NVIDIA's libraries lie elsewhere, and one that has lost them is whole no more."""
     try:
         engine = Engine(root=root, **json.loads((root / "engine.json").read_text()))
-    except (FileNotFoundError, NotADirectoryError, TypeError):  # the last: another version of lrcn wrote it
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):  # damaged; of another version of lrcn
         return None
     return engine if all(os.path.exists(path) for path in (engine.gpu or {}).get("libraries", ())) else None
 
@@ -211,7 +223,7 @@ def _whole_engines() -> list[Engine]:
     return [
         engine
         for engine in engines
-        if engine and all(engine.made_for[name] in (fact, "") for name, fact in here[engine.cuda].items())
+        if engine and all(engine.made_for.get(name) in (fact, "") for name, fact in here[engine.cuda].items())
     ]
 
 

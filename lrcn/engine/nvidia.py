@@ -223,11 +223,12 @@ def _mark(root: Path, wheel: Wheel) -> Path:
 
 
 def _megabytes(work: Path) -> int:
-    """What lies in a folder in which pip is at work."""
+    """What lies in a folder in which pip is at work: it deletes files and folders too."""
     sizes = 0
-    for path in work.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            sizes += path.lstat().st_size
+    for folder, _, names in os.walk(work):  # passes over what is gone, where Path.rglob fails
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                sizes += os.lstat(os.path.join(folder, name)).st_size
     return sizes // 1_000_000
 
 

@@ -16,6 +16,7 @@ from lrcn.engine import engines, nvidia, sources
 from lrcn.engine.engines import Cuda, Engine, EngineError, Progress, Spec
 from lrcn.engine.sources import last_line
 
+OLDEST_CUDA = 11
 NO_SPACE = "no space left for the engine in {}: free 300 MB, or set LRCN_CACHE to another disk"
 
 
@@ -61,7 +62,9 @@ def build(
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise EngineError(NO_SPACE.format(engines.cache())) from None
-        raise EngineError(f"cannot make the engine in {engines.cache()}: {error}") from None
+        raise EngineError(
+            f"cannot make the engine in {engines.cache()}: {error}; LRCN_CACHE names another folder"
+        ) from None
 
 
 def _choose(variant: dict, report: Progress) -> str:
@@ -122,21 +125,28 @@ def _configure(spec: Spec, tree: Path, work: Path, stage: Path, report: Progress
         options |= {name.upper(): "ON" if getattr(spec.cuda, name) else "OFF" for name in ("cudnn", "nccl")}
         options |= _nvidia_folders(spec, report)
         nvcc = Path(options["CUDA_ROOT"], "bin", "nvcc") if options["CUDA_ROOT"] else "nvcc"
-        options["CUDA_ARCHS"] = spec.cuda.architectures or architectures(nvcc)
+        options["CUDA_ARCHS"] = architectures(nvcc, spec.cuda.architectures)
     command = ["cmake", "-G", "Ninja", "-S", str(engines.RECIPE), "-B", str(work)]
     return command + [f"-D{name}={value}" for name, value in options.items()]
 
 
-def architectures(nvcc: str | Path) -> str:
-    """The first GPU architecture of each generation that this compiler knows, as CMAKE_CUDA_ARCHITECTURES.
+def architectures(nvcc: str | Path, asked: str = "") -> str:
+    """Those asked for, as CMAKE_CUDA_ARCHITECTURES; by default the first GPU architecture of each generation that this
+    compiler knows. EngineError where it does not know one.
 
     Code for the first runs on the later ones of its generation too (80's on 86 and 89), and each takes a minute to
     compile. From Maxwell on, which cuDNN 9 asks for; without 110, which is a board's. The last comes as PTX besides,
     which cards to come can read.
     """
     said = subprocess.run([nvcc, "--list-gpu-code"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    known = sorted(map(int, re.findall(r"sm_(\d+)\b", said.stdout)))
+    if asked:
+        for name in asked.split(";"):
+            if known and int(re.sub(r"\D.*", "", name)) not in known:
+                raise EngineError(f"--archs {name}: this CUDA compiler knows {', '.join(map(str, known))}")
+        return asked
     first: dict[int, int] = {}
-    for code in sorted(map(int, re.findall(r"sm_(\d+)\b", said.stdout))):
+    for code in known:
         first.setdefault(code // 10, code)
     chosen = [str(code) for generation, code in first.items() if generation >= 5 and generation != 11]
     if not chosen:
@@ -155,6 +165,11 @@ def _toolkit(cuda: Cuda) -> str:
     version = re.search(r"release \S+, V([\d.]+)", said.stdout)
     if not version:
         raise EngineError(f"nvcc does not say its version: {last_line(said.stdout + said.stderr)}")
+    if int(version[1].split(".")[0]) < OLDEST_CUDA:
+        raise EngineError(
+            f"{shutil.which('nvcc')} is CUDA {version[1]}, and the engine takes {OLDEST_CUDA} or newer: put another "
+            "first on PATH, or build with --cuda, which fetches one"
+        )
     return version[1]
 
 
@@ -239,7 +254,15 @@ def _reason(output: str, work: Path) -> str:
     """One line for a build that failed: what CMake says in words, or the first error of a compiler or linker."""
     if "No space left on device" in output or "Disk quota exceeded" in output:
         return NO_SPACE.format(engines.cache())
+    if lacking := re.search(r"CUDA::(\w+)\W+but the target was not found", output):
+        return (
+            f"Caffe cannot be built: this machine's CUDA toolkit has no {lacking[1]}: install it, or build with "
+            "--cuda, which fetches a whole one"
+        )
     complaint = re.search(r"^CMake Error[^\n]*\n((?:(?:  [^\n]*)?\n)+)", output, re.MULTILINE)
+    if complaint and "simple test program" in complaint[1]:  # CMake tells all of what it tried
+        if trouble := re.search(r"^.*(?:error|fatal) *:.*$", complaint[1], re.MULTILINE):
+            return f"Caffe cannot be built: the compiler does not work: {trouble[0].strip()}"
     if complaint and complaint[1].strip():
         return f"Caffe cannot be built: {' '.join(complaint[1].split())}"
     wrong = r"error:|undefined reference|Killed signal|CMake Error", "FAILED:"  # Ninja says the latter first

@@ -79,10 +79,13 @@ def in_words(most: int, gpu: Gpu | None, cards: Sequence[Card]) -> list[str]:
         f"memory: {size(most)} at most{each}, {shapes}, batches read ahead, CUDA's own {size(CUDA_BYTES)}, and up to "
         f"{size(gpu.workspace << 20)} of workspace for convolutions"
     ]
-    for card in cards:
-        if card.number in gpu.numbers:
+    here = {card.number: card for card in cards}
+    for number in gpu.numbers:
+        if card := here.get(number):
             short = ", which may be too little" if card.memory < most else ""
-            lines.append(f"  GPU {card.number}: {card.name}, {size(card.memory)}{short}")
+            lines.append(f"  GPU {number}: {card.name}, {size(card.memory)}{short}")
+        else:
+            lines.append(f"  GPU {number}: not on this machine")
     return lines
 
 

@@ -246,7 +246,7 @@ def _text(work: Workspace, steps: list[Step], gpu: Gpu | None) -> str:
     most = max(each.memory.total(gpu) for each in steps)
     what = task_of(steps[-1].training.variant).extent(work.dataset, work.splits)
     lines = [
-        f"{work.experiment.name} on {work.dataset.name}: {what}, on the {device_name(gpu)}, into {work.out}",
+        f"{work.experiment.name} on {work.dataset.name}: {what}, on {device_name(gpu)}, into {work.out}",
         "",
         *aligned(rows, left=6),
         "",
@@ -270,4 +270,4 @@ def duration(seconds: float) -> str:
 
 
 def device_name(gpu: Gpu | None) -> str:
-    return gpu.name if gpu else "CPU"
+    return gpu.name if gpu else "the CPU"

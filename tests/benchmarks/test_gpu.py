@@ -87,3 +87,18 @@ def test_a_stand_in_has_the_symbols_with_their_versions_and_answers_nothing(tmp_
     assert [library.plain(), library.dated(), library._ZN2cv4readEv()] == [0, 0, 0]
     symbols = subprocess.run(["nm", "-D", "--with-symbol-versions", path], capture_output=True, text=True).stdout
     assert "dated@@AWAY_1" in symbols and "plain" in symbols and "plain@" not in symbols
+
+
+@pytest.mark.parametrize(
+    "program, arguments, said",
+    [
+        ("gpu_bundle.py", ["no/folder/bundle.tar.xz"], "no/folder/bundle.tar.xz: no file can be written there"),
+        ("gpu_bundle.py", ["bundle.tar.xz", "--architectures", "sm_90"], "--archs sm_90: it takes numbers"),
+        ("gpu.py", ["bundle.tar.xz", "out"], "bundle.tar.xz: no bundle"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_made(tmp_path, program, arguments, said):
+    command = [sys.executable, BENCHMARKS / program, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and f"error: {said}" in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())

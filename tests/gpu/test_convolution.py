@@ -84,6 +84,12 @@ def test_what_is_kept_is_taken_again_by_the_next_process(device, tmp_path):
             np.testing.assert_array_equal(one[0][name], other[0][name], err_msg=name)
 
 
+def test_what_cannot_be_kept_where_a_run_is_only_read_is_chosen_all_the_same(device, tmp_path):
+    """As of a run that a container has read-only. /sys takes new files from nobody, root neither."""
+    [found], log = device.passes("gpu", CASES[:1], tmp_path, LRCN_ALGORITHMS="/sys/algorithms.txt")
+    assert len(CHOSEN.findall(log)) == 3 and found
+
+
 @pytest.mark.parametrize("change", ["damaged", "another card's", "another precision's", "of tomorrow"])
 def test_what_is_kept_for_something_else_is_not_taken(device, change, tmp_path):
     """Another card's choices stay for that card; what cannot be read, or is not known, is chosen anew."""

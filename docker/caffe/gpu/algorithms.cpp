@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <limits>
 #include <sstream>
@@ -188,8 +189,9 @@ void Choices::add(const std::string& key, const std::string& algorithm) {
   if (file_.empty()) return;
   std::ostringstream lines;
   for (const auto& choice : algorithm_of_) lines << choice.first << " = " << choice.second << "\n";
-  const std::string content = lines.str(), beside = file_ + ".part";
+  const std::string content = lines.str(), beside = file_ + "." + std::to_string(getpid()) + ".part";
   const int file = open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file < 0 && (errno == EROFS || errno == EACCES)) return;  // a run that is only read: another's, or in a container
   const bool written = file >= 0 && write(file, content.data(), content.size()) == static_cast<ssize_t>(content.size());
   const bool synced = written && fsync(file) == 0;
   CHECK(file >= 0 && close(file) == 0 && synced && rename(beside.c_str(), file_.c_str()) == 0)

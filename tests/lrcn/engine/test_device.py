@@ -1,6 +1,8 @@
 """GPUs as the command line names them, and what Caffe's process is told of them; no GPU is needed."""
 
 import os
+import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +12,7 @@ from click.testing import CliRunner
 
 from lrcn.commands.options import gpu_options
 from lrcn.engine import EngineError, compute
+from lrcn.engine.caffe_side import use_device
 from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
@@ -98,6 +101,30 @@ def test_what_caffe_is_told(tmp_path, monkeypatch):
     assert Compute(engine()).keeping(tmp_path / "algorithms.txt").gpu is None
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"numbers": ()},
+        {"numbers": (0, 0)},
+        {"numbers": (-1,)},
+        {"numbers": 0},
+        {"precision": "fp16"},
+        {"workspace": 0},
+        {"workspace": 1 << 21},
+    ],
+)
+def test_values_that_no_gpu_has_are_refused(values):
+    [(name, value)] = values.items()
+    with pytest.raises(EngineError, match=f"^Gpu: {name}={re.escape(repr(value))}: takes "):
+        Gpu(**values)
+
+
+def test_a_number_is_no_gpu():
+    """As lrcn took it before; 0 would be the CPU."""
+    with pytest.raises(TypeError, match=r"gpu=0: takes a Gpu of lrcn.engine.device, Gpu\(\(0,\)\), or None"):
+        Compute(engine(), 0)
+
+
 def test_a_cpu_engine_takes_no_gpu():
     assert Compute(engine(cuda=False)).device == {"gpu": None}
     one = engine(nccl=False)
@@ -134,3 +161,12 @@ def test_names():
         "GPUs 0 and 1",
         "GPUs 0, 1 and 4, tf32, fast",
     ]
+
+
+def test_a_process_on_one_gpu_begins_nothing_on_the_first(monkeypatch):
+    """Caffe begins on the device that is set; its mode alone makes it begin, on GPU 0."""
+    calls = []
+    caffe = SimpleNamespace(set_device=calls.append, set_mode_gpu=lambda: calls.append("begin"))
+    monkeypatch.setitem(sys.modules, "caffe", caffe)
+    use_device(3)
+    assert calls == [3, "begin"]

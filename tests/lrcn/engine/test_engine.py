@@ -224,7 +224,9 @@ def toolkit(toy, tmp_path, monkeypatch):
     text = json.dumps({"flags": "-O0", "compiler": "toy 1", "gpu": {**gpu, "libraries": [str(library)]}})
     (engines.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE.replace(TOY_INSTALLS["share/build.json"], text))
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "nvcc").write_text("#!/bin/sh\necho Cuda compilation tools, release 13.0, V13.0.88, sm_90\n")
+    (tmp_path / "bin" / "nvcc").write_text(
+        "#!/bin/sh\necho Cuda compilation tools, release 13.0, V13.0.88, sm_80 sm_90\n"
+    )
     (tmp_path / "bin" / "nvcc").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     return library
@@ -256,6 +258,15 @@ def test_an_engine_whose_libraries_are_gone_is_not_in_the_way_and_is_made_again(
     assert engine.build(str(toy), SYSTEM) == for_gpus and len(_notes()) == before + 2
 
 
+@pytest.mark.parametrize("left", ["", "{", "[]", "\ufffe"], ids=["nothing", "a part", "a list", "no JSON"])
+def test_a_damaged_record_is_passed_over_and_its_engine_made_again(toy, left):
+    """As a loss of power leaves it."""
+    made = engine.build(str(toy))
+    (made.root / "engine.json").write_text(left)
+    assert "no Caffe engine" in _refusal(engine.find)
+    assert engine.build(str(toy)) == engine.find() == made
+
+
 def test_the_recipes_files_for_gpus_are_no_matter_to_engines_for_cpus(toy, toolkit):
     (engines.RECIPE / "gpu").mkdir()
     (engines.RECIPE / "gpu" / "lstm.cu").write_text("// one way\n")
@@ -274,6 +285,38 @@ def test_another_toolkit_of_the_system_makes_another_engine(toy, toolkit, tmp_pa
     assert engine.build(str(toy), SYSTEM).root != first.root
     nvcc.write_text("#!/bin/sh\necho of no use >&2; exit 1\n")
     assert "nvcc does not say its version: of no use" in _refusal(engine.build, str(toy), SYSTEM)
+    nvcc.write_text("#!/bin/sh\necho Cuda compilation tools, release 10.2, V10.2.89\n")
+    assert f"{nvcc} is CUDA 10.2.89, and the engine takes 11 or newer" in _refusal(engine.build, str(toy), SYSTEM)
+
+
+@pytest.mark.parametrize("names", ["sm_90", "9.0", "all", "native", "90-cubin", ";", "9", "90.a"])
+def test_what_is_no_architecture_is_refused(names):
+    assert f"--archs {names}: it takes numbers" in _refusal(Cuda, architectures=names)
+
+
+def test_architectures_are_those_that_the_compiler_knows(toy, toolkit):
+    assert Cuda(architectures="80-real, 90").architectures == Cuda(architectures="80-real;90").architectures
+    of_no_card = Cuda("system", "90a-real,999", cudnn=False)
+    assert _refusal(engine.build, str(toy), of_no_card) == "--archs 999: this CUDA compiler knows 80, 90"
+
+
+@pytest.mark.parametrize(
+    "said, shown",
+    [
+        (
+            "CMake Error at a:1:\n  Target links to:\n\n    CUDA::cublas\n\n  but the target was not found.\n",
+            "this machine's CUDA toolkit has no cublas: install it, or build with --cuda, which",
+        ),
+        (
+            "CMake Error at a.cmake:1 (message):\n  The CUDA compiler\n\n    nvcc\n\n  is not able to compile a simple "
+            "test program.\n\n    FAILED: main.o\n    config.h:1:2: error: unsupported GNU version!\n    stopped.\n",
+            "the compiler does not work: config.h:1:2: error: unsupported GNU version!",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_toolkit_is_said_in_one_line(tmp_path, said, shown):
+    reason = recipe._reason(said, tmp_path)
+    assert reason.startswith(f"Caffe cannot be built: {shown}") and "\n" not in reason
 
 
 @pytest.mark.parametrize(
@@ -726,7 +769,7 @@ def test_the_reason_of_a_failed_build_is_the_compilers_not_ninjas(tmp_path):
 def test_check_trains_and_says_so(real):
     check = [Path(sys.executable).with_name("lrcn"), "caffe", "check"]
     process = subprocess.run(check, capture_output=True, text=True, check=True)
-    assert re.fullmatch(r"Caffe from \w+ trains a small LRCN on this CPU: \d+ ms an iteration\n", process.stderr)
+    assert re.fullmatch(r"Caffe from \w+ trains a small LRCN on the CPU: \d+ ms an iteration\n", process.stderr)
     if not real.cuda:
         process = subprocess.run([*check, "--gpu", "0"], capture_output=True, text=True)
         assert process.returncode == 2 and re.fullmatch("lrcn: --gpu 0: [^\n]+--cuda[^\n]+\n", process.stderr)

@@ -127,6 +127,21 @@ def test_wheels_are_laid_out_as_a_toolkit(pip):
     assert (root / "lib64" / "libcudnn.so").read_text() == "library"
 
 
+def test_how_much_there_is_is_asked_while_pip_deletes(tmp_path, monkeypatch):
+    scandir = os.scandir
+    for path in (tmp_path / "one", tmp_path / "pip-unpack" / "two"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(2_000_000))
+
+    def deleting(path):
+        if str(path).endswith("pip-unpack"):
+            (tmp_path / "pip-unpack").rename(tmp_path.with_name("gone"))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", deleting)
+    assert nvidia._megabytes(tmp_path) == 2
+
+
 def test_what_is_fetched_is_said_first_and_only_what_lacks_is_fetched(index, monkeypatch):
     root, [remark] = fetch("toolkit")
     assert remark.startswith("fetching NVIDIA's CUDA 13.0.88 as wheels: 0.0 GB, into ")
