@@ -25,6 +25,13 @@ def weights(path):
     return {layer.name: [list(blob.data) for blob in layer.blobs] for layer in net.layer if layer.blobs}
 
 
+def furthest(one, other):
+    """How far apart the weights of two files of the same layers lie at most."""
+    one, other = weights(one), weights(other)
+    assert one.keys() == other.keys()
+    return max(float(np.abs(np.subtract(a, b)).max()) for name in one for a, b in zip(one[name], other[name]))
+
+
 def in_old_format(path, out, v1=False, v0=False):
     """The same weights with blobs of four sizes, as files of before Caffe 1.0 have them; v1: in `layers`, as files of
     2014; v0: in a `layer` within each, as files of 2013."""

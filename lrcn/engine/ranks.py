@@ -62,6 +62,11 @@ class Ranks(Caffe):
             time.sleep(0.05)
 
     def failure(self) -> CaffeError:
-        """Why they have ended: what one of them says, rather than that NCCL misses it, or that it was ended."""
-        failures = [super().failure(), *(other.failure() for other in self.others if other.process.poll())]
-        return min(failures, key=lambda each: "nccl" in str(each).lower() or str(each).startswith("Caffe ended with"))
+        """Why they have ended: what one of them says, rather than that it was ended, or that NCCL misses another."""
+        failures = [*(other.failure() for other in self.others if other.process.poll()), super().failure()]
+        return min(failures, key=_far_from_the_reason)
+
+
+def _far_from_the_reason(failure: CaffeError) -> int:
+    line = str(failure)
+    return 2 if "nccl" in line.lower() else 1 if line.startswith("Caffe ended with") else 0

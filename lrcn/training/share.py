@@ -44,6 +44,8 @@ def write_solvers(folder: Path, solver: Any, net: Any, ranks: int) -> list[str]:
         take_share(mine, whole, solver_states(solver, whole)[0], rank, ranks, folder)
         own.ClearField("net")
         own.train_net = f"ranks/net-{rank}.prototxt"
+        if own.iter_size > 1:  # else a layer's sum is averaged while the next batch's gradients are added to it
+            own.layer_wise_reduce = False
         if rank == 0:
             own.test_net.extend([solver.net] * len(own.test_iter))
         else:  # the first alone tests, and says and keeps how far they are

@@ -1,5 +1,7 @@
 // cuDNN's convolutions: as many algorithms as cuDNN has, each an order of summation of its own.
 //
+// Where TF32 is allowed each is listed for every kind of math, first for that which rounds to half precision.
+//
 // Those that cuDNN calls not deterministic are not: chance decides how they add up. A workspace is written over,
 // to its last byte, so that one that is too small or holds something else is found.
 #include <cblas.h>
@@ -84,23 +86,27 @@ template <typename Algorithm>
 cudnnStatus_t list(const Problem& p, int algorithms, int requested, int* returned,
                    EmulatedPerformance<Algorithm>* results) {
   if (!p.sound() || requested < 1 || !returned || !results) return CUDNN_STATUS_BAD_PARAM;
-  *returned = std::min(requested, algorithms);
   std::vector<EmulatedPerformance<Algorithm>> all;
-  for (int number = 0; number < algorithms; ++number) {
-    const Algorithm algorithm = Algorithm(number);
-    const Kind which = kind(algorithm);
-    const bool can = supported(p, which);
-    all.push_back({algorithm,
-                   can ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_NOT_SUPPORTED,
-                   can ? (which == Kind::atomic ? 0.5f : 1.0f + number) : -1.0f,  // what is not deterministic is quick
-                   can ? space(p, which, number) : 0,
-                   which == Kind::atomic ? CUDNN_NON_DETERMINISTIC : CUDNN_DETERMINISTIC,
-                   p.how->math,
-                   {0, 0, 0}});
-  }
+  std::vector<cudnnMathType_t> kinds_of_math = {p.how->math};
+  if (p.how->math == CUDNN_DEFAULT_MATH && p.x->type == CUDNN_DATA_FLOAT)
+    kinds_of_math = {CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION, CUDNN_TENSOR_OP_MATH, CUDNN_DEFAULT_MATH, CUDNN_FMA_MATH};
+  for (const cudnnMathType_t math : kinds_of_math)
+    for (int number = 0; number < algorithms; ++number) {
+      const Algorithm algorithm = Algorithm(number);
+      const Kind which = kind(algorithm);
+      const bool can = supported(p, which);
+      all.push_back({algorithm,
+                     can ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_NOT_SUPPORTED,
+                     can ? (which == Kind::atomic ? 0.5f : 1.0f + number) : -1.0f,  // not deterministic: quick
+                     can ? space(p, which, number) : 0,
+                     which == Kind::atomic ? CUDNN_NON_DETERMINISTIC : CUDNN_DETERMINISTIC,
+                     math,
+                     {0, 0, 0}});
+    }
   std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
     return (a.status == CUDNN_STATUS_SUCCESS ? a.time : 1e9f) < (b.status == CUDNN_STATUS_SUCCESS ? b.time : 1e9f);
   });
+  *returned = std::min<int>(requested, all.size());
   std::copy(all.begin(), all.begin() + *returned, results);
   return CUDNN_STATUS_SUCCESS;
 }

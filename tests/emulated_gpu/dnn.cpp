@@ -318,7 +318,7 @@ cudnnStatus_t cudnnSoftmaxForward(cudnnHandle_t handle, cudnnSoftmaxAlgorithm_t 
                                   cudnnTensorDescriptor_t y, void* of_y) {
   const Pass pass = {x, y, nullptr, nullptr, of_x, nullptr, nullptr, of_y, alpha, beta};
   if (!handle || !pass.alike()) return CUDNN_STATUS_BAD_PARAM;
-  if (mode != CUDNN_SOFTMAX_MODE_CHANNEL) return CUDNN_STATUS_NOT_SUPPORTED;
+  if (mode != CUDNN_SOFTMAX_MODE_CHANNEL && y->h * y->w > 1) return CUDNN_STATUS_NOT_SUPPORTED;
   EMULATED_FOR_TYPE(x->type, softmax)(pass, algorithm == CUDNN_SOFTMAX_LOG);
   return CUDNN_STATUS_SUCCESS;
 }
@@ -328,7 +328,7 @@ cudnnStatus_t cudnnSoftmaxBackward(cudnnHandle_t handle, cudnnSoftmaxAlgorithm_t
                                    cudnnTensorDescriptor_t dx, void* of_dx) {
   const Pass pass = {nullptr, y, dy, dx, nullptr, of_y, of_dy, of_dx, alpha, beta};
   if (!handle || !pass.alike()) return CUDNN_STATUS_BAD_PARAM;
-  if (mode != CUDNN_SOFTMAX_MODE_CHANNEL) return CUDNN_STATUS_NOT_SUPPORTED;
+  if (mode != CUDNN_SOFTMAX_MODE_CHANNEL && y->h * y->w > 1) return CUDNN_STATUS_NOT_SUPPORTED;
   EMULATED_FOR_TYPE(y->type, softmax_gradient)(pass, algorithm == CUDNN_SOFTMAX_LOG);
   return CUDNN_STATUS_SUCCESS;
 }

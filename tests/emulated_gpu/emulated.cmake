@@ -26,6 +26,9 @@ file(GLOB stand_ins "${emulated}/*.cpp")
 target_sources(caffe PRIVATE ${stand_ins})
 target_include_directories(caffe SYSTEM BEFORE PUBLIC "${emulated}/include")
 target_compile_definitions(caffe PUBLIC USE_CUDNN)
+if(EXISTS "${CAFFE_SRC}/include/caffe/util/nccl.hpp")  # bvlc
+  target_compile_definitions(caffe PUBLIC USE_NCCL)
+endif()
 set_source_files_properties(${stand_ins} PROPERTIES SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)
 
 # Large files, and little optimisation: quick to compile.

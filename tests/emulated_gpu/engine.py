@@ -23,16 +23,15 @@ class NotBuilt(Exception):
 def build() -> Engine:
     """The engine, made now if need be. It lies alone in a cache of its own: with LRCN_CACHE so set, `lrcn` finds it."""
     made_for = engines.fit(native=False, cuda=True)
-    source = _source()
-    version = sources.pinned_version(source)
+    source, version = _source()
     cache = engines.cache() / "emulated-gpu" / _digest(version, json.dumps(made_for, sort_keys=True))
     root = cache / "engines" / "emulated"
     with engines.lock(cache.with_name(cache.name + ".lock"), lambda *progress: None):
         if not engines.read(root):
-            tree, work = sources.fetch(source, lambda *progress: None), cache / "build"
+            tree, work = _tree(source), cache / "build"
             shutil.rmtree(root, ignore_errors=True)
             _compile(tree, work, root)
-            _record(root, source, version, made_for)
+            _record(root, source, version, made_for, nccl=(tree / "include/caffe/util/nccl.hpp").is_file())
             shutil.rmtree(work)
     return engines.read(root)
 
@@ -45,13 +44,21 @@ def environment(engine: Engine) -> dict[str, str]:
     }
 
 
-def _source() -> str:
-    """The sources of the engine that the other tests run, which are here."""
+def _source() -> tuple[str, str]:
+    """Those that LRCN_TEST_CAFFE names, by default those of the engine that the other tests run, which are here; and
+    their version."""
+    if folder := os.getenv("LRCN_TEST_CAFFE"):
+        return "folder", engines.folder_version(Path(folder))
     try:
         source = find().source
     except EngineError:
         source = "pypi"
-    return source if source in ("bvlc", "pypi") else "pypi"
+    source = source if source in ("bvlc", "pypi") else "pypi"
+    return source, sources.pinned_version(source)
+
+
+def _tree(source: str) -> Path:
+    return Path(os.environ["LRCN_TEST_CAFFE"]) if source == "folder" else sources.fetch(source, lambda *progress: None)
 
 
 def _digest(*facts: str) -> str:
@@ -87,7 +94,7 @@ def _compile(tree: Path, work: Path, root: Path) -> None:
             raise NotBuilt((done.stdout + done.stderr)[-3000:])
 
 
-def _record(root: Path, source: str, version: str, made_for: dict) -> None:
+def _record(root: Path, source: str, version: str, made_for: dict, nccl: bool) -> None:
     """engine.json, as the recipe's own have it."""
     built = json.loads((root / "share" / "build.json").read_text())
     engine = Engine(
@@ -100,7 +107,7 @@ def _record(root: Path, source: str, version: str, made_for: dict) -> None:
         compiler=built["compiler"],
         python=made_for["python"],
         made_for=made_for,
-        gpu={"toolkit": "13.0", "from": "emulated", "cudnn": "9.10.0", "architectures": ["90"], "nccl": False}
+        gpu={"toolkit": "13.0", "from": "emulated", "cudnn": "9.10.0", "architectures": ["90"], "nccl": nccl}
         | {"libraries": []},
     )
     record = engine.info()

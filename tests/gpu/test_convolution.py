@@ -146,7 +146,9 @@ def test_the_workspace_has_a_bound(device, tmp_path):
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32"])
 def test_a_precision_is_what_the_libraries_are_told(emulated, precision, tmp_path):
-    """cuDNN's default lets it round to TF32, so fp32 asks for plain products; cuBLAS's default does not."""
+    """cuDNN's default lets it round to TF32, so fp32 asks for plain products; cuBLAS's default does not. Where TF32 is
+    allowed, cuDNN's algorithms are tried out with each kind of math that they are listed with, but not with that which
+    rounds to half precision."""
     trace = tmp_path / "trace"
     n = NetSpec("product")
     n.data = L.Input(shape=[4, 6])
@@ -158,7 +160,8 @@ def test_a_precision_is_what_the_libraries_are_told(emulated, precision, tmp_pat
         name: set(re.findall(rf"{name}\w* .*?math=(\d)", trace.read_text())) for name in ("cublasSgemm", "cudnnConv")
     }
     fma, tf32, usual = "3", "3", "0"  # CUDNN_FMA_MATH, CUBLAS_TF32_TENSOR_OP_MATH, and the default of both
+    tensor_cores = "1"  # CUDNN_TENSOR_OP_MATH; 2, CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION, is that of half precision
     assert told == {
         "cublasSgemm": {tf32 if precision == "tf32" else usual},
-        "cudnnConv": {fma if precision == "fp32" else usual},
+        "cudnnConv": {fma} if precision == "fp32" else {usual, tensor_cores, fma},
     }

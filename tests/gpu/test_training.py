@@ -18,15 +18,16 @@ from tests.weights import weights, write_weights
 pytestmark = pytest.mark.engine
 
 
-def frames(folder):
-    """Single frames, and the LRCN that starts from them."""
-    make_dataset(folder / "data")
+def frames(folder, size={}, **changes):
+    """Single frames, and the LRCN that starts from them; changes: of their settings."""
+    make_dataset(folder / "data", **size)
     settings = small_table1("single-frame-flow", "lrcn-fc6-flow") | {"max_iter": 6, "snapshot": 3, "test_interval": 4}
+    settings |= changes
     return ["train", "activity/lrcn-fc6-flow", "--data", folder / "data", *set_options(settings)], "lrcn-fc6-flow"
 
 
-def captions(folder):
-    """A captioner on a frozen CNN, and then with it."""
+def captions(folder, **changes):
+    """A captioner on a frozen CNN, and then with it; changes: of its settings."""
     write_captions(folder / "raw", 24)
     done = prepare(
         "captions",
@@ -52,6 +53,7 @@ def captions(folder):
         "snapshot": 3,
         "test_interval": 4,
         "test_iter": 1,
+        **changes,
     }
     options = ["--set", *(f"{key}={value}" for key, value in sizes.items())]
     where = ["--data", folder / "data", "--weights", cnn]

@@ -75,6 +75,7 @@ float milliseconds(const Algorithm<Dtype>& algorithm, const Dtype* first, const 
     CUDA_CHECK(cudaEventRecord(end, 0));
     CUDA_CHECK(cudaEventSynchronize(end));
     if (!ran) {
+      cudaGetLastError();  // or whoever asks next is told of it
       least = never;
       break;
     }
@@ -87,12 +88,26 @@ float milliseconds(const Algorithm<Dtype>& algorithm, const Dtype* first, const 
   return least;
 }
 
+// What `workspace` gives.
+struct {
+  void* memory;
+  size_t size;
+
+  void resize(size_t bytes) {
+    CUDA_CHECK(cudaFree(memory));  // waits for all that may use it
+    memory = nullptr;
+    if (bytes) CUDA_CHECK(cudaMalloc(&memory, bytes));
+    size = bytes;
+  }
+} shared_by_all;
+
 template <typename Dtype>
 std::shared_ptr<Algorithm<Dtype>> quickest(const Algorithms<Dtype>& algorithms, const std::string& what,
                                            const Dtype* first, const Dtype* second, Dtype* out) {
   std::shared_ptr<Algorithm<Dtype>> best;
   float least = std::numeric_limits<float>::infinity();
   std::ostringstream tried;
+  shared_by_all.resize(0);  // or trying out would take the bound twice
   for (const auto& algorithm : algorithms) {
     void* space = nullptr;
     if (algorithm->workspace() && cudaMalloc(&space, algorithm->workspace()) != cudaSuccess) {
@@ -130,14 +145,8 @@ std::string Geometry::text() const {
 }
 
 void* workspace(size_t bytes) {
-  static void* memory = nullptr;
-  static size_t size = 0;
-  if (bytes > size) {
-    CUDA_CHECK(cudaFree(memory));
-    CUDA_CHECK(cudaMalloc(&memory, bytes));
-    size = bytes;
-  }
-  return memory;
+  if (bytes > shared_by_all.size) shared_by_all.resize(bytes);
+  return shared_by_all.memory;
 }
 
 template <typename Dtype>

@@ -50,7 +50,8 @@ std::shared_ptr<Algorithm<Dtype>> batched_gemm(Direction, const Geometry&);
 template <typename Dtype>
 Algorithms<Dtype> cudnn_algorithms(Direction, const Geometry&);
 
-// Memory on the card that all convolutions of the process share: they run one after the other. It grows only.
+// Memory on the card that all convolutions of the process share: they run one after the other. It grows only,
+// but for the time in which algorithms are tried out.
 void* workspace(size_t bytes);
 
 // The algorithm for a convolution of these sizes: the one that was chosen before, else the quickest on these operands.

@@ -8,10 +8,34 @@
 
 namespace caffe {
 
+namespace {
+
+const int most_rows = 65535;  // of a grid's second axis
+
+// A block's second axis is an image: one division a value, which else takes longer than its memory.
 template <typename Dtype>
-__global__ void AddBias(const int count, const int size, const int channels, const Dtype* bias, Dtype* top) {
-  CUDA_KERNEL_LOOP(index, count) { top[index] += bias[index / size % channels]; }
+__global__ void AddBias(const int images, const int count, const int size, const Dtype* bias, Dtype* top) {
+  const int index = blockIdx.x * blockDim.x + threadIdx.x;
+  if (index >= count) return;
+  const Dtype value = bias[index / size];
+  for (int image = blockIdx.y; image < images; image += gridDim.y)
+    top[static_cast<size_t>(image) * count + index] += value;
 }
+
+// A warp a plane: of the size of 13x13 as of 111x111 it takes what reading takes, which a gemv of cuBLAS may not.
+template <typename Dtype>
+__global__ void SumPlanes(const int planes, const int size, const Dtype* values, Dtype* sums) {
+  const int lane = threadIdx.x % 32, plane = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
+  if (plane >= planes) return;
+  const Dtype* own = values + static_cast<size_t>(plane) * size;
+  Dtype sum = 0;
+#pragma unroll 8
+  for (int i = lane; i < size; i += 32) sum += own[i];
+  for (int by = 16; by > 0; by /= 2) sum += __shfl_down_sync(0xffffffff, sum, by);
+  if (lane == 0) sums[plane] = sum;
+}
+
+}  // namespace
 
 template <typename Dtype>
 bool TunedConvolutionLayer<Dtype>::is_flat() const {
@@ -32,7 +56,7 @@ void TunedConvolutionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom, c
   if (algorithm_[0] && geometry == geometry_) return;
   geometry_ = geometry;
   for (auto& algorithm : algorithm_) algorithm.reset();
-  ones_.Reshape({std::max(this->num_, this->out_spatial_dim_)});
+  ones_.Reshape({this->num_});
   caffe_set(ones_.count(), Dtype(1), ones_.mutable_cpu_data());
   sums_.Reshape({this->num_ * this->num_output_});
 }
@@ -58,9 +82,10 @@ void TunedConvolutionLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& botto
     Dtype* out = top[i]->mutable_gpu_data();
     Convolve(lrcn::Direction::forward, bottom[i]->gpu_data(), this->blobs_[0]->gpu_data(), out);
     if (!this->bias_term_) continue;
-    const int count = top[i]->count();
-    AddBias<Dtype><<<CAFFE_GET_BLOCKS(count), CAFFE_CUDA_NUM_THREADS>>>(
-        count, this->out_spatial_dim_, this->num_output_, this->blobs_[1]->gpu_data(), out);
+    const int count = top[i]->count() / this->num_;
+    const dim3 blocks(CAFFE_GET_BLOCKS(count), std::min(this->num_, most_rows));
+    AddBias<Dtype><<<blocks, CAFFE_CUDA_NUM_THREADS>>>(this->num_, count, this->out_spatial_dim_,
+                                                       this->blobs_[1]->gpu_data(), out);
     CUDA_POST_KERNEL_CHECK;
   }
 }
@@ -82,9 +107,10 @@ void TunedConvolutionLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top,
 
 template <typename Dtype>
 void TunedConvolutionLayer<Dtype>::AddBiasGradient(const Dtype* top_diff) {
-  const int planes = this->num_ * this->num_output_;
-  caffe_gpu_gemv<Dtype>(CblasNoTrans, planes, this->out_spatial_dim_, 1, top_diff, ones_.gpu_data(), 0,
-                        sums_.mutable_gpu_data());
+  const int planes = this->num_ * this->num_output_, threads = 256, at_once = threads / 32;
+  SumPlanes<Dtype><<<(planes + at_once - 1) / at_once, threads>>>(planes, this->out_spatial_dim_, top_diff,
+                                                                  sums_.mutable_gpu_data());
+  CUDA_POST_KERNEL_CHECK;
   caffe_gpu_gemv<Dtype>(CblasTrans, this->num_, this->num_output_, 1, sums_.gpu_data(), ones_.gpu_data(), 1,
                         this->blobs_[1]->mutable_gpu_diff());
 }

@@ -137,6 +137,19 @@ cudnnMathType_t allowed_math() {
   return tf32() || sizeof(Dtype) != sizeof(float) ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH;
 }
 
+// How an algorithm's name says with which math cuDNN lists it, beside what is `allowed`; null where that is not ours.
+const char* in_name(cudnnMathType_t math, cudnnMathType_t allowed) {
+  if (allowed == CUDNN_FMA_MATH || math == allowed) return "";
+  switch (math) {
+    case CUDNN_TENSOR_OP_MATH:
+      return " on tensor cores";
+    case CUDNN_FMA_MATH:
+      return " by fma";
+    default:
+      return nullptr;  // it would round to half precision
+  }
+}
+
 template <typename Dtype, class Way>
 class Cudnn : public Algorithm<Dtype> {
  public:
@@ -165,23 +178,27 @@ class Cudnn : public Algorithm<Dtype> {
 template <typename Dtype, class Way>
 Algorithms<Dtype> all_of(const Geometry& geometry) {
   const int most = 32;
-  const cudnnMathType_t math = allowed_math<Dtype>();
+  const cudnnMathType_t allowed = allowed_math<Dtype>();
   const std::vector<const char*> names = Way::names();
   typename Way::Result results[most];
   int count = 0;
   Algorithms<Dtype> algorithms;
-  if (!fine(Way::list(Descriptors(geometry, data_type<Dtype>(), math), most, &count, results))) return algorithms;
+  const auto status = Way::list(Descriptors(geometry, data_type<Dtype>(), allowed), most, &count, results);
+  if (!fine(status)) {
+    LOG(WARNING) << "cuDNN names no algorithms for " << geometry.text() << ": " << cudnnGetErrorString(status);
+    return algorithms;
+  }
   std::set<std::string> listed;
   for (int i = 0; i < count; ++i) {
     const auto& result = results[i];
     if (!fine(result.status) || (result.determinism != CUDNN_DETERMINISTIC && !fast())) continue;
-    const bool on_tensor_cores = math == CUDNN_DEFAULT_MATH && result.mathType != CUDNN_DEFAULT_MATH;
     const size_t number = static_cast<size_t>(result.algo);
-    const std::string name = std::string("cudnn ") + (number < names.size() ? names[number] : "?") +
-                             (on_tensor_cores ? " on tensor cores" : "");
-    if (number >= names.size() || !listed.insert(name).second) continue;
-    const auto algorithm = std::make_shared<Cudnn<Dtype, Way>>(geometry, result.algo,
-                                                               on_tensor_cores ? result.mathType : math, name);
+    const char* suffix = in_name(result.mathType, allowed);
+    if (number >= names.size() || !suffix) continue;
+    const std::string name = std::string("cudnn ") + names[number] + suffix;
+    if (!listed.insert(name).second) continue;
+    const auto algorithm =
+        std::make_shared<Cudnn<Dtype, Way>>(geometry, result.algo, *suffix ? result.mathType : allowed, name);
     if (algorithm->possible() && algorithm->workspace() <= workspace_limit()) algorithms.push_back(algorithm);
   }
   return algorithms;

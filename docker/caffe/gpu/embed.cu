@@ -6,18 +6,23 @@
 
 namespace caffe {
 
+// Every thread looks at all words, equal or not: loads that need not wait for one another.
 template <typename Dtype>
 __global__ void LinkEqualWords(const int words, const Dtype* word, int* is_first, int* next) {
   CUDA_KERNEL_LOOP(index, words) {
     const int own = static_cast<int>(word[index]);
-    int other = 0;
-    while (static_cast<int>(word[other]) != own) ++other;
-    is_first[index] = other == index;
-    for (other = index + 1; other < words && static_cast<int>(word[other]) != own;) ++other;
-    next[index] = other < words ? other : -1;
+    int before = 0, after = words;
+    for (int other = 0; other < words; ++other) {
+      const bool equal = static_cast<int>(word[other]) == own;
+      before += equal && other < index;
+      after = equal && other > index ? min(after, other) : after;
+    }
+    is_first[index] = before == 0;
+    next[index] = after < words ? after : -1;
   }
 }
 
+// Padding is one word in hundreds of places: what is added is read for some of them at once, in their order.
 template <typename Dtype>
 __global__ void AddToWords(const int count, const int dim, const Dtype* word, const int* is_first, const int* next,
                            const Dtype* top_diff, Dtype* weight_diff) {
@@ -25,8 +30,20 @@ __global__ void AddToWords(const int count, const int dim, const Dtype* word, co
     const int first = index / dim, d = index % dim;
     if (!is_first[first]) continue;
     Dtype* place = weight_diff + static_cast<size_t>(word[first]) * dim + d;
-    Dtype sum = *place;
-    for (int same = first; same >= 0; same = next[same]) sum += top_diff[static_cast<size_t>(same) * dim + d];
+    Dtype sum = *place, read[8];
+    for (int same = first; same >= 0;) {
+      int count = 0;
+#pragma unroll
+      for (int k = 0; k < 8; ++k) {
+        if (same < 0) continue;
+        read[k] = top_diff[static_cast<size_t>(same) * dim + d];
+        same = next[same];
+        ++count;
+      }
+#pragma unroll
+      for (int k = 0; k < 8; ++k)
+        if (k < count) sum += read[k];
+    }
     *place = sum;
   }
 }
@@ -41,7 +58,8 @@ void OrderedEmbedLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top, con
     const Dtype* word = bottom[0]->gpu_data();
     links_.Reshape({2, words});
     int *is_first = links_.mutable_gpu_data(), *next = is_first + words;
-    LinkEqualWords<Dtype><<<CAFFE_GET_BLOCKS(words), CAFFE_CUDA_NUM_THREADS>>>(words, word, is_first, next);
+    const int threads = 64;  // few, so that many multiprocessors take part
+    LinkEqualWords<Dtype><<<(words + threads - 1) / threads, threads>>>(words, word, is_first, next);
     CUDA_POST_KERNEL_CHECK;
     AddToWords<Dtype><<<CAFFE_GET_BLOCKS(count), CAFFE_CUDA_NUM_THREADS>>>(
         count, dim, word, is_first, next, top_diff, this->blobs_[0]->mutable_gpu_diff());

@@ -18,11 +18,11 @@
 #include "lstm.hpp"
 #include "pooling.hpp"
 #include "settings.hpp"
+#include "softmax.hpp"
 #ifdef USE_CUDNN
 #include "caffe/layers/cudnn_lrn_layer.hpp"
 #include "caffe/layers/cudnn_pooling_layer.hpp"
 #include "caffe/layers/cudnn_relu_layer.hpp"
-#include "caffe/layers/cudnn_softmax_layer.hpp"
 #endif
 
 namespace caffe {
@@ -82,7 +82,7 @@ template <typename Dtype>
 shared_ptr<Layer<Dtype>> Softmax(const LayerParameter& param) {
 #ifdef USE_CUDNN
   if (param.softmax_param().engine() != SoftmaxParameter_Engine_CAFFE && on_gpu())
-    return shared_ptr<Layer<Dtype>>(new CuDNNSoftmaxLayer<Dtype>(param));
+    return shared_ptr<Layer<Dtype>>(new RowSoftmaxLayer<Dtype>(param));
 #endif
   return shared_ptr<Layer<Dtype>>(new SoftmaxLayer<Dtype>(param));
 }

@@ -55,9 +55,11 @@ void QuickPoolingLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top, con
                            this->stride_w_,
                            this->pad_h_,
                            this->pad_w_};
-  const dim3 blocks(CAFFE_GET_BLOCKS(this->height_ * this->width_), std::min(windows.planes, most_planes));
+  const int size = this->height_ * this->width_;
+  const int threads = std::min(CAFFE_CUDA_NUM_THREADS, (size + 31) / 32 * 32);  // whole warps: late planes are small
+  const dim3 blocks((size + threads - 1) / threads, std::min(windows.planes, most_planes));
   const bool by_two = this->stride_h_ == 2 && this->stride_w_ == 2;
-  (by_two ? MaxPoolGradient<Dtype, 2> : MaxPoolGradient<Dtype, 0>)<<<blocks, CAFFE_CUDA_NUM_THREADS>>>(
+  (by_two ? MaxPoolGradient<Dtype, 2> : MaxPoolGradient<Dtype, 0>)<<<blocks, threads>>>(
       windows, top[0]->gpu_diff(), this->max_idx_.gpu_data(), bottom[0]->mutable_gpu_diff());
   CUDA_POST_KERNEL_CHECK;
 }

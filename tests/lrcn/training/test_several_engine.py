@@ -26,7 +26,7 @@ from tests.datasets import make_dataset
 from tests.lrcn.training.cpu_ranks import on_cpus
 from tests.lrcn.training.small_nets import SMALL_CLIPS, small
 from tests.rounding import rounding, summands
-from tests.weights import weights
+from tests.weights import furthest, weights
 
 pytestmark = pytest.mark.engine
 
@@ -46,12 +46,6 @@ def training(dataset, folder, several=None, tell=None, **changes):
     run = Run(folder)
     with run.locked():
         return train.train(run, files, compute, share=share)
-
-
-def furthest(one, other):
-    one, other = weights(one), weights(other)
-    assert one.keys() == other.keys()
-    return max(float(np.abs(np.subtract(a, b)).max()) for name in one for a, b in zip(one[name], other[name]))
 
 
 def test_two_processes_train_as_one_does(dataset, tmp_path, monkeypatch):

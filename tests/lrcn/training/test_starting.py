@@ -8,6 +8,7 @@ import pytest
 
 from data_prep.dataset import Dataset
 from data_prep.features import prepare_npz
+from lrcn.engine import cache
 from lrcn.training.job import open_job
 from lrcn.training.run import Run, TrainError
 from lrcn.training.workspace import Start
@@ -308,7 +309,13 @@ def test_a_plan_runs_nothing_and_a_gpu_needs_cuda(dataset, tmp_path):
     options = ["--data", dataset, "--out", tmp_path / "out", *set_options(SMALL_TABLE1)]
     done = lrcn("train", "activity/table1", *options, "--dry-run")
     assert done.returncode == 0 and "time: not measured" in done.stdout and "trial" not in done.stderr, done.stderr
-    done = lrcn("train", "activity/table1", *options, "--from-scratch", "--no-trial", "--gpu", "0")
+    only_cpus = tmp_path / "cache"
+    (only_cpus / "engines").mkdir(parents=True)
+    for engine in (cache() / "engines").glob("*-cpu-*/engine.json"):
+        (only_cpus / "engines" / engine.parent.name).symlink_to(engine.parent)
+    options += ["--from-scratch", "--no-trial", "--gpu", "0"]
+    done = lrcn("train", "activity/table1", *options, LRCN_CACHE=str(only_cpus))
     refused(done, "--gpu 0: ", "lrcn caffe build --cuda")
-    refused(lrcn("caffe", "check", "--gpu", "0"), "--gpu 0: ", "lrcn caffe build --cuda")
+    done = lrcn("caffe", "check", "--gpu", "0", LRCN_CACHE=str(only_cpus))
+    refused(done, "--gpu 0: ", "lrcn caffe build --cuda")
     assert not (tmp_path / "out").exists()
