@@ -70,8 +70,8 @@ def test_images_come_as_from_one_thread(device, data, tmp_path):
     n.silence = L.Silence(n.data, n.label, ntop=0)
     cases.append(Case("records", n.to_proto(), PASSES, 1, phase="TRAIN"))
     one_thread = Device(engine.find())
-    if one_thread.engine.cuda:
-        pytest.skip("no engine for CPUs here")
+    if one_thread.engine.cuda or one_thread.engine.version != device.engine.version:
+        pytest.skip("no engine for CPUs of the same sources here, and others draw other numbers")
     due, _ = one_thread.passes("cpu", cases, tmp_path / "one")
     for mode in ("cpu", "gpu"):
         same(device.passes(mode, cases, tmp_path / mode)[0], due)

@@ -24,13 +24,10 @@ LEARNING = {"base_lr": 0.05, "lr_policy": "fixed", "snapshot": 2, "test_interval
 
 
 def frames(folder, **changes):
-    """Stills from an LMDB, then clips."""
-    sizes = {"batch": 4, "videos": 2, "lstm_init": 0.5, "reader": "lmdb"}
-    return test_training.frames(folder, {"height": 20, "width": 20}, **sizes, **changes)
+    return test_training.frames(folder, batch=4, videos=2, lstm_init=0.5, **changes)
 
 
 def captions(folder, **changes):
-    """Pictures from a list, sentences from HDF5 files."""
     return test_training.captions(folder, init=0.5, **changes)
 
 

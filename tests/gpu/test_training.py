@@ -18,9 +18,9 @@ from tests.weights import weights, write_weights
 pytestmark = pytest.mark.engine
 
 
-def frames(folder, size={}, **changes):
-    """Single frames, and the LRCN that starts from them; changes: of their settings."""
-    make_dataset(folder / "data", **size)
+def frames(folder, **changes):
+    """Single frames, and the LRCN that starts from them; changes: of their settings, and so of the data's size."""
+    make_dataset(folder / "data", **{name: changes[name] for name in ("height", "width") if name in changes})
     settings = small_table1("single-frame-flow", "lrcn-fc6-flow") | {"max_iter": 6, "snapshot": 3, "test_interval": 4}
     settings |= changes
     return ["train", "activity/lrcn-fc6-flow", "--data", folder / "data", *set_options(settings)], "lrcn-fc6-flow"
