@@ -10,7 +10,8 @@ from lrcn.engine.engines import EngineError
 PRECISIONS = ("fp32", "tf32")
 WORKSPACE = 1024  # MiB that a convolution's algorithm may take beside its blobs
 MOST_WORKSPACE = 1 << 20  # more than any card has
-NAMES = ("LRCN_PRECISION", "LRCN_FAST", "LRCN_WORKSPACE", "LRCN_ALGORITHMS")  # in the environment of Caffe's process
+# In the environment of Caffe's process; the last is for tests and benchmarks.
+NAMES = ("LRCN_PRECISION", "LRCN_FAST", "LRCN_WORKSPACE", "LRCN_ALGORITHMS", "LRCN_LSTM")
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Memory:
 def check_cards(name: str, memory: Memory, gpu: Gpu, cards: Sequence[Card]) -> None:
     """TrainError where a training surely takes more than one of its GPUs has. name: of its folder. cards: those of this
     machine."""
-    least = SURELY * (memory.training + CUDA_BYTES)
+    least = SURELY * (memory.training + memory.ahead + CUDA_BYTES)
     for card in cards:
         if card.number in gpu.numbers and card.memory < least:
             raise TrainError(

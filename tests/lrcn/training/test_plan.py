@@ -121,7 +121,9 @@ def test_memory_in_words():
     assert first.startswith("memory: 11.0 GiB at most on each GPU, ") and "up to 1.0 GiB of workspace" in first
     assert small == "  GPU 0: small, 8.0 GiB, which may be too little" and large == "  GPU 1: large, 80.0 GiB"
     assert memory.in_words(GIB, Gpu((1, 5)), here)[1:] == [large, "  GPU 5: not on this machine"]
-    memory.check_cards("net", known, Gpu((0,)), here)  # 0.9 of 8.7 GiB may do
+    memory.check_cards("net", Memory(8 * GIB, GIB, 0, True), Gpu((0,)), here)  # 0.9 of 8.7 GiB may do
+    with pytest.raises(TrainError, match="small"):
+        memory.check_cards("net", known, Gpu((0,)), here)  # 0.9 of 9.7, what is read ahead included, does not
     with pytest.raises(TrainError, match=r"^--gpu 1,0: GPU 0 \(small\) has 8.0 GiB of memory, and net takes 18.7 GiB"):
         memory.check_cards("net", Memory(16 * GIB, GIB, 0, True), Gpu((1, 0)), here)
     memory.check_cards("net", Memory(16 * GIB, 0, 0, True), Gpu((1,)), here)
