@@ -24,7 +24,8 @@ LEARNING = {"base_lr": 0.05, "lr_policy": "fixed", "snapshot": 2, "test_interval
 
 
 def frames(folder, **changes):
-    return test_training.frames(folder, batch=4, videos=2, lstm_init=0.5, **changes)
+    sizes = {"batch": 4, "videos": 2, "lstm_init": 0.5}
+    return test_training.frames(folder, "rgb", reader="lmdb", **sizes, **changes)
 
 
 def captions(folder, **changes):
@@ -73,6 +74,7 @@ def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(kind, t
     """With dropout, of which each GPU draws its own."""
     task = kind(tmp_path)
     whole = trained(task, tmp_path / "whole", "0,1", two)
+    test_training.take_algorithms(tmp_path / "whole", tmp_path / "killed")
     assert killed(12, *task[0], "--gpu", "0,1", "--out", tmp_path / "killed", **two) == -signal.SIGKILL
     assert 0 < Run(tmp_path / "killed" / task[1]).done < 6
     assert weights(trained(task, tmp_path / "killed", "0,1", two).weights) == weights(whole.weights)
