@@ -199,18 +199,18 @@ def test_a_trial_that_caffe_refuses_is_said_in_its_words(data):
     files = small(data)[1]
     files["train_test"].layer[-1].bottom[0] = "fc9"
     with pytest.raises(CaffeError, match="fc9"):
-        plan.trial(files, engine.find())
+        plan.trial(files, Compute())
 
 
 def test_a_trial_takes_time_and_leaves_nothing(data, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    found = plan.trial(small(data)[1], engine.find())
+    found = plan.trial(small(data)[1], Compute())
     assert 0 < found.iteration < 10 and 0 < found.test < 10 and not found.least
-    assert plan.trial(small(data, test_iter=0)[1], engine.find()).test == 0
+    assert plan.trial(small(data, test_iter=0)[1], Compute()).test == 0
     monkeypatch.setattr(plan, "TRIAL_LIMIT", 0.0)  # any net is too slow now
     monkeypatch.setattr(plan, "TRIAL_SECONDS", 60)
     monkeypatch.setattr(plan, "TRIAL_ITERATIONS", 10**6)
-    late = plan.trial(small(data)[1], engine.find())
+    late = plan.trial(small(data)[1], Compute())
     assert late.least and late.test == 0 and 0 <= late.iteration < 10
     assert not list(tmp_path.iterdir())
 
