@@ -37,7 +37,6 @@ from prototxt_gen.part import Part, check_weights, part_for
 from prototxt_gen.text import Source
 
 STRIDE = 8  # between clips, as videos are classified
-CROPS = ("centre", "ten-mean")
 SIZE = (240, 320)  # published: smaller frames are enlarged to this
 BATCH = 64  # pictures a forward pass, at most
 BATCH_BYTES = 1 << 30  # of activations, about

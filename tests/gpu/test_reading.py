@@ -75,3 +75,14 @@ def test_images_come_as_from_one_thread(device, data, tmp_path):
     due, _ = one_thread.passes("cpu", cases, tmp_path / "one")
     for mode in ("cpu", "gpu"):
         same(device.passes(mode, cases, tmp_path / mode)[0], due)
+
+
+def test_an_engine_for_gpus_reads_on_the_cpu_where_there_is_no_card(emulated, data, tmp_path):
+    """Caffe's threads that read ahead ask for a card, as nothing else does on the CPU."""
+    n = NetSpec("records")
+    n.data, n.label = L.Data(ntop=2, source=str(data / "frames"), backend="LMDB", batch_size=7)
+    n.silence = L.Silence(n.data, n.label, ntop=0)
+    cases = [Case("records", n.to_proto(), PASSES, 1), clips(data)]
+    without, _ = emulated.passes("cpu", cases, tmp_path / "without", LRCN_EMULATED_GPUS="0")
+    beside, _ = emulated.passes("cpu", cases, tmp_path / "beside")
+    same(without, beside)
