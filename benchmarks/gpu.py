@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-# What the issue asks for, as ratios to PyTorch: net -> (fp32, TF32); and on real frames to data that are there.
+# What is aimed at, as ratios to PyTorch: net -> (fp32, TF32); and on real frames to data that are there.
 GOALS = {
     "lrcn-fc6-rgb": (0.95, 1.15),
     "single-frame-rgb": (0.95, 1.1),
