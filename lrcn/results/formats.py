@@ -1,8 +1,8 @@
 """Tables of numbers as text, Markdown, LaTeX, CSV and JSON: the same rows in each.
 
-What was measured stands in the paper's shape, a line a model and a column a quantity; below it, where there are any, its
-95 % interval, its spread, the published number and the difference. Names come from others' files: no letter of theirs
-has a meaning in any of the formats.
+What was measured stands in the paper's shape, a line a model and a column a quantity; below it, where there are any,
+its 95 % interval, its spread, the published number and the difference. Names come from others' files: no letter of
+theirs has a meaning in any of the formats.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _blocks(table: Table, published: bool = True) -> Iterator[_Block]:
     rows = [row for row in table.rows if row.measured or published]
     for _, group in groupby(rows, key=lambda row: (row.measured, row.on, "" if row.measured else row.published_on)):
         block = list(group)
-        yield _Block(_headings(block, published), [line for line in _lines(table, block, published)])
+        yield _Block(_headings(block, published), list(_lines(table, block, published)))
 
 
 def _headings(block: Sequence[Row], published: bool) -> list[str]:
@@ -105,8 +105,7 @@ def _headings(block: Sequence[Row], published: bool) -> list[str]:
     if not block[0].measured:
         return [f"published on {on}, not measured here" for on in beside]
     return [f"measured on {block[0].on}"] + [
-        f"published on {on}" + ("" if same else ": another data set (*)")
-        for on, same in beside.items()
+        f"published on {on}" + ("" if same else ": another data set (*)") for on, same in beside.items()
     ]
 
 
@@ -141,7 +140,7 @@ def _signed(value: float | None) -> str:
 
 def _notes(table: Table) -> list[str]:
     few = any(number.interval for row in table.rows for number in row.numbers.values())
-    why = f"95 % intervals of shares by Wilson's score, where the test set is so small that they are over {SMALL:g} point wide"
+    why = f"95 % interval: Wilson's, of shares of a test set so small that it is over {SMALL:g} point wide"
     return [*table.notes, *([why] if few else [])]
 
 
@@ -170,8 +169,6 @@ def _text(table: Table, published: bool = True) -> str:
     if any(column.group for column in table.columns):
         lines.append(_groups_above(table, widths))
     lines += aligned([["", *labels]], least=widths, indent="  ")
-    if table.name == "table1":
-        lines[-1] += "   (averages: weight of RGB, weight of flow)"
     for block in blocks:
         rows: list[Line] = [
             [plain(model) if model else f"  {what}", *numbers] if numbers else f"  {plain(model)}:"
@@ -214,19 +211,34 @@ def _for_markdown(words: str) -> str:
 
 
 def _latex(table: Table) -> str:
-    count = len(table.columns) + 1
-    lines = [r"\begin{table}", r"\centering\small\setlength{\tabcolsep}{4pt}", rf"\caption{{{_for_latex(table.title)}}}"]
-    lines += [rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule"]
-    lines.append(" & ".join(["", *map(_for_latex, _labels(table))]) + r" \\")
+    title = table.title.removeprefix(f"Table {table.number}: ")
+    caption = title + (f" (Table {table.number} of the paper)" if table.number else "")
+    lines = [r"\begin{table}", r"\small\setlength{\tabcolsep}{4pt}", rf"\caption{{{_for_latex(caption)}}}"]
+    lines += [rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule", *_latex_groups(table)]
+    lines.append(" & ".join(["", *(_for_latex(column.label) for column in table.columns)]) + r" \\")
     for block in _blocks(table):
         heading = r"\newline ".join(map(_for_latex, block.headings))
-        lines += [r"\midrule", rf"\multicolumn{{{count}}}{{p{{0.95\linewidth}}}}{{\itshape {heading}}} \\"]
+        of_all = rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}"
+        lines += [r"\midrule", rf"{of_all}{{\rlap{{\parbox[t]{{\linewidth}}{{\itshape {heading}\strut}}}}}} \\"]
         for model, what, cells in block.lines:
             name = _for_latex(model) if model else rf"\quad {_for_latex(what)}"
             lines.append(" & ".join([name, *(_minus(cell) for cell in cells or [""] * len(table.columns))]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     lines += [rf"\par\smallskip {_for_latex(note)}" for note in _notes(table)]
     return "\n".join([*lines, r"\end{table}"])
+
+
+def _latex_groups(table: Table) -> list[str]:
+    """What stands above several columns, with a rule below each."""
+    if not any(column.group for column in table.columns):
+        return []
+    cells, rules, first = [""], [], 2
+    for group, columns in groupby(column.group for column in table.columns):
+        count = len(list(columns))
+        cells.append(rf"\multicolumn{{{count}}}{{c}}{{{_for_latex(group)}}}")
+        rules.append(rf"\cmidrule(lr){{{first}-{first + count - 1}}}")
+        first += count
+    return [" & ".join(cells) + r" \\", "".join(rules)]
 
 
 def _minus(cell: str) -> str:
@@ -236,15 +248,16 @@ def _minus(cell: str) -> str:
     return cell.replace("-", "--")
 
 
-_LATEX = {
-    **{letter: f"\\{letter}" for letter in "{}$&#_%"},
-    **{"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"},
-    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''"},
+_LATEX = {letter: f"\\{letter}" for letter in "{}$&#_%"} | {
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
 }
-_ACCENTS = {
-    **{"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0304": "=", "\u0306": "u", "\u0307": "."},
-    **{"\u0308": '"', "\u030a": "r", "\u030b": "H", "\u030c": "v", "\u0323": "d", "\u0327": "c"},
-}
+_ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0323\u0327", "`'^~=u.\"rHvdc"))
 
 
 def _for_latex(words: str) -> str:
@@ -256,7 +269,7 @@ def _for_latex(words: str) -> str:
 def _letter(letter: str) -> str:
     if letter.isascii():
         return _LATEX.get(letter, letter)
-    base, *marks = unicodedata.normalize("NFD", letter)
+    base, *marks = list(unicodedata.normalize("NFD", letter))
     if not base.isascii() or not marks or not all(mark in _ACCENTS for mark in marks):
         return f"U+{ord(letter):04X}"
     written = {"i": r"\i", "j": r"\j"}.get(base, base) if marks[0] not in "\u0323\u0327" else base
