@@ -8,13 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-COLOURS = {"rgb": "tab:red", "flow": "tab:blue", "average_1/2_1/2": "tab:gray", "average_1/3_2/3": "black"}
-TITLES = {
-    "rgb": "RGB",
-    "flow": "flow",
-    "average_1/2_1/2": "1/2 RGB + 1/2 flow",
-    "average_1/3_2/3": "1/3 RGB + 2/3 flow",
-}
+from lrcn.results.palette import COLOURS, TITLES
 
 
 def pyplot():
