@@ -29,7 +29,8 @@ AMISS = (KeyError, TypeError, ValueError, AttributeError, LookupError, Arithmeti
 def write_report(paths: Sequence[Path], out: Path) -> list[str]:
     """Writes the page of what lies at `paths` (`sources.read`) into the file `out`, whole or not at all. Gives what was
     left out, a line each. Raises ResultsError where there is nothing to show, and DataError for a full disk."""
-    write_text(out, page := Page(sources.read(paths)).text())
+    page = Page(sources.read(paths))
+    write_text(out, page.text())
     return page.left_out
 
 
