@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from lrcn.results import palette
+
 WIDTH, HEIGHT = 420, 240
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 40
 MOST_POINTS = 300  # of a line; more are thinned
@@ -61,15 +63,14 @@ def lines(series: Sequence[Line], x: Axis, y: Axis, levels: Mapping[str, float] 
     place = _places(x_span, y_span)
     parts = [*_grid(x_span, y_span, place, x.title, y.title)]
     for name, level in (levels or {}).items():
-        _, at = place(x_span[0], level)
-        parts.append(f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(f'<text class="small" x="{WIDTH - RIGHT}" y="{at - 3:.1f}" text-anchor="end">{escape(name)}</text>')
+        series = [*series, Line(name, x_span, (level, level), palette.COLOURS["chance"], palette.DASHES["chance"])]
+        points[name] = series[-1].finite()
     for each in series:
         parts += _line(each, points[each.name], place)
     svg = _svg(parts, HEIGHT, f"{y.title} by {x.title}: {', '.join(each.name for each in series)}")
     legend = [(each.name, each.colour, each.dash) for each in series]
-    rows = _by_x(series)
-    return figure(svg, legend, [x.title, *(each.name for each in series)], rows)
+    measured = [each for each in series if each.name not in (levels or {})]
+    return figure(svg, legend, [x.title, *(each.name for each in measured)], _by_x(measured))
 
 
 def thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:

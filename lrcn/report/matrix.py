@@ -10,8 +10,8 @@ from markupsafe import Markup, escape
 
 from lrcn.report.charts import shortened
 
-LABEL = 120  # pixels of the names at the side
-LEAST_NUMBERS = 20  # classes up to which the numbers stand in the cells
+MOST_NUMBERS = 20  # classes up to which the numbers stand in the cells
+LONGEST = 24  # letters of a name; the rest is told where the pointer rests
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], name: str) -> Markup:
@@ -22,21 +22,27 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], name: str
         raise ValueError("a confusion matrix that is none of its classes")
     videos = matrix.sum(1)
     shares = 100 * matrix / np.maximum(videos, 1)[:, None]
-    size = 26 if len(classes) <= LEAST_NUMBERS else 9
-    side = LABEL + size * len(classes)
-    parts = [f'<rect class="paper" x="{LABEL}" y="{LABEL}" width="{side - LABEL}" height="{side - LABEL}"/>']
+    size = 28 if len(classes) <= MOST_NUMBERS else 10
+    letters = min(0.9 * size, 12)
+    names = [shortened(name, LONGEST) + ("" if count else " (none)") for name, count in zip(classes, videos)]
+    label = round(0.62 * letters * max(map(len, names))) + 8
+    side = label + size * len(classes)
+    parts = [f'<rect class="paper" x="{label}" y="{label}" width="{side - label}" height="{side - label}"/>']
     for row, column in np.argwhere(matrix > 0).tolist():
-        parts.append(_cell(row, column, size, shares[row, column], int(matrix[row, column]), classes, int(videos[row])))
-    letters = min(size * 0.9, 12)
-    for number, each in enumerate(classes):
-        at = LABEL + size * (number + 0.5)
-        short, mark = escape(shortened(each, 18)), "" if videos[number] else " (no video)"
-        parts.append(
-            f'<text data-r="{number}" font-size="{letters}" x="{LABEL - 4}" y="{at + letters / 3:.1f}" text-anchor="end">'
-            f"{short}{mark}<title>{escape(each)}</title></text>"
-            f'<text data-c="{number}" font-size="{letters}" transform="translate({at + letters / 3:.1f} {LABEL - 4}) '
-            f'rotate(-90)">{short}<title>{escape(each)}</title></text>'
+        tip = (
+            f"{classes[row]} taken for {classes[column]}: {matrix[row, column]:.0f} of {videos[row]:.0f} videos, "
+            f"{shares[row, column]:.0f} %"
         )
+        at = label + size * column, label + size * row
+        cell = _cell(at, size, shares[row, column], row == column, len(classes) <= MOST_NUMBERS)
+        parts.append(f'<g data-r="{row}" data-c="{column}">{cell}<title>{escape(tip)}</title></g>')
+    for number, (name, whole) in enumerate(zip(names, classes)):
+        middle = label + size * (number + 0.5) + letters / 3
+        named = f"{escape(name)}<title>{escape(whole)}</title></text>"
+        style = f'style="font-size: {letters}px"'
+        parts.append(f'<text data-r="{number}" {style} x="{label - 4}" y="{middle:.1f}" text-anchor="end">{named}')
+        turned = f'transform="translate({middle:.1f} {label - 4}) rotate(-90)"'
+        parts.append(f'<g data-c="{number}"><text {style} {turned}>{named}</g>')
     right = [round(float(shares[n, n]), 2) for n in range(len(classes))]
     orders = {
         "as in the data set": list(range(len(classes))),
@@ -46,14 +52,14 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], name: str
     }
     options = "".join(f"<option>{escape(order)}</option>" for order in orders)
     return Markup(
-        f'<div class="matrix" data-orders="{escape(json.dumps(orders))}" data-size="{size}" data-label="{LABEL}">'
+        f'<div class="matrix" data-orders="{escape(json.dumps(orders))}" data-size="{size}">'
         f'<div class="tools"><label>Classes <select>{options}</select></label> <button type="button" data-zoom="1.5">'
         'larger</button> <button type="button" data-zoom="0.667">smaller</button></div>'
         '<div class="scroll" tabindex="0" role="region" aria-label="confusion matrix">'
         f'<svg viewBox="0 0 {side} {side}" style="--side:{min(side, 640)}px" role="img" aria-label="confusion matrix of '
         f'{escape(name)}: rows are true classes, columns answers">{"".join(parts)}</svg></div>'
-        "<p class=small>A row is a true class, a column an answer; a cell is percent of the row's videos. Blue: right; "
-        "orange: wrong.</p></div>"
+        "<p class=small>A row is a true class, a column an answer, a cell percent of the row's videos. Blue: right; orange: "
+        "wrong.</p></div>"
     )
 
 
@@ -74,19 +80,15 @@ def neighbours_first(matrix: np.ndarray) -> list[int]:
     return order
 
 
-def _cell(row: int, column: int, size: int, share: float, count: int, classes: Sequence[str], videos: int) -> str:
+def _cell(at: tuple[int, int], size: int, share: float, right: bool, numbered: bool) -> str:
     """A cell, whose shade shows small shares too: its strength goes with the root of the share."""
     strength = 0.12 + 0.88 * (share / 100) ** 0.5
-    kind = "right" if row == column else "wrong"
-    x, y = LABEL + size * column, LABEL + size * row
-    tip = f"{classes[row]} taken for {classes[column]}: {count} of {videos} videos, {share:.0f} %"
-    number = ""
-    if len(classes) <= LEAST_NUMBERS:
-        light = " light" if strength > 0.62 else ""
-        number = (
-            f'<text class="in{light}" x="{x + size / 2}" y="{y + size / 2 + 4}" text-anchor="middle">{share:.0f}</text>'
-        )
-    return (
-        f'<g data-r="{row}" data-c="{column}"><rect class="{kind}" x="{x}" y="{y}" width="{size - 0.5}" '
-        f'height="{size - 0.5}" fill-opacity="{strength:.2f}"/>{number}<title>{escape(tip)}</title></g>'
+    box = (
+        f'<rect class="{"right" if right else "wrong"}" x="{at[0]}" y="{at[1]}" width="{size - 0.5}" '
+        f'height="{size - 0.5}" fill-opacity="{strength:.2f}"/>'
     )
+    if not numbered:
+        return box
+    light = " light" if right and strength > 0.62 else ""
+    middle = at[0] + size / 2, at[1] + size / 2 + 4
+    return f'{box}<text class="in{light}" x="{middle[0]}" y="{middle[1]}" text-anchor="middle">{share:.0f}</text>'

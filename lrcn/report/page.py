@@ -51,6 +51,7 @@ class Page:
         """One experiment: what was evaluated, what came out, the trainings, the nets."""
         folder = fit(str(outcome.folder))
         about = [self._part(folder, "conditions.html", training.conditions, each) for each in outcome.results]
+        short = [self._part(folder, "conditions.html", training.in_short, each) for each in outcome.results[:1]]
         content, measured = self._measured(folder, outcome)
         trainings = [self._part(str(run.folder), "training.html", training.section, run) for run in outcome.runs]
         drawn = self._part(f"{folder}, its nets", "nets.html", nets.section, outcome.runs)
@@ -59,6 +60,7 @@ class Page:
             "name": outcome.name,
             "folder": folder,
             "conditions": about,
+            "short": short,
             "content": content,
             "parts": [*measured, *trainings, drawn],
         }

@@ -39,7 +39,7 @@ def _truth(models: Mapping[str, Any]) -> Markup:
         (slot, {model: 100 * shares[slot] if slot in shares else None for model, shares in truth.items()})
         for slot in slots
     ]
-    return charts.bars(rows, dict(zip(truth, palette.series(len(truth)))))
+    return charts.bars(rows, dict(zip(truth, _colours(len(truth)))))
 
 
 def _wrong(images: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -49,3 +49,8 @@ def _wrong(images: list[dict[str, Any]]) -> dict[str, Any] | None:
             if caption["wrong"] and image["src"]:
                 return {"image": image, "caption": caption}
     return None
+
+
+def _colours(n: int) -> list[str]:
+    """Colours of models, of which captioners with their nearest neighbours make more than there are series."""
+    return [*palette.series(min(n, 7)), palette.COLOURS["chance"], *palette.series(n)][:n]

@@ -13,6 +13,7 @@ from lrcn.report import charts
 from lrcn.report.charts import Axis, Line
 from lrcn.report.sources import fit
 from lrcn.results import palette
+from lrcn.results.compare import engine_words
 from lrcn.training.plan import duration
 from lrcn.training.run import Run
 
@@ -110,7 +111,19 @@ def _series(rows: list[dict[str, float]], names: list[str], times: float = 1) ->
 
 def conditions(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was evaluated on what, in pairs of a name and a value: data, engine, card, seed, revision."""
-    data, engine = results["dataset"], results.get("engine") or {}
+    engine, gpu = results.get("engine") or {}, results.get("gpu")
+    pairs = in_short(results)
+    pairs += [("evaluated with", _evaluation(results["evaluation"]))] if results.get("evaluation") else []
+    pairs += [("version", str(engine["version"]))] if engine.get("version") else []
+    pairs += [("BLAS", str(engine["blas"]))] if engine.get("blas") else []
+    pairs += [("compiled with", str(engine["flags"]))] if engine.get("flags") else []
+    pairs += [(f"GPU, {name}", str(value)) for name, value in gpu.items()] if gpu else []
+    return pairs + ([("revision of lrcn", str(results["git"]))] if results.get("git") else [])
+
+
+def in_short(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same in few words: which data, which engine, which device, which seed."""
+    data, gpu = results["dataset"], results.get("gpu")
     pairs = [("data set", data["name"])]
     if "classes" in data:
         pairs += [("classes", str(len(data["classes"]))), ("test videos", str(data["test_videos"]))]
@@ -120,14 +133,9 @@ def conditions(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         pairs += [("part", data["part"])] if data.get("part") else []
         pairs += [(name, str(data[key])) for name, key in zip(names, ("images", "captions")) if key in data]
         pairs += [("vocabulary", f"{data['vocabulary']} words")] if "vocabulary" in data else []
-    pairs += [("evaluated", _evaluation(results.get("evaluation") or {}))] if results.get("evaluation") else []
-    pairs += [("Caffe", f"{engine.get('source', '?')}: {engine.get('version', '?')}")] if engine else []
-    pairs += [("BLAS", engine["blas"])] if engine.get("blas") else []
-    gpu = results.get("gpu")
-    pairs.append(("evaluated on", ", ".join(f"{name} {value}" for name, value in gpu.items()) if gpu else "the CPU"))
-    pairs += [("seed", str(results["seed"]))] if results.get("seed") is not None else []
-    pairs += [("revision of lrcn", str(results["git"]))] if results.get("git") else []
-    return pairs
+    pairs += [("engine", words)] if (words := engine_words(results.get("engine"))) else []
+    pairs.append(("evaluated on", str(gpu.get("card", "a GPU")) if gpu else "the CPU"))
+    return pairs + ([("seed", str(results["seed"]))] if results.get("seed") is not None else [])
 
 
 def _evaluation(evaluation: Mapping[str, Any]) -> str:
