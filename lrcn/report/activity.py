@@ -51,7 +51,7 @@ def verdicts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             elif p < SURE:
                 verdict = f"{'better' if alone > others else 'worse'}, more than chance"
             else:
-                verdict = f"{'better' if alone > others else 'worse'}, but no more than chance would do"
+                verdict = "no more than chance"
             found.append(
                 {
                     "model": palette.title(model),

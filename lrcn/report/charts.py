@@ -19,6 +19,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 40
 MOST_POINTS = 300  # of a line; more are thinned
 MOST_ROWS = 120  # of a table of numbers
 LEVELS = 12  # shades of a heat map
+NAMES = 62  # pixels at its left
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def heat(values: Sequence[Sequence[float]], steps: Sequence[str], title: str, lo
     columns = max((len(row) for row in values), default=0)
     if not columns:
         return Markup("")
-    cell, tall = (WIDTH - LEFT - RIGHT) / columns, 6
+    cell, tall = (WIDTH - NAMES - RIGHT) / columns, 6
     height = tall * len(values)
     shades: dict[int, list[str]] = {}
     for row, numbers in enumerate(values):
@@ -130,23 +131,23 @@ def heat(values: Sequence[Sequence[float]], steps: Sequence[str], title: str, lo
             if value is None or not math.isfinite(value):
                 continue
             share = min(max((value - low) / (high - low), 0), 1)
-            x = LEFT + cell * column
+            x = NAMES + cell * column
             shades.setdefault(round(share * LEVELS), []).append(f"M{x:.1f} {tall * row}h{cell:.1f}v{tall}h-{cell:.1f}z")
     parts = [
         f'<path fill="{_shade(level / LEVELS, low < 0)}" d="{"".join(paths)}"/>' for level, paths in sorted(shades.items())
     ]
-    parts.append(f'<text x="{LEFT - 5}" y="{height / 2 + 4:.1f}" text-anchor="end">{escape(title)}</text>')
+    parts.append(f'<text x="{NAMES - 5}" y="{height / 2 + 4:.1f}" text-anchor="end">{escape(title)}</text>')
     return Markup(_svg(parts, height + 1, f"{title}, {len(values)} units over {columns} steps: {', '.join(steps)}"))
 
 
 def steps_axis(steps: Sequence[str]) -> Markup:
     """The names of the steps, to stand below heat maps of the same width."""
-    cell = (WIDTH - LEFT - RIGHT) / max(len(steps), 1)
+    cell = (WIDTH - NAMES - RIGHT) / max(len(steps), 1)
     every = max(1, math.ceil(26 / cell)) if all(step.isdigit() for step in steps) else 1
     turned = every == 1 and max(map(len, steps), default=0) * 6.5 > cell
     parts = []
     for number in range(0, len(steps), every):
-        x, name = LEFT + cell * (number + 0.5), escape(shortened(steps[number], 14))
+        x, name = NAMES + cell * (number + 0.5), escape(shortened(steps[number], 14))
         if turned:
             parts.append(f'<text transform="translate({x + 4:.1f} 4) rotate(-60)" text-anchor="end">{name}</text>')
         else:

@@ -56,7 +56,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], name: str
         f'<div class="tools"><label>Classes <select>{options}</select></label> <button type="button" data-zoom="1.5">'
         'larger</button> <button type="button" data-zoom="0.667">smaller</button></div>'
         '<div class="scroll" tabindex="0" role="region" aria-label="confusion matrix">'
-        f'<svg viewBox="0 0 {side} {side}" style="--side:{min(side, 640)}px" role="img" aria-label="confusion matrix of '
+        f'<svg viewBox="0 0 {side} {side}" style="--side:{min(side, 1000)}px" role="img" aria-label="confusion matrix of '
         f'{escape(name)}: rows are true classes, columns answers">{"".join(parts)}</svg></div>'
         "<p class=small>A row is a true class, a column an answer, a cell percent of the row's videos. Blue: right; orange: "
         "wrong.</p></div>"

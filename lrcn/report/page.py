@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 
 from data_prep import DataError
@@ -23,7 +23,7 @@ SECTIONS = {  # of a task: what its results say, and how that is shown
     "video": (sentences.section, "sentences.html"),
 }
 # What reading makes of a file of another's, or of one that was cut short.
-AMISS = (KeyError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError, StopIteration)
+AMISS = (KeyError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError, TemplateError)
 
 
 def write_report(paths: Sequence[Path], out: Path) -> list[str]:
@@ -49,34 +49,32 @@ class Page:
 
     def _chapter(self, number: int, outcome: Outcome) -> dict[str, Any]:
         """One experiment: what was evaluated, what came out, the trainings, the nets."""
-        folder = fit(str(outcome.folder))
-        about = [self._part(folder, "conditions.html", training.conditions, each) for each in outcome.results]
-        short = [self._part(folder, "conditions.html", training.in_short, each) for each in outcome.results[:1]]
-        content, measured = self._measured(folder, outcome)
+        chapter = {"id": f"run-{number}", "name": outcome.name, "folder": fit(str(outcome.folder))}
+        about = [self._part(chapter["folder"], "conditions.html", training.conditions, each) for each in outcome.results]
+        card, measured = self._measured(chapter, outcome)
         trainings = [self._part(str(run.folder), "training.html", training.section, run) for run in outcome.runs]
-        drawn = self._part(f"{folder}, its nets", "nets.html", nets.section, outcome.runs)
-        return {
-            "id": f"run-{number}",
-            "name": outcome.name,
-            "folder": folder,
-            "conditions": about,
-            "short": short,
-            "content": content,
-            "parts": [*measured, *trainings, drawn],
-        }
+        drawn = self._part(f"{chapter['folder']}, its nets", "nets.html", nets.section, outcome.runs)
+        return chapter | {"short": card, "parts": [*about, measured, *trainings, drawn]}
 
-    def _measured(self, folder: str, outcome: Outcome) -> tuple[Any, list[Markup]]:
-        """What the first of its results says, and that as a part of the page; without the examples where these are not
-        what they should be."""
-        if not outcome.results or outcome.results[0]["task"] not in SECTIONS:
-            return None, []
-        results = outcome.results[0]
-        make, template = SECTIONS[results["task"]]
-        for examples in [outcome.examples, None] if outcome.examples else [None]:
-            content = self._tried(f"{folder}, {'examples' if examples else 'results'}", make, results, examples)
+    def _measured(self, chapter: Mapping[str, Any], outcome: Outcome) -> tuple[Markup, Markup]:
+        """What the first of its results says, in short and at length; without the examples where these are not what
+        they should be."""
+        folder, results = chapter["folder"], outcome.results[0] if outcome.results else None
+        conditions = self._tried(folder, training.in_short, results) if results else None
+        make, template = SECTIONS.get(results["task"], (None, "")) if results else (None, "")
+        for examples in ([outcome.examples] if outcome.examples else []) + [None] if make else []:
+            name = f"{folder}, {'results' if examples is None else 'examples'}"
+            content = self._tried(name, make, results, examples)
             if content is not None:
-                return content, [self._part(folder, template, dict, content)]
-        return None, []
+                card, measured = self._card(chapter, conditions, content), self._part(name, template, dict, content)
+                if card and measured:
+                    return card, measured
+        return self._card(chapter, conditions, None), Markup("")
+
+    def _card(self, chapter: Mapping[str, Any], conditions: Any, content: Any) -> Markup:
+        """An experiment in short."""
+        about = {**chapter, "conditions": [conditions] if conditions else [], "content": content}
+        return self._part(chapter["folder"], "short.html", dict, about)
 
     def _part(self, name: str, template: str, make: Callable[..., Any], *sources: Any) -> Markup:
         """A part of the page; empty where its files do not allow it."""
