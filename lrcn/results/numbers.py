@@ -65,7 +65,8 @@ class Row:
 
     @property
     def measured(self) -> bool:
-        return any(number.measured is not None for number in self.numbers.values())
+        """Whether it is of a file of results, and not the paper's alone."""
+        return bool(self.on)
 
     @property
     def published(self) -> bool:

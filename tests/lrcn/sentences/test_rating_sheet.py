@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import DataError
-from lrcn.results import compare
+from lrcn.results import compare, formats
 from lrcn.results.published import TABLE4
 from lrcn.sentences import rating_sheet
 from lrcn.sentences.readable import readable
@@ -239,14 +239,15 @@ def test_answers_become_table_4(source):
     assert ratings["lrcn"][0] == pytest.approx((2 * (16 - ties) + 2.5 * ties) / 16)
     for criterion in range(3):
         assert sum(values[criterion] for values in ratings.values()) == pytest.approx(6)
-    text = compare.table4(found)
-    assert "ranks 1 to 3, 2 raters, 12 images" in text and "unfinished, left out" in text
+    text = formats.text([compare.table4(found)])
+    assert "ranks 1 to 3, 2 raters, 12 images" in text and "unfinished rankings, left out" in text
     for name, values in TABLE4.items():
         assert any(
             line.split()[:-3] == name.split() and line.split()[-3:] == [f"{v:.2f}" for v in values]
             for line in text.splitlines()
         )
-    assert json.loads(json.dumps(compare.table4_document(found)))["published"]["LRCN FT"] == [3.47, 3.01, 3.50]
+    [row] = [row for row in formats.document([compare.table4(found)])["tables"][0]["rows"] if row["model"] == "LRCN FT"]
+    assert [number["published"] for number in row["numbers"].values()] == [3.47, 3.01, 3.50]
 
 
 def shared(part_answers, key):
@@ -317,7 +318,7 @@ def test_nothing_finished_is_a_table_of_dashes(source):
     page = Page(source / "out/sheet/index.html")
     found = rating_sheet.collect([write(source / "out/a.json", answered(page, "Anna", images=0))])
     assert found["rows"] == [0, 0, 0] and found["ratings"]["NN"] == [None] * 3
-    assert "-" in compare.table4(found)
+    assert ["NN", "-", "-", "-"] in [line.split() for line in formats.text([compare.table4(found)]).splitlines()]
 
 
 @pytest.mark.parametrize(
