@@ -25,7 +25,7 @@ from lrcn.activity.clip_gates import ClipGates, clip_gates, clip_of, has_lstm, o
 from lrcn.activity.evaluate import MODALITIES, STRIDE, Scoring, net_job, run_score
 from lrcn.activity.sampler import image_range
 from lrcn.engine.compute import Compute, Progress
-from lrcn.results import pictures
+from lrcn.results import palette, pictures
 from lrcn.results.pictures import picture_names
 from lrcn.results.tables import aligned
 from lrcn.trained_net import TrainedNet
@@ -345,7 +345,7 @@ def draw_all(classified: Sequence[Classified], net: TrainedNet, folder: Path) ->
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in picture_names([each.video for each in classified])]
     for each, path in zip(classified, paths):
-        title = f"{each.video.name}: {net.variant.row}, {COLUMNS[each.best_column]}"
+        title = f"{each.video.name}: {palette.title(net.variant.row)}, {palette.title(each.best_column)}"
         thumbnails = pictures.spread(len(each.jpegs))
         images = [frames.decode(each.jpegs[at], cv2.IMREAD_COLOR) for at in thumbnails]
         pictures.classified(
