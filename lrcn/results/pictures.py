@@ -194,15 +194,15 @@ def classified(images: list, by_frame: np.ndarray, scores: np.ndarray, classes, 
     save(figure, path)
 
 
-def picture_names(paths) -> list[str]:
-    """NAME.png for each file or folder; of several of one name the later ones are counted."""
+def picture_names(paths, ending: str = "") -> list[str]:
+    """NAME.png, or NAME`ending`.png, for each file or folder; of several of one name the later ones are counted."""
     names: list[str] = []
     for path in map(Path, paths):
         stem, number = path.stem if path.suffix else path.name, 1
-        name = f"{stem}.png"
+        name = f"{stem}{ending}.png"
         while name in names:
             number += 1
-            name = f"{stem}-{number}.png"
+            name = f"{stem}-{number}{ending}.png"
         names.append(name)
     return names
 
