@@ -21,7 +21,7 @@ from prototxt_gen import SpecError
 from prototxt_gen.caffe_pb2 import LayerParameter, NetParameter
 from prototxt_gen.weights import read_layer
 
-MOST_UNITS = 24  # of a layer, in a picture
+MOST_UNITS = 16  # of a layer, in a picture
 # The largest relative error of a factor in a matrix product, by a GPU's precision; sums are float32's in either.
 ROUNDING_OF_FACTORS = {"fp32": 0.0, "tf32": 2.0**-11}
 ROUNDING_OF_SUMS = 2.0**-24

@@ -18,14 +18,14 @@ import numpy as np
 
 from data_prep import DataError, flow, frames, store
 from data_prep.dataset import Dataset, Video, index_text, list_text
-from data_prep.whole_files import write_json, write_text
+from data_prep.whole_files import write_arrays, write_json, write_text
 from data_prep.workers import Work, no_progress, parallel
 from lrcn.activity import score
 from lrcn.activity.clip_gates import ClipGates, clip_gates, clip_of, has_lstm, of_job
 from lrcn.activity.evaluate import MODALITIES, STRIDE, Scoring, net_job, run_score
 from lrcn.activity.sampler import image_range
 from lrcn.engine.compute import Compute, Progress
-from lrcn.results import palette, pictures
+from lrcn.results import film, gates, palette, pictures
 from lrcn.results.pictures import picture_names
 from lrcn.results.tables import aligned
 from lrcn.trained_net import TrainedNet
@@ -238,7 +238,7 @@ def classify_videos(
     for v, video in enumerate(videos):
         of_video = {column: probs[v] for column, probs in scores.items()}
         answer = int(list(of_video.values())[-1].argmax())
-        gates = {
+        gates_of = {
             modality: clip_gates(nets[modality], states[modality][v], of_modality[v], answer, compute)
             for modality, of_modality in clips.items()
         }
@@ -250,7 +250,7 @@ def classify_videos(
                 by_frame[v],
                 flow_images[v],
                 beside[v],
-                {modality: each for modality, each in gates.items() if each},
+                {modality: each for modality, each in gates_of.items() if each},
             )
         )
     return classified
@@ -372,3 +372,58 @@ def as_text(answer: Mapping[str, Any], row: str, rgb_weight: float) -> str:
     ranked = [[f"  {rank}  {entries[0]}", *entries[1:]] for rank, entries in enumerate(zip(*cells), 1)]
     table = aligned([[f"     {heads[0]}", *heads[1:]], *ranked], left=len(heads))
     return "\n".join([f"{answer['video']}: {answer['frames']} frames, {row}", *table])
+
+
+def draw_gates(classified: Sequence[Classified], nets: Mapping[str, TrainedNet], folder: Path) -> list[Path | None]:
+    """VIDEO-gates.png in `folder`: what the LSTMs do in a clip of each video; and VIDEO-gates.npz, all units' numbers,
+    MODALITY_LAYER_WHAT (T, H), with MODALITY_images (T,), the numbers of the clip's images. Gives the pictures; None
+    for a video without such a clip."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / name for name in picture_names([each.video for each in classified], "-gates")]
+    for each, path in zip(classified, paths):
+        if not each.gates:
+            continue
+        columns, arrays = [], {}
+        for modality, clip in each.gates.items():
+            columns.append(_gates_column(each, modality, nets[modality], clip))
+            named = clip.lstm.arrays() | {"images": np.array(clip.images)}
+            arrays |= {f"{modality}_{name}": values for name, values in named.items()}
+        answer = nets[next(iter(nets))].classes[int(each.scores[each.best_column].argmax())]
+        gates.unrolled(columns, f"{each.video.name}: the units that weigh most for {answer}", "frame", path)
+        write_arrays(path.with_suffix(".npz"), arrays)
+    return [path if each.gates else None for each, path in zip(classified, paths)]
+
+
+def draw_film(
+    classified: Classified, nets: Mapping[str, TrainedNet], rgb_weight: float, path: Path, progress: Progress
+) -> None:
+    """The video with its flow, bars of the classes that are said most, and their scores over time, of the nets and of
+    those beside; `path` says whether as .mp4 or .gif. DataError where it cannot be written."""
+    net, column = next(iter(nets.values())), classified.best_column
+    rows = {net.variant.row: classified.by_frame} | ({"single-frame": classified.beside} if classified.beside else {})
+    courses = [
+        film.Course(f"{palette.title(row)}, {_in_words(column, rgb_weight)}", by_frame[column])
+        for row, by_frame in rows.items()
+    ]
+    scores = classified.scores[column]
+    of_others = [np.nan_to_num(course.by_frame).mean(0) for course in courses[1:]]
+    shown = film.most_said([scores, *of_others])
+    title = f"{classified.video.name}: {net.classes[shown[0]]} {scores[shown[0]]:.2f}"
+    drawn = film.Film(title, classified.jpegs, classified.flow, courses, net.classes, shown)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    film.write(drawn, net.fps, path, lambda done: progress(f"drawing {path.name}", done, len(drawn.images)))
+
+
+def _in_words(column: str, rgb_weight: float) -> str:
+    if column != "fused" or rgb_weight in (0, 1):
+        return palette.title(column if column != "fused" else "rgb" if rgb_weight else "flow")
+    return f"{100 * rgb_weight:.0f} % RGB, {100 - 100 * rgb_weight:.0f} % flow"
+
+
+def _gates_column(video: Classified, modality: str, net: TrainedNet, clip: ClipGates) -> gates.Column:
+    numbers = [clip.images[at] for at in pictures.spread(len(clip.images))]
+    images = [frames.decode(video.image(modality, number), cv2.IMREAD_COLOR) for number in numbers]
+    foremost = np.argsort(-clip.scores.mean(0), kind="stable")[:4]
+    scores = {net.classes[c]: clip.scores[:, c].tolist() for c in foremost}
+    title = f"{palette.title(net.variant.row)}, {palette.title(modality)}, {clip.lstm.layer}"
+    return gates.Column(title, clip.lstm.drawable(), images, scores)
