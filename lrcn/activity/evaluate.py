@@ -225,12 +225,14 @@ def fusion_sweep(scores: dict[str, np.ndarray], labels: np.ndarray, frames: str 
 
 def paired(scores: dict[str, dict[str, np.ndarray]], labels: np.ndarray, frames: str = "mean") -> dict[str, dict]:
     """Each LRCN against single frames on the same videos, by column: {model: {column: {"against", "both", "this",
-    "other", "neither", "p_value"}}}, numbers of videos that both have right, this model alone, the other alone, neither;
-    and how likely so uneven a share of those that one alone has right would be by chance."""
+    "other", "neither", "p_value"}}}: how many videos both have right, this model alone, the other alone, neither; and
+    how likely so uneven a share of those that one alone has right would be by chance."""
     right = {
         model: {
             column: probs.argmax(-1) == labels
-            for column, probs in with_averages({name: FRAMES[frames](each) for name, each in by_modality.items()}).items()
+            for column, probs in with_averages(
+                {name: FRAMES[frames](each) for name, each in by_modality.items()}
+            ).items()
         }
         for model, by_modality in scores.items()
     }

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from lrcn.report import charts
 from lrcn.report.charts import Axis, Line
 from lrcn.results import palette
+from lrcn.results.lettering import class_in_words
 
 MOST_PICTURE = 1 << 20  # bytes of a picture of an example; ours have some thousand
 GATES = {  # name in the examples -> name, what its values lie between
@@ -42,7 +43,7 @@ def video(example: Mapping[str, Any]) -> dict[str, Any]:
     fps = example.get("fps")
     return {
         "name": example["name"],
-        "class": example["class"],
+        "class": class_in_words(example["class"]),
         "why": example.get("why", ""),
         "frames": example["frames"],
         "fps": fps,
@@ -55,7 +56,7 @@ def video(example: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "model": palette.title(model),
                 "column": palette.title(column),
-                "answers": answers,
+                "answers": [each | {"class": class_in_words(each["class"])} for each in answers],
                 "right": bool(answers) and answers[0]["class"] == example["class"],
             }
             for model, columns in example["answers"].items()
@@ -76,7 +77,13 @@ def video(example: Mapping[str, Any]) -> dict[str, Any]:
 def _course(scores: Mapping[str, Any], true: str) -> Markup:
     """The scores of some classes by frame."""
     series = [
-        Line(f"{name} (true)" if name == true else name, range(1, len(row) + 1), row, colour, () if name == true else (3, 1))
+        Line(
+            class_in_words(name) + (" (true)" if name == true else ""),
+            range(1, len(row) + 1),
+            row,
+            colour,
+            () if name == true else (3, 1),
+        )
         for name, row, colour in zip(scores["classes"], scores["scores"], palette.series(len(scores["classes"])))
     ]
     return charts.lines(series, Axis("frame"), Axis("score", 0, 1))
@@ -113,7 +120,9 @@ def sentences(example: Mapping[str, Any]) -> dict[str, Any]:
     slots = example.get("slots") or []
     return {
         "name": example["name"],
-        "slots": list(slots.items()) if isinstance(slots, Mapping) else [(number, each) for number, each in enumerate(slots, 1)],
+        "slots": list(slots.items())
+        if isinstance(slots, Mapping)
+        else [(number, each) for number, each in enumerate(slots, 1)],
         "references": example.get("references", []),
         "captions": [_caption(model, each) for model, each in example["sentences"].items()],
     }
@@ -139,9 +148,7 @@ def retrieval(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     pictures = {name: picture(each) for name, each in (shown.get("jpegs") or {}).items()}
     queries = shown.get("retrieval") or []
     if isinstance(queries, Mapping):
-        queries = [
-            each | {"direction": direction} for direction, of_one in queries.items() for each in of_one
-        ]
+        queries = [each | {"direction": direction} for direction, of_one in queries.items() for each in of_one]
     return [
         {
             "direction": each.get("direction", ""),

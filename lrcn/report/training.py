@@ -43,7 +43,9 @@ def section(run: Run) -> dict[str, Any]:
 def _changed(run: Run) -> list[tuple[str, Any, Any, str]]:
     """(setting, published value, value here, what it means) of the settings that are not as published."""
     variant, settings = run.variant, run.settings
-    published = variant.settings(**({variant.editions: settings[variant.editions]} if variant.editions in settings else {}))
+    published = variant.settings(
+        **({variant.editions: settings[variant.editions]} if variant.editions in settings else {})
+    )
     return [
         (name, _shown(published[name]), _shown(value), variant.help[name])
         for name, value in settings.items()

@@ -104,7 +104,7 @@ def test_splits_stand_each_for_itself_and_as_a_mean(runs, tmp_path):
     assert "trial, split 2" in page.text and "over splits" in page.text and "±" in page.text
 
 
-HOSTILE = '</script><script>alert(1)</script><img src=x onerror=alert(2)>"\'&\u202e\x00\x1b[31m\ud800{{ 7*7 }}'
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u202e\x00\x1b[31m\ud800{{ 7*7 }}"
 
 
 def test_every_text_is_escaped(runs, tmp_path):
