@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,7 +75,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value) -> None:
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    """Indented; a list of numbers is one line, so that a matrix has a line a row."""
+    write_text(path, json_text(value) + "\n")
+
+
+def json_text(value) -> str:
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    return _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[0][1:-1].split())}]", text)
+
+
+# A list of numbers and nulls; within a text no line ends, so that none is taken for one
+_NUMBERS = re.compile(r"\[\n\s+(?:(?:[-+.\deE]+|NaN|-?Infinity|null),?\n\s*)+\]")
 
 
 def write_arrays(path: Path, arrays: dict) -> None:

@@ -18,7 +18,7 @@ from data_prep.whole_files import write_text
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
 from lrcn.pixels import Transform
-from lrcn.results import pictures
+from lrcn.results import compare, confusion, palette, pictures
 from lrcn.trained_net import TrainedNet, digest
 from prototxt_gen import to_text
 
@@ -247,24 +247,47 @@ def summarise(scores: dict[str, dict], hits: dict[str, dict], labels, classes, f
     }
 
 
-def write_reports(summary: dict, classes: list[str], out: Path, ending: str = "") -> None:
+def write_reports(summary: dict, about: dict, out: Path, ending: str = "") -> None:
     """Tables and pictures of a `summarise`, in the folder `out`; their names end in `ending`.
 
-    per_class.tsv, confused.tsv, over_time.tsv and .png, fusion.tsv and .png, confusion_MODEL_COLUMN.png.
+    per_class.tsv, confused.tsv, over_time.tsv, fusion.tsv; PNG and PDF: over_time, fusion, confusion_MODEL_COLUMN and,
+    of many classes, confused_MODEL_COLUMN. about: {"name", "classes", "test_videos", "split"} of the data set.
     """
-    columns = [(model, column) for model, measured in summary["models"].items() for column in measured]
-    per_class = [["class", *(f"{model} {column}" for model, column in columns)]]
-    for name in classes:
-        per_class.append([name, *(summary["models"][model][column]["per_class"][name] for model, column in columns)])
+    _write_tables(summary, about["classes"], out, ending)
+    classes, data = about["classes"], compare.data_in_words(about)
+    for model, column, measured in _columns(summary):
+        title, name = (
+            f"{palette.title(model)}, {palette.title(column)}",
+            f"{model}_{column.replace('/', '')}{ending}.png",
+        )
+        confusion.draw(measured, classes, title, data, out / f"confusion_{name}")
+        if len(classes) > confusion.NUMBERED and measured["accuracy"] < 100:
+            confusion.draw_zoomed(measured, classes, title, data, out / f"confused_{name}")
+    if summary["over_time"]:
+        pictures.over_time(summary["over_time"], len(classes), data, out / f"over_time{ending}.png")
+    if summary["fusion"]:
+        pictures.fusion(summary["fusion"], len(classes), data, out / f"fusion{ending}.png")
+
+
+def _columns(summary: dict) -> list[tuple[str, str, dict]]:
+    """Model, column and what was measured of it."""
+    return [(model, column, of) for model, columns in summary["models"].items() for column, of in columns.items()]
+
+
+def _write_tables(summary: dict, classes: list[str], out: Path, ending: str) -> None:
+    columns = _columns(summary)
+    per_class = [["class", *(f"{model} {column}" for model, column, _ in columns)]]
+    per_class += [[name, *(measured["per_class"][name] for _, _, measured in columns)] for name in classes]
     _write_table(out / f"per_class{ending}.tsv", per_class)
     _write_table(
         out / f"confused{ending}.tsv",
         [["model", "column", "class", "answer", "videos", "percent"]]
-        + [[model, column, *pair.values()] for model, column in columns for pair in summary["confused"][model][column]],
+        + [
+            [model, column, *pair.values()]
+            for model, column, _ in columns
+            for pair in summary["confused"][model][column]
+        ],
     )
-    for model, column in columns:
-        name = f"confusion_{model}_{column.replace('/', '')}{ending}.png"
-        pictures.confusion(summary["models"][model][column], classes, f"{model}, {column}", out / name)
     if summary["over_time"]:
         _write_table(
             out / f"over_time{ending}.tsv",
@@ -277,7 +300,6 @@ def write_reports(summary: dict, classes: list[str], out: Path, ending: str = ""
                 for t, value in enumerate(values, 1)
             ],
         )
-        pictures.over_time(summary["over_time"], "Accuracy over time within the clip", out / f"over_time{ending}.png")
     if summary["fusion"]:
         _write_table(
             out / f"fusion{ending}.tsv",
@@ -288,7 +310,6 @@ def write_reports(summary: dict, classes: list[str], out: Path, ending: str = ""
                 for point in zip(sweep["rgb_weight"], sweep["accuracy"])
             ],
         )
-        pictures.fusion(summary["fusion"], "Average of RGB and flow", out / f"fusion{ending}.png")
 
 
 def _write_table(path: Path, rows: list[list]) -> None:

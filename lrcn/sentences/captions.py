@@ -52,7 +52,7 @@ from lrcn.sentences.readable import readable
 from lrcn.trained_net import TrainedNet, digest
 
 BLOCK = 500  # images whose features are kept together
-SHOWN = 12  # images in the picture of captions
+SHOWN, REFERENCES = 12, 5  # images in the picture of captions, and what people said of each
 BLOBS = ("fc7", "fc8")
 RETRIEVED = 1000  # images in retrieval, ours: the paper names no number, and the released script ranks all of val
 
@@ -104,11 +104,8 @@ def evaluate_captions(
     measured, notes = measure(
         dataset, images, rows.captions, search, out, compute.progress, alternatives=rows.alternatives
     )
-    pictures.captioned(
-        [read_image(image.path) for image in images[:SHOWN]],
-        [{row: readable(rows.captions[row][number]) for row in of_nets} for number in range(min(SHOWN, len(images)))],
-        f"{dataset.name}, {search.part}",
-        out / f"captions{search.suffix}.png",
+    _draw(
+        dataset, images, {row: rows.captions[row] for row in of_nets}, search.part, out / f"captions{search.suffix}.png"
     )
     retrieved = images[: search.retrieval_images]
     order = [*of_nets, *sorted(rows.models.keys() - set(of_nets))]
@@ -119,6 +116,28 @@ def evaluate_captions(
         "models": {row: rows.models[row] | measured[row] for row in order},
         "notes": notes,
     }
+
+
+def _draw(
+    dataset: Dataset, images: Sequence[Described], captions: Mapping[str, Sequence[str]], part: str, path: Path
+) -> None:
+    """The first images with the captions of each row, right and wrong where the truth is known, and references."""
+    known_truth, first = truth.read(dataset.folder), images[:SHOWN]
+
+    def caption(row: str, number: int) -> pictures.Caption:
+        file, text, wrong = images[number].file, captions[row][number], None
+        if known_truth and file in known_truth.images:
+            wrong = [slot for slot, holds in known_truth.holds(file, text).items() if not holds]
+        return pictures.Caption(row, readable(text), wrong)
+
+    pictures.captioned(
+        [read_image(image.path) for image in first],
+        [[caption(row, number) for row in captions] for number in range(len(first))],
+        [image.captions[:REFERENCES] for image in first],
+        f"Captions of {dataset.name}, {part}",
+        f"the first {len(first)} of {len(images)} images",
+        path,
+    )
 
 
 @dataclass

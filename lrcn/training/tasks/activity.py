@@ -184,8 +184,8 @@ class Activity(Task):
         dataset, folder = work.dataset, split_folder(work.out, split)
         labels, ending = measures.test_labels(dataset, split), options.ending
         summary = measures.summarise(scores, hits, labels, dataset.classes, options.frames)
-        measures.write_reports(summary, dataset.classes, folder, ending)
         about = {"name": dataset.name, "classes": dataset.classes, "test_videos": len(labels), "split": split}
+        measures.write_reports(summary, about, folder, ending)
         results = {
             "task": "activity",
             "experiment": work.experiment.name,
