@@ -26,6 +26,7 @@ from lrcn.activity.evaluate import MODALITIES, STRIDE, Scoring, net_job, run_sco
 from lrcn.activity.sampler import image_range
 from lrcn.engine.compute import Compute, Progress
 from lrcn.results import film, gates, palette, pictures
+from lrcn.results.lettering import class_in_words
 from lrcn.results.pictures import picture_names
 from lrcn.results.tables import aligned
 from lrcn.trained_net import TrainedNet
@@ -388,7 +389,7 @@ def draw_gates(classified: Sequence[Classified], nets: Mapping[str, TrainedNet],
             columns.append(_gates_column(each, modality, nets[modality], clip))
             named = clip.lstm.arrays() | {"images": np.array(clip.images)}
             arrays |= {f"{modality}_{name}": values for name, values in named.items()}
-        answer = nets[next(iter(nets))].classes[int(each.scores[each.best_column].argmax())]
+        answer = class_in_words(nets[next(iter(nets))].classes[int(each.scores[each.best_column].argmax())])
         gates.unrolled(columns, f"{each.video.name}: the units that weigh most for {answer}", "frame", path)
         write_arrays(path.with_suffix(".npz"), arrays)
     return [path if each.gates else None for each, path in zip(classified, paths)]
@@ -408,7 +409,7 @@ def draw_film(
     scores = classified.scores[column]
     of_others = [np.nan_to_num(course.by_frame).mean(0) for course in courses[1:]]
     shown = film.most_said([scores, *of_others])
-    title = f"{classified.video.name}: {net.classes[shown[0]]} {scores[shown[0]]:.2f}"
+    title = f"{classified.video.name}: {class_in_words(net.classes[shown[0]])}, {100 * scores[shown[0]]:.0f} %"
     drawn = film.Film(title, classified.jpegs, classified.flow, courses, net.classes, shown)
     path.parent.mkdir(parents=True, exist_ok=True)
     film.write(drawn, net.fps, path, lambda done: progress(f"drawing {path.name}", done, len(drawn.images)))
@@ -424,6 +425,6 @@ def _gates_column(video: Classified, modality: str, net: TrainedNet, clip: ClipG
     numbers = [clip.images[at] for at in pictures.spread(len(clip.images))]
     images = [frames.decode(video.image(modality, number), cv2.IMREAD_COLOR) for number in numbers]
     foremost = np.argsort(-clip.scores.mean(0), kind="stable")[:4]
-    scores = {net.classes[c]: clip.scores[:, c].tolist() for c in foremost}
+    scores = {class_in_words(net.classes[c]): clip.scores[:, c].tolist() for c in foremost}
     title = f"{palette.title(net.variant.row)}, {palette.title(modality)}, {clip.lstm.layer}"
     return gates.Column(title, clip.lstm.drawable(), images, scores)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from data_prep import DataError
 from data_prep.frames import decode
 from data_prep.whole_files import write_bytes, writing
 from lrcn.results import palette
+from lrcn.results.lettering import class_in_words, fitted, lettering, plain
 from lrcn.results.pictures import pyplot
 
 WIDTH, HEIGHT = 1280, 720
@@ -112,31 +112,38 @@ def _fitted(jpeg: bytes, place: tuple[int, int, int, int]) -> tuple[Image.Image,
 
 def _background(film: Film) -> np.ndarray:
     """What does not move: title, names, and the courses whole."""
-    figure = pyplot().figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100)
+    names = [class_in_words(film.classes[c]) for c in film.shown]
+    with lettering([film.title, *names]):
+        figure = pyplot().figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100)
 
-    def text(x, y, words, size, **style):
-        figure.text(x / WIDTH, 1 - y / HEIGHT, words, fontsize=size, va="top", parse_math=False, **style)
+        def text(x, y, words, size, wide=WIDTH, **style):
+            words = fitted(plain(words), wide / 100, size)
+            figure.text(x / WIDTH, 1 - y / HEIGHT, words, fontsize=size, va="top", **style)
 
-    text(CLIP[0], 22, _one_line(film.title, 68), 20, weight="bold")
-    text(CLIP[0], 76, "clip", 14)
-    if film.flow:
-        text(FLOW[0], 76, "flow, as the net sees it", 14)
-    if film.courses[1:]:
-        text(BARS[0], 76, "thick: " + "; thin: ".join(course.name.split(",")[0] for course in film.courses), 14)
+        text(CLIP[0], 22, film.title, 20, 1080, weight="bold")
+        text(CLIP[0], 76, "clip", 14)
+        if film.flow:
+            text(FLOW[0], 76, "flow, as the net sees it", 14)
+        if film.courses[1:]:
+            text(BARS[0], 76, "thick: " + "; thin: ".join(course.name.split(",")[0] for course in film.courses), 14)
+        for row, name in enumerate(names):
+            text(BARS[0], BARS[1] + row * _row(film), name, 16, BARS[2])
+        _courses(figure, film)
+        figure.canvas.draw()
+    pixels = np.array(figure.canvas.buffer_rgba())[..., :3]
+    pyplot().close(figure)
+    return np.ascontiguousarray(pixels)
+
+
+def _courses(figure, film: Film) -> None:
     left, top, width, height = GRAPH
     axes = figure.add_axes((left / WIDTH, 1 - (top + height) / HEIGHT, width / WIDTH, height / HEIGHT))
     moments = np.arange(1, len(film.images) + 1)
     for course, style, thickness in zip(film.courses, ("-", (0, (4, 2))), (3.0, 1.8)):
-        axes.plot([], [], linestyle=style, color="black", linewidth=thickness, label=course.name)
+        look = {"linestyle": style, "linewidth": thickness}
+        axes.plot([], [], color="black", label=course.name, **look)
         for c, colour in zip(film.shown, film.colours):
-            axes.plot(
-                moments,
-                course.by_frame[:, c],
-                linestyle=style,
-                color=colour,
-                linewidth=thickness,
-                marker="" if len(moments) > 2 else ".",
-            )
+            axes.plot(moments, course.by_frame[:, c], color=colour, **look)
     axes.axhline(1 / len(film.classes), color=palette.COLOURS["chance"], linestyle=":", linewidth=1.5, label="chance")
     axes.set_xlim(0.5, len(moments) + 0.5)
     axes.set_ylim(-0.03, 1.03)
@@ -146,35 +153,26 @@ def _background(film: Film) -> np.ndarray:
     axes.set_xlabel("frame", fontsize=14)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=13, ncols=3, loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderaxespad=0.1)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
-        figure.canvas.draw()
-    pixels = np.array(figure.canvas.buffer_rgba())[..., :3]
-    pyplot().close(figure)
-    return np.ascontiguousarray(pixels)
+
+
+def _row(film: Film) -> float:
+    """Pixels from one class's bars to the next's."""
+    return BARS[3] / max(len(film.shown), 3)
 
 
 def _bars(draw: ImageDraw.ImageDraw, film: Film, t: int, font) -> None:
     """The scores at frame t: of each class a bar of the net that answers above a thin one of the net beside it."""
-    left, top, width, height = BARS
-    step, longest = height / max(len(film.shown), 3), width - 60
+    left, top, width, _ = BARS
+    longest = width - 60
     for row, (c, colour) in enumerate(zip(film.shown, film.colours)):
-        y = top + row * step
-        draw.text((left, y), _one_line(film.classes[c], 26), "black", font)
+        y = top + row * _row(film)
         for course, (at, thick) in zip(film.courses, ((29, 15), (46, 7))):
             value = float(np.nan_to_num(course.by_frame[t, c]))
-            box = left, y + at, left + longest * value, y + at + thick
-            draw.rectangle((left, box[1], left + longest, box[3]), fill="#EEEEEE")
+            draw.rectangle((left, y + at, left + longest, y + at + thick), fill="#EEEEEE")
             if value > 0:
-                draw.rectangle(box, fill=colour)
-        main = film.courses[0].by_frame[t, c]
-        draw.text((left + longest + 8, y + 24), "-" if np.isnan(main) else f"{main:.2f}", "black", font)
-
-
-def _one_line(text: str, most: int) -> str:
-    """The text in one line, of so many letters at most."""
-    text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return text if len(text) <= most else text[: most - 3] + "..."
+                draw.rectangle((left, y + at, left + longest * value, y + at + thick), fill=colour)
+        score = film.courses[0].by_frame[t, c]
+        draw.text((left + longest + 8, y + 24), "-" if np.isnan(score) else f"{score:.2f}", "black", font)
 
 
 def _cursor(draw: ImageDraw.ImageDraw, film: Film, t: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lrcn.results import palette
+from lrcn.results.lettering import fitted, lettering, plain
 from lrcn.results.pictures import pyplot, save
 
 MAPS = {  # what is drawn: in words, lowest value, highest (None: as far as it goes), colours
@@ -36,31 +36,34 @@ class Column:
 def unrolled(columns: Sequence[Column], title: str, axis: str, path: Path) -> None:
     """Each column's images, heat maps of its units over the steps, and scores. Images of the first column alone stand
     above all. axis: what the steps are."""
-    plt = pyplot()
+    words = [word for column in columns for word in (column.title, *column.lstm["steps"], *column.scores)]
+    with lettering([title, *words]):
+        _draw(columns, title, axis, path)
+
+
+def _draw(columns: Sequence[Column], title: str, axis: str, path: Path) -> None:
     steps = max(len(column.lstm["steps"]) for column in columns)
     width, units = max(4.6, 0.3 * steps), max(len(column.lstm["units"]) for column in columns)
     heights = [_strip(columns, width), *[max(0.07 * units, 0.6)] * len(MAPS), 1.6]
-    figure = plt.figure(figsize=(width * len(columns) + 1, sum(heights) + 1.6), constrained_layout=True)
+    size = width * len(columns) + 1, sum(heights) + 1.6
+    figure = pyplot().figure(figsize=size, constrained_layout=True)
     grid = figure.add_gridspec(len(heights), len(columns), height_ratios=heights)
     shared = len(columns) > 1 and not any(column.images for column in columns[1:])
     for at, column in enumerate(columns):
         if column.images:
-            _images(figure.add_subplot(grid[0, :] if shared else grid[0, at]), column, shared)
+            _images(figure.add_subplot(grid[0, :] if shared else grid[0, at]), column)
         first = None
         for row, (name, (label, *colours)) in enumerate(MAPS.items(), 1):
             axes = figure.add_subplot(grid[row, at], sharex=first)
             first = first or axes
             _map(figure, axes, column.lstm, name, colours)
             axes.set_ylabel(label, fontsize=8)
-            if row == 1:
-                axes.set_title(column.title, fontsize=9, parse_math=False)
+        first.set_title(fitted(plain(column.title), width, 9), fontsize=9)
         below = figure.add_subplot(grid[len(heights) - 1, at], sharex=first)
         _scores(below, column)
         below.set_xlabel(axis)
-    figure.suptitle(title, parse_math=False)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
-        save(figure, path)
+    figure.suptitle(fitted(plain(title), size[0], 12), fontsize=12)
+    save(figure, path)
 
 
 def _strip(columns: Sequence[Column], width: float) -> float:
@@ -70,9 +73,9 @@ def _strip(columns: Sequence[Column], width: float) -> float:
     return 2.2 if len(images) == 1 else min(width / len(images) * height / breadth, 2)
 
 
-def _images(axes, column: Column, alone: bool) -> None:
+def _images(axes, column: Column) -> None:
     axes.axis("off")
-    if alone:
+    if len(column.images) == 1:
         axes.imshow(column.images[0][..., ::-1])
         return
     count = len(column.images)
@@ -96,21 +99,19 @@ def _map(figure, axes, lstm: Mapping[str, Any], name: str, colours) -> None:
 
 
 def _scores(axes, column: Column) -> None:
-    steps = column.lstm["steps"]
+    steps = [fitted(plain(step), 0.9, 7) for step in column.lstm["steps"]]
     if len(column.scores) == 1:
         [(name, values)] = column.scores.items()
         axes.bar(range(len(values)), values, color=palette.series(1)[0], zorder=2)
     else:
         name = "score"
         for (line, values), colour in zip(column.scores.items(), palette.series(len(column.scores))):
-            axes.plot(range(len(values)), values, color=colour, marker=".", linewidth=1.3, label=line)
-        for text in axes.legend(fontsize=6.5, loc="center right").get_texts():
-            text.set_parse_math(False)
+            axes.plot(range(len(values)), values, color=colour, marker=".", linewidth=1.3, label=fitted(line, 1.6, 6.5))
+        axes.legend(fontsize=6.5, loc="center right")
     axes.set_ylabel(name, fontsize=8)
     axes.set_ylim(0, 1.05)
     axes.set_xticks(range(len(steps)), steps, fontsize=7, rotation=60 if max(map(len, steps)) > 3 else 0)
     for label in axes.get_xticklabels():
-        label.set_parse_math(False)
         label.set_horizontalalignment("right" if label.get_rotation() else "center")
         label.set_rotation_mode("anchor")
     axes.grid(alpha=0.3)
