@@ -252,15 +252,15 @@ def classified(images: list, by_frame: np.ndarray, scores: np.ndarray, classes, 
 _LINES = ("rgb", "flow", "average_1/2_1/2", "average_1/3_2/3", "lrcn-fc7")  # whose dashes and markers the classes have
 
 
-def picture_names(paths) -> list[str]:
-    """NAME.png for each file or folder; of several of one name the later ones are counted."""
+def picture_names(paths, ending: str = "") -> list[str]:
+    """NAME.png, or NAME`ending`.png, for each file or folder; of several of one name the later ones are counted."""
     names: list[str] = []
     for path in map(Path, paths):
         stem, number = path.stem if path.suffix else path.name, 1
-        name = f"{stem}.png"
+        name = f"{stem}{ending}.png"
         while name in names:
             number += 1
-            name = f"{stem}-{number}.png"
+            name = f"{stem}-{number}{ending}.png"
         names.append(name)
     return names
 

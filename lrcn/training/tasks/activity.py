@@ -16,7 +16,7 @@ from lrcn.activity import score
 from lrcn.activity.evaluate import Scoring
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
-from lrcn.results import compare
+from lrcn.results.formats import measured_text
 from lrcn.trained_net import TrainedNet, check_filled, files_of, trained_on
 from lrcn.training import pretrained
 from lrcn.training.experiment import NONE, Experiment, Stage
@@ -200,7 +200,7 @@ class Activity(Task):
             **summary,
         }
         write_json(folder / f"results{ending}.json", results)
-        return Evaluation(results, folder / f"results{ending}.json", compare.measured_text(results), notes)
+        return Evaluation(results, folder / f"results{ending}.json", measured_text(results), notes)
 
 
 def extracted_layer(dataset: Dataset) -> str:
