@@ -22,7 +22,12 @@ CHOSEN = {
     "lrcn/activity/evaluate.py": [f"{ACTIVITY}/test_measures.py"],
     "lrcn/pixels.py": ["tests/lrcn/test_pixels.py", f"{ACTIVITY}/test_reference_batch.py"],
     "lrcn/sentences/decoding.py": ["tests/lrcn/sentences/test_decoding.py"],
-    "lrcn/results/compare.py": [f"{ACTIVITY}/test_measures.py", "tests/lrcn/sentences/test_evaluate.py"],
+    "lrcn/results/compare.py": [
+        f"{ACTIVITY}/test_measures.py",
+        "tests/lrcn/sentences/test_evaluate.py",
+        "tests/lrcn/results/test_formats.py",
+    ],
+    "lrcn/results/numbers.py": ["tests/lrcn/results/test_numbers.py"],
     "prototxt_gen/shapes.py": ["tests/prototxt_gen/test_shapes.py"],
 }
 SETTINGS = """

@@ -69,6 +69,16 @@ def copy(source: Path, path: Path) -> None:
         os.replace(beside, path)
 
 
+def sync(*paths: Path) -> None:
+    """Files that others wrote, and folders, are on the disk before what they replace goes."""
+    for path in paths:
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
 def write_text(path: Path, text: str) -> None:
     """UTF-8; the file appears whole or not at all."""
     write_bytes(path, text.encode())

@@ -19,6 +19,7 @@ from lrcn.commands import (
     prepare,
     rating_sheet,
     released,
+    report,
     sample,
     train,
 )
@@ -89,6 +90,7 @@ for command in (
     train.train,
     evaluate.evaluate,
     evaluate.compare,
+    report.report,
     classify.classify,
     caption.caption,
     describe.describe,

@@ -19,6 +19,8 @@ from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
 from lrcn.pixels import Transform
 from lrcn.results import compare, confusion, palette, pictures
+from lrcn.results.published import TABLE1_ROWS
+from lrcn.results.significance import sign_test
 from lrcn.trained_net import TrainedNet, digest
 from prototxt_gen import to_text
 
@@ -221,12 +223,48 @@ def fusion_sweep(scores: dict[str, np.ndarray], labels: np.ndarray, frames: str 
     return {"rgb_weight": SWEEP, "accuracy": [percent(p * rgb + (1 - p) * flow, labels) for p in SWEEP]}
 
 
+def paired(scores: dict[str, dict[str, np.ndarray]], labels: np.ndarray, frames: str = "mean") -> dict[str, dict]:
+    """Each LRCN against single frames on the same videos, by column: {model: {column: {"against", "both", "this",
+    "other", "neither", "p_value"}}}: how many videos both have right, this model alone, the other alone, neither; and
+    how likely so uneven a share of those that one alone has right would be by chance."""
+    right = {
+        model: {
+            column: probs.argmax(-1) == labels
+            for column, probs in with_averages(
+                {name: FRAMES[frames](each) for name, each in by_modality.items()}
+            ).items()
+        }
+        for model, by_modality in scores.items()
+    }
+    base = TABLE1_ROWS[0]
+    return {
+        model: {
+            column: _shared(hits, right[base][column]) | {"against": base}
+            for column, hits in columns.items()
+            if column in right[base]
+        }
+        for model, columns in right.items()
+        if base in right and model != base
+    }
+
+
+def _shared(this: np.ndarray, other: np.ndarray) -> dict[str, Any]:
+    alone, others = int((this & ~other).sum()), int((other & ~this).sum())
+    return {
+        "both": int((this & other).sum()),
+        "this": alone,
+        "other": others,
+        "neither": int((~this & ~other).sum()),
+        "p_value": sign_test(alone, others),
+    }
+
+
 # ---- the files ---------------------------------------------------------------------------------------------
 
 
 def summarise(scores: dict[str, dict], hits: dict[str, dict], labels, classes, frames: str = "mean") -> dict:
     """Everything that follows from the scores {model: {modality: (videos, T, classes)}}: models, confused pairs,
-    accuracy over time, fusion sweeps."""
+    accuracy over time, fusion sweeps, LRCN against single frames."""
     models = {model: measure_model(by_modality, labels, classes, frames) for model, by_modality in scores.items()}
     return {
         "models": models,
@@ -244,6 +282,7 @@ def summarise(scores: dict[str, dict], hits: dict[str, dict], labels, classes, f
             for model, by_modality in scores.items()
             if set(MODALITIES) <= by_modality.keys()
         },
+        "paired": paired(scores, labels, frames),
     }
 
 

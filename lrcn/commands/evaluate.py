@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from click.core import ParameterSource
 from lrcn.commands import completion
 from lrcn.commands.common import FILE, Contained, Progress, say
 from lrcn.commands.experiment import check_heard, experiment_options, mounts, open_experiment, words
-from lrcn.commands.options import CUT, JSON, LENGTH, gpu_options, release_options
+from lrcn.commands.options import CUT, LENGTH, gpu_options, release_options
 
 # Options that mean something to some tasks alone; the others refuse them rather than leave them unheard.
 OPTIONS = (
@@ -204,21 +203,33 @@ def _refuse_others(context, experiment, heard):
 
 @click.command()
 @click.argument("results", nargs=-1, type=FILE)
-@JSON
-def compare(results, as_json):
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "latex", "csv", "json"]),
+    help="Of the same rows: text (the default); markdown, for GitHub; latex, for a document with booktabs; csv, a line"
+    " a number; json.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def compare(results, form, as_json):
     """Set what was measured beside the paper's tables, several splits or seeds with their mean and spread.
 
     RESULTS: results.json files, and for Table 4 the answers that rating sheets saved (with their key.json); by default
     runs/*/results.json, runs/*/split*/results.json and runs/*/results_lm.json.
+
+    A model's row has what was measured; the 95 % interval of a share, by Wilson's score, where the test set is so small
+    that it is over a point wide; what is published, and the difference, marked where they are of other data.
     """
-    from lrcn.results.compare import document, read, text
+    from lrcn.results.compare import read, tables
+    from lrcn.results.formats import FORMATS
     from lrcn.sentences.rating_sheet import collect, is_ratings
     from lrcn.training.run import results_in
 
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form}: give one of them")
     paths = results or results_in(Path("runs"))
     if not paths:
         raise click.UsageError("no results in runs/*/results.json; `lrcn evaluate` writes them")
     rated = [path for path in paths if is_ratings(path)]
-    measured = [read(path) for path in paths if path not in rated]
-    ratings = collect(rated) if rated else None
-    print(json.dumps(document(measured, ratings), indent=1) if as_json else text(measured, ratings))
+    compared = tables([read(path) for path in paths if path not in rated], collect(rated) if rated else None)
+    print(FORMATS["json" if as_json else form or "text"]([table for table in compared if table.measured]))

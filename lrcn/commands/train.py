@@ -32,6 +32,13 @@ from lrcn.commands.options import gpu_options
     "--from-scratch", is_flag=True, help="Start from random weights where the paper starts from ILSVRC-2012's."
 )
 @click.option("--resume/--fresh", default=True, help="Go on from the last snapshot (the default), or begin anew.")
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Leave the last N snapshots of each net, and those that stages of the experiment start at or are scored at;"
+    " all by default, as Caffe does.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and what it takes, and do nothing.")
 @click.option(
     "--trial/--no-trial",
@@ -39,7 +46,7 @@ from lrcn.commands.options import gpu_options
     help="Time a few iterations of each net first; by default before trainings that start from weights of ILSVRC-2012, "
     "and not with --dry-run.",
 )
-def train(gpu, weights, trained, vocabulary, from_scratch, resume, dry_run, trial, **options):
+def train(gpu, weights, trained, vocabulary, from_scratch, resume, keep, dry_run, trial, **options):
     """Train the nets of an EXPERIMENT in their order.
 
     EXPERIMENT: one of `lrcn experiments` (activity/table1 is all of Table 1), a TOML file of your own, or a net of the
@@ -51,13 +58,15 @@ def train(gpu, weights, trained, vocabulary, from_scratch, resume, dry_run, tria
 
     job, progress, start = open_experiment(options), Progress(), Start(weights, from_scratch, trained, vocabulary)
     job.check_start(start, dry_run, resume)
+    if not dry_run:
+        job.check_disk(start, resume, keep)
     trial = job.is_long and not dry_run if trial is None else trial
     if dry_run or trial:
-        print(job.plan(start, resume, gpu, _for_trial(gpu, progress, dry_run) if trial else None), flush=True)
+        print(job.plan(start, resume, gpu, _for_trial(gpu, progress, dry_run) if trial else None, keep), flush=True)
         progress.close()
     if dry_run:
         return
-    runs = job.train(start, resume, Compute(gpu=gpu, progress=progress))
+    runs = job.train(start, resume, Compute(gpu=gpu, progress=progress), keep)
     progress.close()
     say(f"trained: {', '.join(str(run.weights) for run in runs)}")
 

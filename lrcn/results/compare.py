@@ -1,11 +1,15 @@
-"""What was measured, in the shape of the paper's tables, with the published rows beside it."""
+"""What was measured, in the shape of the paper's tables, with the published numbers in the same rows."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import mean, stdev
+from typing import Any
 
+from lrcn.results.numbers import Column, Number, Row, Table, share
 from lrcn.results.published import (
     TABLE1,
     TABLE1_COLUMNS,
@@ -15,47 +19,66 @@ from lrcn.results.published import (
     TABLE3,
     TABLE3_COLUMNS,
     TABLE4,
+    TABLE4_COLUMNS,
     TABLE4_IMAGES,
     TABLE5,
 )
-from lrcn.results.tables import Row, aligned, decimals
 from prototxt_gen.text_files import read_text
 
 COLUMNS = ("rgb", "flow", "average_1/2_1/2", "average_1/3_2/3")
 DIRECTIONS = {"caption_to_image": "images by caption", "image_to_caption": "captions by image"}
 RETRIEVAL = ("R@1", "R@5", "R@10", "median_rank")
 GENERATION = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
-GENERATION_COLUMNS = (*TABLE3_COLUMNS, *GENERATION[4:])
 TASKS = ("activity", "caption", "video", "lm")  # of the paper
+Results = dict[str, Any]  # what `lrcn evaluate` writes
+Cells = dict[str, Number]  # by column
+Measured = dict[tuple[str, str], Cells]  # by model and level of detail
 
 
 class ResultsError(ValueError):
     """A file that is not what `lrcn evaluate` writes; one line for the user."""
 
 
-def read(path) -> dict:
+def read(path) -> Results:
     """The results in a file that `lrcn evaluate` wrote. Raises ResultsError."""
     text = read_text(path, ResultsError, "`lrcn evaluate` writes it")
     try:
-        results = json.loads(text)
+        results: Results = json.loads(text)
         results["models"], results["dataset"]["name"]
         results.setdefault("task", "activity")  # an earlier lrcn's did not say so
-        document([results])
-    except (RecursionError, ValueError, KeyError, TypeError, AttributeError):
+        _check(results)
+        tables([results])
+    except (RecursionError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
         raise ResultsError(f"{path}: not a results file of `lrcn evaluate`") from None
     return results
 
 
-def measured_on(results: dict) -> str:
+def _check(results: Results) -> None:
+    """TypeError where what results are put together by is of another kind."""
+    data = results["dataset"]
+    texts = [results["task"], results.get("experiment") or "", data["name"], data.get("part", "")]
+    numbers = [results.get("seed"), data.get("split"), *map(data.get, ("test_videos", "images", "captions"))]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a name is no text")
+    if not all(number is None or type(number) is int for number in numbers):
+        raise TypeError("a seed, a split or a number of items is no whole number")
+    if not all(isinstance(row, dict) for row in results["models"].values()):
+        raise TypeError("a model's numbers have no names")
+
+
+# ---- in words ----------------------------------------------------------------------------------------------
+
+
+def measured_on(results: Results) -> str:
     return f"{data_in_words(results['dataset'])}, {conditions(results)}"
 
 
-def data_in_words(data: dict) -> str:
+def data_in_words(data: Mapping[str, Any]) -> str:
     """Of what results.json says under "dataset" of a classification."""
     return f"{data['name']}: {len(data['classes'])} classes, {data['test_videos']} test videos, split {data['split']}"
 
 
-def conditions(results: dict) -> str:
+def conditions(results: Results) -> str:
     """Seed, engine, and what was evaluated otherwise than published."""
     evaluation = results.get("evaluation", {})
     otherwise = ", last frame of each clip" if evaluation.get("frames", "mean") != "mean" else ""
@@ -64,10 +87,27 @@ def conditions(results: dict) -> str:
     otherwise += ", the release's RGB mean in testing" if evaluation.get("mean_slip") else ""
     if negation := evaluation.get("flow_negation"):
         otherwise += f", flow's x negated: {negation}"
-    return ", ".join([*_whose(results), f"Caffe {results['engine']['source']}", *_computed(results)]) + otherwise
+    return ", ".join([*_whose(results), *_engines(results), *_computed(results)]) + otherwise
 
 
-def _computed(results: dict) -> list[str]:
+def engine_words(engine: Mapping[str, Any] | None) -> str | None:
+    """ "BVLC's Caffe at 9b89154", "Caffe as brocolli-caffe 9.0.2 from PyPI": of `Engine.info`; None for None."""
+    if engine is None:
+        return None
+    source, version = engine["source"], str(engine.get("version", ""))
+    if source == "bvlc":
+        return f"BVLC's Caffe at {version[:7]}" if version else "BVLC's Caffe"
+    if source == "pypi":  # its version: name, number, "sha256:..."
+        return f"Caffe as {' '.join(version.split()[:2]) or 'brocolli-caffe'} from PyPI"
+    return f"Caffe from a folder of sources ({version[:12]})" if version else "Caffe from a folder of sources"
+
+
+def _engines(results: Results) -> list[str]:
+    words = engine_words(results.get("engine"))
+    return [words] if words else []
+
+
+def _computed(results: Results) -> list[str]:
     """What GPUs did otherwise than in fp32 with algorithms that give the same again, and trainings on several devices
     in turn."""
     trainings = results.get("trained_on", {}).values()
@@ -81,7 +121,7 @@ def _computed(results: dict) -> list[str]:
     return words
 
 
-def _whose(results: dict) -> list[str]:
+def _whose(results: Results) -> list[str]:
     """The seed of the trainings, and which nets come from files in their place."""
     files = results.get("weights", {})
     if results.get("seed") is None:
@@ -89,134 +129,7 @@ def _whose(results: dict) -> list[str]:
     return [f"seed {results['seed']}", *([f"{', '.join(files)} from files"] if files else [])]
 
 
-def blocks(all_results: list[dict]) -> list[dict]:
-    """Table 1 in blocks of rows: {"kind": measured|published, "on": which data, "rows": {model: [accuracy or None,
-    ...]}}, one block per file, per mean of several splits (with "spread", the standard deviations in the same form),
-    and per published table half."""
-    table = [{"kind": "measured", "on": measured_on(results), "rows": accuracies(results)} for results in all_results]
-    table += [mean_block(group) for group in split_groups(all_results) if len(group) > 1]
-    for part, rows in TABLE1.items():
-        table.append(
-            {
-                "kind": "published",
-                "on": f"UCF-101: 101 classes, {part}",
-                "rows": {model: list(values) for model, values in rows.items()},
-            }
-        )
-    return table
-
-
-def accuracies(results: dict) -> dict[str, list[float | None]]:
-    return {
-        model: [results["models"][model].get(column, {}).get("accuracy") for column in COLUMNS]
-        for model in TABLE1_ROWS
-        if model in results["models"]
-    }
-
-
-def split_groups(all_results: list[dict]) -> list[list[dict]]:
-    """Results that differ in their split alone, together, in the splits' order; no split twice in a group."""
-    groups: list[tuple[tuple, list[dict]]] = []
-    for results in all_results:
-        data = results["dataset"]
-        key = results["experiment"], data["name"], data["classes"], conditions(results)
-        for other, group in groups:
-            if other == key and data["split"] not in [each["dataset"]["split"] for each in group]:
-                group.append(results)
-                break
-        else:
-            groups.append((key, [results]))
-    return [sorted(group, key=lambda results: results["dataset"]["split"]) for _, group in groups]
-
-
-def mean_block(group: list[dict]) -> dict:
-    """Mean and standard deviation (n - 1) over the splits of what all of them have measured."""
-    splits = [results["dataset"]["split"] for results in group]
-    whole = splits == list(range(splits[0], splits[-1] + 1))
-    names = f"{splits[0]}-{splits[-1]}" if whole else ", ".join(map(str, splits))
-    tables = [accuracies(results) for results in group]
-    rows, spread = _means(tables)
-    data = group[0]["dataset"]
-    return {
-        "kind": "measured",
-        "rows": rows,
-        "spread": spread,
-        "on": f"{data['name']}: {len(data['classes'])} classes, mean of splits {names}, {conditions(group[0])}",
-    }
-
-
-def _means(tables: list[dict[str, list]]) -> tuple[dict[str, list], dict[str, list]]:
-    """Mean and standard deviation (n - 1), by row and column, of what all the tables {row: values} have."""
-    rows, spread = {}, {}
-    for model in tables[0]:
-        if not all(model in table for table in tables):
-            continue
-        columns = list(zip(*(table[model] for table in tables)))
-        known = [None not in values for values in columns]
-        rows[model] = [round(mean(values), 2) if there else None for values, there in zip(columns, known)]
-        spread[model] = [round(stdev(values), 2) if there else None for values, there in zip(columns, known)]
-    return rows, spread
-
-
-def table1(table: list[dict]) -> str:
-    """`blocks` as text; under a mean of splits, the standard deviation over them."""
-    title = "Table 1: activity recognition, percent of test videos classified right"
-    rows: list[Row] = [["", *TABLE1_COLUMNS]]
-    for block in table:
-        rows += ["", _heading(block), *_cells(block["rows"], block.get("spread"), "splits")]
-    header, *lines = aligned(rows, least=(20, 8, 8, 8, 8), indent="  ")
-    return "\n".join([title, "", f"{header}   (averages: weight of RGB, weight of flow)", *lines])
-
-
-def _heading(block: dict) -> str:
-    return f"{block['kind']} on {block['on']}"
-
-
-def _cells(
-    rows: Mapping[str, Sequence[float | None]], spread: dict[str, list] | None = None, over: str = "seeds"
-) -> list[list[str]]:
-    """Rows of cells from {model: values}, the spread of each below it."""
-    cells = []
-    for model, values in rows.items():
-        cells.append([model, *decimals(values)])
-        if spread:
-            cells.append([f"  +- over the {over}", *decimals(spread[model])])
-    return cells
-
-
-# ---- sentences: Tables 2, 3 and 5 --------------------------------------------------------------------------
-
-
-def retrieval(results: dict) -> dict[str, list[float]]:
-    """{model: [R@1, R@5, R@10, median rank of images found by captions, then of captions by images]}, percent."""
-    return {
-        model: [round(row["retrieval"][way][column], 2) for way in DIRECTIONS for column in RETRIEVAL]
-        for model, row in results["models"].items()
-        if row.get("retrieval")
-    }
-
-
-def generation(results: dict) -> dict[str, list[float | None]]:
-    """{model: [BLEU 1 to 4, METEOR, ROUGE-L, CIDEr]}, times 100."""
-    return {
-        model: [
-            None if (value := row["generation"].get(metric)) is None else round(100 * value, 2) for metric in GENERATION
-        ]
-        for model, row in results["models"].items()
-        if row.get("generation")
-    }
-
-
-def truths(results: dict) -> dict[str, dict[str, float]]:
-    """{model: {slot: percent of the captions that are true of it, "all"}} where the data set knows."""
-    return {
-        model: {slot: round(100 * share, 2) for slot, share in row["truth"].items()}
-        for model, row in results["models"].items()
-        if row.get("truth")
-    }
-
-
-def sentences_on(results: dict, of: str = "") -> str:
+def sentences_on(results: Results, of: str = "") -> str:
     """Which data, how much of it (`of`: of retrieval, say), and how the captions were made."""
     data, evaluation = results["dataset"], results.get("evaluation", {})
     part = f", {data['part']}" if data["part"] != "all" else ""
@@ -227,257 +140,413 @@ def sentences_on(results: dict, of: str = "") -> str:
     ]
     parts += [f"beam {evaluation['beam']}"] if "beam" in evaluation and not of else []
     parts += [f"tokens {evaluation['tokens']}"] if evaluation.get("tokens", "plain") != "plain" and not of else []
-    parts += _whose(results)
-    parts += [f"Caffe {results['engine']['source']}"] if results.get("engine") else []
-    return ", ".join([*parts, *_computed(results)])
+    return ", ".join([*parts, *_whose(results), *_engines(results), *_computed(results)])
 
 
-def blocks_of(all_results: list[dict], rows, published: dict[str, dict[str, list]], of: str = "") -> list[dict]:
-    """A table of sentences in blocks, as those of Table 1: of each file that has such `rows`, of each mean of several
-    seeds, and as published. Beside the rows of Tables 3 and 5, what else there is: "truth", where it is known, and
-    "by_detail", rows by level of detail; in a mean "truth_spread" and "by_detail_spread" too."""
-    measured = [results for results in all_results if rows(results)]
-    table = []
-    for results in measured:
-        beside = _beside(results) if rows is generation else {}
-        block = {"kind": "measured", "on": sentences_on(results, of), "rows": rows(results)}
-        table.append(block | {name: value for name, value in beside.items() if value})
-    table += [_mean_of_seeds(group, rows, of) for group in seed_groups(measured) if len(group) > 1]
-    return table + [{"kind": "published", "on": on, "rows": values} for on, values in published.items()]
+# ---- what was measured, a cell a number --------------------------------------------------------------------
 
 
-def _mean_of_seeds(group: list[dict], rows, of: str) -> dict:
-    """The block of a mean of several seeds."""
-    means, spread = _means([rows(results) for results in group])
-    seeds = ", ".join(str(results["seed"]) for results in group)
-    on = sentences_on(group[0] | {"seed": None}, of)
-    block: dict = {"kind": "measured", "on": f"{on}, mean of seeds {seeds}", "rows": means, "spread": spread}
-    tables = [_beside(results) for results in group if rows is generation]
-    if tables and all(table["truth"] for table in tables):
-        block["truth"], block["truth_spread"] = _mean_truths([table["truth"] for table in tables])
-    if tables and all(table["by_detail"] for table in tables):
-        for level in tables[0]["by_detail"]:
-            means, spread = _means([table["by_detail"][level] for table in tables])
-            block.setdefault("by_detail", {})[level] = means
-            block.setdefault("by_detail_spread", {})[level] = spread
-    return block
+def _decimals(value: Any) -> float | None:
+    """A measured number with two decimals; None for none, and for what is not finite. TypeError for what is none."""
+    if isinstance(value, (bool, str)):
+        raise TypeError(f"no number: {value!r}")
+    return round(float(value), 2) if value is not None and math.isfinite(value) else None
 
 
-def _beside(results: dict) -> dict:
-    """ "truth" (`truths`) and "by_detail": {level of detail: as `generation`}; empty where there is none."""
-    models = {model: row.get("by_detail", {}) for model, row in results["models"].items()}
-    levels = list(dict.fromkeys(level for by_level in models.values() for level in by_level))
-
-    def at(level: str) -> dict:
-        return {model: {"generation": by_level[level]} for model, by_level in models.items() if level in by_level}
-
-    return {"truth": truths(results), "by_detail": {level: generation({"models": at(level)}) for level in levels}}
-
-
-def _mean_truths(tables: list[dict[str, dict[str, float]]]) -> tuple[dict, dict]:
-    """`_means` of `truths`, of the slots that all of them have."""
-    rows = [row for table in tables for row in table.values()]
-    slots = [slot for slot in rows[0] if all(slot in row for row in rows)]
-    means, spread = _means([{model: [row[slot] for slot in slots] for model, row in table.items()} for table in tables])
-    by_slot = [{model: dict(zip(slots, row)) for model, row in table.items()} for table in (means, spread)]
-    return by_slot[0], by_slot[1]
+def accuracies(results: Results) -> Measured:
+    """Percent of the test videos that are classified right."""
+    return {
+        (model, ""): {
+            column: share(_decimals(found.get("accuracy")), found.get("videos", results["dataset"]["test_videos"]))
+            for column in COLUMNS
+            if (found := results["models"][model].get(column))
+        }
+        for model in TABLE1_ROWS
+        if model in results["models"]
+    }
 
 
-def seed_groups(all_results: list[dict]) -> list[list[dict]]:
-    """Results that differ in their seed alone, together; no seed twice in a group."""
-    groups: list[tuple[list, list[dict]]] = []
+def retrieval(results: Results) -> Measured:
+    """Recalls in percent of the captions, or images, that were looked for, and median ranks."""
+    ways = list(DIRECTIONS)
+    return {
+        (model, ""): {
+            f"{way} {column}": share(_decimals(row["retrieval"][way][column]), row["retrieval"][other].get("of"))
+            if column != "median_rank"
+            else Number(_decimals(row["retrieval"][way][column]))
+            for way, other in zip(ways, reversed(ways))  # the one is found among what the other looks for
+            for column in RETRIEVAL
+        }
+        for model, row in results["models"].items()
+        if row.get("retrieval")
+    }
+
+
+def generation(results: Results) -> Measured:
+    """BLEU and the other metrics times 100, of all sentences and by level of detail."""
+
+    def cells(row: Mapping[str, Any]) -> Cells:
+        known = {metric: value for metric in GENERATION if (value := row.get(metric)) is not None}
+        return {metric: Number(_decimals(100 * value)) for metric, value in known.items()}
+
+    measured: Measured = {
+        (model, ""): cells(row["generation"]) for model, row in results["models"].items() if row.get("generation")
+    }
+    for model, row in results["models"].items():
+        measured |= {(model, level): cells(by_level) for level, by_level in row.get("by_detail", {}).items()}
+    return measured
+
+
+def truths(results: Results) -> Measured:
+    """Percent of the captions that are true of each slot, and of "all", where the data set knows."""
+    images = results["dataset"].get("images")
+    return {
+        (model, ""): {slot: share(_decimals(100 * portion), images) for slot, portion in row["truth"].items()}
+        for model, row in results["models"].items()
+        if row.get("truth")
+    }
+
+
+def perplexities(results: Results, part: str) -> Measured:
+    return {
+        (model, ""): {"perplexity": Number(_decimals(row["perplexity"][part]["perplexity"]))}
+        for model, row in results["models"].items()
+        if part in row["perplexity"]
+    }
+
+
+# ---- what is published -------------------------------------------------------------------------------------
+
+Published = Mapping[str, Mapping[str, Mapping[str, float | None]]]  # by data, model and column
+TABLE1_DATA = {part: f"UCF-101, {part}" for part in TABLE1}
+PUBLISHED_1: Published = {
+    TABLE1_DATA[part]: {model: dict(zip(COLUMNS, values)) for model, values in rows.items()}
+    for part, rows in TABLE1.items()
+}
+PUBLISHED_2: Published = {
+    on: {
+        model: {
+            f"{way} {column}": value
+            for way, values in zip(DIRECTIONS, by_way)
+            for column, value in zip(RETRIEVAL, values)
+        }
+        for model, by_way in rows.items()
+    }
+    for on, rows in TABLE2.items()
+}
+PUBLISHED_3: Published = {
+    on: {model: dict(zip(GENERATION, values)) for model, values in rows.items()} for on, rows in TABLE3.items()
+}
+PUBLISHED_5: Published = {"TACoS multilevel": {model: {"BLEU-4": value} for model, value in TABLE5.items()}}
+PUBLISHED_NAMES = {"lrcn-2f": "lrcn"}  # Table 3 does not say which LRCN its row is: the text, the one of Table 2
+FEWEST_WORDS = 5000  # of Flickr30k's vocabulary; `lrcn prepare flickr30k` takes Flickr8k too, which has 2,500
+
+
+def published_activity(group: Sequence[Results]) -> tuple[str, bool]:
+    """(which published block stands beside these results of Table 1, whether it is of the same data)."""
+    data = group[0]["dataset"]
+    splits = sorted({results["dataset"]["split"] for results in group})
+    part = "split 1" if len(splits) == 1 else "mean of splits 1-3"
+    same = _plain_name(data["name"]) == "ucf101" and len(data["classes"]) == 101
+    return TABLE1_DATA[part], same and splits in ([1], [1, 2, 3])
+
+
+def published_captions(group: Sequence[Results]) -> tuple[str, bool]:
+    """The same of Tables 2 and 3."""
+    data = group[0]["dataset"]
+    name, tested = _plain_name(data["name"]), data["part"] == "test"
+    if name.startswith("flickr"):
+        return "Flickr30k", tested and name == "flickr30k" and data.get("vocabulary", 0) >= FEWEST_WORDS
+    return "COCO 2014", tested and name in ("coco", "coco2014")
+
+
+def published_videos(group: Sequence[Results]) -> tuple[str, bool]:
+    """The same of Table 5."""
+    data = group[0]["dataset"]
+    return "TACoS multilevel", data["part"] == "test" and _plain_name(data["name"]).startswith("tacos")
+
+
+def _plain_name(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+# ---- the tables --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How a table comes of results: `cells` of one, `on` which data, and what is `published`, of which `beside` names
+    the block that stands beside a group of results; `names` of models as published, where they are others. items: what
+    is tested, of which there are `count`."""
+
+    task: str
+    cells: Callable[[Results], Measured]
+    on: Callable[[Results], str]
+    items: str = "images"
+    count: Callable[[Results], int | None] = lambda results: results["dataset"].get("images")
+    published: Published = field(default_factory=dict)
+    beside: Callable[[Sequence[Results]], tuple[str, bool]] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+_ACTIVITY = _Kind(
+    "activity",
+    accuracies,
+    measured_on,
+    "videos",
+    lambda results: results["dataset"]["test_videos"],
+    PUBLISHED_1,
+    published_activity,
+)
+_RETRIEVAL = _Kind(
+    "caption",
+    retrieval,
+    lambda results: sentences_on(results, "retrieval_"),
+    count=lambda results: results.get("evaluation", {}).get("retrieval_images", results["dataset"].get("images")),
+    published=PUBLISHED_2,
+    beside=published_captions,
+)
+_CAPTIONS = _Kind(
+    "caption", generation, sentences_on, published=PUBLISHED_3, beside=published_captions, names=PUBLISHED_NAMES
+)
+_VIDEOS = _Kind("video", generation, sentences_on, "videos", published=PUBLISHED_5, beside=published_videos)
+
+_GENERATION_COLUMNS = tuple(
+    Column(name, label, "times 100") for name, label in zip(GENERATION, (*TABLE3_COLUMNS, *GENERATION[4:]))
+)
+
+
+def tables(all_results: Sequence[Results], ratings: Mapping[str, Any] | None = None) -> list[Table]:
+    """The tables of the paper, 1 to 5, and what else was measured: what captions say that is true, perplexity, tasks
+    that the paper has not. Every published row is in them, beside what was measured or by itself.
+
+    Rows are one a model and file, then the mean of files that differ in their split alone, and of those that differ in
+    their seed alone. ratings: what `rating_sheet.collect` gives, for Table 4.
+    """
+    return [
+        _table("1", _TITLE1, _columns1(), _rows(_ACTIVITY, all_results), _NOTE1),
+        _table("2", "retrieval, recall in percent and median rank", _columns2(), _rows(_RETRIEVAL, all_results)),
+        _table("3", f"generated captions, {_TIMES_100}", _GENERATION_COLUMNS, _rows(_CAPTIONS, all_results)),
+        *_truth("3", "captions", all_results, _CAPTIONS),
+        table4(ratings),
+        _table("5", f"descriptions of videos, {_TIMES_100}", _GENERATION_COLUMNS, _rows(_VIDEOS, all_results)),
+        *_truth("5", "descriptions", all_results, _VIDEOS),
+        *_perplexity(all_results),
+        *(_other(results) for results in all_results if results["task"] not in TASKS),
+    ]
+
+
+_TITLE1 = "activity recognition, percent of test videos classified right"
+_NOTE1 = f"{' and '.join(TABLE1_COLUMNS[2:])}: averages of the scores, by the weights of RGB and of flow"
+_TIMES_100 = "BLEU (and the other metrics) times 100"
+
+
+def _columns1() -> tuple[Column, ...]:
+    return tuple(Column(name, label, "percent") for name, label in zip(COLUMNS, TABLE1_COLUMNS))
+
+
+def _columns2() -> tuple[Column, ...]:
+    return tuple(
+        Column(f"{way} {name}", label, "rank" if name == "median_rank" else "percent", group)
+        for way, group in DIRECTIONS.items()
+        for name, label in zip(RETRIEVAL, TABLE2_COLUMNS)
+    )
+
+
+def _table(number: str, title: str, columns: tuple[Column, ...], rows: Iterable[Row], *notes: str) -> Table:
+    return Table(number, f"table{number}", f"Table {number}: {title}", columns, tuple(rows), notes)
+
+
+def _rows(kind: _Kind, all_results: Sequence[Results]) -> list[Row]:
+    """Rows of the results of a kind, of their means, and those that were published and not measured."""
+    measured = [results for results in all_results if results["task"] == kind.task and kind.cells(results)]
+    rows = [row for results in measured for row in _rows_of(kind, [results], kind.cells(results), kind.on(results))]
+    for over, groups in (("splits", split_groups(measured)), ("seeds", seed_groups(measured))):
+        for group in (group for group in groups if len(group) > 1):
+            cells = _means([kind.cells(results) for results in group])
+            means = _rows_of(kind, group, cells, _mean_on(kind, group, over))
+            rows += [replace(row, mean_over=over) for row in means]
+    beside = {(row.published_on, kind.names.get(row.model, row.model)) for row in rows if row.same_data}
+    alone = [
+        Row(model, kind.task, "", {name: Number(None, value) for name, value in values.items()}, published_on=on)
+        for on, block in kind.published.items()
+        for model, values in block.items()
+        if (on, model) not in beside
+    ]
+    return rows + alone
+
+
+def _rows_of(kind: _Kind, group: Sequence[Results], measured: Measured, on: str) -> list[Row]:
+    """The rows of one file, or of the mean of several, with the published numbers in them."""
+    first = group[0]
+    published_on, same = kind.beside(group) if kind.beside else ("", True)
+    facts = {
+        "data": first["dataset"]["name"],
+        "seeds": tuple(dict.fromkeys(each["seed"] for each in group if each.get("seed") is not None)),
+        "splits": tuple(dict.fromkeys(each["dataset"]["split"] for each in group if "split" in each["dataset"])),
+        "engine": engine_words(first.get("engine")),
+        "test_items": kind.count(first) if len({kind.count(each) for each in group}) == 1 else None,
+        "items": kind.items,
+    }
+    rows = []
+    for (model, detail), cells in measured.items():
+        block = kind.published.get(published_on, {}) if not detail else {}
+        published = block.get(kind.names.get(model, model), {})
+        numbers = {
+            name: replace(cells.get(name, Number()), published=published.get(name))
+            for name in dict.fromkeys([*cells, *published])
+        }
+        beside = {"published_on": published_on, "same_data": same} if published else {}
+        rows.append(Row(model, kind.task, on, numbers, detail=detail, **facts, **beside))
+    return rows
+
+
+def _mean_on(kind: _Kind, group: Sequence[Results], over: str) -> str:
+    if over == "seeds":
+        seeds = ", ".join(str(results["seed"]) for results in group)
+        return f"{kind.on(group[0] | {'seed': None})}, mean of seeds {seeds}"
+    splits, data = [results["dataset"]["split"] for results in group], group[0]["dataset"]
+    whole = splits == list(range(splits[0], splits[-1] + 1))
+    names = f"{splits[0]}-{splits[-1]}" if whole else ", ".join(map(str, splits))
+    return f"{data['name']}: {len(data['classes'])} classes, mean of splits {names}, {conditions(group[0])}"
+
+
+def _means(measured: Sequence[Measured]) -> Measured:
+    """Mean and standard deviation (n - 1) of what all have measured."""
+    means: Measured = {}
+    for row in measured[0]:
+        if not all(row in each for each in measured):
+            continue
+        means[row] = {}
+        for column in measured[0][row]:
+            values = [each[row][column].measured for each in measured if column in each[row]]
+            known = [value for value in values if value is not None]
+            if len(known) == len(measured):
+                means[row][column] = Number(round(mean(known), 2), spread=round(stdev(known), 2))
+    return means
+
+
+def split_groups(all_results: Sequence[Results]) -> list[list[Results]]:
+    """Results that differ in their split alone, together, in the splits' order; no split twice in a group."""
+
+    def key(results: Results) -> Any:
+        data = results["dataset"]
+        return results["experiment"], data["name"], data["classes"], conditions(results)
+
+    of_splits = [results for results in all_results if "split" in results["dataset"]]
+    groups = _groups(of_splits, key, lambda results: results["dataset"]["split"])
+    return [sorted(group, key=lambda results: results["dataset"]["split"]) for group in groups]
+
+
+def seed_groups(all_results: Sequence[Results]) -> list[list[Results]]:
+    """Results that differ in their seed alone, together; no seed twice in a group, and none without one."""
+
+    def key(results: Results) -> Any:
+        return [*map(results.get, ("experiment", "dataset", "evaluation", "engine", "gpu")), _computed(results)]
+
+    seeded = [results for results in all_results if results.get("seed") is not None]
+    return _groups(seeded, key, lambda results: results["seed"])
+
+
+def _groups(
+    all_results: Iterable[Results], key: Callable[[Results], Any], value: Callable[[Results], int]
+) -> list[list[Results]]:
+    """Results of the same key together, of which no two in a group have the same value."""
+    groups: list[tuple[Any, list[Results]]] = []
     for results in all_results:
-        key = [results["seed"] is None, *map(results.get, ("experiment", "dataset", "evaluation", "engine", "gpu"))]
-        key.append(_computed(results))
+        mine = key(results)
         for other, group in groups:
-            if other == key and results["seed"] not in [each["seed"] for each in group] + [None]:
+            if other == mine and value(results) not in map(value, group):
                 group.append(results)
                 break
         else:
-            groups.append((key, [results]))
+            groups.append((mine, [results]))
     return [group for _, group in groups]
 
 
-def _wide(values: tuple) -> list[float | None]:
-    """Published BLEU, and the metrics that the paper does not report."""
-    return [*values, *[None] * (len(GENERATION) - len(values))]
+# ---- what is not in the paper, and Table 4 -----------------------------------------------------------------
 
 
-def table2_blocks(all_results: list[dict]) -> list[dict]:
-    published = {
-        on: {model: [*images, *captions] for model, (images, captions) in rows.items()} for on, rows in TABLE2.items()
+def _truth(number: str, what: str, all_results: Sequence[Results], kind: _Kind) -> list[Table]:
+    """What percent of the captions of Table `number` are true, by slot, if any data set knows."""
+    rows = _rows(replace(kind, cells=truths, published={}, beside=None), all_results)
+    slots = dict.fromkeys(slot for row in rows for slot in row.numbers)
+    columns = tuple(Column(slot, slot, "percent") for slot in slots)
+    title = f"Beside Table {number}: percent of {what} that are true of each slot"
+    return [Table("", f"truth{number}", title, columns, tuple(rows))] if rows else []
+
+
+def _perplexity(all_results: Sequence[Results]) -> list[Table]:
+    """Of each language model, on each part of its data set."""
+    spoken = [results for results in all_results if results["task"] == "lm"]
+    parts = dict.fromkeys(
+        part for results in spoken for row in results["models"].values() for part in row["perplexity"]
+    )
+
+    def on(results: Results, part: str) -> str:
+        [measured, *_] = [row["perplexity"][part] for row in results["models"].values() if part in row["perplexity"]]
+        words = f"{results['dataset']['name']}, {part}: {measured['captions']} captions, {measured['words']} words"
+        return ", ".join([words, *_whose(results), *_engines(results), *_computed(results)])
+
+    rows = []
+    for part in parts:
+        kind = _Kind("lm", lambda r, part=part: perplexities(r, part), lambda r, part=part: on(r, part), "captions")
+        rows += _rows(replace(kind, count=lambda results: None), spoken)
+    title = "Language models: perplexity a word, the end of a sentence counted as one"
+    return (
+        [Table("", "perplexity", title, (Column("perplexity", "perplexity", "a word"),), tuple(rows))] if rows else []
+    )
+
+
+def _other(results: Results) -> Table:
+    """The numbers of a task that the paper has not."""
+    task, on = results["task"], ", ".join([results["dataset"]["name"], *_whose(results), *_engines(results)])
+    numbers = {
+        model: {name: Number(_decimals(value)) for name, value in row.items() if type(value) in (int, float)}
+        for model, row in results["models"].items()
     }
-    return blocks_of(of_task(all_results, "caption"), retrieval, published, "retrieval_")
+    names = dict.fromkeys(name for cells in numbers.values() for name in cells)
+    seeds = () if results.get("seed") is None else (results["seed"],)
+    facts: dict[str, Any] = {"data": results["dataset"]["name"], "seeds": seeds}
+    facts["engine"] = engine_words(results.get("engine"))
+    rows = tuple(Row(model, task, on, cells, **facts) for model, cells in numbers.items())
+    return Table("", f"task {task}", f"Task {task}", tuple(Column(name, name, "") for name in names), rows)
 
 
-def table3_blocks(all_results: list[dict]) -> list[dict]:
-    published = {on: {model: _wide(row) for model, row in rows.items()} for on, rows in TABLE3.items()}
-    return blocks_of(of_task(all_results, "caption"), generation, published)
-
-
-def table5_blocks(all_results: list[dict]) -> list[dict]:
-    published = {"TACoS multilevel": {model: _wide((None, None, None, value)) for model, value in TABLE5.items()}}
-    return blocks_of(of_task(all_results, "video"), generation, published)
-
-
-TABLE2_TITLE = "Table 2: retrieval, recall in percent and median rank"
-TABLE3_TITLE = "Table 3: generated captions, BLEU (and the other metrics) times 100"
-TABLE5_TITLE = "Table 5: descriptions of videos, BLEU (and the other metrics) times 100"
-
-
-def block_text(title: str, columns: Sequence[str], table: list[dict], above: Sequence[str] = ()) -> str:
-    """A table as text; below a measured block, rows by level of detail, and what is true of its captions. above: what
-    stands over four columns each."""
-    names = max([20, *(len(model) for block in table for model in block["rows"])])
-    widths = (names, *[7] * len(columns))
-    lines = [title, "", *(aligned([["", *above]], least=(names, 34, 34), indent="  ") if above else [])]
-    lines += aligned([["", *columns]], least=widths, indent="  ")
-    for block in table:
-        rows: list[Row] = [*_cells(block["rows"], block.get("spread"))]
-        for level, detail in block.get("by_detail", {}).items():
-            rows += [f"  {level}", *_cells(detail, block.get("by_detail_spread", {}).get(level))]
-        lines += ["", _heading(block), *aligned(rows, least=widths, indent="  ")]
-        if "truth" in block:
-            lines += _truth_lines(block["truth"], block.get("truth_spread", {}), names)
-    return "\n".join(lines)
-
-
-def _truth_lines(truth: dict[str, dict], spread: dict[str, dict], names: int) -> list[str]:
-    """What percent of the captions of each model are true of each slot."""
-    slots = list(dict.fromkeys(slot for row in truth.values() for slot in row))
-    by_slot = [{model: [row.get(slot) for slot in slots] for model, row in table.items()} for table in (truth, spread)]
-    width = max([10, *map(len, slots)])
-    rows = [["percent true of", *slots], *_cells(by_slot[0], by_slot[1])]
-    return aligned(rows, least=(names, *[width] * len(slots)), indent="  ")
-
-
-def table2(all_results: list[dict]) -> str:
-    return _table2(table2_blocks(all_results))
-
-
-def _table2(table: list[dict]) -> str:
-    return block_text(TABLE2_TITLE, (*TABLE2_COLUMNS, *TABLE2_COLUMNS), table, tuple(DIRECTIONS.values()))
-
-
-def table3(all_results: list[dict]) -> str:
-    return block_text(TABLE3_TITLE, GENERATION_COLUMNS, table3_blocks(all_results))
-
-
-def table5(all_results: list[dict]) -> str:
-    return block_text(TABLE5_TITLE, GENERATION_COLUMNS, table5_blocks(all_results))
-
-
-def table4(ratings: dict) -> str:
-    """Table 4 as text: what `rating_sheet.collect` gives, with the published rows below."""
-    systems = ratings["systems"]
-    rows: list[Row] = [["", *ratings["criteria"]], ""]
-    raters, images = _many(ratings["raters"], "rater"), _many(ratings["images"], "image")
-    rows += [f"measured: ranks 1 to {systems}, {raters}, {images}", *_cells(ratings["ratings"])]
-    rows.append(["rankings", *map(str, ratings["rows"])])
-    if any(ratings["unfinished"]):
-        rows.append(["unfinished, left out", *map(str, ratings["unfinished"])])
-    if systems != len(TABLE4):
-        rows.append(f"  (of {systems} systems the middle rank is {(systems + 1) / 2:g}, of the published six 3.5)")
-    rows += ["", f"published on Flickr30k: ranks 1 to 6, {TABLE4_IMAGES} images", *_cells(TABLE4)]
+def table4(ratings: Mapping[str, Any] | None) -> Table:
+    """Mean ranks by people: what `rating_sheet.collect` gives, with the published rows."""
+    criteria: Sequence[str] = ratings["criteria"] if ratings else TABLE4_COLUMNS
+    columns = tuple(Column(name, name, "mean rank") for name in criteria)
+    published_on = f"Flickr30k: ranks 1 to {len(TABLE4)}, {TABLE4_IMAGES} images"
+    rows, notes = [], []
+    if ratings:
+        systems, images = ratings["systems"], ratings["images"]
+        on = f"ranks 1 to {systems}, {_many(ratings['raters'], 'rater')}, {_many(images, 'image')}"
+        same = systems == len(TABLE4) and images == TABLE4_IMAGES
+        for name, values in ratings["ratings"].items():
+            published = TABLE4.get(name, (None,) * len(criteria))
+            numbers = {
+                column: Number(_decimals(value), other) for column, value, other in zip(criteria, values, published)
+            }
+            beside = {"published_on": published_on, "same_data": same} if name in TABLE4 else {}
+            rows.append(Row(name, "ratings", on, numbers, test_items=images, items="images", **beside))
+        notes.append(f"rankings: {_counts(ratings['rows'], criteria)}")
+        if any(ratings["unfinished"]):
+            notes.append(f"unfinished rankings, left out: {_counts(ratings['unfinished'], criteria)}")
+        if systems != len(TABLE4):
+            notes.append(f"of {systems} systems the middle rank is {(systems + 1) / 2:g}, of the published six 3.5")
+    beside_rows = {row.model for row in rows if row.same_data and row.published}
+    for name, values in TABLE4.items():
+        if name not in beside_rows:
+            numbers = {column: Number(None, value) for column, value in zip(TABLE4_COLUMNS, values)}
+            rows.append(Row(name, "ratings", "", numbers, published_on=published_on))
     title = "Table 4: captions ranked by people, mean rank (low is good)"
-    return "\n".join([title, "", *aligned(rows, least=(20, 11, 11, 11), indent="  ")])
+    return Table("4", "table4", title, columns, tuple(rows), tuple(notes))
 
 
-def table4_document(ratings: dict) -> dict:
-    """The same as a JSON document: the published rows under "published"."""
-    return ratings | {"published": {name: list(values) for name, values in TABLE4.items()}}
+def _counts(values: Sequence[int], criteria: Sequence[str]) -> str:
+    return ", ".join(f"{value} of {name}" for name, value in zip(criteria, values))
 
 
 def _many(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-def perplexities(all_results: list[dict]) -> list[dict]:
-    """{"on", "model", "part", "perplexity", "captions", "words"} of each language model and part."""
-    return [
-        {"on": results["dataset"]["name"], "model": model, "part": part}
-        | {key: measured[key] for key in ("perplexity", "captions", "words")}
-        for results in of_task(all_results, "lm")
-        for model, row in results["models"].items()
-        for part, measured in row["perplexity"].items()
-    ]
-
-
-def perplexity_text(all_results: list[dict]) -> str:
-    rows = perplexities(all_results)
-    numbers = aligned([[row["model"], *decimals([row["perplexity"]])] for row in rows], least=(20, 7), indent="  ")
-    lines = [
-        f"{number}   {row['on']}, {row['part']}: {row['captions']} captions, {row['words']} words"
-        for number, row in zip(numbers, rows)
-    ]
-    return "\n".join(["Language models: perplexity a word, the end of a sentence counted as one", "", *lines])
-
-
-# ---- all of them -------------------------------------------------------------------------------------------
-
-
-def of_task(all_results: list[dict], task: str) -> list[dict]:
-    """Those of a task."""
-    return [results for results in all_results if results["task"] == task]
-
-
-def measured_text(results: dict) -> str:
-    """What one file says, without the published rows."""
-
-    def measured(table):
-        return [block for block in table([results]) if block["kind"] == "measured"]
-
-    if results["task"] == "activity":
-        return table1(measured(blocks))
-    if results["task"] == "lm":
-        return perplexity_text([results])
-    if results["task"] not in TASKS:
-        return other_text(results)
-    texts = []
-    if retrieval(results):
-        texts.append(_table2(measured(table2_blocks)))
-    if generation(results):
-        title, table = (TABLE3_TITLE, table3_blocks) if results["task"] == "caption" else (TABLE5_TITLE, table5_blocks)
-        texts.append(block_text(title, GENERATION_COLUMNS, measured(table)))
-    return "\n\n".join(texts)
-
-
-def other_text(results: dict) -> str:
-    """The numbers of a task that the paper has not, a row a model."""
-    rows = [
-        [f"  {model}", *(f"{name} {value:.2f}" for name, value in row.items() if isinstance(value, (int, float)))]
-        for model, row in results["models"].items()
-    ]
-    return "\n".join([f"{results['task']}: measured on {results['dataset']['name']}", *aligned(rows)])
-
-
-def text(all_results: list[dict], ratings: dict | None = None) -> str:
-    """The tables of which something was measured, with the published rows; ratings: of `rating_sheet.collect`, for
-    Table 4."""
-    captions, activity = of_task(all_results, "caption"), of_task(all_results, "activity")
-    texts = [table1(blocks(activity))] if activity else []
-    if any(retrieval(results) for results in captions):
-        texts.append(table2(all_results))
-    if any(generation(results) for results in captions):
-        texts.append(table3(all_results))
-    if ratings:
-        texts.append(table4(ratings))
-    if of_task(all_results, "video"):
-        texts.append(table5(all_results))
-    if of_task(all_results, "lm"):
-        texts.append(perplexity_text(all_results))
-    texts += [other_text(results) for results in all_results if results["task"] not in TASKS]
-    return "\n\n\n".join(texts)
-
-
-def document(all_results: list[dict], ratings: dict | None = None) -> dict:
-    """{"table1": blocks, "table2", "table3", "table4" where there are ratings, "table5", "perplexity"}: the published
-    rows in each."""
-    return {
-        "table1": blocks(of_task(all_results, "activity")),
-        "table2": table2_blocks(all_results),
-        "table3": table3_blocks(all_results),
-        **({"table4": table4_document(ratings)} if ratings else {}),
-        "table5": table5_blocks(all_results),
-        "perplexity": perplexities(all_results),
-    }

@@ -21,8 +21,8 @@ from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.released.weights import weights_file
 from lrcn.trained_net import TrainedNet
+from lrcn.training import disk, plan, pretrained, starting
 from lrcn.training import experiment as experiments
-from lrcn.training import plan, pretrained, starting
 from lrcn.training.experiment import Experiment, Stage
 from lrcn.training.memory import Memory, check_cards
 from lrcn.training.run import Run, TrainError, runs_in
@@ -109,7 +109,7 @@ class Job(Workspace):
                     f"{run.folder}: no net trained to its end is there, from which {stage.training or stage.folder} "
                     "starts; add its training to --stages, or give the --out where it lies, or --trained FILE"
                 )
-        self._check_iterations(to_do)
+        self._check_iterations(to_do, resume)
         filled = starting.filled_by(self, to_do, start, given)
         if not (dry_run or weights):
             remark = self._random_cnn(to_do, given)
@@ -117,9 +117,17 @@ class Job(Workspace):
                 raise SpecError(f"{name}: {pretrained.NEEDED}")
         return filled
 
-    def _check_iterations(self, to_do: Sequence[Training]) -> None:
-        """SpecError where a stage would start from, or be scored by, a snapshot that no training makes."""
+    def _check_iterations(self, to_do: Sequence[Training], resume: bool) -> None:
+        """SpecError where a stage would start from, or be scored by, a snapshot that no training makes; TrainError
+        where one was removed."""
         settings = {each.stage.folder: each.settings for each in to_do}
+        for each in to_do if resume else ():
+            done = each.run.done
+            for removed in (n for n in self.needed(each.stage) if n <= done and not each.run.snapshot(n).exists()):
+                raise TrainError(
+                    f"{each.run.folder}: its snapshot of iteration {removed}, which {self.experiment.name} takes, was "
+                    "removed (--keep); train it again with --fresh, or with another --out"
+                )
         for stage in self.experiment.stages:
             for key, folder, iteration in (
                 ("start_at", stage.start, stage.start_at),
@@ -197,7 +205,12 @@ class Job(Workspace):
         training.run.keep(training.variant, training.settings, about, training.dataset.folder)
 
     def plan(
-        self, start: Start = Start(), resume: bool = True, gpu: Gpu | None = None, trial_in: Compute | None = None
+        self,
+        start: Start = Start(),
+        resume: bool = True,
+        gpu: Gpu | None = None,
+        trial_in: Compute | None = None,
+        keep: int | None = None,
     ) -> str:
         """What `train` will do, in words; with `trial_in`, after a few iterations of every net there."""
         given = self.given(start, resume)
@@ -206,12 +219,24 @@ class Job(Workspace):
             remark = self._random_cnn(to_do, given)
         except TrainError as error:  # the plan is to say it, not to fail of it
             remark = str(error)
-        return plan.of_trainings(self, to_do, plan.Manner(start, resume, gpu, given, remark), trial_in)
+        return plan.of_trainings(self, to_do, plan.Manner(start, resume, gpu, given, remark, keep), trial_in)
 
-    def train(self, start: Start = Start(), resume: bool = True, compute: Compute | None = None) -> list[Run]:
+    def check_disk(self, start: Start = Start(), resume: bool = True, keep: int | None = None) -> None:
+        """TrainError where what `train` writes cannot fit on the disk."""
+        given = self.given(start, resume)
+        to_do = [each for each in self.trainings if each.stage.folder not in given]
+        disk.check(
+            self.out, plan.disks(self, to_do, start, given, keep), plan.disks(self, to_do, start, given, disk.FEW)
+        )
+
+    def train(
+        self, start: Start = Start(), resume: bool = True, compute: Compute | None = None, keep: int | None = None
+    ) -> list[Run]:
         """Trains every net that is not trained yet; one that was cut off goes on. Gives their runs. resume False: all
-        begin anew. Raises SpecError, DataError, TrainError, CaffeError."""
+        begin anew. keep: so many of the last snapshots of each net stay, and those that its stages start at or are
+        scored at; None: all. Raises SpecError, DataError, TrainError, CaffeError."""
         filled = self.check_start(start, resume=resume)
+        self.check_disk(start, resume, keep)
         compute, given = compute or Compute(), self.given(start, resume)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
         shares = [share_of(each, compute.gpu) for each in to_do]
@@ -242,7 +267,8 @@ class Job(Workspace):
                 run.claim(identity, training.settings, training.dataset.description)
                 self._keep(training)
                 own = None if share is training else share.files["train_test"]
-                train(run, training.files_here(), compute, starting_weights, own)
+                needed = self.needed(training.stage)
+                train(run, training.files_here(), compute, starting_weights, own, keep, needed)
         return [training.run for training in self.trainings]
 
     def trained(self, stage: Stage, split: int = 1) -> TrainedNet:

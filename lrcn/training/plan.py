@@ -10,13 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data_prep import room
 from data_prep.whole_files import write_text
 from lrcn.engine.cards import cards
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.engine.process import Caffe
 from lrcn.results.tables import aligned
-from lrcn.training import memory, starting
+from lrcn.training import disk, memory, starting
+from lrcn.training.disk import Disk
 from lrcn.training.memory import Memory
 from lrcn.training.run import ITERATION, OUTPUT, TESTING, Files, TrainError
 from lrcn.training.share import share_of
@@ -171,13 +173,23 @@ def cycles(log: str) -> list[tuple[float, float]]:
 @dataclass(frozen=True)
 class Manner:
     """How is to be trained: from what, going on with what is there or not, on which GPU. given: files of stages that
-    are not trained here, by their folder; remark: on CNNs that start from random weights."""
+    are not trained here, by their folder; remark: on CNNs that start from random weights; keep: how many snapshots."""
 
     start: Start
     resume: bool
     gpu: Gpu | None
     given: Mapping[str, Path] = field(default_factory=dict)
     remark: str | None = None
+    keep: int | None = None
+
+
+def disks(
+    work: Workspace, trainings: Sequence[Training], start: Start, given: Mapping[str, Path], keep: int | None
+) -> list[Disk]:
+    """What each training takes of the disk."""
+    return [
+        Disk.of(each, keep, work.needed(each.stage), bool(starting.files_of(each, start, given))) for each in trainings
+    ]
 
 
 def of_trainings(work: Workspace, trainings: Sequence[Training], manner: Manner, trial_in: Compute | None) -> str:
@@ -199,7 +211,10 @@ def of_trainings(work: Workspace, trainings: Sequence[Training], manner: Manner,
     if trial_in:
         _time(steps, trial_in)
     taken = [f"given: {folder}, not trained here: {path}" for folder, path in given.items()]
-    return "\n".join([_text(work, steps, manner.gpu), *taken, *_weights(work, trainings, manner)])
+    of_disk = [disks(work, trainings, start, given, keep) for keep in (manner.keep, disk.FEW)]
+    line = disk.in_words(work.out, of_disk[0], of_disk[1], manner.keep)
+    whole = _text(work, steps, of_disk[0], line, manner.gpu)
+    return "\n".join([whole, *taken, *_weights(work, trainings, manner)])
 
 
 def _weights(work: Workspace, trainings: Sequence[Training], manner: Manner) -> list[str]:
@@ -226,10 +241,10 @@ def _time(steps: list[Step], compute: Compute) -> None:
         compute.progress("trial", number + 1, len(steps))
 
 
-def _text(work: Workspace, steps: list[Step], gpu: Gpu | None) -> str:
+def _text(work: Workspace, steps: list[Step], of_disk: Sequence[Disk], disk_line: str, gpu: Gpu | None) -> str:
     on_each = " on each" if gpu and len(gpu.numbers) > 1 else ""
-    rows = [("stage", "iterations", "batch", "starts from", "memory", "time")]
-    for each in steps:
+    rows = [("stage", "iterations", "batch", "starts from", "memory", "disk", "time")]
+    for each, its_disk in zip(steps, of_disk):
         state = "" if not each.done else " (done)" if each.done >= each.iterations else f" (from {each.done})"
         due = "?" if each.seconds is None else duration(each.seconds) if each.seconds else "none"
         rows.append(
@@ -239,6 +254,7 @@ def _text(work: Workspace, steps: list[Step], gpu: Gpu | None) -> str:
                 task_of(each.training.variant).batch(each.training) + on_each,
                 each.start,
                 memory.size(each.memory.total(gpu)),
+                room.words(its_disk.total),
                 "at least " * each.least + due,
             )
         )
@@ -248,10 +264,10 @@ def _text(work: Workspace, steps: list[Step], gpu: Gpu | None) -> str:
     lines = [
         f"{work.experiment.name} on {work.dataset.name}: {what}, on {device_name(gpu)}, into {work.out}",
         "",
-        *aligned(rows, left=6),
+        *aligned(rows, left=7),
         "",
     ]
-    lines += memory.in_words(most, gpu, cards() if gpu else [])
+    lines += [*memory.in_words(most, gpu, cards() if gpu else []), disk_line]
     if len(known) == len(steps):
         least = "at least " * any(each.least for each in steps)
         total = f"{least}{duration(sum(known))} in all, by a few real iterations of each net just now"

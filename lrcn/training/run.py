@@ -19,7 +19,7 @@ import fcntl
 import json
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from data_prep.dataset import Dataset
-from data_prep.whole_files import copy, write_bytes, write_json
+from data_prep.whole_files import copy, sync, write_bytes, write_json
 from lrcn.results import pictures
 from lrcn.trained_net import TrainedNet, digest
 from netspecs import catalogue
@@ -144,12 +144,28 @@ class Run:
         for iteration in sorted((int(path.stem.split("_")[-1]) for path in states), reverse=True):
             state = caffe_pb2.SolverState()
             try:
-                state.ParseFromString(self.snapshot(iteration).with_suffix(".solverstate").read_bytes())
+                state.ParseFromString(_state(self.snapshot(iteration)).read_bytes())
             except DecodeError:
                 continue
             if state.HasField("current_step") and self.snapshot(iteration).exists():
                 return iteration
         return 0
+
+    def thin(self, done: int, keep: int, needed: Collection[int] = ()) -> None:
+        """Removes the snapshots before iteration `done`, the last whole one's, but for the last `keep` of all and those
+        of the iterations `needed`.
+
+        The one that is gone on from is on the disk by then. Of each other the state goes first, so that what a killed
+        call leaves of it looks like no whole one; the next call removes the rest.
+        """
+        there = {int(path.stem.split("_")[-1]) for path in self.folder.glob("snapshots/net_iter_*")}
+        whole = [each for each in sorted(there) if each <= done and _state(self.snapshot(each)).exists()]
+        old = [each for each in there if each < done and each not in whole[-keep:] and each not in needed]
+        if old:
+            sync(self.snapshot(done), _state(self.snapshot(done)), self.folder / "snapshots")
+        for iteration in old:
+            _state(self.snapshot(iteration)).unlink(missing_ok=True)
+            self.snapshot(iteration).unlink(missing_ok=True)
 
     @property
     def iterations(self) -> int | None:
@@ -354,6 +370,11 @@ class Run:
             table.writerows(rows)
         part.replace(self.folder / "curve.csv")
         pictures.curve(rows, self.folder.name, self.folder / "curve.png")
+
+
+def _state(snapshot: Path) -> Path:
+    """The .solverstate beside a snapshot's .caffemodel."""
+    return snapshot.with_suffix(".solverstate")
 
 
 def runs_in(folder: Path) -> list[Run]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,22 @@ from prototxt_gen import caffe_pb2, parse, solver_states, to_text
 from prototxt_gen.weights import binary_of_hdf5
 
 
-def train(run: Run, files: Files, compute: Compute, weights: Sequence[Path] = (), share: Any = None) -> Path:
+def train(
+    run: Run,
+    files: Files,
+    compute: Compute,
+    weights: Sequence[Path] = (),
+    share: Any = None,
+    keep: int | None = None,
+    needed: Collection[int] = (),
+) -> Path:
     """Trains the net of `files` (train_test, deploy and solver messages) in the folder of `run`, which the caller has
     locked, and gives its final .caffemodel.
 
     weights: files to start from, copied layer by layer by name, later ones over earlier. A layer whose shape differs is
     not taken; the log says so of each. share: the train_test net of each of several GPUs, for its share of a batch.
-    Raises TrainError, and CaffeError where Caffe ends.
+    keep: so many of the last snapshots stay, and those of the iterations `needed`; None: all. Raises TrainError, and
+    CaffeError where Caffe ends.
     """
     solver, compute = files["solver"], compute.keeping(run.algorithms)
     for name, message in files.items():
@@ -45,6 +54,8 @@ def train(run: Run, files: Files, compute: Compute, weights: Sequence[Path] = ()
     while (done := run.done) < solver.max_iter:
         if done:
             run.draw_curve()
+        if keep:
+            run.thin(done, keep, needed)
         step = solver.snapshot or solver.max_iter
         end = min((done // step + 1) * step, solver.max_iter)
         _segment(run, solver, compute, (done, end), weights, share)
@@ -53,6 +64,8 @@ def train(run: Run, files: Files, compute: Compute, weights: Sequence[Path] = ()
                 f"{run.folder / 'snapshots'}: Caffe left no whole snapshot at iteration {end}; is the disk full?"
             )
     run.draw_curve()
+    if keep:
+        run.thin(done, keep, needed)
     for folder in ("stretch", "ranks"):
         shutil.rmtree(run.folder / folder, ignore_errors=True)
     return run.snapshot(solver.max_iter)

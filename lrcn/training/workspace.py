@@ -99,6 +99,11 @@ class Workspace:
         other = next((each for each in self.experiment.stages if each.folder == stage.start), None)
         return self.run_of(other, split) if other else Run(split_folder(self.out, split) / stage.start)
 
+    def needed(self, stage: Stage) -> set[int]:
+        """The iterations of a stage at which others start from it, or it is scored."""
+        starts = {each.start_at for each in self.experiment.stages if each.start == stage.folder}
+        return {each for each in {*starts, stage.score_at} if each is not None}
+
     def trained(self, stage: Stage, split: int = 1) -> TrainedNet:
         """The trained net of a stage, to be used on the data set. TrainError where it is not trained to where it is
         scored, its end, was trained on another data set, or otherwise than the user says."""

@@ -17,7 +17,7 @@ from lrcn.activity.evaluate import Scoring
 from lrcn.activity.examples import examples
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
-from lrcn.results import compare
+from lrcn.results.formats import measured_text
 from lrcn.trained_net import TrainedNet, check_filled, files_of, trained_on
 from lrcn.training import pretrained
 from lrcn.training.experiment import NONE, Experiment, Stage
@@ -203,7 +203,7 @@ class Activity(Task):
         write_json(folder / f"results{ending}.json", results)
         shown, more = examples(dataset, split, nets, scores, labels, options, compute)
         write_json(folder / f"examples{ending}.json", shown)
-        return Evaluation(results, folder / f"results{ending}.json", compare.measured_text(results), [*notes, *more])
+        return Evaluation(results, folder / f"results{ending}.json", measured_text(results), [*notes, *more])
 
 
 def extracted_layer(dataset: Dataset) -> str:

@@ -10,7 +10,7 @@ from data_prep.dataset import Dataset
 from data_prep.vocabulary import read as read_words
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
-from lrcn.results import compare
+from lrcn.results.formats import measured_text
 from lrcn.sentences.evaluate import write_results
 from lrcn.trained_net import TrainedNet, check_whole, files_of, trained_on
 from lrcn.training.tasks import Evaluation, Task
@@ -62,4 +62,4 @@ class SentenceTask(Task):
 def write(path: Path, results: dict[str, Any]) -> Evaluation:
     """Writes results.json; rows that lie there already, of the same evaluation, stay."""
     whole = write_results(path, results)
-    return Evaluation(whole, path, compare.measured_text(whole), results.get("notes", []))
+    return Evaluation(whole, path, measured_text(whole), results.get("notes", []))

@@ -17,7 +17,8 @@ from lrcn.activity.evaluate import (
     summarise,
     write_reports,
 )
-from lrcn.results import compare, confusion
+from lrcn.results import compare, confusion, formats
+from lrcn.results.numbers import Number
 from lrcn.results.published import TABLE1
 
 CLASSES = ["a", "b", "c"]
@@ -172,6 +173,7 @@ def test_files_of_another_evaluation_have_names_of_their_own():
 
 def of_split(split, seed=7, **accuracies):
     return {
+        "task": "activity",
         "experiment": "demo",
         "seed": seed,
         "engine": {"source": "pypi"},
@@ -183,36 +185,67 @@ def of_split(split, seed=7, **accuracies):
     }
 
 
+def first_table(*all_results):
+    return compare.tables(all_results)[0]
+
+
 def test_splits_come_together_as_mean_and_spread():
     three = [
         of_split(split, **{"lrcn-fc6": {"rgb": rgb, "flow": 50.0}, "single-frame": {"rgb": 10.0}})
         for split, rgb in ((2, 80.0), (1, 70.0), (3, 75.0))
     ]
-    [mean] = [block for block in compare.blocks(three) if "spread" in block]
-    assert "mean of splits 1-3" in mean["on"] and mean["kind"] == "measured"
-    assert mean["rows"]["lrcn-fc6"] == [75.0, 50.0, None, None] and mean["spread"]["lrcn-fc6"] == [5.0, 0.0, None, None]
-    text = compare.table1(compare.blocks(three))
-    assert [line.split() for line in text.splitlines() if "over the splits" in line][1] == [
-        "+-",
-        "over",
-        "the",
-        "splits",
-        "5.00",
-        "0.00",
-        "-",
-        "-",
-    ]
-    measured, published = "mean of splits 1-3, seed 7", "published on UCF-101: 101 classes, mean of splits 1-3"
-    assert text.index(measured) < text.index(published)
+    mean, single = (
+        next(row for row in first_table(*three).rows if row.mean_over == "splits" and row.model == model)
+        for model in ("lrcn-fc6", "single-frame")
+    )
+    assert "mean of splits 1-3, seed 7" in mean.on and mean.splits == (1, 2, 3) and mean.seeds == (7,)
+    assert [(n.measured, n.spread) for n in map(mean.numbers.get, ("rgb", "flow"))] == [(75.0, 5.0), (50.0, 0.0)]
+    assert single.numbers["flow"] == Number(None, 72.19) and mean.published_on == "UCF-101, mean of splits 1-3"
+    assert mean.numbers["rgb"].difference == round(75 - 68.19, 2) and not mean.same_data
+    text = formats.text([first_table(*three)])
+    spread = [line.split() for line in text.splitlines() if "over the splits" in line]
+    assert spread[0] == ["+-", "over", "the", "splits", "0.00", "-", "-", "-"]
+    assert spread[1] == ["+-", "over", "the", "splits", "5.00", "0.00", "-", "-"]
 
 
 def test_only_like_results_are_averaged():
     one, other = of_split(1, **{"lrcn-fc6": {"rgb": 1.0}}), of_split(2, 8, **{"lrcn-fc6": {"rgb": 2.0}})
     last = of_split(2, **{"lrcn-fc6": {"rgb": 2.0}}) | {"evaluation": {"frames": "last", "strides": [8]}}
-    assert not any("spread" in block for block in compare.blocks([one, other, last, one]))
-    assert "last frame of each clip" in compare.table1(compare.blocks([last]))
-    two = compare.blocks([one, of_split(3, **{"lrcn-fc6": {"rgb": 3.0}, "lrcn-fc7": {"rgb": 3.0}})])[2]
-    assert "mean of splits 1, 3" in two["on"] and set(two["rows"]) == {"lrcn-fc6"}
+    assert not any(row.mean_over for row in first_table(one, other, last, one).rows)
+    assert "last frame of each clip" in first_table(last).rows[0].on
+    more = of_split(3, **{"lrcn-fc6": {"rgb": 3.0}, "lrcn-fc7": {"rgb": 3.0}})
+    [mean] = [row for row in first_table(one, more).rows if row.mean_over]
+    assert "mean of splits 1, 3" in mean.on and mean.model == "lrcn-fc6"
+    [mean] = [row for row in first_table(one, of_split(1, 8, **{"lrcn-fc6": {"rgb": 4.0}})).rows if row.mean_over]
+    assert (mean.mean_over, mean.seeds) == ("seeds", (7, 8)) and mean.on.endswith("mean of seeds 7, 8")
+    assert mean.numbers["rgb"].measured == 2.5 and mean.published_on == "UCF-101, split 1"
+
+
+@pytest.mark.parametrize(
+    "name, classes, splits, published_on, same",
+    [
+        ("ucf101", 101, [1], "UCF-101, split 1", True),
+        ("UCF-101", 101, [1], "UCF-101, split 1", True),
+        ("ucf101", 101, [2], "UCF-101, split 1", False),
+        ("ucf101", 3, [1], "UCF-101, split 1", False),
+        ("demo", 101, [1], "UCF-101, split 1", False),
+        ("ucf101", 101, [3, 1, 2], "UCF-101, mean of splits 1-3", True),
+        ("ucf101", 101, [1, 3], "UCF-101, mean of splits 1-3", False),
+    ],
+)
+def test_a_row_says_which_published_numbers_stand_in_it(name, classes, splits, published_on, same):
+    measured = [of_split(split, **{"lrcn-fc6": {"rgb": 70.0}, "lrcn-fc7": {"rgb": 70.0}}) for split in splits]
+    for results in measured:
+        results["dataset"] |= {"name": name, "classes": [f"class {n}" for n in range(classes)]}
+    rows = first_table(*measured).rows
+    of_whole = [row for row in rows if row.measured and bool(row.mean_over) == (len(splits) > 1)]
+    assert [row.published_on for row in of_whole] == [published_on, *[published_on] * (len(splits) == 1)] + [None] * (
+        len(splits) > 1
+    )
+    assert of_whole[0].same_data == same
+    alone = {(row.published_on, row.model) for row in rows if not row.measured}
+    assert ((published_on, "lrcn-fc6") in alone) != same  # what was measured on other data was not measured
+    assert ("UCF-101, mean of splits 1-3", "single-frame") in alone
 
 
 def results(tmp_path, **models):
@@ -234,14 +267,18 @@ def results(tmp_path, **models):
 
 def test_table_puts_measured_beside_published_and_says_which_data(tmp_path):
     path = results(tmp_path, **{"lrcn-fc6": {"rgb": {"accuracy": 91.25}, "flow": {"accuracy": 88.0}}})
-    text = compare.table1(compare.blocks([compare.read(path)]))
-    measured, published = text.split("published on", 1)
-    assert "demo: 3 classes, 6 test videos" in measured and "seed 7" in measured
-    assert [line.split() for line in measured.splitlines() if "lrcn-fc6" in line] == [
-        ["lrcn-fc6", "91.25", "88.00", "-", "-"]
-    ]
-    assert ["lrcn-fc6", "71.12", "76.95", "81.97", "82.92"] in [line.split() for line in published.splitlines()]
-    assert "UCF-101" in published
+    text = formats.text([first_table(compare.read(path))])
+    measured, alone = text.split("published on UCF-101, split 1, not measured here")
+    assert "measured on demo: 3 classes, 6 test videos" in measured and "seed 7" in measured
+    assert "published on UCF-101, split 1: another data set (*)" in measured
+    lines = [line.split() for line in measured.splitlines()]
+    at = lines.index(["lrcn-fc6", "91.25", "88.00", "-", "-"])
+    assert lines[at + 1][:3] == ["95", "%", "interval"]
+    assert lines[at + 2] == ["published", "*", "71.12", "76.95", "81.97", "82.92"]
+    assert lines[at + 3] == ["difference", "*", "+20.13", "+11.05", "-", "-"]
+    assert ["lrcn-fc6", "71.12", "76.95", "81.97", "82.92"] in [line.split() for line in alone.splitlines()]
+    alone = formats.measured_text(compare.read(path))
+    assert "91.25" in alone and "published" not in alone and "difference" not in alone
 
 
 def test_table_1_says_what_the_paper_does():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from data_prep import DataError
 from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
-from lrcn.results import compare
+from lrcn.results import compare, formats
 from lrcn.sentences import caption_files, metrics, truth
 from lrcn.sentences.captions import score_results
 from lrcn.sentences.evaluate import Search, check_files, part_images, write_results
@@ -172,7 +172,9 @@ def test_captions_of_all_kinds_are_scored(odd):
     assert ["theirs", f"{100 * row['BLEU-1']:.2f}"] in [line.split()[:2] for line in done.stdout.splitlines()]
     compared = lrcn("compare", odd / "out" / "results.json")
     assert compared.returncode == 0 and "small, test: 6 images, 12 captions" in compared.stdout
-    assert "lrcn                    66.86" in compared.stdout and "Table 1" not in compared.stdout
+    assert ["lrcn", "66.86", "48.92"] in [
+        line[:3] for line in lines(compared.stdout)
+    ] and "Table 1" not in compared.stdout
 
 
 @pytest.mark.slow
@@ -250,9 +252,12 @@ def lines(text):
 
 def test_what_numbers_are_of_is_said_whole():
     results = results_of()
-    said = "small, test: 9 images, 45 captions, beam 5, seed 7, Caffe pypi"
+    said = "small, test: 9 images, 45 captions, beam 5, seed 7, Caffe as brocolli-caffe from PyPI"
     assert compare.sentences_on(results) == said
-    assert compare.sentences_on(results, "retrieval_") == "small, test: 4 images, 20 captions, seed 7, Caffe pypi"
+    assert (
+        compare.sentences_on(results, "retrieval_")
+        == "small, test: 4 images, 20 captions, seed 7, Caffe as brocolli-caffe from PyPI"
+    )
     results["evaluation"]["tokens"] = "ptb"
     assert compare.sentences_on(results) == said.replace("beam 5", "beam 5, tokens ptb")
     assert "tokens" not in compare.sentences_on(results, "retrieval_")
@@ -260,9 +265,9 @@ def test_what_numbers_are_of_is_said_whole():
     del bare["evaluation"]
     assert compare.sentences_on(bare) == "small: 9 videos, 45 sentences"
     activity = {"seed": 7, "engine": {"source": "bvlc"}}
-    assert compare.conditions(activity) == "seed 7, Caffe bvlc"
+    assert compare.conditions(activity) == "seed 7, BVLC's Caffe"
     otherwise = activity | {"evaluation": {"frames": "last", "strides": [4, 8]}}
-    assert compare.conditions(otherwise) == "seed 7, Caffe bvlc, last frame of each clip, stride 4 and 8"
+    assert compare.conditions(otherwise) == "seed 7, BVLC's Caffe, last frame of each clip, stride 4 and 8"
 
 
 def on(precision="fp32", deterministic=True):
@@ -277,8 +282,8 @@ def test_what_gpus_did_otherwise_is_said():
         stretches = [{"from": 10 * number, "gpu": each} for number, each in enumerate(trained)]
         results = results_of() | {"gpu": gpu, "trained_on": {"lrcn-2f": stretches}}
         activity = {"seed": 7, "engine": {"source": "pypi"}, "gpu": gpu, "trained_on": {"lrcn-fc6": stretches}}
-        words = compare.sentences_on(results).split("Caffe pypi")[1]
-        assert compare.conditions(activity) == "seed 7, Caffe pypi" + words
+        words = compare.sentences_on(results).split("from PyPI")[1]
+        assert compare.conditions(activity) == "seed 7, Caffe as brocolli-caffe from PyPI" + words
         return words
 
     assert said(None, None) == said(on(), on()) == said(on(), None) == ""
@@ -298,9 +303,11 @@ def test_only_seeds_that_gpus_computed_alike_are_averaged():
 def test_numbers_have_two_decimals():
     net = row(bleu=1 / 3, recall=200 / 3, truth={"object": 2 / 3, "all": 1 / 7})
     results = results_of(**{"lrcn-2f": net})
-    assert compare.generation(results)["lrcn-2f"][0] == 33.33
-    assert compare.retrieval(results)["lrcn-2f"][0] == 66.67
-    assert compare.truths(results)["lrcn-2f"] == {"object": 66.67, "all": 14.29}
+    key = "lrcn-2f", ""
+    assert compare.generation(results)[key]["BLEU-1"].measured == 33.33
+    assert compare.retrieval(results)[key]["caption_to_image R@1"].measured == 66.67
+    truth = {slot: number.measured for slot, number in compare.truths(results)[key].items()}
+    assert truth == {"object": 66.67, "all": 14.29}
 
 
 def test_tables_2_and_3_set_measured_beside_published(tmp_path):
@@ -310,17 +317,16 @@ def test_tables_2_and_3_set_measured_beside_published(tmp_path):
             "1nn-fc7": {"generation": row()["generation"]},
         }
     )
-    text = compare.text([measured])
-    second, third = text.split("Table 3")
+    text = formats.text([table for table in compare.tables([measured]) if table.measured])
+    second, third = text.split("\nTable 3:")
     assert "Table 1" not in text and "Table 5" not in text
     assert ["lrcn-2f", *["40.00", "60.00", "80.00", "2.50"] * 2] in lines(second) and "1nn-fc7" not in second
     assert "small, test: 4 images, 20 captions" in second and "small, test: 9 images, 45 captions, beam 5" in third
     assert ["1nn-fc7", "25.00", "25.00", "25.00", "25.00", "-", "25.00", "150.00"] in lines(third)
     assert ["lrcn-2f", "17.50", "40.30", "50.80", "9.00", "23.60", "46.60", "58.30", "7.00"] in lines(second)
     assert ["1nn-fc7", "46.23", "26.39", "15.07", "8.73", "-", "-", "-"] in lines(third)
-    assert lines(third).index(["percent", "true", "of", "object", "place", "all"]) + 1 == lines(third).index(
-        ["lrcn-2f", "97.00", "50.00", "48.00"]
-    )
+    third, truth = third.split("Beside Table 3: percent of captions that are true")
+    assert lines(truth).index(["object", "place", "all"]) < lines(truth).index(["lrcn-2f", "97.00", "50.00", "48.00"])
     (tmp_path / "results.json").write_text(json.dumps(measured))
     assert compare.read(tmp_path / "results.json") == measured
 
@@ -354,10 +360,15 @@ def test_files_of_all_tasks_are_compared_in_one_run(tmp_path):
     assert ["lstm-lm", "21.50"] in [line[:2] for line in lines(done.stdout)]
     assert ["decoder-prob", "-", "-", "-", "28.80", "-", "-", "-"] in lines(done.stdout)
     document = json.loads(lrcn("compare", *paths, "--json").stdout)
-    assert document["table1"] == compare.blocks([activity])  # as it was before there were other tables, or tasks
-    assert document["table2"][0]["rows"] == {"lrcn-2f": [40, 60, 80, 2.5, 40, 60, 80, 2.5]}
-    assert [block["on"] for block in document["table3"][1:]] == ["Flickr30k", "COCO 2014"]
-    assert set(document["table5"][0]["rows"]) == {"decoder-prob"} and document["perplexity"][0]["perplexity"] == 21.5
+    tables = {table["name"]: table for table in document["tables"]}
+    assert list(tables) == ["table1", "table2", "table3", "table5", "perplexity"]
+    first = {name: table["rows"][0]["numbers"] for name, table in tables.items()}
+    assert first["table1"]["rgb"]["measured"] == 91.25 and first["table1"]["rgb"]["published"] == 71.12
+    assert [number["measured"] for number in first["table2"].values()] == [40, 60, 80, 2.5, 40, 60, 80, 2.5]
+    alone = [row["published_on"] for row in tables["table3"]["rows"] if row["numbers"]["BLEU-1"]["measured"] is None]
+    assert alone == ["Flickr30k"] * 4 + ["COCO 2014"] * 2
+    assert tables["table5"]["rows"][0]["model"] == "decoder-prob"
+    assert first["perplexity"]["perplexity"]["measured"] == 21.5
 
 
 def test_seeds_come_together_as_mean_and_spread():
@@ -366,12 +377,15 @@ def test_seeds_come_together_as_mean_and_spread():
         for seed, bleu, recall in ((1, 0.2, 30.0), (2, 0.3, 40.0), (3, 0.25, 50.0))
     ]
     other = results_of(4, part="val", **{"lrcn-2f": row()})
-    [mean] = [block for block in compare.table3_blocks([*three, other, three[0]]) if "spread" in block]
-    assert mean["rows"]["lrcn-2f"] == [25, 25, 25, 25, None, 25, 150]
-    assert mean["spread"]["lrcn-2f"] == [5, 5, 5, 5, None, 5, 0] and mean["on"].endswith("mean of seeds 1, 2, 3")
-    assert "truth" not in mean and "by_detail" not in mean
-    [mean] = [block for block in compare.table2_blocks(three) if "spread" in block]
-    assert mean["rows"]["lrcn-2f"][0] == 40 and mean["spread"]["lrcn-2f"][0] == 10
+    found = {table.name: table.rows for table in compare.tables([*three, other, three[0]])}
+    [mean] = [row for row in found["table3"] if row.mean_over]
+    numbers = [mean.numbers[name] for name in compare.GENERATION if name != "METEOR"]
+    assert [number.measured for number in numbers] == [25, 25, 25, 25, 25, 150] and "METEOR" not in mean.numbers
+    assert [number.spread for number in numbers] == [5, 5, 5, 5, 5, 0] and mean.on.endswith("mean of seeds 1, 2, 3")
+    assert "truth3" not in found and mean.seeds == (1, 2, 3) and mean.mean_over == "seeds"
+    [mean] = [row for row in found["table2"] if row.mean_over]
+    recall = mean.numbers["caption_to_image R@1"]
+    assert (recall.measured, recall.spread, recall.published) == (40, 10, 29.0)
 
 
 def test_videos_come_together_by_level_of_detail_and_with_what_is_true():
@@ -390,22 +404,25 @@ def test_videos_come_together_by_level_of_detail_and_with_what_is_true():
         )
 
     two = [of(1, 0.2, 0.3, 0.875), of(2, 0.4, 0.4, 0.9)]
-    first, second, mean, _ = compare.table5_blocks(two)
-    assert "9 videos, 45 sentences" in first["on"] and first["by_detail"]["short"]["decoder-prob"][3] == 30
-    assert second["truth"] == {"decoder-prob": {"object+motion": 90, "all": 25}}
-    assert mean["rows"]["decoder-prob"][3] == 30 and mean["spread"]["decoder-prob"][3] == 14.14
-    assert mean["by_detail"]["short"]["decoder-prob"][3] == 35
-    assert mean["by_detail_spread"]["short"]["decoder-prob"][3] == 7.07
-    assert mean["truth"] == {"decoder-prob": {"object+motion": 88.75, "all": 25}}
-    assert mean["truth_spread"] == {"decoder-prob": {"object+motion": 1.77, "all": 0}}
-    text = lines(compare.text(two))
-    at = text.index(["percent", "true", "of", "object+motion", "all"])
-    assert text[at + 1] == ["decoder-prob", "87.50", "25.00"]
-    assert ["+-", "over", "the", "seeds", "1.77", "0.00"] in text and text.count(["short"]) == 3
+    found = {table.name: table for table in compare.tables(two)}
+    by_detail = {(row.seeds, row.detail): row.numbers["BLEU-4"] for row in found["table5"].rows if row.measured}
+    assert "9 videos, 45 sentences" in found["table5"].rows[0].on and by_detail[(1,), "short"].measured == 30
+    assert by_detail[(1,), ""].published == 28.8 and by_detail[(1,), "short"].published is None
+    assert by_detail[(1, 2), ""].measured == 30 and by_detail[(1, 2), ""].spread == 14.14
+    assert by_detail[(1, 2), "short"].measured == 35 and by_detail[(1, 2), "short"].spread == 7.07
+    truth = {row.seeds: row.numbers for row in found["truth5"].rows}
+    assert {slot: number.measured for slot, number in truth[2,].items()} == {"object+motion": 90, "all": 25}
+    assert {slot: (n.measured, n.spread) for slot, n in truth[1, 2].items()} == {
+        "object+motion": (88.75, 1.77),
+        "all": (25, 0),
+    }
+    text = lines(formats.text([found["table5"], found["truth5"]]))
+    assert ["object+motion", "all"] in text and ["decoder-prob", "87.50", "25.00"] in text
+    assert ["+-", "over", "the", "seeds", "1.77", "0.00"] in text and text.count(["short:"]) == 3
     half = of(3, 0.3, 0.3, 0.5)
     del half["models"]["decoder-prob"]["truth"], half["models"]["decoder-prob"]["by_detail"]
-    [mean] = [block for block in compare.table5_blocks([*two, half]) if "spread" in block]
-    assert mean["rows"]["decoder-prob"][3] == 30 and "truth" not in mean and "by_detail" not in mean
+    [mean] = [row for row in compare.tables([*two, half])[-2].rows if row.mean_over]
+    assert (mean.seeds, mean.detail, mean.numbers["BLEU-4"].measured) == ((1, 2, 3), "", 30)
 
 
 def test_rows_stay_beside_new_ones_of_the_same_evaluation(tmp_path):

@@ -119,8 +119,8 @@ def test_results_hold_every_row_of_every_split_and_their_mean(run):
     assert "mean of splits 1-2" in done.stdout and done.stdout.count("+- over the splits") == 3
     expected = np.mean([results["models"]["lrcn-fc7"]["flow"]["accuracy"] for results in found])
     document = json.loads(lrcn("compare", run[0] / "results.json", run[0] / "split2" / "results.json", "--json").stdout)
-    [mean] = [block for block in document["table1"] if "spread" in block]
-    assert mean["rows"]["lrcn-fc7"][1] == pytest.approx(expected, abs=0.01)
+    means = {row["model"]: row for row in document["tables"][0]["rows"] if row["mean_over"] == "splits"}
+    assert means["lrcn-fc7"]["numbers"]["flow"]["measured"] == pytest.approx(expected, abs=0.01)
 
 
 def test_strides_and_last_frames_are_evaluated_beside_the_published_way(run, data):

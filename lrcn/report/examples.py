@@ -1,0 +1,173 @@
+"""Single videos and images in the report, of the examples that `lrcn evaluate` left: what was in them, what the nets
+said, and when."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from lrcn.report import charts
+from lrcn.report.charts import Axis, Line
+from lrcn.results import palette
+from lrcn.results.lettering import class_in_words
+
+MOST_PICTURE = 1 << 20  # bytes of a picture of an example; ours have some thousand
+GATES = {  # name in the examples -> name, what its values lie between
+    "input": ("input i", 0, 1),
+    "forget": ("forget f", 0, 1),
+    "output": ("output o", 0, 1),
+    "cell": ("cell c", -2, 2),
+    "hidden": ("hidden h", -1, 1),
+}
+
+
+def picture(encoded: Any) -> Markup | None:
+    """A JPEG in base64 as an address of itself; None where it is none."""
+    try:
+        content = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        return None
+    if not content.startswith(b"\xff\xd8\xff") or not content.rstrip(b"\0").endswith(b"\xff\xd9"):
+        return None
+    if len(content) > MOST_PICTURE:
+        return None
+    return Markup(f"data:image/jpeg;base64,{base64.b64encode(content).decode()}")
+
+
+def video(example: Mapping[str, Any]) -> dict[str, Any]:
+    """A classified video: frames above the scores of its classes over time, a chart a model and column."""
+    fps = example.get("fps")
+    return {
+        "name": example["name"],
+        "class": class_in_words(example["class"]),
+        "why": example.get("why", ""),
+        "frames": example["frames"],
+        "fps": fps,
+        "thumbnails": [
+            {"frame": each["frame"], "src": src}
+            for each in example.get("thumbnails", [])
+            if (src := picture(each["jpeg"]))
+        ],
+        "answers": [
+            {
+                "model": palette.title(model),
+                "column": palette.title(column),
+                "answers": [each | {"class": class_in_words(each["class"])} for each in answers],
+                "right": bool(answers) and answers[0]["class"] == example["class"],
+            }
+            for model, columns in example["answers"].items()
+            for column, answers in columns.items()
+        ],
+        "charts": [
+            {"title": f"{palette.title(model)}, {palette.title(column)}", "svg": _course(scores, example["class"])}
+            for model, columns in example.get("over_time", {}).items()
+            for column, scores in columns.items()
+        ],
+        "gates": [
+            {"model": palette.title(model), "layers": [gates(each) for each in _several(layers)]}
+            for model, layers in (example.get("gates") or {}).items()
+        ],
+    }
+
+
+def _course(scores: Mapping[str, Any], true: str) -> Markup:
+    """The scores of some classes by frame."""
+    series = [
+        Line(
+            class_in_words(name) + (" (true)" if name == true else ""),
+            range(1, len(row) + 1),
+            row,
+            colour,
+            () if name == true else (3, 1),
+        )
+        for name, row, colour in zip(scores["classes"], scores["scores"], palette.series(len(scores["classes"])))
+    ]
+    return charts.lines(series, Axis("frame"), Axis("score", 0, 1))
+
+
+def gates(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """An LSTM's gates, cell and hidden state: a heat map each over the same steps."""
+    steps = [str(step) for step in layer["steps"]]
+    return {
+        "layer": layer["layer"],
+        "units": len(layer["units"]),
+        "maps": [charts.heat(layer[name], steps, *about) for name, about in GATES.items() if name in layer],
+        "steps": charts.steps_axis(steps),
+    }
+
+
+def _several(layers: Any) -> Sequence[Mapping[str, Any]]:
+    return layers if isinstance(layers, list) else [layers]
+
+
+def image(example: Mapping[str, Any]) -> dict[str, Any]:
+    """A described image with its references, and what each model says of it."""
+    return {
+        "name": example["name"],
+        "why": example.get("why", ""),
+        "src": picture(example.get("jpeg")),
+        "references": example.get("references", []),
+        "captions": [_caption(model, each) for model, each in example["captions"].items()],
+    }
+
+
+def sentences(example: Mapping[str, Any]) -> dict[str, Any]:
+    """A described video: what is known of it, its references, and what each model says of it."""
+    slots = example.get("slots") or []
+    return {
+        "name": example["name"],
+        "slots": list(slots.items())
+        if isinstance(slots, Mapping)
+        else [(number, each) for number, each in enumerate(slots, 1)],
+        "references": example.get("references", []),
+        "captions": [_caption(model, each) for model, each in example["sentences"].items()],
+    }
+
+
+def _caption(model: str, each: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model says: its words with their probabilities, the other sentences of its search, and how good it is."""
+    truth = each.get("truth") or {}
+    return {
+        "model": palette.title(model),
+        "caption": each.get("caption", each.get("sentence", "")),
+        "words": [(word, float(probability)) for word, probability in each.get("words") or []],
+        "beams": [(float(log_prob), text) for log_prob, text in each.get("beams") or []],
+        "metrics": [(name, float(value)) for name, value in (each.get("metrics") or {}).items() if value is not None],
+        "wrong": [slot for slot, right in truth.items() if right is False and slot != "all"],
+        "right": [slot for slot, right in truth.items() if right is True and slot != "all"],
+        "gates": [gates(layer) for layer in _several(each["gates"])] if each.get("gates") else [],
+    }
+
+
+def retrieval(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Queries with what was ranked first, and the rank of the right one; pictures in place of images' names."""
+    pictures = {name: picture(each) for name, each in (shown.get("jpegs") or {}).items()}
+    queries = shown.get("retrieval") or []
+    if isinstance(queries, Mapping):
+        queries = [each | {"direction": direction} for direction, of_one in queries.items() for each in of_one]
+    return [
+        {
+            "direction": each.get("direction", ""),
+            "model": palette.title(each["model"]) if "model" in each else "",
+            "query": each["query"],
+            "src": pictures.get(each["query"]),
+            "rank": each["rank"],
+            "top": [_hit(hit, pictures) for hit in each["top"]],
+        }
+        for each in queries
+    ]
+
+
+def _hit(hit: Any, pictures: Mapping[str, Markup | None]) -> dict[str, Any]:
+    """One of what was ranked first: a name, or [name, score], or {"name", "score", "right"}."""
+    if isinstance(hit, Mapping):
+        name, score, right = hit["name"], hit.get("score"), bool(hit.get("right"))
+    elif isinstance(hit, list):
+        name, score, right = hit[0], hit[1], len(hit) > 2 and bool(hit[2])
+    else:
+        name, score, right = hit, None, False
+    return {"name": name, "score": score, "right": right, "src": pictures.get(name)}

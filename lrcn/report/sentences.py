@@ -1,0 +1,56 @@
+"""Captions and descriptions of videos in the report: how much of them is true, and examples, right and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from lrcn.report import charts, examples
+from lrcn.results import palette
+
+WHY = {"best": "Best", "worst": "Worst", "first": "First"}
+
+
+def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the template sentences.html shows. results: of `lrcn evaluate`; shown: its examples. KeyError, TypeError,
+    ValueError and the like where they are not what they should be."""
+    shown = shown or {}
+    images = [examples.image(each) for each in shown.get("images", [])]
+    groups = list(dict.fromkeys(each["why"] for each in images))
+    return {
+        "task": results["task"],
+        "truth": _truth(results["models"]),
+        "groups": [
+            (WHY.get(group, group or "Examples"), [each for each in images if each["why"] == group]) for group in groups
+        ],
+        "videos": [examples.sentences(each) for each in shown.get("videos", [])],
+        "retrieval": examples.retrieval(shown),
+        "wrong": _wrong(images),
+    }
+
+
+def _truth(models: Mapping[str, Any]) -> Markup:
+    """Percent of the captions that are true, a group of bars a slot, a bar a model."""
+    truth = {palette.title(model): row["truth"] for model, row in models.items() if row.get("truth")}
+    slots = list(dict.fromkeys(slot for shares in truth.values() for slot in shares))
+    rows = [
+        (slot, {model: 100 * shares[slot] if slot in shares else None for model, shares in truth.items()})
+        for slot in slots
+    ]
+    return charts.bars(rows, dict(zip(truth, _colours(len(truth)))))
+
+
+def _wrong(images: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """An image with a caption that is not true, and why: for the head of the page."""
+    for image in images:
+        for caption in image["captions"]:
+            if caption["wrong"] and image["src"]:
+                return {"image": image, "caption": caption}
+    return None
+
+
+def _colours(n: int) -> list[str]:
+    """Colours of models, of which captioners with their nearest neighbours make more than there are series."""
+    return [*palette.series(min(n, 7)), palette.COLOURS["chance"], *palette.series(n)][:n]
