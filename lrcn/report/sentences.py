@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -34,7 +34,7 @@ def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict
 def _best(models: Mapping[str, Any]) -> list[str]:
     """The best model by each of a few measures, in words, with the runner-up of another kind: nets beside nearest
     neighbours."""
-    measures = {
+    measures: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         "BLEU-4": lambda row: row.get("generation", {}).get("BLEU-4"),
         "CIDEr": lambda row: row.get("generation", {}).get("CIDEr"),
         "captions true in all": lambda row: row.get("truth", {}).get("all"),
