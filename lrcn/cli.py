@@ -21,6 +21,7 @@ from lrcn.commands import (
     released,
     sample,
     train,
+    watch,
 )
 from lrcn.engine import EngineError, container
 from lrcn.engine.process import CaffeError
@@ -87,6 +88,7 @@ for command in (
     prepare.prepare,
     experiments.experiments,
     train.train,
+    watch.watch,
     evaluate.evaluate,
     evaluate.compare,
     classify.classify,
