@@ -11,7 +11,7 @@ from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.training.job import open_job
-from lrcn.training.run import Run, TrainError, identity_of, runs_in
+from lrcn.training.run import Kept, Run, TrainError, identity_of, runs_in
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
 from tests.commands import lrcn, refused
