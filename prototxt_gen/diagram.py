@@ -9,7 +9,7 @@ needs matplotlib.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -580,7 +580,8 @@ def _svg(picture: Picture, title: str, about: str) -> str:
     )
 
 
-def _svg_arrow(points: list[Point], colour: str, dashed: bool, at) -> str:
+def _svg_arrow(points: list[Point], colour: str, dashed: bool, at: Callable[[float, float], str]) -> str:
+    """at: where a point stands in the drawing, "x,y"."""
     ink = "currentColor" if colour == FLOW else colour
     (x0, y0), (x, y) = points[-2:]
     length = max(((x - x0) ** 2 + (y - y0) ** 2) ** 0.5, 1e-9)
