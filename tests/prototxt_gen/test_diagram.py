@@ -124,7 +124,7 @@ def test_the_same_net_gives_the_same_bytes(suffix, tmp_path):
     assert first == (tmp_path / f"b.{suffix}").read_bytes()
     assert first.startswith({"svg": b"<?xml", "png": b"\x89PNG"}[suffix]) and len(first) > 3000
     if suffix == "svg":
-        assert b">LSTM  5x3x7<" in first and b"s at every step" in first
+        assert ">LSTM\u00a0\u00a05x3x7<".encode() in first and b"s at every step" in first
 
 
 def frozen_caption_net():
@@ -173,6 +173,14 @@ def test_names_of_layers_are_escaped():
     drawn = svg(infer(net(CLIP, layer("LSTM", "x cm", hostile, num_output=7))), hostile)
     assert "<script" not in drawn and "&lt;script&gt;" in drawn and "\x01" not in drawn
     ElementTree.fromstring(drawn)
+
+
+@pytest.mark.filterwarnings("error")
+def test_odd_names_are_drawn(tmp_path):
+    odd = infer(net(CLIP, layer("LSTM", "x cm", "$\\frac{$ \u8d70\x01", num_output=7)))
+    for suffix in "svg", "png":
+        draw(odd, tmp_path / f"net.{suffix}", "$\\frac{$ \u8d70\x01")
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_boxes_one_above_the_other_are_joined_in_the_nets_order():
