@@ -33,7 +33,7 @@ COLOURS = {  # kind -> face, edge
     "cnn": ("#fdf1cf", "#a8821c"),
     "recurrent": ("#f6d3cf", "#b04a3f"),
     "dense": ("#dcebd9", "#55854c"),
-    "loss": ("#e6dcf0", "#76559a"),
+    "loss": ("#e6dcf0", "#7d5ca1"),
 }
 FLOW, RECURRENCE, STATIC = "#3c4650", "#b04a3f", "#b8742c"
 

@@ -11,6 +11,7 @@ from prototxt_gen import SpecError
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.diagram import draw, lay_out, svg
 from prototxt_gen.shapes import infer
+from tests.contrast import DARK, WHITE, contrast
 from tests.prototxt_gen.smallnets import CLIP, GOOD, STATIC, layer, net
 
 
@@ -166,6 +167,14 @@ def test_svg_stands_alone_and_everything_lies_within_it(name):
         if kind == "rect":
             assert float(each.get("x")) + float(each.get("width")) <= width
     assert set(re.findall(r"</?(\w+)", svg(shown(name)))) == {"svg", "text", "rect", "polyline", "polygon"}
+
+
+@pytest.mark.parametrize("page", [WHITE, DARK])
+def test_lines_are_seen_on_light_and_dark_and_letters_have_the_pages_colour(page):
+    drawn = ElementTree.fromstring(svg(frozen_caption_net()))
+    colours = {each.get(name) for each in drawn.iter() for name in ("fill", "stroke")} - {None, "none", "currentColor"}
+    assert len(colours) > 4 and min(contrast(colour, page) for colour in colours) >= 3
+    assert not any("fill" in each.attrib for each in drawn.iter() if each.tag.endswith("text"))
 
 
 def test_names_of_layers_are_escaped():
