@@ -296,10 +296,8 @@ def write_reports(summary: dict, about: dict, out: Path, ending: str = "") -> No
     _write_tables(summary, about["classes"], out, ending)
     classes, data = about["classes"], compare.data_in_words(about)
     for model, column, measured in _columns(summary):
-        title, name = (
-            f"{palette.title(model)}, {palette.title(column)}",
-            f"{model}_{column.replace('/', '')}{ending}.png",
-        )
+        title = f"{palette.title(model)}, {palette.title(column)}"
+        name = f"{model}_{column.replace('/', '')}{ending}.png"
         confusion.draw(measured, classes, title, data, out / f"confusion_{name}")
         if len(classes) > confusion.NUMBERED and measured["accuracy"] < 100:
             confusion.draw_zoomed(measured, classes, title, data, out / f"confused_{name}")

@@ -123,14 +123,15 @@ def evaluate(context, experiment, gpu, tensorboard, **options):
     """Evaluate the nets that `lrcn train` trained, with the settings that they were trained with.
 
     Videos are classified. In OUT: results.json, for `lrcn compare`; per_class.tsv; confused.tsv, the pairs most often
-    confused; over_time.tsv and .png, accuracy by the frame of the clip; fusion.tsv and .png, accuracy by the weight of
-    RGB; a picture of every confusion matrix. Other than published --frames and --stride write files of their own beside
-    these, as results_last.json.
+    confused; over_time.tsv, accuracy by the frame of the clip; fusion.tsv, accuracy by the weight of RGB; pictures of
+    both and of every confusion matrix, of many classes one more of those most confused, each as PNG and as PDF. Other
+    than published --frames and --stride write files of their own beside these, as results_last.json.
 
     Images are described by caption/* nets after their last stage, found by captions and captions by them, and have the
     caption of the nearest training image beside. In OUT: results.json; captions_NAME.json, in COCO's results format;
-    captions.png, the first images with their captions. Other than published --part and --beam write files of their own,
-    as results_val_beam5.json. Language models give their perplexity, in results_lm.json.
+    captions.png, the first images with their captions, right and wrong ones marked where the truth is known, and what
+    people said. Other than published --part and --beam write files of their own, as results_val_beam5.json.
+    Language models give their perplexity, in results_lm.json.
 
     Videos are described by video/* nets, against their own sentences, by level of detail too, and against the truth
     where it is known. In OUT: results.json; captions_NAME.json.

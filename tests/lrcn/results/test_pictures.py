@@ -42,7 +42,8 @@ def figures(monkeypatch):
     drawn = []
     for module in pictures, confusion:
         monkeypatch.setattr(module, "save", lambda figure, path, vector=False: drawn.append(figure))
-    return drawn
+    yield drawn
+    pictures.pyplot().close("all")
 
 
 def extents(figure, kind):
