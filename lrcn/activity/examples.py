@@ -73,9 +73,9 @@ def choose(scores: Scores, labels: np.ndarray) -> tuple[str, list[tuple[int, str
     chosen: dict[int, str] = {}
     for why, most, order in groups:
         there = [int(v) for v in np.argsort(order, kind="stable") if np.isfinite(order[v]) and int(v) not in chosen]
-        first_of_class = [v for at, v in enumerate(there) if labels[v] not in labels[there[:at]]]
-        others = [v for v in there if v not in first_of_class]
-        chosen |= dict.fromkeys([*first_of_class, *others][: min(most, MOST - len(chosen))], why)
+        by_class = {int(labels[v]): v for v in there[::-1]}.values()  # the first of each
+        there = [*(v for v in there if v in by_class), *there]  # of different classes first
+        chosen |= dict.fromkeys(list(dict.fromkeys(there))[: min(most, MOST - len(chosen))], why)
     return column, list(chosen.items())
 
 
@@ -102,6 +102,10 @@ class _Videos:
         """The numbers of the images of the clip whose gates are shown, by the videos of the job."""
         return [clip_of(net.variant.modality, count, net.settings["frames"]) for count in self.counts]
 
+    def steps(self, clip: list[int]) -> list[int]:
+        """What an LSTM's steps are called that reads this clip."""
+        return clip
+
     def about(self, at: int) -> dict[str, Any]:
         video = self.videos[at]
         numbers = [1 + each for each in spread(video.frames)]
@@ -125,7 +129,8 @@ class _Sequences:
 
     def __init__(self, dataset: Dataset, split: int, numbers: Sequence[int]):
         sequences, _, names = read_videos(dataset.folder, "test", split)
-        self.numbers, self.names = list(numbers), [names[v] for v in numbers]
+        self.dataset, self.split, self.numbers = dataset, split, list(numbers)
+        self.names = [names[v] for v in numbers]
         self.extents = [len(each) if v in set(numbers) else 0 for v, each in enumerate(sequences)]
         self.places, self.counts = self.numbers, [sequences[v].shape[1] for v in numbers]
 
@@ -137,6 +142,9 @@ class _Sequences:
         length = net.settings["frames"]
         begins = [length * (extent // 2) for extent in self.extents]
         return [[*range(begin, begin + length)] if extent else [] for begin, extent in zip(begins, self.extents)]
+
+    def steps(self, clip: list[int]) -> list[int]:
+        return [1 + at for at in range(len(clip))]
 
     def about(self, at: int) -> dict[str, Any]:
         return {"name": self.names[at], "frames": self.counts[at], "fps": None, "thumbnails": []}
@@ -162,22 +170,7 @@ def examples(
     }
     column, chosen = choose(flat, labels)
     shown = (_Sequences if dataset.kind == "features" else _Videos)(dataset, split, [v for v, _ in chosen])
-    courses: dict[str, dict[str, list[np.ndarray]]] = {}
-    gates: dict[str, list[dict[str, Any] | None]] = {}
-    notes: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="lrcn-examples-") as name:
-        for net in nets:
-            row, modality = net.variant.row, str(net.variant.modality)
-            path = Path(name) / net.folder.name / "scores.npz"
-            path.parent.mkdir()
-            _score(net, dataset, split, shown, path, scoring, compute)
-            courses.setdefault(row, {})[modality] = _courses(path, shown)
-            if has_lstm(net) and (modality == column or row not in gates):
-                answers = flat[row].get(column, flat[row][modality])[[v for v, _ in chosen]].argmax(1)
-                try:
-                    gates[row] = _gates(net, path, shown, answers.tolist(), compute)
-                except SpecError as error:
-                    notes.append(f"examples without gates of {net.folder.name}: {error}")
+    courses, gates, notes = _again(nets, shown, [v for v, _ in chosen], column, flat, scoring, compute)
     videos = [
         {
             **shown.about(at),
@@ -201,15 +194,39 @@ def examples(
     return {"task": "activity", "videos": videos}, notes
 
 
-def _score(
-    net: TrainedNet, dataset: Dataset, split: int, shown, path: Path, scoring: Scoring, compute: Compute
-) -> None:
-    job = net_job(net, scoring) | {"data": str(dataset.folder), "split": split, "keep_clips": True}
-    job |= shown.job(net, path.parent) | (of_job(net, shown.clips(net)) if has_lstm(net) else {})
-    run_score(net, job, path, compute, f"{net.folder.name}: videos to show")
+def _again(
+    nets: Sequence[TrainedNet],
+    shown: _Videos | _Sequences,
+    numbers: Sequence[int],
+    column: str,
+    flat: Scores,
+    scoring: Scoring,
+    compute: Compute,
+) -> tuple[dict[str, dict[str, list[np.ndarray]]], dict[str, list[dict[str, Any] | None]], list[str]]:
+    """The videos that are shown scored once more: {model: {modality: scores by frame of each}}, {model: the gates of
+    each, of the modality `column` where there is a net of it}, and notes."""
+    courses: dict[str, dict[str, list[np.ndarray]]] = {}
+    gates: dict[str, list[dict[str, Any] | None]] = {}
+    notes: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="lrcn-examples-") as name:
+        for net in nets:
+            row, modality = net.variant.row, str(net.variant.modality)
+            path = Path(name) / net.folder.name / "scores.npz"
+            path.parent.mkdir()
+            job = net_job(net, scoring) | {"data": str(shown.dataset.folder), "split": shown.split, "keep_clips": True}
+            job |= shown.job(net, path.parent) | (of_job(net, shown.clips(net)) if has_lstm(net) else {})
+            run_score(net, job, path, compute, f"{net.folder.name}: videos to show")
+            courses.setdefault(row, {})[modality] = _courses(path, shown)
+            if has_lstm(net) and (modality == column or row not in gates):
+                answers = flat[row].get(column, flat[row][modality])[list(numbers)].argmax(1)
+                try:
+                    gates[row] = _gates(net, path, shown, answers.tolist(), compute)
+                except SpecError as error:
+                    notes.append(f"examples without gates of {net.folder.name}: {error}")
+    return courses, gates, notes
 
 
-def _courses(path: Path, shown) -> list[np.ndarray]:
+def _courses(path: Path, shown: _Videos | _Sequences) -> list[np.ndarray]:
     """The scores by frame (frames, classes) of each video that is shown."""
     clips = score.load_clips(path)
     first = isinstance(shown, _Sequences)  # whose sequences all begin at the same place
@@ -219,12 +236,15 @@ def _courses(path: Path, shown) -> list[np.ndarray]:
     ]
 
 
-def _gates(net: TrainedNet, path: Path, shown, answers: Sequence[int], compute: Compute) -> list[dict[str, Any] | None]:
+def _gates(
+    net: TrainedNet, path: Path, shown: _Videos | _Sequences, answers: Sequence[int], compute: Compute
+) -> list[dict[str, Any] | None]:
     """`drawable` of each video that is shown; None where it has no clip."""
     clips = shown.clips(net)
     states = score.load_states(path, len(clips))
     of_videos = [
-        clip_gates(net, states[place], clips[place], answer, compute) for place, answer in zip(shown.places, answers)
+        clip_gates(net, states[place], shown.steps(clips[place]), answer, compute)
+        for place, answer in zip(shown.places, answers)
     ]
     return [each and {"modality": str(net.variant.modality)} | each.lstm.drawable() for each in of_videos]
 
