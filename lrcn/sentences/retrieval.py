@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from lrcn.sentences.captioner import Captioner
 
 RECALLS = (1, 5, 10)
 TOGETHER = 500  # captions scored at once
+QUERIES, HITS = 8, 5  # of examples: so many each way, with so many of what comes first
 BLOCK = 1 << 22  # scores that are worked on at once
 
 
@@ -126,6 +128,31 @@ def rank(scores: np.ndarray, owners: Sequence[int]) -> Ranks:
         above = scores[image] > scores[image, best]
         by_image[image] = 1 + above.sum() + (scores[image, :best] == scores[image, best]).sum()
     return Ranks(by_image, by_caption)
+
+
+def queries(scores: np.ndarray, ranks: Ranks) -> dict[str, list[dict[str, Any]]]:
+    """Examples by normalised scores (images, captions): {"caption_to_image": [{"query": a caption's number, "rank": as
+    `Ranks` has it, "top": [[an image's number, score], ...]}, ...], "image_to_caption": the other way round}; from 0,
+    spread evenly from the best rank to the worst, the first in order of equals."""
+    return {
+        "caption_to_image": [_query(caption, ranks.images, scores[:, caption]) for caption in _spread(ranks.images)],
+        "image_to_caption": [_query(image, ranks.captions, scores[image]) for image in _spread(ranks.captions)],
+    }
+
+
+def _spread(ranks: np.ndarray) -> list[int]:
+    order = np.argsort(ranks, kind="stable")
+    places = np.linspace(0, len(order) - 1, min(QUERIES, len(order))).round().astype(int)
+    return order[places].tolist()
+
+
+def _query(number: int, ranks: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    best = np.argsort(-scores, kind="stable")[:HITS].tolist()
+    return {
+        "query": number,
+        "rank": int(ranks[number]),
+        "top": [[each, round(float(scores[each]), 4)] for each in best],
+    }
 
 
 def write(
