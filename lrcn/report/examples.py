@@ -119,28 +119,27 @@ def _several(layers: Any) -> Sequence[Mapping[str, Any]]:
     return layers if isinstance(layers, list) else [layers]
 
 
-def image(example: Mapping[str, Any]) -> dict[str, Any]:
-    """A described image with its references, and what each model says of it."""
+def described(example: Mapping[str, Any]) -> dict[str, Any]:
+    """An image or a video with its references, what each model says of it, what is true of it where that is known, and
+    what the models were told of a video."""
     return {
         "name": example["name"],
         "why": example.get("why", ""),
         "src": picture(example.get("jpeg")),
         "references": example.get("references", []),
-        "captions": [_caption(model, each) for model, each in example["captions"].items()],
+        "truth": list((example.get("truth") or {}).items()),
+        "slots": [(slot, _likeliest(words)) for slot, words in (example.get("slots") or {}).items()],
+        "captions": [
+            _caption(model, each) for model, each in (example.get("captions") or example["sentences"]).items()
+        ],
     }
 
 
-def sentences(example: Mapping[str, Any]) -> dict[str, Any]:
-    """A described video: what is known of it, its references, and what each model says of it."""
-    slots = example.get("slots") or []
-    return {
-        "name": example["name"],
-        "slots": list(slots.items())
-        if isinstance(slots, Mapping)
-        else [(number, each) for number, each in enumerate(slots, 1)],
-        "references": example.get("references", []),
-        "captions": [_caption(model, each) for model, each in example["sentences"].items()],
-    }
+def _likeliest(words: Any) -> list[tuple[str, float]]:
+    """Of a slot's words with their probabilities the first two; of words alone these."""
+    if not isinstance(words, Mapping):
+        return [(str(word), 1.0) for word in (words if isinstance(words, list) else [words])]
+    return sorted(words.items(), key=lambda pair: -pair[1])[:2]
 
 
 def _caption(model: str, each: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,24 +10,21 @@ from markupsafe import Markup
 from lrcn.report import charts, examples
 from lrcn.results import palette
 
-WHY = {"best": "Best", "worst": "Worst", "first": "First"}
+WHY = {"best": "Best by CIDEr", "worst": "Worst by CIDEr", "first": "The first of the part"}
 
 
 def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the template sentences.html shows. results: of `lrcn evaluate`; shown: its examples. KeyError, TypeError,
     ValueError and the like where they are not what they should be."""
     shown = shown or {}
-    images = [examples.image(each) for each in shown.get("images", [])]
-    groups = list(dict.fromkeys(each["why"] for each in images))
+    items = [examples.described(each) for each in shown.get("images") or shown.get("videos") or []]
+    groups = list(dict.fromkeys(each["why"] for each in items))
     return {
         "best": _best(results["models"]),
         "truth": _truth(results["models"]),
-        "groups": [
-            (WHY.get(group, group or "Examples"), [each for each in images if each["why"] == group]) for group in groups
-        ],
-        "videos": [examples.sentences(each) for each in shown.get("videos", [])],
+        "groups": [(WHY.get(group, "Examples"), [each for each in items if each["why"] == group]) for group in groups],
         "retrieval": examples.retrieval(shown),
-        "wrong": _wrong(images),
+        "wrong": _wrong(items),
     }
 
 
@@ -62,13 +59,11 @@ def _truth(models: Mapping[str, Any]) -> Markup:
     return charts.bars(rows, dict(zip(truth, _colours(len(truth)))))
 
 
-def _wrong(images: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """An image with a caption that is not true, and why: for the head of the page."""
-    for image in images:
-        for caption in image["captions"]:
-            if caption["wrong"] and image["src"]:
-                return {"image": image, "caption": caption}
-    return None
+def _wrong(items: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """One of them with a sentence that is not true, and why, for the head of the page: one with a picture if there
+    is."""
+    wrong = [{"item": each, "caption": caption} for each in items for caption in each["captions"] if caption["wrong"]]
+    return max(wrong, key=lambda pair: pair["item"]["src"] is not None, default=None)
 
 
 def _colours(n: int) -> list[str]:
