@@ -13,21 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from data_prep import DataError, flow, frames, store
 from data_prep.dataset import Dataset, Video, index_text, list_text
-from data_prep.whole_files import write_arrays, write_json, write_text
-from data_prep.workers import Work, no_progress, parallel
+from data_prep.whole_files import write_json, write_text
+from data_prep.workers import VIDEOS, Work, no_progress, parallel
 from lrcn.activity import score
 from lrcn.activity.clip_gates import ClipGates, clip_gates, clip_of, has_lstm, of_job
 from lrcn.activity.evaluate import MODALITIES, STRIDE, Scoring, net_job, run_score
 from lrcn.activity.sampler import image_range
 from lrcn.engine.compute import Compute, Progress
-from lrcn.results import film, gates, palette, pictures
-from lrcn.results.lettering import class_in_words
-from lrcn.results.pictures import picture_names
 from lrcn.results.tables import aligned
 from lrcn.trained_net import TrainedNet
 from netspecs import catalogue
@@ -157,11 +153,11 @@ def read_videos(videos: Sequence[Path], net: TrainedNet, progress=no_progress) -
     that cannot be read."""
     jobs = [(path, net.settings["height"], net.settings["width"], net.fps) for path in videos]
     images, trouble = [], []
-    progress("videos", 0, len(jobs))
+    progress(VIDEOS, 0, len(jobs))
     for (path, *_), (jpegs, error) in parallel(_read, jobs):
         images.append(jpegs)
         trouble += [] if error is None else [(path, error)]
-        progress("videos", len(images), len(jobs))
+        progress(VIDEOS, len(images), len(jobs))
     if trouble:
         others = ", ".join(str(path) for path, _ in trouble[1:])
         raise DataError(trouble[0][1] + (f" (and {others})" if others else ""))
@@ -239,21 +235,9 @@ def classify_videos(
     for v, video in enumerate(videos):
         of_video = {column: probs[v] for column, probs in scores.items()}
         answer = int(list(of_video.values())[-1].argmax())
-        gates_of = {
-            modality: clip_gates(nets[modality], states[modality][v], of_modality[v], answer, compute)
-            for modality, of_modality in clips.items()
-        }
-        classified.append(
-            Classified(
-                Path(video),
-                images[v],
-                of_video,
-                by_frame[v],
-                flow_images[v],
-                beside[v],
-                {modality: each for modality, each in gates_of.items() if each},
-            )
-        )
+        gates = {each: clip_gates(nets[each], states[each][v], clips[each][v], answer, compute) for each in clips}
+        gates = {modality: each for modality, each in gates.items() if each}
+        classified.append(Classified(Path(video), images[v], of_video, by_frame[v], flow_images[v], beside[v], gates))
     return classified
 
 
@@ -338,21 +322,7 @@ def fused_over_time(rgb: np.ndarray, flow_scores: np.ndarray, weight: float) -> 
     return np.where(np.isnan(flow_scores), rgb, weight * rgb + (1 - weight) * flow_scores)
 
 
-# ---- in words and pictures ---------------------------------------------------------------------------------
-
-
-def draw_all(classified: Sequence[Classified], net: TrainedNet, folder: Path) -> list[Path]:
-    """A picture of each video in `folder`, VIDEO.png: frames above the scores over its time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / name for name in picture_names([each.video for each in classified])]
-    for each, path in zip(classified, paths):
-        title = f"{each.video.name}: {palette.title(net.variant.row)}, {palette.title(each.best_column)}"
-        thumbnails = pictures.spread(len(each.jpegs))
-        images = [frames.decode(each.jpegs[at], cv2.IMREAD_COLOR) for at in thumbnails]
-        pictures.classified(
-            images, each.by_frame[each.best_column], each.scores[each.best_column], net.classes, net.fps, title, path
-        )
-    return paths
+# ---- in words ----------------------------------------------------------------------------------------------
 
 
 def as_json(classified: Sequence[Classified], classes: Sequence[str], top: int) -> list[dict[str, Any]]:
@@ -373,58 +343,3 @@ def as_text(answer: Mapping[str, Any], row: str, rgb_weight: float) -> str:
     ranked = [[f"  {rank}  {entries[0]}", *entries[1:]] for rank, entries in enumerate(zip(*cells), 1)]
     table = aligned([[f"     {heads[0]}", *heads[1:]], *ranked], left=len(heads))
     return "\n".join([f"{answer['video']}: {answer['frames']} frames, {row}", *table])
-
-
-def draw_gates(classified: Sequence[Classified], nets: Mapping[str, TrainedNet], folder: Path) -> list[Path | None]:
-    """VIDEO-gates.png in `folder`: what the LSTMs do in a clip of each video; and VIDEO-gates.npz, all units' numbers,
-    MODALITY_LAYER_WHAT (T, H), with MODALITY_images (T,), the numbers of the clip's images. Gives the pictures; None
-    for a video without such a clip."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / name for name in picture_names([each.video for each in classified], "-gates")]
-    for each, path in zip(classified, paths):
-        if not each.gates:
-            continue
-        columns, arrays = [], {}
-        for modality, clip in each.gates.items():
-            columns.append(_gates_column(each, modality, nets[modality], clip))
-            named = clip.lstm.arrays() | {"images": np.array(clip.images)}
-            arrays |= {f"{modality}_{name}": values for name, values in named.items()}
-        answer = class_in_words(nets[next(iter(nets))].classes[int(each.scores[each.best_column].argmax())])
-        gates.unrolled(columns, f"{each.video.name}: the units that weigh most for {answer}", "frame", path)
-        write_arrays(path.with_suffix(".npz"), arrays)
-    return [path if each.gates else None for each, path in zip(classified, paths)]
-
-
-def draw_film(
-    classified: Classified, nets: Mapping[str, TrainedNet], rgb_weight: float, path: Path, progress: Progress
-) -> None:
-    """The video with its flow, bars of the classes that are said most, and their scores over time, of the nets and of
-    those beside; `path` says whether as .mp4 or .gif. DataError where it cannot be written."""
-    net, column = next(iter(nets.values())), classified.best_column
-    rows = {net.variant.row: classified.by_frame} | ({"single-frame": classified.beside} if classified.beside else {})
-    courses = [
-        film.Course(f"{palette.title(row)}, {_in_words(column, rgb_weight)}", by_frame[column])
-        for row, by_frame in rows.items()
-    ]
-    scores = classified.scores[column]
-    of_others = [np.nan_to_num(course.by_frame).mean(0) for course in courses[1:]]
-    shown = film.most_said([scores, *of_others])
-    title = f"{classified.video.name}: {class_in_words(net.classes[shown[0]])}, {100 * scores[shown[0]]:.0f} %"
-    drawn = film.Film(title, classified.jpegs, classified.flow, courses, net.classes, shown)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    film.write(drawn, net.fps, path, lambda done: progress(f"drawing {path.name}", done, len(drawn.images)))
-
-
-def _in_words(column: str, rgb_weight: float) -> str:
-    if column != "fused" or rgb_weight in (0, 1):
-        return palette.title(column if column != "fused" else "rgb" if rgb_weight else "flow")
-    return f"{100 * rgb_weight:.0f} % RGB, {100 - 100 * rgb_weight:.0f} % flow"
-
-
-def _gates_column(video: Classified, modality: str, net: TrainedNet, clip: ClipGates) -> gates.Column:
-    numbers = [clip.images[at] for at in pictures.spread(len(clip.images))]
-    images = [frames.decode(video.image(modality, number), cv2.IMREAD_COLOR) for number in numbers]
-    foremost = np.argsort(-clip.scores.mean(0), kind="stable")[:4]
-    scores = {class_in_words(net.classes[c]): clip.scores[:, c].tolist() for c in foremost}
-    title = f"{palette.title(net.variant.row)}, {palette.title(modality)}, {clip.lstm.layer}"
-    return gates.Column(title, clip.lstm.drawable(), images, scores)

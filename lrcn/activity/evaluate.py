@@ -15,6 +15,7 @@ import numpy as np
 from data_prep.dataset import Dataset
 from data_prep.features import read_videos
 from data_prep.whole_files import write_text
+from data_prep.workers import Counted
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
 from lrcn.pixels import Transform
@@ -124,7 +125,7 @@ def run_score(net: TrainedNet, job: dict, path: Path, compute: Compute, title: s
     compute = compute.keeping(net.algorithms)
     with Caffe(compute, [sys.executable, "-m", "lrcn.activity.score", job_file], log, talks=True) as caffe:
         for line in caffe.lines():
-            compute.progress(title, *map(int, line.split()))
+            compute.progress(Counted(title, "videos"), *map(int, line.split()))
 
 
 def net_job(net: TrainedNet, scoring: Scoring = Scoring()) -> dict[str, Any]:

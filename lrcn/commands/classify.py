@@ -81,49 +81,54 @@ def classify(
     before any is classified. Each gets a picture: frames above the scores over its time.
     """
     from lrcn.activity import classify as classifying
+    from lrcn.activity import draw
     from lrcn.activity.evaluate import Scoring
     from lrcn.engine.compute import Compute
-    from lrcn.training.trained import single_frames
 
     run, progress = options["run"], Progress()
     nets = _nets(context, out, options)
     check_heard(context, nets)
-    if clip and not gates:
-        raise click.UsageError(f"--clip {clip}: names the clip whose gates are drawn; give --gates with it")
     videos = classifying.videos_in(videos, progress)
-    row = next(iter(nets.values())).variant.row
-    beside = {}
-    if film:
-        _check_film(film, videos)
-        beside = single_frames(run, options["split"], list(nets)) if run and row != "single-frame" else {}
-    extras = classifying.Extras(beside, flow=bool(film), gates=gates, clip=clip)
+    extras = _extras(videos, nets, gates, clip, film, options)
     scoring = Scoring(mean_slip=mean_slip, flow_negation=flow_negation)
     compute = Compute(gpu=gpu, progress=progress)
     classified = classifying.classify_videos(videos, nets, compute, rgb_weight, scoring, extras)
-    files = {"picture": classifying.draw_all(classified, next(iter(nets.values())), _pictures(run, out))}
+    net, pictures = next(iter(nets.values())), _pictures(run, out)
+    files = {"picture": draw.draw_all(classified, net, pictures)}
     if gates:
-        files["gates"] = classifying.draw_gates(classified, nets, _pictures(run, out))
+        files["gates"] = draw.draw_gates(classified, nets, pictures)
     if film:
-        classifying.draw_film(classified[0], nets, rgb_weight, film, progress)
+        draw.draw_film(classified[0], nets, rgb_weight, film, progress)
         files["film"] = [film]
     progress.close()
-    answers = classifying.as_json(classified, next(iter(nets.values())).classes, top)
+    answers = classifying.as_json(classified, net.classes, top)
     for name, paths in files.items():
         answers = [answer | ({name: str(path)} if path else {}) for answer, path in zip(answers, paths)]
+    row, weight = net.variant.row, rgb_weight if len(nets) > 1 else None
     if as_json:
         weights = {modality: str(each.weights) for modality, each in nets.items()}
-        whose = {"run": str(run), "split": options["split"]} if run else {"net": next(iter(nets.values())).variant.name}
-        weight = rgb_weight if len(nets) > 1 else None
+        whose = {"run": str(run), "split": options["split"]} if run else {"net": net.variant.name}
         document = {**whose, "model": row, "weights": weights, "rgb_weight": weight, "videos": answers}
         print(json.dumps(document, indent=1, ensure_ascii=False))
         return
-    texts = [
-        "\n".join(
-            [classifying.as_text(answer, row, rgb_weight), *(f"  {answer[name]}" for name in files if name in answer)]
-        )
-        for answer in answers
-    ]
-    print("\n\n".join(texts))
+    for at, answer in enumerate(answers):
+        print("\n" * bool(at) + classifying.as_text(answer, row, rgb_weight))
+        print(*(f"  {answer[name]}" for name in files if name in answer), sep="\n")
+
+
+def _extras(videos, nets, gates, clip, film, options):
+    """What else is wanted than scores. UsageError, before anything is computed, where it cannot be."""
+    from lrcn.activity.classify import Extras
+    from lrcn.training.trained import single_frames
+
+    if clip and not gates:
+        raise click.UsageError(f"--clip {clip}: names the clip whose gates are drawn; give --gates with it")
+    beside = {}
+    if film:
+        _check_film(film, videos)
+        if options["run"] and next(iter(nets.values())).variant.row != "single-frame":
+            beside = single_frames(options["run"], options["split"], list(nets))
+    return Extras(beside, bool(film), gates, clip)
 
 
 def _check_film(film, videos):

@@ -20,6 +20,7 @@ GATES = {  # name in the examples -> name, what its values lie between
     "input": ("input i", 0, 1),
     "forget": ("forget f", 0, 1),
     "output": ("output o", 0, 1),
+    "candidate": ("new g", -1, 1),
     "cell": ("cell c", -2, 2),
     "hidden": ("hidden h", -1, 1),
 }
@@ -62,31 +63,45 @@ def video(example: Mapping[str, Any]) -> dict[str, Any]:
             for model, columns in example["answers"].items()
             for column, answers in columns.items()
         ],
-        "charts": [
-            {"title": f"{palette.title(model)}, {palette.title(column)}", "svg": _course(scores, example["class"])}
-            for model, columns in example.get("over_time", {}).items()
-            for column, scores in columns.items()
-        ],
+        "charts": _courses(example.get("over_time", {}), example["class"]),
         "gates": [
-            {"model": palette.title(model), "layers": [gates(each) for each in _several(layers)]}
+            {"model": _titled(model, layer.get("modality")), "layers": [gates(layer)]}
             for model, layers in (example.get("gates") or {}).items()
+            for layer in _several(layers)
         ],
     }
 
 
-def _course(scores: Mapping[str, Any], true: str) -> Markup:
-    """The scores of some classes by frame."""
-    series = [
-        Line(
-            class_in_words(name) + (" (true)" if name == true else ""),
-            range(1, len(row) + 1),
-            row,
-            colour,
-            () if name == true else (3, 1),
-        )
-        for name, row, colour in zip(scores["classes"], scores["scores"], palette.series(len(scores["classes"])))
+def _titled(model: str, column: str | None) -> str:
+    return f"{palette.title(model)}, {palette.title(column)}" if column else palette.title(model)
+
+
+def _courses(models: Mapping[str, Any], true: str) -> list[dict[str, Any]]:
+    """The scores of some classes by frame, a chart a model and column; a class has one colour in all of them. Of
+    several averages the last alone."""
+    drawn = [
+        (model, column, scores)
+        for model, columns in models.items()
+        for column, scores in columns.items()
+        if not column.startswith("average") or column == [name for name in columns if name.startswith("average")][-1]
     ]
-    return charts.lines(series, Axis("frame"), Axis("score", 0, 1))
+    names = list(dict.fromkeys([true, *(name for *_, scores in drawn for name in scores["classes"])]))
+    colours = dict(zip(names, palette.series(len(names))))
+    axes = Axis("frame"), Axis("score", 0, 1)
+    made = []
+    for model, column, scores in drawn:
+        series = [
+            Line(
+                class_in_words(name) + (" (true)" if name == true else ""),
+                range(1, len(row) + 1),
+                row,
+                colours[name],
+                () if name == true else (3, 1),
+            )
+            for name, row in zip(scores["classes"], scores["scores"])
+        ]
+        made.append({"title": _titled(model, column), "svg": charts.lines(series, *axes)})
+    return made
 
 
 def gates(layer: Mapping[str, Any]) -> dict[str, Any]:

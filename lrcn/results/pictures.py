@@ -182,10 +182,10 @@ def _image(axes, image: np.ndarray) -> None:
     axes.axis("off")
 
 
-def _below(axes, lines: Sequence[tuple[str, dict]], points: float = _SMALL, right: float = 0) -> None:
-    """Lines of text below the axes, so many inches to the right of their left."""
+def _below(axes, lines: Sequence[tuple[str, dict]], points: float = _SMALL, right: float = 0, lower: float = 0) -> None:
+    """Lines of text below the axes, so many inches to the right of their left, and so many points lower."""
     for number, (text, look) in enumerate(lines, 1):
-        place = {"xy": (0, 0), "xycoords": "axes fraction", "xytext": (72 * right, -1.35 * points * number - 1)}
+        place = {"xy": (0, 0), "xycoords": "axes fraction", "xytext": (72 * right, -1.35 * points * number - 1 - lower)}
         axes.annotate(text, **place, textcoords="offset points", fontsize=points, annotation_clip=False, **look)
 
 
@@ -267,19 +267,28 @@ def picture_names(paths, ending: str = "") -> list[str]:
 
 def described(image: np.ndarray, sentences: list[tuple[float, str]], path: Path) -> None:
     """The image (BGR) with sentences below, the first one bold, each after its log probability."""
-    wide, points, before = 7.0, 10.0, 0.7  # inches, points, inches
     with lettering([text for _, text in sentences]):
-        figure = pyplot().figure(figsize=(wide, wide * _height(image) / _CELL))
+        figure = pyplot().figure(figsize=(_WIDE, _WIDE * _height(image) / _CELL))
         axes = figure.add_axes((0, 0, 1, 1))
         _image(axes, image)
-        lines: list[tuple[str, dict]] = []
-        for number, (log_prob, sentence) in enumerate(sentences):
-            weight = "normal" if number else "bold"
-            place = {"xy": (0, 0), "xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
-            at = (72 * before - 8, -1.35 * points * (len(lines) + 1) - 1)
-            axes.annotate(f"{log_prob:.2f}", **place, xytext=at, ha="right", fontsize=points, color="#555555")
-            lines += [
-                (each, {"weight": weight}) for each in wrapped(plain(sentence), wide - before, points, weight, most=6)
-            ]
-        _below(axes, lines, points, before)
+        sentences_below(axes, sentences, _WIDE)
         save(figure, path)
+
+
+_WIDE = 7.0  # inches, of a picture of one image
+
+
+def sentences_below(axes, sentences: Sequence[tuple[float, str]], wide: float, lower: float = 0) -> None:
+    """Sentences below the axes, within so many inches, the first one bold, each after its log probability. lower: so
+    many points of room before them."""
+    points, before = 10.0, 0.7  # points, inches
+    lines: list[tuple[str, dict]] = []
+    for number, (log_prob, sentence) in enumerate(sentences):
+        weight = "normal" if number else "bold"
+        place = {"xy": (0, 0), "xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
+        at = (72 * before - 8, -1.35 * points * (len(lines) + 1) - 1 - lower)
+        axes.annotate(f"{log_prob:.2f}", **place, xytext=at, ha="right", fontsize=points, color="#555555")
+        lines += [
+            (each, {"weight": weight}) for each in wrapped(plain(sentence), wide - before, points, weight, most=6)
+        ]
+    _below(axes, lines, points, before, lower)

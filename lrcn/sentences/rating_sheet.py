@@ -38,7 +38,7 @@ from data_prep.coco import file_places
 from data_prep.source_files import read_source
 from data_prep.spellings import Files
 from data_prep.whole_files import write_bytes, write_json, write_text, writing
-from data_prep.workers import no_progress
+from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Progress
 from lrcn.results.published import TABLE4_IMAGES
 from lrcn.sentences.images import read_image
@@ -203,7 +203,7 @@ def _write_part(folder: Path, key: Mapping, part: int, paths: Mapping[Any, Path]
     entries = {name: entry for name, entry in key["images"].items() if entry["part"] == part}
     for done, (name, entry) in enumerate(entries.items()):
         write_bytes(folder / "images" / f"{name}.jpg", _picture(paths[entry["image_id"]]))
-        progress(f"pictures of part {part}", done + 1, len(entries))
+        progress(Counted(f"pictures of part {part}", "pictures"), done + 1, len(entries))
     page = {
         "format": FORMAT,
         "sheet": key["sheet"],
