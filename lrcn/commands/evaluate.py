@@ -130,11 +130,11 @@ def evaluate(context, experiment, gpu, tensorboard, **options):
     Images are described by caption/* nets after their last stage, found by captions and captions by them, and have the
     caption of the nearest training image beside. In OUT: results.json; captions_NAME.json, in COCO's results format;
     captions.png, the first images with their captions, right and wrong ones marked where the truth is known, and what
-    people said. Other than published --part and --beam write files of their own, as results_val_beam5.json.
-    Language models give their perplexity, in results_lm.json.
+    people said; examples.json, the best and the worst, for `lrcn report`. Other than published --part and --beam write
+    files of their own, as results_val_beam5.json. Language models give their perplexity, in results_lm.json.
 
     Videos are described by video/* nets, against their own sentences, by level of detail too, and against the truth
-    where it is known. In OUT: results.json; captions_NAME.json.
+    where it is known. In OUT: results.json; captions_NAME.json; examples.json, for `lrcn report`.
 
     EXPERIMENT caption/results scores captions from elsewhere: --results FILE --references captions_val2014.json.
 

@@ -200,6 +200,6 @@ def _slots(dataset: Dataset) -> dict[str, dict[str, dict[str, float]]]:
         slots[name] = {}
         for slot, numbers in vocabulary.numbers.items():
             likeliest = sorted(numbers.items(), key=lambda entry: -vector[entry[1]])[:LIKELIEST]
-            said = {word: round(float(vector[number]), 4) for word, number in likeliest if vector[number] > 0}
-            slots[name] |= {slot: said} if said else {}
+            probabilities_of = {word: round(float(vector[number]), 4) for word, number in likeliest}
+            slots[name][slot] = {word: value for word, value in probabilities_of.items() if value}
     return slots
