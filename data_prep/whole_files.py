@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import json
 import math
 import os
+import re
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
 import lmdb
+import numpy as np
 
 from data_prep import DataError
 from prototxt_gen.text_files import read_text
@@ -82,7 +85,24 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value) -> None:
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    """Indented; a list of numbers is one line, so that a matrix has a line a row."""
+    write_text(path, json_text(value) + "\n")
+
+
+def json_text(value) -> str:
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    return _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[0][1:-1].split())}]", text)
+
+
+# A list of numbers and nulls; within a text no line ends, so that none is taken for one
+_NUMBERS = re.compile(r"\[\n\s+(?:(?:[-+.\deE]+|NaN|-?Infinity|null),?\n\s*)+\]")
+
+
+def write_arrays(path: Path, arrays: dict) -> None:
+    """An .npz, compressed; whole or not at all."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_bytes(path, content.getvalue())
 
 
 @contextmanager

@@ -19,8 +19,10 @@ from lrcn.commands import (
     prepare,
     rating_sheet,
     released,
+    report,
     sample,
     train,
+    watch,
 )
 from lrcn.engine import EngineError, container
 from lrcn.engine.process import CaffeError
@@ -87,8 +89,10 @@ for command in (
     prepare.prepare,
     experiments.experiments,
     train.train,
+    watch.watch,
     evaluate.evaluate,
     evaluate.compare,
+    report.report,
     classify.classify,
     caption.caption,
     describe.describe,

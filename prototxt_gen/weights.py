@@ -338,6 +338,22 @@ def check_finite(path: str | Path) -> None:
                 raise SpecError(f"{path}: layer '{name}' holds nan or inf, as of a training that diverged")
 
 
+def read_layer(path: str | Path, layer: str) -> list[Any]:
+    """The blobs of a layer in a weight file, float32 arrays of the shapes that they have there. SpecError, one line,
+    where the file has no such layer, or shares a blob of it with another."""
+    import numpy as np
+
+    weights = read_weights(path)
+    blobs = next((blobs for name, blobs in weights.layers if name == layer and blobs), None)
+    if blobs is None or None in blobs:
+        raise SpecError(f"{path}: has no weights for {layer}; give the .caffemodel that was trained for this net")
+    arrays = []
+    for index, blob in enumerate(blobs):
+        values = np.concatenate([np.ravel(piece) for piece in _values(weights, layer, index, blob)])
+        arrays.append(values.astype(np.float32).reshape(blob.shape if blob else -1))
+    return arrays
+
+
 def _values(weights: Weights, name: str, index: int, blob: Blob | None) -> Iterator[Any]:
     """The values of a blob, in pieces."""
     import numpy as np

@@ -3,6 +3,8 @@ machine is busy with."""
 
 from hypothesis import settings
 
+from tests.browser import chromium  # noqa: F401 - a fixture
+
 settings.register_profile("lrcn", deadline=None)
 settings.load_profile("lrcn")
 

@@ -9,22 +9,21 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from data_prep import DataError, flow, frames, store
-from data_prep.dataset import Video, index_text, list_text
+from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.whole_files import write_json, write_text
-from data_prep.workers import Work, no_progress, parallel
+from data_prep.workers import VIDEOS, Work, no_progress, parallel
 from lrcn.activity import score
+from lrcn.activity.clip_gates import ClipGates, clip_gates, clip_of, has_lstm, of_job
 from lrcn.activity.evaluate import MODALITIES, STRIDE, Scoring, net_job, run_score
+from lrcn.activity.sampler import image_range
 from lrcn.engine.compute import Compute, Progress
-from lrcn.results import pictures
-from lrcn.results.pictures import picture_names
 from lrcn.results.tables import aligned
 from lrcn.trained_net import TrainedNet
 from netspecs import catalogue
@@ -36,17 +35,42 @@ COLUMNS = {"rgb": "RGB", "flow": "flow", "fused": "fused"}
 @dataclass(frozen=True)
 class Classified:
     """A video, its frames as JPEG, and by column (rgb, flow, fused) the scores of the classes (classes,), and those by
-    frame (frames, classes), nan where no clip has the frame."""
+    frame (frames, classes), nan where no clip has the frame.
+
+    flow: images of its flow as JPEG, one less than frames. beside: scores by frame of the nets that are shown beside,
+    by column. gates: by modality what the LSTM did in a clip.
+    """
 
     video: Path
     jpegs: Sequence[bytes]
     scores: Mapping[str, np.ndarray]
     by_frame: Mapping[str, np.ndarray]
+    flow: Sequence[bytes] = ()
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
+    gates: Mapping[str, ClipGates] = field(default_factory=dict)
 
     @property
     def best_column(self) -> str:
         """Fused scores where there are any."""
         return list(self.scores)[-1]
+
+    def image(self, modality: str, number: int) -> bytes:
+        """Its image `number` as JPEG."""
+        return self.flow[number - 2] if modality == "flow" else self.jpegs[number - 1]
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What else is wanted of videos than their scores.
+
+    beside: nets {"rgb": ..., "flow": ...} whose scores by frame are shown beside. flow: the images of flow, where a net
+    reads them. gates: what the LSTMs do in a clip, the one of number `clip`, from 1, by default in the middle one.
+    """
+
+    beside: Mapping[str, TrainedNet] = field(default_factory=dict)
+    flow: bool = False
+    gates: bool = False
+    clip: int | None = None
 
 
 # ---- the nets ----------------------------------------------------------------------------------------------
@@ -129,11 +153,11 @@ def read_videos(videos: Sequence[Path], net: TrainedNet, progress=no_progress) -
     that cannot be read."""
     jobs = [(path, net.settings["height"], net.settings["width"], net.fps) for path in videos]
     images, trouble = [], []
-    progress("videos", 0, len(jobs))
+    progress(VIDEOS, 0, len(jobs))
     for (path, *_), (jpegs, error) in parallel(_read, jobs):
         images.append(jpegs)
         trouble += [] if error is None else [(path, error)]
-        progress("videos", len(images), len(jobs))
+        progress(VIDEOS, len(images), len(jobs))
     if trouble:
         others = ", ".join(str(path) for path, _ in trouble[1:])
         raise DataError(trouble[0][1] + (f" (and {others})" if others else ""))
@@ -179,40 +203,46 @@ def classify_videos(
     compute: Compute,
     rgb_weight: float = 1 / 3,
     scoring: Scoring = Scoring(),
+    extras: Extras = Extras(),
 ) -> list[Classified]:
     """Each video by each of the nets {"rgb": ..., "flow": ...} and, where both are there, fused: the weighted mean of
     their scores. scoring: how the nets are shown the videos.
 
-    Raises DataError for a video that cannot be read, before any is classified, and CaffeError.
+    Raises DataError for a video that cannot be read, before any is classified, SpecError where an LSTM does not do what
+    its equations say, and CaffeError.
     """
     net = next(iter(nets.values()))
     images = read_videos(videos, net, compute.progress)
-    scores, clips = {}, {}
-    with tempfile.TemporaryDirectory(prefix="lrcn-classify-") as folder:
-        data = write_dataset(Path(folder) / "data", images, net, "flow" in nets, compute.progress)
+    clips = _clips(videos, images, nets, extras.clip) if extras.gates else {}
+    flow_images = [[]] * len(videos)
+    with tempfile.TemporaryDirectory(prefix="lrcn-classify-") as name:
+        folder = Path(name)
+        data = write_dataset(folder / "data", images, net, "flow" in nets, compute.progress)
         for modality, each in nets.items():
-            path = Path(folder) / f"{modality}.npz"
-            _score(each, data, len(images), path, compute, scoring)
-            scores[modality] = score.load(path).mean(1)
-            clips[modality] = score.load_clips(path)
-    fuse = set(MODALITIES) <= scores.keys()
-    if fuse:
-        scores["fused"] = rgb_weight * scores["rgb"] + (1 - rgb_weight) * scores["flow"]
+            more = of_job(each, clips[modality]) if extras.gates else {}
+            _score(each, data, len(images), folder / f"{modality}.npz", compute, scoring, more)
+        for modality, each in extras.beside.items():
+            _score(each, data, len(images), folder / f"{modality}-beside.npz", compute, scoring)
+        if "flow" in nets and (extras.flow or extras.gates):
+            flow_images = [_flow_of(data, v, len(jpegs)) for v, jpegs in enumerate(images)]
+        scores = _with_fused(
+            {modality: score.load(folder / f"{modality}.npz").mean(1) for modality in nets}, rgb_weight
+        )
+        by_frame = _by_frame(folder, list(nets), "", images, rgb_weight)
+        beside = _by_frame(folder, list(extras.beside), "-beside", images, rgb_weight)
+        states = {each: score.load_states(folder / f"{each}.npz", len(videos)) for each in clips}
     classified = []
     for v, video in enumerate(videos):
-        by_frame = {
-            modality: over_time([clip[1:] for clip in clips[modality] if clip[0] == v], len(images[v]))
-            for modality in nets
-        }
-        if fuse:
-            by_frame["fused"] = fused_over_time(by_frame["rgb"], by_frame["flow"], rgb_weight)
-        classified.append(
-            Classified(Path(video), images[v], {column: probs[v] for column, probs in scores.items()}, by_frame)
-        )
+        of_video = {column: probs[v] for column, probs in scores.items()}
+        answer = int(list(of_video.values())[-1].argmax())
+        gates = {each: clip_gates(nets[each], states[each][v], clips[each][v], answer, compute) for each in clips}
+        gates = {modality: each for modality, each in gates.items() if each}
+        classified.append(Classified(Path(video), images[v], of_video, by_frame[v], flow_images[v], beside[v], gates))
     return classified
 
 
-def _score(net: TrainedNet, data: Path, videos: int, path: Path, compute: Compute, scoring: Scoring) -> None:
+def _score(net, data: Path, videos: int, path: Path, compute: Compute, scoring: Scoring, more=None) -> None:
+    """more: what else its job says."""
     at_once = net_job(net, scoring)
     job = at_once | {
         "data": str(data),
@@ -221,8 +251,53 @@ def _score(net: TrainedNet, data: Path, videos: int, path: Path, compute: Comput
         "labels": [0] * videos,
         "keep_clips": True,
         "strides": [1 if at_once["frames"] == 1 else STRIDE],
+        **(more or {}),
     }
     run_score(net, job, path, compute, f"{net.variant.row}, {net.variant.modality}")
+
+
+def _clips(videos, images, nets: Mapping[str, TrainedNet], number: int | None) -> dict[str, list[list[int]]]:
+    """{modality: of each video the images of the clip whose gates are wanted}. DataError where a video has none of this
+    number, SpecError where a net has no LSTM."""
+    for net in nets.values():
+        if not has_lstm(net):
+            raise SpecError(f"{net.variant.name}: has no LSTM, so no gates; name an lrcn-fc6 or lrcn-fc7")
+    clips = {}
+    for modality, net in nets.items():
+        clips[modality] = []
+        for video, jpegs in zip(videos, images):
+            try:
+                clips[modality].append(clip_of(modality, len(jpegs), net.settings["frames"], number))
+            except DataError as error:
+                raise DataError(f"{video}: {modality} {error}; give a lower --clip") from None
+    return clips
+
+
+def _flow_of(data: Path, v: int, frames_: int) -> list[bytes]:
+    first, last = image_range("flow", frames_)
+    return [Dataset(data).jpeg("flow", str(v), number) for number in range(first, last + 1)]
+
+
+def _with_fused(by_modality: dict[str, np.ndarray], weight: float) -> dict[str, np.ndarray]:
+    """The scores, and where both modalities are there their weighted mean."""
+    if not set(MODALITIES) <= by_modality.keys():
+        return by_modality
+    return by_modality | {"fused": weight * by_modality["rgb"] + (1 - weight) * by_modality["flow"]}
+
+
+def _by_frame(folder: Path, modalities, ending: str, images, weight: float) -> list[dict[str, np.ndarray]]:
+    """Of each video {column: scores by frame} of the files MODALITY`ending`.npz of scores."""
+    clips = {modality: score.load_clips(folder / f"{modality}{ending}.npz") for modality in modalities}
+    by_video = []
+    for v, jpegs in enumerate(images):
+        columns = {
+            modality: over_time([clip[1:] for clip in of_all if clip[0] == v], len(jpegs))
+            for modality, of_all in clips.items()
+        }
+        if set(MODALITIES) <= columns.keys():
+            columns["fused"] = fused_over_time(columns["rgb"], columns["flow"], weight)
+        by_video.append(columns)
+    return by_video
 
 
 def top_classes(probs: np.ndarray, classes: Sequence[str], top: int) -> list[dict]:
@@ -247,21 +322,7 @@ def fused_over_time(rgb: np.ndarray, flow_scores: np.ndarray, weight: float) -> 
     return np.where(np.isnan(flow_scores), rgb, weight * rgb + (1 - weight) * flow_scores)
 
 
-# ---- in words and pictures ---------------------------------------------------------------------------------
-
-
-def draw_all(classified: Sequence[Classified], net: TrainedNet, folder: Path) -> list[Path]:
-    """A picture of each video in `folder`, VIDEO.png: frames above the scores over its time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / name for name in picture_names([each.video for each in classified])]
-    for each, path in zip(classified, paths):
-        title = f"{each.video.name}: {net.variant.row}, {COLUMNS[each.best_column]}"
-        thumbnails = pictures.spread(len(each.jpegs))
-        images = [frames.decode(each.jpegs[at], cv2.IMREAD_COLOR) for at in thumbnails]
-        pictures.classified(
-            images, each.by_frame[each.best_column], each.scores[each.best_column], net.classes, net.fps, title, path
-        )
-    return paths
+# ---- in words ----------------------------------------------------------------------------------------------
 
 
 def as_json(classified: Sequence[Classified], classes: Sequence[str], top: int) -> list[dict[str, Any]]:

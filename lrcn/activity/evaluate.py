@@ -15,10 +15,13 @@ import numpy as np
 from data_prep.dataset import Dataset
 from data_prep.features import read_videos
 from data_prep.whole_files import write_text
+from data_prep.workers import Counted
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
 from lrcn.pixels import Transform
-from lrcn.results import pictures
+from lrcn.results import compare, confusion, palette, pictures
+from lrcn.results.published import TABLE1_ROWS
+from lrcn.results.significance import sign_test
 from lrcn.trained_net import TrainedNet, digest
 from prototxt_gen import to_text
 
@@ -122,7 +125,7 @@ def run_score(net: TrainedNet, job: dict, path: Path, compute: Compute, title: s
     compute = compute.keeping(net.algorithms)
     with Caffe(compute, [sys.executable, "-m", "lrcn.activity.score", job_file], log, talks=True) as caffe:
         for line in caffe.lines():
-            compute.progress(title, *map(int, line.split()))
+            compute.progress(Counted(title, "videos"), *map(int, line.split()))
 
 
 def net_job(net: TrainedNet, scoring: Scoring = Scoring()) -> dict[str, Any]:
@@ -221,12 +224,48 @@ def fusion_sweep(scores: dict[str, np.ndarray], labels: np.ndarray, frames: str 
     return {"rgb_weight": SWEEP, "accuracy": [percent(p * rgb + (1 - p) * flow, labels) for p in SWEEP]}
 
 
+def paired(scores: dict[str, dict[str, np.ndarray]], labels: np.ndarray, frames: str = "mean") -> dict[str, dict]:
+    """Each LRCN against single frames on the same videos, by column: {model: {column: {"against", "both", "this",
+    "other", "neither", "p_value"}}}: how many videos both have right, this model alone, the other alone, neither; and
+    how likely so uneven a share of those that one alone has right would be by chance."""
+    right = {
+        model: {
+            column: probs.argmax(-1) == labels
+            for column, probs in with_averages(
+                {name: FRAMES[frames](each) for name, each in by_modality.items()}
+            ).items()
+        }
+        for model, by_modality in scores.items()
+    }
+    base = TABLE1_ROWS[0]
+    return {
+        model: {
+            column: _shared(hits, right[base][column]) | {"against": base}
+            for column, hits in columns.items()
+            if column in right[base]
+        }
+        for model, columns in right.items()
+        if base in right and model != base
+    }
+
+
+def _shared(this: np.ndarray, other: np.ndarray) -> dict[str, Any]:
+    alone, others = int((this & ~other).sum()), int((other & ~this).sum())
+    return {
+        "both": int((this & other).sum()),
+        "this": alone,
+        "other": others,
+        "neither": int((~this & ~other).sum()),
+        "p_value": sign_test(alone, others),
+    }
+
+
 # ---- the files ---------------------------------------------------------------------------------------------
 
 
 def summarise(scores: dict[str, dict], hits: dict[str, dict], labels, classes, frames: str = "mean") -> dict:
     """Everything that follows from the scores {model: {modality: (videos, T, classes)}}: models, confused pairs,
-    accuracy over time, fusion sweeps."""
+    accuracy over time, fusion sweeps, LRCN against single frames."""
     models = {model: measure_model(by_modality, labels, classes, frames) for model, by_modality in scores.items()}
     return {
         "models": models,
@@ -244,27 +283,49 @@ def summarise(scores: dict[str, dict], hits: dict[str, dict], labels, classes, f
             for model, by_modality in scores.items()
             if set(MODALITIES) <= by_modality.keys()
         },
+        "paired": paired(scores, labels, frames),
     }
 
 
-def write_reports(summary: dict, classes: list[str], out: Path, ending: str = "") -> None:
+def write_reports(summary: dict, about: dict, out: Path, ending: str = "") -> None:
     """Tables and pictures of a `summarise`, in the folder `out`; their names end in `ending`.
 
-    per_class.tsv, confused.tsv, over_time.tsv and .png, fusion.tsv and .png, confusion_MODEL_COLUMN.png.
+    per_class.tsv, confused.tsv, over_time.tsv, fusion.tsv; PNG and PDF: over_time, fusion, confusion_MODEL_COLUMN and,
+    of many classes, confused_MODEL_COLUMN. about: {"name", "classes", "test_videos", "split"} of the data set.
     """
-    columns = [(model, column) for model, measured in summary["models"].items() for column in measured]
-    per_class = [["class", *(f"{model} {column}" for model, column in columns)]]
-    for name in classes:
-        per_class.append([name, *(summary["models"][model][column]["per_class"][name] for model, column in columns)])
+    _write_tables(summary, about["classes"], out, ending)
+    classes, data = about["classes"], compare.data_in_words(about)
+    for model, column, measured in _columns(summary):
+        title = f"{palette.title(model)}, {palette.title(column)}"
+        name = f"{model}_{column.replace('/', '')}{ending}.png"
+        confusion.draw(measured, classes, title, data, out / f"confusion_{name}")
+        if len(classes) > confusion.NUMBERED and measured["accuracy"] < 100:
+            confusion.draw_zoomed(measured, classes, title, data, out / f"confused_{name}")
+    if summary["over_time"]:
+        pictures.over_time(summary["over_time"], len(classes), data, out / f"over_time{ending}.png")
+    if summary["fusion"]:
+        pictures.fusion(summary["fusion"], len(classes), data, out / f"fusion{ending}.png")
+
+
+def _columns(summary: dict) -> list[tuple[str, str, dict]]:
+    """Model, column and what was measured of it."""
+    return [(model, column, of) for model, columns in summary["models"].items() for column, of in columns.items()]
+
+
+def _write_tables(summary: dict, classes: list[str], out: Path, ending: str) -> None:
+    columns = _columns(summary)
+    per_class = [["class", *(f"{model} {column}" for model, column, _ in columns)]]
+    per_class += [[name, *(measured["per_class"][name] for _, _, measured in columns)] for name in classes]
     _write_table(out / f"per_class{ending}.tsv", per_class)
     _write_table(
         out / f"confused{ending}.tsv",
         [["model", "column", "class", "answer", "videos", "percent"]]
-        + [[model, column, *pair.values()] for model, column in columns for pair in summary["confused"][model][column]],
+        + [
+            [model, column, *pair.values()]
+            for model, column, _ in columns
+            for pair in summary["confused"][model][column]
+        ],
     )
-    for model, column in columns:
-        name = f"confusion_{model}_{column.replace('/', '')}{ending}.png"
-        pictures.confusion(summary["models"][model][column], classes, f"{model}, {column}", out / name)
     if summary["over_time"]:
         _write_table(
             out / f"over_time{ending}.tsv",
@@ -277,7 +338,6 @@ def write_reports(summary: dict, classes: list[str], out: Path, ending: str = ""
                 for t, value in enumerate(values, 1)
             ],
         )
-        pictures.over_time(summary["over_time"], "Accuracy over time within the clip", out / f"over_time{ending}.png")
     if summary["fusion"]:
         _write_table(
             out / f"fusion{ending}.tsv",
@@ -288,7 +348,6 @@ def write_reports(summary: dict, classes: list[str], out: Path, ending: str = ""
                 for point in zip(sweep["rgb_weight"], sweep["accuracy"])
             ],
         )
-        pictures.fusion(summary["fusion"], "Average of RGB and flow", out / f"fusion{ending}.png")
 
 
 def _write_table(path: Path, rows: list[list]) -> None:

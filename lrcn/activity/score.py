@@ -26,7 +26,16 @@ from lrcn.engine.caffe_side import telling_the_user, use_device
 
 SAVE_EVERY = 64  # videos
 TOGETHER = 16  # frames that go through the released script's single-frame net at once
-BESIDE = ("workers", "keep_clips", "data", "deploy", "weights", "out")  # of a job: what changes no score, and paths
+CENTRE = 4  # which of a frame's crops
+BESIDE = (
+    "workers",
+    "keep_clips",
+    "states",
+    "data",
+    "deploy",
+    "weights",
+    "out",
+)  # of a job: what changes no score, and paths
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Scores:
 
     sums (V, S, T, classes) of the softmax; hits (V, S, T): how many clips were classified right by that frame alone;
     weights (V, S): how many clips there were; clips: (video's number, first image, softmax (T, classes)), where the job
-    keeps them.
+    keeps them; states: what an LSTM did, by "VIDEO'S NUMBER/BLOB", where the job asks for it.
     """
 
     def __init__(self, path: Path, job: dict, videos: int, classes: int):
@@ -56,7 +65,7 @@ class Scores:
             np.zeros(shape[:2]),
             0,
         )
-        self.keep, self.clips = job["keep_clips"], []
+        self.keep, self.clips, self.states = job["keep_clips"], [], {}
         if path.exists() and not self.keep:
             with np.load(path) as file:
                 if str(file["job"]) == self.job:
@@ -78,7 +87,7 @@ class Scores:
                 "clip_video": [v for v, _, _ in self.clips],
                 "clip_first": [first for _, first, _ in self.clips],
                 "clip_probs": np.array([probs for *_, probs in self.clips]).reshape(-1, *self.sums.shape[2:]),
-            }
+            } | self.states
         part = self.path.with_suffix(".part")
         with part.open("wb") as file:
             np.savez(file, job=self.job, sums=self.sums, hits=self.hits, weights=self.weights, done=done, **clips)
@@ -103,6 +112,17 @@ def load_clips(path) -> list[tuple[int, int, np.ndarray]]:
     """(video's number, number of the first image, softmax (T, classes)) of every clip, where the job kept them."""
     with np.load(path) as file:
         return list(zip(file["clip_video"].tolist(), file["clip_first"].tolist(), file["clip_probs"]))
+
+
+def load_states(path, videos: int) -> list[dict[str, np.ndarray]]:
+    """{blob: (T, ...)} of each video, the blobs of the job's "states"; empty where the video had no such clip."""
+    with np.load(path) as file:
+        states: list[dict[str, np.ndarray]] = [{} for _ in range(videos)]
+        for name in file.files:
+            v, slash, blob = name.partition("/")
+            if slash:
+                states[int(v)][blob] = file[name]
+    return states
 
 
 def clips_of(v: int, video: str, first: int, images: int, length: int, strides: Sequence[int]) -> list[Clip]:
@@ -150,7 +170,17 @@ def negate_as_released(crops: np.ndarray, place: int, job: dict) -> None:
     rows[:] = job["scale"] * (255 - 2 * job["mean"][2]) - rows
 
 
+def _of_centre(blob, length: int, g: int, group: int) -> np.ndarray:
+    """What a blob (T, N, ...), or (T * N, ...), holds of the g-th clip's centre crop: (T, ...)."""
+    values = blob.data
+    values = values if values.shape[0] == length else values.reshape(length, -1, *values.shape[1:])
+    crops = values.shape[1] // group
+    return values[:, g * crops + min(CENTRE, crops - 1)].copy()
+
+
 def run(job: dict) -> None:
+    """Scores the job's videos. Its "states", beside "keep_clips": {"blobs", "first": the number of the first image of
+    the clip of each video, or None}, of which those blobs are kept."""
     import caffe
 
     use_device(job["gpu"])
@@ -165,6 +195,7 @@ def run(job: dict) -> None:
     shape = tuple(blob[-1:]) if job["modality"] is None else (blob[0] // (length * group), *blob[1:])
     todo = [clip for of_video in clips[scores.done :] for clip in of_video]
     frames = Frames(job, shape, frames_of(todo), together=length, ahead=length * group)
+    states = job.get("states") or {"blobs": [], "first": [None] * len(clips)}
 
     def forward(waiting):
         lanes = net.blobs["data"].data.reshape(length, group, *shape)
@@ -182,6 +213,10 @@ def run(job: dict) -> None:
         probs = net.forward()["probs"].reshape(length, group, -1, classes).mean(2)
         for g, clip in enumerate(waiting):
             scores.add(clip, probs[:, g], job["labels"][clip.v])
+            if states["first"][clip.v] == clip.images[0]:
+                scores.states |= {
+                    f"{clip.v}/{blob}": _of_centre(net.blobs[blob], length, g, group) for blob in states["blobs"]
+                }
 
     for begin in range(scores.done, len(clips), SAVE_EVERY):
         end = min(begin + SAVE_EVERY, len(clips))

@@ -70,11 +70,12 @@ def _check(results: Results) -> None:
 
 
 def measured_on(results: Results) -> str:
-    data = results["dataset"]
-    return (
-        f"{data['name']}: {len(data['classes'])} classes, {data['test_videos']} test videos, "
-        f"split {data['split']}, {conditions(results)}"
-    )
+    return f"{data_in_words(results['dataset'])}, {conditions(results)}"
+
+
+def data_in_words(data: Mapping[str, Any]) -> str:
+    """Of what results.json says under "dataset" of a classification."""
+    return f"{data['name']}: {len(data['classes'])} classes, {data['test_videos']} test videos, split {data['split']}"
 
 
 def conditions(results: Results) -> str:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
-import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-COLOURS = {"rgb": "tab:red", "flow": "tab:blue", "average_1/2_1/2": "tab:gray", "average_1/3_2/3": "black"}
-TITLES = {
-    "rgb": "RGB",
-    "flow": "flow",
-    "average_1/2_1/2": "1/2 RGB + 1/2 flow",
-    "average_1/3_2/3": "1/3 RGB + 2/3 flow",
-}
+from lrcn.results import palette
+from lrcn.results.lettering import class_in_words, fitted, lettering, plain, wrapped
+from lrcn.results.palette import COLOURS, DASHES, MARKERS
 
 
 def pyplot():
@@ -26,118 +23,170 @@ def pyplot():
     return matplotlib.pyplot
 
 
-def save(figure, path: Path) -> None:
+def save(figure, path: Path, vector: bool = False) -> None:
+    """A PNG, cut to all that is drawn; vector: and beside it the same as PDF, for a paper."""
     path = Path(path)
-    part = path.with_name(path.name + ".part")
-    figure.savefig(part, dpi=110, format="png")
+    for each, about in [(path, {"Software": None}), (path.with_suffix(".pdf"), {"CreationDate": None})][: 1 + vector]:
+        part = each.with_name(each.name + ".part")
+        figure.savefig(part, dpi=150, format=each.suffix[1:], bbox_inches="tight", pad_inches=0.12, metadata=about)
+        part.replace(each)
     pyplot().close(figure)
-    part.replace(path)
 
 
-def confusion(measured: dict, classes: list[str], title: str, path: Path) -> None:
-    """The confusion matrix: rows are the true classes, in percent of each; those without videos stay empty."""
-    shares = np.array(measured["confusion"], float)
-    videos = shares.sum(1, keepdims=True)
-    shares = np.divide(shares, videos, out=np.full_like(shares, np.nan), where=videos > 0)
-    side = max(4.5, 0.22 * len(classes))
-    figure, axes = pyplot().subplots(figsize=(side + 1, side))
-    image = axes.imshow(100 * shares, cmap="viridis", vmin=0, vmax=100)
-    axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=7)
-    names = [name if count else f"{name} (no video)" for name, count in zip(classes, videos[:, 0])]
-    axes.set_yticks(range(len(classes)), names, fontsize=7)
-    if len(classes) <= 12:
-        for row, column in np.argwhere(np.isfinite(shares)):
-            axes.text(
-                column,
-                row,
-                f"{100 * shares[row, column]:.0f}",
-                ha="center",
-                va="center",
-                fontsize=7,
-                color="black" if shares[row, column] > 0.6 else "white",
-            )
-    axes.set_xlabel("answer")
-    axes.set_ylabel("true class")
-    axes.set_title(f"{title}: {measured['accuracy']:.1f} %")
-    figure.colorbar(image, label="percent of the class's videos")
-    figure.tight_layout()
-    save(figure, path)
+def heading(axes, head: str, below: str, inches: float, lift: float = 6) -> None:
+    """A headline and a smaller line of what it is about, above the axes and from their left; folded to so many inches.
+    lift: points above the axes."""
+    for text, size, weight, colour in (below, 8, "normal", "#444444"), (head, 10.5, "bold", "black"):
+        lines = wrapped(plain(text), inches, size, weight, most=4) if text else []
+        for line in reversed(lines):
+            place = {"xy": (0, 1), "xycoords": "axes fraction", "xytext": (0, lift), "textcoords": "offset points"}
+            axes.annotate(line, **place, fontsize=size, weight=weight, color=colour, annotation_clip=False)
+            lift += 1.35 * size
 
 
-def over_time(models: dict[str, dict], title: str, path: Path) -> None:
-    """What each frame of the clip says, a panel a model: of one clip (dashed), and of all clips of a video (solid)."""
-    plt = pyplot()
-    figure, panels = plt.subplots(1, len(models), figsize=(4.6 * len(models), 4), sharey=True, squeeze=False)
-    for axes, (model, columns) in zip(panels[0], models.items()):
-        for column, numbers in columns.items():
-            for kind, style in ("video", "-"), ("clip", "--"):
-                if kind in numbers:
-                    values = numbers[kind]
-                    axes.plot(
-                        range(1, len(values) + 1),
-                        values,
-                        style,
-                        color=COLOURS[column],
-                        marker=".",
-                        label=f"{TITLES[column]}, {kind}",
-                    )
-        axes.set_title(model)
-        axes.set_xlabel("frame of the clip")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
-    panels[0][0].set_ylabel("percent right by this frame")
-    figure.suptitle(title)
-    figure.tight_layout()
-    save(figure, path)
+def line(axes, x, y, name: str, label: str, **look) -> None:
+    """A line of percent, with the colour, dash and marker of its name in the palette."""
+    dashes = (0, DASHES[name]) if DASHES[name] else "-"
+    own = {"color": COLOURS[name], "marker": MARKERS[name], "markersize": 3.5, "linewidth": 1.4, "linestyle": dashes}
+    own["clip_on"] = False  # markers at the edge are whole
+    axes.plot(x, y, label=label, **own | look)
 
 
-def fusion(sweeps: dict[str, dict], title: str, path: Path) -> None:
-    """Accuracy by the weight of RGB, a line a model, with the published weights marked."""
-    figure, axes = pyplot().subplots(figsize=(6, 4.2))
-    for model, sweep in sweeps.items():
-        axes.plot(sweep["rgb_weight"], sweep["accuracy"], marker=".", label=model)
-    for weight, name in (1 / 3, "1/3"), (1 / 2, "1/2"):
-        axes.axvline(weight, color="black", linewidth=0.8, linestyle=":")
-        axes.annotate(
-            f"published {name}",
-            (weight, 0),
-            xycoords=("data", "axes fraction"),
-            xytext=(3, 4),
-            textcoords="offset points",
-            fontsize=7,
-            rotation=90,
-        )
-    axes.set_xlabel("weight p of RGB in p RGB + (1 - p) flow")
-    axes.set_ylabel("percent of test videos right")
+def percent_axis(axes, chance: float) -> None:
+    """From 0 to 100, with a line at the percent that are right by chance."""
+    line(axes, [0, 1], [chance, chance], "chance", f"chance, {chance:.3g} %", transform=axes.get_yaxis_transform())
+    axes.set_ylim(0, 101)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    axes.set_title(title)
-    figure.tight_layout()
-    save(figure, path)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
-def captioned(images: list[np.ndarray], captions: list[dict[str, str]], title: str, path: Path) -> None:
-    """Images (BGR) in a grid, four a row, each above its captions {who said it: caption}."""
-    columns = min(4, len(images))
-    rows = -(-len(images) // columns)
-    lines = [
-        "\n".join("\n".join(textwrap.wrap(f"{name}: {text}", 44, max_lines=4)) for name, text in of_image.items())
-        for of_image in captions
-    ]
-    below = 0.16 * max(text.count("\n") + 1 for text in lines) + 0.2  # inches
-    figure, panels = pyplot().subplots(
-        rows, columns, figsize=(3.2 * columns, (2.4 + below) * rows + 0.4), squeeze=False, constrained_layout=True
-    )
-    for axes in panels.flat:
-        axes.axis("off")
-    for axes, image, text in zip(panels.flat, images, lines):
-        axes.imshow(image[..., ::-1])
-        axes.set_title(text, fontsize=8, loc="left", y=0, va="top", pad=-4, parse_math=False)
-    figure.suptitle(title, parse_math=False)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
+def legend_beside(axes, **place) -> None:
+    """At the right of the axes, over no line."""
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, frameon=False, **place)
+
+
+def over_time(models: dict[str, dict], classes: int, data: str, path: Path) -> None:
+    """What each frame of the clip says, a panel a model: of one clip (dashed, hollow), and of all clips of a video
+    (solid). classes: how many; data: which, in words."""
+    with lettering([data, *models]):
+        size = (3.6 * len(models) + 0.6, 4)
+        figure, panels = pyplot().subplots(1, len(models), figsize=size, sharey=True, squeeze=False)
+        for axes, (model, columns) in zip(panels[0], models.items()):
+            for column, numbers in columns.items():
+                for kind, look in _KINDS.items():
+                    if kind in numbers:
+                        frames = range(1, len(numbers[kind]) + 1)
+                        line(axes, frames, numbers[kind], column, f"{palette.title(column)}, {_OF[kind]}", **look)
+            percent_axis(axes, 100 / classes)
+            axes.set_title(plain(palette.title(model)), fontsize=9)
+            axes.set_xlabel("frame of the clip")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        panels[0][0].set_ylabel("right by this frame")
+        legend_beside(panels[0][-1])
+        heading(panels[0][0], "Accuracy over time within the clip", data, size[0] + 1, lift=22)
+        save(figure, path, vector=True)
+
+
+_KINDS = {"video": {"linestyle": "-"}, "clip": {"linestyle": (0, (4, 2)), "markerfacecolor": "white"}}
+_OF = {"video": "all clips of a video", "clip": "one clip"}
+
+
+def fusion(sweeps: dict[str, dict], classes: int, data: str, path: Path) -> None:
+    """Accuracy by the weight of RGB, a line a model, with the published weights marked. classes: how many; data: which,
+    in words."""
+    with lettering([data, *sweeps]):
+        figure, axes = pyplot().subplots(figsize=(5.4, 4))
+        for model, sweep in sweeps.items():
+            line(axes, sweep["rgb_weight"], sweep["accuracy"], model, plain(palette.title(model)))
+        for weight in (1 / 3, 1 / 2):
+            axes.axvline(weight, color="#444444", linewidth=0.8, zorder=0)
+        percent_axis(axes, 100 / classes)
+        axes.set_xlim(0, 1)
+        names = ["flow alone", "1/3\npublished", "1/2\npublished", "RGB alone"]
+        axes.set_xticks([0, 1 / 3, 1 / 2, 1], names, fontsize=8)
+        axes.set_xlabel("weight of RGB, the rest is flow's")
+        axes.set_ylabel("test videos right")
+        legend_beside(axes)
+        heading(axes, "Average of RGB and flow", data, 6.6)
+        save(figure, path, vector=True)
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A caption below an image, and who says it. wrong: in what it is untrue of the image; None where no truth is
+    known."""
+
+    who: str
+    text: str
+    wrong: Sequence[str] | None = None
+
+    def lines(self) -> list[tuple[str, dict]]:
+        """Folded, each with its look: a mark and what is wrong where the truth is known."""
+        mark, look = ("", {}) if self.wrong is None else ("\u2717 ", _WRONG) if self.wrong else ("\u2713 ", _RIGHT)
+        texts = [f"{mark}{plain(self.who)}: {plain(self.text)}"]
+        texts += [f"wrong: {', '.join(map(plain, self.wrong))}"] if self.wrong else []
+        return [(line, look) for text in texts for line in wrapped(text, _CELL, _SMALL, most=4)]
+
+
+_CELL, _SMALL = 3.0, 8.0  # an image's width in inches; points
+_RIGHT, _WRONG = {"color": "#005a8c"}, {"color": "#a84600"}
+_REFERENCE = {"color": "#555555", "style": "italic"}
+
+
+def captioned(
+    images: Sequence[np.ndarray],
+    captions: Sequence[Sequence[Caption]],
+    references: Sequence[Sequence[str]],
+    title: str,
+    data: str,
+    path: Path,
+) -> None:
+    """Images (BGR) in a grid, four a row; below each its captions, right and wrong ones marked where the truth is
+    known, and what people said of it."""
+    with lettering([title, data, *chain(*references), *(each.text for of in captions for each in of)]):
+        cells = [
+            [line for each in of_image for line in each.lines()]
+            + [
+                (line, _REFERENCE)
+                for text in said
+                for line in wrapped(f"reference: {plain(text)}", _CELL, _SMALL, most=2)
+            ]
+            for of_image, said in zip(captions, references)
+        ]
+        columns = min(4, len(images))
+        figure, y = pyplot().figure(figsize=(1, 1)), 0.0  # axes stand in inches, and `save` cuts to what is drawn
+        for start in range(0, len(images), columns):
+            row = list(zip(images[start : start + columns], cells[start : start + columns]))
+            high = max(_height(image) for image, _ in row)
+            y -= high
+            for place, (image, lines) in enumerate(row):
+                axes = figure.add_axes((place * (_CELL + 0.3), y, _CELL, _height(image)))
+                _image(axes, image)
+                _below(axes, lines)
+                if not start and not place:
+                    lift = 6 + 72 * (high - _height(image))
+                    heading(axes, title, data, max(columns * (_CELL + 0.3), 4), lift)
+            y -= max(len(lines) for _, lines in row) * 1.35 * _SMALL / 72 + 0.35
         save(figure, path)
+
+
+def _height(image: np.ndarray) -> float:
+    """Of an image in its cell, in inches."""
+    return _CELL * min(max(image.shape[0] / image.shape[1], 0.15), 2)
+
+
+def _image(axes, image: np.ndarray) -> None:
+    """A BGR image without axes, in its own proportions."""
+    axes.imshow(image[..., ::-1])
+    axes.axis("off")
+
+
+def _below(axes, lines: Sequence[tuple[str, dict]], points: float = _SMALL, right: float = 0, lower: float = 0) -> None:
+    """Lines of text below the axes, so many inches to the right of their left, and so many points lower."""
+    for number, (text, look) in enumerate(lines, 1):
+        place = {"xy": (0, 0), "xycoords": "axes fraction", "xytext": (72 * right, -1.35 * points * number - 1 - lower)}
+        axes.annotate(text, **place, textcoords="offset points", fontsize=points, annotation_clip=False, **look)
 
 
 def curve(rows: list[dict[str, float]], title: str, path: Path) -> None:
@@ -170,70 +219,76 @@ def spread(count: int) -> list[int]:
 
 def classified(images: list, by_frame: np.ndarray, scores: np.ndarray, classes, fps, title: str, path: Path) -> None:
     """Frames of a video (BGR) in a strip, each above its moment in the plot of scores over time (frames, classes); the
-    classes with the highest `scores` (classes,) have a line."""
+    classes with the highest `scores` (classes,) have a line, and the highest is the headline. title: what was
+    classified by what."""
     count, columns = len(by_frame), len(images)
-    strip = min(8.4 / columns * images[0].shape[0] / images[0].shape[1], 3)  # inches: thumbnails are not squeezed
-    figure, (above, below) = pyplot().subplots(
-        2, 1, figsize=(10, strip + 3.6), height_ratios=[strip, 2.9], sharex=True, constrained_layout=True
-    )
-    unit = 1 / fps if fps else 1
-    for column, image in enumerate(images):
-        span = [(column + side) * count / columns * unit for side in (0.02, 0.98)]
-        above.imshow(image[..., ::-1], extent=[*span, 0, 1], aspect="auto")
-    above.set_ylim(0, 1)
-    above.axis("off")
-    above.set_title(title)
-    for c in np.argsort(-scores, kind="stable")[:LINES]:
-        below.plot(
-            (np.arange(count) + 0.5) * unit,
-            by_frame[:, c],
-            marker="." if count < 3 else None,
-            linewidth=1.5,
-            label=f"{classes[c]} {scores[c]:.2f}",
+    best = np.argsort(-scores, kind="stable")[:LINES]
+    names = {c: class_in_words(classes[c]) for c in best}
+    with lettering([title, *names.values()]):
+        strip = min(8.4 / columns * images[0].shape[0] / images[0].shape[1], 3)  # inches: thumbnails are not squeezed
+        whole = {"left": 0, "right": 1, "bottom": 0, "top": 1, "hspace": 0.05}  # `save` cuts to all that is drawn
+        figure, (above, below) = pyplot().subplots(
+            2, 1, figsize=(8.4, strip + 3), height_ratios=[strip, 2.9], sharex=True, gridspec_kw=whole
         )
-    below.set_xlim(0, count * unit)
-    below.set_ylim(-0.02, 1.02)
-    below.set_xlabel("seconds" if fps else "frame")
-    below.set_ylabel("score")
-    below.grid(alpha=0.3)
-    below.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    save(figure, path)
+        for column, image in enumerate(images):
+            span = [0.5 + (column + side) * count / columns for side in (0.02, 0.98)]
+            above.imshow(image[..., ::-1], extent=[*span, 0, 1], aspect="auto")
+        above.set_ylim(0, 1)
+        above.axis("off")
+        heading(above, f"{names[best[0]]}, {100 * scores[best[0]]:.0f} %", title, 9)
+        for c, colour, name in zip(best, palette.series(LINES), _LINES):
+            label = f"{fitted(names[c], 2.4, 8)}, {100 * scores[c]:.0f} %"
+            look = {"color": colour, "markevery": max(1, count // 12)}
+            line(below, np.arange(1, count + 1), 100 * by_frame[:, c], name, label, **look)
+        percent_axis(below, 100 / len(classes))
+        below.set_xlim(0.5, count + 0.5)
+        below.xaxis.get_major_locator().set_params(integer=True)
+        below.set_xlabel(f"frame, {fps:g} a second" if fps else "frame")
+        below.set_ylabel("score")
+        legend_beside(below)
+        save(figure, path)
 
 
-def picture_names(paths) -> list[str]:
-    """NAME.png for each file or folder; of several of one name the later ones are counted."""
+_LINES = ("rgb", "flow", "average_1/2_1/2", "average_1/3_2/3", "lrcn-fc7")  # whose dashes and markers the classes have
+
+
+def picture_names(paths, ending: str = "") -> list[str]:
+    """NAME.png, or NAME`ending`.png, for each file or folder; of several of one name the later ones are counted."""
     names: list[str] = []
     for path in map(Path, paths):
         stem, number = path.stem if path.suffix else path.name, 1
-        name = f"{stem}.png"
+        name = f"{stem}{ending}.png"
         while name in names:
             number += 1
-            name = f"{stem}-{number}.png"
+            name = f"{stem}-{number}{ending}.png"
         names.append(name)
     return names
 
 
 def described(image: np.ndarray, sentences: list[tuple[float, str]], path: Path) -> None:
-    """The image (BGR) with sentences below, each after its log probability."""
-    lines = []
-    for log_prob, sentence in sentences:
-        wrapped = textwrap.wrap(sentence, 72) or [""]
-        lines += [f"{log_prob:9.2f}  {wrapped[0]}", *(" " * 11 + line for line in wrapped[1:])]
-    below, height = 0.2 * len(lines) + 0.25, 7 * min(max(image.shape[0] / image.shape[1], 0.15), 2)  # inches
-    figure = pyplot().figure(figsize=(7, height + below))
-    axes = figure.add_axes((0.02, below / (height + below), 0.96, 0.98 * height / (height + below)))
-    axes.imshow(image[..., ::-1])
-    axes.axis("off")
-    figure.text(
-        0.02,
-        (below - 0.08) / (height + below),
-        "\n".join(lines),
-        va="top",
-        fontsize=9,
-        family="monospace",
-        linespacing=1.3,
-        parse_math=False,
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
+    """The image (BGR) with sentences below, the first one bold, each after its log probability."""
+    with lettering([text for _, text in sentences]):
+        figure = pyplot().figure(figsize=(_WIDE, _WIDE * _height(image) / _CELL))
+        axes = figure.add_axes((0, 0, 1, 1))
+        _image(axes, image)
+        sentences_below(axes, sentences, _WIDE)
         save(figure, path)
+
+
+_WIDE = 7.0  # inches, of a picture of one image
+
+
+def sentences_below(axes, sentences: Sequence[tuple[float, str]], wide: float, lower: float = 0) -> None:
+    """Sentences below the axes, within so many inches, the first one bold, each after its log probability. lower: so
+    many points of room before them."""
+    points, before = 10.0, 0.7  # points, inches
+    lines: list[tuple[str, dict]] = []
+    for number, (log_prob, sentence) in enumerate(sentences):
+        weight = "normal" if number else "bold"
+        place = {"xy": (0, 0), "xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
+        at = (72 * before - 8, -1.35 * points * (len(lines) + 1) - 1 - lower)
+        axes.annotate(f"{log_prob:.2f}", **place, xytext=at, ha="right", fontsize=points, color="#555555")
+        lines += [
+            (each, {"weight": weight}) for each in wrapped(plain(sentence), wide - before, points, weight, most=6)
+        ]
+    _below(axes, lines, points, before, lower)

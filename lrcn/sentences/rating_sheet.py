@@ -6,12 +6,12 @@ table that its answers make.
                             several parts sheet1/, sheet2/, ...: the images shared out, a page each
 
 Each rater ranks the captions of an image three times, from 1, the best, to as many as there are captions. The page
-shows them in an order drawn anew for each image, and calls no system by its name. Systems with the very same caption of
-an image share a line of the page.
+shows them in an order drawn anew for each image, and calls no system by its name. All captions, of nets and of people,
+are written in one manner (`in_one_manner`), and systems that then say the same of an image share a line of the page.
 
 Ranks that are the same count as the mean of the places that they take up together (1, 1, 3 as 1.5, 1.5, 3), and systems
-that share a line as equal: so the ranks of one image always have the mean of a strict ranking, as those of the paper's
-table have (3.5 for its six systems, to the rounding).
+that share a line as equal, each counted: so the ranks of one image always have the mean of a strict ranking, as those
+of the paper's table have (3.5 for its six systems, to the rounding). A line that all systems share needs no rater.
 
 An answers file: {"format", "sheet", "part", "rater", "saved", "answers": {image: {criterion: [rank or null, ...]}}},
 the ranks in the order of the page.
@@ -22,6 +22,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,12 +33,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from data_prep import DataError
+from data_prep import DataError, vocabulary
 from data_prep.coco import file_places
 from data_prep.source_files import read_source
 from data_prep.spellings import Files
 from data_prep.whole_files import write_bytes, write_json, write_text, writing
-from data_prep.workers import no_progress
+from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Progress
 from lrcn.results.published import TABLE4_IMAGES
 from lrcn.sentences.images import read_image
@@ -49,6 +50,10 @@ PEOPLE = "captions"  # the row of the captions that people wrote, as the paper c
 SIDE = 640  # pixels of a picture's longer side on the page
 KEY = "key.json"
 MOST = 9  # ranks are one digit
+FINAL_STOPS = re.compile(r"[\s.…。।۔]+$")
+WIDE_MARK = re.compile(r"\s*([\u3001-\u3003\u3008-\u301f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff65])\s*")  # as in Chinese
+AFTER_WORD = re.compile(r"\s+([،؛؟।॥])")
+ENDED = re.compile(r"""[.!?]["'”’)]*$""")
 
 
 # ---- the sheet ---------------------------------------------------------------------------------------------
@@ -147,8 +152,23 @@ def _captions(systems: Mapping[str, Mapping], references: Mapping | None) -> dic
 
 
 def _not_empty(texts: Sequence[str]) -> list[str]:
-    """Captions with something in them, as people write them: so none is known by its blanks."""
-    return [line for line in map(readable, texts) if line]
+    """Captions with something in them, in one manner."""
+    return [line for line in map(in_one_manner, texts) if line]
+
+
+def in_one_manner(text: str) -> str:
+    """A caption as all of a sheet are written, so that none is known by its blanks, its capitals or its full stop.
+
+    It is taken to the words that a net reads, from the Penn Treebank's too ("is n't"), and these are written out: lower
+    case but for the first letter of a sentence, marks as people set them. One full stop ends what does not end by
+    another mark; none does where letters have no case, as in Chinese or Arabic.
+    """
+    parts = re.split(f"({vocabulary.UNKNOWN})", FINAL_STOPS.sub("", readable(vocabulary.clean(text))))
+    words = " ".join(part if part == vocabulary.UNKNOWN else " ".join(vocabulary.split(part)) for part in parts)
+    body = AFTER_WORD.sub(r"\1", WIDE_MARK.sub(r"\1", readable(words)))
+    if not body or ENDED.search(body) or body.lower() == body.upper():
+        return body or vocabulary.clean(text)[:1]
+    return body + "."
 
 
 def _key(captions: Mapping[str, Mapping], images: Sequence, draw: Draw, random: np.random.Generator) -> dict[str, Any]:
@@ -183,7 +203,7 @@ def _write_part(folder: Path, key: Mapping, part: int, paths: Mapping[Any, Path]
     entries = {name: entry for name, entry in key["images"].items() if entry["part"] == part}
     for done, (name, entry) in enumerate(entries.items()):
         write_bytes(folder / "images" / f"{name}.jpg", _picture(paths[entry["image_id"]]))
-        progress(f"pictures of part {part}", done + 1, len(entries))
+        progress(Counted(f"pictures of part {part}", "pictures"), done + 1, len(entries))
     page = {
         "format": FORMAT,
         "sheet": key["sheet"],

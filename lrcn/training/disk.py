@@ -36,7 +36,7 @@ class Disk:
 
     @classmethod
     def of(cls, training: Training, keep: int | None, needed: Collection[int], from_weights: bool) -> Disk:
-        """keep, needed: as `Run.thin` has them, None for all. from_weights: whether it begins with a snapshot of the
+        """keep, needed: as `Kept` has them, None for all. from_weights: whether it begins with a snapshot of the
         weights that it starts from."""
         solver, run = training.files["solver"], training.run
         step = solver.snapshot or solver.max_iter

@@ -14,6 +14,7 @@ from data_prep.whole_files import write_json
 from lrcn.activity import evaluate as measures
 from lrcn.activity import score
 from lrcn.activity.evaluate import Scoring
+from lrcn.activity.examples import examples
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
 from lrcn.results.formats import measured_text
@@ -184,8 +185,8 @@ class Activity(Task):
         dataset, folder = work.dataset, split_folder(work.out, split)
         labels, ending = measures.test_labels(dataset, split), options.ending
         summary = measures.summarise(scores, hits, labels, dataset.classes, options.frames)
-        measures.write_reports(summary, dataset.classes, folder, ending)
         about = {"name": dataset.name, "classes": dataset.classes, "test_videos": len(labels), "split": split}
+        measures.write_reports(summary, about, folder, ending)
         results = {
             "task": "activity",
             "experiment": work.experiment.name,
@@ -200,7 +201,9 @@ class Activity(Task):
             **summary,
         }
         write_json(folder / f"results{ending}.json", results)
-        return Evaluation(results, folder / f"results{ending}.json", measured_text(results), notes)
+        shown, more = examples(dataset, split, nets, scores, labels, options, compute)
+        write_json(folder / f"examples{ending}.json", shown)
+        return Evaluation(results, folder / f"results{ending}.json", measured_text(results), [*notes, *more])
 
 
 def extracted_layer(dataset: Dataset) -> str:

@@ -17,11 +17,15 @@ from lrcn.activity.evaluate import (
     summarise,
     write_reports,
 )
-from lrcn.results import compare, formats, pictures
+from lrcn.results import compare, confusion, formats
 from lrcn.results.numbers import Number
 from lrcn.results.published import TABLE1
 
 CLASSES = ["a", "b", "c"]
+
+
+def about(classes, labels):
+    return {"name": "demo", "classes": classes, "test_videos": len(labels), "split": 1}
 
 
 def test_measure_counts_by_hand():
@@ -39,13 +43,15 @@ def test_a_class_without_videos_has_no_accuracy(tmp_path, monkeypatch):
     measured = summary["models"]["single-frame"]["rgb"]
     assert measured["per_class"] == {"a": 50.0, "b": None, "c": 100.0} and measured["accuracy"] == pytest.approx(66.67)
     figures = []
-    monkeypatch.setattr(pictures, "save", lambda figure, path: figures.append(figure))
-    write_reports(summary, CLASSES, tmp_path)
+    monkeypatch.setattr(confusion, "save", lambda figure, path, vector: figures.append(figure))
+    write_reports(summary, about(CLASSES, labels), tmp_path)
     lines = (tmp_path / "per_class.tsv").read_text().splitlines()
     assert lines == ["class\tsingle-frame rgb", "a\t50.0", "b\t-", "c\t100.0"]
     axes = figures[0].axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b (no video)", "c"]
-    assert [text.get_text() for text in axes.texts] == ["50", "50", "0", "0", "0", "100"]  # no row of b
+    percent = {text.get_position(): text.get_text() for text in axes.texts if text.get_text().isdigit()}
+    row_of_a, row_of_c = ["50", "50", "0"], ["0", "0", "100"]  # and none of b
+    assert percent == {(x, y): each for y, row in ((0, row_of_a), (2, row_of_c)) for x, each in enumerate(row)}
 
 
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1))
@@ -140,7 +146,7 @@ def test_reports_are_tables_and_pictures(tmp_path):
         assert summary["over_time"]["lrcn-fc6"] == over_time(TWO, labels, hits["lrcn-fc6"])
     assert summary["fusion"]["lrcn-fc6"] != found["fusion"]["lrcn-fc6"]  # by the last frame and by their mean
     json.dumps(found)  # what results.json carries
-    write_reports(found, ["a", "b"], tmp_path, "_x")
+    write_reports(found, about(classes, labels), tmp_path, "_x")
     rows = [line.split("\t") for line in (tmp_path / "per_class_x.tsv").read_text().splitlines()]
     assert rows[0][:3] == ["class", "single-frame rgb", "single-frame flow"]
     assert rows[2] == ["b", "100.0", "0.0", "0.0", "0.0", "100.0", "0.0", "100.0", "100.0"]
@@ -152,9 +158,9 @@ def test_reports_are_tables_and_pictures(tmp_path):
         "fusion": "model\trgb_weight\tpercent",
     }.items():
         assert (tmp_path / f"{name}_x.tsv").read_text().splitlines()[0] == heads
-    names = ["over_time_x.png", "fusion_x.png", "confusion_lrcn-fc6_rgb_x.png"]
-    for name in [*names, "confusion_single-frame_average_12_12_x.png"]:
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    for name in "over_time_x", "fusion_x", "confusion_lrcn-fc6_rgb_x", "confusion_single-frame_average_12_12_x":
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     assert not list(tmp_path.glob("*.part"))
 
 

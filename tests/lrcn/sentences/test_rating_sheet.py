@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep import DataError
+from data_prep import DataError, vocabulary
 from lrcn.results import compare, formats
 from lrcn.results.published import TABLE4
 from lrcn.sentences import rating_sheet
-from lrcn.sentences.readable import readable
+from lrcn.sentences.captioner import Caption
 from tests.commands import lrcn, refused
+from tests.shared import FLICKR8K, needs
 
 NASTY = [
     'A "quoted" dog\'s\ttail',
@@ -24,6 +25,14 @@ NASTY = [
     "dog " * 200,
     "{{ 7 * 7 }} {% raw %}",
     "รูปภาพ  العربية",
+]
+MANNERED = [  # the same as the sheet has them
+    'A "quoted" dog\'s tail.',
+    "< / Script > < script > alert (1) < / script >.",
+    "Một con chó đang chạy <! -- & -- >.",
+    "Dog" + " dog" * 199 + ".",
+    "{{7 * 7}} {% raw%}.",
+    "รูปภาพ العربية",
 ]
 
 
@@ -126,9 +135,9 @@ def test_a_page_stands_alone_and_hides_the_systems(source):
     for image in page.sheet["images"]:
         entry = key["images"][image["id"]]
         k = int(entry["image_id"].removesuffix(".jpg"))
-        due = {"NN": readable(NASTY[k % 6]), "lrcn": readable("dog " * 200 if k == 3 else f"lrcn {k}")}
+        due = {"NN": MANNERED[k % 6], "lrcn": "Dog" + " dog" * 199 + "." if k == 3 else f"Lrcn {k}."}
         shown = {name: text for text, names in zip(image["captions"], entry["systems"], strict=True) for name in names}
-        assert shown.pop("captions") in (f"Ref {k} a", f"Ref {k} b")
+        assert shown.pop("captions") in (f"Ref {k} a.", f"Ref {k} b.")
         assert shown == due
         orders.add(json.dumps(entry["systems"]))
         pixels = cv2.imread(str(source / "out/sheet" / image["picture"]))
@@ -143,12 +152,73 @@ def test_systems_with_the_same_caption_share_a_line(source):
     assert sorted(map(sorted, third["systems"])) == [["NN", "lrcn"], ["captions"]] and len(third["captions"]) == 2
 
 
-def test_no_system_is_known_by_its_blanks(source):
-    """A net sets one beside each mark, people do not."""
-    systems = {"net": {"0.jpg": "A man ' s dog , wet ."}, "people": {"0.jpg": "a man's dog, wet."}}
+@pytest.mark.parametrize(
+    "one, other, due",
+    [
+        ("A man ' s dog , wet .", "a man's dog, wet", "A man's dog, wet."),
+        ("a man , riding a horse .", "A man, riding a Horse.", "A man, riding a horse."),
+        ("a tv . it isn ' t on ...", "A TV. It isn't on.", "A tv. It isn't on."),
+        ("it is n't -lrb- wet -rrb- .", "It isn't (wet).", "It isn't (wet)."),
+        ('a sign says " go ".', 'A sign says "GO".', 'A sign says "go".'),
+        ("a dog ( wet ) !.", "A dog (wet)!", "A dog (wet)!"),
+        ("<unk> of <unk> <unk>.", "<unk> of <unk> <unk>", "<unk> of <unk> <unk>."),
+        ("собака бежит.", "Собака  бежит", "собака бежит."),
+        ("Cafe\u0301 .", "caf\u00e9", "Café."),
+        ("一只狗 ， 在草地上.", "一只狗，在草地上。", "一只狗，在草地上"),
+        ("كلب ، قط.", "كلب، قط", "كلب، قط"),
+        ("...", ".", "."),
+    ],
+)
+def test_no_system_is_known_by_its_manner(source, one, other, due):
+    """A net sets a blank beside each mark, writes in lower case and ends by a full stop; people as they please."""
+    systems = {"net": {"0.jpg": one}, "people": {"0.jpg": other}}
     rating_sheet.write_sheet(systems, source / "one", files=rating_sheet.ImageFiles(folder=source))
     [entry] = json.loads((source / "one/key.json").read_text())["images"].values()
-    assert entry["captions"] == ["A man's dog, wet."] and sorted(entry["systems"][0]) == ["net", "people"]
+    assert entry["captions"] == [due] and sorted(entry["systems"][0]) == ["net", "people"]
+
+
+@given(st.text("aBé一 ,.-?!;3"))
+def test_what_a_net_says_in_the_words_of_a_person_is_the_same(text):
+    words = vocabulary.split(text)
+    of_net = Caption(words, [0.0] * (len(words) + 1)).text
+    if words:
+        assert rating_sheet.in_one_manner(of_net) == rating_sheet.in_one_manner(text)
+
+
+@needs(FLICKR8K)
+def test_no_caption_of_flickr8k_is_told_from_a_nets():
+    lines = (FLICKR8K / "Flickr8k.token.txt").read_text(encoding="utf-8").splitlines()
+    for text in [line.split("\t")[1] for line in lines[::7]]:
+        words = vocabulary.split(text)
+        of_net = Caption(words, [0.0] * (len(words) + 1)).text
+        mannered = rating_sheet.in_one_manner(text)
+        assert rating_sheet.in_one_manner(of_net) == mannered == rating_sheet.in_one_manner(mannered)
+        assert " ," not in mannered and " ." not in mannered
+
+
+def test_sheets_of_before_are_read(tmp_path):
+    """Their captions stand as they were written out, with lines that are now one."""
+    images = {
+        "0001": {
+            "image_id": "0.jpg",
+            "part": 1,
+            "captions": ["A Man", "A man, wet", "A man, wet."],
+            "systems": [["captions"], ["b"], ["a"]],
+        },
+        "0002": {
+            "image_id": "1.jpg",
+            "part": 1,
+            "captions": ["A cat.", "A cat"],
+            "systems": [["a", "b"], ["captions"]],
+        },
+    }
+    key = {"format": "lrcn ratings 1", "criteria": list(rating_sheet.CRITERIA), "systems": ["a", "b", "captions"]}
+    key |= {"seed": 1701, "parts": 1, "images": images, "sheet": "9ded804e27fbc3c6"}
+    answers = {"0001": {"grammar": [1, 2, 3]}, "0002": {"grammar": [1, 2]}}
+    content = {"format": key["format"], "sheet": key["sheet"], "part": 1, "rater": "A", "saved": "", "answers": answers}
+    write(tmp_path / "key.json", key)
+    found = rating_sheet.collect([write(tmp_path / "answers.json", content)])
+    assert {name: values[1] for name, values in found["ratings"].items()} == {"a": 2.25, "b": 1.75, "captions": 2.0}
 
 
 def test_names_in_results_and_numbers_in_references_are_of_one_image(tmp_path):
@@ -179,7 +249,7 @@ def test_names_in_results_and_numbers_in_references_are_of_one_image(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "images without a caption are left out: 1 of 3, 44 for one" in done.stderr
     [entry] = json.loads((tmp_path / "out/key.json").read_text())["images"].values()
-    assert entry["image_id"] == 42 and sorted(entry["captions"]) == ["A cat", "A cow", "A dog"]
+    assert entry["image_id"] == 42 and sorted(entry["captions"]) == ["A cat.", "A cow.", "A dog."]
 
 
 @pytest.mark.parametrize("name", ["Nguye\u0302\u0303n.jpg", "nguy\u1ec5n.JPG"])

@@ -107,8 +107,8 @@ def set_options(settings):
 # ---- runs --------------------------------------------------------------------------------------------------
 
 
-def train_files(files, folder, weights=(), until=math.inf, **keep):
-    """Trains a net in a folder; gives its last .caffemodel. Where it hears of iteration `until`, it kills itself. keep:
+def train_files(files, folder, weights=(), until=math.inf, **more):
+    """Trains a net in a folder; gives its last .caffemodel. Where it hears of iteration `until`, it kills itself. more:
     which snapshots stay."""
 
     def tell(name, done, total):
@@ -117,7 +117,7 @@ def train_files(files, folder, weights=(), until=math.inf, **keep):
 
     run = Run(folder)
     with run.locked():
-        return train.train(run, files, Compute(progress=tell), weights, **keep)
+        return train.train(run, files, Compute(progress=tell), weights, **more)
 
 
 def train_small(dataset, folder, variant="activity/lrcn-fc6-rgb", weights=(), fresh=False, **changes):

@@ -12,6 +12,7 @@ from data_prep.whole_files import write_json
 from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
+from lrcn.results import tables
 from lrcn.training import disk, experiment, memory, plan, pretrained
 from lrcn.training.disk import Disk
 from lrcn.training.experiment import Stage
@@ -57,7 +58,7 @@ def test_pace_without_tests():
 
 
 def test_durations_and_sizes_in_words():
-    assert [plan.duration(s) for s in (40, 600, 8640, 4 * 86400)] == ["40 s", "10 min", "2.4 h", "4.0 days"]
+    assert [tables.duration(s) for s in (40, 600, 8640, 4 * 86400)] == ["40 s", "10 min", "2.4 h", "4.0 days"]
     assert [memory.size(n) for n in (512, 3 << 20, 5 << 30)] == ["0.5 KiB", "3.0 MiB", "5.0 GiB"]
 
 

@@ -11,7 +11,7 @@ from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.training.job import open_job
-from lrcn.training.run import Run, TrainError, identity_of, runs_in
+from lrcn.training.run import Kept, Run, TrainError, identity_of, runs_in
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
 from tests.commands import lrcn, refused
@@ -150,11 +150,11 @@ def test_the_last_snapshots_stay_and_those_that_are_needed(tmp_path):
         write_snapshot(tmp_path, iteration)
     write_snapshot(tmp_path, 60, whole=False)  # Caffe was cut off: it writes that one anew
     write_snapshot(tmp_path, 70, net=False)
-    run.thin(run.done, 3, {10})
+    run.thin(run.done, Kept(3, {10}))
     assert snapshots(run) == [[10, 30, 40, 50, 60], [10, 30, 40, 50, 60, 70]] and run.done == 50
-    run.thin(run.done, 1)
+    run.thin(run.done, Kept(1))
     assert snapshots(run) == [[50, 60], [50, 60, 70]] and run.done == 50
-    run.thin(run.done, 2)
+    run.thin(run.done, Kept(2))
     assert run.done == 50 and run.weights_at(50) == run.snapshot(50)
 
 
@@ -174,10 +174,10 @@ def test_a_call_that_is_killed_while_it_removes_leaves_a_run_that_goes_on(tmp_pa
     with monkeypatch.context() as until:
         until.setattr(Path, "unlink", killed)
         with pytest.raises(KeyboardInterrupt):
-            run.thin(run.done, 1, {15})
+            run.thin(run.done, Kept(1, {15}))
     assert run.done == 25 and run.weights_at(15) == run.snapshot(15)
     assert set(snapshots(run)[1]) <= set(snapshots(run)[0])  # no state without its weights
-    run.thin(run.done, 1, {15})
+    run.thin(run.done, Kept(1, {15}))
     assert snapshots(run) == [[15, 25]] * 2
 
 

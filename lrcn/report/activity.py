@@ -1,0 +1,142 @@
+"""Activity recognition in the report: is LRCN better than single frames, which classes are confused, over time, fused,
+and the videos that went most wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from lrcn.report import charts, examples
+from lrcn.report.charts import Axis, Line
+from lrcn.report.matrix import confusion
+from lrcn.results import palette
+from lrcn.results.lettering import class_in_words
+
+SINGLE = "single-frame"
+SURE = 0.05  # a p-value from which on a difference is called no more than chance
+
+
+def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the template activity.html shows. results: of `lrcn evaluate`; shown: its examples. KeyError, TypeError,
+    ValueError and the like where they are not what they should be."""
+    classes, models = [class_in_words(name) for name in results["dataset"]["classes"]], results["models"]
+    return {
+        "verdicts": verdicts(results),
+        "confused": _most_confused(results),
+        "matrices": [
+            {
+                "title": f"{palette.title(model)}, {palette.title(column)}: {measured['accuracy']:.1f} %",
+                "svg": confusion(measured["confusion"], classes, f"{model}, {column}"),
+            }
+            for model, columns in models.items()
+            for column, measured in columns.items()
+        ],
+        "per_class": _per_class(models, results["dataset"]["classes"]),
+        "over_time": _over_time(results.get("over_time") or {}, len(classes)),
+        "fusion": _fusion(results.get("fusion") or {}, len(classes)),
+        "videos": [examples.video(each) for each in (shown or {}).get("videos", [])],
+    }
+
+
+def verdicts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each LRCN against single frames, by column: accuracies, their difference, and whether it is more than chance."""
+    found = []
+    for model, columns in (results.get("paired") or {}).items():
+        for column, pair in columns.items():
+            this, other = (results["models"][name][column]["accuracy"] for name in (model, pair["against"]))
+            alone, others, p = pair["this"], pair["other"], pair["p_value"]
+            if alone == others:
+                verdict = "no difference"
+            elif p < SURE:
+                verdict = f"{'better' if alone > others else 'worse'}, more than chance"
+            else:
+                verdict = "no more than chance"
+            found.append(
+                {
+                    "model": palette.title(model),
+                    "against": palette.title(pair["against"]),
+                    "column": palette.title(column),
+                    "this": this,
+                    "other": other,
+                    "difference": this - other,
+                    "alone": alone,
+                    "others": others,
+                    "p": "below 0.001" if p < 0.001 else f"{p:.3f}",
+                    "verdict": verdict,
+                    "sure": p < SURE and alone != others,
+                }
+            )
+    return found
+
+
+def best_column(columns: Mapping[str, Any]) -> str:
+    """The column of a model by which it is judged: the fused one of the paper's, else flow, else RGB."""
+    return next(name for name in ("average_1/3_2/3", "average_1/2_1/2", "flow", "rgb") if name in columns)
+
+
+def _most_confused(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The pairs that each model's best column confuses most."""
+    return [
+        {
+            "model": palette.title(model),
+            "column": palette.title(best_column(columns)),
+            "pairs": [_in_words(pair) for pair in pairs[:8]],
+        }
+        for model, columns in results["confused"].items()
+        if columns and (pairs := columns[best_column(columns)])
+    ]
+
+
+def _in_words(pair: Mapping[str, Any]) -> dict[str, Any]:
+    return {**pair, "class": class_in_words(pair["class"]), "answer": class_in_words(pair["answer"])}
+
+
+def _per_class(models: Mapping[str, Any], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Bars of each class, a chart a column, the models beside each other."""
+    made = []
+    for column in dict.fromkeys(column for columns in models.values() for column in columns):
+        having = {model: columns[column]["per_class"] for model, columns in models.items() if column in columns}
+        rows = [
+            (class_in_words(name), {palette.title(model): shares.get(name) for model, shares in having.items()})
+            for name in classes
+        ]
+        colours = dict(zip(map(palette.title, having), _colours(list(having))))
+        made.append({"title": palette.title(column), "svg": charts.bars(rows, colours)})
+    return made
+
+
+def _over_time(models: Mapping[str, Any], classes: int) -> list[dict[str, Any]]:
+    """A chart a model: percent right by the frame of the clip."""
+    made = []
+    for model, columns in models.items():
+        series = [
+            Line(
+                palette.title(column),
+                range(1, len(kinds["video"]) + 1),
+                kinds["video"],
+                palette.COLOURS.get(column, palette.series(1)[0]),
+                palette.DASHES.get(column, ()),
+                points=True,
+            )
+            for column, kinds in columns.items()
+            if "video" in kinds
+        ]
+        axes = Axis("frame of the clip"), Axis("percent of videos right", 0, 100)
+        svg = charts.lines(series, *axes, {"chance": 100 / classes})
+        made.append({"title": palette.title(model), "svg": svg})
+    return made
+
+
+def _fusion(models: Mapping[str, Any], classes: int) -> Markup:
+    series = [
+        Line(palette.title(model), sweep["rgb_weight"], sweep["accuracy"], colour, palette.DASHES.get(model, ()), True)
+        for (model, sweep), colour in zip(models.items(), _colours(list(models)))
+    ]
+    axes = Axis("weight of RGB, the rest is flow's"), Axis("percent of videos right", 0, 100)
+    return charts.lines(series, *axes, {"chance": 100 / classes})
+
+
+def _colours(models: Sequence[str]) -> list[str]:
+    return [palette.COLOURS.get(model, other) for model, other in zip(models, palette.series(len(models)))]

@@ -1,0 +1,71 @@
+"""Captions and descriptions of videos in the report: how much of them is true, and examples, right and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from lrcn.report import charts, examples
+from lrcn.results import palette
+
+WHY = {"best": "Best by CIDEr", "worst": "Worst by CIDEr", "first": "The first of the part"}
+
+
+def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the template sentences.html shows. results: of `lrcn evaluate`; shown: its examples. KeyError, TypeError,
+    ValueError and the like where they are not what they should be."""
+    shown = shown or {}
+    items = [examples.described(each) for each in shown.get("images") or shown.get("videos") or []]
+    groups = list(dict.fromkeys(each["why"] for each in items))
+    return {
+        "best": _best(results["models"]),
+        "truth": _truth(results["models"]),
+        "groups": [(WHY.get(group, "Examples"), [each for each in items if each["why"] == group]) for group in groups],
+        "retrieval": examples.retrieval(shown),
+        "wrong": _wrong(items),
+    }
+
+
+def _best(models: Mapping[str, Any]) -> list[str]:
+    """The best model by each of a few measures, in words, with the runner-up of another kind: nets beside nearest
+    neighbours."""
+    measures: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+        "BLEU-4": lambda row: row.get("generation", {}).get("BLEU-4"),
+        "CIDEr": lambda row: row.get("generation", {}).get("CIDEr"),
+        "captions true in all": lambda row: row.get("truth", {}).get("all"),
+    }
+    lines = []
+    for name, value in measures.items():
+        ranked = sorted(
+            (model for model in models if value(models[model]) is not None), key=lambda m: -value(models[m])
+        )
+        if ranked:
+            kinds = [next((m for m in ranked if m.startswith("1nn") == near), None) for near in (False, True)]
+            numbers = [f"{palette.title(model)} {100 * value(models[model]):.1f}" for model in kinds if model]
+            lines.append(f"{name}: {', beside '.join(numbers)}")
+    return lines
+
+
+def _truth(models: Mapping[str, Any]) -> Markup:
+    """Percent of the captions that are true, a group of bars a slot, a bar a model."""
+    truth = {palette.title(model): row["truth"] for model, row in models.items() if row.get("truth")}
+    slots = list(dict.fromkeys(slot for shares in truth.values() for slot in shares))
+    rows = [
+        (slot, {model: 100 * shares[slot] if slot in shares else None for model, shares in truth.items()})
+        for slot in slots
+    ]
+    return charts.bars(rows, dict(zip(truth, _colours(len(truth)))))
+
+
+def _wrong(items: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """One of them with a sentence that is not true, and why, for the head of the page: one with a picture if there
+    is."""
+    wrong = [{"item": each, "caption": caption} for each in items for caption in each["captions"] if caption["wrong"]]
+    return max(wrong, key=lambda pair: pair["item"]["src"] is not None, default=None)
+
+
+def _colours(n: int) -> list[str]:
+    """Colours of models, of which captioners with their nearest neighbours make more than there are series."""
+    return [*palette.series(min(n, 7)), palette.COLOURS["chance"], *palette.series(n)][:n]

@@ -1,0 +1,229 @@
+"""The report of folders as they are left: whole, damaged, hostile."""
+
+import html.parser
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lrcn.report.page import write_report
+from lrcn.results.compare import ResultsError
+
+from . import outcomes
+
+CLASSES = ["Jump", "Run", "Sit", "Walk"]
+
+
+class Reader(html.parser.HTMLParser):
+    """The text of a page that a reader sees, its tags, and what it asks of elsewhere."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.texts, self.tags, self.addresses, self._skip = [], [], [], 0
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "data", "action", "poster")]
+        self._skip += tag in ("script", "style")
+
+    def handle_endtag(self, tag):
+        self._skip -= tag in ("script", "style")
+
+    def handle_data(self, data):
+        if not self._skip and data.strip():
+            self.texts.append(" ".join(data.split()))
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.texts)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    top = tmp_path / "runs"
+    outcomes.write(top / "trial", outcomes.activity_results(CLASSES), outcomes.activity_examples(CLASSES))
+    outcomes.write_run(top / "trial" / "lrcn-fc6-rgb", units=32)
+    outcomes.write(top / "captions", outcomes.caption_results(), outcomes.caption_examples())
+    return top
+
+
+def report(*paths, out) -> tuple[Reader, list[str]]:
+    left_out = write_report(paths, out)
+    return Reader(Path(out).read_text(encoding="utf-8")), left_out
+
+
+def test_a_stranger_finds_what_was_asked_for(runs, tmp_path):
+    page, left_out = report(runs, out=tmp_path / "report.html")
+    results = json.loads((runs / "trial" / "results.json").read_text())
+    assert left_out == []
+    pair = results["paired"]["lrcn-fc6"]["average_1/3_2/3"]
+    this, other = (results["models"][name]["average_1/3_2/3"]["accuracy"] for name in ("lrcn-fc6", "single-frame"))
+    assert f"{this:.2f} % against {other:.2f} %" in page.text  # is LRCN better?
+    assert f"LRCN has {pair['this']} and the single frame {pair['other']}" in page.text
+    assert "brocolli-caffe 9.0.2" in page.text and "made up captions" in page.text  # which engine and data?
+    worst = results["confused"]["lrcn-fc6"]["average_1/3_2/3"][0]
+    assert f"{worst['class']} taken for {worst['answer']}" in page.text  # which classes are confused?
+    assert "is not true of: size" in page.text and "a small red cup" in page.text  # a wrong caption, and why
+    assert "82.92" in page.text and "not run" in page.text  # what the paper has
+    assert "units 1024" not in page.text and "units 256 32" in page.text  # published and here
+    assert "40 of 40" not in page.text and "0 of 40, not finished" in page.text
+
+
+def test_nothing_is_asked_of_elsewhere(runs, tmp_path):
+    page, _ = report(runs, out=tmp_path / "report.html")
+    assert all(each.startswith(("#", "data:")) for each in page.addresses)
+    assert not [tag for tag, _ in page.tags if tag in ("link", "iframe", "object", "embed", "form", "base")][1:]
+
+
+def test_the_same_gives_the_same_bytes(runs, tmp_path):
+    pages = []
+    for name in "ab":
+        write_report([runs], tmp_path / name)
+        pages.append((tmp_path / name).read_bytes())
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize("at", ["file", "experiment", "top"])
+def test_a_file_a_folder_and_a_folder_of_folders_are_taken(runs, tmp_path, at):
+    path = {"file": runs / "trial" / "results.json", "experiment": runs / "trial", "top": runs}[at]
+    page, left_out = report(path, out=tmp_path / "report.html")
+    assert left_out == [] and "LRCN against a single frame" in page.text
+    assert ("made up captions" in page.text) == (at == "top")
+    assert ("single-frame-rgb" in page.text or "lrcn-fc6-rgb" in page.text) == (at != "file")
+
+
+def test_splits_stand_each_for_itself_and_as_a_mean(runs, tmp_path):
+    second = outcomes.activity_results(CLASSES, seed=5)
+    second["dataset"]["split"] = 2
+    outcomes.write(runs / "trial" / "split2", second)
+    page, _ = report(runs / "trial", out=tmp_path / "report.html")
+    assert "trial, split 2" in page.text and "over splits" in page.text and "±" in page.text
+
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u202e\x00\x1b[31m\ud800{{ 7*7 }}"
+
+
+def test_every_text_is_escaped(runs, tmp_path):
+    results = outcomes.activity_results([HOSTILE, *CLASSES[1:]])
+    results["dataset"]["name"] = results["experiment"] = results["git"] = HOSTILE
+    results["engine"] = {"source": "pypi", "version": HOSTILE, "blas": HOSTILE}
+    examples = outcomes.activity_examples([CLASSES[1], HOSTILE, CLASSES[2]])
+    examples["videos"][0] |= {"name": HOSTILE, "why": HOSTILE}
+    outcomes.write(runs / "trial", results, examples)
+    captions = outcomes.caption_examples(HOSTILE, [HOSTILE])
+    captions["images"][0] |= {"name": HOSTILE, "jpeg": HOSTILE}
+    captions["retrieval"]["caption_to_image"][0]["query"] = HOSTILE
+    outcomes.write(runs / "captions", outcomes.caption_results(), captions)
+    page, left_out = report(runs, out=tmp_path / "report.html")
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("script") == 1 and all("onerror" not in attributes for _, attributes in page.tags)
+    assert "49" not in page.text.split("alert(2)")[1][:40] and "{{ 7*7 }}" in page.text
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not set("\x00\x1b\u202e") & set(text) and "\\ud800" not in text
+    assert left_out == []
+
+
+DAMAGES = {
+    "cut short": lambda text: text[: len(text) // 2],
+    "empty": lambda text: "",
+    "another's": lambda text: '{"a": 1}',
+    "a list": lambda text: "[]",
+    "deep": lambda text: "[" * 100_000,
+    "not text": lambda text: "\udcff\udcfe",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["results.json", "examples.json"])
+def test_what_is_damaged_is_left_out_and_named(runs, tmp_path, damage, name):
+    path = runs / "trial" / name
+    path.write_text(DAMAGES[damage](path.read_text()), errors="surrogateescape")
+    page, left_out = report(runs, out=tmp_path / "report.html")
+    assert "made up captions" in page.text
+    if (name, damage) == ("examples.json", "another's"):  # examples of nothing
+        assert "LRCN against a single frame" in page.text
+    else:
+        assert len(left_out) == 1 and str(path) in left_out[0] and left_out[0] in page.text
+
+
+PARTS = ["dataset", "models", "confused", "over_time", "fusion", "paired", "evaluation", "engine", "gpu", "seed"]
+
+
+@pytest.mark.parametrize("value", [None, 5, "text", [], {}, [1], {"a": None}], ids=str)
+@pytest.mark.parametrize("part", PARTS)
+def test_results_of_any_shape_are_shown_or_left_out(runs, tmp_path, part, value):
+    results = outcomes.activity_results(CLASSES) | {part: value}
+    outcomes.write(runs / "trial", results)
+    page, left_out = report(runs, out=tmp_path / "report.html")
+    assert "made up captions" in page.text
+    assert all("\n" not in line for line in left_out)
+
+
+def everywhere(value):
+    """Every copy of a JSON value in which one thing in it is another."""
+    for other in (None, -1, "x", [], {}):
+        if type(other) is not type(value):
+            yield other
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield {name: each for name, each in value.items() if name != key}
+            for changed in everywhere(inner):
+                yield value | {key: changed}
+    elif isinstance(value, list):
+        for number, inner in list(enumerate(value))[:2]:
+            for changed in everywhere(inner):
+                yield [*value[:number], changed, *value[number + 1 :]]
+
+
+@pytest.mark.parametrize("make", [outcomes.caption_examples, lambda: outcomes.activity_examples(CLASSES)])
+def test_examples_of_any_shape_are_shown_or_left_out(tmp_path, make):
+    results = outcomes.caption_results() if make is outcomes.caption_examples else outcomes.activity_results(CLASSES)
+    trial = outcomes.write(tmp_path / "trial", results)
+    for number, examples in enumerate(everywhere(make())):
+        if number % 17:  # one of seventeen of some thousand
+            continue
+        (trial / "examples.json").write_text(json.dumps(examples))
+        page, left_out = report(trial, out=tmp_path / "report.html")
+        assert "trial" in page.text and all("\n" not in line for line in left_out)
+
+
+def test_a_run_that_cannot_be_read_is_left_out(runs, tmp_path):
+    other = outcomes.write_run(runs / "trial" / "single-frame-rgb", "activity/single-frame-rgb")
+    (other / "stage.json").write_text('{"variant": "activity/none", "settings": {"units": 1}, "classes": []}')
+    (runs / "trial" / "lrcn-fc6-rgb" / "solver.prototxt").write_text("max_iter: {")
+    page, left_out = report(runs, out=tmp_path / "report.html")
+    assert len(left_out) == 1 and "single-frame-rgb" in left_out[0]
+
+
+def lrcn(*arguments, folder):
+    command = [Path(sys.executable).with_name("lrcn"), *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_the_command_writes_one_file_and_says_what_it_left_out(runs, tmp_path):
+    (runs / "captions" / "results.json").write_text("{")
+    process = lrcn("report", folder=tmp_path)
+    assert process.returncode == 0 and process.stdout == ""
+    lines = process.stderr.splitlines()
+    assert lines[-1] == "report: report.html" and "captions/results.json" in lines[0] and len(lines) == 2
+    assert "LRCN against a single frame" in Reader((tmp_path / "report.html").read_text()).text
+
+
+@pytest.mark.parametrize("where", ["nowhere", "empty", "damaged", "a picture"])
+def test_where_there_is_nothing_to_show_it_says_so_in_a_line(tmp_path, where):
+    path = tmp_path / where
+    if where == "a picture":
+        path.write_bytes(b"\xff\xd8\xff")
+    elif where != "nowhere":
+        path.mkdir()
+    if where == "damaged":
+        (path / "results.json").write_text("{")
+    process = lrcn("report", path, folder=tmp_path)
+    assert process.returncode == 2 and len(process.stderr.splitlines()) == 1 and str(path) in process.stderr
+    assert not (tmp_path / "report.html").exists()
+    with pytest.raises(ResultsError):
+        write_report([path], tmp_path / "report.html")
