@@ -34,7 +34,7 @@ import cv2
 import h5py
 import numpy as np
 
-from data_prep import DataError, frames, vocabulary
+from data_prep import DataError, frames, room, vocabulary
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.list_order import check_seed
@@ -350,6 +350,12 @@ def write_sequences(
     return {"vocabulary": len(words) + 1, "steps": options.steps, "streams": options.streams, "splits": sizes}
 
 
+def room_of(images: list[Image], steps: int) -> int:
+    """About the bytes on the disk of sentences: five numbers of four bytes a row, aligned and not, in two parts (train
+    and trainval, say), and their lines in lists."""
+    return sum(len(image.captions) for image in images) * (2 * 2 * 5 * 4 * steps + 400)
+
+
 # ---- images ------------------------------------------------------------------------------------------------
 READABLE = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP"}
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
@@ -457,6 +463,8 @@ def prepare(
         if bare:
             work.remark(f"images without a caption are left out: {len(bare)}, {bare[0]} for one")
         files = [image.file for image in images] if with_images else []
+        need = room_of(images, options.steps)
+        room.check(out, need, "the captions", work.progress, room.taken(folder.rglob("*")))
         skipped = check_images(folder, files, skip_unreadable, work)
         images = [image for image in images if image.file not in skipped]
         if not any(image.split == "train" for image in images):

@@ -27,7 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, captions, store, tacos, videos
+from data_prep import DataError, captions, room, store, tacos, videos
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.features import output_folder
 from data_prep.frames import VideoFile, encode_jpeg
@@ -400,6 +400,9 @@ class Sizes:
             )
 
 
+BYTES = 500e6  # of the demo, pictures and stills included, at its own sizes
+
+
 def prepare(out, seed: int = 1701, sizes: Sizes = Sizes(), work: Work = Work()) -> Path:
     """Makes the demo's dataset folder `out`: video files, frames, flow, lists, semantic slots (`semantics.jsonl`) and
     the data set for video description of them (`semantics/`), pictures with captions (`pictures/`) and the caption data
@@ -421,6 +424,8 @@ def prepare(out, seed: int = 1701, sizes: Sizes = Sizes(), work: Work = Work()) 
     out = output_folder(out)
     with new_folder(out, settings) as folder:
         if folder is not None:
+            need = BYTES * sizes.videos_per_class / Sizes.videos_per_class
+            room.check(folder, need, "the demo's data sets", work.progress, room.taken(folder.rglob("*")))
             _fill(folder, settings, sizes, order, work)
     prepare_semantics(out, seed, work.progress)
     if sizes.pictures:

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, flow_images, store
+from data_prep import DataError, flow_images, room, store
 from data_prep.dataset import Dataset, Video
 from data_prep.flow_images import BOUND, SCALE, ZERO, FlowImages, decode, encode
 from data_prep.frames import decode as decode_image
@@ -109,9 +109,11 @@ def write(
             jobs = [(images.files[v.name], images.bound, *size) for v in todo]
         else:
             jobs = [(str(folder), v.name, v.frames, algorithm) for v in todo]
-        done = len(index) - len(todo)
+        done, images_due = len(index) - len(todo), sum(video.images("flow") for video in todo)
+        growing = room.Growing(folder, "the images of flow", len(todo), images_due, 1, work.progress)
         work.progress(Counted("flow", "videos"), done, len(index))
         for video, (_, jpegs) in zip(todo, work.parallel(flow_images.read if images else _computed, jobs)):
+            growing.add(len(jpegs), store.stored_bytes(jpegs))
             writer.add(video.name, video.label, jpegs, *size)
             done += 1
             work.progress(Counted("flow", "videos"), done, len(index))

@@ -23,7 +23,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from data_prep import DataError
+from data_prep import DataError, room
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.whole_files import new_folder, read_json, write_bytes, write_json, write_text, writing
@@ -83,6 +83,8 @@ def extract(
         if folder is None:
             return out
         pictures = [(dataset.located(file), extraction.views_of(name)) for name in listed for file in files[name]]
+        rows_due = sum(views or 1 for _, views in pictures) + sum(map(len, listed.values()))
+        room.check(out, 4 * part.size * rows_due, "the activations", compute.progress, room.taken(folder.rglob("*")))
         rows = _Activations(net, part, pictures, extraction.seed).compute(folder / "work", compute)
         end = 0
         for name, lines in listed.items():
