@@ -41,7 +41,7 @@ from data_prep.list_order import check_seed
 from data_prep.source_files import Table, is_json, parse_json, short
 from data_prep.spellings import Files
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
-from data_prep.workers import Work, no_progress
+from data_prep.workers import IMAGES, Counted, Work, no_progress
 from prototxt_gen.text_files import read_lines, read_text
 
 STEPS, STREAMS = 20, 100
@@ -245,7 +245,7 @@ def write_files(folder: Path, rows: int, each: int, fill, streams: int, progress
     pool = ThreadPoolExecutor(min(WRITERS, max(WRITTEN // largest, 1)))
     try:
         for (_, last), _ in zip(spans, pool.map(write, paths, spans), strict=True):
-            progress(folder.name, last, rows)
+            progress(Counted(folder.name, "rows"), last, rows)
     finally:
         pool.shutdown(cancel_futures=True)
     return [path.name for path in paths]
@@ -256,9 +256,10 @@ class _Sequences:
 
     def __init__(self, images: list[Image], options: SentenceOptions, progress):
         texts = [caption for image in images for caption in image.captions]
-        progress("splitting captions", 0, len(texts))
+        splitting = Counted("splitting captions", "captions")
+        progress(splitting, 0, len(texts))
         self.sentences = vocabulary.Sentences(texts)
-        progress("splitting captions", len(texts), len(texts))
+        progress(splitting, len(texts), len(texts))
         del texts
         self.images, self.options, self.progress = images, options, progress
         self.owner = np.repeat(np.arange(len(images)), [len(image.captions) for image in images])  # a caption's image
@@ -410,7 +411,7 @@ def check_images(folder: Path, files: list[str], skip: bool, work: Work = Work()
             notes.write("".join(f"{file}\n" for file in block if file not in bad))
             notes.flush()
             checked += len(block)
-            work.progress("images", checked, len(files))
+            work.progress(IMAGES, checked, len(files))
     if bad and not skip:
         file, reason = next(iter(bad.items()))
         raise DataError(

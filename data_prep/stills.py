@@ -16,7 +16,7 @@ import numpy as np
 from data_prep import DataError, store
 from data_prep.dataset import Dataset, Video, list_text
 from data_prep.whole_files import locked, read_json, write_json, writing
-from data_prep.workers import no_progress
+from data_prep.workers import Counted, no_progress
 
 NOTE = "stills.json"  # written last: says that the folder is whole, and what it was made with
 PARTS = ("train", "test")
@@ -101,7 +101,7 @@ def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, 
 
 
 def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict, progress) -> None:
-    images, what = note["images"], f"stills {name}"
+    images, what = note["images"], Counted(f"stills {name}", "images")
     counts = np.array([len(range(0, video.frames, note["every"])) for video in videos])
     within = np.arange(images) - np.repeat(np.cumsum(counts) - counts, counts)
     frames = np.stack([np.repeat(np.arange(len(videos)), counts), 1 + note["every"] * within], axis=1)

@@ -45,7 +45,7 @@ from data_prep.dataset import Dataset
 from data_prep.features import output_folder, plain_array, read_videos
 from data_prep.snippets import Snippet, table
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
-from data_prep.workers import no_progress
+from data_prep.workers import Counted, no_progress
 
 NONE = "<none>"
 FILE_BYTES = 256 << 20  # of `frames` in one file; Caffe holds a file or two in memory
@@ -462,7 +462,7 @@ class _Files:
             if not path.exists():
                 _write_file(path, make(first, min(first + each, blocks)))
             names.append(f"{self.out / place.name / path.name}\n")
-            self.progress(place.name, min(first + each, blocks), blocks)
+            self.progress(Counted(place.name, "blocks"), min(first + each, blocks), blocks)
         write_text(self.folder / f"{part}_{kind}.txt", "".join(names))
 
     def write_slots(self, words: SlotVocabulary, parts: list[str]) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from data_prep.dataset import Dataset, Video, index_text, list_text, without_vid
 from data_prep.list_order import ListOrder
 from data_prep.spellings import Spellings
 from data_prep.whole_files import new_folder, write_json, write_text, writing
-from data_prep.workers import Work
+from data_prep.workers import Counted, Work
 from prototxt_gen.text_files import read_lines
 
 SAMPLE = 64  # stored images that are decoded again at the end
@@ -175,7 +175,7 @@ def _write_frames(folder: Path, sources: list[Source], options: FrameOptions, wo
     with store.ImageWriter(folder, "rgb") as writer:
         todo = [(source, options) for source in sources if not writer.count(source.name)]
         done = len(sources) - len(todo)
-        work.progress("frames", done, len(sources))
+        work.progress(Counted("frames", "videos"), done, len(sources))
         for (source, _), result in work.parallel(_frames_job, todo):
             if isinstance(result, str):
                 skipped[source.name] = f"{source.class_name}/{source.path.name}", result
@@ -186,7 +186,7 @@ def _write_frames(folder: Path, sources: list[Source], options: FrameOptions, wo
                         file.write(f"{source.name}\t{declared}\t{decoded}\n")
                 writer.add(source.name, source.label, jpegs, options.height, options.width)
             done += 1
-            work.progress("frames", done, len(sources))
+            work.progress(Counted("frames", "videos"), done, len(sources))
         writer.commit()
         index = [Video(s.name, s.class_name, s.label, writer.count(s.name)) for s in sources if s.name not in skipped]
     if uneven.exists():  # a run that was cut off and went on may have written a line twice

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import json
 import math
 import os
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import lmdb
+import numpy as np
 
 from data_prep import DataError
 from prototxt_gen.text_files import read_text
@@ -67,6 +69,16 @@ def copy(source: Path, path: Path) -> None:
         os.replace(beside, path)
 
 
+def sync(*paths: Path) -> None:
+    """Files that others wrote, and folders, are on the disk before what they replace goes."""
+    for path in paths:
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
 def write_text(path: Path, text: str) -> None:
     """UTF-8; the file appears whole or not at all."""
     write_bytes(path, text.encode())
@@ -84,6 +96,13 @@ def json_text(value) -> str:
 
 # A list of numbers and nulls; within a text no line ends, so that none is taken for one
 _NUMBERS = re.compile(r"\[\n\s+(?:(?:[-+.\deE]+|NaN|-?Infinity|null),?\n\s*)+\]")
+
+
+def write_arrays(path: Path, arrays: dict) -> None:
+    """An .npz, compressed; whole or not at all."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_bytes(path, content.getvalue())
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from lrcn.commands import (
     report,
     sample,
     train,
+    watch,
 )
 from lrcn.engine import EngineError, container
 from lrcn.engine.process import CaffeError
@@ -88,6 +89,7 @@ for command in (
     prepare.prepare,
     experiments.experiments,
     train.train,
+    watch.watch,
     evaluate.evaluate,
     evaluate.compare,
     report.report,

@@ -21,7 +21,7 @@ from prototxt_gen import SpecError
 from prototxt_gen.caffe_pb2 import LayerParameter, NetParameter
 from prototxt_gen.weights import read_layer
 
-MOST_UNITS = 24  # of a layer, in a picture
+MOST_UNITS = 16  # of a layer, in a picture
 # The largest relative error of a factor in a matrix product, by a GPU's precision; sums are float32's in either.
 ROUNDING_OF_FACTORS = {"fp32": 0.0, "tf32": 2.0**-11}
 ROUNDING_OF_SUMS = 2.0**-24
@@ -119,8 +119,8 @@ def unroll(
     read = {layer.name: Weights.read(path, layer.name) for layer in lstms}
     unrolled = []
     for at, layer in enumerate(lstms):
-        x, cont, *static = (values[name] for name in _bottoms(layer))
-        x, static = x.reshape(len(x), -1), static[0].ravel() if static else None
+        x, cont, *others = (values[name] for name in _bottoms(layer))
+        x, static = x.reshape(len(x), -1), others[0].ravel() if others else None
         gates = run(x, cont.ravel(), read[layer.name], static)
         apart = float(abs(gates.hidden - values[layer.top[0]].reshape(gates.hidden.shape)).max())
         limit = tolerance(x, read[layer.name], static, precision)
@@ -167,7 +167,7 @@ def _classifier(net: NetParameter, last: LayerParameter) -> str:
 
 def run(x: np.ndarray, cont: np.ndarray, weights: Weights, static: np.ndarray | None = None) -> Gates:
     """The equations, over x (T, D) with markers cont (T,) and the static input (S,); from a state of zeros."""
-    constant = weights.b if static is None else weights.b + weights.static @ static
+    constant = weights.b if static is None or weights.static is None else weights.b + weights.static @ static
     hidden = cell = np.zeros(weights.units)
     steps = []
     for x_t, cont_t in zip(x.astype(np.float64), cont, strict=True):
@@ -189,7 +189,7 @@ def tolerance(x: np.ndarray, weights: Weights, static: np.ndarray | None = None,
     steps add up.
     """
     parts = [(weights.x, abs(x)), (weights.h, np.ones((len(x), weights.units)))]
-    if static is not None:
+    if static is not None and weights.static is not None:
         parts.append((weights.static, abs(static)[None]))
     products = sum(values @ abs(w).T for w, values in parts) + abs(weights.b)
     squares = sum(values**2 @ (w**2).T for w, values in parts)

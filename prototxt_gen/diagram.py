@@ -4,11 +4,15 @@ A net without recurrent layers is drawn layer by layer. One with LSTMs is drawn 
 unrolled once: a column a step (the first, the second and the last; the first and the last of each phase where the input
 is several sequences put one after another), the arrows of the recurrence between them, the CNN below each step that it
 reads, and a static input at the side, with an arrow into every step. Layers in place are named with the layer whose
-blob they change. Needs matplotlib.
+blob they change; what is done in place to data as they come in is not drawn. Layers that do not learn are dashed. PNG
+needs matplotlib.
 """
 
-from collections.abc import Iterable
+import re
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,26 +30,53 @@ LETTER, LINE, PAD, GAP, LANE, BETWEEN, BESIDE, MARGIN = 7.5, 0.15, 0.07, 0.30, 0
 
 COLOURS = {  # kind -> face, edge
     "data": ("#dfe6ec", "#60717f"),
-    "cnn": ("#fdf1cf", "#b8942c"),
+    "cnn": ("#fdf1cf", "#a8821c"),
     "recurrent": ("#f6d3cf", "#b04a3f"),
     "dense": ("#dcebd9", "#55854c"),
-    "loss": ("#e6dcf0", "#76559a"),
+    "loss": ("#e6dcf0", "#7d5ca1"),
 }
 FLOW, RECURRENCE, STATIC = "#3c4650", "#b04a3f", "#b8742c"
 
 
 def draw(shapes: NetShapes, path: Path | str, title: str = "") -> None:
-    """Draw `infer`'s net into an .svg or .png file. The same net gives the same bytes.
+    """Draw `infer`'s net into an .svg or .png file, which appears whole or not at all. The same net gives the same
+    bytes.
 
-    Raises SpecError for another suffix, or where matplotlib is missing.
+    Raises SpecError for another suffix, for a net without layers, or where matplotlib is missing for .png.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise SpecError(f"{path}: a diagram is written as {' or '.join(FORMATS)}, by the file's ending")
+    part = path.with_name(path.name + ".part")
+    try:
+        if path.suffix.lower() == ".svg":
+            text = svg(shapes, title).replace(">", f">{PAGE}", 1)
+            part.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n', encoding="utf-8")
+        else:
+            _render(_picture(shapes), part, title, totals(shapes))
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+    part.replace(path)
+
+
+def svg(shapes: NetShapes, title: str = "") -> str:
+    """The same as one `<svg>` element to put into a page: it refers to nothing, has no ids, and its letters have the
+    page's colour (`currentColor`), so that it is read on light and dark. Raises SpecError for a net without layers."""
+    return _svg(_picture(shapes), title, totals(shapes))
+
+
+def totals(shapes: NetShapes) -> str:
+    """How many parameters a net has, and how many of them do not learn."""
+    least = "at least " if shapes.unknown else ""
+    frozen = shapes.frozen_parameters
+    return f"{least}{shapes.parameters:,} parameters" + (f", {frozen:,} of them frozen" if frozen else "")
+
+
+def _picture(shapes: NetShapes) -> "Picture":
     picture = lay_out(shapes)
     if not picture.boxes:
-        raise SpecError(f"{path}: the net has no layer in this state, so there is nothing to draw")
-    _render(picture, path, title)
+        raise SpecError("the net has no layer in this state, so there is nothing to draw")
+    return picture
 
 
 def lay_out(shapes: NetShapes) -> "Picture":
@@ -72,7 +103,18 @@ class Node:
     folded: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        return [" + ".join([self.name, *self.folded]), *[f"{self.type}  {shape}" for shape in self.shapes or [""]]]
+        lines = [" + ".join([self.name, *self.folded]), *[f"{self.type}  {shape}" for shape in self.shapes or [""]]]
+        return [*lines, learned] if (learned := self.learned()) else lines
+
+    def learned(self) -> str:
+        """How many parameters it has, and whether they learn; "" where it has none."""
+        row = self.row
+        if self.kind == "data" or row.weights == []:
+            return ""
+        if row.weights and not row.own_parameters:
+            return "shared parameters"
+        number = "?" if row.own_parameters is None else f"{row.own_parameters:,}"
+        return f"{number} parameters" + ", frozen" * row.frozen
 
 
 def _nodes(net: NetShapes) -> list[Node]:
@@ -84,7 +126,8 @@ def _nodes(net: NetShapes) -> list[Node]:
         if layer.type == "Silence":
             continue
         if any(row.in_place) and makers.get(layer.top[0]):
-            makers[layer.top[0]].folded.append(layer.name)
+            if makers[layer.top[0]].kind != "data":
+                makers[layer.top[0]].folded.append(layer.name)
             continue
         shapes = list(map(show, row.tops))
         if layer.type in DATA_TYPES and not layer.bottom:
@@ -135,6 +178,7 @@ class Box:
     lines: list[str]
     kind: str
     listed: bool = False  # a tower's lines, which stand flush left and have no heading
+    frozen: bool = False
     x: float = 0.0  # its middle
     y: float = 0.0  # its foot
     width: float = 0.0
@@ -190,7 +234,7 @@ def _layered(nodes: list[Node]) -> Picture:
     for level in sorted(set(depth.values()), reverse=True):
         row = [node for node in nodes if depth[node] == level]
         for node in row:
-            boxes[node] = Box(node.lines(), node.kind)
+            boxes[node] = _group([node])
         below = {node: [boxes[b].x for b in node.below if b in boxes] for node in row}
         row.sort(key=lambda node: sum(below[node]) / len(below[node]) if below[node] else 1e3)
         whole = sum(boxes[node].width for node in row) + GAP * (len(row) - 1)
@@ -464,16 +508,27 @@ def _columns(
 
 def _group(group: Group) -> Box:
     """One layer's box, or a tower's: a line a layer."""
+    learned = [node.row for node in group if node.learned()]
+    frozen = bool(learned) and all(row.frozen for row in learned)
     if len(group) == 1:
-        return Box(group[0].lines(), group[0].kind)
-    return Box(_table(group)[::-1], "cnn", listed=True)  # the first layer stands lowest
+        return Box(group[0].lines(), group[0].kind, frozen=frozen)
+    return Box(_table(group)[::-1], "cnn", listed=True, frozen=frozen)  # the first layer stands lowest
 
 
 def _table(nodes: list[Node]) -> list[str]:
-    """A line a layer: its name with those in place on it, its type, its shapes."""
-    names = [" + ".join([node.name, *node.folded]) for node in nodes]
-    wide, types = max(map(len, names)) + 2, max(len(node.type) for node in nodes) + 2
-    return [f"{name.ljust(wide)}{node.type.ljust(types)}{' '.join(node.shapes)}" for name, node in zip(names, nodes)]
+    """A line a layer: its name with those in place on it, its type, its shapes, its parameters."""
+    cells = [
+        (" + ".join([node.name, *node.folded]), node.type, " ".join(node.shapes), *node.learned().split(" ", 1))
+        for node in nodes
+    ]
+    widths = [max(len(row[column]) for row in cells if len(row) > column) for column in range(max(map(len, cells)))]
+    return [
+        "  ".join(
+            cell.rjust(width) if column == 3 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in cells
+    ]
 
 
 def _row_width(boxes: Iterable[Box], gap: float) -> float:
@@ -485,19 +540,94 @@ def _row_width(boxes: Iterable[Box], gap: float) -> float:
 # ---- ink ---------------------------------------------------------------------------------------------------
 
 
-def _render(picture: Picture, path: Path, title: str) -> None:
+PAGE = (  # of a file of its own
+    "<style>svg{color:#111;background:#fff}@media(prefers-color-scheme:dark){svg{color:#e6e6e6;background:#16181d}}"
+    "</style>"
+)
+
+
+def _svg(picture: Picture, title: str, about: str) -> str:
+    """In points, from the head down."""
+    left, right, foot, head = _frame(picture, title, about)
+
+    def at(x: float, y: float) -> str:
+        return f"{72 * (x - left):.1f},{72 * (head - y):.1f}"
+
+    def text(x: float, y: float, line: str, anchor: str, size: float = LETTER, weight: str = "normal") -> str:
+        across, down = at(x, y).split(",")
+        look = f'text-anchor="{anchor}" font-size="{size}" font-weight="{weight}" lengthAdjust="spacingAndGlyphs"'
+        length = 72 * _width(line) * size / LETTER
+        return f'<text x="{across}" y="{down}" dy="0.35em" {look} textLength="{length:.1f}">{_xml(line)}</text>'
+
+    parts = [_svg_arrow(points, colour, dashed, at) for points, colour, dashed in picture.arrows]
+    for box in picture.boxes:
+        edge, corner = COLOURS[box.kind][1], at(box.x - box.width / 2, box.top).split(",")
+        dashes = ' stroke-dasharray="4 2"' if box.frozen else ""
+        parts.append(
+            f'<rect x="{corner[0]}" y="{corner[1]}" width="{72 * box.width:.1f}" height="{72 * box.height:.1f}" rx="2"'
+            f' fill="{edge}" fill-opacity="0.14" stroke="{edge}"{dashes}/>'
+        )
+        parts += [
+            text(x, y, line, {"left": "start", "center": "middle"}[side], weight=weight)
+            for x, y, line, side, weight in _box_lines(box)
+        ]
+    parts += [text(x, y, line, "middle") for x, y, line, _ in picture.words]
+    for y, line, size, weight in _heading(head, title, about):
+        parts.append(text(left + MARGIN, y, line, "start", size, weight))
+    width, height = 72 * (right - left), 72 * (head - foot)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.1f} {height:.1f}" width="{width * 4 / 3:.0f}"'
+        f' height="{height * 4 / 3:.0f}" role="img" aria-label="{_xml(title or about)}" fill="currentColor"'
+        f" font-family=\"'DejaVu Sans Mono',Menlo,Consolas,monospace\">\n" + "\n".join(parts) + "\n</svg>"
+    )
+
+
+def _svg_arrow(points: list[Point], colour: str, dashed: bool, at: Callable[[float, float], str]) -> str:
+    """at: where a point stands in the drawing, "x,y"."""
+    ink = "currentColor" if colour == FLOW else colour
+    (x0, y0), (x, y) = points[-2:]
+    length = max(((x - x0) ** 2 + (y - y0) ** 2) ** 0.5, 1e-9)
+    along, across = ((x - x0) / length * 0.07, (y - y0) / length * 0.07), 0.4
+    tip = [(x, y), *((x - along[0] + s * along[1], y - along[1] - s * along[0]) for s in (across, -across))]
+    dashes = ' stroke-dasharray="3 2"' if dashed else ""
+    return (
+        f'<polyline points="{" ".join(at(*point) for point in points)}" fill="none" stroke="{ink}"{dashes}/>'
+        f'<polygon points="{" ".join(at(*point) for point in tip)}" fill="{ink}"/>'
+    )
+
+
+def _xml(text: str) -> str:
+    """Escaped; what XML cannot hold is U+FFFD. Runs of blanks do not break, which keeps browsers from joining them."""
+    text = re.sub(" {2,}", lambda blanks: "\u00a0" * len(blanks[0]), text)
+    return escape(re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text))
+
+
+def _heading(head: float, title: str, about: str) -> list[tuple[float, str, float, str]]:
+    """Heights, lines, sizes and weights of what stands above all else."""
+    lines = [(title, LETTER + 3, "bold")] * bool(title) + [(about, LETTER, "normal")]
+    return [(head - MARGIN / 1.5 - 0.2 * place, *line) for place, line in enumerate(lines)]
+
+
+def _box_lines(box: Box) -> list[tuple[float, float, str, str, str]]:
+    """Places, texts, sides and weights of the lines in a box."""
+    side, across = ("left", box.x - box.width / 2 + 2 * PAD) if box.listed else ("center", box.x)
+    return [
+        (across, box.top - PAD - LINE * (place + 0.5), line, side, "normal" if box.listed or place else "bold")
+        for place, line in enumerate(box.lines)
+    ]
+
+
+def _render(picture: Picture, path: Path, title: str, about: str) -> None:
     try:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise SpecError(f"{path}: a diagram needs matplotlib ({error})") from None
+        raise SpecError(f"a diagram as .png needs matplotlib ({error}); .svg does not") from None
 
-    left, right, foot, head = _frame(picture, title)
-    # Without hinting, which would widen the letters; with letters as outlines, whatever fonts the viewer has.
-    with matplotlib.rc_context(
-        {"svg.hashsalt": "lrcn", "svg.fonttype": "path", "font.family": "DejaVu Sans Mono", "text.hinting": "none"}
-    ):
+    left, right, foot, head = _frame(picture, title, about)
+    # Without hinting, which would widen the letters
+    with matplotlib.rc_context({"font.family": "DejaVu Sans Mono", "text.hinting": "none", "text.parse_math": False}):
         figure = Figure(figsize=(right - left, head - foot), dpi=150, facecolor="white")
         FigureCanvasAgg(figure)
         axes = figure.add_axes((0, 0, 1, 1), xlim=(left, right), ylim=(foot, head))
@@ -510,13 +640,14 @@ def _render(picture: Picture, path: Path, title: str) -> None:
         centred: dict[str, Any] = dict(ha="center", va="center", zorder=4)
         for x, y, text, colour in picture.words:
             axes.text(x, y, text, fontsize=LETTER, color=colour, bbox=bare, **centred)
-        if title:
-            axes.text(left + MARGIN, head - MARGIN / 1.5, title, fontsize=LETTER + 3, weight="bold", va="center")
-        svg = path.suffix.lower() == ".svg"
-        figure.savefig(path, metadata={"Date": None} if svg else {"Software": None})
+        for y, line, size, weight in _heading(head, title, about):
+            axes.text(left + MARGIN, y, line, fontsize=size, weight=weight, va="center")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
+            figure.savefig(path, format="png", metadata={"Software": None})
 
 
-def _frame(picture: Picture, title: str) -> tuple[float, float, float, float]:
+def _frame(picture: Picture, title: str, about: str) -> tuple[float, float, float, float]:
     """Left, right, foot and head of what is drawn, with its margin."""
     xs = [x for box in picture.boxes for x in (box.x - box.width / 2, box.x + box.width / 2)]
     ys = [y for box in picture.boxes for y in (box.y, box.top)]
@@ -527,8 +658,8 @@ def _frame(picture: Picture, title: str) -> tuple[float, float, float, float]:
         xs += [x - _width(text) / 2, x + _width(text) / 2]
         ys.append(y - 0.1)
     left, right = min(xs) - MARGIN, max(xs) + MARGIN
-    foot, head = min(ys) - MARGIN, max(ys) + MARGIN + 0.35 * bool(title)
-    return left, max(right, left + _width(title) * 1.5 + 2 * MARGIN), foot, head
+    foot, head = min(ys) - MARGIN, max(ys) + MARGIN + 0.2 + 0.35 * bool(title)
+    return left, max(right, left + max(_width(title) * 1.5, _width(about)) + 2 * MARGIN), foot, head
 
 
 def _ink_arrow(axes: Any, points: list[Point], colour: str, dashed: bool) -> None:
@@ -543,9 +674,7 @@ def _ink_box(axes: Any, box: Box) -> None:
     face, edge = COLOURS[box.kind]
     corner = box.x - box.width / 2 + 0.03, box.y + 0.03
     look: dict[str, Any] = dict(boxstyle="round,pad=0.03", facecolor=face, edgecolor=edge, linewidth=1, zorder=2)
+    look["linestyle"] = (0, (4, 2)) if box.frozen else "-"
     axes.add_patch(FancyBboxPatch(corner, box.width - 0.06, box.height - 0.06, **look))
-    across = box.x - box.width / 2 + 2 * PAD if box.listed else box.x
-    for place, line in enumerate(box.lines):
-        y, weight = box.top - PAD - LINE * (place + 0.5), "normal" if box.listed or place else "bold"
-        side = "left" if box.listed else "center"
-        axes.text(across, y, line, fontsize=LETTER, zorder=4, va="center", ha=side, weight=weight)
+    for x, y, line, side, weight in _box_lines(box):
+        axes.text(x, y, line, fontsize=LETTER, zorder=4, va="center", ha=side, weight=weight)

@@ -79,6 +79,13 @@ class Row:
         return sum(count(shape) for shape, shared in zip(self.weights, self.shared) if not shared)
 
     @property
+    def frozen(self) -> bool:
+        """Whether it has weights and each `lr_mult` of them is 0; a BatchNorm's statistics, which never learn, do not
+        count."""
+        rates = [spec.lr_mult for spec in self.layer.param] + [1.0] * len(self.weights or [])
+        return bool(self.weights) and self.layer.type != "BatchNorm" and not any(rates[: len(self.weights or [])])
+
+    @property
     def activation_bytes(self) -> int | None:
         """Bytes of its tops' data; 0 for a top in place, and for tops that only look at the bottom otherwise."""
         tops = [top for top in self.tops if top is not None]
@@ -122,6 +129,11 @@ class NetShapes:
     def parameters(self) -> int:
         """Learned values: every weight and bias, and BatchNorm's statistics; shared ones count once."""
         return sum(row.own_parameters or 0 for row in self.rows)
+
+    @property
+    def frozen_parameters(self) -> int:
+        """Those of frozen layers."""
+        return sum(row.own_parameters or 0 for row in self.rows if row.frozen)
 
     @property
     def macs(self) -> int:

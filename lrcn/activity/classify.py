@@ -13,20 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from data_prep import DataError, flow, frames, store
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.whole_files import write_json, write_text
-from data_prep.workers import Work, no_progress, parallel
+from data_prep.workers import VIDEOS, Work, no_progress, parallel
 from lrcn.activity import score
 from lrcn.activity.clip_gates import ClipGates, clip_gates, clip_of, has_lstm, of_job
 from lrcn.activity.evaluate import MODALITIES, STRIDE, Scoring, net_job, run_score
 from lrcn.activity.sampler import image_range
 from lrcn.engine.compute import Compute, Progress
-from lrcn.results import palette, pictures
-from lrcn.results.pictures import picture_names
 from lrcn.results.tables import aligned
 from lrcn.trained_net import TrainedNet
 from netspecs import catalogue
@@ -156,11 +153,11 @@ def read_videos(videos: Sequence[Path], net: TrainedNet, progress=no_progress) -
     that cannot be read."""
     jobs = [(path, net.settings["height"], net.settings["width"], net.fps) for path in videos]
     images, trouble = [], []
-    progress("videos", 0, len(jobs))
+    progress(VIDEOS, 0, len(jobs))
     for (path, *_), (jpegs, error) in parallel(_read, jobs):
         images.append(jpegs)
         trouble += [] if error is None else [(path, error)]
-        progress("videos", len(images), len(jobs))
+        progress(VIDEOS, len(images), len(jobs))
     if trouble:
         others = ", ".join(str(path) for path, _ in trouble[1:])
         raise DataError(trouble[0][1] + (f" (and {others})" if others else ""))
@@ -238,21 +235,9 @@ def classify_videos(
     for v, video in enumerate(videos):
         of_video = {column: probs[v] for column, probs in scores.items()}
         answer = int(list(of_video.values())[-1].argmax())
-        gates = {
-            modality: clip_gates(nets[modality], states[modality][v], of_modality[v], answer, compute)
-            for modality, of_modality in clips.items()
-        }
-        classified.append(
-            Classified(
-                Path(video),
-                images[v],
-                of_video,
-                by_frame[v],
-                flow_images[v],
-                beside[v],
-                {modality: each for modality, each in gates.items() if each},
-            )
-        )
+        gates = {each: clip_gates(nets[each], states[each][v], clips[each][v], answer, compute) for each in clips}
+        gates = {modality: each for modality, each in gates.items() if each}
+        classified.append(Classified(Path(video), images[v], of_video, by_frame[v], flow_images[v], beside[v], gates))
     return classified
 
 
@@ -337,21 +322,7 @@ def fused_over_time(rgb: np.ndarray, flow_scores: np.ndarray, weight: float) -> 
     return np.where(np.isnan(flow_scores), rgb, weight * rgb + (1 - weight) * flow_scores)
 
 
-# ---- in words and pictures ---------------------------------------------------------------------------------
-
-
-def draw_all(classified: Sequence[Classified], net: TrainedNet, folder: Path) -> list[Path]:
-    """A picture of each video in `folder`, VIDEO.png: frames above the scores over its time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / name for name in picture_names([each.video for each in classified])]
-    for each, path in zip(classified, paths):
-        title = f"{each.video.name}: {palette.title(net.variant.row)}, {palette.title(each.best_column)}"
-        thumbnails = pictures.spread(len(each.jpegs))
-        images = [frames.decode(each.jpegs[at], cv2.IMREAD_COLOR) for at in thumbnails]
-        pictures.classified(
-            images, each.by_frame[each.best_column], each.scores[each.best_column], net.classes, net.fps, title, path
-        )
-    return paths
+# ---- in words ----------------------------------------------------------------------------------------------
 
 
 def as_json(classified: Sequence[Classified], classes: Sequence[str], top: int) -> list[dict[str, Any]]:

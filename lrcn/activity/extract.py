@@ -26,6 +26,7 @@ from data_prep import DataError
 from data_prep.dataset import Dataset, Video, list_text
 from data_prep.features import Gathered, output_folder, write_part
 from data_prep.whole_files import new_folder, write_json, write_text
+from data_prep.workers import Counted
 from lrcn.activity.sampler import clip_images, clip_starts, image_range
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
@@ -278,7 +279,7 @@ def _compute_rows(
     command = [sys.executable, "-m", "lrcn.activity.activations", work / "job.json"]
     with Caffe(compute, command, log, talks=True) as caffe:
         for line in caffe.lines():
-            compute.progress(f"{part.blob}: frames", *map(int, line.split()))
+            compute.progress(Counted(f"{part.blob}: frames", "frames"), *map(int, line.split()))
     return np.memmap(work / "rows.f32", np.float32, "r").reshape(-1, part.size)
 
 

@@ -67,10 +67,16 @@ def _pictures(run, out):
     "their ids: COCO_val2014_000000000042.jpg, 000000000042.jpg; or --ids does.",
 )
 @click.option("--ids", type=FILE, help="With --coco-json: COCO's annotations, or Karpathy's JSON, for files' ids.")
+@click.option(
+    "--gates",
+    is_flag=True,
+    help="What the LSTMs do word by word as they say the first sentence of each image: gates, cell and hidden state, "
+    "IMAGE-gates.png, and all units' numbers, IMAGE-gates.npz.",
+)
 @click.option("--out", type=FOLDER, help="Where the pictures go; RUN/captioned, without --run captioned, by default.")
 @settings_options
 @gpu_options()
-def caption(images, model, length, cut, as_json, coco_json, ids, out, gpu, **options):
+def caption(images, model, length, cut, as_json, coco_json, ids, gates, out, gpu, **options):
     """Describe IMAGES, or all in a folder, in sentences, with the log probability of each.
 
     All images are read before any is described. Each gets a picture with its sentences. The sentences are written as
@@ -78,6 +84,7 @@ def caption(images, model, length, cut, as_json, coco_json, ids, out, gpu, **opt
     """
     from lrcn.engine.compute import Compute
     from lrcn.results import pictures
+    from lrcn.sentences import word_gates
     from lrcn.sentences.caption_files import write_results
     from lrcn.sentences.captioner import Captioner
     from lrcn.sentences.images import check_images, images_in, read_image
@@ -87,7 +94,10 @@ def caption(images, model, length, cut, as_json, coco_json, ids, out, gpu, **opt
     net = _net(model, out, options)
     images = images_in(images)
     ids = _ids(images, coco_json, ids)
+    if coco_json and gates:
+        raise click.UsageError("--gates: draws pictures, which --coco-json takes the place of; give one of them")
     paths = [None] * len(images) if coco_json else _picture_paths(images, out)
+    gate_paths = _picture_paths(images, out, "-gates") if gates else [None] * len(images)
     check_images(images)
     progress = Progress()
     with Captioner.of(net, Compute(gpu=gpu, progress=progress)) as captioner:
@@ -99,6 +109,7 @@ def caption(images, model, length, cut, as_json, coco_json, ids, out, gpu, **opt
             captions = captioner.sample(
                 features, strategy["samples"], strategy["temperature"], length, strategy["seed"]
             )
+        unrolled = captioner.unroll(features, [sentences[0] for sentences in captions]) if gates else []
     progress.close()
     captions = [sentences[:best] for sentences in captions]
     if coco_json:
@@ -108,21 +119,24 @@ def caption(images, model, length, cut, as_json, coco_json, ids, out, gpu, **opt
         for image, sentences, path in zip(images, captions, paths):
             lines = [(each.log_prob, readable(each.text)) for each in sentences]
             pictures.described(read_image(image), lines, path)
+        for image, sentences, each, path in zip(images, captions, unrolled, gate_paths):
+            word_gates.draw(read_image(image), sentences[0], each, path)
     if as_json:
         strategy = {name: str(value) if value == float("inf") else value for name, value in strategy.items()}
         document = {"net": net.variant.name, "weights": str(net.weights), "length": length, **strategy}
-        described = [_as_json(*each) for each in zip(images, captions, paths)]
+        described = [_as_json(*each) for each in zip(images, captions, paths, gate_paths)]
         print(json.dumps(document | {"images": described}, indent=1, ensure_ascii=False))
         return
-    for image, sentences, path in zip(images, captions, paths):
+    for image, sentences, *files in zip(images, captions, paths, gate_paths):
         print(image, *(f"{each.log_prob:9.3f}  {readable(each.text)}" for each in sentences), sep="\n")
-        if path:
+        for path in filter(None, files):
             print(f"  {path}")
 
 
-def _as_json(image, sentences, path):
+def _as_json(image, sentences, path, gate_path):
+    files = {"picture": path, "gates": gate_path}
     captions = [{"caption": each.text, **each.details} for each in sentences]
-    return {"image": str(image), "captions": captions} | ({"picture": str(path)} if path else {})
+    return {"image": str(image), "captions": captions} | {name: str(file) for name, file in files.items() if file}
 
 
 def _ids(images, coco_json, listing):
@@ -140,10 +154,10 @@ def _ids(images, coco_json, listing):
     return ids
 
 
-def _picture_paths(images, out):
+def _picture_paths(images, out, ending=""):
     from lrcn.results import pictures
 
-    paths = [out / name for name in pictures.picture_names(images)]
+    paths = [out / name for name in pictures.picture_names(images, ending)]
     taken = {path.resolve() for path in paths}
     for image in images:
         if image.resolve() in taken:

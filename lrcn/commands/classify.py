@@ -23,7 +23,13 @@ from lrcn.commands.experiment import check_heard
 from lrcn.commands.options import JSON, gpu_options, release_options
 
 
-@click.command(cls=Contained, mounts=lambda options: ([], [_pictures(options["run"], options["out"])]))
+def _fills(options):
+    """What a container must be able to write to, of the command's options."""
+    film = options["film"]
+    return [], [_pictures(options["run"], options["out"]), *([film.absolute().parent] if film else [])]
+
+
+@click.command(cls=Contained, mounts=_fills)
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--run", type=FOLDER, help="What `lrcn train` filled: its --out.")
 @click.option("--split", type=click.IntRange(1, 3), default=1, show_default=True, help="With --run: whose nets.")
@@ -47,17 +53,35 @@ from lrcn.commands.options import JSON, gpu_options, release_options
 )
 @release_options
 @JSON
+@click.option(
+    "--gates",
+    is_flag=True,
+    help="What the LSTMs do in a clip of each video: gates, cell and hidden state of the units that weigh most for the "
+    "answer, VIDEO-gates.png, and all units' numbers, VIDEO-gates.npz.",
+)
+@click.option("--clip", type=click.IntRange(1), help="With --gates: the number of the clip; the middle one by default.")
+@click.option(
+    "--video",
+    "film",
+    metavar="FILE",
+    type=FILE,
+    help="Draw the classification of one video as a video too, FILE.mp4 or FILE.gif: the clip and its flow, bars of "
+    "the classes, and their scores over time, an LRCN's beside the single-frame nets' of the run.",
+)
 @click.option("--out", type=FOLDER, help="Where the pictures go; RUN/classified, without --run classified, by default.")
 @settings_options
 @gpu_options()
 @click.pass_context
-def classify(context, videos, rgb_weight, mean_slip, flow_negation, top, as_json, out, gpu, **options):
+def classify(
+    context, videos, rgb_weight, mean_slip, flow_negation, top, as_json, gates, clip, film, out, gpu, **options
+):
     """Name the classes of VIDEOS, files or folders of frames or of videos, with trained nets: by RGB, by flow, fused.
 
     The nets are those of a run, or the authors' or anybody's by --net, --weights and --classes. All videos are read
     before any is classified. Each gets a picture: frames above the scores over its time.
     """
     from lrcn.activity import classify as classifying
+    from lrcn.activity import draw
     from lrcn.activity.evaluate import Scoring
     from lrcn.engine.compute import Compute
 
@@ -65,14 +89,21 @@ def classify(context, videos, rgb_weight, mean_slip, flow_negation, top, as_json
     nets = _nets(context, out, options)
     check_heard(context, nets)
     videos = classifying.videos_in(videos, progress)
+    extras = _extras(videos, nets, gates, clip, film, options)
     scoring = Scoring(mean_slip=mean_slip, flow_negation=flow_negation)
     compute = Compute(gpu=gpu, progress=progress)
-    classified = classifying.classify_videos(videos, nets, compute, rgb_weight, scoring)
+    classified = classifying.classify_videos(videos, nets, compute, rgb_weight, scoring, extras)
+    net, pictures = next(iter(nets.values())), _pictures(run, out)
+    files = {"picture": draw.draw_all(classified, net, pictures)}
+    if gates:
+        files["gates"] = draw.draw_gates(classified, nets, pictures)
+    if film:
+        draw.draw_film(classified[0], nets, rgb_weight, film, progress)
+        files["film"] = [film]
     progress.close()
-    net = next(iter(nets.values()))
-    pictures = classifying.draw_all(classified, net, _pictures(run, out))
     answers = classifying.as_json(classified, net.classes, top)
-    answers = [answer | {"picture": str(picture)} for answer, picture in zip(answers, pictures)]
+    for name, paths in files.items():
+        answers = [answer | ({name: str(path)} if path else {}) for answer, path in zip(answers, paths)]
     row, weight = net.variant.row, rgb_weight if len(nets) > 1 else None
     if as_json:
         weights = {modality: str(each.weights) for modality, each in nets.items()}
@@ -80,8 +111,36 @@ def classify(context, videos, rgb_weight, mean_slip, flow_negation, top, as_json
         document = {**whose, "model": row, "weights": weights, "rgb_weight": weight, "videos": answers}
         print(json.dumps(document, indent=1, ensure_ascii=False))
         return
-    texts = [f"{classifying.as_text(answer, row, rgb_weight)}\n  {answer['picture']}" for answer in answers]
-    print("\n\n".join(texts))
+    for at, answer in enumerate(answers):
+        print("\n" * bool(at) + classifying.as_text(answer, row, rgb_weight))
+        print(*(f"  {answer[name]}" for name in files if name in answer), sep="\n")
+
+
+def _extras(videos, nets, gates, clip, film, options):
+    """What else is wanted than scores. UsageError, before anything is computed, where it cannot be."""
+    from lrcn.activity.classify import Extras
+    from lrcn.training.trained import single_frames
+
+    if clip and not gates:
+        raise click.UsageError(f"--clip {clip}: names the clip whose gates are drawn; give --gates with it")
+    beside = {}
+    if film:
+        _check_film(film, videos)
+        if options["run"] and next(iter(nets.values())).variant.row != "single-frame":
+            beside = single_frames(options["run"], options["split"], list(nets))
+    return Extras(beside, bool(film), gates, clip)
+
+
+def _check_film(film, videos):
+    """UsageError where --video cannot be drawn: before anything is computed."""
+    from lrcn.results.film import SUFFIXES
+
+    if film.suffix.lower() not in SUFFIXES:
+        raise click.UsageError(f"--video {film}: is written as {' or '.join(SUFFIXES)}; name such a file")
+    if len(videos) != 1:
+        raise click.UsageError(f"--video {film}: shows one video, and here are {len(videos)}; give one at a time")
+    if film.resolve() == videos[0].resolve():
+        raise click.UsageError(f"--video {film}: is the video itself; name another file")
 
 
 def _nets(context, out, options):

@@ -24,8 +24,11 @@ from lrcn.commands.options import JSON, LENGTH, gpu_options
 @LENGTH
 @click.option("--partial", is_flag=True, help="A slot's probabilities may have a sum below 1.")
 @JSON
+@click.option(
+    "--out", type=FOLDER, help="Draw what the net reads of each video, slots or frames, and its sentences, OUT/ID.png."
+)
 @gpu_options()
-def describe(file, run, model, beam, length, partial, as_json, gpu):
+def describe(file, run, model, beam, length, partial, as_json, out, gpu):
     """Describe the videos of FILE in sentences, with the log probability of each.
 
     FILE: what a CRF says of them, JSON Lines or CSV as `lrcn prepare tacos` takes them, sentences not needed; for
@@ -45,13 +48,33 @@ def describe(file, run, model, beam, length, partial, as_json, gpu):
     with Captioner.of(net, Compute(gpu=gpu, progress=progress)) as captioner:
         described = captioner.beam(inputs, beam, beam, length)
     progress.close()
+    pictures = _draw(ids, inputs, described, net, out) if out else [None] * len(ids)
     if as_json:
         videos = [
             {"id": name, "sentences": [{"sentence": each.text, **each.details} for each in sentences]}
-            for name, sentences in zip(ids, described)
+            | ({"picture": str(picture)} if picture else {})
+            for name, sentences, picture in zip(ids, described, pictures)
         ]
         document = {"net": net.variant.name, "weights": str(net.weights), "length": length, "beam": beam}
         print(json.dumps(document | {"videos": videos}, indent=1, ensure_ascii=False))
         return
-    for name, sentences in zip(ids, described):
+    for name, sentences, picture in zip(ids, described, pictures):
         print(name, *(f"{each.log_prob:9.3f}  {readable(each.text)}" for each in sentences), sep="\n")
+        if picture:
+            print(f"  {picture}")
+
+
+def _draw(ids, inputs, described, net, out):
+    """The pictures in `out`."""
+    from lrcn.sentences import described as drawing
+    from lrcn.sentences import video_inputs
+    from lrcn.sentences.readable import readable
+
+    out.mkdir(parents=True, exist_ok=True)
+    paths = drawing.paths(ids, out)
+    frames = video_inputs.reads_frames(net.variant)
+    read = inputs["frames"] if frames else video_inputs.slots_of(inputs, net.folder)
+    for name, of_video, sentences, path in zip(ids, read, described, paths):
+        lines = [(each.log_prob, readable(each.text)) for each in sentences]
+        (drawing.draw_frames if frames else drawing.draw_slots)(name, of_video, lines, path)
+    return paths

@@ -167,12 +167,7 @@ def as_text(chosen: Chosen, shapes: NetShapes, lenient: bool = False) -> str:
     lacking = [kind + line for line in chosen.lacking]
     if chosen.solver and chosen.solver.netless:
         return "\n".join([*solver, "", f"note: {chosen.solver.netless}", *lacking])
-    lines = [
-        *solver,
-        *([""] if solver else []),
-        f"{chosen.name}, {chosen.phase}" + "".join(f", {stage}" for stage in chosen.stages),
-        "",
-    ]
+    lines = [*solver, *([""] if solver else []), heading(chosen), ""]
     rows = [["layer", "type", "tops", "parameters", "multiply-adds", "activations"]]
     for row in shapes.rows:
         names = [*row.layer.top, *["(loss)"] * (len(row.tops) - len(row.layer.top))]
@@ -197,6 +192,11 @@ def as_text(chosen: Chosen, shapes: NetShapes, lenient: bool = False) -> str:
         before = kind if _is_of_fork(chosen, problem) else "problem: "
         lines.append(f"{before}{_where(chosen, problem)}{problem}")
     return "\n".join(lines)
+
+
+def heading(chosen: Chosen) -> str:
+    """Which net it is, in which phase and stages."""
+    return ", ".join([chosen.name, chosen.phase, *chosen.stages])
 
 
 def _solver_lines(solver: Solver) -> list[str]:

@@ -181,7 +181,7 @@ def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient,
     chosen = net_table.choose(net, kind, read_settings(changes, config), phase, stages)
     shapes = net_table.look(chosen, level, dict(map(net_table.read_input, inputs)))
     if diagram:
-        draw(shapes, diagram, title=chosen.name)
+        draw(shapes, diagram, title=net_table.heading(chosen))
     if as_json:
         print(json.dumps(net_table.as_json(chosen, shapes, level), indent=1))
     else:

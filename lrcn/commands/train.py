@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from lrcn.commands import completion
-from lrcn.commands.common import FILE, WEIGHTS, Contained, Progress, say
+from lrcn.commands.common import FILE, WEIGHTS, Contained, Progress, say, width
 from lrcn.commands.experiment import experiment_options, mounts, open_experiment
-from lrcn.commands.options import gpu_options
+from lrcn.commands.options import gpu_options, tensorboard_option
 
 
 @click.command(cls=Contained, mounts=mounts)
@@ -32,6 +32,13 @@ from lrcn.commands.options import gpu_options
     "--from-scratch", is_flag=True, help="Start from random weights where the paper starts from ILSVRC-2012's."
 )
 @click.option("--resume/--fresh", default=True, help="Go on from the last snapshot (the default), or begin anew.")
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Leave the last N snapshots of each net, and those that stages of the experiment start at or are scored at;"
+    " all by default, as Caffe does.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and what it takes, and do nothing.")
 @click.option(
     "--trial/--no-trial",
@@ -39,7 +46,8 @@ from lrcn.commands.options import gpu_options
     help="Time a few iterations of each net first; by default before trainings that start from weights of ILSVRC-2012, "
     "and not with --dry-run.",
 )
-def train(gpu, weights, trained, vocabulary, from_scratch, resume, dry_run, trial, **options):
+@tensorboard_option("loss, tests and learning rate by iteration, and the settings; those of a run lie in DIR/OUT/RUN")
+def train(gpu, weights, trained, vocabulary, from_scratch, resume, keep, dry_run, trial, tensorboard, **options):
     """Train the nets of an EXPERIMENT in their order.
 
     EXPERIMENT: one of `lrcn experiments` (activity/table1 is all of Table 1), a TOML file of your own, or a net of the
@@ -47,19 +55,22 @@ def train(gpu, weights, trained, vocabulary, from_scratch, resume, dry_run, tria
     video/*, lm/lstm-lm. Given again, it goes on where it was.
     """
     from lrcn.engine.compute import Compute
+    from lrcn.training.standing import outcome_text, standing_of
     from lrcn.training.workspace import Start
 
     job, progress, start = open_experiment(options), Progress(), Start(weights, from_scratch, trained, vocabulary)
     job.check_start(start, dry_run, resume)
+    if not dry_run:
+        job.check_disk(start, resume, keep)
     trial = job.is_long and not dry_run if trial is None else trial
     if dry_run or trial:
-        print(job.plan(start, resume, gpu, _for_trial(gpu, progress, dry_run) if trial else None), flush=True)
+        print(job.plan(start, resume, gpu, _for_trial(gpu, progress, dry_run) if trial else None, keep), flush=True)
         progress.close()
     if dry_run:
         return
-    runs = job.train(start, resume, Compute(gpu=gpu, progress=progress))
+    runs = job.train(start, resume, Compute(gpu=gpu, progress=progress), keep, tensorboard)
     progress.close()
-    say(f"trained: {', '.join(str(run.weights) for run in runs)}")
+    say(outcome_text([standing_of(run, run.log, job.name_of(run)) for run in runs], width()))
 
 
 def _for_trial(gpu, progress, dry_run):

@@ -12,6 +12,7 @@ from lrcn.report import charts, examples
 from lrcn.report.charts import Axis, Line
 from lrcn.report.matrix import confusion
 from lrcn.results import palette
+from lrcn.results.lettering import class_in_words
 
 SINGLE = "single-frame"
 SURE = 0.05  # a p-value from which on a difference is called no more than chance
@@ -20,7 +21,7 @@ SURE = 0.05  # a p-value from which on a difference is called no more than chanc
 def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the template activity.html shows. results: of `lrcn evaluate`; shown: its examples. KeyError, TypeError,
     ValueError and the like where they are not what they should be."""
-    classes, models = list(map(str, results["dataset"]["classes"])), results["models"]
+    classes, models = [class_in_words(name) for name in results["dataset"]["classes"]], results["models"]
     return {
         "verdicts": verdicts(results),
         "confused": _most_confused(results),
@@ -32,7 +33,7 @@ def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict
             for model, columns in models.items()
             for column, measured in columns.items()
         ],
-        "per_class": _per_class(models, classes),
+        "per_class": _per_class(models, results["dataset"]["classes"]),
         "over_time": _over_time(results.get("over_time") or {}, len(classes)),
         "fusion": _fusion(results.get("fusion") or {}, len(classes)),
         "videos": [examples.video(each) for each in (shown or {}).get("videos", [])],
@@ -78,10 +79,18 @@ def best_column(columns: Mapping[str, Any]) -> str:
 def _most_confused(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The pairs that each model's best column confuses most."""
     return [
-        {"model": palette.title(model), "column": palette.title(best_column(columns)), "pairs": pairs[:8]}
+        {
+            "model": palette.title(model),
+            "column": palette.title(best_column(columns)),
+            "pairs": [_in_words(pair) for pair in pairs[:8]],
+        }
         for model, columns in results["confused"].items()
         if columns and (pairs := columns[best_column(columns)])
     ]
+
+
+def _in_words(pair: Mapping[str, Any]) -> dict[str, Any]:
+    return {**pair, "class": class_in_words(pair["class"]), "answer": class_in_words(pair["answer"])}
 
 
 def _per_class(models: Mapping[str, Any], classes: Sequence[str]) -> list[dict[str, Any]]:
@@ -90,7 +99,8 @@ def _per_class(models: Mapping[str, Any], classes: Sequence[str]) -> list[dict[s
     for column in dict.fromkeys(column for columns in models.values() for column in columns):
         having = {model: columns[column]["per_class"] for model, columns in models.items() if column in columns}
         rows = [
-            (name, {palette.title(model): shares.get(name) for model, shares in having.items()}) for name in classes
+            (class_in_words(name), {palette.title(model): shares.get(name) for model, shares in having.items()})
+            for name in classes
         ]
         colours = dict(zip(map(palette.title, having), _colours(list(having))))
         made.append({"title": palette.title(column), "svg": charts.bars(rows, colours)})

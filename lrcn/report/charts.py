@@ -1,4 +1,4 @@
-"""Charts as inline SVG, which are read without a network and printed as they are; each gives its numbers in a table too.
+"""Charts as inline SVG, which are read without a network and printed as they are; each has its numbers in a table too.
 
 Sizes are in CSS pixels at 420 pixels of width, to which a phone's screen is near: text stays legible there. Colours are
 set as the property --c, which the page makes lighter where it is dark.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from markupsafe import Markup, escape
 
@@ -20,6 +21,10 @@ MOST_POINTS = 300  # of a line; more are thinned
 MOST_ROWS = 120  # of a table of numbers
 LEVELS = 12  # shades of a heat map
 NAMES = 62  # pixels at its left
+
+
+Span: TypeAlias = tuple[float, float]
+Place: TypeAlias = Callable[[float, float], tuple[float, float]]  # of a point's numbers in the drawing
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,9 @@ def thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[floa
     return [*points[::step], *([] if (len(points) - 1) % step == 0 else [points[-1]])]
 
 
-def bars(rows: Sequence[tuple[str, Mapping[str, float | None]]], colours: Mapping[str, str], most: float = 100) -> Markup:
+def bars(
+    rows: Sequence[tuple[str, Mapping[str, float | None]]], colours: Mapping[str, str], most: float = 100
+) -> Markup:
     """Horizontal bars in percent: rows (label, {series: value or None}), a bar for each series of `colours`."""
     if not rows:
         return Markup("")
@@ -97,20 +104,19 @@ def bars(rows: Sequence[tuple[str, Mapping[str, float | None]]], colours: Mappin
         top = step * number + 4
         middle = top + thick * len(colours) / 2 + 4
         short = shortened(name, 20)
-        parts.append(
-            f'<text x="{label - 6}" y="{middle:.1f}" text-anchor="end">{escape(short)}<title>{escape(name)}</title></text>'
-        )
+        named = f"{escape(short)}<title>{escape(name)}</title>"
+        parts.append(f'<text x="{label - 6}" y="{middle:.1f}" text-anchor="end">{named}</text>')
         for place, (series, colour) in enumerate(colours.items()):
             value = values.get(series)
             y = top + thick * place
             if value is None or not math.isfinite(value):
                 parts.append(f'<text class="small" x="{label + 2}" y="{y + 9}">none</text>')
                 continue
+            long = across * value / most
             parts.append(
                 f'<rect class="bar" style="--c:{colour}" x="{label}" y="{y}" height="{thick - 1}" '
-                f'width="{max(across * value / most, 0.5):.1f}"><title>{escape(name)}, {escape(series)}: {value:.1f} %'
-                f'</title></rect><text class="small" x="{label + across * value / most + 3:.1f}" y="{y + 9}">{value:.0f}'
-                "</text>"
+                f'width="{max(long, 0.5):.1f}"><title>{escape(name)}, {escape(series)}: {value:.1f} %</title></rect>'
+                f'<text class="small" x="{label + long + 3:.1f}" y="{y + 9}">{value:.0f}</text>'
             )
     svg = _svg(parts, height, f"{', '.join(colours)}, by class")
     table = [[name, *(percent(values.get(series)) for series in colours)] for name, values in rows]
@@ -118,8 +124,8 @@ def bars(rows: Sequence[tuple[str, Mapping[str, float | None]]], colours: Mappin
 
 
 def heat(values: Sequence[Sequence[float]], steps: Sequence[str], title: str, low: float, high: float) -> Markup:
-    """A heat map, a row of `values` a unit and a column a step, without axes but for the steps' names: from `low`, blue,
-    over white to `high`, red, where low is negative; else from white to blue."""
+    """A heat map, a row of `values` a unit and a column a step; its axis is `steps_axis`. From `low`, blue, over white
+    to `high`, orange, where low is negative; else from white to blue."""
     columns = max((len(row) for row in values), default=0)
     if not columns:
         return Markup("")
@@ -134,7 +140,8 @@ def heat(values: Sequence[Sequence[float]], steps: Sequence[str], title: str, lo
             x = NAMES + cell * column
             shades.setdefault(round(share * LEVELS), []).append(f"M{x:.1f} {tall * row}h{cell:.1f}v{tall}h-{cell:.1f}z")
     parts = [
-        f'<path fill="{_shade(level / LEVELS, low < 0)}" d="{"".join(paths)}"/>' for level, paths in sorted(shades.items())
+        f'<path fill="{_shade(level / LEVELS, low < 0)}" d="{"".join(paths)}"/>'
+        for level, paths in sorted(shades.items())
     ]
     parts.append(f'<text x="{NAMES - 5}" y="{height / 2 + 4:.1f}" text-anchor="end">{escape(title)}</text>')
     return Markup(_svg(parts, height + 1, f"{title}, {len(values)} units over {columns} steps: {', '.join(steps)}"))
@@ -155,7 +162,9 @@ def steps_axis(steps: Sequence[str]) -> Markup:
     return Markup(_svg(parts, 84 if turned else 18, "steps"))
 
 
-def figure(svg: str, legend: Iterable[tuple[str, str, Sequence[float]]], heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+def figure(
+    svg: str, legend: Iterable[tuple[str, str, Sequence[float]]], heads: Sequence[str], rows: Sequence[Sequence[str]]
+) -> Markup:
     """A drawing with its legend, and its numbers to be unfolded."""
     keys = "".join(
         f'<span><svg class="key" viewBox="0 0 24 8" aria-hidden="true"><line class="line" style="--c:{colour}" '
@@ -190,7 +199,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [round(step * n, 12) + 0.0 for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _places(x_span: tuple[float, float], y_span: tuple[float, float]) -> Callable[[float, float], tuple[float, float]]:
+def _places(x_span: Span, y_span: Span) -> Place:
     def place(x: float, y: float) -> tuple[float, float]:
         across = (x - x_span[0]) / (x_span[1] - x_span[0])
         up = (y - y_span[0]) / (y_span[1] - y_span[0])
@@ -199,7 +208,7 @@ def _places(x_span: tuple[float, float], y_span: tuple[float, float]) -> Callabl
     return place
 
 
-def _grid(x_span, y_span, place, x_title: str, y_title: str) -> list[str]:
+def _grid(x_span: Span, y_span: Span, place: Place, x_title: str, y_title: str) -> list[str]:
     parts = []
     for value in ticks(*y_span):
         _, y = place(x_span[0], value)
@@ -212,21 +221,22 @@ def _grid(x_span, y_span, place, x_title: str, y_title: str) -> list[str]:
         )
     middle = (HEIGHT - TOP - BOTTOM) / 2 + TOP
     parts.append(f'<text x="{(WIDTH + LEFT) / 2:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_title)}</text>')
-    parts.append(f'<text transform="translate(12 {middle:.0f}) rotate(-90)" text-anchor="middle">{escape(y_title)}</text>')
+    parts.append(
+        f'<text transform="translate(12 {middle:.0f}) rotate(-90)" text-anchor="middle">{escape(y_title)}</text>'
+    )
     return parts
 
 
-def _line(line: Line, points: Sequence[tuple[float, float]], place) -> list[str]:
+def _line(line: Line, points: Sequence[tuple[float, float]], place: Place) -> list[str]:
     at = [place(*point) for point in points]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
+    path, name = " ".join(f"{x:.1f},{y:.1f}" for x, y in at), escape(line.name)
     parts = [
-        f'<polyline class="line" style="--c:{line.colour}" stroke-dasharray="{_dashes(line.dash)}" '
-        f'points="{path}"/>'
+        f'<polyline class="line" style="--c:{line.colour}" stroke-dasharray="{_dashes(line.dash)}" points="{path}"/>'
     ]
     if line.points or len(points) == 1:
         parts += [
-            f'<circle class="point" style="--c:{line.colour}" cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{escape(line.name)}: '
-            f"{value:.4g} at {where:g}</title></circle>"
+            f'<circle class="point" style="--c:{line.colour}" cx="{x:.1f}" cy="{y:.1f}" r="3">'
+            f"<title>{name}: {value:.4g} at {where:g}</title></circle>"
             for (x, y), (where, value) in zip(at, points)
         ]
     return parts
@@ -244,10 +254,8 @@ def _by_x(series: Sequence[Line]) -> list[list[str]]:
 
 
 def _svg(parts: Iterable[str], height: float, label: str) -> str:
-    return (
-        f'<svg class="drawing" viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}">{"".join(parts)}'
-        "</svg>"
-    )
+    box = f'viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}"'
+    return f'<svg class="drawing" {box}>{"".join(parts)}</svg>'
 
 
 def _shade(share: float, signed: bool) -> str:

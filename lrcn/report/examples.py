@@ -13,12 +13,14 @@ from markupsafe import Markup
 from lrcn.report import charts
 from lrcn.report.charts import Axis, Line
 from lrcn.results import palette
+from lrcn.results.lettering import class_in_words
 
 MOST_PICTURE = 1 << 20  # bytes of a picture of an example; ours have some thousand
 GATES = {  # name in the examples -> name, what its values lie between
     "input": ("input i", 0, 1),
     "forget": ("forget f", 0, 1),
     "output": ("output o", 0, 1),
+    "candidate": ("new g", -1, 1),
     "cell": ("cell c", -2, 2),
     "hidden": ("hidden h", -1, 1),
 }
@@ -42,7 +44,7 @@ def video(example: Mapping[str, Any]) -> dict[str, Any]:
     fps = example.get("fps")
     return {
         "name": example["name"],
-        "class": example["class"],
+        "class": class_in_words(example["class"]),
         "why": example.get("why", ""),
         "frames": example["frames"],
         "fps": fps,
@@ -55,31 +57,51 @@ def video(example: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "model": palette.title(model),
                 "column": palette.title(column),
-                "answers": answers,
+                "answers": [each | {"class": class_in_words(each["class"])} for each in answers],
                 "right": bool(answers) and answers[0]["class"] == example["class"],
             }
             for model, columns in example["answers"].items()
             for column, answers in columns.items()
         ],
-        "charts": [
-            {"title": f"{palette.title(model)}, {palette.title(column)}", "svg": _course(scores, example["class"])}
-            for model, columns in example.get("over_time", {}).items()
-            for column, scores in columns.items()
-        ],
+        "charts": _courses(example.get("over_time", {}), example["class"]),
         "gates": [
-            {"model": palette.title(model), "layers": [gates(each) for each in _several(layers)]}
+            {"model": _titled(model, layer.get("modality")), "layers": [gates(layer)]}
             for model, layers in (example.get("gates") or {}).items()
+            for layer in _several(layers)
         ],
     }
 
 
-def _course(scores: Mapping[str, Any], true: str) -> Markup:
-    """The scores of some classes by frame."""
-    series = [
-        Line(f"{name} (true)" if name == true else name, range(1, len(row) + 1), row, colour, () if name == true else (3, 1))
-        for name, row, colour in zip(scores["classes"], scores["scores"], palette.series(len(scores["classes"])))
+def _titled(model: str, column: str | None) -> str:
+    return f"{palette.title(model)}, {palette.title(column)}" if column else palette.title(model)
+
+
+def _courses(models: Mapping[str, Any], true: str) -> list[dict[str, Any]]:
+    """The scores of some classes by frame, a chart a model and column; a class has one colour in all of them. Of
+    several averages the last alone."""
+    drawn = [
+        (model, column, scores)
+        for model, columns in models.items()
+        for column, scores in columns.items()
+        if not column.startswith("average") or column == [name for name in columns if name.startswith("average")][-1]
     ]
-    return charts.lines(series, Axis("frame"), Axis("score", 0, 1))
+    names = list(dict.fromkeys([true, *(name for *_, scores in drawn for name in scores["classes"])]))
+    colours = dict(zip(names, palette.series(len(names))))
+    axes = Axis("frame"), Axis("score", 0, 1)
+    made = []
+    for model, column, scores in drawn:
+        series = [
+            Line(
+                class_in_words(name) + (" (true)" if name == true else ""),
+                range(1, len(row) + 1),
+                row,
+                colours[name],
+                () if name == true else (3, 1),
+            )
+            for name, row in zip(scores["classes"], scores["scores"])
+        ]
+        made.append({"title": _titled(model, column), "svg": charts.lines(series, *axes)})
+    return made
 
 
 def gates(layer: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +135,9 @@ def sentences(example: Mapping[str, Any]) -> dict[str, Any]:
     slots = example.get("slots") or []
     return {
         "name": example["name"],
-        "slots": list(slots.items()) if isinstance(slots, Mapping) else [(number, each) for number, each in enumerate(slots, 1)],
+        "slots": list(slots.items())
+        if isinstance(slots, Mapping)
+        else [(number, each) for number, each in enumerate(slots, 1)],
         "references": example.get("references", []),
         "captions": [_caption(model, each) for model, each in example["sentences"].items()],
     }
@@ -139,9 +163,7 @@ def retrieval(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     pictures = {name: picture(each) for name, each in (shown.get("jpegs") or {}).items()}
     queries = shown.get("retrieval") or []
     if isinstance(queries, Mapping):
-        queries = [
-            each | {"direction": direction} for direction, of_one in queries.items() for each in of_one
-        ]
+        queries = [each | {"direction": direction} for direction, of_one in queries.items() for each in of_one]
     return [
         {
             "direction": each.get("direction", ""),

@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from lrcn.report.charts import shortened
+from lrcn.results.confusion import together
 
 MOST_NUMBERS = 20  # classes up to which the numbers stand in the cells
 LONGEST = 24  # letters of a name; the rest is told where the pointer rests
@@ -48,7 +49,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], name: str
         "as in the data set": list(range(len(classes))),
         "by name": sorted(range(len(classes)), key=lambda n: classes[n].lower()),
         "worst first": sorted(range(len(classes)), key=lambda n: (videos[n] == 0, right[n])),
-        "confused ones together": neighbours_first(matrix),
+        "confused ones together": together(matrix),
     }
     options = "".join(f"<option>{escape(order)}</option>" for order in orders)
     return Markup(
@@ -56,28 +57,11 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], name: str
         f'<div class="tools"><label>Classes <select>{options}</select></label> <button type="button" data-zoom="1.5">'
         'larger</button> <button type="button" data-zoom="0.667">smaller</button></div>'
         '<div class="scroll" tabindex="0" role="region" aria-label="confusion matrix">'
-        f'<svg viewBox="0 0 {side} {side}" style="--side:{min(side, 1000)}px" role="img" aria-label="confusion matrix of '
-        f'{escape(name)}: rows are true classes, columns answers">{"".join(parts)}</svg></div>'
-        "<p class=small>A row is a true class, a column an answer, a cell percent of the row's videos. Blue: right; orange: "
-        "wrong.</p></div>"
+        f'<svg viewBox="0 0 {side} {side}" style="--side:{min(side, 1000)}px" role="img" aria-label="confusion matrix '
+        f'of {escape(name)}: rows are true classes, columns answers">{"".join(parts)}</svg></div>'
+        "<p class=small>A row is a true class, a column an answer, a cell percent of the row's videos. Blue: right; "
+        "orange: wrong.</p></div>"
     )
-
-
-def neighbours_first(matrix: np.ndarray) -> list[int]:
-    """An order of the classes in which each is followed by the one that it is most often confused with of those left."""
-    off = matrix + matrix.T
-    np.fill_diagonal(off, 0)
-    left = set(range(len(off)))
-    order: list[int] = []
-    while left:
-        last = order[-1] if order else None
-        if last is None or not any(off[last, n] for n in left):
-            following = max(left, key=lambda n: (off[n].sum(), -n))
-        else:
-            following = max(left, key=lambda n: (off[last, n], -n))
-        order.append(following)
-        left.remove(following)
-    return order
 
 
 def _cell(at: tuple[int, int], size: int, share: float, right: bool, numbered: bool) -> str:
@@ -89,6 +73,6 @@ def _cell(at: tuple[int, int], size: int, share: float, right: bool, numbered: b
     )
     if not numbered:
         return box
-    light = " light" if right and strength > 0.62 else ""
+    light = " light" if right and strength > 0.8 else ""  # on which of black and white is read better
     middle = at[0] + size / 2, at[1] + size / 2 + 4
     return f'{box}<text class="in{light}" x="{middle[0]}" y="{middle[1]}" text-anchor="middle">{share:.0f}</text>'

@@ -50,7 +50,9 @@ class Page:
     def _chapter(self, number: int, outcome: Outcome) -> dict[str, Any]:
         """One experiment: what was evaluated, what came out, the trainings, the nets."""
         chapter = {"id": f"run-{number}", "name": outcome.name, "folder": fit(str(outcome.folder))}
-        about = [self._part(chapter["folder"], "conditions.html", training.conditions, each) for each in outcome.results]
+        about = [
+            self._part(chapter["folder"], "conditions.html", training.conditions, each) for each in outcome.results
+        ]
         card, measured = self._measured(chapter, outcome)
         trainings = [self._part(str(run.folder), "training.html", training.section, run) for run in outcome.runs]
         drawn = self._part(f"{chapter['folder']}, its nets", "nets.html", nets.section, outcome.runs)
@@ -61,8 +63,10 @@ class Page:
         they should be."""
         folder, results = chapter["folder"], outcome.results[0] if outcome.results else None
         conditions = self._tried(folder, training.in_short, results) if results else None
-        make, template = SECTIONS.get(results["task"], (None, "")) if results else (None, "")
-        for examples in ([outcome.examples] if outcome.examples else []) + [None] if make else []:
+        if results is None or results["task"] not in SECTIONS:
+            return self._card(chapter, conditions, None), Markup("")
+        make, template = SECTIONS[results["task"]]
+        for examples in [outcome.examples, None] if outcome.examples else [None]:
             name = f"{folder}, {'results' if examples is None else 'examples'}"
             content = self._tried(name, make, results, examples)
             if content is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -20,7 +20,7 @@ def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict
     images = [examples.image(each) for each in shown.get("images", [])]
     groups = list(dict.fromkeys(each["why"] for each in images))
     return {
-        "task": results["task"],
+        "best": _best(results["models"]),
         "truth": _truth(results["models"]),
         "groups": [
             (WHY.get(group, group or "Examples"), [each for each in images if each["why"] == group]) for group in groups
@@ -29,6 +29,26 @@ def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict
         "retrieval": examples.retrieval(shown),
         "wrong": _wrong(images),
     }
+
+
+def _best(models: Mapping[str, Any]) -> list[str]:
+    """The best model by each of a few measures, in words, with the runner-up of another kind: nets beside nearest
+    neighbours."""
+    measures: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+        "BLEU-4": lambda row: row.get("generation", {}).get("BLEU-4"),
+        "CIDEr": lambda row: row.get("generation", {}).get("CIDEr"),
+        "captions true in all": lambda row: row.get("truth", {}).get("all"),
+    }
+    lines = []
+    for name, value in measures.items():
+        ranked = sorted(
+            (model for model in models if value(models[model]) is not None), key=lambda m: -value(models[m])
+        )
+        if ranked:
+            kinds = [next((m for m in ranked if m.startswith("1nn") == near), None) for near in (False, True)]
+            numbers = [f"{palette.title(model)} {100 * value(models[model]):.1f}" for model in kinds if model]
+            lines.append(f"{name}: {', beside '.join(numbers)}")
+    return lines
 
 
 def _truth(models: Mapping[str, Any]) -> Markup:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +16,11 @@ from typing import Any
 from data_prep import DataError
 from lrcn.results import compare
 from lrcn.results.compare import ResultsError
+from lrcn.results.lettering import plain
 from lrcn.sentences.rating_sheet import collect, is_ratings
 from lrcn.training.run import Run, runs_in
 
 MOST_BYTES = 64 << 20  # of a file of results or of examples; more is not ours
-# Controls, what turns the direction of letters, and halves of a pair that stand alone.
-UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 Tell = Callable[[str], None]
 
 
@@ -89,7 +87,7 @@ def read(paths: Sequence[Path]) -> Sources:
 def fit(value: Any) -> Any:
     """The same value with texts that can be shown; numbers that are none as None."""
     if isinstance(value, str):
-        return UNFIT.sub("\ufffd", value)
+        return plain(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -109,7 +107,7 @@ def _folders(top: Path) -> list[Path]:
             found.append(folder)
         if folder != top:
             found += [each for each in sorted(folder.glob("split[0-9]*")) if each.is_dir()]
-    return [folder for folder in dict.fromkeys(found)]
+    return list(dict.fromkeys(found))
 
 
 def _outcome(folder: Path, tell: Tell) -> Outcome:

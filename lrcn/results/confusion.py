@@ -127,7 +127,7 @@ def _colour_bar(axes, image, what: str, place: int, width: float) -> None:
     inside = axes.inset_axes((1 + (0.12 + 0.2 * place) / width, 0, 0.16 / width, 1))
     bar = axes.figure.colorbar(image, cax=inside, ticks=_TICKS if place else [])
     bar.outline.set_linewidth(0.4)
-    inside.set_title(what, fontsize=7, rotation=90, pad=3)
+    inside.text(0.5, -0.04 / width, what, fontsize=7, rotation=90, ha="center", va="top", transform=inside.transAxes)
     if place:
         inside.tick_params(labelsize=7, length=2)
         inside.set_yticklabels([f"{tick} %" for tick in _TICKS])

@@ -182,10 +182,10 @@ def _image(axes, image: np.ndarray) -> None:
     axes.axis("off")
 
 
-def _below(axes, lines: Sequence[tuple[str, dict]], points: float = _SMALL, right: float = 0) -> None:
-    """Lines of text below the axes, so many inches to the right of their left."""
+def _below(axes, lines: Sequence[tuple[str, dict]], points: float = _SMALL, right: float = 0, lower: float = 0) -> None:
+    """Lines of text below the axes, so many inches to the right of their left, and so many points lower."""
     for number, (text, look) in enumerate(lines, 1):
-        place = {"xy": (0, 0), "xycoords": "axes fraction", "xytext": (72 * right, -1.35 * points * number - 1)}
+        place = {"xy": (0, 0), "xycoords": "axes fraction", "xytext": (72 * right, -1.35 * points * number - 1 - lower)}
         axes.annotate(text, **place, textcoords="offset points", fontsize=points, annotation_clip=False, **look)
 
 
@@ -252,34 +252,43 @@ def classified(images: list, by_frame: np.ndarray, scores: np.ndarray, classes, 
 _LINES = ("rgb", "flow", "average_1/2_1/2", "average_1/3_2/3", "lrcn-fc7")  # whose dashes and markers the classes have
 
 
-def picture_names(paths) -> list[str]:
-    """NAME.png for each file or folder; of several of one name the later ones are counted."""
+def picture_names(paths, ending: str = "") -> list[str]:
+    """NAME.png, or NAME`ending`.png, for each file or folder; of several of one name the later ones are counted."""
     names: list[str] = []
     for path in map(Path, paths):
         stem, number = path.stem if path.suffix else path.name, 1
-        name = f"{stem}.png"
+        name = f"{stem}{ending}.png"
         while name in names:
             number += 1
-            name = f"{stem}-{number}.png"
+            name = f"{stem}-{number}{ending}.png"
         names.append(name)
     return names
 
 
 def described(image: np.ndarray, sentences: list[tuple[float, str]], path: Path) -> None:
     """The image (BGR) with sentences below, the first one bold, each after its log probability."""
-    wide, points, before = 7.0, 10.0, 0.7  # inches, points, inches
     with lettering([text for _, text in sentences]):
-        figure = pyplot().figure(figsize=(wide, wide * _height(image) / _CELL))
+        figure = pyplot().figure(figsize=(_WIDE, _WIDE * _height(image) / _CELL))
         axes = figure.add_axes((0, 0, 1, 1))
         _image(axes, image)
-        lines: list[tuple[str, dict]] = []
-        for number, (log_prob, sentence) in enumerate(sentences):
-            weight = "normal" if number else "bold"
-            place = {"xy": (0, 0), "xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
-            at = (72 * before - 8, -1.35 * points * (len(lines) + 1) - 1)
-            axes.annotate(f"{log_prob:.2f}", **place, xytext=at, ha="right", fontsize=points, color="#555555")
-            lines += [
-                (each, {"weight": weight}) for each in wrapped(plain(sentence), wide - before, points, weight, most=6)
-            ]
-        _below(axes, lines, points, before)
+        sentences_below(axes, sentences, _WIDE)
         save(figure, path)
+
+
+_WIDE = 7.0  # inches, of a picture of one image
+
+
+def sentences_below(axes, sentences: Sequence[tuple[float, str]], wide: float, lower: float = 0) -> None:
+    """Sentences below the axes, within so many inches, the first one bold, each after its log probability. lower: so
+    many points of room before them."""
+    points, before = 10.0, 0.7  # points, inches
+    lines: list[tuple[str, dict]] = []
+    for number, (log_prob, sentence) in enumerate(sentences):
+        weight = "normal" if number else "bold"
+        place = {"xy": (0, 0), "xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
+        at = (72 * before - 8, -1.35 * points * (len(lines) + 1) - 1 - lower)
+        axes.annotate(f"{log_prob:.2f}", **place, xytext=at, ha="right", fontsize=points, color="#555555")
+        lines += [
+            (each, {"weight": weight}) for each in wrapped(plain(sentence), wide - before, points, weight, most=6)
+        ]
+    _below(axes, lines, points, before, lower)

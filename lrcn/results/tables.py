@@ -80,3 +80,11 @@ def folded(before: str, text: str, width: int | None, indent: int) -> list[str]:
 def decimals(values: Iterable[float | None]) -> list[str]:
     """Cells of numbers: two decimals, "-" for None."""
     return ["-" if value is None else f"{value:.2f}" for value in values]
+
+
+def duration(seconds: float) -> str:
+    """ "40 s", "12 min", "3.4 h", "2.5 days"."""
+    for unit, length, until in ("s", 1, 90), ("min", 60, 90), ("h", 3600, 48):
+        if seconds < until * length:
+            return f"{seconds / length:.{0 if unit != 'h' else 1}f} {unit}"
+    return f"{seconds / 86400:.1f} days"

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import vocabulary
+from lrcn import lstm
 from lrcn.engine.compute import Compute, Progress
-from lrcn.sentences.decoding import FLOOR
+from lrcn.lstm import Unrolled
+from lrcn.sentences.decoding import END, FLOOR
 from lrcn.sentences.deploy_nets import INPUTS, DeployNets, check_variant
 from lrcn.sentences.image_net import ImageNet
 from lrcn.trained_net import TrainedNet
@@ -20,6 +22,7 @@ from prototxt_gen import SpecError
 from prototxt_gen.weights import shape_text
 
 LENGTH = 50  # words of a sentence at most, its end included, as published
+END_OF_SENTENCE = "(end)"  # as the name of a step
 STREAMS = 500  # sentences that the net goes on with at once
 
 # What a net reads of N images or videos: one array (N, ...), several by blob, or nothing for a language model.
@@ -75,6 +78,8 @@ class Captioner(ImageNet):
         self.vocabulary = vocabulary
         self.index = {word: index for index, word in enumerate(vocabulary, 1)}
         nets.check(weights, len(vocabulary) + 1)
+        self.nets, self.weights = nets, Path(weights)
+        self.precision = compute.gpu.precision if compute.gpu else "fp32"
         self.input_shapes = nets.input_shapes
         self._begin(nets.by_name, weights, compute, nets.transform, streams)
 
@@ -137,6 +142,26 @@ class Captioner(ImageNet):
             raise SpecError(f"word {stranger} of a caption is not one of the net's, 0 to {len(self.vocabulary)}")
         order = {"do": "score", "captions": [list(map(int, caption)) for caption in captions], "floor": floor}
         return self._ask_of(features, order, progress)["scores"]
+
+    def unroll(self, features: Features, captions: Sequence[Caption]) -> list[list[Unrolled]]:
+        """What each LSTM does, the lowest first, while the net says its caption of each image. A step is a word that is
+        said, the last the end where the caption has ended.
+
+        SpecError where Caffe's hidden state is not the equations', and for an encoder-decoder, which reads first.
+        """
+        if self.nets.reader is not None:
+            raise SpecError(
+                f"{self.nets.reader.name}: reads all before it writes, so that no word has gates of its own"
+            )
+        said = [self.indices(each.words) + [END] * each.finished for each in captions]
+        order = {"do": "unroll", "sentences": said, "blobs": lstm.blobs(self.nets.step)}
+        values = self._ask_of(features, order, None)
+        unrolled = []
+        for number, (words, caption) in enumerate(zip(said, captions)):
+            of_caption = {blob: values[f"{number}/{blob}"] for blob in order["blobs"]}
+            steps = [*caption.words, *([END_OF_SENTENCE] if caption.finished else [])]
+            unrolled.append(lstm.unroll(self.nets.step, self.weights, of_caption, steps, words, self.precision))
+        return unrolled
 
     def indices(self, words: Iterable[str]) -> list[int]:
         """Words as the net counts them; what the vocabulary has not is the unknown word."""

@@ -29,7 +29,7 @@ from data_prep.captions import Image
 from data_prep.dataset import Dataset
 from data_prep.source_files import image_key
 from data_prep.whole_files import read_json, write_bytes, write_json
-from data_prep.workers import no_progress
+from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Compute, Progress
 from lrcn.pixels import Transform
 from lrcn.results import pictures
@@ -263,7 +263,7 @@ def activations(
     """{blob: (N, D)} float32 of the images, kept in `folder`. identity: by which weights, and how they are cut."""
     files = hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest()
     claim(folder, identity | {"files": files, "blobs": list(blobs)})
-    parts, title = [], folder.name.replace("_", " of ")
+    parts, title = [], Counted(folder.name.replace("_", " of "), "images")
     for first in range(0, len(images), BLOCK):
         path, block = folder / f"{first:07d}.npz", images[first : first + BLOCK]
         if not path.exists():

@@ -20,6 +20,7 @@ from data_prep import DataError
 from data_prep.captions import PARTS, Image, as_texts
 from data_prep.dataset import Dataset
 from data_prep.whole_files import read_json, write_json
+from data_prep.workers import Counted
 from lrcn.engine.compute import Progress
 from lrcn.sentences import caption_files, metrics, truth
 from lrcn.sentences.captioner import LENGTH, Caption, Captioner, Features
@@ -165,7 +166,7 @@ def _as_kept(caption: Caption) -> dict[str, Any]:
 
 def titled(progress: Progress, title: str) -> Progress:
     """Tells the same, of whom first; remarks as they are."""
-    return lambda what, done, total: progress(f"{title}: {what}" if total else what, done, total)
+    return lambda what, done, total: progress(Counted(what).of(title) if total else what, done, total)
 
 
 def image_ids(dataset: Dataset) -> dict[str, int | str]:
@@ -195,8 +196,9 @@ def measure(
     references = {ids[image.file]: image.captions for image in images}
     measured: dict[str, dict[str, Any]] = {}
     notes: list[str] = []
+    counted = Counted("metrics", "systems")
     for number, (row, texts) in enumerate(captions.items()):
-        progress("metrics", number, len(captions))
+        progress(counted, number, len(captions))
         by_id = dict(zip(references, texts))
         caption_files.write_results(out / f"captions_{row}{search.suffix}.json", by_id)
         if row in (alternatives or {}):
@@ -207,7 +209,7 @@ def measure(
         measured[row] = {"generation": scores}
         if known_truth:
             measured[row]["truth"] = known_truth.measure(dict(zip(files, texts)), together)
-    progress("metrics", len(captions), len(captions))
+    progress(counted, len(captions), len(captions))
     return measured, list(dict.fromkeys(notes))
 
 

@@ -27,6 +27,7 @@ from data_prep import DataError
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.whole_files import new_folder, read_json, write_bytes, write_json, write_text, writing
+from data_prep.workers import Counted
 from lrcn.engine.compute import Compute, Progress
 from lrcn.pixels import Transform
 from lrcn.sentences.image_net import ImageNet
@@ -175,7 +176,7 @@ class _Activations:
                         os.fsync(file.fileno())
                     done = numbers.stop
                     write_json(note, {"images": done})
-                    compute.progress(f"{BLOB}: images", done, total)
+                    compute.progress(Counted(f"{BLOB}: images", "images"), done, total)
         return np.memmap(path, np.float32, "r", shape=(self._rows(total), self.part.size))
 
     def _rows(self, pictures: int) -> int:
@@ -218,7 +219,7 @@ def _write_part(
                 file.create_dataset(BLOB, data=rows[order[start : start + each]])
                 file.flush()
                 write_bytes(place / names[-1], file.id.get_file_image())
-        progress(f"{name}_{BLOB}", min(start + each, len(order)), len(order))
+        progress(Counted(f"{name}_{BLOB}", "captions"), min(start + each, len(order)), len(order))
     write_text(folder / f"{name}_images.txt", "".join(f"{out / place.name / batch}\n" for batch in names))
 
 

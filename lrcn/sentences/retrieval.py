@@ -17,7 +17,7 @@ import numpy as np
 
 from data_prep import DataError
 from data_prep.whole_files import write_bytes, write_json, write_text
-from data_prep.workers import no_progress
+from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Progress
 from lrcn.sentences.captioner import Captioner
 
@@ -81,7 +81,9 @@ def retrieve(
         scores[:, block] = captioner.score(
             features,
             [indices[caption] for caption in block],
-            lambda what, done, total, first=first: progress(what, len(features) * first + done, pairs),
+            lambda what, done, total, first=first: progress(
+                Counted(what, "pairs"), len(features) * first + done, pairs
+            ),
         )
         if path:
             content = io.BytesIO()

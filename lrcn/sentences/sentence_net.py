@@ -42,6 +42,16 @@ class StepNet:
         inputs |= {name: values[images] for name, values in static.items()}
         return self._step(self.net, inputs, len(words), static)
 
+    def unroll(self, words: list[int], image: int, blobs: list[str]) -> dict[str, np.ndarray]:
+        """{blob: (T, ...)} while the net says these words of an image, of static inputs (S,)."""
+        steps: dict[str, list[np.ndarray]] = {blob: [] for blob in blobs}
+        for t, word in enumerate([decoding.END, *words[:-1]]):
+            self(np.array([word]), np.array([0]) if t else None, np.array([image]))
+            for blob in blobs:
+                steps[blob].append(self.net.blobs[blob].data.copy())
+        statics = {blob: values[0].ravel() for blob, values in steps.items() if blob in self.features}
+        return {blob: np.concatenate(values) for blob, values in steps.items()} | statics
+
     def _read(self, images: np.ndarray) -> np.ndarray:
         """Softmax inputs of the first word, each image read once, however many streams are of it."""
         distinct, which = np.unique(images, return_inverse=True)
@@ -114,6 +124,15 @@ class Nets:
             order, n, lambda size, first: decoding.sample(self.step, size, n, length, temperature, seed, first)
         )
 
+    def unroll(self, order: Mapping) -> dict[str, np.ndarray]:
+        """{"NUMBER/BLOB": (T, ...)} of each image while the net says the sentence that the order has for it."""
+        self.step.features = _features(order)
+        return {
+            f"{number}/{blob}": values
+            for number, words in enumerate(order["sentences"])
+            for blob, values in self.step.unroll(words, number, order["blobs"]).items()
+        }
+
     def _sentences(self, order: Mapping, each: int, decode) -> dict[str, np.ndarray]:
         """What `decode` gives of all images, as many at a time as there are streams for, `each` an image."""
         parts, count, features = [], order["count"], _features(order)
@@ -137,7 +156,7 @@ def _features(order: Mapping) -> dict[str, np.ndarray]:
 def run(job: Mapping, orders, answer) -> None:
     """Carries out orders, JSON lines {"do", "out", ...}, and answers each by the file OUT that holds its arrays."""
     nets = Nets(job, answer)
-    carry_out = {"activations": nets.activations, "score": nets.score, "beam": nets.beam, "sample": nets.sample}
+    carry_out = {name: getattr(nets, name) for name in ("activations", "score", "beam", "sample", "unroll")}
     for line in orders:
         order = json.loads(line)
         np.savez(order["out"], **carry_out[order["do"]](order))

@@ -132,6 +132,21 @@ def of_file(
     return [snippet.id for snippet in snippets], of_slots(variant, likeliest, probabilities)
 
 
+def slots_of(inputs: Inputs, run: Path) -> list[dict[str, list[tuple[str, float]]]]:
+    """{slot: [(word, probability)], the likeliest first} of each snippet, as the net of this training reads them of
+    `inputs`; the likeliest words alone where it reads no more. A missing slot has none."""
+    vocabulary, vectors = tacos.SlotVocabulary.read(run / "slot_vocabulary.txt"), np.asarray(inputs)
+    if vectors.shape[1] != vocabulary.size:  # the likeliest words, not a vector
+        vectors = tacos.one_hot(vectors.astype(int), vocabulary.size)
+    snippets = []
+    for vector in vectors:
+        slots: dict[str, list[tuple[str, float]]] = {slot: [] for slot in vocabulary.slots}
+        for (slot, word), probability in zip(vocabulary.entries, vector[1:].tolist()):
+            slots[slot] += [(word, probability)] if probability else []
+        snippets.append({slot: sorted(words, key=lambda word: -word[1]) for slot, words in slots.items()})
+    return snippets
+
+
 def _ids(path: Path) -> list[str]:
     """The names of the videos in a file for `tacos.Frames`."""
     if path.is_dir():

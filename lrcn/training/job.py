@@ -8,9 +8,10 @@ evaluations = job.evaluate()
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.released.weights import weights_file
 from lrcn.trained_net import TrainedNet
+from lrcn.training import disk, plan, pretrained, starting
 from lrcn.training import experiment as experiments
-from lrcn.training import plan, pretrained, starting
+from lrcn.training.board import Board, place_of
 from lrcn.training.experiment import Experiment, Stage
 from lrcn.training.memory import Memory, check_cards
-from lrcn.training.run import Run, TrainError, runs_in
+from lrcn.training.run import Kept, Run, TrainError, at_work_in, runs_in
 from lrcn.training.share import share_of
 from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
 from lrcn.training.train import train
@@ -34,6 +36,7 @@ from netspecs import catalogue
 from netspecs.variant import file_prefix
 from prototxt_gen import SpecError, nearest
 
+BoardOf = Callable[[Training], AbstractContextManager[Board | None]]
 DEMO = ("data", "demo")  # where the demo's data sets lie
 
 
@@ -109,7 +112,7 @@ class Job(Workspace):
                     f"{run.folder}: no net trained to its end is there, from which {stage.training or stage.folder} "
                     "starts; add its training to --stages, or give the --out where it lies, or --trained FILE"
                 )
-        self._check_iterations(to_do)
+        self._check_iterations(to_do, resume)
         filled = starting.filled_by(self, to_do, start, given)
         if not (dry_run or weights):
             remark = self._random_cnn(to_do, given)
@@ -117,9 +120,17 @@ class Job(Workspace):
                 raise SpecError(f"{name}: {pretrained.NEEDED}")
         return filled
 
-    def _check_iterations(self, to_do: Sequence[Training]) -> None:
-        """SpecError where a stage would start from, or be scored by, a snapshot that no training makes."""
+    def _check_iterations(self, to_do: Sequence[Training], resume: bool) -> None:
+        """SpecError where a stage would start from, or be scored by, a snapshot that no training makes; TrainError
+        where one was removed."""
         settings = {each.stage.folder: each.settings for each in to_do}
+        for each in to_do if resume else ():
+            done = each.run.done
+            for removed in (n for n in self.needed(each.stage) if n <= done and not each.run.snapshot(n).exists()):
+                raise TrainError(
+                    f"{each.run.folder}: its snapshot of iteration {removed}, which {self.experiment.name} takes, was "
+                    "removed (--keep); train it again with --fresh, or with another --out"
+                )
         for stage in self.experiment.stages:
             for key, folder, iteration in (
                 ("start_at", stage.start, stage.start_at),
@@ -197,7 +208,12 @@ class Job(Workspace):
         training.run.keep(training.variant, training.settings, about, training.dataset.folder)
 
     def plan(
-        self, start: Start = Start(), resume: bool = True, gpu: Gpu | None = None, trial_in: Compute | None = None
+        self,
+        start: Start = Start(),
+        resume: bool = True,
+        gpu: Gpu | None = None,
+        trial_in: Compute | None = None,
+        keep: int | None = None,
     ) -> str:
         """What `train` will do, in words; with `trial_in`, after a few iterations of every net there."""
         given = self.given(start, resume)
@@ -206,12 +222,30 @@ class Job(Workspace):
             remark = self._random_cnn(to_do, given)
         except TrainError as error:  # the plan is to say it, not to fail of it
             remark = str(error)
-        return plan.of_trainings(self, to_do, plan.Manner(start, resume, gpu, given, remark), trial_in)
+        return plan.of_trainings(self, to_do, plan.Manner(start, resume, gpu, given, remark, keep), trial_in)
 
-    def train(self, start: Start = Start(), resume: bool = True, compute: Compute | None = None) -> list[Run]:
+    def check_disk(self, start: Start = Start(), resume: bool = True, keep: int | None = None) -> None:
+        """TrainError where what `train` writes cannot fit on the disk."""
+        given = self.given(start, resume)
+        to_do = [each for each in self.trainings if each.stage.folder not in given]
+        disk.check(
+            self.out, plan.disks(self, to_do, start, given, keep), plan.disks(self, to_do, start, given, disk.FEW)
+        )
+
+    def train(
+        self,
+        start: Start = Start(),
+        resume: bool = True,
+        compute: Compute | None = None,
+        keep: int | None = None,
+        tensorboard: Path | None = None,
+    ) -> list[Run]:
         """Trains every net that is not trained yet; one that was cut off goes on. Gives their runs. resume False: all
-        begin anew. Raises SpecError, DataError, TrainError, CaffeError."""
+        begin anew. keep: so many of the last snapshots of each net stay, and those that its stages start at or are
+        scored at; None: all. tensorboard: a folder for event files. Raises SpecError, DataError, TrainError,
+        CaffeError."""
         filled = self.check_start(start, resume=resume)
+        self.check_disk(start, resume, keep)
         compute, given = compute or Compute(), self.given(start, resume)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
         shares = [share_of(each, compute.gpu) for each in to_do]
@@ -230,20 +264,48 @@ class Job(Workspace):
         for folder, file in given.items():
             if folder in files or self._before(folder).run.note is None:  # taken by a call that was cut off
                 self._take(folder, file, resume)
-        for training, share in zip(to_do, shares):
-            run, before, task = training.run, self.start_of(training.stage, training.split), task_of(training.variant)
-            starting_weights = task.starting_weights(
-                before.weights_at(training.stage.start_at) if before else None, start.weights
-            )
-            with run.locked():
-                if not resume:
-                    run.clear()
-                identity = training.identity(starting_weights) | compute.manner
-                run.claim(identity, training.settings, training.dataset.description)
-                self._keep(training)
-                own = None if share is training else share.files["train_test"]
-                train(run, training.files_here(), compute, starting_weights, own)
+        board_of = partial(self._board, tensorboard, self.plan(start, resume, compute.gpu) if tensorboard else "")
+        with at_work_in(self.out):
+            for training, share in zip(to_do, shares):
+                kept = Kept(keep, self.needed(training.stage))
+                self._train(training, share, start, resume, compute, kept, board_of)
         return [training.run for training in self.trainings]
+
+    def _train(
+        self,
+        training: Training,
+        share: Training,
+        start: Start,
+        resume: bool,
+        compute: Compute,
+        kept: Kept,
+        board_of: BoardOf,
+    ) -> None:
+        """Trains one net. share: what each of several GPUs has of it."""
+        run, before, task = training.run, self.start_of(training.stage, training.split), task_of(training.variant)
+        starting_weights = task.starting_weights(
+            before.weights_at(training.stage.start_at) if before else None, start.weights
+        )
+        with run.locked():
+            if not resume:
+                run.clear()
+            identity = training.identity(starting_weights) | compute.manner
+            run.claim(identity, training.settings, training.dataset.description)
+            self._keep(training)
+            own = None if share is training else share.files["train_test"]
+            with board_of(training) as board:
+                train(run, training.files_here(), compute, starting_weights, own, kept, board)
+
+    @contextmanager
+    def _board(self, folder: Path | None, about: str, training: Training) -> Iterator[Board | None]:
+        """What TensorBoard is to show of a training in `folder`, where one is given; about: the plan of all."""
+        if folder is None:
+            yield None
+            return
+        with Board(place_of(folder, self.out, training.run.folder)) as board:
+            board.text("plan", about)
+            board.settings(training.variant.name, training.settings)
+            yield board
 
     def trained(self, stage: Stage, split: int = 1) -> TrainedNet:
         if stage.net not in self.files:

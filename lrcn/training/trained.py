@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lrcn.results.published import TABLE1_ROWS
@@ -43,6 +44,15 @@ def classifiers(out: Path, split: int = 1, row: str | None = None) -> dict[str, 
         if run.given:
             check_filled([run.variant.files(**run.settings)["deploy"]], run.given, len(run.net().classes))
     return {modality: run.net() for modality, run in nets.items()}
+
+
+def single_frames(out: Path, split: int, modalities: Sequence[str]) -> dict[str, TrainedNet]:
+    """The single-frame nets of these modalities, to be shown beside an LRCN; none where one of them is not trained."""
+    runs = {run.folder.name: run for run in runs_in(split_folder(out, split)) if run.finished}
+    names = {modality: f"single-frame-{modality}" for modality in modalities}
+    if not set(names.values()) <= runs.keys() or any(runs[name].given for name in names.values()):
+        return {}
+    return {modality: runs[name].net() for modality, name in names.items()}
 
 
 def writer(out: Path, task: str, name: str | None = None) -> TrainedNet:

@@ -92,12 +92,21 @@ class Workspace:
                 elif split == self.splits[0]:
                     yield stage, 1, self.run_of(stage)
 
+    def name_of(self, run: Run) -> str:
+        """What a run is called among those of `out`: "lrcn-fc6-rgb", "split2/lrcn-fc6-rgb"."""
+        return str(run.folder.relative_to(self.out))
+
     def start_of(self, stage: Stage, split: int) -> Run | None:
         """The run that a stage starts from."""
         if not stage.start:
             return None
         other = next((each for each in self.experiment.stages if each.folder == stage.start), None)
         return self.run_of(other, split) if other else Run(split_folder(self.out, split) / stage.start)
+
+    def needed(self, stage: Stage) -> set[int]:
+        """The iterations of a stage at which others start from it, or it is scored."""
+        starts = {each.start_at for each in self.experiment.stages if each.start == stage.folder}
+        return {each for each in {*starts, stage.score_at} if each is not None}
 
     def trained(self, stage: Stage, split: int = 1) -> TrainedNet:
         """The trained net of a stage, to be used on the data set. TrainError where it is not trained to where it is

@@ -1,14 +1,17 @@
 """Diagrams: what stands in them, that nothing lies over anything else, and that the same net gives the same bytes."""
 
+import re
 from itertools import combinations
+from xml.etree import ElementTree
 
 import pytest
 
 from netspecs import catalogue
 from prototxt_gen import SpecError
 from prototxt_gen import caffe_pb2 as pb
-from prototxt_gen.diagram import draw, lay_out
+from prototxt_gen.diagram import draw, lay_out, svg
 from prototxt_gen.shapes import infer
+from tests.contrast import DARK, WHITE, contrast
 from tests.prototxt_gen.smallnets import CLIP, GOOD, STATIC, layer, net
 
 
@@ -95,7 +98,7 @@ def test_an_encoder_and_a_decoder_are_two_phases():
 def test_layers_without_time_are_drawn_once():
     picture = lay_out(shown("activity/single-frame-rgb"))
     assert len(named(picture, "conv1")) == len(named(picture, "label")) == 1
-    assert named(picture, "conv1")[0].lines == ["conv1 + relu1", "Convolution  128x96x111x111"]
+    assert named(picture, "conv1")[0].lines == ["conv1 + relu1", "Convolution  128x96x111x111", "14,208 parameters"]
     assert named(picture, "data")[0].y < named(picture, "conv1")[0].y < named(picture, "loss")[0].y
 
 
@@ -120,9 +123,73 @@ def test_the_same_net_gives_the_same_bytes(suffix, tmp_path):
         draw(infer(net(STATIC, layer("LSTM", "x cm s", "h", num_output=7))), tmp_path / f"{name}.{suffix}", title="net")
     first = (tmp_path / f"a.{suffix}").read_bytes()
     assert first == (tmp_path / f"b.{suffix}").read_bytes()
-    assert first.startswith({"svg": b"<?xml", "png": b"\x89PNG"}[suffix]) and len(first) > 5000
+    assert first.startswith({"svg": b"<?xml", "png": b"\x89PNG"}[suffix]) and len(first) > 3000
     if suffix == "svg":
-        assert b"LSTM  5x3x7" in first and b"s at every step" in first
+        assert ">LSTM\u00a0\u00a05x3x7<".encode() in first and b"s at every step" in first
+
+
+def frozen_caption_net():
+    files = catalogue.get("caption/lrcn-2f").files()
+    inputs = catalogue.get("caption/lrcn-2f").input_shapes()["train"]
+    return infer(files["train_test"], "TRAIN", ["freeze-convnet", "factored", "2-layer"], inputs=inputs)
+
+
+def test_frozen_layers_and_parameters_are_named_and_our_padding_is_not():
+    """The first stage of captions (paper, 5.1): the CNN up to fc7 keeps its weights, fc8 and what follows learn."""
+    shapes = frozen_caption_net()
+    drawn = svg(shapes, "caption/lrcn-2f, TRAIN, freeze-convnet")
+    lines = [line for box in lay_out(shapes).boxes for line in box.lines]
+    frozen = {line.split()[0] for line in lines if line.endswith("frozen")}
+    assert frozen == {"conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"}
+    assert "98,584,025 parameters, 56,868,224 of them frozen" in drawn and "TRAIN, freeze-convnet" in drawn
+    assert "12,004,000 parameters" in lines and "padded-input" not in drawn and "input_sentence" in drawn
+    alone = infer(net(CLIP, layer("LSTM", "x cm", "h", num_output=7)))
+    dashed = svg(alone).count("stroke-dasharray")
+    for row in alone.rows:
+        if row.weights:
+            for _ in row.weights:
+                row.layer.param.add(lr_mult=0)
+    assert svg(alone).count("stroke-dasharray") > dashed and "of them frozen" in svg(alone)
+
+
+@pytest.mark.parametrize("name", ["caption/lrcn-2f", "activity/single-frame-rgb", "video/encoder-decoder-max"])
+def test_svg_stands_alone_and_everything_lies_within_it(name):
+    element = ElementTree.fromstring(svg(shown(name), "a <title> & more"))
+    assert element.get("aria-label") == "a <title> & more"
+    _, _, width, height = map(float, element.get("viewBox").split())
+    for each in element.iter():
+        assert not {"id", "href", "class"} & each.attrib.keys() and "url(" not in "".join(each.attrib.values())
+        kind = each.tag.split("}")[1]
+        if kind == "text":
+            length, x = float(each.get("textLength")), float(each.get("x"))
+            left = x - length / 2 * (each.get("text-anchor") == "middle")
+            assert 0 <= left and left + length <= width + 0.1 and 0 < float(each.get("y")) < height
+        if kind == "rect":
+            assert float(each.get("x")) + float(each.get("width")) <= width
+    assert set(re.findall(r"</?(\w+)", svg(shown(name)))) == {"svg", "text", "rect", "polyline", "polygon"}
+
+
+@pytest.mark.parametrize("page", [WHITE, DARK])
+def test_lines_are_seen_on_light_and_dark_and_letters_have_the_pages_colour(page):
+    drawn = ElementTree.fromstring(svg(frozen_caption_net()))
+    colours = {each.get(name) for each in drawn.iter() for name in ("fill", "stroke")} - {None, "none", "currentColor"}
+    assert len(colours) > 4 and min(contrast(colour, page) for colour in colours) >= 3
+    assert not any("fill" in each.attrib for each in drawn.iter() if each.tag.endswith("text"))
+
+
+def test_names_of_layers_are_escaped():
+    hostile = "<script>$x$\x01&\u202e"
+    drawn = svg(infer(net(CLIP, layer("LSTM", "x cm", hostile, num_output=7))), hostile)
+    assert "<script" not in drawn and "&lt;script&gt;" in drawn and "\x01" not in drawn
+    ElementTree.fromstring(drawn)
+
+
+@pytest.mark.filterwarnings("error")
+def test_odd_names_are_drawn(tmp_path):
+    odd = infer(net(CLIP, layer("LSTM", "x cm", "$\\frac{$ \u8d70\x01", num_output=7)))
+    for suffix in "svg", "png":
+        draw(odd, tmp_path / f"net.{suffix}", "$\\frac{$ \u8d70\x01")
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_boxes_one_above_the_other_are_joined_in_the_nets_order():

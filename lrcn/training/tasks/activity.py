@@ -14,6 +14,7 @@ from data_prep.whole_files import write_json
 from lrcn.activity import evaluate as measures
 from lrcn.activity import score
 from lrcn.activity.evaluate import Scoring
+from lrcn.activity.examples import examples
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
 from lrcn.results.formats import measured_text
@@ -200,7 +201,9 @@ class Activity(Task):
             **summary,
         }
         write_json(folder / f"results{ending}.json", results)
-        return Evaluation(results, folder / f"results{ending}.json", measured_text(results), notes)
+        shown, more = examples(dataset, split, nets, scores, labels, options, compute)
+        write_json(folder / f"examples{ending}.json", shown)
+        return Evaluation(results, folder / f"results{ending}.json", measured_text(results), [*notes, *more])
 
 
 def extracted_layer(dataset: Dataset) -> str:

@@ -5,7 +5,8 @@ import pytest
 
 from data_prep import DataError
 from data_prep.dataset import read_classes
-from lrcn.activity.classify import fused_over_time, over_time, picture_names, top_classes, videos_in
+from lrcn.activity.classify import fused_over_time, over_time, top_classes, videos_in
+from lrcn.results.pictures import picture_names
 
 NAN = [np.nan, np.nan]
 

@@ -48,8 +48,17 @@ def activity_results(classes, videos=60, frames=4, seed=0, models=("single-frame
 def gates(steps) -> dict:
     random = np.random.default_rng(3)
     values = {name: random.random((5, len(steps))).round(3).tolist() for name in ("input", "forget", "output")}
-    states = {name: (random.random((5, len(steps))) * 2 - 1).round(3).tolist() for name in ("candidate", "cell", "hidden")}
-    return {"layer": "lstm1", "steps": steps, "units": [0, 3, 4, 7, 9], "weight": [1, 0.5, 0.2, 0, -1], **values, **states}
+    states = {
+        name: (random.random((5, len(steps))) * 2 - 1).round(3).tolist() for name in ("candidate", "cell", "hidden")
+    }
+    return {
+        "layer": "lstm1",
+        "steps": steps,
+        "units": [0, 3, 4, 7, 9],
+        "weight": [1, 0.5, 0.2, 0, -1],
+        **values,
+        **states,
+    }
 
 
 def activity_examples(classes) -> dict:
@@ -70,7 +79,15 @@ def activity_examples(classes) -> dict:
 
 
 def caption_results() -> dict:
-    generation = {"BLEU-1": 0.9, "BLEU-2": 0.8, "BLEU-3": 0.7, "BLEU-4": 0.6, "METEOR": 0.4, "ROUGE-L": 0.8, "CIDEr": 3.1}
+    generation = {
+        "BLEU-1": 0.9,
+        "BLEU-2": 0.8,
+        "BLEU-3": 0.7,
+        "BLEU-4": 0.6,
+        "METEOR": 0.4,
+        "ROUGE-L": 0.8,
+        "CIDEr": 3.1,
+    }
     found = {"R@1": 50.0, "R@5": 90.0, "R@10": 95.0, "median_rank": 1.0, "mean_rank": 1.2, "of": 20}
     row = {
         "generation": generation,
@@ -98,7 +115,13 @@ def caption_examples(caption="a small red cup", references=("a large red cup", "
         "metrics": {"CIDEr": 1.5},
         "truth": {"object": True, "size": False},
     }
-    image = {"name": "1.jpg", "file": "1.jpg", "jpeg": jpeg(), "references": list(references), "captions": {"lrcn-2f": said}}
+    image = {
+        "name": "1.jpg",
+        "file": "1.jpg",
+        "jpeg": jpeg(),
+        "references": list(references),
+        "captions": {"lrcn-2f": said},
+    }
     return {
         "task": "caption",
         "images": [image | {"why": why} for why in ("best", "worst", "first")],

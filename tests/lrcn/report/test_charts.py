@@ -1,5 +1,6 @@
 """What a chart draws is what its numbers are."""
 
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -27,7 +28,7 @@ def test_a_line_goes_where_its_numbers_are():
     (x1, y1), (x2, y2), (x3, y3) = points(svg)
     assert (x2 - x1) / (x3 - x1) == pytest.approx(1 / 4, abs=0.01)
     assert (y1 - y2) / (y1 - y3) == pytest.approx(1 / 2, abs=0.01)  # up is more
-    texts = [each for each in svg.iter("text")]
+    texts = list(svg.iter("text"))
     hundred = next(each for each in texts if each.text == "100")
     assert float(hundred.get("y")) - 4 == pytest.approx(y3, abs=0.2)
 
@@ -62,7 +63,9 @@ def test_ticks_are_round_and_within(low, high):
 
 
 def test_bars_are_as_long_as_their_shares():
-    svg = drawing(charts.bars([("a", {"x": 25, "y": 100}), ("b", {"x": None, "y": 0})], {"x": "#000000", "y": "#111111"}))
+    svg = drawing(
+        charts.bars([("a", {"x": 25, "y": 100}), ("b", {"x": None, "y": 0})], {"x": "#000000", "y": "#111111"})
+    )
     widths = [float(bar.get("width")) for bar in svg.iter("rect")]
     assert widths[0] / widths[1] == pytest.approx(1 / 4, abs=0.01) and len(widths) == 3
 
@@ -92,14 +95,14 @@ def test_a_matrix_shows_every_pair_and_its_orders_are_of_all_classes():
     assert sorted(tips) == [("b", "a", "1", "4"), ("b", "b", "3", "4"), ("c", "b", "2", "4"), ("c", "c", "2", "4")]
     assert "a (none)" in made
     orders = re.search(r'data-orders="(.*?)"', made)[1].replace("&#34;", '"')
-    import json
-
     orders = json.loads(orders)
     assert all(sorted(order) == [0, 1, 2] for order in orders.values())
     assert orders["by name"] == [1, 0, 2] and orders["worst first"] == [2, 0, 1]
 
 
-@pytest.mark.parametrize("counts", [[[1]], [[1, 2]], [[1, -1], [0, 1]], [[float("inf"), 0], [0, 1]], "no", [["a", "b"]] * 2])
+@pytest.mark.parametrize(
+    "counts", [[[1]], [[1, 2]], [[1, -1], [0, 1]], [[float("inf"), 0], [0, 1]], "no", [["a", "b"]] * 2]
+)
 def test_what_is_no_matrix_of_the_classes_is_refused(counts):
     with pytest.raises((ValueError, TypeError)):
         confusion(counts, ["a", "b"], "net")

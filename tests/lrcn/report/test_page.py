@@ -104,7 +104,7 @@ def test_splits_stand_each_for_itself_and_as_a_mean(runs, tmp_path):
     assert "trial, split 2" in page.text and "over splits" in page.text and "±" in page.text
 
 
-HOSTILE = '</script><script>alert(1)</script><img src=x onerror=alert(2)>"\'&\u202e\x00\x1b[31m\ud800{{ 7*7 }}'
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u202e\x00\x1b[31m\ud800{{ 7*7 }}"
 
 
 def test_every_text_is_escaped(runs, tmp_path):
@@ -184,7 +184,7 @@ def test_examples_of_any_shape_are_shown_or_left_out(tmp_path, make):
     results = outcomes.caption_results() if make is outcomes.caption_examples else outcomes.activity_results(CLASSES)
     trial = outcomes.write(tmp_path / "trial", results)
     for number, examples in enumerate(everywhere(make())):
-        if number % 7:  # each seventh of some thousand
+        if number % 17:  # one of seventeen of some thousand
             continue
         (trial / "examples.json").write_text(json.dumps(examples))
         page, left_out = report(trial, out=tmp_path / "report.html")
