@@ -8,6 +8,7 @@ import click
 
 from data_prep import DataError
 from lrcn.commands import (
+    analyze,
     caffe,
     caption,
     classify,
@@ -92,6 +93,7 @@ for command in (
     watch.watch,
     evaluate.evaluate,
     evaluate.compare,
+    analyze.analyze,
     report.report,
     classify.classify,
     caption.caption,

@@ -144,17 +144,14 @@ SECONDS_OF_SILENCE = 300  # at most, where there is no terminal
 def progress_in_words(what: str, counts: tuple[int, int, int], seconds: float) -> dict[str, str]:
     """The parts of a line on progress: {"count": "lrcn-2f: iteration 400/1000", "loss": "loss 0.87", ...}. counts: the
     number at which it began, `seconds` ago, that of now, and that of the end."""
-    from lrcn.results.tables import duration
-    from lrcn.training import logs
+    from lrcn.results.tables import duration, value_in_words
 
     first, done, total = counts
     in_brackets = re.search(r" \((\w+)\)$", what)  # "wheels (MB)", as the engine's builders have it
     unit = getattr(what, "unit", "") or (in_brackets[1] if in_brackets else "")
     named = what.endswith((unit, f"({unit})"))  # "frames: 3/9" needs no "frame" again
     parts = {"count": f"{what}: {done}/{total}" if named else f"{what}: {unit.removesuffix('s')} {done}/{total}"}
-    parts |= {
-        name: f"{name} {logs.value_in_words(name, value)}" for name, value in getattr(what, "measured", {}).items()
-    }
+    parts |= {name: f"{name} {value_in_words(name, value)}" for name, value in getattr(what, "measured", {}).items()}
     if done > first and seconds > 0:
         rate = (done - first) / seconds
         left = (total - done) / rate

@@ -16,6 +16,7 @@ from lrcn.results import palette
 from lrcn.results.lettering import class_in_words
 
 MOST_PICTURE = 1 << 20  # bytes of a picture of an example; ours have some thousand
+DIRECTIONS = {"caption_to_image": "An image by its caption", "image_to_caption": "A caption by its image"}
 GATES = {  # name in the examples -> name, what its values lie between
     "input": ("input i", 0, 1),
     "forget": ("forget f", 0, 1),
@@ -160,28 +161,18 @@ def _caption(model: str, each: Mapping[str, Any]) -> dict[str, Any]:
 def retrieval(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Queries with what was ranked first, and the rank of the right one; pictures in place of images' names."""
     pictures = {name: picture(each) for name, each in (shown.get("jpegs") or {}).items()}
-    queries = shown.get("retrieval") or []
-    if isinstance(queries, Mapping):
-        queries = [each | {"direction": direction} for direction, of_one in queries.items() for each in of_one]
     return [
         {
-            "direction": each.get("direction", ""),
-            "model": palette.title(each["model"]) if "model" in each else "",
+            "direction": DIRECTIONS[direction],
+            "model": palette.title(each["model"]),
             "query": each["query"],
             "src": pictures.get(each["query"]),
             "rank": each["rank"],
-            "top": [_hit(hit, pictures) for hit in each["top"]],
+            "top": [
+                {"name": name, "score": float(score), "right": right is True, "src": pictures.get(name)}
+                for name, score, right in each["top"]
+            ],
         }
+        for direction, queries in (shown.get("retrieval") or {}).items()
         for each in queries
     ]
-
-
-def _hit(hit: Any, pictures: Mapping[str, Markup | None]) -> dict[str, Any]:
-    """One of what was ranked first: a name, or [name, score], or {"name", "score", "right"}."""
-    if isinstance(hit, Mapping):
-        name, score, right = hit["name"], hit.get("score"), bool(hit.get("right"))
-    elif isinstance(hit, list):
-        name, score, right = hit[0], hit[1], len(hit) > 2 and bool(hit[2])
-    else:
-        name, score, right = hit, None, False
-    return {"name": name, "score": score, "right": right, "src": pictures.get(name)}

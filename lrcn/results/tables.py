@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat, zip_longest
@@ -80,6 +81,16 @@ def folded(before: str, text: str, width: int | None, indent: int) -> list[str]:
 def decimals(values: Iterable[float | None]) -> list[str]:
     """Cells of numbers: two decimals, "-" for None."""
     return ["-" if value is None else f"{value:.2f}" for value in values]
+
+
+def is_share(name: str) -> bool:
+    """Whether a net's output of this name is a share, to be shown in percent, as those of Caffe's Accuracy layers."""
+    return "accuracy" in name.lower()
+
+
+def value_in_words(name: str, value: float) -> str:
+    """A net's output: "0.873", of a share "63.4 %"."""
+    return f"{100 * value:.3g} %" if is_share(name) and math.isfinite(value) else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:

@@ -43,16 +43,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
-import numpy as np
-
 from data_prep import tacos
 from data_prep.captions import Image
 from data_prep.dataset import Dataset
 from lrcn.sentences import metrics, truth
 from lrcn.sentences.captioner import Caption
 from lrcn.sentences.evaluate import Described, image_ids
-from lrcn.sentences.images import read_image
+from lrcn.sentences.images import jpeg, read_image
 from lrcn.sentences.readable import readable
 
 EACH = 8  # examples of a kind: best, worst, first
@@ -119,7 +116,7 @@ def of_images(
         for net, texts in captions.items():
             said[net] = {"caption": readable(texts[number].text)} | _details(chosen, net, number, texts[number], known)
             said[net]["beams"] = [[round(each.log_prob, 4), readable(each.text)] for each in beams[net][place]]
-        about |= _what_is_true(image, known) | {"captions": said, "jpeg": jpeg(read_image(image.path), SIDE)}
+        about |= _what_is_true(image, known) | {"captions": said, "jpeg": _picture(image, SIDE)}
         images.append(about)
     examples: dict[str, Any] = {"task": "caption", "images": images}
     return examples | (_retrieval(chosen, queries) if queries else {})
@@ -141,13 +138,8 @@ def of_videos(dataset: Dataset, chosen: Chosen, captions: Mapping[str, Sequence[
     return {"task": "video", "videos": videos}
 
 
-def jpeg(image: np.ndarray, side: int) -> str:
-    """A BGR image as a JPEG in base64, its longer side no longer than `side`."""
-    scale = side / max(image.shape[:2])
-    if scale < 1:
-        size = [max(round(length * scale), 1) for length in image.shape[1::-1]]
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return base64.b64encode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()).decode()
+def _picture(image: Described, side: int) -> str:
+    return base64.b64encode(jpeg(read_image(image.path), side)).decode()
 
 
 def _details(chosen: Chosen, net: str, number: int, said: Caption, known: truth.Truth | None) -> dict[str, Any]:
@@ -185,7 +177,7 @@ def _retrieval(chosen: Chosen, queries: Mapping[str, Sequence[Mapping[str, Any]]
     named = {k for each in queries["caption_to_image"] for k, _ in each["top"]}
     named |= {owners[each["query"]] for each in queries["caption_to_image"]}
     named |= {each["query"] for each in queries["image_to_caption"]}
-    jpegs = {chosen.names[k]: jpeg(read_image(chosen.images[k].path), SMALL) for k in sorted(named)}
+    jpegs = {chosen.names[k]: _picture(chosen.images[k], SMALL) for k in sorted(named)}
     return {"retrieval": {"caption_to_image": by_caption, "image_to_caption": by_image}, "jpegs": jpegs}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from data_prep.workers import Counted
 from lrcn.engine.compute import Progress
 from lrcn.training.board import Board
-from lrcn.training.logs import Entry, entries_of
+from lrcn.training.logs import Entry, entries_of, tests_of
 from lrcn.training.run import Run, TrainError
 
 
@@ -18,7 +18,7 @@ class Follower:
 
     def __init__(self, run: Run, last: int, progress: Progress, board: Board | None = None) -> None:
         self.run, self.last, self.progress, self.board = run, last, progress, board
-        self.curve = run.log.update()
+        self.curve, self._followed = run.log.update(), False
         if board:
             done = run.done
             for iteration, row in sorted(self.curve.rows.items()):
@@ -29,12 +29,11 @@ class Follower:
     @property
     def lacks_last_test(self) -> bool:
         """Whether the logs tell of tests, but of none at the end."""
-        return bool(self.curve.tests) and not any(
-            map(self.curve.rows.get(self.last, {}).__contains__, self.curve.tests)
-        )
+        return bool(self.curve.tests) and not tests_of(self.curve.rows.get(self.last, {}))
 
     def follow(self, lines: Iterable[str], end: int) -> None:
         """Follows a process of Caffe's to iteration `end`. Raises TrainError where the loss is no number."""
+        self._followed = True
         for entry in entries_of(lines):
             self.curve.add(entry)
             if entry.kind == "loss":
@@ -45,8 +44,9 @@ class Follower:
                 self.board.add(entry.iteration, entry.name, entry.value, entry.clock)
 
     def finish(self) -> None:
-        """Tells of the end."""
-        self._tell(self.last)
+        """Tells of the end, where it was not over before."""
+        if self._followed:
+            self._tell(self.last)
 
     def _tell(self, iteration: int) -> None:
         self.progress(Counted(self.run.folder.name, "iterations", self.curve.headline), iteration, self.last)

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data_prep.whole_files import write_text
+from lrcn.results.lettering import plain
+from lrcn.results.tables import is_share
 
 BEGINS, SOLVING, TESTING = "begins", "solving", "testing"  # kinds of entries that hold no number
 _LINE = re.compile(
@@ -64,7 +66,7 @@ class Reader:
             return self._of_iteration(match, line)
         if match["phase"]:
             kind = "train" if match["phase"] == "Train" else self._test
-            name, value = self._column(f"{kind} {printable(match['output'])}"), _number(match["value"])
+            name, value = self._column(f"{kind} {plain(match['output'])}"), _number(match["value"])
             return Entry(kind, self._iteration, name, value, clock(line))
         if match["solving"]:
             return Entry(SOLVING, self._iteration, clock=clock(line))
@@ -131,21 +133,6 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:  # a line that another process wrote into
         return math.nan
-
-
-def printable(text: str) -> str:
-    """A text of others, fit for a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def is_share(name: str) -> bool:
-    """Whether a column is a share, to be shown in percent: what Caffe's Accuracy layers give."""
-    return "accuracy" in name.lower()
-
-
-def value_in_words(name: str, value: float) -> str:
-    """A number of a column: "0.873", of a share "63.4 %"."""
-    return f"{100 * value:.3g} %" if is_share(name) and math.isfinite(value) else f"{value:.3g}"
 
 
 def tests_of(columns: Iterable[str]) -> list[str]:

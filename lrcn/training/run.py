@@ -29,7 +29,7 @@ from google.protobuf.message import DecodeError
 
 from data_prep.dataset import Dataset
 from data_prep.whole_files import copy, sync, write_bytes, write_json
-from lrcn.results import pictures
+from lrcn.results import curves
 from lrcn.trained_net import TrainedNet, digest
 from lrcn.training.logs import LogFiles
 from netspecs import catalogue
@@ -356,7 +356,7 @@ class Run:
         """Writes curve.csv and curve.png from the logs."""
         curve = self.log.update()
         curve.write_csv(self.folder / "curve.csv")
-        pictures.curve(curve.table, self.folder.name, self.folder / "curve.png")
+        curves.of_training(curve.table, self.folder.name, self.folder / "curve.png")
 
 
 # ---- who is at work ----------------------------------------------------------------------------------------

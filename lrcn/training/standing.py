@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lrcn.engine.process import reason
-from lrcn.results.tables import aligned, duration, table_or_records
-from lrcn.training.logs import BEGINS, LogFiles, Reader, tests_of, value_in_words
+from lrcn.results.tables import aligned, duration, table_or_records, value_in_words
+from lrcn.training.logs import BEGINS, LogFiles, Reader, tests_of
 from lrcn.training.run import Run, TrainError, is_at_work_in, runs_in
 
 INTERRUPTED = "Optimization stopped early"

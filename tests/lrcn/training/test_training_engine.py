@@ -156,7 +156,7 @@ def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(
     assert 0 <= size - Disk.of(training, None, (), False).snapshot < 8000  # names, and the layers' parameters
 
 
-def tests_logged(folder):
+def logged_tests(folder):
     """Iteration of each test that Caffe's logs tell of, in order."""
     text = "".join(log.read_text() for log in sorted(folder.glob("logs/from-*.log")))
     return [int(number) for number in re.findall(r"Iteration (\d+), Testing net", text)]
@@ -165,13 +165,13 @@ def tests_logged(folder):
 def test_a_training_ends_with_a_test_and_learns_the_same(dataset, tmp_path, uninterrupted):
     """20 iterations are no multiple of 7; what is tested changes nothing of what is learnt."""
     assert weights(train_files(small(dataset, test_interval=7)[1], tmp_path)) == uninterrupted
-    assert tests_logged(tmp_path) == [0, 7, 14, 20]
+    assert logged_tests(tmp_path) == [0, 7, 14, 20]
     assert "test accuracy" in Run(tmp_path).curve()[-1] and Run(tmp_path).curve()[-1]["iteration"] == 20
     (tmp_path / "logs" / "from-0000020.log").unlink()  # as if killed after its last snapshot
     train_files(small(dataset, test_interval=7)[1], tmp_path)
-    assert tests_logged(tmp_path) == [0, 7, 14, 20]
+    assert logged_tests(tmp_path) == [0, 7, 14, 20]
     train_files(small(dataset, test_interval=7)[1], tmp_path)  # which was tested: not again
-    assert tests_logged(tmp_path) == [0, 7, 14, 20]
+    assert logged_tests(tmp_path) == [0, 7, 14, 20]
 
 
 def test_weights_differ_with_the_seed_and_are_learnt(dataset, tmp_path, uninterrupted):
