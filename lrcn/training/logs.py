@@ -171,11 +171,12 @@ class Sitting:
 @dataclass
 class Curve:
     """What logs say, in the order in which they are given. rows: by iteration, the value of each column; clocks: when
-    that was, in seconds since 1970. Where a training goes on from before its last iteration, or begins anew, the later
-    one counts."""
+    that was, in seconds since 1970; measured: the last value of each column. Where a training goes on from before its
+    last iteration, or begins anew, the later one counts."""
 
     rows: dict[int, dict[str, float]] = field(default_factory=dict)
     clocks: dict[int, float] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
     sittings: list[Sitting] = field(default_factory=list)
     _new: bool = True  # whether the next iteration is the first of its sitting
 
@@ -196,11 +197,13 @@ class Curve:
             self._new = False
         self._note_time(entry)
         if entry.name:
-            self.rows.setdefault(entry.iteration, {})[entry.name] = entry.value
+            self.rows.setdefault(entry.iteration, {})[entry.name] = self.measured[entry.name] = entry.value
 
     def _forget_after(self, iteration: int) -> None:
-        for late in [each for each in self.rows if each > iteration]:
-            del self.rows[late]
+        if late := [each for each in self.rows if each > iteration]:
+            for each in late:
+                del self.rows[each]
+            self.measured = {name: value for _, row in sorted(self.rows.items()) for name, value in row.items()}
 
     def _note_time(self, entry: Entry) -> None:
         sitting = self.sittings[-1]
@@ -223,7 +226,7 @@ class Curve:
     @property
     def columns(self) -> list[str]:
         """Their names, in the order in which they came."""
-        return list(dict.fromkeys(name for row in self.rows.values() for name in row))
+        return list(self.measured)
 
     @property
     def iteration(self) -> int:
@@ -261,15 +264,9 @@ class Curve:
         return tests_of(self.columns)
 
     @property
-    def measured(self) -> dict[str, float]:
-        """The last value of each column."""
-        return {name: value for _, row in sorted(self.rows.items()) for name, value in row.items()}
-
-    @property
     def headline(self) -> dict[str, float]:
-        """Of these the loss, and the first of `tests`."""
-        measured = self.measured
-        return {name: measured[name] for name in ("loss", *self.tests[:1]) if name in measured}
+        """Of `measured` the loss, and the first of `tests`."""
+        return {name: self.measured[name] for name in ("loss", *self.tests[:1]) if name in self.measured}
 
     def write_csv(self, path: Path) -> None:
         """All points, a row an iteration, into a file that appears whole."""

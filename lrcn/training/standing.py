@@ -70,6 +70,7 @@ class Watched:
         """TrainError where the folder holds no training."""
         self.folder = folder
         self._logs: dict[Path, LogFiles] = {}
+        self._done: dict[Path, tuple[list[tuple[str, int]], int]] = {}  # by the snapshots that were there
         self.at_work = False  # whether somebody was, when `text` was asked for
         if not self._runs():
             raise TrainError(f"{folder}: holds no training; give a run's folder, or the --out of `lrcn train`")
@@ -86,7 +87,9 @@ class Watched:
     def text(self, width: int | None, curves: bool = False) -> str:
         """How they stand now, in lines of `width` letters; with the course of the loss of those at work."""
         standings = self.look()
-        self.at_work = bool(is_at_work_in(self.folder)) or not all(each.over for each in standings)
+        here = is_at_work_in(self.folder)  # between two nets nobody trains, but goes on to
+        elsewhere = here is None and any(map(_is_fresh, self._logs.values()))
+        self.at_work = bool(here) or elsewhere or not all(each.over for each in standings)
         lines = [progress_text(standings, width)]
         for each in standings:
             losses = [value for _, value in self._logs[each.folder].curve.points("loss")] if curves else []
@@ -101,14 +104,25 @@ class Watched:
     def _standing(self, run: Run) -> Standing:
         log = self._logs.setdefault(run.folder, LogFiles(folder=run.folder))
         name = run.folder.name if run.folder == self.folder else str(run.folder.relative_to(self.folder))
-        return standing_of(run, log, name)
+        return standing_of(run, log, name, self._done_of(run))
+
+    def _done_of(self, run: Run) -> int:
+        """The iteration of the last whole snapshot; states, which are large, are read again only where others lie
+        there."""
+        try:
+            states = sorted((path.name, path.stat().st_size) for path in run.folder.glob("snapshots/*.solverstate"))
+            if run.folder not in self._done or self._done[run.folder][0] != states:
+                self._done[run.folder] = states, run.done
+        except FileNotFoundError:  # of an old snapshot, which has just been removed
+            pass
+        return self._done.get(run.folder, ([], 0))[1]
 
 
-def standing_of(run: Run, log: LogFiles, name: str) -> Standing:
-    """How a run stands; its `log` is read on."""
+def standing_of(run: Run, log: LogFiles, name: str, done: int) -> Standing:
+    """How a run stands, of whose snapshots that of iteration `done` is the last; its `log` is read on."""
     if run.given:
         return Standing(name, run.folder, GIVEN, weights=run.given)
-    curve, last, done = log.update(), run.iterations, run.done
+    curve, last = log.update(), run.iterations
     state = _state(run, log, last is not None and done >= last)
     rate = curve.rate_now if state in (AT_WORK, ELSEWHERE) else curve.rate
     iteration = done if state == FINISHED else max(curve.iteration, done)

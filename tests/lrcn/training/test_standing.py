@@ -16,8 +16,8 @@ from lrcn.training import standing
 from lrcn.training.run import Run, TrainError, at_work_in, is_at_work_in
 from lrcn.training.standing import Watched, outcome_text, spark
 from tests.commands import LRCN, lrcn, refused
+from tests.lrcn.training.caffe_logs import log_of
 from tests.lrcn.training.small_nets import write_snapshot
-from tests.lrcn.training.test_board import log_of
 
 NOTE = {"variant": "activity/single-frame-rgb", "settings": {"units": 1}, "classes": []}
 
@@ -70,7 +70,7 @@ def test_states_of_a_training(tmp_path):
 def test_why_a_training_stopped(tmp_path, ending, reason):
     """By what its last process wrote, and not by what one before it did."""
     run = write_run(tmp_path / "run", logs=[log_of(0, 5) + ending])
-    assert reason in standing_of(run.folder).reason and reason in lrcn("watch", run.folder).stdout
+    assert reason in standing_of(run.folder).reason and reason in Watched(run.folder).text(None)
     (run.folder / "logs" / "from-0000005.log").write_text(log_of(5, 9))
     assert standing_of(run.folder).reason is None
     with (run.folder / "logs" / "from-0000005.log").open("a") as log:
@@ -114,7 +114,7 @@ def test_watch_says_how_all_trainings_of_a_folder_stand(tmp_path):
     with later.locked():
         done = lrcn("watch", "runs", cwd=tmp_path)
         told = json.loads(lrcn("watch", "runs", "--json", cwd=tmp_path).stdout)["trainings"]
-    head, first, second = done.stdout.splitlines()
+    _, first, second = done.stdout.splitlines()
     assert first.split()[:3] == ["b-first", "finished", "5/5"]
     assert second.split()[:9] == "split2/a-later training 5/15 0.5 accuracy 50 % about 10".split()
     assert [(each["name"], each["state"], each["snapshot"]) for each in told] == [
@@ -122,10 +122,9 @@ def test_watch_says_how_all_trainings_of_a_folder_stand(tmp_path):
         ("split2/a-later", "training", None),
     ]
     for columns in (40, 60, 80, 120):
-        lines = lrcn("watch", "runs", cwd=tmp_path, COLUMNS=str(columns)).stdout.splitlines()
+        lines = Watched(tmp_path / "runs").text(columns).splitlines()
         assert columns < 60 or max(map(len, lines)) <= columns
     refused(lrcn("watch", tmp_path), "holds no training")
-    refused(lrcn("watch", tmp_path / "none"), "holds no training")
 
 
 def test_watch_draws_on_a_terminal_until_nobody_trains(tmp_path):

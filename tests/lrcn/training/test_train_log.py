@@ -6,9 +6,9 @@ from datetime import datetime
 
 import pytest
 
-from lrcn.training import logs
+from lrcn.training import analysis, logs
 from lrcn.training.logs import Curve, LogFiles, entries_of
-from lrcn.training.run import Run
+from lrcn.training.run import Run, TrainError
 from tests.commands import lrcn, refused
 
 LOG = """I1121 06:00:00.000001    99 solver.cpp:330] Iteration 0, Testing net (#0)
@@ -176,9 +176,32 @@ def test_analyze_sets_logs_beside_one_another(tmp_path):
 @pytest.mark.parametrize(
     "content, said", [(b"no log\n", "is no log"), (b"\x00\xff" * 999, "is no log"), (None, "No such file")]
 )
-def test_analyze_refuses_what_is_no_log(tmp_path, content, said):
+def test_what_is_no_log_is_refused(tmp_path, content, said):
     if content is not None:
         (tmp_path / "x.log").write_bytes(content)
-    refused(lrcn("analyze", tmp_path / "x.log", "--out", tmp_path / "a.png"), "x.log", said)
-    assert not (tmp_path / "a.png").exists()
-    refused(lrcn("analyze", tmp_path), "holds no run with logs")
+    with pytest.raises(TrainError, match=f"x.log: .*{said}"):
+        analysis.read([tmp_path / "x.log"])
+
+
+def test_analyze_refuses_in_one_line(tmp_path):
+    refused(lrcn("analyze", tmp_path, "--out", tmp_path / "a.png"), "holds no run with logs")
+    assert not list(tmp_path.iterdir())
+
+
+def test_curves_are_called_by_what_tells_them_apart(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name / "net" / "logs").mkdir(parents=True)
+        (tmp_path / name / "net" / "logs" / "from-0000000.log").write_text(LOG)
+    (tmp_path / "a" / "net" / "stage.json").write_text("{}")
+    (tmp_path / "x\x1b[2J.log").write_text(LOG)
+    names = list(analysis.read([tmp_path / "a", tmp_path / "b" / "net", tmp_path / "x\x1b[2J.log"]))
+    assert names == [f"{tmp_path}/a/net", f"{tmp_path}/b/net", "x\ufffd[2J.log"]
+
+
+def test_pictures_of_whatever_a_log_holds(tmp_path):
+    """Numbers that are none, more outputs than there are colours, no test, one point."""
+    many = "".join(f"I0101 00:00:00.0 7 a.cpp:1]     Train net output #{n}: $x_{n}$ = {n}\n" for n in range(9))
+    logs = {"a": OTHERS, "b": LOG + many, "c": "I0101 00:00:00.0 7 a.cpp:1] Iteration 0, loss = inf\n"}
+    for number, named in enumerate(({"a": logs["a"]}, {"b": logs["b"]}, {"c": logs["c"]}, logs)):
+        analysis.draw({name: curve_of(text) for name, text in named.items()}, tmp_path / f"{number}.png")
+        assert (tmp_path / f"{number}.png").read_bytes()[:4] == b"\x89PNG"
