@@ -165,17 +165,25 @@ def _is_fresh(log: LogFiles) -> bool:
 def _reason(log: LogFiles) -> str | None:
     """Why Caffe ended, in one line, by the last log that it wrote; None where that does not say."""
     newest = max(log.paths, key=lambda path: path.stat().st_mtime)
-    lines, reader = deque[str](maxlen=_LAST_LINES), Reader()
-    with newest.open(errors="replace") as file:
-        for line in file:
-            if (entry := reader.read(line)) and entry.kind == BEGINS:
-                lines.clear()  # what an earlier process wrote is past
-            lines.append(line.rstrip())
-    if INTERRUPTED in "".join(lines):
+    last = _last_lines(newest)
+    if any(INTERRUPTED in line for line in last):
         return "interrupted; `lrcn train` goes on from there"
     if not math.isfinite(log.curve.measured.get("loss", 0.0)):
         return f"the loss is {log.curve.measured['loss']}: training has diverged; give a lower --set base_lr=..."
-    return reason(lines, newest)
+    others = sorted(newest.parent.glob(f"rank*-{newest.name}"))  # of several GPUs; the first may only miss another
+    told = [reason(last, newest), *(reason(_last_lines(path), path) for path in others)]
+    return min(filter(None, told), key=lambda line: "nccl" in line.lower(), default=None)
+
+
+def _last_lines(path: Path) -> Sequence[str]:
+    """Of a log, as far as the last process wrote them."""
+    lines, reader = deque[str](maxlen=_LAST_LINES), Reader()
+    with path.open(errors="replace") as file:
+        for line in file:
+            if (entry := reader.read(line)) and entry.kind == BEGINS:
+                lines.clear()
+            lines.append(line.rstrip())
+    return lines
 
 
 # ---- in words ----------------------------------------------------------------------------------------------

@@ -78,6 +78,14 @@ def test_why_a_training_stopped(tmp_path, ending, reason):
     assert standing_of(run.folder).reason is None
 
 
+def test_why_one_of_several_gpus_stopped(tmp_path):
+    """The first says that NCCL misses another, which says why."""
+    fatal = "F20260101 00:00:05.0 7 nccl.cpp:44] Check failed: NCCL error\n"
+    run = write_run(tmp_path / "run", logs=[log_of(0, 5) + fatal])
+    (run.folder / "logs" / "rank1-from-0000000.log").write_text("lrcn-error: frame 3 cannot be read\n")
+    assert standing_of(run.folder).reason == "frame 3 cannot be read"
+
+
 def test_a_training_of_another_machine_is_at_work_while_its_log_is_fresh(tmp_path, monkeypatch):
     run = write_run(tmp_path / "run", logs=[log_of(0, 5)])
     monkeypatch.setattr(runs, "_this_system", lambda: "another")
