@@ -87,6 +87,7 @@ def test_a_log_of_others(tmp_path):
     assert curve.seconds == pytest.approx(22 + 25)  # the night does not count
     assert curve.rate == pytest.approx((80 + 20) / (20 + 20)) and curve.rate_now == pytest.approx(1)
     assert curve_of(OTHERS.replace("\n", "\r\n")).rows[40] == curve.rows[40]
+    assert curve_of(f"Iteration {'9' * 5000}, loss = 1\nno clock: Iteration 7, loss = 1.2.3\n").columns == ["loss"]
 
 
 def test_tests_on_training_data_are_told_from_tests(tmp_path):
@@ -123,6 +124,7 @@ state {
         ("2024-01-01T00:00:00Z I1231 23:59:59.5 7 a.cpp:1] x", "12-31 23:59:59"),
         ("I0229 00:00:00.0 7 a.cpp:1] x", "02-29 00:00:00"),  # of a leap year
         ("I1341 00:00:00.0 7 a.cpp:1] x", None),
+        ("I0101 25:00:00.0 7 a.cpp:1] x", None),
         ("no glog's", None),
     ],
 )
