@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lrcn.engine.process import reason
+from lrcn.results.lettering import plain
 from lrcn.results.tables import aligned, duration, table_or_records, value_in_words
 from lrcn.training.logs import BEGINS, LogFiles, Reader, tests_of
 from lrcn.training.run import Run, TrainError, is_at_work_in, runs_in
@@ -104,7 +105,7 @@ class Watched:
     def _standing(self, run: Run) -> Standing:
         log = self._logs.setdefault(run.folder, LogFiles(folder=run.folder))
         name = run.folder.name if run.folder == self.folder else str(run.folder.relative_to(self.folder))
-        return standing_of(run, log, name, self._done_of(run))
+        return standing_of(run, log, plain(name), self._done_of(run))
 
     def _done_of(self, run: Run) -> int:
         """The iteration of the last whole snapshot; states, which are large, are read again only where others lie
@@ -172,7 +173,7 @@ def _reason(log: LogFiles) -> str | None:
         return f"the loss is {log.curve.measured['loss']}: training has diverged; give a lower --set base_lr=..."
     others = sorted(newest.parent.glob(f"rank*-{newest.name}"))  # of several GPUs; the first may only miss another
     told = [reason(last, newest), *(reason(_last_lines(path), path) for path in others)]
-    return min(filter(None, told), key=lambda line: "nccl" in line.lower(), default=None)
+    return min((plain(line) for line in told if line), key=lambda line: "nccl" in line.lower(), default=None)
 
 
 def _last_lines(path: Path) -> Sequence[str]:
@@ -199,7 +200,7 @@ def progress_text(standings: Sequence[Standing], width: int | None) -> str:
         (
             each.name,
             each.state,
-            f"{each.iteration}/{'?' if each.iterations is None else each.iterations}",
+            "-" if each.state == GIVEN else f"{each.iteration}/{'?' if each.iterations is None else each.iterations}",
             _cell(each.measured, "loss"),
             test_cell(each.measured),
             "-" if each.left is None else f"about {duration(each.left)}",

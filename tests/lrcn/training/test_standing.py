@@ -62,7 +62,7 @@ def test_states_of_a_training(tmp_path):
             "F20260101 00:00:05.0 7 a.cpp:44] Check failed: no such thing\n",
             "Caffe stopped at a.cpp:44: Check failed: no such thing",
         ),
-        ("lrcn-error: v_03: image 1 is broken\n", "v_03: image 1 is broken"),
+        ("lrcn-error: v_\x1b[2J: image 1 is broken\n", "v_\ufffd[2J: image 1 is broken"),
         ("I20260101 00:00:05.0 7 a.cpp:44] Optimization stopped early.\n", "interrupted"),
         ("I20260101 00:00:05.0 7 a.cpp:44] Iteration 6, loss = nan\n", "the loss is nan: training has diverged"),
     ],
