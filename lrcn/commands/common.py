@@ -123,7 +123,8 @@ class Progress:
         parts = progress_in_words(what, (self.first, done, total), now - self.begun)
         if self.bar is not None:
             self.bar.total = total
-            self.bar.desc = beside_bar(parts, int(os.environ.get(BARS, 0)) or shutil.get_terminal_size().columns)
+            columns = int(os.environ.get(BARS, 0)) or shutil.get_terminal_size().columns
+            self.bar.set_description_str(beside_bar(parts, columns), refresh=False)
             self.bar.update(done - self.bar.n)
         elif (tenth := 10 * done // total) > self.tenth or now - self.told >= SECONDS_OF_SILENCE:
             self.tenth, self.told = tenth, now
@@ -149,8 +150,10 @@ def progress_in_words(what: str, counts: tuple[int, int, int], seconds: float) -
     first, done, total = counts
     in_brackets = re.search(r" \((\w+)\)$", what)  # "wheels (MB)", as the engine's builders have it
     unit = getattr(what, "unit", "") or (in_brackets[1] if in_brackets else "")
-    named = what.endswith((unit, f"({unit})"))  # "frames: 3/9" needs no "frame" again
-    parts = {"count": f"{what}: {done}/{total}" if named else f"{what}: {unit.removesuffix('s')} {done}/{total}"}
+    count = f"{done}/{total}"
+    if not what.endswith((unit, f"({unit})")):  # "frames: 3/9" needs no "frame" again
+        count = f"{unit[:-1]} {count}" if unit.endswith("s") else f"{count} {unit}"
+    parts = {"count": f"{what}: {count}"}
     parts |= {name: f"{name} {value_in_words(name, value)}" for name, value in getattr(what, "measured", {}).items()}
     if done > first and seconds > 0:
         rate = (done - first) / seconds

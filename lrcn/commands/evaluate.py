@@ -170,12 +170,12 @@ def evaluate(context, experiment, gpu, tensorboard, **options):
         evaluations = job.evaluate(Compute(gpu=gpu, progress=progress), **known)
     progress.close()
     for evaluation in evaluations:
-        if tensorboard:
-            show_evaluation(tensorboard, out or evaluation.path.parent, evaluation)
         print(evaluation.text)
         for note in evaluation.notes:
             say(note)
         say(f"results: {evaluation.path}")
+        if tensorboard:
+            show_evaluation(tensorboard, out or evaluation.path.parent, evaluation)
 
 
 def _score_results(results, references, data, out, part, tokens, name):

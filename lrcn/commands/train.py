@@ -70,7 +70,7 @@ def train(gpu, weights, trained, vocabulary, from_scratch, resume, keep, dry_run
         return
     runs = job.train(start, resume, Compute(gpu=gpu, progress=progress), keep, tensorboard)
     progress.close()
-    say(outcome_text([standing_of(run, run.log, job.name_of(run)) for run in runs], width()))
+    say(outcome_text([standing_of(run, run.log, job.name_of(run), run.done) for run in runs], width()))
 
 
 def _for_trial(gpu, progress, dry_run):

@@ -14,7 +14,6 @@ from lrcn.commands.common import FOLDER, width
 from lrcn.commands.options import JSON
 
 SECONDS = 1.0  # between two looks
-QUIET_LOOKS = 5  # without anybody at work, after which that is taken for the end: between two nets there is a moment
 CLEAR = "\x1b[J"  # from here on
 
 
@@ -41,14 +40,14 @@ def watch(run, once, as_json):
 
 def _redraw(watched) -> None:
     """Draws over what was drawn, until nobody is at work."""
-    quiet = drawn = 0
+    drawn = 0
     try:
-        while quiet < QUIET_LOOKS:
+        while watched.at_work or not drawn:
             time.sleep(SECONDS if drawn else 0)
             text = f"{watched.folder}, {datetime.now():%H:%M:%S}\n\n{watched.text(width() - 1, curves=True)}"
             lines = text.splitlines()[-(shutil.get_terminal_size().lines - 1) :]  # those begun last are below
             back = f"\x1b[{drawn}A\r" if drawn else ""
             print(back + CLEAR + "\n".join(lines), flush=True)
-            quiet, drawn = 0 if watched.at_work else quiet + 1, len(lines)
+            drawn = len(lines)
     except KeyboardInterrupt:
         print()

@@ -1,8 +1,7 @@
 """Caffe's logs, read: the one place that knows how Caffe, and glog before it, writes its lines.
 
-`Reader` makes entries of lines as they come, `Curve` a curve of entries, `Logs` the curve of a run's files, which it
-follows while they grow, `read` that of whatever log or run somebody names. The lines are those of BVLC's Caffe and of
-its derivatives since 2014.
+`Reader` makes entries of lines as they come, `Curve` a curve of entries, `LogFiles` that of files, which it follows
+while they grow. The lines are those of BVLC's Caffe and of its derivatives since 2014.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,12 +23,13 @@ from lrcn.results.tables import is_share
 
 BEGINS, SOLVING, TESTING = "begins", "solving", "testing"  # kinds of entries that hold no number
 _LINE = re.compile(
-    r"Iteration (?P<iteration>\d+)(?:, Testing net(?: \(#(?P<net>\d+)\))?|(?: \([^)]*\))?, loss = (?P<loss>[-+\w.]+)"
-    r"|, lr = (?P<lr>[-+\w.]+))|(?P<phase>Train|Test) net output #\d+: (?P<output>\S+) = (?P<value>[-+\w.]+)"
+    r"Iteration (?P<iteration>\d{1,15})(?:, Testing net(?: \(#(?P<net>\d{1,9})\))?"
+    r"|(?: \([^)]*\))?, loss = (?P<loss>[-+\w.]+)|, lr = (?P<lr>[-+\w.]+))"
+    r"|(?P<phase>Train|Test) net output #\d+: (?P<output>\S+) = (?P<value>[-+\w.]+)"
     r"|\] (?P<begins>Initializing solver)|\] (?P<solving>Solving )"
     r"|^(?P<test_state>test_state \{)|^  stage: \"(?P<stage>test-on-[^\"]*)\"|^(?P<close>\})"
 )
-_CLOCK = re.compile(r"\b[IWEF](?P<year>\d{4})?(?P<day>\d{4}) (?P<time>\d\d:\d\d:\d\d)(?P<part>\.\d{1,6})?")
+_CLOCK = re.compile(r"\b[IWEF](?P<year>\d{4})?(?P<minute>\d{4} \d\d:\d\d):(?P<second>\d\d(?:\.\d{1,6})?)")
 OF_RUN = "logs/from-*.log"  # in a run's folder, from-N.log from iteration N on
 
 
@@ -117,14 +118,21 @@ def clock(line: str) -> float | None:
     in which that was not yet to come."""
     if not (match := _CLOCK.search(line)):
         return None
+    minute = _minute(match["year"], match["minute"])
+    return None if minute is None else minute + float(match["second"])
+
+
+@lru_cache(64)
+def _minute(year: str | None, minute: str) -> float | None:
+    """The clock of "MMDD HH:MM"."""
     now = datetime.now()
-    for year in [int(match["year"])] if match["year"] else range(now.year, now.year - 9, -1):
+    for each in [int(year)] if year else range(now.year, now.year - 9, -1):
         try:
-            time = datetime.strptime(f"{year:04}{match['day']} {match['time']}", "%Y%m%d %H:%M:%S")
+            time = datetime.strptime(f"{each:04}{minute}", "%Y%m%d %H:%M")
         except ValueError:  # no such day, as the 29th of February of most years
             continue
-        if match["year"] or time <= now + timedelta(days=1):
-            return time.timestamp() + float(match["part"] or 0)
+        if year or time <= now + timedelta(days=1):
+            return time.timestamp()
     return None
 
 
@@ -171,11 +179,12 @@ class Sitting:
 @dataclass
 class Curve:
     """What logs say, in the order in which they are given. rows: by iteration, the value of each column; clocks: when
-    that was, in seconds since 1970. Where a training goes on from before its last iteration, or begins anew, the later
-    one counts."""
+    that was, in seconds since 1970; measured: the last value of each column. Where a training goes on from before its
+    last iteration, or begins anew, the later one counts."""
 
     rows: dict[int, dict[str, float]] = field(default_factory=dict)
     clocks: dict[int, float] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
     sittings: list[Sitting] = field(default_factory=list)
     _new: bool = True  # whether the next iteration is the first of its sitting
 
@@ -196,11 +205,13 @@ class Curve:
             self._new = False
         self._note_time(entry)
         if entry.name:
-            self.rows.setdefault(entry.iteration, {})[entry.name] = entry.value
+            self.rows.setdefault(entry.iteration, {})[entry.name] = self.measured[entry.name] = entry.value
 
     def _forget_after(self, iteration: int) -> None:
-        for late in [each for each in self.rows if each > iteration]:
-            del self.rows[late]
+        if late := [each for each in self.rows if each > iteration]:
+            for each in late:
+                del self.rows[each]
+            self.measured = {name: value for _, row in sorted(self.rows.items()) for name, value in row.items()}
 
     def _note_time(self, entry: Entry) -> None:
         sitting = self.sittings[-1]
@@ -223,7 +234,7 @@ class Curve:
     @property
     def columns(self) -> list[str]:
         """Their names, in the order in which they came."""
-        return list(dict.fromkeys(name for row in self.rows.values() for name in row))
+        return list(self.measured)
 
     @property
     def iteration(self) -> int:
@@ -261,15 +272,9 @@ class Curve:
         return tests_of(self.columns)
 
     @property
-    def measured(self) -> dict[str, float]:
-        """The last value of each column."""
-        return {name: value for _, row in sorted(self.rows.items()) for name, value in row.items()}
-
-    @property
     def headline(self) -> dict[str, float]:
-        """Of these the loss, and the first of `tests`."""
-        measured = self.measured
-        return {name: measured[name] for name in ("loss", *self.tests[:1]) if name in measured}
+        """Of `measured` the loss, and the first of `tests`."""
+        return {name: self.measured[name] for name in ("loss", *self.tests[:1]) if name in self.measured}
 
     def write_csv(self, path: Path) -> None:
         """All points, a row an iteration, into a file that appears whole."""
@@ -289,12 +294,12 @@ def _rate(paces: Sequence[tuple[int, float]]) -> float | None:
 
 
 class LogFiles:
-    """The log of a training, in one file or in several that follow one another, and its curve; `update` reads what has
-    been added since. A training that was begun anew is read anew."""
+    """The log of a training and its curve; `update` reads what has been added since. One that was begun anew is read
+    anew."""
 
-    def __init__(self, *paths: Path, folder: Path | None = None) -> None:
-        """paths: the files; folder: of a run, whose logs are those that are there."""
-        self._paths, self._folder = paths, folder
+    def __init__(self, file: Path | None = None, folder: Path | None = None) -> None:
+        """file: the log; or folder: of a run, whose logs are those that are there."""
+        self._file, self._folder = file, folder
         self._begin()
 
     def _begin(self) -> None:
@@ -305,10 +310,10 @@ class LogFiles:
     @property
     def paths(self) -> list[Path]:
         """The files, in order."""
-        return sorted(self._folder.glob(OF_RUN)) if self._folder else list(self._paths)
+        return sorted(self._folder.glob(OF_RUN)) if self._folder else [self._file] if self._file else []
 
     def update(self) -> Curve:
-        """The curve, with what the files say by now. OSError where one of those that were named cannot be read."""
+        """The curve, with what the files say by now. OSError where a file cannot be read."""
         paths = self.paths
         if any(path not in paths or path.stat().st_size < at for path, at in self._at.items()):
             self._begin()
@@ -321,7 +326,7 @@ class LogFiles:
         with path.open("rb") as file:
             file.seek(self._at.get(path, 0))
             for line in file:
-                if line.endswith(b"\n") or not self._folder:  # a line of a run is whole by and by
+                if line.endswith(b"\n") or self._file:  # a line of a run is whole by and by
                     self._at[path] = self._at.get(path, 0) + len(line)
                     if entry := reader.read(line.decode(errors="replace")):
                         self.curve.add(entry)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from data_prep import room
 from data_prep.whole_files import write_text
@@ -76,8 +77,14 @@ def step(training: Training, done: int, start: str) -> Step:
         solver.max_iter,
         done,
         Memory.of(training),
-        (left // solver.test_interval + (not done)) * sum(solver.test_iter) if solver.test_iter and left else 0,
+        _tests(left, solver) * sum(solver.test_iter) if solver.test_iter and left else 0,
     )
+
+
+def _tests(left: int, solver: Any) -> int:
+    """How many there are in the iterations that are left: at the begin, every interval, and at the end."""
+    at_begin, at_end = left == solver.max_iter, solver.max_iter % solver.test_interval > 0
+    return left // solver.test_interval + at_begin + at_end
 
 
 # ---- trials ------------------------------------------------------------------------------------------------

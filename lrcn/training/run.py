@@ -9,6 +9,7 @@ RUN/algorithms.txt          the algorithms of convolutions that a GPU tried out 
                             algorithms-1.txt, and so on
 RUN/devices.json            what it was trained on, from which iteration on
 RUN/logs/                   Caffe's, from-N.log from iteration N on
+RUN/lock                    locked by the process that trains here, with the mark of its machine
 RUN/curve.csv, curve.png    loss and accuracy by iteration
 """
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lrcn.engine.process import reason
+from lrcn.results.lettering import plain
 from lrcn.results.tables import aligned, duration, table_or_records, value_in_words
 from lrcn.training.logs import BEGINS, LogFiles, Reader, tests_of
 from lrcn.training.run import Run, TrainError, is_at_work_in, runs_in
@@ -70,6 +71,7 @@ class Watched:
         """TrainError where the folder holds no training."""
         self.folder = folder
         self._logs: dict[Path, LogFiles] = {}
+        self._done: dict[Path, tuple[list[tuple[str, int]], int]] = {}  # by the snapshots that were there
         self.at_work = False  # whether somebody was, when `text` was asked for
         if not self._runs():
             raise TrainError(f"{folder}: holds no training; give a run's folder, or the --out of `lrcn train`")
@@ -86,7 +88,9 @@ class Watched:
     def text(self, width: int | None, curves: bool = False) -> str:
         """How they stand now, in lines of `width` letters; with the course of the loss of those at work."""
         standings = self.look()
-        self.at_work = bool(is_at_work_in(self.folder)) or not all(each.over for each in standings)
+        here = is_at_work_in(self.folder)  # between two nets nobody trains, but goes on to
+        elsewhere = here is None and any(map(_is_fresh, self._logs.values()))
+        self.at_work = bool(here) or elsewhere or not all(each.over for each in standings)
         lines = [progress_text(standings, width)]
         for each in standings:
             losses = [value for _, value in self._logs[each.folder].curve.points("loss")] if curves else []
@@ -101,14 +105,25 @@ class Watched:
     def _standing(self, run: Run) -> Standing:
         log = self._logs.setdefault(run.folder, LogFiles(folder=run.folder))
         name = run.folder.name if run.folder == self.folder else str(run.folder.relative_to(self.folder))
-        return standing_of(run, log, name)
+        return standing_of(run, log, plain(name), self._done_of(run))
+
+    def _done_of(self, run: Run) -> int:
+        """The iteration of the last whole snapshot; states, which are large, are read again only where others lie
+        there."""
+        try:
+            states = sorted((path.name, path.stat().st_size) for path in run.folder.glob("snapshots/*.solverstate"))
+            if run.folder not in self._done or self._done[run.folder][0] != states:
+                self._done[run.folder] = states, run.done
+        except FileNotFoundError:  # of an old snapshot, which has just been removed
+            pass
+        return self._done.get(run.folder, ([], 0))[1]
 
 
-def standing_of(run: Run, log: LogFiles, name: str) -> Standing:
-    """How a run stands; its `log` is read on."""
+def standing_of(run: Run, log: LogFiles, name: str, done: int) -> Standing:
+    """How a run stands, of whose snapshots that of iteration `done` is the last; its `log` is read on."""
     if run.given:
         return Standing(name, run.folder, GIVEN, weights=run.given)
-    curve, last, done = log.update(), run.iterations, run.done
+    curve, last = log.update(), run.iterations
     state = _state(run, log, last is not None and done >= last)
     rate = curve.rate_now if state in (AT_WORK, ELSEWHERE) else curve.rate
     iteration = done if state == FINISHED else max(curve.iteration, done)
@@ -151,17 +166,25 @@ def _is_fresh(log: LogFiles) -> bool:
 def _reason(log: LogFiles) -> str | None:
     """Why Caffe ended, in one line, by the last log that it wrote; None where that does not say."""
     newest = max(log.paths, key=lambda path: path.stat().st_mtime)
-    lines, reader = deque[str](maxlen=_LAST_LINES), Reader()
-    with newest.open(errors="replace") as file:
-        for line in file:
-            if (entry := reader.read(line)) and entry.kind == BEGINS:
-                lines.clear()  # what an earlier process wrote is past
-            lines.append(line.rstrip())
-    if INTERRUPTED in "".join(lines):
+    last = _last_lines(newest)
+    if any(INTERRUPTED in line for line in last):
         return "interrupted; `lrcn train` goes on from there"
     if not math.isfinite(log.curve.measured.get("loss", 0.0)):
         return f"the loss is {log.curve.measured['loss']}: training has diverged; give a lower --set base_lr=..."
-    return reason(lines, newest)
+    others = sorted(newest.parent.glob(f"rank*-{newest.name}"))  # of several GPUs; the first may only miss another
+    told = [reason(last, newest), *(reason(_last_lines(path), path) for path in others)]
+    return min((plain(line) for line in told if line), key=lambda line: "nccl" in line.lower(), default=None)
+
+
+def _last_lines(path: Path) -> Sequence[str]:
+    """Of a log, as far as the last process wrote them."""
+    lines, reader = deque[str](maxlen=_LAST_LINES), Reader()
+    with path.open(errors="replace") as file:
+        for line in file:
+            if (entry := reader.read(line)) and entry.kind == BEGINS:
+                lines.clear()
+            lines.append(line.rstrip())
+    return lines
 
 
 # ---- in words ----------------------------------------------------------------------------------------------
@@ -177,7 +200,7 @@ def progress_text(standings: Sequence[Standing], width: int | None) -> str:
         (
             each.name,
             each.state,
-            f"{each.iteration}/{'?' if each.iterations is None else each.iterations}",
+            "-" if each.state == GIVEN else f"{each.iteration}/{'?' if each.iterations is None else each.iterations}",
             _cell(each.measured, "loss"),
             test_cell(each.measured),
             "-" if each.left is None else f"about {duration(each.left)}",

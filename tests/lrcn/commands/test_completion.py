@@ -82,6 +82,12 @@ def test_released_weights_and_data_sets(offered, monkeypatch, tmp_path):
         assert offered(*words, "") == [("file", ""), ("plain", "hybrid")], words  # those that are here
 
 
+def test_runs_and_logs(offered):
+    assert "watch" in plain(offered("wa")) and "analyze" in plain(offered("ana"))
+    assert offered("watch", "ru") == [("dir", "ru")] and offered("analyze", "lo") == [("file", "lo")]
+    assert offered("train", "demo", "--tensorboard", "t") == [("dir", "t")]
+
+
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
 def test_a_real_bash(tmp_path):
     keyboard = (

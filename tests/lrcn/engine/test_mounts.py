@@ -1,8 +1,11 @@
 """What `--engine docker` mounts."""
 
+from pathlib import Path
+
 import pytest
 
 from data_prep.whole_files import write_json, write_text
+from lrcn.commands import experiment
 from lrcn.engine import EngineError
 from lrcn.engine.mounts import Bind, binds, gathered, named_by
 
@@ -60,3 +63,9 @@ def test_what_a_data_set_names_is_mounted(here):
     assert named_by(data) == [f"{here}/data", f"{here}/elsewhere", f"{here}/elsewhere/deep"]
     write_json(data / "dataset.json", {"name": "c", "kind": "semantics", "features": f"{here}/f.h5"})
     assert f"{here}/f.h5" in named_by(data)
+
+
+def test_what_a_command_fills_is_mounted_writable():
+    options = {"experiment": "caption/results", "out": None, "tensorboard": Path("events")}
+    assert experiment.mounts(options) == ([], [Path("runs/caption-results"), Path("events")])
+    assert experiment.mounts(options | {"out": Path("o"), "tensorboard": None}) == ([], [Path("o")])

@@ -1,15 +1,12 @@
-"""Event files for TensorBoard, read back by the format's description: records of a length, its checksum, the content,
-its checksum, and in it the protobuf messages."""
+"""Event files for TensorBoard, read back by a reader of our own: one curve however often a training was cut off."""
 
 import json
-import struct
 from collections import Counter
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from tensorboardX.proto.event_pb2 import Event
 
 from data_prep import DataError
 from lrcn.training.board import Board, show_evaluation, tag
@@ -17,71 +14,9 @@ from lrcn.training.follower import Follower
 from lrcn.training.logs import entries_of
 from lrcn.training.run import Run, TrainError
 from lrcn.training.tasks import Evaluation
+from tests.lrcn.training.caffe_logs import log_of
+from tests.lrcn.training.event_files import events, scalars, texts
 from tests.lrcn.training.small_nets import write_snapshot
-
-
-def crc32c(content: bytes) -> int:
-    crc = 0xFFFFFFFF
-    for byte in content:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
-
-
-def masked(content: bytes) -> int:
-    crc = crc32c(content)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-def events(folder: Path) -> list[Event]:
-    """Of all files in a folder; what is not whole, or does not fit its checksum, is an error."""
-    read = []
-    for path in sorted(folder.glob("events.out.tfevents.*")):
-        content = path.read_bytes()
-        while content:
-            (length,) = struct.unpack("<Q", content[:8])
-            assert struct.unpack("<I", content[8:12])[0] == masked(content[:8])
-            record, (sum_of_record,) = (
-                content[12 : 12 + length],
-                struct.unpack("<I", content[12 + length : 16 + length]),
-            )
-            assert len(record) == length and sum_of_record == masked(record)
-            read.append(Event.FromString(record))
-            content = content[16 + length :]
-    return read
-
-
-def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    found: dict[str, list[tuple[int, float]]] = {}
-    for event in events(folder):
-        for value in event.summary.value:
-            if value.WhichOneof("value") == "simple_value":
-                found.setdefault(value.tag, []).append((event.step, round(value.simple_value, 5)))
-    return found
-
-
-def texts(folder: Path) -> dict[str, str]:
-    return {
-        value.tag: value.tensor.string_val[0].decode()
-        for event in events(folder)
-        for value in event.summary.value
-        if value.WhichOneof("value") == "tensor"
-    }
-
-
-def log_of(first: int, last: int, loss=lambda iteration: iteration / 10) -> str:
-    """A process's, that displays every iteration and tests every fifth, the last too."""
-    lines = ["I20260101 00:00:00.0 7 solver.cpp:48] Initializing solver from parameters:"]
-    for iteration in range(first, last + 1):
-        begin = f"I20260101 00:00:{iteration:02}.0 7 solver.cpp:1]"
-        test = [f"{begin} Iteration {iteration}, Testing net (#0)", f"{begin}     Test net output #0: accuracy = 0.5"]
-        shown = [f"{begin} Iteration {iteration}, loss = {loss(iteration)}"]
-        if iteration < last:
-            shown += [f"{begin}     Train net output #0: accuracy = 0.25", f"{begin} Iteration {iteration}, lr = 0.01"]
-        tested = test if iteration % 5 == 0 else []
-        lines += tested + shown if iteration < last else shown + tested
-    return "\n".join(lines) + "\n"
 
 
 def go_on(run: Run, board: Path, begin: int, end: int, last: int = 15, lines=None) -> None:

@@ -15,11 +15,13 @@ from lrcn.activity import score
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import CaffeError
 from lrcn.training import experiment, job
+from lrcn.training.board import tag
 from lrcn.training.job import Start, open_job
 from lrcn.training.run import Run, TrainError
 from prototxt_gen import SpecError, caffe_pb2, parse, to_text
 from tests.commands import lrcn, prepare, refused
 from tests.datasets import make_dataset, write_snippets
+from tests.lrcn.training.event_files import scalars
 from tests.lrcn.training.small_nets import set_options, small_table1, train_small
 from tests.weights import weights
 
@@ -274,8 +276,15 @@ def test_progress_and_results_of_a_job_reach_python(dataset, tmp_path):
     told = []
     compute = Compute(progress=lambda what, done, total: told.append((what, done, total)))
     opened = open_job(SINGLE, dataset, tmp_path, settings=SINGLE_ALONE)
-    [run] = opened.train(compute=compute)
+    [run] = opened.train(compute=compute, tensorboard=tmp_path / "events")
     assert ("single-frame-flow", 3, 4) in told and any("random weights" in what for what, _, total in told if not total)
+    what, done, total = [each for each in told if each[2]][-1]
+    measured = {name: run.curve()[-1][name] for name in ("loss", "test accuracy")}
+    assert (what.unit, what.measured, done, total) == ("iterations", measured, 4, 4)
+    shown = scalars(tmp_path / "events" / tmp_path.name / "single-frame-flow")
+    for column in ("loss", "lr", "test accuracy", "train loss"):
+        points = [(row["iteration"], pytest.approx(row[column], abs=1e-5)) for row in run.curve() if column in row]
+        assert shown[tag(column)] == points
     [evaluation] = opened.evaluate(compute, frames="last")
     assert evaluation.path == tmp_path / "results_last.json" and evaluation.results["engine"] == engine.find().info()
     assert opened.trained(run and opened.experiment.stages[0]).weights == run.weights

@@ -80,6 +80,7 @@ def test_a_published_stage_in_numbers():
     # 384 frames through the hybrid net: the data alone are 226 MiB, and conv1's blobs ten times that
     assert 5 << 30 < step.memory.training < 20 << 30
     assert plan.step(lrcn, 10000, "weights").tests == 200 * 100 and plan.step(lrcn, 30000, "weights").seconds == 0
+    assert plan.step(training("activity/lrcn-fc6-rgb", max_iter=350), 0, "weights").tests == 5 * 100  # at 350 too
     single = training("activity/single-frame-rgb")
     assert task_of(single.variant).batch(single) == "128 frames"
 

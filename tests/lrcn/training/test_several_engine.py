@@ -52,12 +52,13 @@ def test_two_processes_train_as_one_does(dataset, tmp_path, monkeypatch):
     """They draw the clips of its batches, half each, and average their gradients. One that goes on gives the same."""
     several = on_cpus(tmp_path, monkeypatch)
     one = training(dataset, tmp_path / "one")
-    two = training(dataset, tmp_path / "two", several)
+    two = training(dataset, tmp_path / "two", several, test_interval=4)
     near = rounding(10 * summands(small(dataset, videos=4, **SIZES)[1]["deploy"]), 4)
     assert furthest(one, two) < near < furthest(one, Run(tmp_path / "one").snapshot(5)) / 10
-    assert Run(tmp_path / "two").curve()[-1]["iteration"] == 10
+    tested = [row["iteration"] for row in Run(tmp_path / "two").curve() if "test accuracy" in row]
+    assert tested == [0, 4, 8, 10]  # at the end too
     assert not (tmp_path / "two" / "ranks").exists()
-    training(dataset, tmp_path / "again", several, max_iter=5)
+    training(dataset, tmp_path / "again", several, max_iter=5)  # with another interval of tests
     assert weights(training(dataset, tmp_path / "again", several)) == weights(two)
 
 

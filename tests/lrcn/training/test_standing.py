@@ -16,8 +16,8 @@ from lrcn.training import standing
 from lrcn.training.run import Run, TrainError, at_work_in, is_at_work_in
 from lrcn.training.standing import Watched, outcome_text, spark
 from tests.commands import LRCN, lrcn, refused
+from tests.lrcn.training.caffe_logs import log_of
 from tests.lrcn.training.small_nets import write_snapshot
-from tests.lrcn.training.test_board import log_of
 
 NOTE = {"variant": "activity/single-frame-rgb", "settings": {"units": 1}, "classes": []}
 
@@ -62,7 +62,7 @@ def test_states_of_a_training(tmp_path):
             "F20260101 00:00:05.0 7 a.cpp:44] Check failed: no such thing\n",
             "Caffe stopped at a.cpp:44: Check failed: no such thing",
         ),
-        ("lrcn-error: v_03: image 1 is broken\n", "v_03: image 1 is broken"),
+        ("lrcn-error: v_\x1b[2J: image 1 is broken\n", "v_\ufffd[2J: image 1 is broken"),
         ("I20260101 00:00:05.0 7 a.cpp:44] Optimization stopped early.\n", "interrupted"),
         ("I20260101 00:00:05.0 7 a.cpp:44] Iteration 6, loss = nan\n", "the loss is nan: training has diverged"),
     ],
@@ -70,12 +70,20 @@ def test_states_of_a_training(tmp_path):
 def test_why_a_training_stopped(tmp_path, ending, reason):
     """By what its last process wrote, and not by what one before it did."""
     run = write_run(tmp_path / "run", logs=[log_of(0, 5) + ending])
-    assert reason in standing_of(run.folder).reason and reason in lrcn("watch", run.folder).stdout
+    assert reason in standing_of(run.folder).reason and reason in Watched(run.folder).text(None)
     (run.folder / "logs" / "from-0000005.log").write_text(log_of(5, 9))
     assert standing_of(run.folder).reason is None
     with (run.folder / "logs" / "from-0000005.log").open("a") as log:
         log.write(ending + log_of(5, 8))
     assert standing_of(run.folder).reason is None
+
+
+def test_why_one_of_several_gpus_stopped(tmp_path):
+    """The first says that NCCL misses another, which says why."""
+    fatal = "F20260101 00:00:05.0 7 nccl.cpp:44] Check failed: NCCL error\n"
+    run = write_run(tmp_path / "run", logs=[log_of(0, 5) + fatal])
+    (run.folder / "logs" / "rank1-from-0000000.log").write_text("lrcn-error: frame 3 cannot be read\n")
+    assert standing_of(run.folder).reason == "frame 3 cannot be read"
 
 
 def test_a_training_of_another_machine_is_at_work_while_its_log_is_fresh(tmp_path, monkeypatch):
@@ -114,7 +122,7 @@ def test_watch_says_how_all_trainings_of_a_folder_stand(tmp_path):
     with later.locked():
         done = lrcn("watch", "runs", cwd=tmp_path)
         told = json.loads(lrcn("watch", "runs", "--json", cwd=tmp_path).stdout)["trainings"]
-    head, first, second = done.stdout.splitlines()
+    _, first, second = done.stdout.splitlines()
     assert first.split()[:3] == ["b-first", "finished", "5/5"]
     assert second.split()[:9] == "split2/a-later training 5/15 0.5 accuracy 50 % about 10".split()
     assert [(each["name"], each["state"], each["snapshot"]) for each in told] == [
@@ -122,10 +130,9 @@ def test_watch_says_how_all_trainings_of_a_folder_stand(tmp_path):
         ("split2/a-later", "training", None),
     ]
     for columns in (40, 60, 80, 120):
-        lines = lrcn("watch", "runs", cwd=tmp_path, COLUMNS=str(columns)).stdout.splitlines()
+        lines = Watched(tmp_path / "runs").text(columns).splitlines()
         assert columns < 60 or max(map(len, lines)) <= columns
     refused(lrcn("watch", tmp_path), "holds no training")
-    refused(lrcn("watch", tmp_path / "none"), "holds no training")
 
 
 def test_watch_draws_on_a_terminal_until_nobody_trains(tmp_path):

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import pytest
 
-from lrcn.training import logs
+from lrcn.training import analysis, logs
 from lrcn.training.logs import Curve, LogFiles, entries_of
-from lrcn.training.run import Run
+from lrcn.training.run import Run, TrainError
 from tests.commands import lrcn, refused
 
 LOG = """I1121 06:00:00.000001    99 solver.cpp:330] Iteration 0, Testing net (#0)
@@ -87,6 +87,7 @@ def test_a_log_of_others(tmp_path):
     assert curve.seconds == pytest.approx(22 + 25)  # the night does not count
     assert curve.rate == pytest.approx((80 + 20) / (20 + 20)) and curve.rate_now == pytest.approx(1)
     assert curve_of(OTHERS.replace("\n", "\r\n")).rows[40] == curve.rows[40]
+    assert curve_of(f"Iteration {'9' * 5000}, loss = 1\nno clock: Iteration 7, loss = 1.2.3\n").columns == ["loss"]
 
 
 def test_tests_on_training_data_are_told_from_tests(tmp_path):
@@ -123,6 +124,7 @@ state {
         ("2024-01-01T00:00:00Z I1231 23:59:59.5 7 a.cpp:1] x", "12-31 23:59:59"),
         ("I0229 00:00:00.0 7 a.cpp:1] x", "02-29 00:00:00"),  # of a leap year
         ("I1341 00:00:00.0 7 a.cpp:1] x", None),
+        ("I0101 25:00:00.0 7 a.cpp:1] x", None),
         ("no glog's", None),
     ],
 )
@@ -176,9 +178,32 @@ def test_analyze_sets_logs_beside_one_another(tmp_path):
 @pytest.mark.parametrize(
     "content, said", [(b"no log\n", "is no log"), (b"\x00\xff" * 999, "is no log"), (None, "No such file")]
 )
-def test_analyze_refuses_what_is_no_log(tmp_path, content, said):
+def test_what_is_no_log_is_refused(tmp_path, content, said):
     if content is not None:
         (tmp_path / "x.log").write_bytes(content)
-    refused(lrcn("analyze", tmp_path / "x.log", "--out", tmp_path / "a.png"), "x.log", said)
-    assert not (tmp_path / "a.png").exists()
-    refused(lrcn("analyze", tmp_path), "holds no run with logs")
+    with pytest.raises(TrainError, match=f"x.log: .*{said}"):
+        analysis.read([tmp_path / "x.log"])
+
+
+def test_analyze_refuses_in_one_line(tmp_path):
+    refused(lrcn("analyze", tmp_path, "--out", tmp_path / "a.png"), "holds no run with logs")
+    assert not list(tmp_path.iterdir())
+
+
+def test_curves_are_called_by_what_tells_them_apart(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name / "net" / "logs").mkdir(parents=True)
+        (tmp_path / name / "net" / "logs" / "from-0000000.log").write_text(LOG)
+    (tmp_path / "a" / "net" / "stage.json").write_text("{}")
+    (tmp_path / "x\x1b[2J.log").write_text(LOG)
+    names = list(analysis.read([tmp_path / "a", tmp_path / "b" / "net", tmp_path / "x\x1b[2J.log"]))
+    assert names == [f"{tmp_path}/a/net", f"{tmp_path}/b/net", "x\ufffd[2J.log"]
+
+
+def test_pictures_of_whatever_a_log_holds(tmp_path):
+    """Numbers that are none, more outputs than there are colours, no test, one point."""
+    many = "".join(f"I0101 00:00:00.0 7 a.cpp:1]     Train net output #{n}: $x_{n}$ = {n}\n" for n in range(9))
+    logs = {"a": OTHERS, "b": LOG + many, "c": "I0101 00:00:00.0 7 a.cpp:1] Iteration 0, loss = inf\n"}
+    for number, named in enumerate(({"a": logs["a"]}, {"b": logs["b"]}, {"c": logs["c"]}, logs)):
+        analysis.draw({name: curve_of(text) for name, text in named.items()}, tmp_path / f"{number}.png")
+        assert (tmp_path / f"{number}.png").read_bytes()[:4] == b"\x89PNG"
