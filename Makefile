@@ -31,6 +31,7 @@ demo: engine
 	for experiment in demo demo-captions demo-video; do \
 	  $(LRCN) train $$experiment && $(LRCN) evaluate $$experiment >/dev/null || exit; done
 	$(LRCN) compare runs/demo/results.json runs/demo-captions/results.json runs/demo-video/results.json
+	$(LRCN) report runs/demo runs/demo-captions runs/demo-video --out runs/report.html
 
 # Caffe's own threads take the cores that are there; without it, each core has a share of the files.
 test: lint engine

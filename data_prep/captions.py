@@ -34,14 +34,14 @@ import cv2
 import h5py
 import numpy as np
 
-from data_prep import DataError, frames, vocabulary
+from data_prep import DataError, frames, room, vocabulary
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.list_order import check_seed
 from data_prep.source_files import Table, is_json, parse_json, short
 from data_prep.spellings import Files
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
-from data_prep.workers import Work, no_progress
+from data_prep.workers import IMAGES, Counted, Work, no_progress
 from prototxt_gen.text_files import read_lines, read_text
 
 STEPS, STREAMS = 20, 100
@@ -245,7 +245,7 @@ def write_files(folder: Path, rows: int, each: int, fill, streams: int, progress
     pool = ThreadPoolExecutor(min(WRITERS, max(WRITTEN // largest, 1)))
     try:
         for (_, last), _ in zip(spans, pool.map(write, paths, spans), strict=True):
-            progress(folder.name, last, rows)
+            progress(Counted(folder.name, "rows"), last, rows)
     finally:
         pool.shutdown(cancel_futures=True)
     return [path.name for path in paths]
@@ -256,9 +256,10 @@ class _Sequences:
 
     def __init__(self, images: list[Image], options: SentenceOptions, progress):
         texts = [caption for image in images for caption in image.captions]
-        progress("splitting captions", 0, len(texts))
+        splitting = Counted("splitting captions", "captions")
+        progress(splitting, 0, len(texts))
         self.sentences = vocabulary.Sentences(texts)
-        progress("splitting captions", len(texts), len(texts))
+        progress(splitting, len(texts), len(texts))
         del texts
         self.images, self.options, self.progress = images, options, progress
         self.owner = np.repeat(np.arange(len(images)), [len(image.captions) for image in images])  # a caption's image
@@ -349,6 +350,12 @@ def write_sequences(
     return {"vocabulary": len(words) + 1, "steps": options.steps, "streams": options.streams, "splits": sizes}
 
 
+def room_of(images: list[Image], steps: int) -> int:
+    """About the bytes on the disk of sentences: five numbers of four bytes a row, aligned and not, in two parts (train
+    and trainval, say), and their lines in lists."""
+    return sum(len(image.captions) for image in images) * (2 * 2 * 5 * 4 * steps + 400)
+
+
 # ---- images ------------------------------------------------------------------------------------------------
 READABLE = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"BM": "BMP"}
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
@@ -410,7 +417,7 @@ def check_images(folder: Path, files: list[str], skip: bool, work: Work = Work()
             notes.write("".join(f"{file}\n" for file in block if file not in bad))
             notes.flush()
             checked += len(block)
-            work.progress("images", checked, len(files))
+            work.progress(IMAGES, checked, len(files))
     if bad and not skip:
         file, reason = next(iter(bad.items()))
         raise DataError(
@@ -456,6 +463,8 @@ def prepare(
         if bare:
             work.remark(f"images without a caption are left out: {len(bare)}, {bare[0]} for one")
         files = [image.file for image in images] if with_images else []
+        need = room_of(images, options.steps)
+        room.check(out, need, "the captions", work.progress, room.taken(folder.rglob("*")))
         skipped = check_images(folder, files, skip_unreadable, work)
         images = [image for image in images if image.file not in skipped]
         if not any(image.split == "train" for image in images):

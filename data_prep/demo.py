@@ -27,7 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, captions, store, tacos, videos
+from data_prep import DataError, captions, room, store, tacos, videos
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.features import output_folder
 from data_prep.frames import VideoFile, encode_jpeg
@@ -37,7 +37,7 @@ from data_prep.source_files import read_source
 from data_prep.stills import write_stills as write_shuffled
 from data_prep.videos import FrameOptions
 from data_prep.whole_files import new_folder, write_json, write_text, writing
-from data_prep.workers import Work, no_progress
+from data_prep.workers import VIDEOS, Counted, Work, no_progress
 
 VERSION = 1  # of the generator; data made by another one are never taken for this one's
 HEIGHT, WIDTH, FPS = 64, 80, 12
@@ -400,6 +400,9 @@ class Sizes:
             )
 
 
+BYTES = 500e6  # of the demo, pictures and stills included, at its own sizes
+
+
 def prepare(out, seed: int = 1701, sizes: Sizes = Sizes(), work: Work = Work()) -> Path:
     """Makes the demo's dataset folder `out`: video files, frames, flow, lists, semantic slots (`semantics.jsonl`) and
     the data set for video description of them (`semantics/`), pictures with captions (`pictures/`) and the caption data
@@ -421,6 +424,8 @@ def prepare(out, seed: int = 1701, sizes: Sizes = Sizes(), work: Work = Work()) 
     out = output_folder(out)
     with new_folder(out, settings) as folder:
         if folder is not None:
+            need = BYTES * sizes.videos_per_class / Sizes.videos_per_class
+            room.check(folder, need, "the demo's data sets", work.progress, room.taken(folder.rglob("*")))
             _fill(folder, settings, sizes, order, work)
     prepare_semantics(out, seed, work.progress)
     if sizes.pictures:
@@ -433,9 +438,9 @@ def _fill(folder: Path, settings: dict, sizes: Sizes, order: ListOrder, work: Wo
     seed, todo = order.seed, plans(order.seed, sizes.videos_per_class, sizes.test_videos_per_class)
     paths = {plan: folder / "videos" / plan.class_name / f"{plan.name}.avi" for plan in todo}
     missing = [(plan, path) for plan, path in paths.items() if not path.exists()]
-    work.progress("videos", len(todo) - len(missing), len(todo))
+    work.progress(VIDEOS, len(todo) - len(missing), len(todo))
     for done, _ in enumerate(work.parallel(_write_video, missing), len(todo) - len(missing) + 1):
-        work.progress("videos", done, len(todo))
+        work.progress(VIDEOS, done, len(todo))
     write_semantics(folder / "semantics.jsonl", todo)
     write_pictures(folder / "pictures", seed, sizes.pictures, work.progress)
     for name in STILLS:
@@ -592,7 +597,7 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=no_pro
             writer.add(video.name, video.label, [encode_jpeg(image)], STILL, STILL)
             index.append(video)
             parts[f"{part}1.txt"].append(video)
-            progress(out.name, number + 1, count)
+            progress(Counted(out.name, "images"), number + 1, count)
     write_text(out / "videos.tsv", index_text(index))
     for name, members in parts.items():
         write_text(out / name, list_text(members))
@@ -619,7 +624,7 @@ def write_pictures(out, seed: int = 1701, images: int = 1500, progress=no_progre
         with writing(path):
             path.write_bytes(encode_jpeg(image))
         entries.append({"image": path.name, "split": part, "captions": sentences(truth["slots"]), "truth": truth})
-        progress("pictures", number + 1, images)
+        progress(Counted("pictures", "pictures"), number + 1, images)
     write_json(out / "captions.json", entries)
     return out
 

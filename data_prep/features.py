@@ -25,7 +25,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from data_prep import DataError
+from data_prep import DataError, room
 from data_prep.dataset import Dataset, without_videos
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text
 from data_prep.workers import Work
@@ -241,6 +241,8 @@ def prepare_npz(npz, out, videos: int = 24, seed: int = 1701, work: Work = Work(
     with new_folder(out, settings) as folder:
         if folder is None:
             return out
+        need = 4 * (arrays["x_tr"].size + arrays["x_te"].size)
+        room.check(out, need, "the activations", work.progress, room.taken(folder.rglob("*")))
         for part, short in (("train", "tr"), ("test", "te")):
             write_part(folder, out, f"{part}1", arrays[f"x_{short}"], arrays[f"y_{short}"], videos, seed)
         write_json(

@@ -13,13 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, flow_images, store
+from data_prep import DataError, flow_images, room, store
 from data_prep.dataset import Dataset, Video
 from data_prep.flow_images import BOUND, SCALE, ZERO, FlowImages, decode, encode
 from data_prep.frames import decode as decode_image
 from data_prep.frames import encode_jpeg
 from data_prep.whole_files import locked, read_json, write_json
-from data_prep.workers import Work
+from data_prep.workers import Counted, Work
 
 LIMIT = 2  # levels from 0 and 255 at which motion counts as clipped: JPEG does not keep the ends to the level
 # alpha, delta and gamma weigh smoothness, colour constancy and gradient constancy; the values are OpenCV's own, named
@@ -109,12 +109,14 @@ def write(
             jobs = [(images.files[v.name], images.bound, *size) for v in todo]
         else:
             jobs = [(str(folder), v.name, v.frames, algorithm) for v in todo]
-        done = len(index) - len(todo)
-        work.progress("flow", done, len(index))
+        done, images_due = len(index) - len(todo), sum(video.images("flow") for video in todo)
+        growing = room.Growing(folder, "the images of flow", len(todo), images_due, 1, work.progress)
+        work.progress(Counted("flow", "videos"), done, len(index))
         for video, (_, jpegs) in zip(todo, work.parallel(flow_images.read if images else _computed, jobs)):
+            growing.add(len(jpegs), store.stored_bytes(jpegs))
             writer.add(video.name, video.label, jpegs, *size)
             done += 1
-            work.progress("flow", done, len(index))
+            work.progress(Counted("flow", "videos"), done, len(index))
 
 
 def _measured(job) -> tuple[int, int, int, int]:
@@ -141,7 +143,7 @@ def measure(folder, index: list[Video], size: tuple[int, int], work: Work = Work
     jobs, total = [(str(folder), v.name, v.frames, *size) for v in index if v.frames > 1], np.zeros(4, np.int64)
     for done, (_, counts) in enumerate(work.parallel(_measured, jobs), 1):
         total += counts
-        work.progress("checking flow", done, len(jobs))
+        work.progress(Counted("checking flow", "videos"), done, len(jobs))
     count, blank, pixels, clipped = (int(n) for n in total)
     return {"images": count, "blank": blank, "clipped": round(clipped / max(pixels, 1), 6)}
 

@@ -7,8 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data_prep import DataError
+from data_prep.workers import no_progress
 
-SURELY = 0.8  # of an estimate by a sample: what is less than that is surely too little
+Progress = Callable[[str, int, int], None]  # as `no_progress`
+SURELY = 0.8  # of an estimate: what is less than that is surely too little
+WORTH = 100e6  # bytes: less is not spoken of
+LOOK = 8  # pieces that an estimate begins with
 
 
 def free(place) -> int:
@@ -31,14 +35,36 @@ def words(count: float) -> str:
     return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
-def check(place, need: float, what: str, remark: Callable[[str], None], there: int = 0) -> None:
+def check(place, need: float, what: str, progress: Progress, there: int = 0, mend: str = "") -> None:
     """Says how much room `what` ("the stills") takes, about `need` bytes, of which `there` are written, and how much is
-    free. Errors: DataError where that is surely too little."""
-    left, left_free = max(0, need - there), free(place)
-    if SURELY * left > left_free:
+    free. mend: what else than another disk makes it less. Errors: DataError where that is surely too little."""
+    left, left_free = max(0.0, need - there), free(place)
+    if left * SURELY > left_free:
         raise DataError(
-            f"{place}: no space left for {what}, which need about {words(left)} of {words(left_free)}; free some, or "
-            "name a folder on another disk"
+            f"{place}: no space left for {what}, which need about {words(left)} of {words(left_free)}; free some"
+            f"{mend or ', or name a folder on another disk'}"
         )
-    short = "; it may not fit" if left > left_free else ""
-    remark(f"disk: {what} will take about {words(left)} of {words(left_free)} free{short}")
+    if left >= WORTH or left > left_free:
+        short = ", which may be too little" if left > left_free else ""
+        progress(f"disk: {what} take about {words(left)} more, of {words(left_free)} free{short}", 0, 0)
+
+
+class Growing:
+    """An estimate by the first pieces that are written, of `count` pieces, looked at again each time that there are
+    twice as many.
+
+    total: the pieces' weights together, to which their sizes are taken to be in proportion; times: what is made of them
+    later beside them, 2 for as much again.
+    """
+
+    def __init__(self, place, what: str, count: int, total: float, times: float, progress: Progress):
+        self.place, self.what, self.total, self.times, self.progress = place, what, total, times, progress
+        self.next, self.pieces, self.weight, self.size = max(1, min(LOOK, count // 10)), 0, 0.0, 0
+
+    def add(self, weight: float, size: int) -> None:
+        """A piece of so many bytes was made. Errors: DataError as `check`."""
+        self.pieces, self.weight, self.size = self.pieces + 1, self.weight + weight, self.size + size
+        if self.pieces >= self.next and self.weight:
+            whole = self.size / self.weight * self.total * self.times
+            check(self.place, whole, self.what, self.progress, self.size)
+            self.next, self.progress = 2 * self.pieces, no_progress  # it is said once

@@ -13,10 +13,10 @@ from pathlib import Path
 import lmdb
 import numpy as np
 
-from data_prep import DataError, store
+from data_prep import DataError, room, store
 from data_prep.dataset import Dataset, Video, list_text
 from data_prep.whole_files import locked, read_json, write_json, writing
-from data_prep.workers import no_progress
+from data_prep.workers import Counted, no_progress
 
 NOTE = "stills.json"  # written last: says that the folder is whole, and what it was made with
 PARTS = ("train", "test")
@@ -63,21 +63,17 @@ def write_lists(
             todo[name] = place, videos, note
     if not todo:
         return
-    _check_room(Path(data), sum(note["images"] for *_, note in todo.values()))
+    _check_room(Path(data), sum(note["images"] for *_, note in todo.values()), progress)
     for name, (place, videos, note) in todo.items():
         _write(Path(data), place, name, videos, note, progress)
 
 
-def _check_room(data: Path, images: int) -> None:
+def _check_room(data: Path, images: int, progress) -> None:
     with store.reader(data / "frames").begin() as transaction:
         stored = transaction.stat()["entries"]
-    used = os.stat(data / "frames" / "data.mdb").st_blocks * 512
-    need, free = used * images // max(stored, 1), shutil.disk_usage(data).free
-    if need > free + sum(file.stat().st_blocks * 512 for file in data.glob("stills_*.partial/data.mdb")):
-        raise DataError(
-            f"{data}: no space left for the stills, which need about {need / 1e9:.1f} GB of {free / 1e9:.1f} GB; free"
-            " some, or take fewer frames (--every K), and run the same command again"
-        )
+    need = room.taken([data / "frames" / "data.mdb"]) * images / max(stored, 1)
+    there, fewer = room.taken(data.glob("stills_*.partial/data.mdb")), ", or take fewer frames (--every K)"
+    room.check(data, need, "the stills", progress, there, fewer)
 
 
 def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, progress) -> None:
@@ -101,7 +97,7 @@ def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, 
 
 
 def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict, progress) -> None:
-    images, what = note["images"], f"stills {name}"
+    images, what = note["images"], Counted(f"stills {name}", "images")
     counts = np.array([len(range(0, video.frames, note["every"])) for video in videos])
     within = np.arange(images) - np.repeat(np.cumsum(counts) - counts, counts)
     frames = np.stack([np.repeat(np.arange(len(videos)), counts), 1 + note["every"] * within], axis=1)

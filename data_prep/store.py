@@ -78,6 +78,14 @@ class ImageWriter:
         self._pending, self._bytes = [], 0
 
 
+def stored_bytes(jpegs: list[bytes]) -> int:
+    """About what images take in an LMDB, whose larger values have whole pages of their own."""
+    return sum(-(-(len(jpeg) + _BESIDE) // _PAGE) * _PAGE for jpeg in jpegs)
+
+
+_PAGE, _BESIDE = 4096, 160  # bytes; of an image's page head, key and Datum, and its share of the tree
+
+
 def put(environment: lmdb.Environment, items: list[tuple[bytes, bytes]]) -> None:
     """Stores keys and values, all or none; the map grows as it must. Errors: DataError."""
     while items:

@@ -39,13 +39,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from data_prep import DataError, captions, vocabulary
+from data_prep import DataError, captions, room, vocabulary
 from data_prep.captions import Image, SentenceOptions
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder, plain_array, read_videos
 from data_prep.snippets import Snippet, table
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
-from data_prep.workers import no_progress
+from data_prep.workers import Counted, no_progress
 
 NONE = "<none>"
 FILE_BYTES = 256 << 20  # of `frames` in one file; Caffe holds a file or two in memory
@@ -300,6 +300,8 @@ def prepare(
             progress(f"snippets without a sentence are left out: {len(bare)}, {bare[0]} for one", 0, 0)
         if left:
             progress(f"left out: {len(left)} sentences without a word; the first is of {left[0]}", 0, 0)
+        need = _room_of(snippets, words, frames, options)
+        room.check(out, need, "the sentences", progress, room.taken(folder.rglob("*")))
         about, unknown = _write(folder, out, snippets, words, frames, options, progress)
         if any(snippet.truth for snippet in snippets):
             write_json(folder / "truth.json", _truth(snippets, phrases or {}))
@@ -308,6 +310,15 @@ def prepare(
         about |= {"images": False, "seed": options.seed, **counts, "prepared": settings}
         write_json(folder / "dataset.json", about)
     return out
+
+
+def _room_of(snippets: list[Snippet], words: SlotVocabulary, frames: Frames | None, options: SnippetOptions) -> int:
+    """About the bytes on the disk: of each sentence its rows; of each slot's words two vectors, and the rows of slots
+    and sentence; activations of frames."""
+    images = [Image(snippet.id, snippet.split, snippet.sentences) for snippet in snippets]
+    numbers = 2 * words.size + 4 * (len(words.slots) + options.steps) if words.slots else 0
+    numbers += options.frames * frames.size if frames else 0
+    return captions.room_of(images, options.steps) + 4 * numbers * sum(len(each.sentences) for each in snippets)
 
 
 def _cleaned(snippets: list[Snippet]) -> tuple[list[Snippet], list[str]]:
@@ -462,7 +473,7 @@ class _Files:
             if not path.exists():
                 _write_file(path, make(first, min(first + each, blocks)))
             names.append(f"{self.out / place.name / path.name}\n")
-            self.progress(place.name, min(first + each, blocks), blocks)
+            self.progress(Counted(place.name, "blocks"), min(first + each, blocks), blocks)
         write_text(self.folder / f"{part}_{kind}.txt", "".join(names))
 
     def write_slots(self, words: SlotVocabulary, parts: list[str]) -> list[tuple[str, str]]:

@@ -15,12 +15,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, flow, frames, list_order, stills, store
+from data_prep import DataError, flow, frames, list_order, room, stills, store
 from data_prep.dataset import Dataset, Video, index_text, list_text, without_videos
 from data_prep.list_order import ListOrder
 from data_prep.spellings import Spellings
 from data_prep.whole_files import new_folder, write_json, write_text, writing
-from data_prep.workers import Work
+from data_prep.workers import Counted, Work
 from prototxt_gen.text_files import read_lines
 
 SAMPLE = 64  # stored images that are decoded again at the end
@@ -139,7 +139,8 @@ def fill(
     description: what `dataset.json` says beside sizes and flow: name, classes, mirror, splits, seed, prepared.
     Errors: DataError.
     """
-    index, skipped = _write_frames(folder, sources, options, work)
+    stills_of = sum(map(len, lists.values())) / len(sources) / options.every
+    index, skipped = _write_frames(folder, sources, options, 1 + stills_of + bool(options.algorithm), work)
     members = _listed(lists, index, skipped)
     _verify(folder, index, options.size)
     about_flow = None
@@ -168,14 +169,17 @@ def fill(
                 _remark_absent(name, description["classes"], [video.label for video in videos], work)
 
 
-def _write_frames(folder: Path, sources: list[Source], options: FrameOptions, work: Work):
-    """The index of what is stored then, and of the videos that cannot be read the file and why."""
+def _write_frames(folder: Path, sources: list[Source], options: FrameOptions, times: float, work: Work):
+    """The index of what is stored then, and of the videos that cannot be read the file and why. times: the room that
+    frames, stills and flow (no more than the frames) take together, over that of the frames."""
     uneven = folder / "uneven.tsv"  # headers that promised a few frames more or fewer than there are
     skipped: dict[str, tuple[str, str]] = {}
     with store.ImageWriter(folder, "rgb") as writer:
         todo = [(source, options) for source in sources if not writer.count(source.name)]
-        done = len(sources) - len(todo)
-        work.progress("frames", done, len(sources))
+        done, weights = len(sources) - len(todo), _weights([source for source, _ in todo])
+        what, total = "the frames and what is made of them", sum(weights.values())
+        growing = room.Growing(folder, what, len(todo), total, times, work.progress)
+        work.progress(Counted("frames", "videos"), done, len(sources))
         for (source, _), result in work.parallel(_frames_job, todo):
             if isinstance(result, str):
                 skipped[source.name] = f"{source.class_name}/{source.path.name}", result
@@ -184,14 +188,21 @@ def _write_frames(folder: Path, sources: list[Source], options: FrameOptions, wo
                 if declared and declared != decoded:
                     with writing(uneven), open(uneven, "a", encoding="utf-8") as file:
                         file.write(f"{source.name}\t{declared}\t{decoded}\n")
+                growing.add(weights[source], store.stored_bytes(jpegs))
                 writer.add(source.name, source.label, jpegs, options.height, options.width)
             done += 1
-            work.progress("frames", done, len(sources))
+            work.progress(Counted("frames", "videos"), done, len(sources))
         writer.commit()
         index = [Video(s.name, s.class_name, s.label, writer.count(s.name)) for s in sources if s.name not in skipped]
     if uneven.exists():  # a run that was cut off and went on may have written a line twice
         write_text(uneven, "".join(sorted(set(uneven.read_text(encoding="utf-8").splitlines(keepends=True)))))
     return index, skipped
+
+
+def _weights(sources: list[Source]) -> dict[Source, int]:
+    """What the frames of videos are in proportion to: the files' sizes; of folders of frames one is as another."""
+    files = all(source.path.is_file() for source in sources)
+    return {source: source.size() if files else 1 for source in sources}
 
 
 def _listed(lists, index, skipped) -> dict[str, list[Video]]:

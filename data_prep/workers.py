@@ -7,7 +7,7 @@ import multiprocessing.connection
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -17,8 +17,31 @@ import cv2
 from data_prep import DataError
 
 
+class Counted(str):
+    """What progress is told of: a text as any other, which knows in which unit it is counted, and what was measured on
+    the way, for those who show that. unit: in the plural, as "frames"; measured: numbers by name, as {"loss": 0.87}.
+    """
+
+    unit: str
+    measured: Mapping[str, float]
+
+    def __new__(cls, what: str, unit: str = "", measured: Mapping[str, float] | None = None) -> Counted:
+        """`what` itself may be one; its unit and numbers are taken where none are given."""
+        counted = super().__new__(cls, what)
+        counted.unit = unit or getattr(what, "unit", "")
+        counted.measured = getattr(what, "measured", {}) if measured is None else measured
+        return counted
+
+    def of(self, title: str) -> Counted:
+        """The same, of whom first."""
+        return Counted(f"{title}: {self}", self.unit, self.measured)
+
+
+IMAGES, VIDEOS, CAPTIONS = (Counted(unit, unit) for unit in ("images", "videos", "captions"))
+
+
 def no_progress(what: str, done: int, total: int) -> None:
-    """Says nothing. What stands in its place is told (what, done, total), or (remark, 0, 0)."""
+    """Says nothing. What stands in its place is told (what, done, total), `what` a `Counted`, or (remark, 0, 0)."""
 
 
 @dataclass(frozen=True)

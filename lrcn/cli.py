@@ -8,6 +8,7 @@ import click
 
 from data_prep import DataError
 from lrcn.commands import (
+    analyze,
     caffe,
     caption,
     classify,
@@ -22,6 +23,7 @@ from lrcn.commands import (
     report,
     sample,
     train,
+    watch,
 )
 from lrcn.engine import EngineError, container
 from lrcn.engine.process import CaffeError
@@ -88,8 +90,10 @@ for command in (
     prepare.prepare,
     experiments.experiments,
     train.train,
+    watch.watch,
     evaluate.evaluate,
     evaluate.compare,
+    analyze.analyze,
     report.report,
     classify.classify,
     caption.caption,

@@ -9,7 +9,8 @@ needs matplotlib.
 """
 
 import re
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -32,27 +33,30 @@ COLOURS = {  # kind -> face, edge
     "cnn": ("#fdf1cf", "#a8821c"),
     "recurrent": ("#f6d3cf", "#b04a3f"),
     "dense": ("#dcebd9", "#55854c"),
-    "loss": ("#e6dcf0", "#76559a"),
+    "loss": ("#e6dcf0", "#7d5ca1"),
 }
 FLOW, RECURRENCE, STATIC = "#3c4650", "#b04a3f", "#b8742c"
 
 
 def draw(shapes: NetShapes, path: Path | str, title: str = "") -> None:
-    """Draw `infer`'s net into an .svg or .png file. The same net gives the same bytes.
+    """Draw `infer`'s net into an .svg or .png file, which appears whole or not at all. The same net gives the same
+    bytes.
 
     Raises SpecError for another suffix, for a net without layers, or where matplotlib is missing for .png.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise SpecError(f"{path}: a diagram is written as {' or '.join(FORMATS)}, by the file's ending")
+    part = path.with_name(path.name + ".part")
     try:
         if path.suffix.lower() == ".svg":
             text = svg(shapes, title).replace(">", f">{PAGE}", 1)
-            path.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n', encoding="utf-8")
+            part.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n', encoding="utf-8")
         else:
-            _render(_picture(shapes), path, title, totals(shapes))
+            _render(_picture(shapes), part, title, totals(shapes))
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
+    part.replace(path)
 
 
 def svg(shapes: NetShapes, title: str = "") -> str:
@@ -574,13 +578,12 @@ def _svg(picture: Picture, title: str, about: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.1f} {height:.1f}" width="{width * 4 / 3:.0f}"'
         f' height="{height * 4 / 3:.0f}" role="img" aria-label="{_xml(title or about)}" fill="currentColor"'
-        f' font-family="\'DejaVu Sans Mono\',Menlo,Consolas,monospace" xml:space="preserve" style="white-space:pre">\n'
-        + "\n".join(parts)
-        + "\n</svg>"
+        f" font-family=\"'DejaVu Sans Mono',Menlo,Consolas,monospace\">\n" + "\n".join(parts) + "\n</svg>"
     )
 
 
-def _svg_arrow(points: list[Point], colour: str, dashed: bool, at) -> str:
+def _svg_arrow(points: list[Point], colour: str, dashed: bool, at: Callable[[float, float], str]) -> str:
+    """at: where a point stands in the drawing, "x,y"."""
     ink = "currentColor" if colour == FLOW else colour
     (x0, y0), (x, y) = points[-2:]
     length = max(((x - x0) ** 2 + (y - y0) ** 2) ** 0.5, 1e-9)
@@ -594,7 +597,8 @@ def _svg_arrow(points: list[Point], colour: str, dashed: bool, at) -> str:
 
 
 def _xml(text: str) -> str:
-    """Escaped; what XML cannot hold is U+FFFD."""
+    """Escaped; what XML cannot hold is U+FFFD. Runs of blanks do not break, which keeps browsers from joining them."""
+    text = re.sub(" {2,}", lambda blanks: "\u00a0" * len(blanks[0]), text)
     return escape(re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text))
 
 
@@ -638,7 +642,9 @@ def _render(picture: Picture, path: Path, title: str, about: str) -> None:
             axes.text(x, y, text, fontsize=LETTER, color=colour, bbox=bare, **centred)
         for y, line, size, weight in _heading(head, title, about):
             axes.text(left + MARGIN, y, line, fontsize=size, weight=weight, va="center")
-        figure.savefig(path, metadata={"Software": None})
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
+            figure.savefig(path, format="png", metadata={"Software": None})
 
 
 def _frame(picture: Picture, title: str, about: str) -> tuple[float, float, float, float]:

@@ -44,7 +44,7 @@ def test_nothing_is_wrong_with_a_good_page(chromium, tmp_path, width, dark):
         ("<script>Promise.reject(new Error('late'))</script>", "error: .*late"),
         ("<script>alert('hostile')</script>", "dialog: hostile"),
         ('<link rel="stylesheet" href="https://example.org/a.css">', "network: https://example.org/a.css"),
-        ("<script>fetch('http://127.0.0.1:9/x').catch(() => 0)</script>", "network: http://127.0.0.1:9/x"),
+        ('<img src="http://127.0.0.1:9/x.png" alt="">', "network: http://127.0.0.1:9/x.png"),
         ('<p style="color: #777">faint</p>', r"contrast 4\.48: faint \(p, rgb\(119, 119, 119\)\)"),
         ('<p style="color: oklch(0.8 0 0)">faint</p>', "contrast .*: faint"),
         ('<p style="opacity: .4">faint</p>', "contrast .*: faint"),

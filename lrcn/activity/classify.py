@@ -18,7 +18,7 @@ import numpy as np
 from data_prep import DataError, flow, frames, store
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.whole_files import write_json, write_text
-from data_prep.workers import Work, no_progress, parallel
+from data_prep.workers import VIDEOS, Work, no_progress, parallel
 from lrcn.activity import score
 from lrcn.activity.clip_gates import ClipGates, clip_gates, clip_of, has_lstm, of_job
 from lrcn.activity.evaluate import MODALITIES, STRIDE, Scoring, net_job, run_score
@@ -153,11 +153,11 @@ def read_videos(videos: Sequence[Path], net: TrainedNet, progress=no_progress) -
     that cannot be read."""
     jobs = [(path, net.settings["height"], net.settings["width"], net.fps) for path in videos]
     images, trouble = [], []
-    progress("videos", 0, len(jobs))
+    progress(VIDEOS, 0, len(jobs))
     for (path, *_), (jpegs, error) in parallel(_read, jobs):
         images.append(jpegs)
         trouble += [] if error is None else [(path, error)]
-        progress("videos", len(images), len(jobs))
+        progress(VIDEOS, len(images), len(jobs))
     if trouble:
         others = ", ".join(str(path) for path, _ in trouble[1:])
         raise DataError(trouble[0][1] + (f" (and {others})" if others else ""))

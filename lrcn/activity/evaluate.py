@@ -15,6 +15,7 @@ import numpy as np
 from data_prep.dataset import Dataset
 from data_prep.features import read_videos
 from data_prep.whole_files import write_text
+from data_prep.workers import Counted
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
 from lrcn.pixels import Transform
@@ -124,7 +125,7 @@ def run_score(net: TrainedNet, job: dict, path: Path, compute: Compute, title: s
     compute = compute.keeping(net.algorithms)
     with Caffe(compute, [sys.executable, "-m", "lrcn.activity.score", job_file], log, talks=True) as caffe:
         for line in caffe.lines():
-            compute.progress(title, *map(int, line.split()))
+            compute.progress(Counted(title, "videos"), *map(int, line.split()))
 
 
 def net_job(net: TrainedNet, scoring: Scoring = Scoring()) -> dict[str, Any]:
@@ -295,10 +296,8 @@ def write_reports(summary: dict, about: dict, out: Path, ending: str = "") -> No
     _write_tables(summary, about["classes"], out, ending)
     classes, data = about["classes"], compare.data_in_words(about)
     for model, column, measured in _columns(summary):
-        title, name = (
-            f"{palette.title(model)}, {palette.title(column)}",
-            f"{model}_{column.replace('/', '')}{ending}.png",
-        )
+        title = f"{palette.title(model)}, {palette.title(column)}"
+        name = f"{model}_{column.replace('/', '')}{ending}.png"
         confusion.draw(measured, classes, title, data, out / f"confusion_{name}")
         if len(classes) > confusion.NUMBERED and measured["accuracy"] < 100:
             confusion.draw_zoomed(measured, classes, title, data, out / f"confused_{name}")

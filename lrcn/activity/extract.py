@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import Message
 
-from data_prep import DataError
+from data_prep import DataError, room
 from data_prep.dataset import Dataset, Video, list_text
 from data_prep.features import Gathered, output_folder, write_part
 from data_prep.whole_files import new_folder, write_json, write_text
+from data_prep.workers import Counted
 from lrcn.activity.sampler import clip_images, clip_starts, image_range
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Caffe
@@ -179,6 +180,12 @@ class Listed:
             [name for name, of_video in by_video.items() if not of_video],
         )
 
+    def rows(self, frames: int) -> int:
+        """How many rows of activations lie on the disk: those of all images while they are computed, and those of every
+        list's sequences of so many frames."""
+        of_lists = sum(len(self.sequences[video.name]) for listed in self.lists.values() for video in listed)
+        return sum(map(len, self.images().values())) + frames * of_lists
+
     def images(self) -> dict[str, list[int]]:
         """The numbers of each video's images, each once."""
         return {name: sorted(set().union(*of_video)) for name, of_video in self.sequences.items()}
@@ -213,6 +220,8 @@ def extract(
     with new_folder(out, settings) as folder:
         if folder is None:
             return out
+        need = 4 * part.size * listed.rows(extraction.frames)
+        room.check(out, need, "the activations", compute.progress, room.taken(folder.rglob("*")))
         for remark in _remarks(net, part, listed, modality):
             compute.progress(remark, 0, 0)
         job = pixels | {
@@ -278,7 +287,7 @@ def _compute_rows(
     command = [sys.executable, "-m", "lrcn.activity.activations", work / "job.json"]
     with Caffe(compute, command, log, talks=True) as caffe:
         for line in caffe.lines():
-            compute.progress(f"{part.blob}: frames", *map(int, line.split()))
+            compute.progress(Counted(f"{part.blob}: frames", "frames"), *map(int, line.split()))
     return np.memmap(work / "rows.f32", np.float32, "r").reshape(-1, part.size)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -24,6 +25,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+FILLED = ("out", "tensorboard")  # parameters that name what a command writes
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -52,8 +54,8 @@ class Contained(click.Command):
     """A command that `--engine docker` runs in a container, as it was typed; what it is told of --engine, the command
     itself does not hear.
 
-    It reads the paths among its arguments, --out aside. mounts: called with its parameters, gives what else it reads,
-    and what it fills, as two lists of paths; --out by default.
+    It reads the paths among its arguments, those of FILLED aside. mounts: called with its parameters, gives what else
+    it reads, and what it fills, as two lists of paths; --out by default.
     """
 
     def __init__(self, *arguments, mounts=None, **settings):
@@ -93,43 +95,81 @@ class Contained(click.Command):
             return super().invoke(ctx)
         reads = []
         for param in self.params:
-            if isinstance(param.type, click.Path) and param.name != "out" and (value := ctx.params[param.name]):
+            if isinstance(param.type, click.Path) and param.name not in FILLED and (value := ctx.params[param.name]):
                 reads += value if isinstance(value, tuple) else [value]
         others, writes = self.mounts(ctx.params)
         ctx.exit(container.run(ctx.meta["lrcn.arguments"], [*reads, *others], writes, image, ctx.params["gpu"]))
 
 
 class Progress:
-    """Shows (what, done, total), with an estimate of the time left: a bar on a terminal, a line each tenth elsewhere.
-    (remark, 0, 0) is a line in between.
+    """Shows (what, done, total): how far it is, what was measured, how fast it goes and the time left, in a bar on a
+    terminal, in a line each tenth, and every five minutes, elsewhere. (remark, 0, 0) is a line in between.
     """
 
     def __init__(self):
-        self.bar, self.what, self.tenth, self.begun, self.first = None, None, -1, 0.0, 0
+        self.bar, self.what, self.tenth, self.begun, self.first, self.told = None, None, -1, 0.0, 0, 0.0
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        terminal = sys.stderr.isatty() or BARS in os.environ  # the caller's, where this is a container
         if not total:  # a remark
             self.close()
             say(what)
             return
+        now = time.monotonic()
         if what != self.what:
             self.close()
-            self.what, self.tenth, self.begun, self.first = what, -1, time.monotonic(), done
-            self.bar = tqdm(desc=what, total=total, initial=done, unit="", leave=True) if terminal else None
-        if terminal:
+            self.what, self.tenth, self.begun, self.first, self.told = what, -1, now, done, now
+            terminal = sys.stderr.isatty() or BARS in os.environ  # the caller's, where this is a container
+            self.bar = tqdm(desc=what, total=total, initial=done, bar_format=BAR) if terminal else None
+        parts = progress_in_words(what, (self.first, done, total), now - self.begun)
+        if self.bar is not None:
             self.bar.total = total
+            self.bar.desc = beside_bar(parts, int(os.environ.get(BARS, 0)) or shutil.get_terminal_size().columns)
             self.bar.update(done - self.bar.n)
-        elif (tenth := 10 * done // total) > self.tenth:
-            self.tenth, spent = tenth, time.monotonic() - self.begun
-            left = spent / (done - self.first) * (total - done) if self.first < done < total else 0
-            estimate = f", about {left:.0f} s left" if left >= 1 else ""
-            print(f"{what}: {done}/{total} ({spent:.0f} s{estimate})", file=sys.stderr, flush=True)
+        elif (tenth := 10 * done // total) > self.tenth or now - self.told >= SECONDS_OF_SILENCE:
+            self.tenth, self.told = tenth, now
+            print(", ".join(parts.values()), file=sys.stderr, flush=True)
 
     def close(self) -> None:
         if self.bar is not None:
+            self.bar.refresh()
             self.bar.close()
         self.bar = self.what = None
+
+
+BAR = "{desc} |{bar}|"
+BAR_LETTERS = 5  # of a bar at least, with what encloses it
+SECONDS_OF_SILENCE = 300  # at most, where there is no terminal
+
+
+def progress_in_words(what: str, counts: tuple[int, int, int], seconds: float) -> dict[str, str]:
+    """The parts of a line on progress: {"count": "lrcn-2f: iteration 400/1000", "loss": "loss 0.87", ...}. counts: the
+    number at which it began, `seconds` ago, that of now, and that of the end."""
+    from lrcn.results.tables import duration, value_in_words
+
+    first, done, total = counts
+    in_brackets = re.search(r" \((\w+)\)$", what)  # "wheels (MB)", as the engine's builders have it
+    unit = getattr(what, "unit", "") or (in_brackets[1] if in_brackets else "")
+    named = what.endswith((unit, f"({unit})"))  # "frames: 3/9" needs no "frame" again
+    parts = {"count": f"{what}: {done}/{total}" if named else f"{what}: {unit.removesuffix('s')} {done}/{total}"}
+    parts |= {name: f"{name} {value_in_words(name, value)}" for name, value in getattr(what, "measured", {}).items()}
+    if done > first and seconds > 0:
+        rate = (done - first) / seconds
+        left = (total - done) / rate
+        parts["rate"] = f"{rate:.{0 if rate >= 100 else 1 if rate >= 1 else 3}f} {unit}".rstrip() + "/s"
+        if left >= 1 or done == total:
+            parts["left"] = f"about {duration(left)} left" if left else f"{duration(seconds)} in all"
+    return parts
+
+
+def beside_bar(parts: dict[str, str], columns: int) -> str:
+    """The parts beside a bar on a terminal; where it is too narrow for all, the rate is left out first, then what was
+    measured, the last before the first."""
+    text = ", ".join(parts.values())
+    important = sorted(parts, key=lambda name: {"count": 0, "left": 1, "rate": 3}.get(name, 2))
+    while len(text) + BAR_LETTERS > columns and important:
+        text = ", ".join(words.removeprefix("about ") for name, words in parts.items() if name in important)
+        important.pop()
+    return text
 
 
 def width() -> int | None:

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from lrcn.commands import completion
 from lrcn.commands.common import FILE, Contained, Progress, say
 from lrcn.commands.experiment import check_heard, experiment_options, mounts, open_experiment, words
-from lrcn.commands.options import CUT, LENGTH, gpu_options, release_options
+from lrcn.commands.options import CUT, LENGTH, gpu_options, release_options, tensorboard_option
 
 # Options that mean something to some tasks alone; the others refuse them rather than leave them unheard.
 OPTIONS = (
@@ -117,22 +117,24 @@ OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption
     help="caption/results: COCO's annotations, or a prepared captions.json; DATA/captions.json by default.",
 )
 @click.option("--name", help="caption/results: their row's name; the file's by default.")
+@tensorboard_option("the pictures, captions and the table, in DIR/OUT/evaluation")
 @click.pass_context
-def evaluate(context, experiment, gpu, **options):
+def evaluate(context, experiment, gpu, tensorboard, **options):
     """Evaluate the nets that `lrcn train` trained, with the settings that they were trained with.
 
     Videos are classified. In OUT: results.json, for `lrcn compare`; per_class.tsv; confused.tsv, the pairs most often
-    confused; over_time.tsv and .png, accuracy by the frame of the clip; fusion.tsv and .png, accuracy by the weight of
-    RGB; a picture of every confusion matrix. Other than published --frames and --stride write files of their own beside
-    these, as results_last.json.
+    confused; over_time.tsv, accuracy by the frame of the clip; fusion.tsv, accuracy by the weight of RGB; pictures of
+    both and of every confusion matrix, of many classes one more of those most confused, each as PNG and as PDF. Other
+    than published --frames and --stride write files of their own beside these, as results_last.json.
 
     Images are described by caption/* nets after their last stage, found by captions and captions by them, and have the
     caption of the nearest training image beside. In OUT: results.json; captions_NAME.json, in COCO's results format;
-    captions.png, the first images with their captions. Other than published --part and --beam write files of their own,
-    as results_val_beam5.json. Language models give their perplexity, in results_lm.json.
+    captions.png, the first images with their captions, right and wrong ones marked where the truth is known, and what
+    people said; examples.json, the best and the worst, for `lrcn report`. Other than published --part and --beam write
+    files of their own, as results_val_beam5.json. Language models give their perplexity, in results_lm.json.
 
     Videos are described by video/* nets, against their own sentences, by level of detail too, and against the truth
-    where it is known. In OUT: results.json; captions_NAME.json.
+    where it is known. In OUT: results.json; captions_NAME.json; examples.json, for `lrcn report`.
 
     EXPERIMENT caption/results scores captions from elsewhere: --results FILE --references captions_val2014.json.
 
@@ -140,9 +142,10 @@ def evaluate(context, experiment, gpu, **options):
     `lrcn evaluate caption/rating-sheet --help`.
     """
     from lrcn.engine.compute import Compute
+    from lrcn.training.board import show_evaluation
     from lrcn.training.job import task_named
 
-    progress = Progress()
+    progress, out = Progress(), None
     if experiment == "caption/results":
         _refuse_others(context, experiment, OF_RESULTS)
         evaluations = [_score_results(**{name: options[name] for name in (*OF_RESULTS, "data", "out")})]
@@ -160,12 +163,15 @@ def evaluate(context, experiment, gpu, **options):
         if "weights" in its_own:
             chosen["weights"] = _one_file(chosen["weights"])
         job = open_experiment(options | {"experiment": experiment}, options[task.weights_option], options["vocabulary"])
+        out = job.out
         if "mean_slip" in its_own:
             check_heard(context, job.modalities)
         known = {name: value for name, value in chosen.items() if name in its_own and value is not None}
         evaluations = job.evaluate(Compute(gpu=gpu, progress=progress), **known)
     progress.close()
     for evaluation in evaluations:
+        if tensorboard:
+            show_evaluation(tensorboard, out or evaluation.path.parent, evaluation)
         print(evaluation.text)
         for note in evaluation.notes:
             say(note)

@@ -81,8 +81,9 @@ def mounts(options: dict[str, Any]) -> tuple[list[Path], list[Path]]:
     from lrcn.released.weights import weights_file
     from lrcn.training.workspace import Start
 
+    events = [options["tensorboard"]] if options["tensorboard"] else []
     if options["experiment"] == "caption/results":
-        return [], [options["out"] or Path("runs/caption-results")]
+        return [], [options["out"] or Path("runs/caption-results"), *events]
     job = open_experiment(dict(options), *_evaluated(options))
     files = [*job.files.values(), *job.given(Start(trained=options.get("trained") or ())).values()]
     if "model" in options and job.task.weights_option != "weights":  # a captioner's CNN, for nearest neighbours
@@ -90,7 +91,7 @@ def mounts(options: dict[str, Any]) -> tuple[list[Path], list[Path]]:
     data = job.dataset.folder
     beside = [job.data_of(stage).folder for stage in job.experiment.stages if stage.data]
     file = [Path(options["experiment"])] if options["experiment"].endswith(".toml") else []
-    return [data, *named_by(data), *beside, *file, *files], [job.out]
+    return [data, *named_by(data), *beside, *file, *files], [job.out, *events]
 
 
 def _evaluated(options: dict[str, Any]) -> tuple[Sequence[str], Path | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -100,6 +101,16 @@ CUT = click.option(
     show_default=True,
     help="Images to describe: of each the middle, then resized, as the release's scripts; or as in training.",
 )
+
+
+def tensorboard_option(what: str):
+    """--tensorboard DIR. what: is written there, in words."""
+    return click.option(
+        "--tensorboard",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help=f"Write event files for TensorBoard: {what}.",
+    )
 
 
 def release_options(command):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from lrcn.commands import completion
-from lrcn.commands.common import FILE, WEIGHTS, Contained, Progress, say
+from lrcn.commands.common import FILE, WEIGHTS, Contained, Progress, say, width
 from lrcn.commands.experiment import experiment_options, mounts, open_experiment
-from lrcn.commands.options import gpu_options
+from lrcn.commands.options import gpu_options, tensorboard_option
 
 
 @click.command(cls=Contained, mounts=mounts)
@@ -46,7 +46,8 @@ from lrcn.commands.options import gpu_options
     help="Time a few iterations of each net first; by default before trainings that start from weights of ILSVRC-2012, "
     "and not with --dry-run.",
 )
-def train(gpu, weights, trained, vocabulary, from_scratch, resume, keep, dry_run, trial, **options):
+@tensorboard_option("loss, tests and learning rate by iteration, and the settings; those of a run lie in DIR/OUT/RUN")
+def train(gpu, weights, trained, vocabulary, from_scratch, resume, keep, dry_run, trial, tensorboard, **options):
     """Train the nets of an EXPERIMENT in their order.
 
     EXPERIMENT: one of `lrcn experiments` (activity/table1 is all of Table 1), a TOML file of your own, or a net of the
@@ -54,6 +55,7 @@ def train(gpu, weights, trained, vocabulary, from_scratch, resume, keep, dry_run
     video/*, lm/lstm-lm. Given again, it goes on where it was.
     """
     from lrcn.engine.compute import Compute
+    from lrcn.training.standing import outcome_text, standing_of
     from lrcn.training.workspace import Start
 
     job, progress, start = open_experiment(options), Progress(), Start(weights, from_scratch, trained, vocabulary)
@@ -66,9 +68,9 @@ def train(gpu, weights, trained, vocabulary, from_scratch, resume, keep, dry_run
         progress.close()
     if dry_run:
         return
-    runs = job.train(start, resume, Compute(gpu=gpu, progress=progress), keep)
+    runs = job.train(start, resume, Compute(gpu=gpu, progress=progress), keep, tensorboard)
     progress.close()
-    say(f"trained: {', '.join(str(run.weights) for run in runs)}")
+    say(outcome_text([standing_of(run, run.log, job.name_of(run)) for run in runs], width()))
 
 
 def _for_trial(gpu, progress, dry_run):

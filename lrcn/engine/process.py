@@ -148,6 +148,12 @@ class Caffe:
 
 def explain(lines: Iterable[str], status: int, log) -> str:
     """The one line, out of the last of Caffe's log, that says why it ended."""
+    ended = f"Caffe ended with {'signal' if status < 0 else 'status'} {abs(status)}; its log: {log}"
+    return reason(lines, log) or ended
+
+
+def reason(lines: Iterable[str], log) -> str | None:
+    """What the last lines of Caffe's log say of a bad end, in one; None where they say nothing."""
     lines = list(lines)
     for line in lines:
         if MESSAGE in line:
@@ -155,7 +161,7 @@ def explain(lines: Iterable[str], status: int, log) -> str:
     for line in lines:
         if fatal := FATAL.match(line):
             return f"Caffe stopped at {fatal[1]}: {fatal[2]} (log: {log})"
-    return f"Caffe ended with {'signal' if status < 0 else 'status'} {abs(status)}; its log: {log}"
+    return None
 
 
 def _environment(compute: Compute, batches: Batches) -> dict[str, str]:

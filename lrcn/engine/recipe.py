@@ -245,7 +245,7 @@ def _step(command: list[str], work: Path, lock: int, report: Progress) -> None:
             log.write(line)
             output.append(line)
             if count := re.match(r"\[(\d+)/(\d+)\] ", line):
-                report("building Caffe", int(count[1]), int(count[2]))
+                report("building Caffe (files)", int(count[1]), int(count[2]))
     if process.wait():
         raise EngineError(_reason("".join(output), work))
 

@@ -20,6 +20,7 @@ from typing import IO, Any, TypeAlias
 
 from data_prep import DataError
 from data_prep.whole_files import write_json, writing
+from data_prep.workers import Counted
 
 Report: TypeAlias = Callable[[str, int, int], None]  # (what, done, total); total 0: a remark
 
@@ -153,7 +154,7 @@ def _copy(
                 rest = rest[file.write(rest) :]
         at += len(piece)
         if total is not None:
-            report(f"{path.stem} (MiB)", at // mebibyte, max(1, total // mebibyte))
+            report(Counted(path.stem, "MiB"), at // mebibyte, max(1, total // mebibyte))
             if at > total:
                 raise DataError(f"{url}: sends more than {total:,} bytes; {MIRROR}")
         piece = _read(answer.read1, PIECE, url, at, total) or None

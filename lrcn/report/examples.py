@@ -16,10 +16,12 @@ from lrcn.results import palette
 from lrcn.results.lettering import class_in_words
 
 MOST_PICTURE = 1 << 20  # bytes of a picture of an example; ours have some thousand
+DIRECTIONS = {"caption_to_image": "An image by its caption", "image_to_caption": "A caption by its image"}
 GATES = {  # name in the examples -> name, what its values lie between
     "input": ("input i", 0, 1),
     "forget": ("forget f", 0, 1),
     "output": ("output o", 0, 1),
+    "candidate": ("new g", -1, 1),
     "cell": ("cell c", -2, 2),
     "hidden": ("hidden h", -1, 1),
 }
@@ -62,31 +64,45 @@ def video(example: Mapping[str, Any]) -> dict[str, Any]:
             for model, columns in example["answers"].items()
             for column, answers in columns.items()
         ],
-        "charts": [
-            {"title": f"{palette.title(model)}, {palette.title(column)}", "svg": _course(scores, example["class"])}
-            for model, columns in example.get("over_time", {}).items()
-            for column, scores in columns.items()
-        ],
+        "charts": _courses(example.get("over_time", {}), example["class"]),
         "gates": [
-            {"model": palette.title(model), "layers": [gates(each) for each in _several(layers)]}
+            {"model": _titled(model, layer.get("modality")), "layers": [gates(layer)]}
             for model, layers in (example.get("gates") or {}).items()
+            for layer in _several(layers)
         ],
     }
 
 
-def _course(scores: Mapping[str, Any], true: str) -> Markup:
-    """The scores of some classes by frame."""
-    series = [
-        Line(
-            class_in_words(name) + (" (true)" if name == true else ""),
-            range(1, len(row) + 1),
-            row,
-            colour,
-            () if name == true else (3, 1),
-        )
-        for name, row, colour in zip(scores["classes"], scores["scores"], palette.series(len(scores["classes"])))
+def _titled(model: str, column: str | None) -> str:
+    return f"{palette.title(model)}, {palette.title(column)}" if column else palette.title(model)
+
+
+def _courses(models: Mapping[str, Any], true: str) -> list[dict[str, Any]]:
+    """The scores of some classes by frame, a chart a model and column; a class has one colour in all of them. Of
+    several averages the last alone."""
+    drawn = [
+        (model, column, scores)
+        for model, columns in models.items()
+        for column, scores in columns.items()
+        if not column.startswith("average") or column == [name for name in columns if name.startswith("average")][-1]
     ]
-    return charts.lines(series, Axis("frame"), Axis("score", 0, 1))
+    names = list(dict.fromkeys([true, *(name for *_, scores in drawn for name in scores["classes"])]))
+    colours = dict(zip(names, palette.series(len(names))))
+    axes = Axis("frame"), Axis("score", 0, 1)
+    made = []
+    for model, column, scores in drawn:
+        series = [
+            Line(
+                class_in_words(name) + (" (true)" if name == true else ""),
+                range(1, len(row) + 1),
+                row,
+                colours[name],
+                () if name == true else (3, 1),
+            )
+            for name, row in zip(scores["classes"], scores["scores"])
+        ]
+        made.append({"title": _titled(model, column), "svg": charts.lines(series, *axes)})
+    return made
 
 
 def gates(layer: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,28 +120,27 @@ def _several(layers: Any) -> Sequence[Mapping[str, Any]]:
     return layers if isinstance(layers, list) else [layers]
 
 
-def image(example: Mapping[str, Any]) -> dict[str, Any]:
-    """A described image with its references, and what each model says of it."""
+def described(example: Mapping[str, Any]) -> dict[str, Any]:
+    """An image or a video with its references, what each model says of it, what is true of it where that is known, and
+    what the models were told of a video."""
     return {
         "name": example["name"],
         "why": example.get("why", ""),
         "src": picture(example.get("jpeg")),
         "references": example.get("references", []),
-        "captions": [_caption(model, each) for model, each in example["captions"].items()],
+        "truth": list((example.get("truth") or {}).items()),
+        "slots": [(slot, _likeliest(words)) for slot, words in (example.get("slots") or {}).items()],
+        "captions": [
+            _caption(model, each) for model, each in (example.get("captions") or example["sentences"]).items()
+        ],
     }
 
 
-def sentences(example: Mapping[str, Any]) -> dict[str, Any]:
-    """A described video: what is known of it, its references, and what each model says of it."""
-    slots = example.get("slots") or []
-    return {
-        "name": example["name"],
-        "slots": list(slots.items())
-        if isinstance(slots, Mapping)
-        else [(number, each) for number, each in enumerate(slots, 1)],
-        "references": example.get("references", []),
-        "captions": [_caption(model, each) for model, each in example["sentences"].items()],
-    }
+def _likeliest(words: Any) -> list[tuple[str, float]]:
+    """Of a slot's words with their probabilities the first two; of words alone these."""
+    if not isinstance(words, Mapping):
+        return [(str(word), 1.0) for word in (words if isinstance(words, list) else [words])]
+    return sorted(words.items(), key=lambda pair: -pair[1])[:2]
 
 
 def _caption(model: str, each: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,28 +161,18 @@ def _caption(model: str, each: Mapping[str, Any]) -> dict[str, Any]:
 def retrieval(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Queries with what was ranked first, and the rank of the right one; pictures in place of images' names."""
     pictures = {name: picture(each) for name, each in (shown.get("jpegs") or {}).items()}
-    queries = shown.get("retrieval") or []
-    if isinstance(queries, Mapping):
-        queries = [each | {"direction": direction} for direction, of_one in queries.items() for each in of_one]
     return [
         {
-            "direction": each.get("direction", ""),
-            "model": palette.title(each["model"]) if "model" in each else "",
+            "direction": DIRECTIONS[direction],
+            "model": palette.title(each["model"]),
             "query": each["query"],
             "src": pictures.get(each["query"]),
             "rank": each["rank"],
-            "top": [_hit(hit, pictures) for hit in each["top"]],
+            "top": [
+                {"name": name, "score": float(score), "right": right is True, "src": pictures.get(name)}
+                for name, score, right in each["top"]
+            ],
         }
+        for direction, queries in (shown.get("retrieval") or {}).items()
         for each in queries
     ]
-
-
-def _hit(hit: Any, pictures: Mapping[str, Markup | None]) -> dict[str, Any]:
-    """One of what was ranked first: a name, or [name, score], or {"name", "score", "right"}."""
-    if isinstance(hit, Mapping):
-        name, score, right = hit["name"], hit.get("score"), bool(hit.get("right"))
-    elif isinstance(hit, list):
-        name, score, right = hit[0], hit[1], len(hit) > 2 and bool(hit[2])
-    else:
-        name, score, right = hit, None, False
-    return {"name": name, "score": score, "right": right, "src": pictures.get(name)}

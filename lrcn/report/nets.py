@@ -5,8 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lrcn.training.run import Run
+from markupsafe import Markup
+
+from lrcn.training.run import Run, TrainError
+from prototxt_gen import SpecError, diagram
+from prototxt_gen.shapes import infer
 
 
 def section(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    return []
+    """{"name", "runs", "svg"} of each net as it trains, as the runs set it, with the runs that train it; one of the
+    same layers is drawn once, and of a run that does not say what it is none."""
+    drawn: dict[Markup, dict[str, Any]] = {}
+    for run in runs:
+        try:
+            variant, settings = run.variant, run.settings
+            files = variant.files(**settings)
+        except (SpecError, TrainError):  # the run's own part of the page says so
+            continue
+        inputs = variant.input_shapes(**settings)["train"]
+        shapes = infer(files["train_test"], "TRAIN", files["solver"].train_state.stage, inputs=inputs)
+        picture = Markup(diagram.svg(shapes, variant.name))
+        drawn.setdefault(picture, {"name": variant.name, "runs": [], "svg": picture})["runs"].append(run.folder.name)
+    return list(drawn.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -10,25 +10,42 @@ from markupsafe import Markup
 from lrcn.report import charts, examples
 from lrcn.results import palette
 
-WHY = {"best": "Best", "worst": "Worst", "first": "First"}
+WHY = {"best": "Best by CIDEr", "worst": "Worst by CIDEr", "first": "The first of the part"}
 
 
 def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the template sentences.html shows. results: of `lrcn evaluate`; shown: its examples. KeyError, TypeError,
     ValueError and the like where they are not what they should be."""
     shown = shown or {}
-    images = [examples.image(each) for each in shown.get("images", [])]
-    groups = list(dict.fromkeys(each["why"] for each in images))
+    items = [examples.described(each) for each in shown.get("images") or shown.get("videos") or []]
+    groups = list(dict.fromkeys(each["why"] for each in items))
     return {
-        "task": results["task"],
+        "best": _best(results["models"]),
         "truth": _truth(results["models"]),
-        "groups": [
-            (WHY.get(group, group or "Examples"), [each for each in images if each["why"] == group]) for group in groups
-        ],
-        "videos": [examples.sentences(each) for each in shown.get("videos", [])],
+        "groups": [(WHY.get(group, "Examples"), [each for each in items if each["why"] == group]) for group in groups],
         "retrieval": examples.retrieval(shown),
-        "wrong": _wrong(images),
+        "wrong": _wrong(items),
     }
+
+
+def _best(models: Mapping[str, Any]) -> list[str]:
+    """The best model by each of a few measures, in words, with the runner-up of another kind: nets beside nearest
+    neighbours."""
+    measures: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+        "BLEU-4": lambda row: row.get("generation", {}).get("BLEU-4"),
+        "CIDEr": lambda row: row.get("generation", {}).get("CIDEr"),
+        "captions true in all": lambda row: row.get("truth", {}).get("all"),
+    }
+    lines = []
+    for name, value in measures.items():
+        ranked = sorted(
+            (model for model in models if value(models[model]) is not None), key=lambda m: -value(models[m])
+        )
+        if ranked:
+            kinds = [next((m for m in ranked if m.startswith("1nn") == near), None) for near in (False, True)]
+            numbers = [f"{palette.title(model)} {100 * value(models[model]):.1f}" for model in kinds if model]
+            lines.append(f"{name}: {', beside '.join(numbers)}")
+    return lines
 
 
 def _truth(models: Mapping[str, Any]) -> Markup:
@@ -42,13 +59,11 @@ def _truth(models: Mapping[str, Any]) -> Markup:
     return charts.bars(rows, dict(zip(truth, _colours(len(truth)))))
 
 
-def _wrong(images: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """An image with a caption that is not true, and why: for the head of the page."""
-    for image in images:
-        for caption in image["captions"]:
-            if caption["wrong"] and image["src"]:
-                return {"image": image, "caption": caption}
-    return None
+def _wrong(items: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """One of them with a sentence that is not true, and why, for the head of the page: one with a picture if there
+    is."""
+    wrong = [{"item": each, "caption": caption} for each in items for caption in each["captions"] if caption["wrong"]]
+    return max(wrong, key=lambda pair: pair["item"]["src"] is not None, default=None)
 
 
 def _colours(n: int) -> list[str]:

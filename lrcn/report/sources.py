@@ -150,4 +150,6 @@ def _ratings(paths: Sequence[Path], tell: Tell) -> dict[str, Any] | None:
         return fit(collect(paths))
     except DataError as error:
         tell(fit(str(error)))
-        return None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        tell(fit(f"{', '.join(map(str, paths))}: not a key and answers of a rating sheet that fit together"))
+    return None

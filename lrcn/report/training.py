@@ -3,7 +3,6 @@ each training."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +13,10 @@ from lrcn.report.charts import Axis, Line
 from lrcn.report.sources import fit
 from lrcn.results import palette
 from lrcn.results.compare import engine_words
-from lrcn.training.plan import duration
+from lrcn.results.tables import duration
+from lrcn.training.logs import Curve, is_share
 from lrcn.training.run import Run
 
-CLOCK = re.compile(r"^[IWEF](?:\d{4}|\d{8}) (\d\d):(\d\d):(\d\d(?:\.\d+)?)")
 # Settings that say where a run lies, not what it is.
 PLACES = ("data", "net", "snapshot_prefix", "device_id", "solver_mode", "workers")
 
@@ -25,6 +24,7 @@ PLACES = ("data", "net", "snapshot_prefix", "device_id", "solver_mode", "workers
 def section(run: Run) -> dict[str, Any]:
     """One training. TrainError, SpecError where its folder does not say what it is."""
     variant, done, last = run.variant, run.done, run.iterations
+    log = run.log.update()
     about = fit(
         {
             "name": run.folder.name,
@@ -33,11 +33,11 @@ def section(run: Run) -> dict[str, Any]:
             "done": "weights that were given" if run.given else f"{done} of {last}" if last else str(done),
             "finished": run.finished,
             "device": device(run),
-            "time": _time(run),
+            "time": duration(log.seconds) if log.seconds else "not known",
             "changed": _changed(run),
         }
     )
-    return about | {"curve": curve(run)}
+    return about | {"curve": curve(log)}
 
 
 def _changed(run: Run) -> list[tuple[str, Any, Any, str]]:
@@ -71,26 +71,11 @@ def device(run: Run) -> str:
     return ", ".join(names) or "not noted"
 
 
-def _time(run: Run) -> str:
-    """How long Caffe was at work, by its logs' clocks."""
-    seconds = 0.0
-    for log in run.folder.glob("logs/from-*.log"):
-        clocks = [
-            3600 * int(match[1]) + 60 * int(match[2]) + float(match[3])
-            for line in log.read_text(errors="replace").splitlines()
-            if (match := CLOCK.match(line))
-        ]
-        seconds += sum((later - one) % 86400 for one, later in zip(clocks, clocks[1:]))
-    return duration(seconds) if seconds else "not known"
-
-
-def curve(run: Run) -> list[Markup]:
+def curve(log: Curve) -> list[Markup]:
     """Loss, accuracy and learning rate by iteration, a chart each of what its logs have."""
-    rows = run.curve()
-    names = list(dict.fromkeys(name for row in rows for name in row if name != "iteration"))
-    losses = [name for name in names if "accuracy" not in name and name != "lr"]
-    accuracies = [name for name in names if "accuracy" in name]
-    rates = [name for name in names if name == "lr"]
+    rows, names = log.table, log.columns
+    accuracies, rates = [name for name in names if is_share(name)], [name for name in names if name == "lr"]
+    losses = [name for name in names if name not in (*accuracies, *rates)]
     made = [
         charts.lines(_series(rows, losses), Axis("iteration"), Axis("loss", 0)),
         charts.lines(_series(rows, accuracies, 100), Axis("iteration"), Axis("accuracy, percent", 0, 100)),

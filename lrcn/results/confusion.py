@@ -14,6 +14,7 @@ from lrcn.results.pictures import heading, pyplot, save
 NUMBERED = 30  # classes, at most, in whose picture each cell says its percent; of more there is a second picture
 ZOOMED = 14  # classes in that one
 ORDERED = 12  # classes, at most, that keep their order
+NAMED = 150  # classes, at most, of which there is room for every name
 _LETTERS, _LABEL = 6.5, 2.4  # points; inches that the name of a class may take
 _TICKS = (0, 1, 5, 10, 25, 50, 75, 100)  # percent
 
@@ -127,7 +128,7 @@ def _colour_bar(axes, image, what: str, place: int, width: float) -> None:
     inside = axes.inset_axes((1 + (0.12 + 0.2 * place) / width, 0, 0.16 / width, 1))
     bar = axes.figure.colorbar(image, cax=inside, ticks=_TICKS if place else [])
     bar.outline.set_linewidth(0.4)
-    inside.set_title(what, fontsize=7, rotation=90, pad=3)
+    inside.text(0.5, -0.04 / width, what, fontsize=7, rotation=90, ha="center", va="top", transform=inside.transAxes)
     if place:
         inside.tick_params(labelsize=7, length=2)
         inside.set_yticklabels([f"{tick} %" for tick in _TICKS])
@@ -136,22 +137,22 @@ def _colour_bar(axes, image, what: str, place: int, width: float) -> None:
 
 def _ticks(axes, names: Sequence[str], answers: Sequence[str], videos: np.ndarray) -> None:
     """Names of classes, as far as there is room for each; who has no video says so."""
-    every = -(-len(names) // 150)
+    every = -(-len(names) // NAMED)
     rows = [
         name if count else f"{fitted(name, _LABEL - 0.6, _LETTERS)} (no video)" for name, count in zip(names, videos)
     ]
-    for axis, labels in (axes.xaxis, answers), (axes.yaxis, rows):
-        shown = [fitted(label, _LABEL, _LETTERS) for label in labels]
-        axis.set_ticks(range(0, len(shown), every), shown[::every], fontsize=_LETTERS)
+    note = f", one of {every} is named" if every > 1 else ""
+    for axis, title, labels in (axes.xaxis, "answer", answers), (axes.yaxis, "true class", rows):
+        drawn = [fitted(label, _LABEL, _LETTERS) for label in labels[::every]]
+        axis.set_ticks(range(0, len(labels), every), drawn, fontsize=_LETTERS)
+        axis.set_ticks(np.arange(len(labels) + 1) - 0.5, minor=True)
         axis.set_tick_params(length=2)
+        axis.set_label_text(title + note, fontsize=9)
     for label in axes.get_xticklabels():
         label.set_rotation(90)
-    axes.set_xlabel("answer", fontsize=9)
-    axes.set_ylabel("true class", fontsize=9)
-    axes.set_xticks(np.arange(len(answers) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="#dddddd", linewidth=0.4)
     axes.tick_params(which="minor", length=0)
+    if every == 1:
+        axes.grid(which="minor", color="#dddddd", linewidth=0.4)
 
 
 def _numbers(axes, percent: np.ndarray, image) -> None:

@@ -189,25 +189,6 @@ def _below(axes, lines: Sequence[tuple[str, dict]], points: float = _SMALL, righ
         axes.annotate(text, **place, textcoords="offset points", fontsize=points, annotation_clip=False, **look)
 
 
-def curve(rows: list[dict[str, float]], title: str, path: Path) -> None:
-    """Loss above accuracy, by iteration: each row has "iteration", and what was measured then."""
-    figure, (above, below) = pyplot().subplots(2, 1, sharex=True, figsize=(7, 6))
-    for name in dict.fromkeys(name for row in rows for name in row):
-        if name in ("iteration", "lr"):
-            continue
-        points = [(row["iteration"], row[name]) for row in rows if name in row]
-        (below if "accuracy" in name else above).plot(*zip(*points), label=name, linewidth=1)
-    for axes, measured in ((above, "loss"), (below, "accuracy")):
-        axes.set_ylabel(measured)
-        axes.grid(alpha=0.3)
-        if axes.lines:
-            axes.legend(fontsize=8)
-    below.set_xlabel("iteration")
-    above.set_title(title)
-    figure.tight_layout()
-    save(figure, path)
-
-
 THUMBNAILS, LINES = 8, 5  # frames and classes in a picture of a classified video
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat, zip_longest
@@ -80,3 +81,21 @@ def folded(before: str, text: str, width: int | None, indent: int) -> list[str]:
 def decimals(values: Iterable[float | None]) -> list[str]:
     """Cells of numbers: two decimals, "-" for None."""
     return ["-" if value is None else f"{value:.2f}" for value in values]
+
+
+def is_share(name: str) -> bool:
+    """Whether what a net's output of this name gives is a share, to be shown in percent, as Caffe's Accuracy layers'."""
+    return "accuracy" in name.lower()
+
+
+def value_in_words(name: str, value: float) -> str:
+    """A net's output: "0.873", of a share "63.4 %"."""
+    return f"{100 * value:.3g} %" if is_share(name) and math.isfinite(value) else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """ "40 s", "12 min", "3.4 h", "2.5 days"."""
+    for unit, length, until in ("s", 1, 90), ("min", 60, 90), ("h", 3600, 48):
+        if seconds < until * length:
+            return f"{seconds / length:.{0 if unit != 'h' else 1}f} {unit}"
+    return f"{seconds / 86400:.1f} days"

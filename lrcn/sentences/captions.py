@@ -5,9 +5,11 @@ their captions and captions by their images (Table 2); whether they are true, wh
 baselines of Table 3, the captions of the nearest training image. And captions from elsewhere, scored alike.
 
     OUT/captions_NAME.json          the sentences, in COCO's results format
+    OUT/examples.json               images with what is said of them (lrcn/sentences/examples.py)
     OUT/NET/features_PART/          fc7 and fc8 of the part's images
     OUT/NET/sentences_PART.json     the sentences with their log probabilities
-    OUT/NET/retrieval_PART/         retrieval.json and the rank of each image and caption
+    OUT/NET/beams_PART.json         the sentences of a beam of some images
+    OUT/NET/retrieval_PART/         retrieval.json, the rank of each image and caption, and some queries
     OUT/neighbours/                 fc7 and fc8 of the CNN before its training here
 """
 
@@ -26,13 +28,13 @@ from data_prep import DataError, vocabulary
 from data_prep.captions import Image
 from data_prep.dataset import Dataset
 from data_prep.source_files import image_key
-from data_prep.whole_files import read_json, write_bytes
-from data_prep.workers import no_progress
+from data_prep.whole_files import read_json, write_bytes, write_json
+from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Compute, Progress
 from lrcn.pixels import Transform
 from lrcn.results import pictures
-from lrcn.sentences import caption_files, metrics, retrieval, truth
-from lrcn.sentences.captioner import Captioner
+from lrcn.sentences import caption_files, examples, metrics, retrieval, truth
+from lrcn.sentences.captioner import Caption, Captioner
 from lrcn.sentences.evaluate import (
     Described,
     Search,
@@ -40,6 +42,7 @@ from lrcn.sentences.evaluate import (
     claim,
     digest_of_captions,
     extent,
+    kept,
     measure,
     part_images,
     sentences,
@@ -54,6 +57,7 @@ from lrcn.trained_net import TrainedNet, digest
 BLOCK = 500  # images whose features are kept together
 SHOWN, REFERENCES = 12, 5  # images in the picture of captions, and what people said of each
 BLOBS = ("fc7", "fc8")
+QUERIES = "queries.json"  # in the folder of retrieval
 RETRIEVED = 1000  # images in retrieval, ours: the paper names no number, and the released script ranks all of val
 
 
@@ -107,6 +111,7 @@ def evaluate_captions(
     _draw(
         dataset, images, {row: rows.captions[row] for row in of_nets}, search.part, out / f"captions{search.suffix}.png"
     )
+    write_json(out / f"examples{search.suffix}.json", _examples(dataset, nets, rows))
     retrieved = images[: search.retrieval_images]
     order = [*of_nets, *sorted(rows.models.keys() - set(of_nets))]
     return {
@@ -116,6 +121,16 @@ def evaluate_captions(
         "models": {row: rows.models[row] | measured[row] for row in order},
         "notes": notes,
     }
+
+
+def _examples(dataset: Dataset, nets: Sequence[TrainedNet], rows: _Rows) -> dict[str, Any]:
+    """What `examples` has of the nets' captions."""
+    chosen = examples.Chosen.of(dataset, rows.images, rows.of_nets, rows.search.tokens)
+    beams = {net.row: rows.beams(net, list(chosen.why)) for net in nets}
+    [best] = [net for net in nets if net.row == chosen.best]
+    queries = best.folder / f"retrieval_{rows.search.part}" / QUERIES
+    retrieved = rows.search.retrieval_images and queries.exists()
+    return examples.of_images(dataset, chosen, rows.of_nets, beams, read_json(queries) if retrieved else None)
 
 
 def _draw(
@@ -149,18 +164,21 @@ class _Rows:
     search: CaptionSearch
     compute: Compute
     captions: dict[str, list[str]] = field(default_factory=dict)
+    of_nets: dict[str, list[Caption]] = field(default_factory=dict)  # of those rows that are nets'
     alternatives: dict[str, list[Sequence[str]]] = field(default_factory=dict)  # of rows that have several an image
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add_net(self, net: TrainedNet, with_neighbours: bool) -> None:
         """A net's captions and, if wanted, those of the nearest images by its CNN."""
         search, progress = self.search, titled(self.compute.progress, net.row)
-        weights, cut = {"weights": digest(net.weights)}, _cut(net, search.cut)
+        weights = {"weights": digest(net.weights)}
+        seen = weights | _cut(net, search.cut)
+        identity = seen | {"images": digest_of_captions(self.images)}
         with Captioner.of(net, self.compute) as captioner:
-            cnn = _KeptActivations(captioner, net.folder, weights | cut, search.cut, progress)
+            cnn = _KeptActivations(captioner, net.folder, seen, search.cut, progress)
             features = cnn.of(self.images, search.part, BLOBS)
-            identity = weights | cut | {"images": digest_of_captions(self.images)}
-            self.captions[net.row] = sentences(captioner, features["fc8"], search, net.folder, identity, progress)
+            said = sentences(captioner, features["fc8"], search, net.folder, identity, progress)
+            self.of_nets[net.row], self.captions[net.row] = said, [each.text for each in said]
             self.models[net.row] = {"stage": net.training, **weights}
             if images := self.images[: search.retrieval_images]:
                 folder = net.folder / f"retrieval_{search.part}"
@@ -169,17 +187,32 @@ class _Rows:
             if with_neighbours:
                 self._add_nearest(cnn, features, "-finetuned", weights | {"cnn": f"{net.row}, {net.training}"})
 
+    def beams(self, net: TrainedNet, numbers: Sequence[int]) -> list[list[Caption]]:
+        """The sentences of a beam of some of the images, by number; of a net that was added."""
+        search, progress = self.search, titled(self.compute.progress, f"{net.row}, examples")
+        seen = {"weights": self.models[net.row]["weights"]} | _cut(net, search.cut)
+        identity = seen | {"images": digest_of_captions(self.images), "numbers": list(numbers)}
+        identity |= {"beam": examples.BEAM, "best": examples.BEAM, "length": search.length}
+
+        def searched() -> list[list[Caption]]:
+            with Captioner.of(net, self.compute) as captioner:
+                cnn = _KeptActivations(captioner, net.folder, seen, search.cut, progress)
+                fc8 = cnn.of(self.images, search.part, BLOBS)["fc8"][list(numbers)]
+                return captioner.beam(fc8, examples.BEAM, examples.BEAM, search.length, progress)
+
+        return kept(net.folder / f"beams{search.suffix or '_test'}.json", identity, searched)
+
     def add_neighbours(self, cnn: Cnn, reference: TrainedNet, folder: Path) -> None:
         """The captions of the nearest images by a CNN as it was before its training here."""
         progress, weights = titled(self.compute.progress, "nearest neighbours"), {"weights": digest(cnn.weights)}
         net, blobs = cnn_net(reference, cnn)
         transform = Transform.of(reference.variant, reference.settings)
         with ImageNet(net, cnn.weights, self.compute, transform) as image_net:
-            kept = _KeptActivations(
+            image_cnn = _KeptActivations(
                 image_net, folder, weights | _cut(reference, self.search.cut), self.search.cut, progress
             )
-            features = kept.of(self.images, self.search.part, blobs)
-            self._add_nearest(kept, features, "", weights | {"cnn": cnn.what})
+            features = image_cnn.of(self.images, self.search.part, blobs)
+            self._add_nearest(image_cnn, features, "", weights | {"cnn": cnn.what})
 
     def _add_nearest(
         self, cnn: _KeptActivations, features: Mapping[str, np.ndarray], ending: str, model: dict[str, Any]
@@ -230,7 +263,7 @@ def activations(
     """{blob: (N, D)} float32 of the images, kept in `folder`. identity: by which weights, and how they are cut."""
     files = hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest()
     claim(folder, identity | {"files": files, "blobs": list(blobs)})
-    parts, title = [], folder.name.replace("_", " of ")
+    parts, title = [], Counted(folder.name.replace("_", " of "), "images")
     for first in range(0, len(images), BLOCK):
         path, block = folder / f"{first:07d}.npz", images[first : first + BLOCK]
         if not path.exists():
@@ -263,7 +296,8 @@ def retrieve(
     if not (folder / "retrieval.json").exists():
         captions = [vocabulary.split(caption) for image in images for caption in image.captions]
         owners = [number for number, image in enumerate(images) for _ in image.captions]
-        _, ranks = retrieval.retrieve(captioner, fc8, captions, owners, progress, folder)
+        scores, ranks = retrieval.retrieve(captioner, fc8, captions, owners, progress, folder)
+        write_json(folder / QUERIES, retrieval.queries(scores, ranks))
         retrieval.write(folder, ranks, [image.file for image in images], captions, owners)
         for path in folder.glob("scores_*.npy"):
             path.unlink()

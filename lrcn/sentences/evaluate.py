@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from data_prep import DataError
 from data_prep.captions import PARTS, Image, as_texts
 from data_prep.dataset import Dataset
 from data_prep.whole_files import read_json, write_json
+from data_prep.workers import Counted
 from lrcn.engine.compute import Progress
 from lrcn.sentences import caption_files, metrics, truth
-from lrcn.sentences.captioner import LENGTH, Captioner, Features
+from lrcn.sentences.captioner import LENGTH, Caption, Captioner, Features
 
 # ---- what is evaluated -------------------------------------------------------------------------------------
 
@@ -134,24 +135,44 @@ def sentences(
     folder: Path,
     identity: dict[str, Any],
     progress: Progress | None = None,
-) -> list[str]:
+) -> list[Caption]:
     """The likeliest sentence of each image or video that the search finds, kept in `folder`."""
     path = folder / f"sentences{search.suffix or '_test'}.json"
-    identity = identity | {"beam": search.beam, "length": search.length}
-    kept = read_json(path) if path.exists() else {}
-    if kept.get("job") != identity:
-        captions = [best for [best] in captioner.beam(features, search.beam, 1, search.length, progress)]
-        kept = {
-            "job": identity,
-            "sentences": [{"caption": each.text, "log_prob": round(each.log_prob, 6)} for each in captions],
-        }
-        write_json(path, kept)
-    return [each["caption"] for each in kept["sentences"]]
+    identity = identity | {"beam": search.beam, "best": 1, "length": search.length}
+    found = kept(path, identity, lambda: captioner.beam(features, search.beam, 1, search.length, progress))
+    return [best for [best] in found]
+
+
+def kept(path: Path, identity: dict[str, Any], search: Callable[[], list[list[Caption]]]) -> list[list[Caption]]:
+    """Several sentences of each image or video, the likeliest first: from the file where it is of the very same
+    identity, else what the search finds."""
+    content = read_json(path) if path.exists() else {}
+    if content.get("job") != identity:
+        sentences = [[_as_kept(each) for each in best] for best in search()]
+        content = {"job": identity, "sentences": sentences}
+        write_json(path, content)
+    return [[Caption(each["words"], each["log_probs"]) for each in best] for best in content["sentences"]]
+
+
+def _as_kept(caption: Caption) -> dict[str, Any]:
+    log_probs = [round(each, 6) for each in caption.log_probs]
+    return {
+        "caption": caption.text,
+        "log_prob": round(caption.log_prob, 6),
+        "words": caption.words,
+        "log_probs": log_probs,
+    }
 
 
 def titled(progress: Progress, title: str) -> Progress:
     """Tells the same, of whom first; remarks as they are."""
-    return lambda what, done, total: progress(f"{title}: {what}" if total else what, done, total)
+    return lambda what, done, total: progress(Counted(what).of(title) if total else what, done, total)
+
+
+def image_ids(dataset: Dataset) -> dict[str, int | str]:
+    """{file: as results files call it} of all images or videos of a data set."""
+    files = [each["file"] for each in read_json(dataset.folder / "captions.json")["images"]]
+    return dict(zip(files, caption_files.image_ids(files)))
 
 
 # ---- how good they are -------------------------------------------------------------------------------------
@@ -171,13 +192,13 @@ def measure(
     the captions are written into `out`. together: slots of the truth that are reported together too. alternatives: of a
     row that has several captions an image, all of them: "generation" is the mean over these."""
     files, known_truth = [image.file for image in images], truth.read(dataset.folder)
-    all_files = [each["file"] for each in read_json(dataset.folder / "captions.json")["images"]]
-    ids = dict(zip(all_files, caption_files.image_ids(all_files)))
+    ids = image_ids(dataset)
     references = {ids[image.file]: image.captions for image in images}
     measured: dict[str, dict[str, Any]] = {}
     notes: list[str] = []
+    counted = Counted("metrics", "systems")
     for number, (row, texts) in enumerate(captions.items()):
-        progress("metrics", number, len(captions))
+        progress(counted, number, len(captions))
         by_id = dict(zip(references, texts))
         caption_files.write_results(out / f"captions_{row}{search.suffix}.json", by_id)
         if row in (alternatives or {}):
@@ -188,7 +209,7 @@ def measure(
         measured[row] = {"generation": scores}
         if known_truth:
             measured[row]["truth"] = known_truth.measure(dict(zip(files, texts)), together)
-    progress("metrics", len(captions), len(captions))
+    progress(counted, len(captions), len(captions))
     return measured, list(dict.fromkeys(notes))
 
 

@@ -23,10 +23,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from data_prep import DataError
+from data_prep import DataError, room
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.whole_files import new_folder, read_json, write_bytes, write_json, write_text, writing
+from data_prep.workers import Counted
 from lrcn.engine.compute import Compute, Progress
 from lrcn.pixels import Transform
 from lrcn.sentences.image_net import ImageNet
@@ -82,6 +83,8 @@ def extract(
         if folder is None:
             return out
         pictures = [(dataset.located(file), extraction.views_of(name)) for name in listed for file in files[name]]
+        rows_due = sum(views or 1 for _, views in pictures) + sum(map(len, listed.values()))
+        room.check(out, 4 * part.size * rows_due, "the activations", compute.progress, room.taken(folder.rglob("*")))
         rows = _Activations(net, part, pictures, extraction.seed).compute(folder / "work", compute)
         end = 0
         for name, lines in listed.items():
@@ -175,7 +178,7 @@ class _Activations:
                         os.fsync(file.fileno())
                     done = numbers.stop
                     write_json(note, {"images": done})
-                    compute.progress(f"{BLOB}: images", done, total)
+                    compute.progress(Counted(f"{BLOB}: images", "images"), done, total)
         return np.memmap(path, np.float32, "r", shape=(self._rows(total), self.part.size))
 
     def _rows(self, pictures: int) -> int:
@@ -218,7 +221,7 @@ def _write_part(
                 file.create_dataset(BLOB, data=rows[order[start : start + each]])
                 file.flush()
                 write_bytes(place / names[-1], file.id.get_file_image())
-        progress(f"{name}_{BLOB}", min(start + each, len(order)), len(order))
+        progress(Counted(f"{name}_{BLOB}", "captions"), min(start + each, len(order)), len(order))
     write_text(folder / f"{name}_images.txt", "".join(f"{out / place.name / batch}\n" for batch in names))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.workers import CAPTIONS, IMAGES
 from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.process import Caffe
 from lrcn.pixels import Transform
@@ -103,7 +104,7 @@ class ImageNet:
             parts.append(self._ask(order))
             done += len(batch)
             if total:
-                (progress or self.progress)("images", done, total)
+                (progress or self.progress)(IMAGES, done, total)
         if not parts:
             return {blob: np.zeros((0, int(np.prod(self.blobs[blob][1:]))), np.float32) for blob in blobs}
         return {blob: np.concatenate([part[blob] for part in parts]) for blob in blobs}
@@ -147,5 +148,5 @@ class ImageNet:
             if "out" in answer:
                 with np.load(answer["out"]) as arrays:
                     return dict(arrays)
-            (progress or self.progress)("captions", answer["done"], answer["total"])
+            (progress or self.progress)(CAPTIONS, answer["done"], answer["total"])
         raise self.caffe.failure()

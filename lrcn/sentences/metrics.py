@@ -120,6 +120,27 @@ def score_tokens(captions: Mapping, references: Mapping, meteor: bool = True) ->
     return scores
 
 
+def score_each(captions: Mapping, references: Mapping, tokens: str = "plain") -> dict:
+    """{id: {"CIDEr", "BLEU-4", "ROUGE-L"}} of each caption, captions and references as `score` takes them. CIDEr's
+    n-grams are weighed by all references; its mean and ROUGE-L's are those of `score`, BLEU's is not."""
+    from pycocoevalcap.bleu.bleu import Bleu
+    from pycocoevalcap.cider.cider import Cider
+    from pycocoevalcap.rouge.rouge import Rouge
+
+    results = {
+        key: [" ".join(words) for words in each]
+        for key, each in tokenise({key: [captions[key]] for key in captions}, tokens).items()
+    }
+    tokenised = tokenise({key: references[key] for key in captions}, tokens)
+    truths = {key: [" ".join(words) for words in each] for key, each in tokenised.items()}
+    columns = {
+        "CIDEr": Cider().compute_score(truths, results)[1],
+        "BLEU-4": Bleu(4).compute_score(truths, results, verbose=0)[1][3],
+        "ROUGE-L": Rouge().compute_score(truths, results)[1],
+    }
+    return {key: {name: float(values[k]) for name, values in columns.items()} for k, key in enumerate(results)}
+
+
 def bleu_nltk(captions: Mapping, references: Mapping) -> list[float]:
     """BLEU 1 to 4 of a corpus, with the brevity penalty, as NLTK has them."""
     from nltk.translate.bleu_score import corpus_bleu

@@ -30,7 +30,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from data_prep import DataError, vocabulary
@@ -38,10 +37,10 @@ from data_prep.coco import file_places
 from data_prep.source_files import read_source
 from data_prep.spellings import Files
 from data_prep.whole_files import write_bytes, write_json, write_text, writing
-from data_prep.workers import no_progress
+from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Progress
 from lrcn.results.published import TABLE4_IMAGES
-from lrcn.sentences.images import read_image
+from lrcn.sentences.images import jpeg, read_image
 from lrcn.sentences.readable import readable
 
 CRITERIA = ("correctness", "grammar", "relevance")
@@ -202,8 +201,8 @@ def _write_part(folder: Path, key: Mapping, part: int, paths: Mapping[Any, Path]
         (folder / "images").mkdir(parents=True)
     entries = {name: entry for name, entry in key["images"].items() if entry["part"] == part}
     for done, (name, entry) in enumerate(entries.items()):
-        write_bytes(folder / "images" / f"{name}.jpg", _picture(paths[entry["image_id"]]))
-        progress(f"pictures of part {part}", done + 1, len(entries))
+        write_bytes(folder / "images" / f"{name}.jpg", jpeg(read_image(paths[entry["image_id"]]), SIDE))
+        progress(Counted(f"pictures of part {part}", "pictures"), done + 1, len(entries))
     page = {
         "format": FORMAT,
         "sheet": key["sheet"],
@@ -215,16 +214,6 @@ def _write_part(folder: Path, key: Mapping, part: int, paths: Mapping[Any, Path]
         ],
     }
     write_text(folder / "index.html", _page(page, key["parts"]))
-
-
-def _picture(path: Path) -> bytes:
-    """The image as a JPEG small enough to be mailed. Raises DataError."""
-    image = read_image(path)
-    scale = SIDE / max(image.shape[:2])
-    if scale < 1:
-        size = [max(round(side * scale), 1) for side in image.shape[1::-1]]
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
 
 
 def _page(page: dict, parts: int) -> str:

@@ -21,8 +21,8 @@ def readable(text: str) -> str:
     """The caption with blanks where people set them: marks at their words ("man's", "isn't", "t-shirt"), quotes and
     brackets at what they hold; each sentence begins with a capital, where its letters are Latin.
 
-    Takes the words of the release ("man ' s") and of the Penn Treebank ("man 's"). What stands together already stays
-    so, and letters and marks of other scripts stay as they are.
+    Takes the words of the release ("man ' s") and of the Penn Treebank ("man 's"), all that NLTK's detokeniser knows.
+    What stands together already stays so, and letters and marks of other scripts stay as they are.
     """
     body, end = re.fullmatch(r"(.*?)(\.{3}|\.)?", " ".join(text.split())).groups()
     written, glued, begins, quotes = "", True, True, set()

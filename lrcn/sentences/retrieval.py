@@ -11,17 +11,19 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data_prep import DataError
 from data_prep.whole_files import write_bytes, write_json, write_text
-from data_prep.workers import no_progress
+from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Progress
 from lrcn.sentences.captioner import Captioner
 
 RECALLS = (1, 5, 10)
 TOGETHER = 500  # captions scored at once
+QUERIES, HITS = 8, 5  # of examples: so many each way, with so many of what comes first
 BLOCK = 1 << 22  # scores that are worked on at once
 
 
@@ -79,7 +81,9 @@ def retrieve(
         scores[:, block] = captioner.score(
             features,
             [indices[caption] for caption in block],
-            lambda what, done, total, first=first: progress(what, len(features) * first + done, pairs),
+            lambda what, done, total, first=first: progress(
+                Counted(what, "pairs"), len(features) * first + done, pairs
+            ),
         )
         if path:
             content = io.BytesIO()
@@ -124,6 +128,31 @@ def rank(scores: np.ndarray, owners: Sequence[int]) -> Ranks:
         above = scores[image] > scores[image, best]
         by_image[image] = 1 + above.sum() + (scores[image, :best] == scores[image, best]).sum()
     return Ranks(by_image, by_caption)
+
+
+def queries(scores: np.ndarray, ranks: Ranks) -> dict[str, list[dict[str, Any]]]:
+    """Examples by normalised scores (images, captions): {"caption_to_image": [{"query": a caption's number, "rank": as
+    `Ranks` has it, "top": [[an image's number, score], ...]}, ...], "image_to_caption": the other way round}; from 0,
+    spread evenly from the best rank to the worst, the first in order of equals."""
+    return {
+        "caption_to_image": [_query(caption, ranks.images, scores[:, caption]) for caption in _spread(ranks.images)],
+        "image_to_caption": [_query(image, ranks.captions, scores[image]) for image in _spread(ranks.captions)],
+    }
+
+
+def _spread(ranks: np.ndarray) -> list[int]:
+    order = np.argsort(ranks, kind="stable")
+    places = np.linspace(0, len(order) - 1, min(QUERIES, len(order))).round().astype(int)
+    return order[places].tolist()
+
+
+def _query(number: int, ranks: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    best = np.argsort(-scores, kind="stable")[:HITS].tolist()
+    return {
+        "query": number,
+        "rank": int(ranks[number]),
+        "top": [[each, round(float(scores[each]), 4)] for each in best],
+    }
 
 
 def write(

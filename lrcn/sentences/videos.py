@@ -1,6 +1,7 @@
 """Trained nets of video description against a data set's sentences: what `lrcn evaluate video/*` does (Table 5).
 
 OUT/captions_NAME.json          the sentences, in COCO's results format
+OUT/examples.json               videos with what is said of them (lrcn/sentences/examples.py)
 OUT/NET/sentences_PART.json     the sentences with their log probabilities
 """
 
@@ -15,10 +16,10 @@ import numpy as np
 
 from data_prep.captions import Image
 from data_prep.dataset import Dataset
-from data_prep.whole_files import read_json
+from data_prep.whole_files import read_json, write_json
 from lrcn.engine.compute import Compute
-from lrcn.sentences import metrics, video_inputs
-from lrcn.sentences.captioner import Captioner
+from lrcn.sentences import examples, metrics, video_inputs
+from lrcn.sentences.captioner import Caption, Captioner
 from lrcn.sentences.evaluate import Search, digest_of_captions, extent, measure, part_images, sentences, titled
 from lrcn.trained_net import TrainedNet, digest
 
@@ -34,7 +35,7 @@ def evaluate_videos(
     Raises DataError, SpecError, CaffeError.
     """
     videos = part_images(dataset, search.part)
-    captions: dict[str, list[str]] = {}
+    said: dict[str, list[Caption]] = {}
     models: dict[str, dict[str, Any]] = {}
     for net in nets:
         inputs = video_inputs.of_dataset(dataset, net.variant, net.settings, [video.file for video in videos])
@@ -42,10 +43,13 @@ def evaluate_videos(
         identity = {"weights": weights, "videos": digest_of_captions(videos), "given": _digest_of_inputs(inputs)}
         with Captioner.of(net, compute) as captioner:
             progress = titled(compute.progress, net.row)
-            captions[net.row] = sentences(captioner, inputs, search, net.folder, identity, progress)
+            said[net.row] = sentences(captioner, inputs, search, net.folder, identity, progress)
         models[net.row] = {"weights": weights}
+    captions = {row: [each.text for each in found] for row, found in said.items()}
     measured, notes = measure(dataset, videos, captions, search, out, compute.progress, [PAIR])
     by_detail, notes_by_detail = _by_detail(dataset, videos, captions, search.tokens)
+    chosen = examples.Chosen.of(dataset, videos, said, search.tokens)
+    write_json(out / f"examples{search.suffix}.json", examples.of_videos(dataset, chosen, said))
     return {
         "dataset": extent(dataset, search.part, videos),
         "evaluation": search.description,

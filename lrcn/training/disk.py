@@ -36,7 +36,7 @@ class Disk:
 
     @classmethod
     def of(cls, training: Training, keep: int | None, needed: Collection[int], from_weights: bool) -> Disk:
-        """keep, needed: as `Run.thin` has them, None for all. from_weights: whether it begins with a snapshot of the
+        """keep, needed: as `Kept` has them, None for all. from_weights: whether it begins with a snapshot of the
         weights that it starts from."""
         solver, run = training.files["solver"], training.run
         step = solver.snapshot or solver.max_iter
@@ -103,7 +103,7 @@ def check(out: Path, disks: Sequence[Disk], fewer: Sequence[Disk]) -> None:
     """TrainError where they cannot fit. fewer: the same with `--keep FEW`."""
     need, free = total(disks), room.free(out)
     if need > free:
-        mend = f"--keep {FEW} (about {room.words(total(fewer))})" if total(fewer) < min(need, free) else ""
+        mend = f"--keep {FEW} (about {room.words(total(fewer))})" if total(fewer) <= free else ""
         raise TrainError(
             f"{out}: the training needs about {room.words(need)} of disk, and {room.words(free)} are free; "
             + ("give " + mend + ", or" if mend else "free some, or give")

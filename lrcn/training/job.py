@@ -8,9 +8,10 @@ evaluations = job.evaluate()
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from lrcn.released.weights import weights_file
 from lrcn.trained_net import TrainedNet
 from lrcn.training import disk, plan, pretrained, starting
 from lrcn.training import experiment as experiments
+from lrcn.training.board import Board, place_of
 from lrcn.training.experiment import Experiment, Stage
 from lrcn.training.memory import Memory, check_cards
-from lrcn.training.run import Run, TrainError, runs_in
+from lrcn.training.run import Kept, Run, TrainError, at_work_in, runs_in
 from lrcn.training.share import share_of
 from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
 from lrcn.training.train import train
@@ -34,6 +36,7 @@ from netspecs import catalogue
 from netspecs.variant import file_prefix
 from prototxt_gen import SpecError, nearest
 
+BoardOf = Callable[[Training], AbstractContextManager[Board | None]]
 DEMO = ("data", "demo")  # where the demo's data sets lie
 
 
@@ -230,11 +233,17 @@ class Job(Workspace):
         )
 
     def train(
-        self, start: Start = Start(), resume: bool = True, compute: Compute | None = None, keep: int | None = None
+        self,
+        start: Start = Start(),
+        resume: bool = True,
+        compute: Compute | None = None,
+        keep: int | None = None,
+        tensorboard: Path | None = None,
     ) -> list[Run]:
         """Trains every net that is not trained yet; one that was cut off goes on. Gives their runs. resume False: all
         begin anew. keep: so many of the last snapshots of each net stay, and those that its stages start at or are
-        scored at; None: all. Raises SpecError, DataError, TrainError, CaffeError."""
+        scored at; None: all. tensorboard: a folder for event files. Raises SpecError, DataError, TrainError,
+        CaffeError."""
         filled = self.check_start(start, resume=resume)
         self.check_disk(start, resume, keep)
         compute, given = compute or Compute(), self.given(start, resume)
@@ -255,21 +264,48 @@ class Job(Workspace):
         for folder, file in given.items():
             if folder in files or self._before(folder).run.note is None:  # taken by a call that was cut off
                 self._take(folder, file, resume)
-        for training, share in zip(to_do, shares):
-            run, before, task = training.run, self.start_of(training.stage, training.split), task_of(training.variant)
-            starting_weights = task.starting_weights(
-                before.weights_at(training.stage.start_at) if before else None, start.weights
-            )
-            with run.locked():
-                if not resume:
-                    run.clear()
-                identity = training.identity(starting_weights) | compute.manner
-                run.claim(identity, training.settings, training.dataset.description)
-                self._keep(training)
-                own = None if share is training else share.files["train_test"]
-                needed = self.needed(training.stage)
-                train(run, training.files_here(), compute, starting_weights, own, keep, needed)
+        board_of = partial(self._board, tensorboard, self.plan(start, resume, compute.gpu) if tensorboard else "")
+        with at_work_in(self.out):
+            for training, share in zip(to_do, shares):
+                kept = Kept(keep, self.needed(training.stage))
+                self._train(training, share, start, resume, compute, kept, board_of)
         return [training.run for training in self.trainings]
+
+    def _train(
+        self,
+        training: Training,
+        share: Training,
+        start: Start,
+        resume: bool,
+        compute: Compute,
+        kept: Kept,
+        board_of: BoardOf,
+    ) -> None:
+        """Trains one net. share: what each of several GPUs has of it."""
+        run, before, task = training.run, self.start_of(training.stage, training.split), task_of(training.variant)
+        starting_weights = task.starting_weights(
+            before.weights_at(training.stage.start_at) if before else None, start.weights
+        )
+        with run.locked():
+            if not resume:
+                run.clear()
+            identity = training.identity(starting_weights) | compute.manner
+            run.claim(identity, training.settings, training.dataset.description)
+            self._keep(training)
+            own = None if share is training else share.files["train_test"]
+            with board_of(training) as board:
+                train(run, training.files_here(), compute, starting_weights, own, kept, board)
+
+    @contextmanager
+    def _board(self, folder: Path | None, about: str, training: Training) -> Iterator[Board | None]:
+        """What TensorBoard is to show of a training in `folder`, where one is given; about: the plan of all."""
+        if folder is None:
+            yield None
+            return
+        with Board(place_of(folder, self.out, training.run.folder)) as board:
+            board.text("plan", about)
+            board.settings(training.variant.name, training.settings)
+            yield board
 
     def trained(self, stage: Stage, split: int = 1) -> TrainedNet:
         if stage.net not in self.files:

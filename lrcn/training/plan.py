@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 import tempfile
 import time
@@ -12,15 +11,17 @@ from pathlib import Path
 
 from data_prep import room
 from data_prep.whole_files import write_text
+from data_prep.workers import Counted
 from lrcn.engine.cards import cards
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.engine.process import Caffe
-from lrcn.results.tables import aligned
+from lrcn.results.tables import aligned, duration
 from lrcn.training import disk, memory, starting
 from lrcn.training.disk import Disk
+from lrcn.training.logs import SOLVING, TESTING, entries_of
 from lrcn.training.memory import Memory
-from lrcn.training.run import ITERATION, OUTPUT, TESTING, Files, TrainError
+from lrcn.training.run import Files, TrainError
 from lrcn.training.share import share_of
 from lrcn.training.tasks import task_of
 from lrcn.training.workspace import Start, Training, Workspace
@@ -29,7 +30,6 @@ from prototxt_gen import caffe_pb2, to_text
 
 TRIAL_ITERATIONS, TRIAL_SECONDS = 6, 15  # a trial ends with whichever comes first, but not before one was timed
 TRIAL_LIMIT = 60  # seconds; what has not come to an iteration by then is told as "at least"
-CLOCK = re.compile(r"^I\d{4,8} (\d\d):(\d\d):(\d\d\.\d+)")
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,9 @@ def _wait(caffe: Caffe) -> Pace | None:
     begun, solving, first = time.monotonic(), None, None
     while caffe.running():
         log, now = caffe.log.read_text(errors="replace"), time.monotonic()
-        solving = solving or ("] Solving" in log and now) or None
-        first = first or (solving and ITERATION.search(log) and now) or None
+        kinds = {entry.kind for entry in entries_of(log.splitlines())}
+        solving = solving or (SOLVING in kinds and now) or None
+        first = first or (solving and "loss" in kinds and now) or None
         if now - begun > TRIAL_SECONDS and cycles(log):
             return None
         if solving and now - solving > TRIAL_LIMIT:
@@ -145,25 +146,25 @@ def pace(log: str) -> Pace:
 
 
 def cycles(log: str) -> list[tuple[float, float]]:
-    """(seconds of an iteration, seconds of the test before it) from one displayed iteration to the next.
+    """(seconds of an iteration, seconds of a batch of the test before it) from one displayed iteration to the next.
 
     Caffe says when a test begins and, a moment after its end, what came out; the first iteration is not counted.
     """
     timed: list[tuple[float, float]] = []
     last = begun = ended = None
-    for line in log.splitlines():
-        if not (clock := CLOCK.match(line)):
+    nets = 0  # that were tested, a batch each
+    for entry in entries_of(log.splitlines()):
+        if (now := entry.clock) is None:
             continue
-        now = 3600 * int(clock[1]) + 60 * int(clock[2]) + float(clock[3])
-        if TESTING.search(line):
-            begun = ended = now
-        elif (output := OUTPUT.search(line)) and output[1] == "Test":
+        if entry.kind == TESTING:
+            begun, ended, nets = begun or now, now, nets + 1
+        elif entry.kind.startswith("test"):
             ended = now
-        elif ITERATION.search(line):
+        elif entry.kind == "loss":
             if last is not None:
-                test = (ended - begun) % 86400 if begun is not None and ended is not None else 0.0
-                timed.append(((now - last) % 86400 - test, test))
-            last, begun, ended = now, None, None
+                testing = ended - begun if begun is not None and ended is not None else 0.0
+                timed.append((now - last - testing, testing / max(nets, 1)))
+            last, begun, ended, nets = now, None, None, 0
     return timed
 
 
@@ -231,14 +232,14 @@ def _time(steps: list[Step], compute: Compute) -> None:
     """Sets the pace of every step that is not done, by trials."""
     paces: dict[tuple[str | None, ...], Pace] = {}
     for number, each in enumerate(steps):
-        compute.progress("trial", number, len(steps))
+        compute.progress(Counted("trial", "nets"), number, len(steps))
         if each.done < each.iterations:
             stage, run = each.training.stage, each.training.run
             key = stage.net, stage.training, stage.data  # the splits differ in their lists alone
             paces[key] = each.pace = paces.get(key) or trial(
                 each.training.files, compute.keeping(run.algorithms if run.folder.exists() else None)
             )
-        compute.progress("trial", number + 1, len(steps))
+        compute.progress(Counted("trial", "nets"), number + 1, len(steps))
 
 
 def _text(work: Workspace, steps: list[Step], of_disk: Sequence[Disk], disk_line: str, gpu: Gpu | None) -> str:
@@ -249,7 +250,7 @@ def _text(work: Workspace, steps: list[Step], of_disk: Sequence[Disk], disk_line
         due = "?" if each.seconds is None else duration(each.seconds) if each.seconds else "none"
         rows.append(
             (
-                str(each.training.run.folder.relative_to(work.out)),
+                work.name_of(each.training.run),
                 f"{each.iterations}{state}",
                 task_of(each.training.variant).batch(each.training) + on_each,
                 each.start,
@@ -275,14 +276,6 @@ def _text(work: Workspace, steps: list[Step], of_disk: Sequence[Disk], disk_line
     else:
         lines.append("time: not measured; --trial measures it")
     return "\n".join(lines)
-
-
-def duration(seconds: float) -> str:
-    """ "40 s", "12 min", "3.4 h", "2.5 days"."""
-    for unit, length, until in ("s", 1, 90), ("min", 60, 90), ("h", 3600, 48):
-        if seconds < until * length:
-            return f"{seconds / length:.{0 if unit != 'h' else 1}f} {unit}"
-    return f"{seconds / 86400:.1f} days"
 
 
 def device_name(gpu: Gpu | None) -> str:

@@ -14,13 +14,14 @@ RUN/curve.csv, curve.png    loss and accuracy by iteration
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import json
+import platform
 import posixpath
-import re
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,14 @@ from google.protobuf.message import DecodeError
 
 from data_prep.dataset import Dataset
 from data_prep.whole_files import copy, sync, write_bytes, write_json
-from lrcn.results import pictures
+from lrcn.results import curves
 from lrcn.trained_net import TrainedNet, digest
+from lrcn.training.logs import LogFiles
 from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError, caffe_pb2, parse, to_text
 from prototxt_gen.weights import binary_of_hdf5
 
-ITERATION = re.compile(r"Iteration (\d+)(?: \([^)]*\))?, loss = ([-+\w.]+)")
-TESTING = re.compile(r"Iteration (\d+), Testing net")
-OUTPUT = re.compile(r"(Train|Test) net output #\d+: (\S+) = ([-+\w.]+)")
-RATE = re.compile(r"Iteration (\d+), lr = ([-+\w.]+)")
 Files = Mapping[str, Any]  # a variant's: "train_test", "deploy", ... NetParameter, "solver" SolverParameter
 VOCABULARIES = ("vocabulary.txt", "slot_vocabulary.txt")
 DIFFERENCES = {  # of two runs' identities, in words
@@ -49,7 +47,16 @@ DIFFERENCES = {  # of two runs' identities, in words
 }
 
 
+LOOKS = 5  # in a row that find a lock taken by one that trains, and not by one that looks on
 USUAL = {"precision": "fp32", "fast": False}  # how it computes, of which an identity says what is otherwise
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The snapshots of a run that stay: so many of the `last`, all for None, and those of the iterations `always`."""
+
+    last: int | None = None
+    always: Collection[int] = ()
 
 
 class TrainError(RuntimeError):
@@ -151,16 +158,17 @@ class Run:
                 return iteration
         return 0
 
-    def thin(self, done: int, keep: int, needed: Collection[int] = ()) -> None:
-        """Removes the snapshots before iteration `done`, the last whole one's, but for the last `keep` of all and those
-        of the iterations `needed`.
+    def thin(self, done: int, kept: Kept) -> None:
+        """Removes the snapshots before iteration `done`, the last whole one's, but for those that are `kept`.
 
         The one that is gone on from is on the disk by then. Of each other the state goes first, so that what a killed
         call leaves of it looks like no whole one; the next call removes the rest.
         """
+        if kept.last is None:
+            return
         there = {int(path.stem.split("_")[-1]) for path in self.folder.glob("snapshots/net_iter_*")}
         whole = [each for each in sorted(there) if each <= done and _state(self.snapshot(each)).exists()]
-        old = [each for each in there if each < done and each not in whole[-keep:] and each not in needed]
+        old = [each for each in there if each < done and each not in whole[-kept.last :] and each not in kept.always]
         if old:
             sync(self.snapshot(done), _state(self.snapshot(done)), self.folder / "snapshots")
         for iteration in old:
@@ -249,14 +257,7 @@ class Run:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps other processes from training here. TrainError where one does."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise TrainError(
-                    f"{self.folder}: another training is at work there; wait for it or choose another --out"
-                ) from None
+        with at_work_in(self.folder, fcntl.LOCK_EX):
             yield
 
     def clear(self) -> None:
@@ -341,35 +342,71 @@ class Run:
 
     # ---- its curve ---------------------------------------------------------------------------------------------
 
+    @property
+    def log(self) -> LogFiles:
+        """Caffe's logs, to be read from their beginning."""
+        return LogFiles(folder=self.folder)
+
     def curve(self) -> list[dict[str, float]]:
         """What Caffe's logs say, a row an iteration: iteration, lr, loss (smoothed as Caffe prints it), and `train
-        NAME`, `test NAME` per net output."""
-        rows: dict[int, dict[str, float]] = {}
-        for log in sorted(self.folder.glob("logs/from-*.log")):
-            iteration = 0
-            for line in log.read_text(errors="replace").splitlines():
-                if match := ITERATION.search(line):
-                    iteration = int(match[1])
-                    rows.setdefault(iteration, {})["loss"] = float(match[2])
-                elif match := TESTING.search(line):
-                    iteration = int(match[1])
-                elif match := OUTPUT.search(line):
-                    rows.setdefault(iteration, {})[f"{match[1].lower()} {match[2]}"] = float(match[3])
-                elif match := RATE.search(line):
-                    rows.setdefault(int(match[1]), {})["lr"] = float(match[2])
-        return [{"iteration": iteration, **rows[iteration]} for iteration in sorted(rows)]
+        NAME`, `test NAME` per net output; of nets that are tested on the training data too, `test-on-train NAME`."""
+        return self.log.update().table
 
     def draw_curve(self) -> None:
         """Writes curve.csv and curve.png from the logs."""
-        rows = self.curve()
-        names = list(dict.fromkeys(name for row in rows for name in row))
-        part = self.folder / "curve.csv.part"
-        with part.open("w", newline="") as file:
-            table = csv.DictWriter(file, names)
-            table.writeheader()
-            table.writerows(rows)
-        part.replace(self.folder / "curve.csv")
-        pictures.curve(rows, self.folder.name, self.folder / "curve.png")
+        curve = self.log.update()
+        curve.write_csv(self.folder / "curve.csv")
+        curves.of_training(curve.table, self.folder.name, self.folder / "curve.png")
+
+
+# ---- who is at work ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def at_work_in(folder: Path, kind: int = fcntl.LOCK_SH) -> Iterator[None]:
+    """Lets whoever looks on see that somebody trains in a folder. kind: whether others may too, LOCK_SH, or not,
+    LOCK_EX. TrainError where they may not, and one does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        for attempt in range(LOOKS + 1):  # one that looks on holds the lock too, for a moment
+            try:
+                fcntl.flock(lock, kind | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if attempt == LOOKS:
+                    raise TrainError(
+                        f"{folder}: another training is at work there; wait for it or choose another --out"
+                    ) from None
+                time.sleep(0.05)
+        lock.truncate(0)
+        lock.write(_this_system())
+        lock.flush()
+        yield
+
+
+def is_at_work_in(folder: Path) -> bool | None:
+    """Whether a process of this system, in a container of it or not, trains in a folder; None where the last that did
+    was of another system, whose lock on a network's disk may not be seen here."""
+    try:
+        with (folder / "lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return None if lock.read() not in ("", _this_system()) else False
+    except OSError:
+        return False
+
+
+def _this_system() -> str:
+    """What tells this machine, since it was last started, from others; its containers are told the same."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text()
+    except OSError:
+        return platform.node()
+
+
+# ---- the runs of a folder ----------------------------------------------------------------------------------
 
 
 def _state(snapshot: Path) -> Path:

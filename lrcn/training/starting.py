@@ -90,12 +90,12 @@ def _lines(training: Training, filling: Filling, from_stage: set[str], others: s
 
 
 def _layers_of(work: Workspace, training: Training, before: Training | None) -> set[str]:
-    """The layers that a training has from the stage that it starts from, which may not be trained yet."""
-    run = work.start_of(training.stage, training.split)
+    """The layers that a training has from the stage that it starts from, which may not be trained yet, or anew."""
+    run, iteration = work.start_of(training.stage, training.split), training.stage.start_at
     if run is None:
         return set()
-    if before is None or run.finished:
-        file = run.weights_at(training.stage.start_at)
+    if before is None or (run.finished and (iteration is None or run.given or run.snapshot(iteration).exists())):
+        file = run.weights_at(iteration)
         return {name for name, blobs in weight_files.read_weights(file).layers if blobs}
     shapes = infer(
         before.files["train_test"],

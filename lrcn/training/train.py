@@ -10,10 +10,9 @@ carry their state from batch to batch, lm/*, begin each segment with an empty on
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,14 @@ from data_prep.whole_files import write_bytes, write_text
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Batches, Caffe
 from lrcn.engine.ranks import Ranks
-from lrcn.training.run import ITERATION, Files, Run, TrainError
+from lrcn.training.board import Board
+from lrcn.training.follower import Follower
+from lrcn.training.run import Files, Kept, Run, TrainError
 from lrcn.training.share import write_solvers
 from prototxt_gen import caffe_pb2, parse, solver_states, to_text
 from prototxt_gen.weights import binary_of_hdf5
+
+SEGMENT = "segment.prototxt"  # the solver of the process that is at work
 
 
 def train(
@@ -34,16 +37,16 @@ def train(
     compute: Compute,
     weights: Sequence[Path] = (),
     share: Any = None,
-    keep: int | None = None,
-    needed: Collection[int] = (),
+    kept: Kept = Kept(),
+    board: Board | None = None,
 ) -> Path:
     """Trains the net of `files` (train_test, deploy and solver messages) in the folder of `run`, which the caller has
     locked, and gives its final .caffemodel.
 
     weights: files to start from, copied layer by layer by name, later ones over earlier. A layer whose shape differs is
     not taken; the log says so of each. share: the train_test net of each of several GPUs, for its share of a batch.
-    keep: so many of the last snapshots stay, and those of the iterations `needed`; None: all. Raises TrainError, and
-    CaffeError where Caffe ends.
+    kept: the snapshots that stay. board: is told of all that is measured. Raises TrainError, and CaffeError where Caffe
+    ends.
     """
     solver, compute = files["solver"], compute.keeping(run.algorithms)
     for name, message in files.items():
@@ -51,21 +54,23 @@ def train(
     for folder in ("snapshots", "logs"):
         (run.folder / folder).mkdir(exist_ok=True)
 
+    follower = Follower(run, solver.max_iter, compute.progress, board)
     while (done := run.done) < solver.max_iter:
         if done:
             run.draw_curve()
-        if keep:
-            run.thin(done, keep, needed)
+        run.thin(done, kept)
         step = solver.snapshot or solver.max_iter
         end = min((done // step + 1) * step, solver.max_iter)
-        _segment(run, solver, compute, (done, end), weights, share)
+        _segment(run, solver, compute, (done, end), weights, share, follower)
         if run.done <= done:
             raise TrainError(
                 f"{run.folder / 'snapshots'}: Caffe left no whole snapshot at iteration {end}; is the disk full?"
             )
+    if solver.test_iter and follower.lacks_last_test:
+        _test(run, solver, compute, share, follower)
+    follower.finish()
     run.draw_curve()
-    if keep:
-        run.thin(done, keep, needed)
+    run.thin(done, kept)
     for folder in ("stretch", "ranks"):
         shutil.rmtree(run.folder / folder, ignore_errors=True)
     return run.snapshot(solver.max_iter)
@@ -78,26 +83,23 @@ def _segment(
     iterations: tuple[int, int],
     weights: Sequence[Path],
     share: Any,
+    follower: Follower,
 ) -> None:
     """One Caffe process, or one a GPU, from a snapshot to the next."""
     start, end = iterations
-    piece = caffe_pb2.SolverParameter()
-    piece.CopyFrom(solver)
-    piece.max_iter, piece.net, piece.snapshot_prefix = end, "train_test.prototxt", "snapshots/net"
+    piece = _piece(solver, compute, end)
     if start:
         piece.net = _net_going_on(run.folder, solver, start, end)
     piece.random_seed = solver.random_seed + start
-    piece.solver_mode = caffe_pb2.SolverParameter.GPU if compute.gpu else caffe_pb2.SolverParameter.CPU
-    write_text(run.folder / "segment.prototxt", to_text(piece))
+    write_text(run.folder / SEGMENT, to_text(piece))
     log = run.folder / "logs" / f"from-{start:07d}.log"
     if weights and not start:
         _start_from(weights, run.folder, compute, log)
     run.note_device(start, compute.about())
-    state = str(run.snapshot(start).relative_to(run.folder).with_suffix(".solverstate")) if start or weights else None
+    state = _state(run, start) if start or weights else None
     with _solving(piece, compute, log, state, start * max(solver.iter_size, 1), share) as caffe:
         try:
-            for line in caffe.log_lines():
-                _watch(line, lambda iteration: compute.progress(run.folder.name, iteration, solver.max_iter))
+            follower.follow(caffe.log_lines(), end)
         except TrainError:
             caffe.close()
             for late in run.folder.glob(f"snapshots/net_iter_{end}.*"):  # Caffe came to it before its log was read
@@ -109,15 +111,41 @@ def _segment(
             raise
 
 
+def _test(run: Run, solver: caffe_pb2.SolverParameter, compute: Compute, share: Any, follower: Follower) -> None:
+    """The solver's tests of the last snapshot. Caffe makes none at an end that is no multiple of the interval, and one
+    that is killed after its last snapshot had none either."""
+    end = solver.max_iter
+    piece = _piece(solver, compute, end)
+    piece.test_interval, piece.display, piece.snapshot, piece.snapshot_after_train = 1, 0, 0, False
+    write_text(run.folder / SEGMENT, to_text(piece))
+    log = run.folder / "logs" / f"from-{end:07d}.log"
+    with _solving(piece, compute, log, _state(run, end), end * max(solver.iter_size, 1), share) as caffe:
+        follower.follow(caffe.log_lines(), end)
+
+
+def _piece(solver: caffe_pb2.SolverParameter, compute: Compute, end: int) -> caffe_pb2.SolverParameter:
+    """The solver, in the folder of its run, as far as iteration `end`."""
+    piece = caffe_pb2.SolverParameter()
+    piece.CopyFrom(solver)
+    piece.max_iter, piece.net, piece.snapshot_prefix = end, "train_test.prototxt", "snapshots/net"
+    piece.solver_mode = caffe_pb2.SolverParameter.GPU if compute.gpu else caffe_pb2.SolverParameter.CPU
+    return piece
+
+
+def _state(run: Run, iteration: int) -> str:
+    """The file from which a solver goes on, as it is called in the run's folder."""
+    return str(run.snapshot(iteration).relative_to(run.folder).with_suffix(".solverstate"))
+
+
 def _solving(
     solver: caffe_pb2.SolverParameter, compute: Compute, log: Path, state: str | None, first_batch: int, share: Any
 ) -> Caffe:
-    """Caffe at work on segment.prototxt, which holds `solver`, in the folder of the run whose log it writes."""
+    """Caffe at work on SEGMENT, which holds `solver`, in the folder of the run whose log it writes."""
     folder = log.parent.parent
     if share is not None and compute.gpu:
         solvers = write_solvers(folder, solver, share, len(compute.gpu.numbers))
         return Ranks(compute, solvers, state, log, folder, first_batch)
-    command = [str(compute.engine.caffe), "train", "--solver=segment.prototxt"]
+    command = [str(compute.engine.caffe), "train", f"--solver={SEGMENT}"]
     command += [f"--snapshot={state}"] if state else []
     command += [f"--gpu={compute.gpu.number}"] if compute.gpu else []
     return Caffe(compute, command, log, folder, Batches(first_batch))
@@ -150,14 +178,3 @@ def as_caffemodel(path: Path, folder: Path) -> Path:
     made = folder / path.name.replace(".caffemodel", "").replace(".h5", ".caffemodel")
     write_bytes(made, binary_of_hdf5(path))
     return made
-
-
-def _watch(line: str, tell: Callable[[int], None]) -> None:
-    """Tells of an iteration that the log names. TrainError where training has diverged."""
-    if (match := ITERATION.search(line)) is None:
-        return
-    if not math.isfinite(float(match[2])):
-        raise TrainError(
-            f"the loss is {match[2]} at iteration {match[1]}: training has diverged; give a lower --set base_lr=..."
-        )
-    tell(int(match[1]))

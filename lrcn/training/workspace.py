@@ -92,6 +92,10 @@ class Workspace:
                 elif split == self.splits[0]:
                     yield stage, 1, self.run_of(stage)
 
+    def name_of(self, run: Run) -> str:
+        """What a run is called among those of `out`: "lrcn-fc6-rgb", "split2/lrcn-fc6-rgb"."""
+        return str(run.folder.relative_to(self.out))
+
     def start_of(self, stage: Stage, split: int) -> Run | None:
         """The run that a stage starts from."""
         if not stage.start:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep import DataError, stills, store
+from data_prep import DataError, room, stills, store
 from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
 from prototxt_gen import caffe_pb2
@@ -72,7 +72,7 @@ def test_what_holds_no_frames_is_refused(tmp_path):
 
 
 def test_too_little_room_is_said_before_anything_is_written(dataset, monkeypatch):
-    monkeypatch.setattr(stills.shutil, "disk_usage", lambda place: SimpleNamespace(free=1000))
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda place: SimpleNamespace(free=1000))
     with pytest.raises(DataError, match="no space left for the stills.*--every K"):
         stills.write_stills(dataset, seed=9)
     assert not list(dataset.folder.glob("*.partial"))

@@ -11,6 +11,7 @@ from prototxt_gen import SpecError
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.diagram import draw, lay_out, svg
 from prototxt_gen.shapes import infer
+from tests.contrast import DARK, WHITE, contrast
 from tests.prototxt_gen.smallnets import CLIP, GOOD, STATIC, layer, net
 
 
@@ -124,7 +125,7 @@ def test_the_same_net_gives_the_same_bytes(suffix, tmp_path):
     assert first == (tmp_path / f"b.{suffix}").read_bytes()
     assert first.startswith({"svg": b"<?xml", "png": b"\x89PNG"}[suffix]) and len(first) > 3000
     if suffix == "svg":
-        assert b">LSTM  5x3x7<" in first and b"s at every step" in first
+        assert ">LSTM\u00a0\u00a05x3x7<".encode() in first and b"s at every step" in first
 
 
 def frozen_caption_net():
@@ -168,11 +169,27 @@ def test_svg_stands_alone_and_everything_lies_within_it(name):
     assert set(re.findall(r"</?(\w+)", svg(shown(name)))) == {"svg", "text", "rect", "polyline", "polygon"}
 
 
+@pytest.mark.parametrize("page", [WHITE, DARK])
+def test_lines_are_seen_on_light_and_dark_and_letters_have_the_pages_colour(page):
+    drawn = ElementTree.fromstring(svg(frozen_caption_net()))
+    colours = {each.get(name) for each in drawn.iter() for name in ("fill", "stroke")} - {None, "none", "currentColor"}
+    assert len(colours) > 4 and min(contrast(colour, page) for colour in colours) >= 3
+    assert not any("fill" in each.attrib for each in drawn.iter() if each.tag.endswith("text"))
+
+
 def test_names_of_layers_are_escaped():
     hostile = "<script>$x$\x01&\u202e"
     drawn = svg(infer(net(CLIP, layer("LSTM", "x cm", hostile, num_output=7))), hostile)
     assert "<script" not in drawn and "&lt;script&gt;" in drawn and "\x01" not in drawn
     ElementTree.fromstring(drawn)
+
+
+@pytest.mark.filterwarnings("error")
+def test_odd_names_are_drawn(tmp_path):
+    odd = infer(net(CLIP, layer("LSTM", "x cm", "$\\frac{$ \u8d70\x01", num_output=7)))
+    for suffix in "svg", "png":
+        draw(odd, tmp_path / f"net.{suffix}", "$\\frac{$ \u8d70\x01")
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_boxes_one_above_the_other_are_joined_in_the_nets_order():

@@ -36,6 +36,17 @@ class Evaluation:
     text: str
     notes: Sequence[str] = ()
 
+    def files(self, pattern: str) -> list[Path]:
+        """The files of such names that were written with it: theirs end as its own does, as in "results_last.json"."""
+        folder = self.path.parent
+        endings = sorted((path.stem.removeprefix("results") for path in folder.glob("results*.json")), key=len)
+
+        def ending(path: Path) -> str:
+            return next(each for each in reversed(["", *endings]) if path.stem.endswith(each))
+
+        mine = self.path.stem.removeprefix("results")
+        return sorted(path for path in folder.glob(pattern) if ending(path) == mine)
+
 
 @dataclass(frozen=True)
 class NoOptions:

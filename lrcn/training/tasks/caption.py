@@ -153,7 +153,7 @@ class Caption(SentenceTask):
 
     def evaluate(self, work: Workspace, options: CaptionSearch, compute: Compute) -> list[Evaluation]:
         """Describes the images of a part, finds images by captions and captions by images, and sets nearest neighbours
-        beside: results.json, captions_NAME.json, captions.png."""
+        beside: results.json, captions_NAME.json, captions.png, examples.json."""
         last = {stage.net: stage for stage in work.experiment.stages if stage.training}
         nets = [work.trained(stage) for stage in last.values()]
         neighbours = Neighbours(first_cnn(work, options.weights)) if options.neighbours else None

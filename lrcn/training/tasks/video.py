@@ -36,8 +36,8 @@ class Video(SentenceTask):
         return (*super().decided(dataset), *SIZES)
 
     def evaluate(self, work: Workspace, options: Search, compute: Compute) -> list[Evaluation]:
-        """Describes the videos of a part, against their own sentences and the truth where it is known: results.json and
-        captions_NAME.json."""
+        """Describes the videos of a part, against their own sentences and the truth where it is known: results.json,
+        captions_NAME.json, examples.json."""
         nets = [work.trained(stage) for stage in work.experiment.stages]
         measured = evaluate_videos(work.dataset, nets, work.out, options, compute)
         path = work.out / f"results{options.suffix}.json"

@@ -8,6 +8,7 @@ import pytest
 
 from data_prep import store
 from data_prep.dataset import Dataset
+from data_prep.workers import VIDEOS, Counted
 from tests.commands import prepare, refused
 
 
@@ -58,7 +59,7 @@ def test_ucf101_then_flow_then_another_split(archive):
     (archive / "UCF-101/Run/v_Run_g04_c01.avi").write_bytes(b"no video" * 90)
     done = ucf101(archive, "--subset", "--every", 2, "--workers", 2)
     assert done.returncode == 0, done.stderr
-    assert "frames: 8/8" in done.stderr and "stills train1" in done.stderr and f"{data} is whole" in done.stderr
+    assert "frames: video 8/8" in done.stderr and "stills train1" in done.stderr and f"{data} is whole" in done.stderr
     assert "skipped: 1 of 8 videos, listed in skipped.tsv; first Run/v_Run_g04_c01.avi (not a read" in done.stderr
     held = Dataset(data)
     assert held.description["fps"] == 30 and held.index["v_Run_g01_c01"].frames == 23  # 12 at 15 a second
@@ -137,17 +138,67 @@ def test_own_videos_with_an_unreadable_one(archive):
     assert Dataset(archive / "own").description["flow"] is None
 
 
-def test_progress_estimates_the_time_left(capsys, monkeypatch):
+def told(capsys, monkeypatch, clock, reports):
+    """What is printed where there is no terminal, of reports at the times of a clock."""
     from lrcn.commands import common
 
-    clock = iter([100.0, 100.0, 110.0, 130.0, 150.0])
-    monkeypatch.setattr(common.time, "monotonic", lambda: next(clock))
+    times = iter(clock)
+    monkeypatch.setattr(common.time, "monotonic", lambda: next(times))
     progress = common.Progress()
-    for done in (40, 60, 80, 100):  # a run that goes on at 40
-        progress("frames", done, 100)
-    assert capsys.readouterr().err.splitlines() == [
-        "frames: 40/100 (0 s)",
-        "frames: 60/100 (10 s, about 20 s left)",
-        "frames: 80/100 (30 s, about 15 s left)",
-        "frames: 100/100 (50 s)",
+    for report in reports:
+        progress(*report)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_progress_estimates_the_time_left(capsys, monkeypatch):
+    """Of a run that goes on at 40 of 100."""
+    reports = [("frames", done, 100) for done in (40, 60, 80, 100)]
+    assert told(capsys, monkeypatch, [100.0, 110.0, 130.0, 150.0], reports) == [
+        "frames: 40/100",
+        "frames: 60/100, 2.0/s, about 20 s left",
+        "frames: 80/100, 1.3/s, about 15 s left",
+        "frames: 100/100, 1.2/s, 50 s in all",
     ]
+
+
+def test_progress_names_what_is_counted_and_measured(capsys, monkeypatch):
+    def iterations(done, **measured):
+        return (
+            Counted("lrcn-2f", "iterations", {name.replace("_", " "): value for name, value in measured.items()}),
+            done,
+            1000,
+        )
+
+    reports = [iterations(0), iterations(400, loss=0.8734, test_accuracy=0.634), (Counted("flow", "videos"), 0, 2)]
+    reports += [("a remark", 0, 0), (VIDEOS, 1, 200), ("wheels (MB)", 2, 9)]
+    assert told(capsys, monkeypatch, [0.0, 40.0, 41.0, 42.0, 43.0], reports) == [
+        "lrcn-2f: iteration 0/1000",
+        "lrcn-2f: iteration 400/1000, loss 0.873, test accuracy 63.4 %, 10.0 iterations/s, about 60 s left",
+        "flow: video 0/2",
+        "a remark",
+        "videos: 1/200",
+        "wheels (MB): 2/9",
+    ]
+
+
+def test_progress_is_not_silent_for_hours(capsys, monkeypatch):
+    reports = [("frames", done, 1000) for done in (1, 2, 3, 4)]
+    lines = told(capsys, monkeypatch, [0.0, 100.0, 3600.0, 3700.0], reports)
+    assert lines == ["frames: 1/1000", "frames: 3/1000, 0.001/s, about 20.8 days left"]
+
+
+@pytest.mark.parametrize(
+    "columns, text",
+    [
+        (120, "lrcn-2f: iteration 400/1000, loss 0.873, test accuracy 63 %, 10.0 iterations/s, about 60 s left"),
+        (80, "lrcn-2f: iteration 400/1000, loss 0.873, test accuracy 63 %, 60 s left"),
+        (60, "lrcn-2f: iteration 400/1000, loss 0.873, 60 s left"),
+        (48, "lrcn-2f: iteration 400/1000, 60 s left"),
+        (20, "lrcn-2f: iteration 400/1000"),
+    ],
+)
+def test_what_stands_beside_a_bar_is_what_fits(columns, text):
+    from lrcn.commands import common
+
+    what = Counted("lrcn-2f", "iterations", {"loss": 0.8734, "test accuracy": 0.63})
+    assert common.beside_bar(common.progress_in_words(what, (0, 400, 1000), 40.0), columns) == text

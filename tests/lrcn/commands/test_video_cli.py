@@ -261,7 +261,7 @@ def test_results_are_of_table_5(run, source):
 def test_a_file_is_described_as_in_evaluation(net, run, source):
     held = json.loads((source / "data" / "captions.json").read_text())["images"]
     tests = [each["file"] for each in held if each["split"] == "test"]
-    kept = json.loads((run / net / "sentences_test.json").read_text())["sentences"]
+    kept = [best for [best] in json.loads((run / net / "sentences_test.json").read_text())["sentences"]]
     file = source / ("f.h5" if net.endswith("frames") else "set.jsonl")
     done = lrcn("describe", file, "--run", run, "--model", net, "--json")
     assert done.returncode == 0, done.stderr

@@ -103,7 +103,7 @@ def hold(toy):
 def test_build_makes_an_engine_that_find_returns_and_a_second_call_makes_nothing(toy):
     seen = []
     made = engine.build(str(toy), progress=lambda *step: seen.append(step))
-    assert ("building Caffe", 2, 2) in seen
+    assert ("building Caffe (files)", 2, 2) in seen
     assert (made.source, made.blas, made.flags, made.cuda) == ("folder", "Toy BLAS", "-O0", False)
     assert made.caffe.is_file() and made.proto.is_file()
     assert engine.build(str(toy)) == engine.find() == engine.find(str(toy)) == made

@@ -126,8 +126,13 @@ def caption_examples(caption="a small red cup", references=("a large red cup", "
         "task": "caption",
         "images": [image | {"why": why} for why in ("best", "worst", "first")],
         "retrieval": {
-            "caption_to_image": [{"query": "a cup", "rank": 2, "top": [["2.jpg", 1.5], ["1.jpg", 1.2]]}],
-            "image_to_caption": [{"query": "1.jpg", "rank": 1, "top": [["a cup", 1.5], ["a dog", 1.2]]}],
+            "caption_to_image": [
+                {"model": "lrcn-2f", "query": "a cup", "image": "1.jpg", "rank": 2}
+                | {"top": [["2.jpg", 1.5, False], ["1.jpg", 1.2, True]]}
+            ],
+            "image_to_caption": [
+                {"model": "lrcn-2f", "query": "1.jpg", "rank": 1, "top": [["a cup", 1.5, True], ["a dog", 1.2, False]]}
+            ],
         },
         "jpegs": {"1.jpg": jpeg(seed=1), "2.jpg": jpeg(seed=2)},
     }

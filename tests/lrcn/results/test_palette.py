@@ -8,6 +8,7 @@ import pytest
 from lrcn.results.compare import COLUMNS
 from lrcn.results.palette import COLOURS, DASHES, MARKERS, TITLES, series, title
 from lrcn.results.published import TABLE1_ROWS
+from tests.contrast import DARK, SRGB_TO_XYZ, WHITE, contrast, linear
 
 TOGETHER = [(*COLUMNS, "chance"), ("rgb", "flow", "fused", "chance"), (*TABLE1_ROWS, "chance"), ("train", "test")]
 # What is seen of linear RGB by those without one kind of cone: Machado, Oliveira, Fernandes 2009, severity 1.0
@@ -17,19 +18,6 @@ EYES = {
     "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
     "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
 }
-SRGB_TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-
-
-def linear(colour):
-    """sRGB as light."""
-    values = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-
-
-def contrast(one, other):
-    """WCAG 2.1's contrast ratio."""
-    low, high = sorted(SRGB_TO_XYZ[1] @ linear(colour) for colour in (one, other))
-    return (high + 0.05) / (low + 0.05)
 
 
 def lab(light):
@@ -39,7 +27,7 @@ def lab(light):
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
-@pytest.mark.parametrize("page", ["#ffffff", "#16181d"])
+@pytest.mark.parametrize("page", [WHITE, DARK])
 def test_every_colour_is_seen_on_light_and_dark(page):
     assert min(contrast(colour, page) for colour in [*COLOURS.values(), *series(7)]) >= 3
 

@@ -1,6 +1,7 @@
 """Pictures: what stands where, held against the geometry of what was drawn and against the pixels of the file."""
 
 import string
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -41,7 +42,8 @@ def figures(monkeypatch):
     drawn = []
     for module in pictures, confusion:
         monkeypatch.setattr(module, "save", lambda figure, path, vector=False: drawn.append(figure))
-    return drawn
+    yield drawn
+    pictures.pyplot().close("all")
 
 
 def extents(figure, kind):
@@ -83,6 +85,23 @@ def test_no_two_names_of_101_classes_lie_over_each_other(figures):
     for upper, lower in zip(labels, labels[1:]):
         assert lower.y1 <= upper.y0 + 1
     assert min(label.height for label in labels) * 150 / figures[0].dpi >= 10  # pixels of the file
+
+
+@pytest.mark.parametrize("classes", [2, 8, 40])
+def test_no_text_lies_over_another(classes, figures):
+    confusion.draw(made(classes), names(classes), "LRCN-fc6, 1/3 RGB + 2/3 flow", DATA, None)
+    confusion.draw_zoomed(made(classes), names(classes), "single frame, " * 12, DATA, None)
+    for figure in figures:
+        figure.canvas.draw()
+        texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+        check_apart([text for text in texts if not text.get_text().isdigit()])
+
+
+def check_apart(texts):
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+    for (one, a), (other, b) in combinations(boxes, 2):
+        across, down = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert across < 2 or down < 2, (one, other)
 
 
 def test_small_shares_of_wrong_answers_are_seen(tmp_path):
@@ -155,12 +174,7 @@ def test_captions_are_whole_marked_and_with_references(count, figures):
     for expected in "\u2717 lrcn-2f: a caption", "wrong: place, size", "\u2713 lrcn-1u: right", "reference: what", DATA:
         assert expected in words
     assert "\u2713 1nn" not in words and "\u2717 1nn" not in words and words.count("reference:") == 5 * count
-    boxes = [text.get_window_extent() for text in texts]
-    for k, one in enumerate(boxes):
-        for other in boxes[k + 1 :]:
-            assert (
-                min(one.x1, other.x1) - max(one.x0, other.x0) < 1 or min(one.y1, other.y1) - max(one.y0, other.y0) < 2
-            )
+    check_apart(texts)
 
 
 def test_a_classified_video_has_its_answer_above_and_whole_frames_below(figures):

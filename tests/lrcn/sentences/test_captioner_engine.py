@@ -169,7 +169,7 @@ def check_unrolled(captioner, fc8, captions, weights, tolerance):
     assert len(unrolled) == len(captions)
     for caption, layers in zip(captions, unrolled):
         assert [each.layer for each in layers] == [f"lstm{number}" for number in range(1, len(layers) + 1)]
-        assert layers[-1].steps == [*caption.words, *["(end)"] * caption.finished]
+        assert layers[-1].steps == [*caption.words, *["<EOS>"] * caption.finished]
         assert max(each.apart for each in layers) < tolerance
         scores = layers[-1].gates.hidden @ matrix.T + bias
         normalised = (

@@ -18,13 +18,14 @@ from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
 from lrcn import engine
 from lrcn.engine.compute import Compute
-from lrcn.sentences import caption_files, captions, retrieval
+from lrcn.sentences import caption_files, captions, examples, retrieval
 from lrcn.sentences import metrics as language_metrics
 from lrcn.sentences.captioner import Captioner
 from lrcn.sentences.captions import CaptionSearch, activations, evaluate_captions
 from lrcn.sentences.evaluate import part_images
 from lrcn.sentences.language_model import perplexity
 from lrcn.sentences.neighbours import Neighbours
+from lrcn.sentences.readable import readable
 from lrcn.trained_net import digest
 from lrcn.training.run import Run
 from lrcn.training.trained import writer
@@ -172,12 +173,15 @@ def test_every_number_of_a_net_follows_from_its_captions_and_scores(run, data, n
     with Captioner.of(net, Compute()) as captioner:
         fc8 = captioner.image_features([cv2.imread(image["file"]) for image in images])
         assert [best[0].text for best in captioner.beam(fc8)] == list(said.values())
+        beams = captioner.beam(fc8, examples.BEAM, examples.BEAM)
         texts = [vocabulary.split(caption) for image in images[:7] for caption in image["captions"]]
         owners = [number for number, image in enumerate(images[:7]) for _ in image["captions"]]
         ranks = retrieval.retrieve(captioner, fc8[:7], texts, owners)[1]
     assert row["retrieval"] == ranks.results()
     places = (folder / f"{name}-finetune" / "retrieval_test" / "retrieval_captions.tsv").read_text().splitlines()[1:]
     assert [int(line.split("\t")[1]) for line in places] == ranks.images.tolist()
+    if name == "lrcn-1u":
+        assert_examples(folder, name, [image["file"] for image in images], said, beams, ranks)
     usual = ["--run", folder, "--model", name, "--out", folder / "x"]
     described = lrcn("caption", images[0]["file"], *usual, "--gates", "--json")
     [entry] = json.loads(described.stdout)["images"]
@@ -185,12 +189,28 @@ def test_every_number_of_a_net_follows_from_its_captions_and_scores(run, data, n
     assert caption["caption"] == next(iter(said.values()))
     assert Path(entry["gates"]).read_bytes().startswith(b"\x89PNG")
     with np.load(Path(entry["gates"]).with_suffix(".npz")) as arrays:
-        assert arrays["words"].tolist() == [*caption["words"], *["(end)"] * caption["finished"]]
+        assert arrays["words"].tolist() == [*caption["words"], *["<EOS>"] * caption["finished"]]
         np.testing.assert_allclose(arrays["log_probs"], caption["log_probs"])
         hidden = [values for name, values in arrays.items() if name.endswith("hidden")]
         assert len(hidden) == int(name[5])  # lrcn-2f
         assert {len(values) for values in hidden} == {len(caption["log_probs"])}
     refused(lrcn("caption", images[0]["file"], *usual, "--gates", "--coco-json", "x.json"), "--gates", "--coco-json")
+
+
+def assert_examples(folder, name, files, said, beams, ranks):
+    """Of the one net that was evaluated last; the beam here is of all images at once, there of the examples."""
+    found = json.loads((folder / "examples.json").read_text())
+    assert {image["file"] for image in found["images"]} == set(files)  # fewer than are shown at most
+    for image in found["images"]:
+        [(net, one)] = image["captions"].items()
+        due = beams[files.index(image["file"])]
+        assert net == name and one["caption"] == readable(said[image["name"]])
+        assert [text for _, text in one["beams"]] == [readable(each.text) for each in due]
+        assert [value for value, _ in one["beams"]] == pytest.approx([each.log_prob for each in due], abs=1e-3)
+        assert (one["words"][-1][0] == "<EOS>") == (not said[image["name"]].endswith("..."))
+        assert all(0 < probability <= 1 for _, probability in one["words"])
+    worst = {"caption_to_image": ranks.images.max(), "image_to_caption": ranks.captions.max()}
+    assert {direction: queries[-1]["rank"] for direction, queries in found["retrieval"].items()} == worst
 
 
 def test_neighbours_are_the_nearest_by_fc7_and_fc8_of_either_cnn(run, data):
@@ -287,7 +307,9 @@ def test_a_call_that_was_cut_off_goes_on(run, data, tmp_path, monkeypatch):
         assert before.items() <= kept().items() and len(kept()) > len(before)  # nothing is made twice
         before = kept()
     found = evaluated(net)
-    assert kept() == before
+    assert kept().keys() - before.keys() == {folder / "beams_test.json"} and before.items() <= kept().items()
+    before = kept()
+    assert evaluated(net) == found and kept() == before
     (tmp_path / "other").mkdir()
     assert evaluated(dataclasses.replace(trained, folder=tmp_path / "other")) == found
 

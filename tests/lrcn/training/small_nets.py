@@ -107,8 +107,9 @@ def set_options(settings):
 # ---- runs --------------------------------------------------------------------------------------------------
 
 
-def train_files(files, folder, weights=(), until=math.inf):
-    """Trains a net in a folder; gives its last .caffemodel. Where it hears of iteration `until`, it kills itself."""
+def train_files(files, folder, weights=(), until=math.inf, **more):
+    """Trains a net in a folder; gives its last .caffemodel. Where it hears of iteration `until`, it kills itself. more:
+    which snapshots stay."""
 
     def tell(name, done, total):
         if done >= until:
@@ -116,7 +117,7 @@ def train_files(files, folder, weights=(), until=math.inf):
 
     run = Run(folder)
     with run.locked():
-        return train.train(run, files, Compute(progress=tell), weights)
+        return train.train(run, files, Compute(progress=tell), weights, **more)
 
 
 def train_small(dataset, folder, variant="activity/lrcn-fc6-rgb", weights=(), fresh=False, **changes):

@@ -6,12 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from data_prep import room
 from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
 from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
-from lrcn.training import experiment, memory, plan, pretrained
+from lrcn.results import tables
+from lrcn.training import disk, experiment, memory, plan, pretrained
+from lrcn.training.disk import Disk
 from lrcn.training.experiment import Stage
 from lrcn.training.job import open_job
 from lrcn.training.memory import Memory
@@ -22,7 +25,7 @@ from lrcn.training.workspace import Start, Training
 from netspecs import catalogue
 from prototxt_gen import SpecError, caffe_pb2
 from prototxt_gen.shapes import infer
-from tests.lrcn.training.small_nets import write_finished
+from tests.lrcn.training.small_nets import write_finished, write_snapshot
 
 LOG = """\
 I1121 23:59:50.000000  7 solver.cpp:48] Initializing solver from parameters:
@@ -55,7 +58,7 @@ def test_pace_without_tests():
 
 
 def test_durations_and_sizes_in_words():
-    assert [plan.duration(s) for s in (40, 600, 8640, 4 * 86400)] == ["40 s", "10 min", "2.4 h", "4.0 days"]
+    assert [tables.duration(s) for s in (40, 600, 8640, 4 * 86400)] == ["40 s", "10 min", "2.4 h", "4.0 days"]
     assert [memory.size(n) for n in (512, 3 << 20, 5 << 30)] == ["0.5 KiB", "3.0 MiB", "5.0 GiB"]
 
 
@@ -87,6 +90,73 @@ def test_adam_keeps_twice_what_sgd_does():
     inputs = variant.input_shapes(backbone="tiny")["train"]
     parameters = infer(variant.files(backbone="tiny")["train_test"], inputs=inputs).parameters
     assert adam.memory.training - sgd.memory.training == 4 * parameters
+
+
+def test_a_published_training_takes_of_the_disk_what_its_snapshots_do():
+    """60 million weights of a hybrid net to fc6, and an LSTM of 256 units; a snapshot each 5,000 of 30,000."""
+    lrcn = training("activity/lrcn-fc6-rgb")
+    whole, few = Disk.of(lrcn, None, (), True), Disk.of(lrcn, 2, {5000, 10000}, True)
+    net = infer(lrcn.files["train_test"], inputs=lrcn.variant.input_shapes(**lrcn.settings)["train"])
+    assert whole.snapshot == 8 * net.parameters and (whole.snapshots, whole.beside) == (7, 0)
+    assert (few.snapshots, few.beside) == (4, 1) and few.total < whole.total == whole.left
+    assert Disk.of(training("activity/lrcn-fc6-rgb", type="Adam"), 9, (), False).snapshot == 12 * net.parameters
+    assert (
+        Disk.of(training("activity/lrcn-fc6-rgb", max_iter=12000), 9, (), False).snapshots == 3
+    )  # 5,000, 10,000, 12,000
+    assert whole.logs < 0.001 * whole.total
+
+
+def test_the_plan_says_disk_and_a_training_that_cannot_fit_is_refused(dataset, tmp_path, monkeypatch):
+    settings = {"backbone": "tiny", "crop": 20, "snapshot": 10, "max_iter": 100}
+    job = open_job("activity/single-frame-flow", dataset, tmp_path / "out", settings=settings)
+    [training] = job.trainings
+    whole = disk.total([Disk.of(training, None, (), False)])
+    few = disk.total([Disk.of(training, disk.FEW, (), False)])
+    assert 3 * few < whole
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda place: SimpleNamespace(free=whole))
+    job.check_disk()
+    [line] = [line for line in job.plan().splitlines() if line.startswith("disk: ")]
+    assert f"about {room.words(whole)} in {tmp_path / 'out'}, all snapshots of each net" in line
+    assert "--keep 2 leaves about" in line and "too little" not in line
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda place: SimpleNamespace(free=few))
+    job.check_disk(keep=2)
+    with pytest.raises(TrainError, match=f"out: the training needs about {room.words(whole)} of disk.*give --keep 2 "):
+        job.train()
+    assert "too little" in job.plan() and "too little" not in job.plan(keep=2)
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda place: SimpleNamespace(free=0))
+    with pytest.raises(TrainError, match="0 kB are free; free some, or give an --out on another disk"):
+        job.check_disk(keep=1)
+    snapshots = training.run.folder / "snapshots"  # what lies there is not written again
+    write_finished(training.run.folder, training.files)
+    (snapshots / "net_iter_50.caffemodel").write_bytes(bytes(whole))
+    job.check_disk()
+
+
+def test_a_snapshot_that_was_removed_is_missed_before_anything_is_trained(three_stages):
+    job, run = three_stages
+    job.check_start()
+    run.snapshot(5000).unlink()
+    with pytest.raises(TrainError, match="its snapshot of iteration 5000, which .* takes, was removed"):
+        job.check_start()
+    job.check_start(resume=False)
+
+
+@pytest.fixture
+def three_stages(dataset, tmp_path):
+    """A job whose last stage starts from a snapshot amid another's training, which is done, and that one's run."""
+    own = tmp_path / "own.toml"
+    settings = 'settings = {backbone = "tiny", crop = 20, max_iter = 10000}'
+    stage = f'[[stages]]\nnet = "activity/single-frame-flow"\n{settings}\n'
+    again = 'name = "again"\nstart = "first"\nstart_at = 5000\n'
+    own.write_text(f'kind = "frames"\n{stage}name = "first"\n{stage}{again}')
+    job = open_job(str(own), dataset, tmp_path / "out")
+    training = job.trainings[0]
+    assert job.needed(training.stage) == {5000} and not job.needed(job.trainings[1].stage)
+    write_finished(training.run.folder, training.files)
+    write_snapshot(training.run.folder, 5000)
+    caffemodel(training.run.snapshot(5000), conv1=[(16, 3, 5, 5), (16,)])
+    return job, training.run
 
 
 GIB = 2**30

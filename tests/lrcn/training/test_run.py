@@ -2,6 +2,7 @@
 
 import json
 from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.training.job import open_job
-from lrcn.training.run import Run, TrainError, identity_of, runs_in
+from lrcn.training.run import Kept, Run, TrainError, identity_of, runs_in
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
 from tests.commands import lrcn, refused
@@ -133,6 +134,51 @@ def test_the_weights_of_an_iteration_are_those_of_its_whole_snapshot(tmp_path):
     write_snapshot(tmp_path, 25, whole=False)
     with pytest.raises(TrainError, match="no snapshot of iteration 25"):
         run.weights_at(25)
+
+
+def snapshots(run):
+    """The iterations of which there is a .caffemodel, and of which a .solverstate."""
+    return [
+        sorted(int(path.stem.split("_")[-1]) for path in run.folder.glob(f"snapshots/*.{kind}"))
+        for kind in ("caffemodel", "solverstate")
+    ]
+
+
+def test_the_last_snapshots_stay_and_those_that_are_needed(tmp_path):
+    run = Run(tmp_path)
+    for iteration in range(0, 60, 10):
+        write_snapshot(tmp_path, iteration)
+    write_snapshot(tmp_path, 60, whole=False)  # Caffe was cut off: it writes that one anew
+    write_snapshot(tmp_path, 70, net=False)
+    run.thin(run.done, Kept(3, {10}))
+    assert snapshots(run) == [[10, 30, 40, 50, 60], [10, 30, 40, 50, 60, 70]] and run.done == 50
+    run.thin(run.done, Kept(1))
+    assert snapshots(run) == [[50, 60], [50, 60, 70]] and run.done == 50
+    run.thin(run.done, Kept(2))
+    assert run.done == 50 and run.weights_at(50) == run.snapshot(50)
+
+
+@pytest.mark.parametrize("killed_at", range(6))
+def test_a_call_that_is_killed_while_it_removes_leaves_a_run_that_goes_on(tmp_path, monkeypatch, killed_at):
+    """Before each of the six files that are to go."""
+    run, gone, unlink = Run(tmp_path), [], Path.unlink
+    for iteration in (5, 10, 15, 20, 25):
+        write_snapshot(tmp_path, iteration)
+
+    def killed(path, missing_ok=False):
+        if len(gone) == killed_at:
+            raise KeyboardInterrupt
+        gone.append(path)
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as until:
+        until.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run.thin(run.done, Kept(1, {15}))
+    assert run.done == 25 and run.weights_at(15) == run.snapshot(15)
+    assert set(snapshots(run)[1]) <= set(snapshots(run)[0])  # no state without its weights
+    run.thin(run.done, Kept(1, {15}))
+    assert snapshots(run) == [[15, 25]] * 2
 
 
 # ---- whose it is -------------------------------------------------------------------------------------------

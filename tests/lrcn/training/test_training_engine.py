@@ -3,6 +3,7 @@ and how it ends when something is wrong."""
 
 import json
 import multiprocessing
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,10 @@ from lrcn.activity import evaluate, score
 from lrcn.activity.sampler import Sampler
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import CaffeError
-from lrcn.training.run import ITERATION, OUTPUT, Run, TrainError
+from lrcn.training.disk import Disk
+from lrcn.training.experiment import Stage
+from lrcn.training.run import Kept, Run, TrainError
+from lrcn.training.workspace import Training
 from prototxt_gen import caffe_pb2, parse, to_text
 from tests.datasets import clip_settings, make_dataset
 from tests.lrcn.training.small_nets import small, train_files, train_small
@@ -128,18 +132,46 @@ def uninterrupted(dataset, tmp_path_factory):
     return weights(train_files(small(dataset)[1], out))
 
 
-def _train_until_killed(dataset, out, moment):
-    train_files(small(dataset)[1], out, until=moment)
+def _train_until_killed(dataset, out, moment, keep):
+    train_files(small(dataset)[1], out, until=moment, kept=Kept(keep))
 
 
-@pytest.mark.parametrize("moment", [1, 7, 13])
-def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(dataset, tmp_path, uninterrupted, moment):
-    child = multiprocessing.get_context("spawn").Process(target=_train_until_killed, args=(dataset, tmp_path, moment))
+@pytest.mark.parametrize("moment, keep", [(1, None), (7, None), (13, 1)])
+def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(
+    dataset, tmp_path, uninterrupted, moment, keep
+):
+    """Of those that lose their snapshots on the way too; what a snapshot takes of the disk was known before."""
+    arguments = dataset, tmp_path, moment, keep
+    child = multiprocessing.get_context("spawn").Process(target=_train_until_killed, args=arguments)
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL and Run(tmp_path).done < 20
-    assert weights(train_files(small(dataset)[1], tmp_path)) == uninterrupted
+    settings, files = small(dataset)
+    assert weights(train_files(files, tmp_path, kept=Kept(keep and keep + 1, {5}))) == uninterrupted
     assert [row["iteration"] for row in Run(tmp_path).curve()] == list(range(21))
+    there = [Run(tmp_path).snapshot(iteration) for iteration in ((15, 20) if keep else (5, 10, 15, 20))]
+    assert sorted(tmp_path.glob("snapshots/*.caffemodel")) == sorted(there)
+    training = Training(Stage("activity/lrcn-fc6-rgb"), 1, Dataset(dataset), Run(tmp_path), settings, files)
+    size = sum(path.stat().st_size for path in tmp_path.glob("snapshots/net_iter_20.*"))
+    assert 0 <= size - Disk.of(training, None, (), False).snapshot < 8000  # names, and the layers' parameters
+
+
+def logged_tests(folder):
+    """Iteration of each test that Caffe's logs tell of, in order."""
+    text = "".join(log.read_text() for log in sorted(folder.glob("logs/from-*.log")))
+    return [int(number) for number in re.findall(r"Iteration (\d+), Testing net", text)]
+
+
+def test_a_training_ends_with_a_test_and_learns_the_same(dataset, tmp_path, uninterrupted):
+    """20 iterations are no multiple of 7; what is tested changes nothing of what is learnt."""
+    assert weights(train_files(small(dataset, test_interval=7)[1], tmp_path)) == uninterrupted
+    assert logged_tests(tmp_path) == [0, 7, 14, 20]
+    assert "test accuracy" in Run(tmp_path).curve()[-1] and Run(tmp_path).curve()[-1]["iteration"] == 20
+    (tmp_path / "logs" / "from-0000020.log").unlink()  # as if killed after its last snapshot
+    train_files(small(dataset, test_interval=7)[1], tmp_path)
+    assert logged_tests(tmp_path) == [0, 7, 14, 20]
+    train_files(small(dataset, test_interval=7)[1], tmp_path)  # which was tested: not again
+    assert logged_tests(tmp_path) == [0, 7, 14, 20]
 
 
 def test_weights_differ_with_the_seed_and_are_learnt(dataset, tmp_path, uninterrupted):
@@ -291,10 +323,10 @@ def data_seen(out):
     for log in sorted(out.glob("logs/*.log")):
         iteration = None
         for line in log.read_text().splitlines():
-            if found := ITERATION.search(line):
+            if found := re.search(r"Iteration (\d+).*, loss = ", line):
                 iteration = int(found[1])
-            elif found := OUTPUT.search(line):
-                seen.setdefault(iteration, []).append((found[2], float(found[3])))
+            elif found := re.search(r"net output #\d+: (\S+) = (\S+)", line):
+                seen.setdefault(iteration, []).append((found[1], float(found[2])))
     return seen
 
 

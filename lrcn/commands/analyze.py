@@ -1,0 +1,35 @@
+"""`lrcn analyze`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from lrcn.commands.common import FILE, say
+from lrcn.commands.options import JSON
+
+
+@click.command()
+@click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=FILE, metavar="FILE.png", help="Draw them in one picture.")
+@click.option("--csv", "points", type=FILE, metavar="FILE.csv", help="Write all points, with the log's clock.")
+@JSON
+def analyze(logs, out, points, as_json):
+    """Set the curves of several trainings beside one another.
+
+    LOGS: runs, folders of runs (--out of `lrcn train`), or anybody's logs, what BVLC's `caffe train` and its
+    derivatives write. A log that was gone on with, or begun anew, counts as it was at its end.
+    """
+    from lrcn.training import analysis
+
+    curves = analysis.read(logs)
+    if as_json:
+        print(json.dumps(analysis.document(curves), indent=1))
+    else:
+        print(analysis.text(curves))
+    for path, write in (out, analysis.draw), (points, analysis.write_points):
+        if path:
+            write(curves, path)
+            say(f"written: {path}")

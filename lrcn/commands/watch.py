@@ -1,0 +1,54 @@
+"""`lrcn watch`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from datetime import datetime
+
+import click
+
+from lrcn.commands.common import FOLDER, width
+from lrcn.commands.options import JSON
+
+SECONDS = 1.0  # between two looks
+QUIET_LOOKS = 5  # without anybody at work, after which that is taken for the end: between two nets there is a moment
+CLEAR = "\x1b[J"  # from here on
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@click.option("--once", is_flag=True, help="Say how it stands, and end; where output is no terminal it is always so.")
+@JSON
+def watch(run, once, as_json):
+    """Show a training that another process, machine or container is at, by its files alone.
+
+    RUN: the folder of a net, or that of all nets of a training (--out of `lrcn train`; runs/EXPERIMENT). On a terminal
+    it is drawn anew until the training ends, or Ctrl-C is pressed, which the training does not hear.
+    """
+    from lrcn.training.standing import Watched
+
+    watched = Watched(run)
+    if as_json:
+        print(json.dumps({"trainings": [each.document for each in watched.look()]}, indent=1))
+    elif once or not sys.stdout.isatty():
+        print(watched.text(width()))
+    else:
+        _redraw(watched)
+
+
+def _redraw(watched) -> None:
+    """Draws over what was drawn, until nobody is at work."""
+    quiet = drawn = 0
+    try:
+        while quiet < QUIET_LOOKS:
+            time.sleep(SECONDS if drawn else 0)
+            text = f"{watched.folder}, {datetime.now():%H:%M:%S}\n\n{watched.text(width() - 1, curves=True)}"
+            lines = text.splitlines()[-(shutil.get_terminal_size().lines - 1) :]  # those begun last are below
+            back = f"\x1b[{drawn}A\r" if drawn else ""
+            print(back + CLEAR + "\n".join(lines), flush=True)
+            quiet, drawn = 0 if watched.at_work else quiet + 1, len(lines)
+    except KeyboardInterrupt:
+        print()

@@ -1,0 +1,198 @@
+"""Event files for TensorBoard, read back by the format's description: records of a length, its checksum, the content,
+its checksum, and in it the protobuf messages."""
+
+import json
+import struct
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from tensorboardX.proto.event_pb2 import Event
+
+from data_prep import DataError
+from lrcn.training.board import Board, show_evaluation, tag
+from lrcn.training.follower import Follower
+from lrcn.training.logs import entries_of
+from lrcn.training.run import Run, TrainError
+from lrcn.training.tasks import Evaluation
+from tests.lrcn.training.small_nets import write_snapshot
+
+
+def crc32c(content: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def masked(content: bytes) -> int:
+    crc = crc32c(content)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def events(folder: Path) -> list[Event]:
+    """Of all files in a folder; what is not whole, or does not fit its checksum, is an error."""
+    read = []
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        content = path.read_bytes()
+        while content:
+            (length,) = struct.unpack("<Q", content[:8])
+            assert struct.unpack("<I", content[8:12])[0] == masked(content[:8])
+            record, (sum_of_record,) = (
+                content[12 : 12 + length],
+                struct.unpack("<I", content[12 + length : 16 + length]),
+            )
+            assert len(record) == length and sum_of_record == masked(record)
+            read.append(Event.FromString(record))
+            content = content[16 + length :]
+    return read
+
+
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    found: dict[str, list[tuple[int, float]]] = {}
+    for event in events(folder):
+        for value in event.summary.value:
+            if value.WhichOneof("value") == "simple_value":
+                found.setdefault(value.tag, []).append((event.step, round(value.simple_value, 5)))
+    return found
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {
+        value.tag: value.tensor.string_val[0].decode()
+        for event in events(folder)
+        for value in event.summary.value
+        if value.WhichOneof("value") == "tensor"
+    }
+
+
+def log_of(first: int, last: int, loss=lambda iteration: iteration / 10) -> str:
+    """A process's, that displays every iteration and tests every fifth, the last too."""
+    lines = ["I20260101 00:00:00.0 7 solver.cpp:48] Initializing solver from parameters:"]
+    for iteration in range(first, last + 1):
+        begin = f"I20260101 00:00:{iteration:02}.0 7 solver.cpp:1]"
+        test = [f"{begin} Iteration {iteration}, Testing net (#0)", f"{begin}     Test net output #0: accuracy = 0.5"]
+        shown = [f"{begin} Iteration {iteration}, loss = {loss(iteration)}"]
+        if iteration < last:
+            shown += [f"{begin}     Train net output #0: accuracy = 0.25", f"{begin} Iteration {iteration}, lr = 0.01"]
+        tested = test if iteration % 5 == 0 else []
+        lines += tested + shown if iteration < last else shown + tested
+    return "\n".join(lines) + "\n"
+
+
+def go_on(run: Run, board: Path, begin: int, end: int, last: int = 15, lines=None) -> None:
+    """As a call of `lrcn train` that goes on from snapshot `begin` to `end`, or as far as `lines` of the log go."""
+    with Board(board) as writer:
+        follower = Follower(run, last, lambda *_: None, writer)
+        for first in range(begin, end, 5):
+            text = log_of(first, first + 5)
+            with (run.folder / "logs" / f"from-{first:07d}.log").open("a") as log:
+                log.write("".join(text.splitlines(keepends=True)[:lines]))
+            follower.follow(text.splitlines()[:lines], first + 5)
+            if lines is None:
+                write_snapshot(run.folder, first + 5)
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "run" / "logs").mkdir(parents=True)
+    return Run(tmp_path / "run")
+
+
+WHOLE = {
+    "loss/smoothed": [(iteration, round(iteration / 10, 5)) for iteration in range(16)],
+    "accuracy/train": [(iteration, 0.25) for iteration in range(15)],
+    "learning_rate": [(iteration, 0.01) for iteration in range(15)],
+    "accuracy/test": [(iteration, 0.5) for iteration in (0, 5, 10, 15)],
+}
+
+
+def test_a_training_in_pieces_is_one_curve_however_often_it_was_cut_off(run, tmp_path):
+    board = tmp_path / "tb"
+    go_on(run, board, 0, 5)
+    go_on(run, board, 5, 10, lines=8)  # killed in this piece
+    assert scalars(board)["loss/smoothed"][-1] == (6, 0.6)
+    go_on(run, board, 5, 15)
+    assert scalars(board) == WHOLE
+    go_on(run, board, 15, 15)  # which was at its end
+    assert scalars(board) == WHOLE
+    clocks = {
+        event.step: event.wall_time
+        for event in events(board)
+        for value in event.summary.value
+        if value.tag == "loss/smoothed"
+    }
+    assert clocks[14] - clocks[0] == 14  # the log's, not the writer's
+
+
+def test_what_was_written_before_the_end_of_a_call_that_failed_is_there(run, tmp_path):
+    with Board(tmp_path / "tb") as board, pytest.raises(TrainError, match="diverged"):
+        Follower(run, 15, lambda *_: None, board).follow(log_of(0, 5, lambda i: "nan" if i == 3 else 1).splitlines(), 5)
+    assert scalars(tmp_path / "tb")["loss/smoothed"] == [(0, 1), (1, 1), (2, 1)]
+
+
+def test_a_board_leaves_the_files_of_others_and_texts_stand_as_they_are(tmp_path):
+    other = tmp_path / "events.out.tfevents.1.host"
+    other.write_bytes(b"")
+    for _ in range(2):
+        with Board(tmp_path) as board:
+            board.settings("caption/lrcn-2f", {"units": 512, "name": "<b>|"})
+            board.text("plan", "a <script>\n  b")
+    assert other.exists() and len(list(tmp_path.iterdir())) == 2
+    written = {name.removesuffix("/text_summary"): text for name, text in texts(tmp_path).items()}
+    assert written["plan"] == "    a <script>\n      b"  # a block of code in Markdown
+    assert 'units  512\n    name   "<b>|"' in written["settings"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="file: cannot be written"):
+        Board(tmp_path / "file")
+
+
+def test_an_evaluation_s_pictures_and_captions(tmp_path):
+    out = tmp_path / "runs" / "demo"
+    out.mkdir(parents=True)
+    for name in ("confusion_a.png", "confusion_a_last.png"):
+        cv2.imwrite(str(out / name), np.full((4, 6, 3), (255, 0, 0), np.uint8))
+    (out / "broken.png").write_bytes(b"no picture")
+    for name in ("results.json", "results_last.json"):
+        (out / name).write_text("{}")
+    (out / "captions_lrcn-2f.json").write_text(json.dumps([{"image_id": 7, "caption": "a ‮dog | cat"}]))
+    show_evaluation(tmp_path / "tb", out, Evaluation({}, out / "results.json", "Table 3"))
+    place = tmp_path / "tb" / "demo" / "evaluation"
+    images = {
+        v.tag: v.image for event in events(place) for v in event.summary.value if v.WhichOneof("value") == "image"
+    }
+    [(name, image)] = images.items()
+    assert name == "confusion_a" and (image.height, image.width) == (4, 6)
+    decoded = cv2.imdecode(np.frombuffer(image.encoded_image_string, np.uint8), cv2.IMREAD_COLOR)
+    assert (decoded == (255, 0, 0)).all()  # blue is blue
+    assert Counter(name.split("/")[0] for name in texts(place)) == {"results": 1, "captions_lrcn-2f": 1}
+    show_evaluation(tmp_path / "tb", out, Evaluation({}, out / "results_last.json", "Table 3"))
+    assert (tmp_path / "tb" / "demo" / "evaluation_last").is_dir()
+
+
+@pytest.mark.parametrize(
+    "column, name",
+    [
+        ("loss", "loss/smoothed"),
+        ("test cross_entropy_loss", "cross_entropy_loss/test"),
+        ("test #1 loss1/top-1", "loss1_top-1/test_1"),
+        ("test-on-train accuracy[1]", "accuracy_1_/test-on-train"),
+    ],
+)
+def test_names_in_tensorboard(column, name):
+    assert tag(column) == name
+
+
+def test_entries_of_the_log_above_are_as_caffe_writes_them():
+    assert [entry.kind for entry in entries_of(log_of(0, 1).splitlines())][:6] == [
+        "begins",
+        "testing",
+        "test",
+        "loss",
+        "train",
+        "lr",
+    ]
