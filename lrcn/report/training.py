@@ -13,8 +13,8 @@ from lrcn.report.charts import Axis, Line
 from lrcn.report.sources import fit
 from lrcn.results import palette
 from lrcn.results.compare import engine_words
-from lrcn.results.tables import duration
-from lrcn.training.logs import Curve, is_share
+from lrcn.results.tables import duration, is_share
+from lrcn.training.logs import Curve
 from lrcn.training.run import Run
 
 # Settings that say where a run lies, not what it is.

@@ -84,7 +84,7 @@ def decimals(values: Iterable[float | None]) -> list[str]:
 
 
 def is_share(name: str) -> bool:
-    """Whether what a net's output of this name gives is a share, to be shown in percent, as Caffe's Accuracy layers'."""
+    """Whether a net's output of this name is a share, to be shown in percent, as those of Caffe's Accuracy layers."""
     return "accuracy" in name.lower()
 
 
