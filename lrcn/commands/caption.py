@@ -83,8 +83,6 @@ def caption(images, model, length, cut, as_json, coco_json, ids, gates, out, gpu
     people write them; --json and --coco-json have the words as the net says them, which are scored.
     """
     from lrcn.engine.compute import Compute
-    from lrcn.results import pictures
-    from lrcn.sentences import word_gates
     from lrcn.sentences.caption_files import write_results
     from lrcn.sentences.captioner import Captioner
     from lrcn.sentences.images import check_images, images_in, read_image
@@ -115,12 +113,7 @@ def caption(images, model, length, cut, as_json, coco_json, ids, gates, out, gpu
     if coco_json:
         write_results(coco_json, {key: sentences[0].text for key, sentences in zip(ids, captions)})
     else:
-        out.mkdir(parents=True, exist_ok=True)
-        for image, sentences, path in zip(images, captions, paths):
-            lines = [(each.log_prob, readable(each.text)) for each in sentences]
-            pictures.described(read_image(image), lines, path)
-        for image, sentences, each, path in zip(images, captions, unrolled, gate_paths):
-            word_gates.draw(read_image(image), sentences[0], each, path)
+        _draw(images, captions, unrolled, paths, gate_paths)
     if as_json:
         strategy = {name: str(value) if value == float("inf") else value for name, value in strategy.items()}
         document = {"net": net.variant.name, "weights": str(net.weights), "length": length, **strategy}
@@ -131,6 +124,21 @@ def caption(images, model, length, cut, as_json, coco_json, ids, gates, out, gpu
         print(image, *(f"{each.log_prob:9.3f}  {readable(each.text)}" for each in sentences), sep="\n")
         for path in filter(None, files):
             print(f"  {path}")
+
+
+def _draw(images, captions, unrolled, paths, gate_paths):
+    """The pictures of all images, and of the gates where they were asked for."""
+    from lrcn.results import pictures
+    from lrcn.sentences import word_gates
+    from lrcn.sentences.images import read_image
+    from lrcn.sentences.readable import readable
+
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    for image, sentences, path in zip(images, captions, paths):
+        lines = [(each.log_prob, readable(each.text)) for each in sentences]
+        pictures.described(read_image(image), lines, path)
+    for image, sentences, each, path in zip(images, captions, unrolled, gate_paths):
+        word_gates.draw(read_image(image), sentences[0], each, path)
 
 
 def _as_json(image, sentences, path, gate_path):

@@ -234,12 +234,14 @@ _LINES = ("rgb", "flow", "average_1/2_1/2", "average_1/3_2/3", "lrcn-fc7")  # wh
 
 
 def picture_names(paths, ending: str = "") -> list[str]:
-    """NAME.png, or NAME`ending`.png, for each file or folder; of several of one name the later ones are counted."""
+    """NAME.png for each file or folder; of several of one name the later ones are counted. ending: of other pictures
+    of the same, NAME`ending`.png, none of which has a name of the former."""
+    taken = set(picture_names(paths)) if ending else set()
     names: list[str] = []
     for path in map(Path, paths):
         stem, number = path.stem if path.suffix else path.name, 1
         name = f"{stem}{ending}.png"
-        while name in names:
+        while name in taken or name in names:
             number += 1
             name = f"{stem}-{number}{ending}.png"
         names.append(name)

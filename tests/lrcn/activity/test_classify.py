@@ -33,6 +33,7 @@ def test_of_equal_classes_the_first_comes_first():
 
 def test_videos_of_one_name_have_pictures_of_their_own():
     assert picture_names(["x/a.avi", "y/a.mp4", "b", "z/a.avi"]) == ["a.png", "a-2.png", "b.png", "a-3.png"]
+    assert picture_names(["a.avi", "a-gates.avi"], "-gates") == ["a-2-gates.png", "a-gates-gates.png"]
 
 
 def test_a_folder_stands_for_the_videos_in_it(tmp_path):
