@@ -20,7 +20,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 40
 MOST_POINTS = 300  # of a line; more are thinned
 MOST_ROWS = 120  # of a table of numbers
 LEVELS = 12  # shades of a heat map
-NAMES = 62  # pixels at its left
+NAMES = 74  # pixels at its left
 
 
 Span: TypeAlias = tuple[float, float]

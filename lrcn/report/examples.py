@@ -17,12 +17,12 @@ from lrcn.results.lettering import class_in_words
 
 MOST_PICTURE = 1 << 20  # bytes of a picture of an example; ours have some thousand
 DIRECTIONS = {"caption_to_image": "An image by its caption", "image_to_caption": "A caption by its image"}
-GATES = {  # name in the examples -> name, what its values lie between
+GATES = {  # name in the examples -> name, what its values lie between; None: between its own largest, to either side
     "input": ("input i", 0, 1),
     "forget": ("forget f", 0, 1),
     "output": ("output o", 0, 1),
     "candidate": ("new g", -1, 1),
-    "cell": ("cell c", -2, 2),
+    "cell": ("cell c", None, None),
     "hidden": ("hidden h", -1, 1),
 }
 
@@ -111,9 +111,16 @@ def gates(layer: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "layer": layer["layer"],
         "units": len(layer["units"]),
-        "maps": [charts.heat(layer[name], steps, *about) for name, about in GATES.items() if name in layer],
+        "maps": [_map(layer[name], steps, *about) for name, about in GATES.items() if name in layer],
         "steps": charts.steps_axis(steps),
     }
+
+
+def _map(values: Sequence[Sequence[float]], steps: Sequence[str], title: str, low: Any, high: Any) -> Markup:
+    if low is None:
+        high = max([abs(value) for row in values for value in row if value is not None], default=0) or 1
+        low, title = -high, f"{title} ±{high:.2g}"
+    return charts.heat(values, steps, title, low, high)
 
 
 def _several(layers: Any) -> Sequence[Mapping[str, Any]]:
