@@ -294,7 +294,7 @@ def test_the_commands_fetch_and_use_weights_by_name(server):
     assert lrcn("nets", "weights", "activity/single-frame-rgb", "hybrid").returncode == 2
     done = lrcn("weights", "fetch", "hybrid", "--from", server.url)
     assert done.returncode == 0 and sums(server.content)["SHA-256"] in done.stdout
-    assert re.search(r"hybrid \(MiB\): \d/1", done.stderr)
+    assert re.search(r"hybrid: \d/1 MiB", done.stderr)
     used = lrcn("nets", "weights", "activity/single-frame-rgb", "hybrid", "--set", "backbone=tiny", "--json")
     entries = json.loads(used.stdout)["layers"]
     assert {entry["layer"] for entry in entries if entry["status"] == "copied"} >= {"conv1", "fc7"}, used.stdout
