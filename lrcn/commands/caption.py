@@ -90,12 +90,12 @@ def caption(images, model, length, cut, as_json, coco_json, ids, gates, out, gpu
     from lrcn.sentences.images import check_images, images_in, read_image
     from lrcn.sentences.readable import readable
 
+    if coco_json and gates:
+        raise click.UsageError("--gates: draws pictures, which --coco-json takes the place of; give one of them")
     strategy, best, out = _strategy(options), options["best"], _pictures(options["run"], out)
     net = _net(model, out, options)
     images = images_in(images)
     ids = _ids(images, coco_json, ids)
-    if coco_json and gates:
-        raise click.UsageError("--gates: draws pictures, which --coco-json takes the place of; give one of them")
     paths = [None] * len(images) if coco_json else _picture_paths(images, out)
     gate_paths = _picture_paths(images, out, "-gates") if gates else [None] * len(images)
     check_images(images)

@@ -57,10 +57,10 @@ def _check(results: Results) -> None:
     """TypeError where what results are put together by is of another kind."""
     data = results["dataset"]
     texts = [results["task"], results.get("experiment") or "", data["name"], data.get("part", "")]
-    numbers = [results.get("seed"), data.get("split"), *map(data.get, ("test_videos", "images", "captions"))]
+    numbers = [data[name] for name in ("split", "test_videos", "images", "captions") if name in data]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a name is no text")
-    if not all(number is None or type(number) is int for number in numbers):
+    if not all(type(number) is int for number in [*numbers, results.get("seed") or 0]):
         raise TypeError("a seed, a split or a number of items is no whole number")
     if not all(isinstance(row, dict) for row in results["models"].values()):
         raise TypeError("a model's numbers have no names")
@@ -167,7 +167,8 @@ def accuracies(results: Results) -> Measured:
 
 
 def retrieval(results: Results) -> Measured:
-    """Recalls in percent of the captions, or images, that were looked for, and median ranks."""
+    """Recalls in percent of the captions, or images, that were looked for, and median ranks. An interval takes each
+    caption for a trial of its own, though those of an image are alike: it is rather too narrow than too wide."""
     ways = list(DIRECTIONS)
     return {
         (model, ""): {

@@ -207,19 +207,33 @@ def _told(pictures: Iterator[np.ndarray], tell: Callable[[int], None]) -> Iterat
 def _write_mp4(pictures: Iterable[np.ndarray], fps: float, path: Path) -> None:
     beside = path.with_name(f"{path.stem}.part.mp4")
     with writing(path):
-        writer = cv2.VideoWriter(str(beside), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"vp09"), fps, (WIDTH, HEIGHT))
         try:
-            if not writer.isOpened():
-                raise DataError(f"{path}: OpenCV cannot write VP9 there; see that the folder is yours, or name a .gif")
-            for picture in pictures:
-                writer.write(picture[..., ::-1])
-            for _ in range(round(PAUSE * fps)):
-                writer.write(picture[..., ::-1])
-            writer.release()
+            count = _encode(pictures, fps, beside, path)
+            if cv2.VideoCapture(str(beside)).get(cv2.CAP_PROP_FRAME_COUNT) != count:  # OpenCV does not say it itself
+                raise DataError(f"{path}: cannot be written to its end; see whether the disk is full, and call again")
+            with open(beside, "rb") as file:
+                os.fsync(file.fileno())
             os.replace(beside, path)
         finally:
-            writer.release()
             beside.unlink(missing_ok=True)
+
+
+def _encode(pictures: Iterable[np.ndarray], fps: float, file: Path, path: Path) -> int:
+    """Writes the video that is to be `path` into `file`; gives the number of its frames."""
+    writer = cv2.VideoWriter(str(file), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"vp09"), fps, (WIDTH, HEIGHT))
+    try:
+        if not writer.isOpened():
+            raise DataError(f"{path}: OpenCV cannot write VP9 there; see that the folder is yours, or name a .gif")
+        count = 0
+        for picture in pictures:
+            writer.write(picture[..., ::-1])
+            count += 1
+        pause = round(PAUSE * fps)
+        for _ in range(pause):
+            writer.write(picture[..., ::-1])
+        return count + pause
+    finally:
+        writer.release()
 
 
 def _write_gif(pictures: Iterable[np.ndarray], fps: float, path: Path) -> None:

@@ -256,6 +256,7 @@ _LATEX = {letter: f"\\{letter}" for letter in "{}$&#_%"} | {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': "''",
+    **dict(zip("łŁøØæÆœŒß", (rf"\{name}{{}}" for name in ("l", "L", "o", "O", "ae", "AE", "oe", "OE", "ss")))),
 }
 _ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0323\u0327", "`'^~=u.\"rHvdc"))
 
@@ -267,7 +268,7 @@ def _for_latex(words: str) -> str:
 
 
 def _letter(letter: str) -> str:
-    if letter.isascii():
+    if letter.isascii() or letter in _LATEX:
         return _LATEX.get(letter, letter)
     base, *marks = list(unicodedata.normalize("NFD", letter))
     if not base.isascii() or not marks or not all(mark in _ACCENTS for mark in marks):

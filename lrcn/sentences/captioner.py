@@ -22,7 +22,7 @@ from prototxt_gen import SpecError
 from prototxt_gen.weights import shape_text
 
 LENGTH = 50  # words of a sentence at most, its end included, as published
-END_OF_SENTENCE = "(end)"  # as the name of a step
+END_OF_SENTENCE = "<EOS>"  # as the release calls it
 STREAMS = 500  # sentences that the net goes on with at once
 
 # What a net reads of N images or videos: one array (N, ...), several by blob, or nothing for a language model.

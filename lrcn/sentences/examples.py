@@ -47,7 +47,7 @@ from data_prep import tacos
 from data_prep.captions import Image
 from data_prep.dataset import Dataset
 from lrcn.sentences import metrics, truth
-from lrcn.sentences.captioner import Caption
+from lrcn.sentences.captioner import END_OF_SENTENCE, Caption
 from lrcn.sentences.evaluate import Described, image_ids
 from lrcn.sentences.images import jpeg, read_image
 from lrcn.sentences.readable import readable
@@ -56,7 +56,6 @@ EACH = 8  # examples of a kind: best, worst, first
 BEAM = 5
 SIDE, SMALL = 320, 160  # pixels of a picture's longer side
 LIKELIEST = 5  # words of a slot
-END = "<EOS>"  # as the release calls it
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ def _picture(image: Described, side: int) -> str:
 def _details(chosen: Chosen, net: str, number: int, said: Caption, known: truth.Truth | None) -> dict[str, Any]:
     """A caption's words, metrics and truth."""
     file, scores = chosen.images[number].file, chosen.scores[net][chosen.names[number]]
-    words = zip([*said.words, END], said.log_probs)  # without the end where there are no more probabilities
+    words = zip([*said.words, END_OF_SENTENCE], said.log_probs)  # without the end where there are no more probabilities
     details = {
         "words": [[word, round(math.exp(log_prob), 4)] for word, log_prob in words],
         "metrics": {name: round(value, 4) for name, value in scores.items()},

@@ -25,7 +25,7 @@ FEW = 2  # snapshots; what the plan names beside all of them
 class Disk:
     """Bytes: of a snapshot's .caffemodel and .solverstate together; of all logs; of the stretch of its data that lies
     beside a training that goes on, until its end; of what lies in its folder already. snapshots: how many are left in
-    the end; beside: how many more lie there at times."""
+    the end; beside: how many more lie there at times; ended: the last is there."""
 
     snapshot: int
     snapshots: int
@@ -33,6 +33,7 @@ class Disk:
     logs: int
     stretch: int
     there: int
+    ended: bool = False
 
     @classmethod
     def of(cls, training: Training, keep: int | None, needed: Collection[int], from_weights: bool) -> Disk:
@@ -52,6 +53,7 @@ class Disk:
             segments * 6 * text + LINE * lines,  # Caffe says the net for each phase, and what it builds of it
             _stretch(training, step) if segments > 1 else 0,
             room.taken([*run.folder.glob("snapshots/*"), *run.folder.glob("logs/*")]),
+            run.snapshot(solver.max_iter).exists(),
         )
 
     @property
@@ -62,7 +64,7 @@ class Disk:
     @property
     def left(self) -> int:
         """What is yet to be written."""
-        return max(0, self.total - self.there)
+        return 0 if self.ended else max(0, self.total - self.there)
 
     @property
     def at_times(self) -> int:

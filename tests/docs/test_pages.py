@@ -48,3 +48,9 @@ def test_the_differences_are_settings_and_experiments_that_there_are():
         assert name in page and name in experiment.names()
     known = {option for command in (evaluate, classify) for each in command.params for option in each.opts}
     assert {"--mean-slip", "--flow-negation"} <= known & set(re.findall(r"--[a-z-]+", page))
+
+
+def test_pictures_of_the_pages_are_there_and_small():
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert pictures and set(pictures) == {f"docs/pictures/{each.name}" for each in (ROOT / "docs/pictures").iterdir()}
+    assert all((ROOT / each).stat().st_size < 500_000 for each in pictures)

@@ -201,8 +201,10 @@ class Activity(Task):
             **summary,
         }
         write_json(folder / f"results{ending}.json", results)
-        shown, more = examples(dataset, split, nets, scores, labels, options, compute)
-        write_json(folder / f"examples{ending}.json", shown)
+        more: list[str] = []
+        if not ending:  # of the published evaluation
+            shown, more = examples(dataset, split, nets, scores, labels, options, compute)
+            write_json(folder / "examples.json", shown)
         return Evaluation(results, folder / f"results{ending}.json", measured_text(results), [*notes, *more])
 
 

@@ -291,9 +291,10 @@ def test_describe_on_the_command_line(run, source, tmp_path):
             }
         )
     )
-    done = said("one.jsonl", "--run", run, "--beam", 3)
+    done = said("one.jsonl", "--run", run, "--beam", 3, "--out", "pictures")
     lines = done.stdout.splitlines()
-    assert done.returncode == 0 and lines[0] == "one" and lines[1].endswith("The cat goes up.") and len(lines) == 4
+    assert done.returncode == 0 and lines[0] == "one" and lines[1].endswith("The cat goes up.") and len(lines) == 5
+    assert (tmp_path / lines.pop().strip()).read_bytes().startswith(b"\x89PNG")
     totals = [float(line.split()[0]) for line in lines[1:]]
     assert totals == sorted(totals, reverse=True)
     (tmp_path / "odd.jsonl").write_text('{"id": "odd", "slots": {"object": "dragon", "way": null, "tool": "knife"}}')

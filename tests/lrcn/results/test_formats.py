@@ -115,7 +115,7 @@ def test_latex_has_a_table_each_with_as_many_cells_as_columns(hostile):
     for table, part in zip(hostile, written.split(r"\begin{table}")[1:]):
         rows = [line for line in part.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
         assert {len(re.findall(r"(?<!\\)&", line)) for line in rows} == {len(table.columns)}
-    assert r"ch\'{o}" in written and "U+4E2D" in written and written.isascii()
+    assert r"ch\'{o}" in written and r"Za\.{z}\'{o}\l{}\'{c}" in written and "U+4E2D" in written and written.isascii()
 
 
 @pytest.mark.slow
@@ -160,6 +160,7 @@ def test_the_command_writes_each(tmp_path):
     "damage",
     [
         {"seed": [1]},
+        {"dataset": {"name": "x", "part": "test", "images": 9, "captions": 45, "split": None}},
         {"task": 3},
         {"dataset": {"name": 3, "part": "test", "images": 9, "captions": 45}},
         {"dataset": {"name": "x", "part": "test", "images": "9", "captions": 45}},

@@ -23,6 +23,7 @@ from lrcn.sentences.images import images_in, read_image
 from lrcn.sentences.readable import readable
 from netspecs import catalogue
 from prototxt_gen import SpecError, to_text
+from prototxt_gen.weights import read_layer
 from tests.commands import lrcn, refused
 from tests.lrcn.sentences.small_nets import (
     NETS,
@@ -150,6 +151,7 @@ def test_a_beam_equals_replaying_every_prefix(name, tmp_path):
         lengths = {len(each.words) for sentences in found for each in sentences}
         assert len(lengths) > 1 or fc8 is None  # some ended before others, or were cut off
 
+        check_unrolled(captioner, fc8, [sentences[0] for sentences in found], weights, tolerance)
         said = [captioner.indices(each.words) + [0] * each.finished for each in found[0]]
         scores = captioner.score(fc8, said)
         assert scores[0] == pytest.approx([each.log_prob for each in found[0]], abs=tolerance)
@@ -157,6 +159,27 @@ def test_a_beam_equals_replaying_every_prefix(name, tmp_path):
         if fc8 is not None:
             assert np.ptp(scores, 0).max() > 20 * tolerance  # the image counts
             assert captioner.score(fc8[2:3], said)[0] == pytest.approx(scores[2], abs=tolerance)
+
+
+def check_unrolled(captioner, fc8, captions, weights, tolerance):
+    """The recomputed hidden state is Caffe's, which `unroll` sees to itself; so it gives each word the probability that
+    Caffe gave it."""
+    matrix, bias = read_layer(weights, "predict")
+    unrolled = captioner.unroll(fc8, captions)
+    assert len(unrolled) == len(captions)
+    for caption, layers in zip(captions, unrolled):
+        assert [each.layer for each in layers] == [f"lstm{number}" for number in range(1, len(layers) + 1)]
+        assert layers[-1].steps == [*caption.words, *["<EOS>"] * caption.finished]
+        assert max(each.apart for each in layers) < tolerance
+        scores = layers[-1].gates.hidden @ matrix.T + bias
+        normalised = (
+            scores
+            - np.log(np.exp(scores - scores.max(1, keepdims=True)).sum(1, keepdims=True))
+            - scores.max(1, keepdims=True)
+        )
+        words = captioner.indices(caption.words) + [0] * caption.finished
+        log_probs = normalised[np.arange(len(words)), words]
+        assert log_probs == pytest.approx(caption.log_probs, abs=2 * tolerance)
 
 
 @pytest.mark.engine

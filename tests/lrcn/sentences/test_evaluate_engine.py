@@ -7,6 +7,7 @@ import math
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -181,8 +182,19 @@ def test_every_number_of_a_net_follows_from_its_captions_and_scores(run, data, n
     assert [int(line.split("\t")[1]) for line in places] == ranks.images.tolist()
     if name == "lrcn-1u":
         assert_examples(folder, name, [image["file"] for image in images], said, beams, ranks)
-    described = lrcn("caption", images[0]["file"], "--run", folder, "--model", name, "--out", folder / "x", "--json")
-    assert json.loads(described.stdout)["images"][0]["captions"][0]["caption"] == next(iter(said.values()))
+    usual = ["--run", folder, "--model", name, "--out", folder / "x"]
+    described = lrcn("caption", images[0]["file"], *usual, "--gates", "--json")
+    [entry] = json.loads(described.stdout)["images"]
+    [caption] = entry["captions"]
+    assert caption["caption"] == next(iter(said.values()))
+    assert Path(entry["gates"]).read_bytes().startswith(b"\x89PNG")
+    with np.load(Path(entry["gates"]).with_suffix(".npz")) as arrays:
+        assert arrays["words"].tolist() == [*caption["words"], *["<EOS>"] * caption["finished"]]
+        np.testing.assert_allclose(arrays["log_probs"], caption["log_probs"])
+        hidden = [values for name, values in arrays.items() if name.endswith("hidden")]
+        assert len(hidden) == int(name[5])  # lrcn-2f
+        assert {len(values) for values in hidden} == {len(caption["log_probs"])}
+    refused(lrcn("caption", images[0]["file"], *usual, "--gates", "--coco-json", "x.json"), "--gates", "--coco-json")
 
 
 def assert_examples(folder, name, files, said, beams, ranks):

@@ -128,10 +128,9 @@ def test_the_plan_says_disk_and_a_training_that_cannot_fit_is_refused(dataset, t
     monkeypatch.setattr(room.shutil, "disk_usage", lambda place: SimpleNamespace(free=0))
     with pytest.raises(TrainError, match="0 kB are free; free some, or give an --out on another disk"):
         job.check_disk(keep=1)
-    snapshots = training.run.folder / "snapshots"  # what lies there is not written again
-    write_finished(training.run.folder, training.files)
-    (snapshots / "net_iter_50.caffemodel").write_bytes(bytes(whole))
-    job.check_disk()
+    write_snapshot(training.run.folder, 50)
+    (training.run.folder / "snapshots" / "net_iter_50.caffemodel").write_bytes(bytes(whole))
+    job.check_disk()  # what lies there is not written again
 
 
 def test_a_snapshot_that_was_removed_is_missed_before_anything_is_trained(three_stages):

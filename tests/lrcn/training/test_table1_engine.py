@@ -1,14 +1,17 @@
 """Table 1 whole, at tiny sizes in real Caffe: the plan, the order, resuming, splits, evaluation, classification."""
 
+import base64
 import dataclasses
 import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_prep.dataset import Dataset, list_text
 from data_prep.stills import write_stills
@@ -123,6 +126,29 @@ def test_results_hold_every_row_of_every_split_and_their_mean(run):
     assert means["lrcn-fc7"]["numbers"]["flow"]["measured"] == pytest.approx(expected, abs=0.01)
 
 
+def test_examples_show_what_each_net_says_of_some_test_videos(run, data):
+    """Four or five videos, all of them; of a net of so few iterations whatever it says."""
+    listed = {video.name: video for video in Dataset(data).videos(2, "test")}
+    videos = json.loads((run[0] / "split2" / "examples.json").read_text())["videos"]
+    assert {each["name"] for each in videos} == set(listed)
+    for each in videos:
+        assert (each["class"], each["frames"]) == (listed[each["name"]].class_name, 20)
+        first = cv2.imdecode(np.frombuffer(base64.b64decode(each["thumbnails"][0]["jpeg"]), np.uint8), cv2.IMREAD_COLOR)
+        assert first.shape == (24, 32, 3) and len(each["thumbnails"]) == 8
+        assert all(len(each[what]) == 3 for what in ("answers", "over_time")) and len(each["gates"]) == 2
+        for model, columns in each["answers"].items():
+            for column, answers in columns.items():
+                lines = each["over_time"][model][column]
+                assert lines["classes"][0] == each["class"] and set(lines["classes"]) == {"class0", "class1", "class2"}
+                course = np.array(lines["scores"], float)  # None, where flow says nothing, becomes nan
+                assert course.shape == (3, 20) and np.isnan(course[0, 0]) == (column == "flow")
+                # frames of several clips count more than once in a video's score, so that it is only near their mean
+                by_name = dict(zip(lines["classes"], np.nanmean(course, 1)))
+                assert all(answer["score"] == pytest.approx(by_name[answer["class"]], abs=0.1) for answer in answers)
+        for gates in each["gates"].values():
+            assert np.shape(gates["hidden"]) == np.shape(gates["forget"]) == (5, 4) and len(gates["steps"]) == 4
+
+
 def test_strides_and_last_frames_are_evaluated_beside_the_published_way(run, data):
     before = (run[0] / "results.json").read_bytes()
     done = lrcn(
@@ -145,7 +171,8 @@ def test_strides_and_last_frames_are_evaluated_beside_the_published_way(run, dat
     assert (run[0] / "results.json").read_bytes() == before
     results = json.loads((run[0] / "results_stride4-8_last.json").read_text())
     assert results["evaluation"] == {"frames": "last", "strides": [4, 8]} and set(results["models"]) == {"lrcn-fc6"}
-    assert "last frame of each clip, stride 4 and 8" in lrcn("compare", run[0] / "results_stride4-8_last.json").stdout
+    compared = lrcn("compare", run[0] / "results_stride4-8_last.json").stdout
+    assert "last frame of each clip, stride 4 and 8" in " ".join(compared.split())
     probs = score.load(run[0] / "lrcn-fc6-rgb" / "scores_stride4-8.npz")[:, -1]
     assert results["models"]["lrcn-fc6"]["rgb"]["accuracy"] == evaluate.percent(
         probs, evaluate.test_labels(Dataset(data), 1)
@@ -274,7 +301,7 @@ def videos(tmp_path_factory):
 
 
 def test_classify_gives_json_in_order_and_pictures(run, videos, tmp_path):
-    done = lrcn("classify", *videos, "--run", run[0], "--json", "--top", 2, "--out", tmp_path)
+    done = lrcn("classify", *videos, "--run", run[0], "--json", "--top", 2, "--gates", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["model"] == "lrcn-fc6" and document["rgb_weight"] == pytest.approx(1 / 3)
@@ -290,6 +317,15 @@ def test_classify_gives_json_in_order_and_pictures(run, videos, tmp_path):
         with open(picture, "rb") as file:
             image = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR)
         assert image.shape[0] > 300 and image.shape[1] > 600 and image.std() > 10
+    for entry, numbers in zip(document["videos"], ([9, 10, 11, 12], [1, 2, 2, 2], [1, 2, 3, 4])):
+        assert Path(entry["gates"]).name == f"{Path(entry['picture']).stem}-gates.png"
+        with np.load(Path(entry["gates"]).with_suffix(".npz")) as arrays:
+            assert arrays["rgb_images"].tolist() == numbers
+            gates = {name: arrays[f"rgb_lstm1_{name}"] for name in ("output", "cell", "hidden")}
+            assert {values.shape for values in gates.values()} == {(4, 5)}
+            due = gates["output"] * np.tanh(gates["cell"])
+            np.testing.assert_allclose(gates["hidden"], due, rtol=0, atol=rounding(4, 1))
+            assert arrays["flow_lstm1_hidden"].shape == (4, 5)
 
 
 def test_classify_scores_as_evaluation_does_and_fuses_with_the_weight_given(run, videos, tmp_path):
@@ -309,6 +345,8 @@ def test_classify_scores_as_evaluation_does_and_fuses_with_the_weight_given(run,
             2,
             "--rgb-weight",
             0.25,
+            "--video",
+            tmp_path / "film" / "out.gif",
             "--out",
             tmp_path,
         ).stdout
@@ -331,6 +369,8 @@ def test_classify_scores_as_evaluation_does_and_fuses_with_the_weight_given(run,
     for column, probs in found.items():
         said = {entry["class"]: entry["score"] for entry in document["videos"][0][column]}
         assert said == {f"class{c}": pytest.approx(probs[c], abs=tolerance) for c in range(3)}
+    with Image.open(document["videos"][0]["film"]) as film:
+        assert film.n_frames == 21
 
 
 def test_classify_prints_a_table(run, videos, tmp_path):
@@ -351,4 +391,10 @@ def test_classify_refuses_before_it_starts(run, videos, tmp_path):
     refused(lrcn("classify", tmp_path / "nowhere.avi", "--run", run[0], "--out", out), "nowhere.avi")
     refused(lrcn("classify", videos[0], "--run", tmp_path, "--out", out), str(tmp_path), "lrcn train")
     refused(lrcn("classify", videos[0], "--run", run[0], "--model", "lrcn-fc8", "--out", out), "lrcn-fc8", "lrcn-fc7")
+    usual = ["--run", run[0], "--out", out]
+    refused(lrcn("classify", *videos, *usual, "--video", out / "a.mp4"), "shows one video, and here are 3")
+    refused(lrcn("classify", videos[0], *usual, "--video", videos[0].with_suffix(".avi")), ".mp4 or .gif")
+    refused(lrcn("classify", videos[0], *usual, "--clip", 2), "--clip 2", "give --gates")
+    refused(lrcn("classify", videos[0], *usual, "--gates", "--clip", 9), "v_ä.avi: rgb has 3 clips", "no clip 9")
+    refused(lrcn("classify", videos[0], *usual, "--gates", "--model", "single-frame"), "has no LSTM")
     assert not out.exists()
