@@ -127,7 +127,7 @@ def _finish(figure: Any, panels: Mapping[str, Any], title: str, below: str, path
         if name == "lr":
             _rates(axes)
         if name != "lr" and axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize=8, frameon=False)
+            axes.legend(fontsize=8, frameon=False, **({"loc": "upper left", "bbox_to_anchor": (1, 1)} if below else {}))
     lowest = list(panels.values())[-1]
     lowest.set_xlabel("iteration")
     lowest.xaxis.get_major_locator().set_params(integer=True)
