@@ -2,7 +2,7 @@
 
 import json
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -87,6 +87,7 @@ def test_a_log_of_others(tmp_path):
     assert curve.seconds == pytest.approx(22 + 25)  # the night does not count
     assert curve.rate == pytest.approx((80 + 20) / (20 + 20)) and curve.rate_now == pytest.approx(1)
     assert curve_of(OTHERS.replace("\n", "\r\n")).rows[40] == curve.rows[40]
+    assert math.isnan(curve_of("Iteration 7, loss = -1.#IND\n").measured["loss"])  # Windows' nan
     assert curve_of(f"Iteration {'9' * 5000}, loss = 1\nno clock: Iteration 7, loss = 1.2.3\n").columns == ["loss"]
 
 
@@ -139,6 +140,28 @@ def test_glog_s_clocks(line, time):
         )
     else:
         assert clock == time.timestamp()
+
+
+def test_a_log_that_says_no_year_goes_on_over_today_s_date():
+    """And over a new year's: of the years before, in which it was written, nothing is known."""
+    for middle in (datetime.now(), datetime(2021, 1, 1)):
+        days = [middle + timedelta(days=days) for days in (-3, 0, 3)]
+        lines = [f"I{day:%m%d} 12:00:00.0 7 a.cpp:1] Iteration {number}, loss = 1" for number, day in enumerate(days)]
+        assert curve_of("\n".join(lines)).seconds == pytest.approx(6 * 86400, abs=3600)  # an hour of summer time
+
+
+@pytest.mark.parametrize(
+    "name, best",
+    [
+        ("test loss3/top-5", (20, 0.9)),
+        ("test #1 acc@1", (20, 0.9)),
+        ("test top-5_error", (0, 0.1)),
+        ("test cross_entropy_loss", (0, 0.1)),
+        ("test detection_eval", None),
+    ],
+)
+def test_the_best_of_an_output_is_what_its_name_says(name, best):
+    assert Curve({0: {name: 0.1}, 20: {name: 0.9}}).best(name) == best
 
 
 def test_a_log_is_read_on_while_it_grows_and_anew_where_it_was_begun_anew(tmp_path):
