@@ -337,7 +337,8 @@ class LogFiles:
     def _read(self, path: Path) -> None:
         reader = self._readers.setdefault(path, Reader())
         with path.open("rb") as file:
-            file.seek(self._at.get(path, 0))
+            if at := self._at.get(path, 0):  # a pipe is read from its beginning alone
+                file.seek(at)
             for line in file:
                 if line.endswith(b"\n") or self._file:  # a line of a run is whole by and by
                     self._at[path] = self._at.get(path, 0) + len(line)

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import subprocess
 from datetime import datetime, timedelta
 
 import pytest
@@ -211,6 +213,19 @@ def test_what_is_no_log_is_refused(tmp_path, content, said):
 def test_analyze_refuses_in_one_line(tmp_path):
     refused(lrcn("analyze", tmp_path, "--out", tmp_path / "a.png"), "holds no run with logs")
     assert not list(tmp_path.iterdir())
+
+
+def test_analyze_draws_what_it_can_and_reads_pipes(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["sh", "-c", 'cat > "$0"', tmp_path / "pipe"], stdin=subprocess.PIPE, text=True) as writer:
+        writer.stdin.write(LOG)
+        writer.stdin.close()
+        done = lrcn("analyze", "pipe", "--out", "new/a.PDF", cwd=tmp_path)
+    assert done.returncode == 0 and "0.015 at 20" in done.stdout
+    assert (tmp_path / "new" / "a.PDF").read_bytes()[:4] == b"%PDF"
+    for name in ("a.txt", "a", "a.svg"):
+        refused(lrcn("analyze", "x.log", "--out", name, cwd=tmp_path), f"{name}: ends in neither .png nor .pdf")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "pipe"]
 
 
 def test_curves_are_called_by_what_tells_them_apart(tmp_path):
