@@ -17,7 +17,7 @@ from lrcn.training.logs import BEGINS, LogFiles, Reader, tests_of
 from lrcn.training.run import Run, TrainError, is_at_work_in, runs_in
 
 INTERRUPTED = "Optimization stopped early"
-KILLED = "its log does not say why; it was killed, perhaps for want of memory; `lrcn train` goes on from there"
+UNTOLD = "its log does not say why; it may have been killed, or memory or disk be full; `lrcn train` goes on from there"
 FRESH = 120.0  # seconds after which a log that says nothing more is taken for a dead one's, at least
 _BARS = "▁▂▃▄▅▆▇█"
 _LAST_LINES = 400  # of a log, in which the reason of its end stands
@@ -174,7 +174,7 @@ def _reason(log: LogFiles) -> str:
         return f"the loss is {log.curve.measured['loss']}: training has diverged; give a lower --set base_lr=..."
     others = sorted(newest.parent.glob(f"rank*-{newest.name}"))  # of several GPUs; the first may only miss another
     told = [reason(last, newest), *(reason(_last_lines(path), path) for path in others)]
-    return min((plain(line) for line in told if line), key=lambda line: "nccl" in line.lower(), default=KILLED)
+    return min((plain(line) for line in told if line), key=lambda line: "nccl" in line.lower(), default=UNTOLD)
 
 
 def _last_lines(path: Path) -> Sequence[str]:

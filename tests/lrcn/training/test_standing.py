@@ -51,7 +51,7 @@ def test_states_of_a_training(tmp_path):
     assert (now.state, now.iteration, now.iterations, now.snapshot) == ("training", 5, 15, 5)
     assert (now.rate, now.left, now.taken) == (1, 10, 5) and now.measured["test accuracy"] == 0.5
     after = standing_of(run.folder)
-    assert (after.state, after.left, after.reason) == ("stopped", None, standing.KILLED)
+    assert (after.state, after.left, after.reason) == ("stopped", None, standing.UNTOLD)
     finished = write_run(tmp_path / "whole", 5, [5], [half])
     assert standing_of(finished.folder).weights == finished.snapshot(5)
     assert standing_of(write_run(tmp_path / "none").folder).state == "not begun"
@@ -77,10 +77,10 @@ def test_why_a_training_stopped(tmp_path, ending, reason):
     run = write_run(tmp_path / "run", logs=[log_of(0, 5) + ending])
     assert reason in standing_of(run.folder).reason and reason in Watched(run.folder).text(None)
     (run.folder / "logs" / "from-0000005.log").write_text(log_of(5, 9))
-    assert standing_of(run.folder).reason == standing.KILLED
+    assert standing_of(run.folder).reason == standing.UNTOLD
     with (run.folder / "logs" / "from-0000005.log").open("a") as log:
         log.write(ending + log_of(5, 8))
-    assert standing_of(run.folder).reason == standing.KILLED
+    assert standing_of(run.folder).reason == standing.UNTOLD
 
 
 def test_why_one_of_several_gpus_stopped(tmp_path):
