@@ -140,7 +140,9 @@ def _rates(axes: Any) -> None:
     rates = sorted({rate for line in axes.lines for rate in line.get_ydata() if 0 < rate < math.inf})
     if len(rates) > 1:
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")  # Matplotlib's are formulas, which `lettering` bans
+        axes.yaxis.set_major_formatter(
+            lambda value, _: f"{value:g}"
+        )  # Matplotlib's are formulas, which `lettering` bans
     if 0 < len(rates) < 5:
         axes.set_yticks(rates, [f"{rate:g}" for rate in rates])
         axes.set_yticks([], minor=True)
