@@ -3,8 +3,8 @@
 A folder's events are those of the last call: what an earlier one wrote is replaced by the whole of it, so that no point
 stands there twice however often a training was cut off.
 
-Each event is written when a call returns. tensorboardX's SummaryWriter has a thread for that, which a full disk ends, and
-whoever writes then waits for it for ever.
+Each event is written when a call returns. tensorboardX's SummaryWriter has a thread for that, which a full disk ends,
+and whoever writes then waits for it for ever.
 """
 
 from __future__ import annotations
