@@ -24,11 +24,12 @@ def pyplot():
 
 
 def save(figure, path: Path, vector: bool = False) -> None:
-    """A PNG, cut to all that is drawn; vector: and beside it the same as PDF, for a paper."""
+    """A PNG, or PDF by its name, cut to all that is drawn; vector: and beside it the same as PDF, for a paper."""
     path = Path(path)
-    for each, about in [(path, {"Software": None}), (path.with_suffix(".pdf"), {"CreationDate": None})][: 1 + vector]:
-        part = each.with_name(each.name + ".part")
-        figure.savefig(part, dpi=150, format=each.suffix[1:], bbox_inches="tight", pad_inches=0.12, metadata=about)
+    for each in [path, path.with_suffix(".pdf")][: 1 + vector]:
+        part, kind = each.with_name(each.name + ".part"), each.suffix[1:].lower()
+        about = {"CreationDate": None} if kind == "pdf" else {"Software": None}  # the same bytes each time
+        figure.savefig(part, dpi=150, format=kind, bbox_inches="tight", pad_inches=0.12, metadata=about)
         part.replace(each)
     pyplot().close(figure)
 
