@@ -47,12 +47,10 @@ def verdicts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
         for column, pair in columns.items():
             this, other = (results["models"][name][column]["accuracy"] for name in (model, pair["against"]))
             alone, others, p = pair["this"], pair["other"], pair["p_value"]
-            if alone == others:
-                verdict = "no difference"
-            elif p < SURE:
-                verdict = f"{'better' if alone > others else 'worse'}, more than chance"
-            else:
-                verdict = "no more than chance"
+            sure = p < SURE and alone != others
+            verdict = "no difference" if alone == others else "better" if alone > others else "worse"
+            if alone != others:
+                verdict += ", more than chance" if sure else ", but that may be chance"
             found.append(
                 {
                     "model": palette.title(model),
@@ -65,7 +63,7 @@ def verdicts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
                     "others": others,
                     "p": "below 0.001" if p < 0.001 else f"{p:.3f}",
                     "verdict": verdict,
-                    "sure": p < SURE and alone != others,
+                    "sure": sure,
                 }
             )
     return found

@@ -14,6 +14,7 @@ from data_prep import DataError
 from data_prep.whole_files import write_text
 from lrcn.report import activity, nets, sentences, sources, tables, training
 from lrcn.report.sources import Outcome, Sources, fit
+from lrcn.results import palette
 from lrcn.training.run import TrainError
 from prototxt_gen import SpecError
 
@@ -108,5 +109,6 @@ class Page:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        made.filters["title_of"] = palette.title
         made.filters["two"] = lambda value: "-" if value is None else f"{value:.2f}"
         return made
