@@ -94,10 +94,10 @@ class Page:
         try:
             return make(*sources)
         except (TrainError, SpecError, DataError, OSError) as error:
-            self.left_out.append(f"{fit(name)}: left out: {fit(str(error))}")
+            self.left_out.append(f"{fit(name)}: {fit(str(error))}")
         except AMISS as error:
             reason = fit(f"{type(error).__name__}: {error}")[:120]
-            self.left_out.append(f"{fit(name)}: left out, not what lrcn writes ({reason})")
+            self.left_out.append(f"{fit(name)}: not what lrcn writes ({reason})")
         return None
 
     @cached_property
@@ -110,5 +110,6 @@ class Page:
             lstrip_blocks=True,
         )
         made.filters["title_of"] = palette.title
+        made.filters["or_dash"] = lambda value: "–" if value is None else value
         made.filters["two"] = lambda value: "-" if value is None else f"{value:.2f}"
         return made

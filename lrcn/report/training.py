@@ -131,7 +131,7 @@ def in_short(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     stretches = [each for of_one in (results.get("trained_on") or {}).values() for each in of_one]
     trained = dict.fromkeys(_device(each["gpu"]) for each in stretches)
     pairs += [("trained on", ", ".join(trained))] if trained else []
-    pairs.append(("evaluated on", _device(gpu)))
+    pairs += [("evaluated on", _device(gpu))] if "gpu" in results else []
     return pairs + ([("seed", str(results["seed"]))] if results.get("seed") is not None else [])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lrcn.report import activity
 from lrcn.report.page import write_report
 from lrcn.results import curves
 from lrcn.results.compare import ResultsError
@@ -17,6 +18,14 @@ from lrcn.training.run import Run
 from . import outcomes
 
 CLASSES = ["Jump", "Run", "Sit", "Walk"]
+
+
+VERDICTS = [
+    (90.0, 80.0, 0.04, "better, more than chance"),
+    (80.0, 90.0, 0.04, "worse, more than chance"),
+    (90.0, 80.0, 0.06, "better, but that may be chance"),
+    (90.0, 90.0, 1.0, "no difference"),
+]
 
 
 class Reader(html.parser.HTMLParser):
@@ -236,6 +245,25 @@ def test_cards_have_their_names(runs, tmp_path):
     assert "evaluated on NVIDIA H200" in page.text and "trained on the CPU, 2 x L4" in page.text
     assert "on the CPU from iteration 0, 2 x L4 from iteration 20" in page.text
     assert "GPU, precision tf32" in page.text and "capability" not in page.text
+
+
+def test_earlier_results_say_which_is_better_though_not_whether_by_chance(runs, tmp_path):
+    results = outcomes.activity_results(CLASSES)
+    del results["paired"], results["task"], results["gpu"]
+    outcomes.write(runs / "trial", results)
+    page, left_out = report(runs / "trial", out=tmp_path / "report.html")
+    this, other = (results["models"][name]["rgb"]["accuracy"] for name in ("lrcn-fc6", "single-frame"))
+    assert left_out == [] and this > other
+    assert f"better, chance or not is not known : LRCN-fc6, RGB, {this:.2f} % against {other:.2f} %" in page.text
+    assert "evaluated on" not in page.text  # it says nothing of it
+
+
+@pytest.mark.parametrize("this, other, p, words", VERDICTS)
+def test_a_difference_is_called_what_it_is(this, other, p, words):
+    results = {"models": {"single-frame": {"rgb": {"accuracy": other}}, "lrcn-fc6": {"rgb": {"accuracy": this}}}}
+    pair = {"this": 3, "other": 2, "p_value": p, "against": "single-frame"}
+    [verdict] = activity.verdicts(results | {"paired": {"lrcn-fc6": {"rgb": pair}}})
+    assert verdict["verdict"] == words and verdict["sure"] == ("more than" in words)
 
 
 def below(page: Reader, title: str) -> str:
