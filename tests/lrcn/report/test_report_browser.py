@@ -90,3 +90,16 @@ def test_on_paper_everything_is_unfolded(chromium, page):
         assert tab.page.locator("main > section > details:not([open])").count() > 0
         tab.page.emulate_media(media="print")
         assert tab.page.locator("nav").first.is_hidden()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_on_paper_nothing_is_cut_off_or_dark(chromium, page, dark):
+    with opened(chromium, page, width=718, dark=dark) as tab:  # of A4 between its margins
+        tab.page.emulate_media(media="print")
+        tab.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert tab.faults() == []
+        assert tab.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        sides = tab.page.locator(".matrix svg").evaluate_all(
+            "all => all.map(each => [each.clientWidth, each.viewBox.baseVal.width])"
+        )
+        assert all(shown <= drawn + 1 for shown, drawn in sides)  # a matrix of four classes does not fill a page
