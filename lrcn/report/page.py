@@ -50,7 +50,10 @@ class Page:
 
     def _chapter(self, number: int, outcome: Outcome) -> dict[str, Any]:
         """One experiment: what was evaluated, what came out, the trainings, the nets."""
-        chapter = {"id": f"run-{number}", "name": outcome.name, "folder": fit(str(outcome.folder))}
+        name, folder = outcome.name, fit(str(outcome.folder))
+        if [each.name for each in self.sources.outcomes].count(name) > 1:  # of several seeds, say
+            name = f"{name} ({folder})"
+        chapter = {"id": f"run-{number}", "name": name, "folder": folder}
         about = [
             self._part(chapter["folder"], "conditions.html", training.conditions, each) for each in outcome.results
         ]

@@ -119,6 +119,16 @@ def test_splits_stand_each_for_itself_and_as_a_mean(runs, tmp_path):
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u202e\x00\x1b[31m\ud800{{ 7*7 }}"
 
 
+def test_seeds_are_told_apart_by_their_folders(tmp_path):
+    for seed in (1, 2):
+        outcomes.write(tmp_path / f"seed{seed}", outcomes.activity_results(CLASSES) | {"seed": seed})
+    page, _ = report(tmp_path / "seed1", tmp_path / "seed2", out=tmp_path / "report.html")
+    for seed in (1, 2):
+        assert f"trial ({tmp_path / f'seed{seed}'}) data set" in page.text
+    page, _ = report(tmp_path / "seed1", out=tmp_path / "report.html")
+    assert "trial data set" in page.text
+
+
 def test_every_text_is_escaped(runs, tmp_path):
     results = outcomes.activity_results([HOSTILE, *CLASSES[1:]])
     results["dataset"]["name"] = results["experiment"] = results["git"] = HOSTILE

@@ -18,7 +18,7 @@ def page(tmp_path_factory):
     runs = folder / "runs"
     classes = [*CLASSES, LONG, "עברית", *(f"Class{n}" for n in range(24))]
     outcomes.write(runs / "trial", outcomes.activity_results(classes, 200), outcomes.activity_examples(classes))
-    outcomes.write(runs / "small", outcomes.activity_results(CLASSES))
+    outcomes.write(runs / "small", outcomes.activity_results(CLASSES) | {"experiment": "small"})
     outcomes.write_run(runs / "trial" / "lrcn-fc6-rgb", units=32)
     captions = outcomes.caption_examples(f"một con mèo {LONG}", ["a <b>cat</b> & a dog", "喵" * 60])
     outcomes.write(runs / "captions", outcomes.caption_results(), captions)
@@ -103,3 +103,14 @@ def test_on_paper_nothing_is_cut_off_or_dark(chromium, page, dark):
             "all => all.map(each => [each.clientWidth, each.viewBox.baseVal.width])"
         )
         assert all(shown <= drawn + 1 for shown, drawn in sides)  # a matrix of four classes does not fill a page
+
+
+def test_a_phone_shows_the_answers_and_whose_a_number_is(chromium, page):
+    with opened(chromium, page, width=390) as tab:
+        answers = tab.page.locator("[aria-label^='answers for']").first
+        assert answers.evaluate("each => each.scrollWidth - each.clientWidth") <= 1  # no sideways scroll within
+        table = tab.page.locator(".scroll:has(> .paper)").first
+        model = table.locator("th[scope=row]").first
+        before = model.bounding_box()["x"]
+        assert table.evaluate("each => { each.scrollLeft = 1e6; return each.scrollLeft; }") > 0
+        assert model.bounding_box()["x"] == pytest.approx(before, abs=1)
