@@ -47,26 +47,42 @@ def writing(place):
         ) from error
 
 
+def _check_place(path: Path) -> None:
+    """DataError where no file can take this place: its folder is not there, or what is there is a device, a pipe or a
+    standard stream, which a file that is renamed would replace for all."""
+    if not path.parent.is_dir():
+        raise DataError(f"{path}: there is no folder {path.parent}; make it, or name another")
+    stream = path.is_symlink() and os.readlink(path).startswith("/proc/")
+    if stream or (path.exists() and not path.is_file() and not path.is_dir()):
+        raise DataError(f"{path}: a device or a pipe, not a file; name a file")
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """The file appears whole or not at all."""
-    beside = path.with_name(path.name + ".new")
-    with writing(path):
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+    with _beside(path) as file:
+        file.write(content)
 
 
 def copy(source: Path, path: Path) -> None:
     """A copy of a file, of whatever size, which appears whole or not at all."""
+    with _beside(path) as file, open(source, "rb") as content:
+        shutil.copyfileobj(content, file, 1 << 22)
+
+
+@contextmanager
+def _beside(path: Path):
+    """A file to be filled, which then has its place."""
+    _check_place(path)
     beside = path.with_name(path.name + ".new")
     with writing(path):
-        with open(source, "rb") as content, open(beside, "wb") as file:
-            shutil.copyfileobj(content, file, 1 << 22)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        try:
+            with open(beside, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def sync(*paths: Path) -> None:

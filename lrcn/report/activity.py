@@ -41,34 +41,41 @@ def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict
 
 
 def verdicts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each LRCN against single frames, by column: accuracies, their difference, and whether it is more than chance."""
+    """Each LRCN against single frames, by column: accuracies, their difference, and whether it is more than chance,
+    which an earlier lrcn's results do not say."""
+    models, paired = results["models"], results.get("paired") or {}
     found = []
-    for model, columns in (results.get("paired") or {}).items():
-        for column, pair in columns.items():
-            this, other = (results["models"][name][column]["accuracy"] for name in (model, pair["against"]))
-            alone, others, p = pair["this"], pair["other"], pair["p_value"]
-            if alone == others:
-                verdict = "no difference"
-            elif p < SURE:
-                verdict = f"{'better' if alone > others else 'worse'}, more than chance"
-            else:
-                verdict = "no more than chance"
+    for model, columns in models.items():
+        for column, measured in columns.items():
+            pair = paired.get(model, {}).get(column)
+            against = pair["against"] if pair else SINGLE
+            if model == against or column not in models.get(against, {}):
+                continue
+            this, other = measured["accuracy"], models[against][column]["accuracy"]
+            p = pair["p_value"] if pair else None
             found.append(
                 {
                     "model": palette.title(model),
-                    "against": palette.title(pair["against"]),
+                    "against": palette.title(against),
                     "column": palette.title(column),
                     "this": this,
                     "other": other,
                     "difference": this - other,
-                    "alone": alone,
-                    "others": others,
-                    "p": "below 0.001" if p < 0.001 else f"{p:.3f}",
-                    "verdict": verdict,
-                    "sure": p < SURE and alone != others,
+                    "alone": pair and pair["this"],
+                    "others": pair and pair["other"],
+                    "p": None if p is None else "below 0.001" if p < 0.001 else f"{p:.3f}",
+                    "verdict": _verdict(this - other, p),
+                    "sure": this != other and p is not None and p < SURE,
                 }
             )
     return found
+
+
+def _verdict(difference: float, p: float | None) -> str:
+    if not difference:
+        return "no difference"
+    chance = "chance or not is not known" if p is None else "more than chance" if p < SURE else "but that may be chance"
+    return f"{'better' if difference > 0 else 'worse'}, {chance}"
 
 
 def best_column(columns: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from lrcn.results import palette
 
 WIDTH, HEIGHT = 420, 240
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 66, 24, 10, 40
 MOST_POINTS = 300  # of a line; more are thinned
 MOST_ROWS = 120  # of a table of numbers
 LEVELS = 12  # shades of a heat map

@@ -156,13 +156,18 @@ def _caption(model: str, each: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "model": palette.title(model),
         "caption": each.get("caption", each.get("sentence", "")),
-        "words": [(word, float(probability)) for word, probability in each.get("words") or []],
+        "words": [(_spoken(word), float(probability)) for word, probability in each.get("words") or []],
         "beams": [(float(log_prob), text) for log_prob, text in each.get("beams") or []],
         "metrics": [(name, float(value)) for name, value in (each.get("metrics") or {}).items() if value is not None],
         "wrong": [slot for slot, right in truth.items() if right is False and slot != "all"],
         "right": [slot for slot, right in truth.items() if right is True and slot != "all"],
         "gates": [gates(layer) for layer in _several(each["gates"])] if each.get("gates") else [],
     }
+
+
+def _spoken(word: str) -> str:
+    """A word of a vocabulary, with what it has for the end of a sentence in words."""
+    return "(end)" if word == "<EOS>" else word
 
 
 def retrieval(shown: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from data_prep import DataError
 from data_prep.whole_files import write_text
 from lrcn.report import activity, nets, sentences, sources, tables, training
 from lrcn.report.sources import Outcome, Sources, fit
+from lrcn.results import palette
 from lrcn.training.run import TrainError
 from prototxt_gen import SpecError
 
@@ -49,7 +50,10 @@ class Page:
 
     def _chapter(self, number: int, outcome: Outcome) -> dict[str, Any]:
         """One experiment: what was evaluated, what came out, the trainings, the nets."""
-        chapter = {"id": f"run-{number}", "name": outcome.name, "folder": fit(str(outcome.folder))}
+        name, folder = outcome.name, fit(str(outcome.folder))
+        if [each.name for each in self.sources.outcomes].count(name) > 1:  # of several seeds, say
+            name = f"{name} ({folder})"
+        chapter = {"id": f"run-{number}", "name": name, "folder": folder}
         about = [
             self._part(chapter["folder"], "conditions.html", training.conditions, each) for each in outcome.results
         ]
@@ -93,10 +97,10 @@ class Page:
         try:
             return make(*sources)
         except (TrainError, SpecError, DataError, OSError) as error:
-            self.left_out.append(f"{fit(name)}: left out: {fit(str(error))}")
+            self.left_out.append(f"{fit(name)}: {fit(str(error))}")
         except AMISS as error:
             reason = fit(f"{type(error).__name__}: {error}")[:120]
-            self.left_out.append(f"{fit(name)}: left out, not what lrcn writes ({reason})")
+            self.left_out.append(f"{fit(name)}: not what lrcn writes ({reason})")
         return None
 
     @cached_property
@@ -108,5 +112,7 @@ class Page:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        made.filters["title_of"] = palette.title
+        made.filters["or_dash"] = lambda value: "–" if value is None else value
         made.filters["two"] = lambda value: "-" if value is None else f"{value:.2f}"
         return made

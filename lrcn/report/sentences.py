@@ -29,12 +29,11 @@ def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict
 
 
 def _best(models: Mapping[str, Any]) -> list[str]:
-    """The best model by each of a few measures, in words, with the runner-up of another kind: nets beside nearest
-    neighbours."""
+    """The best net by each of a few measures, in words, and the best of the nearest neighbours."""
     measures: dict[str, Callable[[Mapping[str, Any]], Any]] = {
-        "BLEU-4": lambda row: row.get("generation", {}).get("BLEU-4"),
-        "CIDEr": lambda row: row.get("generation", {}).get("CIDEr"),
-        "captions true in all": lambda row: row.get("truth", {}).get("all"),
+        "BLEU-4, times 100": lambda row: row.get("generation", {}).get("BLEU-4"),
+        "CIDEr, times 100": lambda row: row.get("generation", {}).get("CIDEr"),
+        "Percent true in every slot": lambda row: row.get("truth", {}).get("all"),
     }
     lines = []
     for name, value in measures.items():
@@ -44,7 +43,7 @@ def _best(models: Mapping[str, Any]) -> list[str]:
         if ranked:
             kinds = [next((m for m in ranked if m.startswith("1nn") == near), None) for near in (False, True)]
             numbers = [f"{palette.title(model)} {100 * value(models[model]):.1f}" for model in kinds if model]
-            lines.append(f"{name}: {', beside '.join(numbers)}")
+            lines.append(f"{name}: {'; of the nearest neighbours '.join(numbers)}")
     return lines
 
 

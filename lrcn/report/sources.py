@@ -20,7 +20,6 @@ from lrcn.results.lettering import plain
 from lrcn.sentences.rating_sheet import collect, is_ratings
 from lrcn.training.run import Run, runs_in
 
-MOST_BYTES = 64 << 20  # of a file of results or of examples; more is not ours
 Tell = Callable[[str], None]
 
 
@@ -79,8 +78,8 @@ def read(paths: Sequence[Path]) -> Sources:
     whole = [each for each in outcomes.values() if each.runs or each.results]
     if not whole and not ratings:
         where = ", ".join(map(str, paths))
-        reason = left_out[0] if left_out else f"{where}: no runs and no results there"
-        raise ResultsError(f"{reason}; `lrcn train` and `lrcn evaluate` make them")
+        none = f"{where}: no runs and no results there; `lrcn train` and `lrcn evaluate` make them"
+        raise ResultsError(left_out[0] if left_out else none)
     return Sources(whole, ratings, left_out)
 
 
@@ -103,21 +102,26 @@ def _folders(top: Path) -> list[Path]:
     for folder in [top, *sorted(each for each in top.iterdir() if each.is_dir())]:
         if runs_in(folder) and not (folder / "stage.json").exists():
             found.append(folder)
-        elif any(folder.glob("results*.json")):
+        elif _results_in(folder):
             found.append(folder)
         if folder != top:
             found += [each for each in sorted(folder.glob("split[0-9]*")) if each.is_dir()]
     return list(dict.fromkeys(found))
 
 
+def _results_in(folder: Path) -> list[Path]:
+    """Its files of results, those of all models first. A pipe, whose other end nobody may have, is none."""
+    files = [path for path in folder.glob("results*.json") if not path.is_fifo()]
+    return sorted(files, key=lambda path: (len(path.name), path.name))
+
+
 def _outcome(folder: Path, tell: Tell) -> Outcome:
     outcome = Outcome(folder, [run for run in runs_in(folder) if run.folder != folder])
-    for path in sorted(folder.glob("results*.json"), key=lambda path: (len(path.name), path.name)):
+    for path in _results_in(folder):
         try:
-            _bounded(path)
             outcome.results.append(fit(compare.read(path)))
             outcome.examples = outcome.examples or _examples(path, tell)
-        except (ResultsError, OSError, RecursionError) as error:
+        except (ResultsError, OSError) as error:
             tell(fit(str(error)))
     return outcome
 
@@ -128,19 +132,16 @@ def _examples(results: Path, tell: Tell) -> dict[str, Any] | None:
     try:
         if not path.is_file() or path == results:
             return None
-        _bounded(path)
+        compare.check_size(path)
         examples = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(examples, dict):
             raise ValueError
         return fit(examples)
+    except ResultsError as error:
+        tell(fit(str(error)))
     except (OSError, ValueError, RecursionError):
         tell(fit(f"{path}: not the examples that `lrcn evaluate` writes"))
-        return None
-
-
-def _bounded(path: Path) -> None:
-    if path.stat().st_size > MOST_BYTES:
-        raise ResultsError(f"{path}: {path.stat().st_size >> 20} MiB, more than `lrcn evaluate` ever writes")
+    return None
 
 
 def _ratings(paths: Sequence[Path], tell: Tell) -> dict[str, Any] | None:

@@ -11,9 +11,9 @@ from markupsafe import Markup
 from lrcn.report import charts
 from lrcn.report.charts import Axis, Line
 from lrcn.report.sources import fit
-from lrcn.results import palette
+from lrcn.results import curves, palette
 from lrcn.results.compare import engine_words
-from lrcn.results.tables import duration, is_share
+from lrcn.results.tables import duration
 from lrcn.training.logs import Curve
 from lrcn.training.run import Run
 
@@ -30,7 +30,7 @@ def section(run: Run) -> dict[str, Any]:
             "name": run.folder.name,
             "net": variant.name,
             "paper": variant.paper,
-            "done": "weights that were given" if run.given else f"{done} of {last}" if last else str(done),
+            "done": "weights that were given" if run.given else f"{f'{done} of {last}' if last else done} iterations",
             "finished": run.finished,
             "device": device(run),
             "time": duration(log.seconds) if log.seconds else "not known",
@@ -62,38 +62,45 @@ def _shown(value: Any) -> str:
 
 
 def device(run: Run) -> str:
-    """On what it was trained: the CPU, or cards by name."""
-    names = []
-    for stretch in run.devices:
-        gpu = stretch["gpu"]
-        name = "CPU" if not gpu else str(gpu.get("card") or gpu.get("cards") or "GPU")
-        names.append(name if len(run.devices) == 1 else f"{name} from iteration {stretch['from']}")
-    return ", ".join(names) or "not noted"
+    """On what it was trained, from which iteration on where that is not one."""
+    stretches = run.devices
+    names = [_device(stretch["gpu"]) for stretch in stretches]
+    if len(names) > 1:
+        names = [f"{name} from iteration {stretch['from']}" for name, stretch in zip(names, stretches)]
+    return ", ".join(names) or "a device that was not noted"
+
+
+def _device(gpu: Mapping[str, Any] | None) -> str:
+    """The CPU, or cards by name: of `Compute.about`."""
+    if not gpu:
+        return "the CPU"
+    names = [str(card["name"]) for card in gpu.get("cards") or []]
+    each = [f"{names.count(name)} x {name}" if names.count(name) > 1 else name for name in dict.fromkeys(names)]
+    return " and ".join(each) or "a GPU"
 
 
 def curve(log: Curve) -> list[Markup]:
     """Loss, accuracy and learning rate by iteration, a chart each of what its logs have."""
-    rows, names = log.table, log.columns
-    accuracies, rates = [name for name in names if is_share(name)], [name for name in names if name == "lr"]
-    losses = [name for name in names if name not in (*accuracies, *rates)]
+    rows = log.table
+    names = curves.of_one(rows)
+    colours = curves.colours_of(names)
+    axes = {"loss": Axis("loss", 0), "share": Axis("percent right", 0, 100), "lr": Axis("learning rate", 0)}
     made = [
-        charts.lines(_series(rows, losses), Axis("iteration"), Axis("loss", 0)),
-        charts.lines(_series(rows, accuracies, 100), Axis("iteration"), Axis("accuracy, percent", 0, 100)),
-        charts.lines(_series(rows, rates), Axis("iteration"), Axis("learning rate", 0)),
+        charts.lines(
+            [_line(rows, name, colours[name]) for name in names if curves.panel_of(name) == panel], iteration, axis
+        )
+        for iteration in [Axis("iteration")]
+        for panel, axis in axes.items()
     ]
     return [chart for chart in made if chart]
 
 
-def _series(rows: list[dict[str, float]], names: list[str], times: float = 1) -> list[Line]:
-    """A line for each of these; what a test measured is marked."""
-    made = []
-    for name, colour in zip(names, palette.series(len(names))):
-        points = [(row["iteration"], times * row[name]) for row in rows if name in row]
-        tested = name.startswith("test")
-        own = palette.COLOURS["test" if tested else "train"] if len(names) < 3 else colour
-        xs, ys = zip(*points)
-        made.append(Line(fit(name), xs, ys, own, palette.DASHES["test"] if tested else (), points=tested))
-    return made
+def _line(rows: list[dict[str, float]], name: str, colour: str) -> Line:
+    """What a test measured has marks; what a batch alone says is dotted."""
+    kind = name.partition(" ")[0].partition("-")[0]  # "test-on-train" is a test too
+    dash = palette.DASHES["test"] if kind == "test" else (1, 1) if kind == "train" else ()
+    xs, ys = zip(*curves.points_of(rows, name))
+    return Line(curves.label_of(name, rows), xs, ys, colour, dash, points=kind == "test")
 
 
 def conditions(results: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -104,7 +111,7 @@ def conditions(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     pairs += [("version", str(engine["version"]))] if engine.get("version") else []
     pairs += [("BLAS", str(engine["blas"]))] if engine.get("blas") else []
     pairs += [("compiled with", str(engine["flags"]))] if engine.get("flags") else []
-    pairs += [(f"GPU, {name}", str(value)) for name, value in gpu.items()] if gpu else []
+    pairs += [(f"GPU, {name}", _shown(value)) for name, value in gpu.items() if name != "cards"] if gpu else []
     return pairs + ([("revision of lrcn", str(results["git"]))] if results.get("git") else [])
 
 
@@ -121,7 +128,10 @@ def in_short(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         pairs += [(name, str(data[key])) for name, key in zip(names, ("images", "captions")) if key in data]
         pairs += [("vocabulary", f"{data['vocabulary']} words")] if "vocabulary" in data else []
     pairs += [("engine", words)] if (words := engine_words(results.get("engine"))) else []
-    pairs.append(("evaluated on", str(gpu.get("card", "a GPU")) if gpu else "the CPU"))
+    stretches = [each for of_one in (results.get("trained_on") or {}).values() for each in of_one]
+    trained = dict.fromkeys(_device(each["gpu"]) for each in stretches)
+    pairs += [("trained on", ", ".join(trained))] if trained else []
+    pairs += [("evaluated on", _device(gpu))] if "gpu" in results else []
     return pairs + ([("seed", str(results["seed"]))] if results.get("seed") is not None else [])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import mean, stdev
@@ -30,6 +31,7 @@ DIRECTIONS = {"caption_to_image": "images by caption", "image_to_caption": "capt
 RETRIEVAL = ("R@1", "R@5", "R@10", "median_rank")
 GENERATION = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
 TASKS = ("activity", "caption", "video", "lm")  # of the paper
+MOST_BYTES = 64 << 20  # of a file
 Results = dict[str, Any]  # what `lrcn evaluate` writes
 Cells = dict[str, Number]  # by column
 Measured = dict[tuple[str, str], Cells]  # by model and level of detail
@@ -41,6 +43,7 @@ class ResultsError(ValueError):
 
 def read(path) -> Results:
     """The results in a file that `lrcn evaluate` wrote. Raises ResultsError."""
+    check_size(path)
     text = read_text(path, ResultsError, "`lrcn evaluate` writes it")
     try:
         results: Results = json.loads(text)
@@ -51,6 +54,13 @@ def read(path) -> Results:
     except (RecursionError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
         raise ResultsError(f"{path}: not a results file of `lrcn evaluate`") from None
     return results
+
+
+def check_size(path) -> None:
+    """ResultsError for a file of results or examples that is larger than any of ours, before it is read."""
+    size = os.path.getsize(path) if os.path.isfile(path) else 0
+    if size > MOST_BYTES:
+        raise ResultsError(f"{path}: {size >> 20} MiB, more than `lrcn evaluate` ever writes")
 
 
 def _check(results: Results) -> None:

@@ -28,14 +28,12 @@ _DASHES = ("-", (0, (5, 1.5)), (0, (2, 1)))  # of more trainings than there are 
 
 def of_training(rows: Rows, title: str, path: Path) -> None:
     """One training, a colour a quantity: tests have marks, single batches are pale."""
-    columns = _columns([rows])
-    if "loss" in columns:  # where it is the mean of one iteration, the batch's is the same
-        columns = [name for name in columns if name == "loss" or not _same(rows, name, "loss")]
+    columns = of_one(rows)
     with lettering([title, *columns]):
         figure, panels = _panels(columns)
-        for name, colour in _colours(columns).items():
+        for name, colour in colours_of(columns).items():
             look = _MARKED if name.startswith("test") else _LINES.get(name, _PALE)
-            panels[_panel(name)].plot(*zip(*_points(rows, name)), color=colour, label=_label(name, rows), **look)
+            panels[panel_of(name)].plot(*zip(*points_of(rows, name)), color=colour, label=label_of(name, rows), **look)
         _finish(figure, panels, title, "", path)
 
 
@@ -47,11 +45,20 @@ def of_trainings(curves: Mapping[str, Rows], title: str, path: Path) -> None:
         for number, ((name, rows), colour) in enumerate(zip(curves.items(), series(len(curves)))):
             look: dict[str, Any] = {"color": colour, "linestyle": _DASHES[number // 7 % len(_DASHES)]}
             for column in columns:
-                if points := _points(rows, column):
+                if points := points_of(rows, column):
                     own = _MARKED if column.startswith("test") else _LINES[column]
-                    panels[_panel(column)].plot(*zip(*points), **look, **own)
+                    panels[panel_of(column)].plot(*zip(*points), **look, **own)
             next(iter(panels.values())).plot([], [], **look, label=plain(name))
         _finish(figure, panels, title, "a colour a training; with marks: tests", path)
+
+
+def of_one(rows: Rows) -> list[str]:
+    """What is drawn of one training: its columns, without those that say nothing that the loss does not."""
+    columns = _columns([rows])
+    if "loss" not in columns:
+        return columns
+    # where the loss is the mean of one iteration, the batch's is the same
+    return [name for name in columns if name == "loss" or not _same(rows, name, "loss")]
 
 
 def _columns(curves: Iterable[Rows]) -> list[str]:
@@ -59,21 +66,23 @@ def _columns(curves: Iterable[Rows]) -> list[str]:
     return sorted((name for name in names if name != "iteration"), key=lambda name: name != "loss")
 
 
-def _panel(name: str) -> str:
+def panel_of(name: str) -> str:
+    """The key of PANELS under which a column is drawn."""
     return "lr" if name == "lr" else "share" if is_share(name) else "loss"
 
 
-def _points(rows: Rows, name: str) -> list[tuple[float, float]]:
+def points_of(rows: Rows, name: str) -> list[tuple[float, float]]:
+    """(iteration, value) of a column, shares in percent."""
     times = 100 if is_share(name) else 1
     return [(row["iteration"], times * row[name]) for row in rows if name in row]
 
 
-def _colours(columns: Sequence[str]) -> dict[str, str]:
+def colours_of(columns: Sequence[str]) -> dict[str, str]:
     """A colour for each column: that of training or of tests, where it is free in the panel, or else another."""
     colours: dict[str, str] = {}
     for panel in PANELS:
         mine: dict[str, str] = {}
-        for name in (each for each in columns if _panel(each) == panel):
+        for name in (each for each in columns if panel_of(each) == panel):
             kind = "train" if name == "loss" else name.rpartition(" ")[0]
             own = _RATE if panel == "lr" else COLOURS.get(kind)
             if kind == "train" and "loss" in mine:  # the same quantity, of one batch
@@ -87,7 +96,7 @@ def _colours(columns: Sequence[str]) -> dict[str, str]:
     return {name: colours[name] for name in columns}
 
 
-def _label(name: str, rows: Rows) -> str:
+def label_of(name: str, rows: Rows) -> str:
     """A column in words, of tests with the last result."""
     if name in PANELS:
         return {"loss": "training loss, as displayed", "lr": "learning rate"}[name]
@@ -108,7 +117,7 @@ def _last(rows: Rows, name: str) -> float:
 
 def _panels(columns: Sequence[str]) -> tuple[Any, dict[str, Any]]:
     """A figure, and its axes by the keys of PANELS that these columns need."""
-    names = [panel for panel in PANELS if any(_panel(name) == panel for name in columns)] or ["loss"]
+    names = [panel for panel in PANELS if any(panel_of(name) == panel for name in columns)] or ["loss"]
     heights = [_LOW if name == "lr" else _TALL for name in names]
     figure, axes = pyplot().subplots(
         len(names), 1, sharex=True, squeeze=False, figsize=(_INCHES, sum(heights)), height_ratios=heights

@@ -140,7 +140,7 @@ def _signed(value: float | None) -> str:
 
 def _notes(table: Table) -> list[str]:
     few = any(number.interval for row in table.rows for number in row.numbers.values())
-    why = f"95 % interval: Wilson's, of shares of a test set so small that it is over {SMALL:g} point wide"
+    why = f"95 % intervals are Wilson's; one that is no wider than {SMALL:g} point is left out"
     return [*table.notes, *([why] if few else [])]
 
 
@@ -249,6 +249,7 @@ def _minus(cell: str) -> str:
 
 
 _LATEX = {letter: f"\\{letter}" for letter in "{}$&#_%"} | {
+    **{letter: f"{{{letter}}}" for letter in "[*"},  # an argument of the \\ that ends the line before
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",

@@ -94,7 +94,7 @@ def share(percent: float | None, of: int | None) -> Number:
     """A measured percentage of `of` test items, with its interval where these are few."""
     if percent is None or not of:
         return Number(percent)
-    low, high = wilson(percent / 100, of)
+    low, high = wilson(round(percent / 100 * of) / of, of)  # the share that was rounded to `percent`
     interval = (round(100 * low, 2), round(100 * high, 2))
     return Number(percent, interval=interval if interval[1] - interval[0] > SMALL else None)
 

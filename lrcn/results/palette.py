@@ -7,6 +7,7 @@ apart for the colour-blind. Dash and marker say the same again, in black and whi
 
 from __future__ import annotations
 
+import re
 from itertools import cycle, islice
 
 _BLUE, _VERMILLION, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#C06A9B"
@@ -73,5 +74,5 @@ def series(n: int) -> list[str]:
 
 
 def title(name: str) -> str:
-    """A column or model in words; another name as it is."""
-    return TITLES.get(name, name)
+    """A column or model as a reader knows it: "LRCN-2f", "1NN-fc7"; another name as it is."""
+    return TITLES.get(name) or re.sub("^(lrcn|1nn)(?=-|$)", lambda begin: begin[0].upper(), name)

@@ -423,7 +423,7 @@ def _state(snapshot: Path) -> Path:
 def runs_in(folder: Path) -> list[Run]:
     """The runs in a folder, or the one that it is, by name."""
     notes = [*Path(folder).glob("*/stage.json"), *Path(folder).glob("stage.json")]
-    return [Run(place) for place in sorted(note.parent for note in notes)]
+    return [Run(place) for place in sorted(note.parent for note in notes if note.is_file())]
 
 
 def results_in(runs: Path) -> list[Path]:

@@ -1,11 +1,16 @@
-"""JSON as lrcn writes it: it says what Python's says, and a matrix has a line a row."""
+"""Files appear whole or not at all, and only where a file may be; JSON says what Python's says, and a matrix has a line
+a row."""
 
 import json
+import os
+import stat
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.whole_files import read_json, write_json
+from data_prep import DataError
+from data_prep.whole_files import copy, read_json, write_bytes, write_json
 
 NUMBERS = st.integers() | st.floats(allow_nan=False)
 VALUES = st.recursive(
@@ -41,3 +46,35 @@ def test_a_matrix_has_a_line_a_row_and_all_else_is_indented(tmp_path):
         ' "none": []',
         "}",
     ]
+
+
+def test_a_pipe_stays_a_pipe(tmp_path):
+    """As a device does: root's /dev/null was a file for all, once it had been renamed over."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "source").write_bytes(b"x")
+    for write in (lambda path: write_bytes(path, b"x"), lambda path: copy(tmp_path / "source", path)):
+        with pytest.raises(DataError, match="pipe: a device or a pipe, not a file; name a file"):
+            write(tmp_path / "pipe")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["pipe", "source"]
+
+
+def test_a_standard_stream_stays_where_it_leads(tmp_path):
+    (tmp_path / "stdout").symlink_to("/proc/self/fd/1")
+    with pytest.raises(DataError, match="a device or a pipe"):
+        write_bytes(tmp_path / "stdout", b"x")
+    assert os.readlink(tmp_path / "stdout") == "/proc/self/fd/1"
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match="page.html: there is no folder .*none; make it, or name another"):
+        write_bytes(tmp_path / "none" / "page.html", b"x")
+
+
+def test_nothing_half_written_stays(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(DataError, match="cannot be written"):
+        write_bytes(tmp_path / "taken", b"x")
+    with pytest.raises(DataError, match="cannot be written"):
+        copy(tmp_path / "gone", tmp_path / "new")
+    assert [each.name for each in tmp_path.iterdir()] == ["taken"]

@@ -1,7 +1,7 @@
 "use strict";
 // Classes of a confusion matrix in another order: every cell and name goes to its class's new place.
 for (const matrix of document.querySelectorAll(".matrix")) {
-  const orders = JSON.parse(matrix.dataset.orders), size = Number(matrix.dataset.size), label = Number(matrix.dataset.label);
+  const orders = JSON.parse(matrix.dataset.orders), size = Number(matrix.dataset.size);
   const drawing = matrix.querySelector("svg");
   matrix.querySelector("select").addEventListener("change", event => {
     const place = [];

@@ -106,3 +106,13 @@ def test_a_matrix_shows_every_pair_and_its_orders_are_of_all_classes():
 def test_what_is_no_matrix_of_the_classes_is_refused(counts):
     with pytest.raises((ValueError, TypeError)):
         confusion(counts, ["a", "b"], "net")
+
+
+@pytest.mark.parametrize("low, high", [(0, 0.00025), (0, 70_000), (0.0002, 0.0012), (0, 123_456)])
+def test_what_stands_at_an_axis_has_its_place(low, high):
+    """Neither over the axis' title nor beyond the edge; a digit is at most 0.64 em wide."""
+    svg = drawing(charts.lines([Line("a", [low, high], [low, high], "#000000")], Axis("x"), Axis("y")))
+    for each in (each for each in svg.iter("text") if each.get("class") == "small"):
+        wide, x = 0.64 * 10.5 * len(each.text), float(each.get("x"))
+        left, right = (x - wide, x) if each.get("text-anchor") == "end" else (x - wide / 2, x + wide / 2)
+        assert left > (12 if each.get("text-anchor") == "end" else 0) and right < charts.WIDTH

@@ -2,18 +2,30 @@
 
 import html.parser
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from lrcn.report import activity
 from lrcn.report.page import write_report
+from lrcn.results import curves
 from lrcn.results.compare import ResultsError
+from lrcn.training.run import Run
 
 from . import outcomes
 
 CLASSES = ["Jump", "Run", "Sit", "Walk"]
+
+
+VERDICTS = [
+    (90.0, 80.0, 0.04, "better, more than chance"),
+    (80.0, 90.0, 0.04, "worse, more than chance"),
+    (90.0, 80.0, 0.06, "better, but that may be chance"),
+    (90.0, 90.0, 1.0, "no difference"),
+]
 
 
 class Reader(html.parser.HTMLParser):
@@ -70,7 +82,7 @@ def test_a_stranger_finds_what_was_asked_for(runs, tmp_path):
     assert "is not true of: size" in page.text and "a small red cup" in page.text  # a wrong caption, and why
     assert "82.92" in page.text and "not run" in page.text  # what the paper has
     assert "units 1024" not in page.text and "units 256 32" in page.text  # published and here
-    assert "40 of 40" not in page.text and "0 of 40, not finished" in page.text
+    assert "40 of 40" not in page.text and "0 of 40 iterations, not finished" in page.text
 
 
 def test_nothing_is_asked_of_elsewhere(runs, tmp_path):
@@ -105,6 +117,16 @@ def test_splits_stand_each_for_itself_and_as_a_mean(runs, tmp_path):
 
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u202e\x00\x1b[31m\ud800{{ 7*7 }}"
+
+
+def test_seeds_are_told_apart_by_their_folders(tmp_path):
+    for seed in (1, 2):
+        outcomes.write(tmp_path / f"seed{seed}", outcomes.activity_results(CLASSES) | {"seed": seed})
+    page, _ = report(tmp_path / "seed1", tmp_path / "seed2", out=tmp_path / "report.html")
+    for seed in (1, 2):
+        assert f"trial ({tmp_path / f'seed{seed}'}) data set" in page.text
+    page, _ = report(tmp_path / "seed1", out=tmp_path / "report.html")
+    assert "trial data set" in page.text
 
 
 def test_every_text_is_escaped(runs, tmp_path):
@@ -197,6 +219,84 @@ def test_a_run_that_cannot_be_read_is_left_out(runs, tmp_path):
     (runs / "trial" / "lrcn-fc6-rgb" / "solver.prototxt").write_text("max_iter: {")
     page, left_out = report(runs, out=tmp_path / "report.html")
     assert len(left_out) == 1 and "single-frame-rgb" in left_out[0]
+
+
+def test_a_pipe_is_not_waited_for(runs, tmp_path):
+    for folder, name in (("pipes", "results.json"), ("stages", "stage.json"), ("trial/net", "stage.json")):
+        (runs / folder).mkdir()
+        os.mkfifo(runs / folder / name)
+    page, left_out = report(runs, out=tmp_path / "report.html")
+    assert left_out == [] and "made up" in page.text and "pipes" not in page.text
+
+
+@pytest.mark.parametrize("named", ["results.json", "."])
+def test_a_file_larger_than_any_of_ours_is_not_read(tmp_path, named):
+    with open(tmp_path / "results.json", "wb") as file:
+        file.truncate(100 << 20)
+    with pytest.raises(ResultsError, match="results.json: 100 MiB, more than `lrcn evaluate` ever writes$"):
+        report(tmp_path / named, out=tmp_path / "report.html")
+
+
+def test_cards_have_their_names(runs, tmp_path):
+    def gpu(*names):
+        cards = [{"name": name, "capability": 9.0} for name in names]
+        return {"cards": cards, "driver": "580.1", "cuda": "13.0", "cudnn": "9.1"} | {
+            "precision": "tf32",
+            "deterministic": True,
+        }
+
+    results = outcomes.activity_results(CLASSES) | {"gpu": gpu("NVIDIA H200")}
+    results["trained_on"] = {"lrcn-fc6-rgb": [{"from": 0, "gpu": None}, {"from": 20, "gpu": gpu("L4", "L4")}]}
+    outcomes.write(runs / "trial", results)
+    stretches = json.dumps(results["trained_on"]["lrcn-fc6-rgb"])
+    (runs / "trial" / "lrcn-fc6-rgb" / "devices.json").write_text(stretches)
+    page, left_out = report(runs, out=tmp_path / "report.html")
+    assert left_out == []
+    assert "evaluated on NVIDIA H200" in page.text and "trained on the CPU, 2 x L4" in page.text
+    assert "on the CPU from iteration 0, 2 x L4 from iteration 20" in page.text
+    assert "GPU, precision tf32" in page.text and "capability" not in page.text
+
+
+def test_earlier_results_say_which_is_better_though_not_whether_by_chance(runs, tmp_path):
+    results = outcomes.activity_results(CLASSES)
+    del results["paired"], results["task"], results["gpu"]
+    outcomes.write(runs / "trial", results)
+    page, left_out = report(runs / "trial", out=tmp_path / "report.html")
+    this, other = (results["models"][name]["rgb"]["accuracy"] for name in ("lrcn-fc6", "single-frame"))
+    assert left_out == [] and this > other
+    assert f"better, chance or not is not known : LRCN-fc6, RGB, {this:.2f} % against {other:.2f} %" in page.text
+    assert "evaluated on" not in page.text  # it says nothing of it
+
+
+@pytest.mark.parametrize("this, other, p, words", VERDICTS)
+def test_a_difference_is_called_what_it_is(this, other, p, words):
+    results = {"models": {"single-frame": {"rgb": {"accuracy": other}}, "lrcn-fc6": {"rgb": {"accuracy": this}}}}
+    pair = {"this": 3, "other": 2, "p_value": p, "against": "single-frame"}
+    [verdict] = activity.verdicts(results | {"paired": {"lrcn-fc6": {"rgb": pair}}})
+    assert verdict["verdict"] == words and verdict["sure"] == ("more than" in words)
+
+
+def below(page: Reader, title: str) -> str:
+    """What is said below a table."""
+    return page.text.partition(title)[2].partition("Below a measured number: ")[2].partition(".")[0]
+
+
+def test_below_a_table_it_says_what_is_in_it(runs, tmp_path):
+    page, _ = report(runs, out=tmp_path / "report.html")
+    interval, published = "its 95 % interval (Wilson’s) where the test set is small", "what the paper reports"
+    assert below(page, "Table 3").startswith(published)  # BLEU is no share
+    assert below(page, "Beside Table 3") == interval  # the paper has none
+    assert below(page, "Table 1").startswith(f"{interval}; {published}")
+
+
+def test_a_curve_is_named_and_coloured_as_in_its_picture(runs, tmp_path):
+    folder = runs / "trial" / "lrcn-fc6-rgb"
+    page, _ = report(runs, out=tmp_path / "report.html")
+    rows = Run(folder).log.update().table
+    assert len(rows) > 1
+    for name, colour in curves.colours_of(curves.of_one(rows)).items():
+        assert curves.label_of(name, rows) in page.text
+        assert ("polyline", f"--c:{colour}") in {(tag, attrs.get("style")) for tag, attrs in page.tags}
 
 
 def lrcn(*arguments, folder):

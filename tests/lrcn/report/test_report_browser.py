@@ -18,7 +18,7 @@ def page(tmp_path_factory):
     runs = folder / "runs"
     classes = [*CLASSES, LONG, "עברית", *(f"Class{n}" for n in range(24))]
     outcomes.write(runs / "trial", outcomes.activity_results(classes, 200), outcomes.activity_examples(classes))
-    outcomes.write(runs / "small", outcomes.activity_results(CLASSES))
+    outcomes.write(runs / "small", outcomes.activity_results(CLASSES) | {"experiment": "small"})
     outcomes.write_run(runs / "trial" / "lrcn-fc6-rgb", units=32)
     captions = outcomes.caption_examples(f"một con mèo {LONG}", ["a <b>cat</b> & a dog", "喵" * 60])
     outcomes.write(runs / "captions", outcomes.caption_results(), captions)
@@ -90,3 +90,27 @@ def test_on_paper_everything_is_unfolded(chromium, page):
         assert tab.page.locator("main > section > details:not([open])").count() > 0
         tab.page.emulate_media(media="print")
         assert tab.page.locator("nav").first.is_hidden()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_on_paper_nothing_is_cut_off_or_dark(chromium, page, dark):
+    with opened(chromium, page, width=718, dark=dark) as tab:  # of A4 between its margins
+        tab.page.emulate_media(media="print")
+        tab.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert tab.faults() == []
+        assert tab.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        sides = tab.page.locator(".matrix svg").evaluate_all(
+            "all => all.map(each => [each.clientWidth, each.viewBox.baseVal.width])"
+        )
+        assert all(shown <= drawn + 1 for shown, drawn in sides)  # a matrix of four classes does not fill a page
+
+
+def test_a_phone_shows_the_answers_and_whose_a_number_is(chromium, page):
+    with opened(chromium, page, width=390) as tab:
+        answers = tab.page.locator("[aria-label^='answers for']").first
+        assert answers.evaluate("each => each.scrollWidth - each.clientWidth") <= 1  # no sideways scroll within
+        table = tab.page.locator(".scroll:has(> .paper)").first
+        model = table.locator("th[scope=row]").first
+        before = model.bounding_box()["x"]
+        assert table.evaluate("each => { each.scrollLeft = 1e6; return each.scrollLeft; }") > 0
+        assert model.bounding_box()["x"] == pytest.approx(before, abs=1)

@@ -19,6 +19,8 @@ HOSTILE = {
     "terminal": "\x1b[2J\x07gone\r\nlost\t\u202eright to left\u2066\x00",
     "letters": "chó Ðặng Zażółć İstanbul 中文 ❤",
     "formula": '=HYPERLINK("x")',
+    "argument": "[2em] of the line's end",
+    "star": "*",
 }
 
 
@@ -116,6 +118,7 @@ def test_latex_has_a_table_each_with_as_many_cells_as_columns(hostile):
         rows = [line for line in part.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
         assert {len(re.findall(r"(?<!\\)&", line)) for line in rows} == {len(table.columns)}
     assert r"ch\'{o}" in written and r"Za\.{z}\'{o}\l{}\'{c}" in written and "U+4E2D" in written and written.isascii()
+    assert not re.search(r"^\s*[\[*]", written, re.MULTILINE)  # an argument of the line's end before it
 
 
 @pytest.mark.slow

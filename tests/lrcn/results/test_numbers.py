@@ -30,6 +30,7 @@ def test_an_interval_is_given_where_the_test_set_is_small():
     assert share(80.0, 200).interval == pytest.approx((73.91, 84.95), abs=0.02)
     assert share(80.0, 3783).interval is not None  # UCF-101's split 1: 2.5 points
     assert share(80.0, 200_000).interval is None
+    assert share(86.13, 750).interval == (83.48, 88.42)  # of 646 / 750, not of 0.8613
     assert share(None, 200) == Number() and share(50.0, None) == Number(50.0)
     for portion, count in ((1.2, 10), (-0.1, 10), (0.5, 0)):
         with pytest.raises(ValueError):
