@@ -47,26 +47,32 @@ def writing(place):
         ) from error
 
 
+@contextmanager
+def beside(path: Path):
+    """A name beside `path` to be written, which takes its place once it is whole and on the disk; nothing of it stays
+    where that fails or is interrupted. Errors: DataError."""
+    new = path.with_name(path.name + ".new")
+    with writing(path):
+        try:
+            yield new
+            sync(new)
+            os.replace(new, path)
+        except BaseException:
+            if new.exists():
+                new.unlink()
+            raise
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """The file appears whole or not at all."""
-    beside = path.with_name(path.name + ".new")
-    with writing(path):
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+    with beside(path) as new:
+        new.write_bytes(content)
 
 
 def copy(source: Path, path: Path) -> None:
     """A copy of a file, of whatever size, which appears whole or not at all."""
-    beside = path.with_name(path.name + ".new")
-    with writing(path):
-        with open(source, "rb") as content, open(beside, "wb") as file:
-            shutil.copyfileobj(content, file, 1 << 22)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+    with beside(path) as new, open(source, "rb") as content, open(new, "wb") as file:
+        shutil.copyfileobj(content, file, 1 << 22)
 
 
 def sync(*paths: Path) -> None:
