@@ -18,7 +18,7 @@ import numpy as np
 
 from data_prep.dataset import Dataset, list_text
 from data_prep.features import read_videos
-from data_prep.frames import decode
+from data_prep.frames import decode, small_jpeg
 from data_prep.whole_files import write_text
 from lrcn.activity import score
 from lrcn.activity.classify import fused_over_time, over_time, top_classes
@@ -41,8 +41,7 @@ from prototxt_gen import SpecError
 
 MOST = 8  # videos
 LINES, TOP = 4, 3  # classes over time; of an answer
-THUMBNAIL = 160  # pixels, the most that one is wide
-JPEG_QUALITY = 80
+THUMBNAIL = 160  # pixels of its longer side
 
 Scores = Mapping[str, Mapping[str, np.ndarray]]  # {model: {column: (videos, ...)}}
 
@@ -118,10 +117,7 @@ class _Videos:
 
     def _thumbnail(self, name: str, number: int) -> str:
         image = decode(self.dataset.jpeg("rgb", name, number), cv2.IMREAD_COLOR)
-        if (wide := image.shape[1]) > THUMBNAIL:
-            size = THUMBNAIL, max(1, round(image.shape[0] * THUMBNAIL / wide))
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        return base64.b64encode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]).decode()
+        return base64.b64encode(small_jpeg(image, THUMBNAIL)).decode()
 
 
 class _Sequences:

@@ -46,10 +46,11 @@ from typing import Any
 from data_prep import tacos
 from data_prep.captions import Image
 from data_prep.dataset import Dataset
+from data_prep.frames import small_jpeg
 from lrcn.sentences import metrics, truth
 from lrcn.sentences.captioner import END_OF_SENTENCE, Caption
 from lrcn.sentences.evaluate import Described, image_ids
-from lrcn.sentences.images import jpeg, read_image
+from lrcn.sentences.images import read_image
 from lrcn.sentences.readable import readable
 
 EACH = 8  # examples of a kind: best, worst, first
@@ -138,7 +139,7 @@ def of_videos(dataset: Dataset, chosen: Chosen, captions: Mapping[str, Sequence[
 
 
 def _picture(image: Described, side: int) -> str:
-    return base64.b64encode(jpeg(read_image(image.path), side)).decode()
+    return base64.b64encode(small_jpeg(read_image(image.path), side)).decode()
 
 
 def _details(chosen: Chosen, net: str, number: int, said: Caption, known: truth.Truth | None) -> dict[str, Any]:
