@@ -21,7 +21,7 @@ from data_prep.frames import decode
 from data_prep.whole_files import write_bytes, writing
 from lrcn.results import palette
 from lrcn.results.lettering import class_in_words, fitted, lettering, plain
-from lrcn.results.pictures import pyplot
+from lrcn.results.pictures import pyplot, whole_numbers
 
 WIDTH, HEIGHT = 1280, 720
 SUFFIXES = (".mp4", ".gif")
@@ -39,7 +39,8 @@ GIF_SIZES = [
 # The places (left, top, width, height) of what moves, in pixels.
 CLIP, FLOW, CLIP_ALONE = (40, 108, 380, 290), (450, 108, 380, 290), (40, 108, 790, 290)
 BARS = (870, 108, 370, 290)
-GRAPH = (90, 462, 1150, 186)
+LONGEST = BARS[2] - 70  # a bar; its percent is at its right
+GRAPH = (110, 462, 1130, 186)
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,9 @@ def _courses(figure, film: Film) -> None:
     axes.axhline(1 / len(film.classes), color=palette.COLOURS["chance"], linestyle=":", linewidth=1.5, label="chance")
     axes.set_xlim(0.5, len(moments) + 0.5)
     axes.set_ylim(-0.03, 1.03)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(axes.xaxis)
     axes.tick_params(labelsize=13)
+    axes.set_yticks(np.linspace(0, 1, 5), [f"{percent} %" for percent in range(0, 101, 25)])
     axes.set_ylabel("score", fontsize=14)
     axes.set_xlabel("frame", fontsize=14)
     axes.grid(alpha=0.3)
@@ -162,17 +164,16 @@ def _row(film: Film) -> float:
 
 def _bars(draw: ImageDraw.ImageDraw, film: Film, t: int, font) -> None:
     """The scores at frame t: of each class a bar of the net that answers above a thin one of the net beside it."""
-    left, top, width, _ = BARS
-    longest = width - 60
+    left, top, _, _ = BARS
     for row, (c, colour) in enumerate(zip(film.shown, film.colours)):
         y = top + row * _row(film)
         for course, (at, thick) in zip(film.courses, ((29, 15), (46, 7))):
             value = float(np.nan_to_num(course.by_frame[t, c]))
-            draw.rectangle((left, y + at, left + longest, y + at + thick), fill="#EEEEEE")
+            draw.rectangle((left, y + at, left + LONGEST, y + at + thick), fill="#EEEEEE")
             if value > 0:
-                draw.rectangle((left, y + at, left + longest * value, y + at + thick), fill=colour)
+                draw.rectangle((left, y + at, left + LONGEST * value, y + at + thick), fill=colour)
         score = film.courses[0].by_frame[t, c]
-        draw.text((left + longest + 8, y + 24), "-" if np.isnan(score) else f"{score:.2f}", "black", font)
+        draw.text((left + LONGEST + 8, y + 24), "-" if np.isnan(score) else f"{100 * score:.0f} %", "black", font)
 
 
 def _cursor(draw: ImageDraw.ImageDraw, film: Film, t: int) -> None:
@@ -273,11 +274,11 @@ def _gif(drawn: Sequence[Image.Image], fps: float, width: int, colours: int, ste
 def _sample(pictures: Sequence[Image.Image]) -> Image.Image:
     """What a palette is made of: a few of the pictures, and as much of the lines' colours, which are thin in them."""
     width, height = pictures[0].size
-    few = pictures[:: -(-len(pictures) // 4)]
-    sample = Image.new("RGB", (width, height * (len(few) + 1)), "white")
-    for row, picture in enumerate(few):
+    chosen = pictures[:: -(-len(pictures) // 4)]
+    sample = Image.new("RGB", (width, height * (len(chosen) + 1)), "white")
+    for row, picture in enumerate(chosen):
         sample.paste(picture, (0, height * row))
     colours = palette.series(7)
     for at, colour in enumerate(colours):
-        sample.paste(colour, (width * at // 8, height * len(few), width * (at + 1) // 8, height * (len(few) + 1)))
+        sample.paste(colour, (width * at // 8, height * len(chosen), width * (at + 1) // 8, height * (len(chosen) + 1)))
     return sample
