@@ -255,7 +255,7 @@ def _gif(drawn: Sequence[Image.Image], fps: float, width: int, colours: int, ste
     """Every `step`-th of the pictures and the last, of so many colours."""
     chosen = [*drawn[:-1:step], drawn[-1]]
     sized = [each.resize((width, width * HEIGHT // WIDTH), Image.Resampling.LANCZOS) for each in chosen]
-    shared = _sample(sized).quantize(colours, Image.Quantize.MEDIANCUT)
+    shared = _sample(sized).quantize(colours, Image.Quantize.MEDIANCUT, kmeans=1)  # else colours are far off
     reduced = [each.quantize(palette=shared, dither=Image.Dither.NONE) for each in sized]
     times = [max(1000 * step / fps, 20)] * (len(reduced) - 1) + [1000 * PAUSE]
     content = io.BytesIO()

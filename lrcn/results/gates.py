@@ -57,8 +57,8 @@ def _draw(columns: Sequence[Column], title: str, axis: str, path: Path) -> None:
             axes = figure.add_subplot(grid[row, at], sharex=first)
             first = first or axes
             _map(figure, axes, column.lstm, name, colours)
-            axes.set_ylabel(f"{label}, by unit", fontsize=8)
-        first.set_title(fitted(plain(column.title), width, 9), fontsize=9)
+            axes.set_ylabel(label, fontsize=8)
+        first.set_title(fitted(f"{plain(column.title)}, a row a unit", width, 9), fontsize=9)
         below = figure.add_subplot(grid[len(heights) - 1, at], sharex=first)
         _scores(below, column)
         below.set_xlabel(axis, fontsize=8)
