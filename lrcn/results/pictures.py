@@ -188,8 +188,9 @@ def _height(image: np.ndarray) -> float:
 
 
 def _image(axes, image: np.ndarray) -> None:
-    """A BGR image without axes, in its own proportions."""
+    """A BGR image without axes, in its own proportions, at the lower left of their place: above its captions."""
     axes.imshow(image[..., ::-1])
+    axes.set_anchor("SW")
     axes.axis("off")
 
 

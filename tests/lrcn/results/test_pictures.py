@@ -294,3 +294,21 @@ def test_frames_of_a_classified_video_are_not_squeezed(figures, frames, sides):
     assert len(drawn) == frames
     for box in drawn:
         assert box.height / box.width == pytest.approx(sides[0] / sides[1], rel=0.05)  # between them is a gap of 4 %
+
+
+def test_captions_of_images_of_any_proportions_stay_in_their_columns(figures):
+    shapes = [(48, 64), (2000, 20), (20, 2000), (1, 1)]
+    captions = [[pictures.Caption(f"{number}", "a man " * 30)] for number in range(4)]
+    images = [np.zeros((*shape, 3), np.uint8) for shape in shapes]
+    pictures.captioned(images, captions, [[f"{number} people say " * 9] for number in range(4)], "t", "d", None)
+    figures[0].canvas.draw()
+    cells = [
+        [text.get_window_extent() for text in axes.texts if text.get_text() not in "td"] for axes in figures[0].axes
+    ]
+    pictures_ = [axes.images[0].get_window_extent() for axes in figures[0].axes]
+    for number, (texts, picture) in enumerate(zip(cells, pictures_)):
+        left = number * 3.3 * figures[0].dpi
+        assert len(texts) >= 5 and picture.x0 == pytest.approx(left, abs=1)
+        for text in texts:
+            assert text.x0 == pytest.approx(left, abs=2) and text.x1 < left + 3.3 * figures[0].dpi
+            assert text.y1 <= picture.y0 + 1 <= cells[0][0].y1 + 10
