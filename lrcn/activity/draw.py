@@ -67,9 +67,9 @@ def draw_film(
     ]
     scores = classified.scores[column]
     of_others = [np.nan_to_num(course.by_frame).mean(0) for course in courses[1:]]
-    shown = film.most_said([scores, *of_others])
-    title = f"{classified.video.name}: {class_in_words(net.classes[shown[0]])}, {100 * scores[shown[0]]:.0f} %"
-    drawn = film.Film(title, classified.jpegs, classified.flow, courses, net.classes, shown)
+    foremost = film.most_said([scores, *of_others])
+    title = f"{classified.video.name}: {class_in_words(net.classes[foremost[0]])}, {100 * scores[foremost[0]]:.0f} %"
+    drawn = film.Film(title, classified.jpegs, classified.flow, courses, net.classes, foremost)
     path.parent.mkdir(parents=True, exist_ok=True)
     drawing = Counted(f"drawing {path.name}", "frames")
     film.write(drawn, net.fps, path, lambda done: progress(drawing, done, len(drawn.images)))

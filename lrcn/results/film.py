@@ -54,7 +54,7 @@ class Course:
 @dataclass(frozen=True)
 class Film:
     """A video to be drawn. images, flow: JPEG; flow has one less, of the second frame on, or none. courses: the net
-    that answers, and the one beside it, if there is one. classes: the names of all; shown: the numbers of those that
+    that answers, and the one beside it, if there is one. classes: the names of all; foremost: the numbers of those that
     have a bar and a line."""
 
     title: str
@@ -62,11 +62,11 @@ class Film:
     flow: Sequence[bytes]
     courses: Sequence[Course]
     classes: Sequence[str]
-    shown: Sequence[int]
+    foremost: Sequence[int]
 
     @property
     def colours(self) -> list[str]:
-        return palette.series(len(self.shown))
+        return palette.series(len(self.foremost))
 
 
 def most_said(scores: Sequence[np.ndarray], most: int = 4) -> list[int]:
@@ -113,7 +113,7 @@ def _fitted(jpeg: bytes, place: tuple[int, int, int, int]) -> tuple[Image.Image,
 
 def _background(film: Film) -> np.ndarray:
     """What does not move: title, names, and the courses whole."""
-    names = [class_in_words(film.classes[c]) for c in film.shown]
+    names = [class_in_words(film.classes[c]) for c in film.foremost]
     with lettering([film.title, *names]):
         figure = pyplot().figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100)
 
@@ -143,7 +143,7 @@ def _courses(figure, film: Film) -> None:
     for course, style, thickness in zip(film.courses, ("-", (0, (4, 2))), (3.0, 1.8)):
         look = {"linestyle": style, "linewidth": thickness}
         axes.plot([], [], color="black", label=course.name, **look)
-        for c, colour in zip(film.shown, film.colours):
+        for c, colour in zip(film.foremost, film.colours):
             axes.plot(moments, course.by_frame[:, c], color=colour, **look)
     axes.axhline(1 / len(film.classes), color=palette.COLOURS["chance"], linestyle=":", linewidth=1.5, label="chance")
     axes.set_xlim(0.5, len(moments) + 0.5)
@@ -159,13 +159,13 @@ def _courses(figure, film: Film) -> None:
 
 def _row(film: Film) -> float:
     """Pixels from one class's bars to the next's."""
-    return BARS[3] / max(len(film.shown), 3)
+    return BARS[3] / max(len(film.foremost), 3)
 
 
 def _bars(draw: ImageDraw.ImageDraw, film: Film, t: int, font) -> None:
     """The scores at frame t: of each class a bar of the net that answers above a thin one of the net beside it."""
     left, top, _, _ = BARS
-    for row, (c, colour) in enumerate(zip(film.shown, film.colours)):
+    for row, (c, colour) in enumerate(zip(film.foremost, film.colours)):
         y = top + row * _row(film)
         for course, (at, thick) in zip(film.courses, ((29, 15), (46, 7))):
             value = float(np.nan_to_num(course.by_frame[t, c]))
@@ -183,7 +183,7 @@ def _cursor(draw: ImageDraw.ImageDraw, film: Film, t: int) -> None:
     draw.line((x, top, x, top + height), "black", 2)
     for course in film.courses[::-1]:
         radius = 7 if course is film.courses[0] else 5
-        for c, colour in zip(film.shown, film.colours):
+        for c, colour in zip(film.foremost, film.colours):
             if np.isfinite(value := course.by_frame[t, c]):
                 y = top + height * (1 - (value + 0.03) / 1.06)
                 draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour, outline="white")

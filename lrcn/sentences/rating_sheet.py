@@ -41,7 +41,7 @@ from data_prep.whole_files import write_bytes, write_json, write_text, writing
 from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Progress
 from lrcn.results.published import TABLE4_IMAGES
-from lrcn.sentences.images import read_image
+from lrcn.sentences.images import check_images, read_image
 from lrcn.sentences.readable import readable
 
 CRITERIA = ("correctness", "grammar", "relevance")
@@ -128,6 +128,7 @@ def write_sheet(
         return out
     if out.exists() and (not out.is_dir() or any(not each.name.startswith("sheet") for each in out.iterdir())):
         raise DataError(f"{out}: is there already and is no sheet; name another --out")
+    check_images(paths.values())
     for unfinished in out.glob("sheet*"):  # of a run that was cut off: the key is written last
         shutil.rmtree(unfinished)
     for part in range(1, draw.parts + 1):
