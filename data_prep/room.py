@@ -29,10 +29,10 @@ def taken(paths) -> int:
 
 
 def words(count: float) -> str:
-    """ "92.1 GB", "310 MB", "4 kB": decimal, as disks are sold."""
+    """ "92.1 GB", "310 MB", "12.6 MB", "4 kB": decimal, as disks are sold."""
     if count >= 1e9:
         return f"{count / 1e9:.1f} GB"
-    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+    return f"{count / 1e6:.{int(count < 1e8)}f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
 def check(place, need: float, what: str, progress: Progress, there: int = 0, mend: str = "") -> None:
@@ -41,8 +41,8 @@ def check(place, need: float, what: str, progress: Progress, there: int = 0, men
     left, left_free = max(0.0, need - there), free(place)
     if left * SURELY > left_free:
         raise DataError(
-            f"{place}: no space left for {what}, which need about {words(left)} of {words(left_free)}; free some"
-            f"{mend or ', or name a folder on another disk'}"
+            f"{place}: no space left for {what}, which need about {words(left)}, and {words(left_free)} are free; free"
+            f" some{mend or ', or name a folder on another disk'}"
         )
     if left >= WORTH or left > left_free:
         short = ", which may be too little" if left > left_free else ""

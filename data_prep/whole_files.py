@@ -143,7 +143,8 @@ def new_folder(out, settings: dict, may_differ=()):
     settings, but for those that `may_differ`.
 
     Whoever fills the folder writes `dataset.json` last, with `settings` under "prepared". A run that was cut off leaves
-    OUT.partial, and the same call finds it again; what was left by other settings is removed. Errors: DataError where
+    OUT.partial, and the same call finds it again; what was left by other settings is removed, and a folder in which
+    nothing came to lie. Errors: DataError where
     OUT holds something else, or another process is filling it.
     """
     out, settings = Path(os.path.abspath(out)), json.loads(json.dumps(settings))
@@ -179,7 +180,12 @@ def new_folder(out, settings: dict, may_differ=()):
                 if item.name not in ("lock", note):
                     shutil.rmtree(item) if item.is_dir() else item.unlink()
             write_json(partial / note, settings)
-        yield partial
+        try:
+            yield partial
+        except BaseException:
+            if {item.name for item in partial.glob("*")} <= {"lock", note}:
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
         with writing(out):
             os.rename(partial, out)
             (out / note).unlink()

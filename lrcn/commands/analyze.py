@@ -11,9 +11,17 @@ from lrcn.commands.common import FILE, say
 from lrcn.commands.options import JSON
 
 
+def _picture(context, param, path):
+    if path and path.suffix.lower() not in (".png", ".pdf"):
+        raise click.BadParameter(f"{path}: ends in neither .png nor .pdf; name it so")
+    return path
+
+
 @click.command()
 @click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=FILE, metavar="FILE.png", help="Draw them in one picture.")
+@click.option(
+    "--out", type=FILE, metavar="FILE.png", callback=_picture, help="Draw them in one picture; FILE.pdf for a paper."
+)
 @click.option("--csv", "points", type=FILE, metavar="FILE.csv", help="Write all points, with the log's clock.")
 @JSON
 def analyze(logs, out, points, as_json):
@@ -31,5 +39,6 @@ def analyze(logs, out, points, as_json):
         print(analysis.text(curves))
     for path, write in (out, analysis.draw), (points, analysis.write_points):
         if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
             write(curves, path)
             say(f"written: {path}")

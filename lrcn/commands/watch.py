@@ -40,14 +40,22 @@ def watch(run, once, as_json):
 
 def _redraw(watched) -> None:
     """Draws over what was drawn, until nobody is at work."""
-    drawn = 0
+    drawn = 0  # rows
     try:
         while watched.at_work or not drawn:
             time.sleep(SECONDS if drawn else 0)
             text = f"{watched.folder}, {datetime.now():%H:%M:%S}\n\n{watched.text(width() - 1, curves=True)}"
-            lines = text.splitlines()[-(shutil.get_terminal_size().lines - 1) :]  # those begun last are below
+            columns, rows = shutil.get_terminal_size()
+            lines = text.splitlines()
+            while _rows(lines, columns) >= rows and len(lines) > 1:  # those begun last are below
+                del lines[0]
             back = f"\x1b[{drawn}A\r" if drawn else ""
             print(back + CLEAR + "\n".join(lines), flush=True)
-            drawn = len(lines)
+            drawn = _rows(lines, columns)
     except KeyboardInterrupt:
         print()
+
+
+def _rows(lines, columns) -> int:
+    """What lines take of a terminal, which goes on below with those that are too long for it."""
+    return sum(max(1, -(-len(line) // columns)) for line in lines)

@@ -40,8 +40,8 @@ def of_training(rows: Rows, title: str, path: Path) -> None:
 
 
 def of_trainings(curves: Mapping[str, Rows], title: str, path: Path) -> None:
-    """Several trainings by their names, a colour each; tests have marks."""
-    columns = [name for name in _columns(curves.values()) if name in PANELS or name.startswith("test")]
+    """Several trainings by their names, a colour each; tests, but for those on training data, have marks."""
+    columns = [name for name in _columns(curves.values()) if name in PANELS or name.startswith("test ")]
     with lettering([title, *curves]):
         figure, panels = _panels(columns)
         for number, ((name, rows), colour) in enumerate(zip(curves.items(), series(len(curves)))):
@@ -127,7 +127,7 @@ def _finish(figure: Any, panels: Mapping[str, Any], title: str, below: str, path
         if name == "lr":
             _rates(axes)
         if name != "lr" and axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize=8, frameon=False)
+            axes.legend(fontsize=8, frameon=False, **({"loc": "upper left", "bbox_to_anchor": (1, 1)} if below else {}))
     lowest = list(panels.values())[-1]
     lowest.set_xlabel("iteration")
     whole_numbers(lowest.xaxis)
@@ -140,6 +140,9 @@ def _rates(axes: Any) -> None:
     rates = sorted({rate for line in axes.lines for rate in line.get_ydata() if 0 < rate < math.inf})
     if len(rates) > 1:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(
+            lambda value, _: f"{value:g}"
+        )  # Matplotlib's are formulas, which `lettering` bans
     if 0 < len(rates) < 5:
         axes.set_yticks(rates, [f"{rate:g}" for rate in rates])
         axes.set_yticks([], minor=True)

@@ -25,16 +25,14 @@ def pyplot():
 
 
 def save(figure, path: Path, vector: bool = False) -> None:
-    """A PNG, cut to all that is drawn; vector: and beside it the same as PDF, for a paper."""
+    """A PNG, or PDF by its name, cut to all that is drawn; vector: and beside it the same as PDF, for a paper."""
     path = Path(path)
     try:
-        for each, about in [(path, {"Software": None}), (path.with_suffix(".pdf"), {"CreationDate": None})][
-            : 1 + vector
-        ]:
+        for each in [path, path.with_suffix(".pdf")][: 1 + vector]:
+            kind = each.suffix[1:].lower()
+            about = {"CreationDate": None} if kind == "pdf" else {"Software": None}  # the same bytes each time
             with beside(each) as new:
-                figure.savefig(
-                    new, dpi=150, format=each.suffix[1:], bbox_inches="tight", pad_inches=0.12, metadata=about
-                )
+                figure.savefig(new, dpi=150, format=kind, bbox_inches="tight", pad_inches=0.12, metadata=about)
     finally:
         pyplot().close(figure)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat, zip_longest
@@ -84,8 +85,10 @@ def decimals(values: Iterable[float | None]) -> list[str]:
 
 
 def is_share(name: str) -> bool:
-    """Whether a net's output of this name is a share, to be shown in percent, as Caffe's Accuracy layers give it."""
-    return "accuracy" in name.lower()
+    """Whether a net's output of this name is a share of right answers, to be shown in percent, as Caffe's Accuracy
+    layers give it: "accuracy", or in nets of others "loss3/top-5", "acc@1"."""
+    words = name.lower()
+    return "err" not in words and re.search(r"accuracy|(?<![a-z])(acc|top-?\d+)(?![a-z])", words) is not None
 
 
 def value_in_words(name: str, value: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from data_prep import DataError
 from data_prep.workers import Counted
 from lrcn.engine.compute import Progress
 from lrcn.training.board import Board
@@ -24,7 +25,7 @@ class Follower:
             for iteration, row in sorted(self.curve.rows.items()):
                 if iteration < done or iteration == last:
                     for name, value in row.items():
-                        board.add(iteration, name, value, self.curve.clocks.get(iteration))
+                        self._show(Entry("", iteration, name, value, self.curve.clocks.get(iteration)))
 
     @property
     def lacks_last_test(self) -> bool:
@@ -40,8 +41,8 @@ class Follower:
                 self._check(entry)
                 if entry.iteration < self.last:
                     self._tell(entry.iteration)
-            if self.board and entry.name and (entry.iteration < end or end == self.last):  # the next says it again
-                self.board.add(entry.iteration, entry.name, entry.value, entry.clock)
+            if entry.name and (entry.iteration < end or end == self.last):  # the next says it again
+                self._show(entry)
 
     def finish(self) -> None:
         """Tells of the end, where it was not over before."""
@@ -50,6 +51,15 @@ class Follower:
 
     def _tell(self, iteration: int) -> None:
         self.progress(Counted(self.run.folder.name, "iterations", self.curve.headline), iteration, self.last)
+
+    def _show(self, entry: Entry) -> None:
+        """On the board; a training is worth more than what is written of it there."""
+        try:
+            if self.board:
+                self.board.add(entry.iteration, entry.name, entry.value, entry.clock)
+        except DataError as error:
+            self.progress(f"trains on without --tensorboard: {error}", 0, 0)
+            self.board = None
 
     def _check(self, entry: Entry) -> None:
         if not math.isfinite(entry.value):

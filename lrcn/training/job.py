@@ -238,7 +238,7 @@ class Job(Workspace):
         resume: bool = True,
         compute: Compute | None = None,
         keep: int | None = None,
-        tensorboard: Path | None = None,
+        tensorboard: Path | str | None = None,
     ) -> list[Run]:
         """Trains every net that is not trained yet; one that was cut off goes on. Gives their runs. resume False: all
         begin anew. keep: so many of the last snapshots of each net stay, and those that its stages start at or are
@@ -297,12 +297,12 @@ class Job(Workspace):
                 train(run, training.files_here(), compute, starting_weights, own, kept, board)
 
     @contextmanager
-    def _board(self, folder: Path | None, about: str, training: Training) -> Iterator[Board | None]:
+    def _board(self, folder: Path | str | None, about: str, training: Training) -> Iterator[Board | None]:
         """What TensorBoard is to show of a training in `folder`, where one is given; about: the plan of all."""
         if folder is None:
             yield None
             return
-        with Board(place_of(folder, self.out, training.run.folder)) as board:
+        with Board(place_of(Path(folder), self.out, training.run.folder)) as board:
             board.text("plan", about)
             board.settings(training.variant.name, training.settings)
             yield board

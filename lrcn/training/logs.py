@@ -10,9 +10,10 @@ import csv
 import io
 import math
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -24,12 +25,13 @@ from lrcn.results.tables import is_share
 BEGINS, SOLVING, TESTING = "begins", "solving", "testing"  # kinds of entries that hold no number
 _LINE = re.compile(
     r"Iteration (?P<iteration>\d{1,15})(?:, Testing net(?: \(#(?P<net>\d{1,9})\))?"
-    r"|(?: \([^)]*\))?, loss = (?P<loss>[-+\w.]+)|, lr = (?P<lr>[-+\w.]+))"
-    r"|(?P<phase>Train|Test) net output #\d+: (?P<output>\S+) = (?P<value>[-+\w.]+)"
+    r"|(?: \([^)]*\))?, loss = (?P<loss>[-+\w.#]+)|, lr = (?P<lr>[-+\w.#]+))"
+    r"|(?P<phase>Train|Test) net output #\d+: (?P<output>\S+) = (?P<value>[-+\w.#]+)"  # of Windows 1.#QNAN too
     r"|\] (?P<begins>Initializing solver)|\] (?P<solving>Solving )"
     r"|^(?P<test_state>test_state \{)|^  stage: \"(?P<stage>test-on-[^\"]*)\"|^(?P<close>\})"
 )
 _CLOCK = re.compile(r"\b[IWEF](?P<year>\d{4})?(?P<minute>\d{4} \d\d:\d\d):(?P<second>\d\d(?:\.\d{1,6})?)")
+_HALF_YEAR = 183 * 86400.0
 OF_RUN = "logs/from-*.log"  # in a run's folder, from-N.log from iteration N on
 
 
@@ -58,22 +60,25 @@ class Reader:
         self._stages: list[str] = []  # of each test_state of the solver, the one that says on what it tests
         self._in_state = False  # whether the lines of a test_state are being read
         self._names: list[str] = []  # of the block of outputs that is being read
+        self._clock: float | None = None  # of the last line that says one
 
     def read(self, line: str) -> Entry | None:
         """The entry of a line, None for one that says nothing of the curve."""
         if not (match := _LINE.search(line)):
             return None
+        now = clock(line, self._clock)
+        self._clock = self._clock if now is None else now
         if match["iteration"]:
-            return self._of_iteration(match, line)
+            return self._of_iteration(match, now)
         if match["phase"]:
             kind = "train" if match["phase"] == "Train" else self._test
             name, value = self._column(f"{kind} {plain(match['output'])}"), _number(match["value"])
-            return Entry(kind, self._iteration, name, value, clock(line))
+            return Entry(kind, self._iteration, name, value, now)
         if match["solving"]:
-            return Entry(SOLVING, self._iteration, clock=clock(line))
+            return Entry(SOLVING, self._iteration, clock=now)
         if match["begins"]:
             self._stages = []
-            return Entry(BEGINS, self._iteration, clock=clock(line))
+            return Entry(BEGINS, self._iteration, clock=now)
         self._of_solver(match)
         return None
 
@@ -85,15 +90,15 @@ class Reader:
             self._stages[-1] = match["stage"]
         self._in_state = bool(match["test_state"] or match["stage"] and self._in_state)
 
-    def _of_iteration(self, match: re.Match[str], line: str) -> Entry:
+    def _of_iteration(self, match: re.Match[str], now: float | None) -> Entry:
         iteration, self._names = int(match["iteration"]), []
         if match["lr"]:
-            return Entry("lr", iteration, "lr", _number(match["lr"]), clock(line))
+            return Entry("lr", iteration, "lr", _number(match["lr"]), now)
         self._iteration = iteration
         if match["loss"]:
-            return Entry("loss", iteration, "loss", _number(match["loss"]), clock(line))
+            return Entry("loss", iteration, "loss", _number(match["loss"]), now)
         self._test = self._test_name(int(match["net"] or 0))
-        return Entry(TESTING, iteration, clock=clock(line))
+        return Entry(TESTING, iteration, clock=now)
 
     def _test_name(self, net: int) -> str:
         """What tests of the net of this number are called."""
@@ -113,27 +118,32 @@ def entries_of(lines: Iterable[str]) -> Iterator[Entry]:
     return filter(None, map(Reader().read, lines))
 
 
-def clock(line: str) -> float | None:
-    """When glog wrote a line, seconds since 1970 by this machine's time zone. A year that is not said is the last one
-    in which that was not yet to come."""
+def clock(line: str, before: float | None = None) -> float | None:
+    """When glog wrote a line, seconds since 1970 by this machine's time zone. A year that is not said is that of the
+    nearest such day to `before`, the clock of another line; or else the last one in which that was not yet to come."""
     if not (match := _CLOCK.search(line)):
         return None
-    minute = _minute(match["year"], match["minute"])
-    return None if minute is None else minute + float(match["second"])
+    if match["year"]:
+        years, first, last = [int(match["year"])], -math.inf, math.inf
+    elif before is not None:
+        year = time.localtime(before).tm_year
+        years, first, last = [year, year - 1, year + 1], before - _HALF_YEAR, before + _HALF_YEAR
+    else:
+        now = time.time()
+        year = time.localtime(now).tm_year
+        years, first, last = list(range(year, year - 9, -1)), -math.inf, now + 86400
+    minutes = (_minute(year, match["minute"]) for year in years)
+    known = (minute for minute in minutes if minute is not None and first <= minute <= last)
+    return next((minute + float(match["second"]) for minute in known), None)
 
 
 @lru_cache(64)
-def _minute(year: str | None, minute: str) -> float | None:
-    """The clock of "MMDD HH:MM"."""
-    now = datetime.now()
-    for each in [int(year)] if year else range(now.year, now.year - 9, -1):
-        try:
-            time = datetime.strptime(f"{each:04}{minute}", "%Y%m%d %H:%M")
-        except ValueError:  # no such day, as the 29th of February of most years
-            continue
-        if year or time <= now + timedelta(days=1):
-            return time.timestamp()
-    return None
+def _minute(year: int, minute: str) -> float | None:
+    """The clock of "MMDD HH:MM"; None where there is no such, as on the 29th of February of most years."""
+    try:
+        return datetime.strptime(f"{year:04}{minute}", "%Y%m%d %H:%M").timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _number(text: str) -> float:
@@ -261,7 +271,10 @@ class Curve:
         return [(iteration, row[name]) for iteration, row in sorted(self.rows.items()) if name in row]
 
     def best(self, name: str) -> tuple[int, float] | None:
-        """(iteration, value) of the best finite value: the largest of a share, the least of a loss."""
+        """(iteration, value) of the best finite value: the largest of a share, the least of a loss or an error; None of
+        what has a name that tells neither."""
+        if not (is_share(name) or re.search("loss|err|perplexity", name.lower())):
+            return None
         finite = [point for point in self.points(name) if math.isfinite(point[1])]
         sign = -1 if is_share(name) else 1
         return min(finite, key=lambda point: (sign * point[1], point[0])) if finite else None
@@ -324,7 +337,8 @@ class LogFiles:
     def _read(self, path: Path) -> None:
         reader = self._readers.setdefault(path, Reader())
         with path.open("rb") as file:
-            file.seek(self._at.get(path, 0))
+            if at := self._at.get(path, 0):  # a pipe is read from its beginning alone
+                file.seek(at)
             for line in file:
                 if line.endswith(b"\n") or self._file:  # a line of a run is whole by and by
                     self._at[path] = self._at.get(path, 0) + len(line)

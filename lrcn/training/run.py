@@ -54,10 +54,15 @@ USUAL = {"precision": "fp32", "fast": False}  # how it computes, of which an ide
 
 @dataclass(frozen=True)
 class Kept:
-    """The snapshots of a run that stay: so many of the `last`, all for None, and those of the iterations `always`."""
+    """The snapshots of a run that stay: so many of the `last`, all for None, and those of the iterations `always`.
+    SpecError for less than one."""
 
     last: int | None = None
     always: Collection[int] = ()
+
+    def __post_init__(self) -> None:
+        if self.last is not None and self.last < 1:
+            raise SpecError(f"keep={self.last}: the last snapshot stays, to go on from; give 1 or more")
 
 
 class TrainError(RuntimeError):

@@ -12,11 +12,12 @@ from typing import Any
 
 from lrcn.engine.process import reason
 from lrcn.results.lettering import plain
-from lrcn.results.tables import aligned, duration, table_or_records, value_in_words
+from lrcn.results.tables import aligned, duration, folded, table_or_records, value_in_words
 from lrcn.training.logs import BEGINS, LogFiles, Reader, tests_of
 from lrcn.training.run import Run, TrainError, is_at_work_in, runs_in
 
 INTERRUPTED = "Optimization stopped early"
+UNTOLD = "its log does not say why; it may have been killed, or memory or disk be full; `lrcn train` goes on from there"
 FRESH = 120.0  # seconds after which a log that says nothing more is taken for a dead one's, at least
 _BARS = "▁▂▃▄▅▆▇█"
 _LAST_LINES = 400  # of a log, in which the reason of its end stands
@@ -163,8 +164,8 @@ def _is_fresh(log: LogFiles) -> bool:
     return time.time() - newest < max(FRESH, 5 * between)
 
 
-def _reason(log: LogFiles) -> str | None:
-    """Why Caffe ended, in one line, by the last log that it wrote; None where that does not say."""
+def _reason(log: LogFiles) -> str:
+    """Why Caffe ended, in one line, by the last log that it wrote."""
     newest = max(log.paths, key=lambda path: path.stat().st_mtime)
     last = _last_lines(newest)
     if any(INTERRUPTED in line for line in last):
@@ -173,7 +174,7 @@ def _reason(log: LogFiles) -> str | None:
         return f"the loss is {log.curve.measured['loss']}: training has diverged; give a lower --set base_lr=..."
     others = sorted(newest.parent.glob(f"rank*-{newest.name}"))  # of several GPUs; the first may only miss another
     told = [reason(last, newest), *(reason(_last_lines(path), path) for path in others)]
-    return min((plain(line) for line in told if line), key=lambda line: "nccl" in line.lower(), default=None)
+    return min((plain(line) for line in told if line), key=lambda line: "nccl" in line.lower(), default=UNTOLD)
 
 
 def _last_lines(path: Path) -> Sequence[str]:
@@ -215,7 +216,9 @@ def progress_text(standings: Sequence[Standing], width: int | None) -> str:
         lines = aligned([row[:columns] for row in (COLUMNS, *rows)], left=2)
         if width is None or max(map(len, lines)) <= width:
             break
-    return "\n".join([*lines, *(f"{each.name}: {each.reason}" for each in standings if each.reason)])
+    for each in standings:
+        lines += folded(f"{each.name}: ", each.reason, width, 2) if each.reason else []
+    return "\n".join(lines)
 
 
 def outcome_text(standings: Sequence[Standing], width: int | None) -> str:

@@ -35,7 +35,13 @@ def test_free_is_asked_of_the_nearest_folder_that_is_there(tmp_path):
     with open(tmp_path / "sparse", "r+b") as file:
         file.truncate(1 << 30)
     assert 100_000 <= room.taken([*tmp_path.iterdir(), tmp_path / "gone"]) < 200_000
-    assert [room.words(n) for n in (92.13e9, 310e6, 4000, 0)] == ["92.1 GB", "310 MB", "4 kB", "0 kB"]
+    assert [room.words(n) for n in (92.13e9, 310e6, 12.58e6, 4000, 0)] == [
+        "92.1 GB",
+        "310 MB",
+        "12.6 MB",
+        "4 kB",
+        "0 kB",
+    ]
 
 
 def test_what_surely_does_not_fit_is_refused_and_what_may_not_is_said(disk, tmp_path):
@@ -50,7 +56,9 @@ def test_what_surely_does_not_fit_is_refused_and_what_may_not_is_said(disk, tmp_
         "disk: the frames take about 11.0 GB more, of 10.0 GB free, which may be too little",
         "disk: the frames take about 5.0 GB more, of 10.0 GB free",
     ]
-    with pytest.raises(DataError, match="no space left for the frames, which need about 13.0 GB of 10.0 GB; free some"):
+    with pytest.raises(
+        DataError, match="no space left for the frames, which need about 13.0 GB, and 10.0 GB are free; "
+    ):
         room.check(tmp_path, 13e9, "the frames", tell)
 
 
@@ -94,8 +102,11 @@ def test_captions_and_activations_are_known_before_anything_is_written(tmp_path,
     arrays = {f"x_{part}": np.ones((6, 4, 500), np.float32) for part in ("tr", "te")}
     arrays |= {f"y_{part}": np.arange(6) % 2 for part in ("tr", "te")}
     np.savez(tmp_path / "a.npz", classes=np.array(["a", "b"]), **arrays)
-    with pytest.raises(DataError, match=r"no space left for the activations, which need about 9\d kB of 1 kB"):
+    with pytest.raises(
+        DataError, match=r"no space left for the activations, which need about 9\d kB, and 1 kB are free"
+    ):
         features.prepare_npz(tmp_path / "a.npz", tmp_path / "a", 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]  # nothing was begun, nothing is left
     disk(1e9)
     options = captions.SentenceOptions(min_count=1, streams=2)
     captions.prepare("small", images, tmp_path / "c", options, with_images=False)

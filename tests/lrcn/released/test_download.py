@@ -64,7 +64,7 @@ def test_a_file_is_there_whole_and_nothing_beside_it(server, path):
     reports = get(server.url, path)
     assert path.read_bytes() == CONTENT
     assert [each.name for each in path.parent.iterdir()] == [path.name]
-    assert reports[-1] == ("net", 2, 2)
+    assert reports[-1] == ("net", 2, 2) and reports[-1][0].unit == "MiB"
 
 
 def test_after_a_break_the_rest_is_fetched(server, path):

@@ -55,3 +55,16 @@ def test_trainings_have_a_colour_each(panels):
     many = panels(curves.of_trainings, {str(number): ROWS for number in range(9)}, "nine")["loss"]
     looks = {(line.get_color(), line.get_linestyle()) for line in many.lines if line.get_label()[0] != "_"}
     assert len(looks) == 9
+
+
+def test_tests_on_training_data_are_of_one_training_alone(panels):
+    drawn = panels(curves.of_trainings, {"a": ROWS, "b": ROWS}, "two")["percent right"]
+    assert [list(line.get_ydata()) for line in drawn.lines] == [[10, pytest.approx(63.4)]] * 2
+
+
+def test_learning_rates_of_whatever_number_are_numbers(panels):
+    rows = [{"iteration": i, "loss": 1.0, "lr": 0.1 / 2**i} for i in range(9)]
+    axes = panels(curves.of_training, rows, "net")["learning rate"]
+    axes.figure.canvas.draw()
+    for label in axes.get_yticklabels(which="both"):
+        assert not label.get_text() or float(label.get_text()) > 0

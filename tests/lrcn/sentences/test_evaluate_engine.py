@@ -18,6 +18,7 @@ from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
 from lrcn import engine
 from lrcn.engine.compute import Compute
+from lrcn.report.page import write_report
 from lrcn.sentences import caption_files, captions, examples, retrieval
 from lrcn.sentences import metrics as language_metrics
 from lrcn.sentences.captioner import Captioner
@@ -144,6 +145,18 @@ def test_the_rows_of_both_nets_and_of_their_neighbours(run, data):
     )
     assert cv2.imread(str(folder / "captions.png")).std() > 10
     assert lrcn("compare", folder / "results.json").stdout.count("published on COCO 2014: another data set") == 2
+
+
+def test_the_report_of_them_leaves_nothing_out(run, tmp_path):
+    """Both captioners' numbers, and the captions of the net that was evaluated last, untrue ones marked."""
+    assert write_report([run[0]], tmp_path / "report.html") == []
+    page = (tmp_path / "report.html").read_text()
+    models = json.loads((run[0] / "results.json").read_text())["models"]
+    assert all(f"<b>{100 * row['generation']['BLEU-4']:.2f}</b>" in page for row in models.values())
+    shown = json.loads((run[0] / "examples.json").read_text())["images"]
+    assert shown and all(each["jpeg"] in page for each in shown)
+    untrue = sum(not caption["truth"]["colour"] for each in shown for caption in each["captions"].values())
+    assert page.count('<span class="wrong" title="wrong">') == untrue > 0
 
 
 @pytest.mark.parametrize("name", ["lrcn-2f", "lrcn-1u"])

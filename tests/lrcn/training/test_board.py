@@ -1,6 +1,7 @@
 """Event files for TensorBoard, read back by a reader of our own: one curve however often a training was cut off."""
 
 import json
+import resource
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep import DataError
-from lrcn.training.board import Board, show_evaluation, tag
+from lrcn.training.board import Board, place_of, show_evaluation, tag
 from lrcn.training.follower import Follower
 from lrcn.training.logs import entries_of
 from lrcn.training.run import Run, TrainError
@@ -68,6 +69,35 @@ def test_what_was_written_before_the_end_of_a_call_that_failed_is_there(run, tmp
     with Board(tmp_path / "tb") as board, pytest.raises(TrainError, match="diverged"):
         Follower(run, 15, lambda *_: None, board).follow(log_of(0, 5, lambda i: "nan" if i == 3 else 1).splitlines(), 5)
     assert scalars(tmp_path / "tb")["loss/smoothed"] == [(0, 1), (1, 1), (2, 1)]
+
+
+def test_a_full_disk_ends_the_curve_and_not_the_training(run, tmp_path):
+    told = []
+    with Board(tmp_path / "tb") as board:
+        follower = Follower(run, 15, lambda what, done, total: told.append((str(what), done, total)), board)
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400, limits[1]))  # no file grows over 400 bytes
+        try:
+            follower.follow(log_of(0, 15).splitlines(), 15)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    [remark] = [what for what, _, total in told if not total]
+    assert remark.startswith(f"trains on without --tensorboard: {tmp_path / 'tb'}: no space left")
+    assert [done for _, done, total in told if total] == list(range(15))
+    go_on(run, tmp_path / "tb", 0, 15)  # where there is room again
+    assert scalars(tmp_path / "tb") == WHOLE
+
+
+def test_two_outs_of_one_name_do_not_write_over_one_another(tmp_path):
+    first, second = tmp_path / "a" / "demo", tmp_path / "b" / "demo"
+    for out in (first, second):
+        (out / "net").mkdir(parents=True)
+    place = place_of(tmp_path / "tb", first, first / "net")
+    assert place == tmp_path / "tb" / "demo" / "net" == place_of(tmp_path / "tb", first, first / "net")
+    with pytest.raises(DataError, match="holds the curves of .*a/demo, not of .*b/demo; give another --tensorboard"):
+        place_of(tmp_path / "tb", second, second / "net")
+    first.rename(tmp_path / "moved")
+    assert place_of(tmp_path / "tb", second, second / "net") == place
 
 
 def test_a_board_leaves_the_files_of_others_and_texts_stand_as_they_are(tmp_path):

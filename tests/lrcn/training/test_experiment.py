@@ -9,6 +9,7 @@ import pytest
 from lrcn.trained_net import digest
 from lrcn.training import experiment
 from lrcn.training.job import open_job
+from lrcn.training.run import runs_in
 from netspecs import catalogue
 from prototxt_gen import SpecError
 from tests.commands import lrcn, refused
@@ -104,7 +105,7 @@ def test_a_file_of_the_users_own_is_trained(own, dataset, tmp_path):
     done = lrcn("train", "my.toml", "--data", dataset, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     runs = tmp_path / "runs" / "my"
-    assert sorted(path.name for path in runs.iterdir()) == ["again", "lrcn-fc6-rgb", "single-frame-rgb"]
+    assert [run.folder.name for run in runs_in(runs)] == ["again", "lrcn-fc6-rgb", "single-frame-rgb"]
     job = open_job(str(own), dataset, runs)
     single, again, recurrent = (run for _, _, run in job.runs())
     assert [run.iterations for run in (single, again, recurrent)] == [4, 2, 4]

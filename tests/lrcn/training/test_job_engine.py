@@ -276,7 +276,7 @@ def test_progress_and_results_of_a_job_reach_python(dataset, tmp_path):
     told = []
     compute = Compute(progress=lambda what, done, total: told.append((what, done, total)))
     opened = open_job(SINGLE, dataset, tmp_path, settings=SINGLE_ALONE)
-    [run] = opened.train(compute=compute, tensorboard=tmp_path / "events")
+    [run] = opened.train(compute=compute, tensorboard=str(tmp_path / "events"))
     assert ("single-frame-flow", 3, 4) in told and any("random weights" in what for what, _, total in told if not total)
     what, done, total = [each for each in told if each[2]][-1]
     measured = {name: run.curve()[-1][name] for name in ("loss", "test accuracy")}

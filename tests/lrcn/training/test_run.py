@@ -13,7 +13,7 @@ from lrcn.engine.device import Gpu
 from lrcn.training.job import open_job
 from lrcn.training.run import Kept, Run, TrainError, identity_of, runs_in
 from netspecs import catalogue
-from prototxt_gen import caffe_pb2, to_text
+from prototxt_gen import SpecError, caffe_pb2, to_text
 from tests.commands import lrcn, refused
 from tests.datasets import make_dataset
 from tests.lrcn.training.small_nets import set_options, small_table1, write_finished, write_snapshot
@@ -156,6 +156,8 @@ def test_the_last_snapshots_stay_and_those_that_are_needed(tmp_path):
     assert snapshots(run) == [[50, 60], [50, 60, 70]] and run.done == 50
     run.thin(run.done, Kept(2))
     assert run.done == 50 and run.weights_at(50) == run.snapshot(50)
+    with pytest.raises(SpecError, match="keep=0: .* give 1 or more"):
+        Kept(0)
 
 
 @pytest.mark.parametrize("killed_at", range(6))

@@ -19,7 +19,7 @@ from data_prep.whole_files import write_json, write_text
 from lrcn.training import experiment
 from lrcn.training.experiment import Experiment, Stage
 from lrcn.training.job import open_job
-from lrcn.training.run import Run, identity_of
+from lrcn.training.run import Run, identity_of, runs_in
 from netspecs import catalogue
 from prototxt_gen import SpecError, caffe_pb2
 from tests.commands import lrcn, refused
@@ -359,7 +359,7 @@ def test_a_frozen_stage_on_activations_then_finetuning_on_images(captions, activ
     frozen = ["train", "caption/lrcn-2f", "--data", activations, "--out", tmp_path / "runs"]
     done = lrcn(*frozen, *few)
     assert done.returncode == 0 and "no --weights: lrcn-2f: fc8 starts from random weights" in done.stderr, done.stderr
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["lrcn-2f"]
+    assert [run.folder.name for run in runs_in(tmp_path / "runs")] == ["lrcn-2f"]
     assert Run(tmp_path / "runs" / "lrcn-2f").settings["backbone"] == "features"
     refused(lrcn(*frozen, "--stages", "finetune", *few), "activations")
     refused(lrcn(*frozen, *SMALL_SENTENCES, "backbone=tiny"), "backbone=tiny")

@@ -2,11 +2,16 @@
 
 import fcntl
 import json
+import math
 import os
 import pty
 import re
+import signal
+import struct
 import subprocess
+import termios
 import time
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -46,7 +51,7 @@ def test_states_of_a_training(tmp_path):
     assert (now.state, now.iteration, now.iterations, now.snapshot) == ("training", 5, 15, 5)
     assert (now.rate, now.left, now.taken) == (1, 10, 5) and now.measured["test accuracy"] == 0.5
     after = standing_of(run.folder)
-    assert (after.state, after.left, after.reason) == ("stopped", None, None)
+    assert (after.state, after.left, after.reason) == ("stopped", None, standing.UNTOLD)
     finished = write_run(tmp_path / "whole", 5, [5], [half])
     assert standing_of(finished.folder).weights == finished.snapshot(5)
     assert standing_of(write_run(tmp_path / "none").folder).state == "not begun"
@@ -72,10 +77,10 @@ def test_why_a_training_stopped(tmp_path, ending, reason):
     run = write_run(tmp_path / "run", logs=[log_of(0, 5) + ending])
     assert reason in standing_of(run.folder).reason and reason in Watched(run.folder).text(None)
     (run.folder / "logs" / "from-0000005.log").write_text(log_of(5, 9))
-    assert standing_of(run.folder).reason is None
+    assert standing_of(run.folder).reason == standing.UNTOLD
     with (run.folder / "logs" / "from-0000005.log").open("a") as log:
         log.write(ending + log_of(5, 8))
-    assert standing_of(run.folder).reason is None
+    assert standing_of(run.folder).reason == standing.UNTOLD
 
 
 def test_why_one_of_several_gpus_stopped(tmp_path):
@@ -155,6 +160,29 @@ def test_watch_draws_on_a_terminal_until_nobody_trains(tmp_path):
     os.close(mine)
     frames = re.split(rb"\x1b\[J", screen)[1:]
     assert b"training" in frames[0] and b"\xe2\x96\x88" in frames[0] and b"finished" in frames[-1]
+
+
+def test_a_long_reason_is_drawn_over_as_a_whole(tmp_path):
+    """On a terminal of 60 columns, where it takes several rows."""
+    write_run(tmp_path / "runs" / "a", logs=[log_of(0, 5) + f"lrcn-error: {'folder/' * 20} is not there\n"])
+    run = write_run(tmp_path / "runs" / "b", logs=[log_of(0, 5)])
+    mine, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("4H", 24, 60, 0, 0))
+    with run.locked():
+        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        watching = subprocess.Popen([LRCN, "watch", tmp_path / "runs"], stdout=its, env=environment)
+        os.close(its)
+        screen = b""
+        while not (back := re.search(rb"\x1b\[(\d+)A", screen)):
+            screen += os.read(mine, 1 << 16)
+        watching.send_signal(signal.SIGINT)
+    with suppress(OSError):  # it is gone
+        while os.read(mine, 1 << 16):
+            pass
+    assert watching.wait() == 0
+    os.close(mine)
+    first = screen.split(b"\x1b[J")[1].split(b"\x1b")[0].decode().split("\r\n")[:-1]
+    assert int(back[1]) == sum(max(1, math.ceil(len(line) / 60)) for line in first) > len(first)
 
 
 def test_spark():

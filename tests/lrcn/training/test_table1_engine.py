@@ -20,6 +20,7 @@ from lrcn import engine
 from lrcn.activity import evaluate, score
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import CaffeError
+from lrcn.report.page import write_report
 from lrcn.trained_net import digest
 from lrcn.training import plan
 from lrcn.training.run import Run
@@ -147,6 +148,19 @@ def test_examples_show_what_each_net_says_of_some_test_videos(run, data):
                 assert all(answer["score"] == pytest.approx(by_name[answer["class"]], abs=0.1) for answer in answers)
         for gates in each["gates"].values():
             assert np.shape(gates["hidden"]) == np.shape(gates["forget"]) == (5, 4) and len(gates["steps"]) == 4
+
+
+def test_the_report_of_it_leaves_nothing_out(run, tmp_path):
+    """All numbers of both splits and the mean, six trainings each, and the videos that went most wrong."""
+    assert write_report([run[0]], tmp_path / "report.html") == []
+    page = (tmp_path / "report.html").read_text()
+    for folder in (run[0], run[0] / "split2"):
+        models = json.loads((folder / "results.json").read_text())["models"]
+        assert all(f"<b>{m['accuracy']:.2f}</b>" in page for columns in models.values() for m in columns.values())
+        examples = json.loads((folder / "examples.json").read_text())["videos"]
+        assert all(f">{video['name']}: " in page and video["thumbnails"][0]["jpeg"] in page for video in examples)
+    assert "activity/table1, split 2" in page and page.count("4 of 4") == 2 * len(NETS)
+    assert page.count("inside the LSTM") >= 2
 
 
 def test_strides_and_last_frames_are_evaluated_beside_the_published_way(run, data):

@@ -2,7 +2,9 @@
 
 import json
 import math
-from datetime import datetime
+import os
+import subprocess
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -87,6 +89,7 @@ def test_a_log_of_others(tmp_path):
     assert curve.seconds == pytest.approx(22 + 25)  # the night does not count
     assert curve.rate == pytest.approx((80 + 20) / (20 + 20)) and curve.rate_now == pytest.approx(1)
     assert curve_of(OTHERS.replace("\n", "\r\n")).rows[40] == curve.rows[40]
+    assert math.isnan(curve_of("Iteration 7, loss = -1.#IND\n").measured["loss"])  # Windows' nan
     assert curve_of(f"Iteration {'9' * 5000}, loss = 1\nno clock: Iteration 7, loss = 1.2.3\n").columns == ["loss"]
 
 
@@ -141,6 +144,28 @@ def test_glog_s_clocks(line, time):
         assert clock == time.timestamp()
 
 
+def test_a_log_that_says_no_year_goes_on_over_today_s_date():
+    """And over a new year's: of the years before, in which it was written, nothing is known."""
+    for middle in (datetime.now(), datetime(2021, 1, 1)):
+        days = [middle + timedelta(days=days) for days in (-3, 0, 3)]
+        lines = [f"I{day:%m%d} 12:00:00.0 7 a.cpp:1] Iteration {number}, loss = 1" for number, day in enumerate(days)]
+        assert curve_of("\n".join(lines)).seconds == pytest.approx(6 * 86400, abs=3600)  # an hour of summer time
+
+
+@pytest.mark.parametrize(
+    "name, best",
+    [
+        ("test loss3/top-5", (20, 0.9)),
+        ("test #1 acc@1", (20, 0.9)),
+        ("test top-5_error", (0, 0.1)),
+        ("test cross_entropy_loss", (0, 0.1)),
+        ("test detection_eval", None),
+    ],
+)
+def test_the_best_of_an_output_is_what_its_name_says(name, best):
+    assert Curve({0: {name: 0.1}, 20: {name: 0.9}}).best(name) == best
+
+
 def test_a_log_is_read_on_while_it_grows_and_anew_where_it_was_begun_anew(tmp_path):
     log = tmp_path / "logs" / "from-0000000.log"
     log.parent.mkdir()
@@ -188,6 +213,19 @@ def test_what_is_no_log_is_refused(tmp_path, content, said):
 def test_analyze_refuses_in_one_line(tmp_path):
     refused(lrcn("analyze", tmp_path, "--out", tmp_path / "a.png"), "holds no run with logs")
     assert not list(tmp_path.iterdir())
+
+
+def test_analyze_draws_what_it_can_and_reads_pipes(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["sh", "-c", 'cat > "$0"', tmp_path / "pipe"], stdin=subprocess.PIPE, text=True) as writer:
+        writer.stdin.write(LOG)
+        writer.stdin.close()
+        done = lrcn("analyze", "pipe", "--out", "new/a.PDF", cwd=tmp_path)
+    assert done.returncode == 0 and "0.015 at 20" in done.stdout
+    assert (tmp_path / "new" / "a.PDF").read_bytes()[:4] == b"%PDF"
+    for name in ("a.txt", "a", "a.svg"):
+        refused(lrcn("analyze", "x.log", "--out", name, cwd=tmp_path), f"{name}: ends in neither .png nor .pdf")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "pipe"]
 
 
 def test_curves_are_called_by_what_tells_them_apart(tmp_path):
