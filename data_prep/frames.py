@@ -255,3 +255,12 @@ def encode_jpeg(image, full_colour: bool = False) -> bytes:
     if full_colour:
         options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     return cv2.imencode(".jpg", image, options)[1].tobytes()
+
+
+def small_jpeg(image: np.ndarray, side: int) -> bytes:
+    """JPEG of a BGR uint8 image to be shown, quality 85, its longer side no longer than `side` pixels."""
+    scale = side / max(image.shape[:2])
+    if scale < 1:
+        width, height = (max(round(length * scale), 1) for length in image.shape[1::-1])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()

@@ -57,32 +57,31 @@ def _check_place(path: Path) -> None:
         raise DataError(f"{path}: a device or a pipe, not a file; name a file")
 
 
+@contextmanager
+def beside(path: Path):
+    """A name beside `path` to be written, which takes its place once it is whole and on the disk; nothing of it stays
+    where that fails or is interrupted. Errors: DataError."""
+    _check_place(path)
+    new = path.with_name(path.name + ".new")
+    with writing(path):
+        try:
+            yield new
+            sync(new)
+            os.replace(new, path)
+        finally:
+            new.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """The file appears whole or not at all."""
-    with _beside(path) as file:
-        file.write(content)
+    with beside(path) as new:
+        new.write_bytes(content)
 
 
 def copy(source: Path, path: Path) -> None:
     """A copy of a file, of whatever size, which appears whole or not at all."""
-    with _beside(path) as file, open(source, "rb") as content:
+    with beside(path) as new, open(source, "rb") as content, open(new, "wb") as file:
         shutil.copyfileobj(content, file, 1 << 22)
-
-
-@contextmanager
-def _beside(path: Path):
-    """A file to be filled, which then has its place."""
-    _check_place(path)
-    beside = path.with_name(path.name + ".new")
-    with writing(path):
-        try:
-            with open(beside, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
 
 
 def sync(*paths: Path) -> None:

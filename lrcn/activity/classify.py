@@ -342,4 +342,5 @@ def as_text(answer: Mapping[str, Any], row: str, rgb_weight: float) -> str:
     cells = [[f"{entry['class']} {entry['score']:.3f}" for entry in answer[column]] for column in columns]
     ranked = [[f"  {rank}  {entries[0]}", *entries[1:]] for rank, entries in enumerate(zip(*cells), 1)]
     table = aligned([[f"     {heads[0]}", *heads[1:]], *ranked], left=len(heads))
-    return "\n".join([f"{answer['video']}: {answer['frames']} frames, {row}", *table])
+    frames_ = f"{answer['frames']} frame{'s' * (answer['frames'] != 1)}"
+    return "\n".join([f"{answer['video']}: {frames_}, {row}", *table])

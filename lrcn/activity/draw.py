@@ -10,6 +10,7 @@ import numpy as np
 
 from data_prep import frames
 from data_prep.whole_files import write_arrays
+from data_prep.workers import Counted
 from lrcn.activity.classify import Classified
 from lrcn.activity.clip_gates import ClipGates
 from lrcn.engine.compute import Progress
@@ -66,11 +67,12 @@ def draw_film(
     ]
     scores = classified.scores[column]
     of_others = [np.nan_to_num(course.by_frame).mean(0) for course in courses[1:]]
-    shown = film.most_said([scores, *of_others])
-    title = f"{classified.video.name}: {class_in_words(net.classes[shown[0]])}, {100 * scores[shown[0]]:.0f} %"
-    drawn = film.Film(title, classified.jpegs, classified.flow, courses, net.classes, shown)
+    foremost = film.most_said([scores, *of_others])
+    title = f"{classified.video.name}: {class_in_words(net.classes[foremost[0]])}, {100 * scores[foremost[0]]:.0f} %"
+    drawn = film.Film(title, classified.jpegs, classified.flow, courses, net.classes, foremost)
     path.parent.mkdir(parents=True, exist_ok=True)
-    film.write(drawn, net.fps, path, lambda done: progress(f"drawing {path.name}", done, len(drawn.images)))
+    drawing = Counted(f"drawing {path.name}", "frames")
+    film.write(drawn, net.fps, path, lambda done: progress(drawing, done, len(drawn.images)))
 
 
 def _in_words(column: str, rgb_weight: float) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from data_prep.dataset import Dataset, list_text
 from data_prep.features import read_videos
-from data_prep.frames import decode
+from data_prep.frames import decode, small_jpeg
 from data_prep.whole_files import write_text
 from lrcn.activity import score
 from lrcn.activity.classify import fused_over_time, over_time, top_classes
@@ -41,8 +41,7 @@ from prototxt_gen import SpecError
 
 MOST = 8  # videos
 LINES, TOP = 4, 3  # classes over time; of an answer
-THUMBNAIL = 160  # pixels, the most that one is wide
-JPEG_QUALITY = 80
+THUMBNAIL = 160  # pixels of its longer side
 
 Scores = Mapping[str, Mapping[str, np.ndarray]]  # {model: {column: (videos, ...)}}
 
@@ -118,10 +117,7 @@ class _Videos:
 
     def _thumbnail(self, name: str, number: int) -> str:
         image = decode(self.dataset.jpeg("rgb", name, number), cv2.IMREAD_COLOR)
-        if (wide := image.shape[1]) > THUMBNAIL:
-            size = THUMBNAIL, max(1, round(image.shape[0] * THUMBNAIL / wide))
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        return base64.b64encode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]).decode()
+        return base64.b64encode(small_jpeg(image, THUMBNAIL)).decode()
 
 
 class _Sequences:
@@ -169,11 +165,11 @@ def examples(
         for model, of_model in scores.items()
     }
     column, chosen = choose(flat, labels)
-    shown = (_Sequences if dataset.kind == "features" else _Videos)(dataset, split, [v for v, _ in chosen])
-    courses, gates, notes = _again(nets, shown, [v for v, _ in chosen], column, flat, scoring, compute)
+    subset = (_Sequences if dataset.kind == "features" else _Videos)(dataset, split, [v for v, _ in chosen])
+    courses, gates, notes = _again(nets, subset, [v for v, _ in chosen], column, flat, scoring, compute)
     videos = [
         {
-            **shown.about(at),
+            **subset.about(at),
             "class": dataset.classes[labels[v]],
             "why": why,
             "answers": {
@@ -196,7 +192,7 @@ def examples(
 
 def _again(
     nets: Sequence[TrainedNet],
-    shown: _Videos | _Sequences,
+    subset: _Videos | _Sequences,
     numbers: Sequence[int],
     column: str,
     flat: Scores,
@@ -213,38 +209,39 @@ def _again(
             row, modality = net.variant.row, str(net.variant.modality)
             path = Path(name) / net.folder.name / "scores.npz"
             path.parent.mkdir()
-            job = net_job(net, scoring) | {"data": str(shown.dataset.folder), "split": shown.split, "keep_clips": True}
-            job |= shown.job(net, path.parent) | (of_job(net, shown.clips(net)) if has_lstm(net) else {})
+            data = {"data": str(subset.dataset.folder), "split": subset.split}
+            job = net_job(net, scoring) | data | {"keep_clips": True}
+            job |= subset.job(net, path.parent) | (of_job(net, subset.clips(net)) if has_lstm(net) else {})
             run_score(net, job, path, compute, f"{net.folder.name}: videos to show")
-            courses.setdefault(row, {})[modality] = _courses(path, shown)
+            courses.setdefault(row, {})[modality] = _courses(path, subset)
             if has_lstm(net) and (modality == column or row not in gates):
                 answers = flat[row].get(column, flat[row][modality])[list(numbers)].argmax(1)
                 try:
-                    gates[row] = _gates(net, path, shown, answers.tolist(), compute)
+                    gates[row] = _gates(net, path, subset, answers.tolist(), compute)
                 except SpecError as error:
                     notes.append(f"examples without gates of {net.folder.name}: {error}")
     return courses, gates, notes
 
 
-def _courses(path: Path, shown: _Videos | _Sequences) -> list[np.ndarray]:
-    """The scores by frame (frames, classes) of each video that is shown."""
+def _courses(path: Path, subset: _Videos | _Sequences) -> list[np.ndarray]:
+    """The scores by frame (frames, classes) of each video that is subset."""
     clips = score.load_clips(path)
-    first = isinstance(shown, _Sequences)  # whose sequences all begin at the same place
+    first = isinstance(subset, _Sequences)  # whose sequences all begin at the same place
     return [
         over_time([(1 if first else number, probs) for v, number, probs in clips if v == place], count)
-        for place, count in zip(shown.places, shown.counts)
+        for place, count in zip(subset.places, subset.counts)
     ]
 
 
 def _gates(
-    net: TrainedNet, path: Path, shown: _Videos | _Sequences, answers: Sequence[int], compute: Compute
+    net: TrainedNet, path: Path, subset: _Videos | _Sequences, answers: Sequence[int], compute: Compute
 ) -> list[dict[str, Any] | None]:
     """`drawable` of each video that is shown; None where it has no clip."""
-    clips = shown.clips(net)
+    clips = subset.clips(net)
     states = score.load_states(path, len(clips))
     of_videos = [
-        clip_gates(net, states[place], shown.steps(clips[place]), answer, compute)
-        for place, answer in zip(shown.places, answers)
+        clip_gates(net, states[place], subset.steps(clips[place]), answer, compute)
+        for place, answer in zip(subset.places, answers)
     ]
     return [each and {"modality": str(net.variant.modality)} | each.lstm.drawable() for each in of_videos]
 

@@ -88,7 +88,8 @@ def classify(
     run, progress = options["run"], Progress()
     nets = _nets(context, out, options)
     check_heard(context, nets)
-    videos = classifying.videos_in(videos, progress)
+    arguments, videos = videos, classifying.videos_in(videos, progress)
+    _check_pictures(_pictures(run, out), [*arguments, *videos])
     extras = _extras(videos, nets, gates, clip, film, options)
     scoring = Scoring(mean_slip=mean_slip, flow_negation=flow_negation)
     compute = Compute(gpu=gpu, progress=progress)
@@ -129,6 +130,12 @@ def _extras(videos, nets, gates, clip, film, options):
         if options["run"] and next(iter(nets.values())).variant.row != "single-frame":
             beside = single_frames(options["run"], options["split"], list(nets))
     return Extras(beside, bool(film), gates, clip)
+
+
+def _check_pictures(folder, inputs):
+    """UsageError where pictures would lie among the frames that are read, or in place of one."""
+    if any(each.is_dir() and each.resolve() == folder.resolve() for each in inputs):
+        raise click.UsageError(f"--out {folder}: is a folder that is read; name another for the pictures")
 
 
 def _check_film(film, videos):

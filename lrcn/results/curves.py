@@ -13,7 +13,7 @@ from typing import Any
 
 from lrcn.results.lettering import lettering, plain
 from lrcn.results.palette import COLOURS, series
-from lrcn.results.pictures import heading, pyplot, save
+from lrcn.results.pictures import heading, pyplot, save, whole_numbers
 from lrcn.results.tables import is_share, value_in_words
 
 Rows = Sequence[Mapping[str, float]]
@@ -139,7 +139,7 @@ def _finish(figure: Any, panels: Mapping[str, Any], title: str, below: str, path
             axes.legend(fontsize=8, frameon=False, **({"loc": "upper left", "bbox_to_anchor": (1, 1)} if below else {}))
     lowest = list(panels.values())[-1]
     lowest.set_xlabel("iteration")
-    lowest.xaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(lowest.xaxis)
     heading(next(iter(panels.values())), title, below, _INCHES)
     save(figure, path)
 

@@ -21,7 +21,7 @@ from data_prep.frames import decode
 from data_prep.whole_files import write_bytes, writing
 from lrcn.results import palette
 from lrcn.results.lettering import class_in_words, fitted, lettering, plain
-from lrcn.results.pictures import pyplot
+from lrcn.results.pictures import pyplot, whole_numbers
 
 WIDTH, HEIGHT = 1280, 720
 SUFFIXES = (".mp4", ".gif")
@@ -39,7 +39,8 @@ GIF_SIZES = [
 # The places (left, top, width, height) of what moves, in pixels.
 CLIP, FLOW, CLIP_ALONE = (40, 108, 380, 290), (450, 108, 380, 290), (40, 108, 790, 290)
 BARS = (870, 108, 370, 290)
-GRAPH = (90, 462, 1150, 186)
+LONGEST = BARS[2] - 70  # a bar; its percent is at its right
+GRAPH = (110, 462, 1130, 186)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Course:
 @dataclass(frozen=True)
 class Film:
     """A video to be drawn. images, flow: JPEG; flow has one less, of the second frame on, or none. courses: the net
-    that answers, and the one beside it, if there is one. classes: the names of all; shown: the numbers of those that
+    that answers, and the one beside it, if there is one. classes: the names of all; foremost: the numbers of those that
     have a bar and a line."""
 
     title: str
@@ -61,11 +62,11 @@ class Film:
     flow: Sequence[bytes]
     courses: Sequence[Course]
     classes: Sequence[str]
-    shown: Sequence[int]
+    foremost: Sequence[int]
 
     @property
     def colours(self) -> list[str]:
-        return palette.series(len(self.shown))
+        return palette.series(len(self.foremost))
 
 
 def most_said(scores: Sequence[np.ndarray], most: int = 4) -> list[int]:
@@ -112,7 +113,7 @@ def _fitted(jpeg: bytes, place: tuple[int, int, int, int]) -> tuple[Image.Image,
 
 def _background(film: Film) -> np.ndarray:
     """What does not move: title, names, and the courses whole."""
-    names = [class_in_words(film.classes[c]) for c in film.shown]
+    names = [class_in_words(film.classes[c]) for c in film.foremost]
     with lettering([film.title, *names]):
         figure = pyplot().figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100)
 
@@ -142,13 +143,14 @@ def _courses(figure, film: Film) -> None:
     for course, style, thickness in zip(film.courses, ("-", (0, (4, 2))), (3.0, 1.8)):
         look = {"linestyle": style, "linewidth": thickness}
         axes.plot([], [], color="black", label=course.name, **look)
-        for c, colour in zip(film.shown, film.colours):
+        for c, colour in zip(film.foremost, film.colours):
             axes.plot(moments, course.by_frame[:, c], color=colour, **look)
     axes.axhline(1 / len(film.classes), color=palette.COLOURS["chance"], linestyle=":", linewidth=1.5, label="chance")
     axes.set_xlim(0.5, len(moments) + 0.5)
     axes.set_ylim(-0.03, 1.03)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(axes.xaxis)
     axes.tick_params(labelsize=13)
+    axes.set_yticks(np.linspace(0, 1, 5), [f"{percent} %" for percent in range(0, 101, 25)])
     axes.set_ylabel("score", fontsize=14)
     axes.set_xlabel("frame", fontsize=14)
     axes.grid(alpha=0.3)
@@ -157,22 +159,21 @@ def _courses(figure, film: Film) -> None:
 
 def _row(film: Film) -> float:
     """Pixels from one class's bars to the next's."""
-    return BARS[3] / max(len(film.shown), 3)
+    return BARS[3] / max(len(film.foremost), 3)
 
 
 def _bars(draw: ImageDraw.ImageDraw, film: Film, t: int, font) -> None:
     """The scores at frame t: of each class a bar of the net that answers above a thin one of the net beside it."""
-    left, top, width, _ = BARS
-    longest = width - 60
-    for row, (c, colour) in enumerate(zip(film.shown, film.colours)):
+    left, top, _, _ = BARS
+    for row, (c, colour) in enumerate(zip(film.foremost, film.colours)):
         y = top + row * _row(film)
         for course, (at, thick) in zip(film.courses, ((29, 15), (46, 7))):
             value = float(np.nan_to_num(course.by_frame[t, c]))
-            draw.rectangle((left, y + at, left + longest, y + at + thick), fill="#EEEEEE")
+            draw.rectangle((left, y + at, left + LONGEST, y + at + thick), fill="#EEEEEE")
             if value > 0:
-                draw.rectangle((left, y + at, left + longest * value, y + at + thick), fill=colour)
+                draw.rectangle((left, y + at, left + LONGEST * value, y + at + thick), fill=colour)
         score = film.courses[0].by_frame[t, c]
-        draw.text((left + longest + 8, y + 24), "-" if np.isnan(score) else f"{score:.2f}", "black", font)
+        draw.text((left + LONGEST + 8, y + 24), "-" if np.isnan(score) else f"{100 * score:.0f} %", "black", font)
 
 
 def _cursor(draw: ImageDraw.ImageDraw, film: Film, t: int) -> None:
@@ -182,7 +183,7 @@ def _cursor(draw: ImageDraw.ImageDraw, film: Film, t: int) -> None:
     draw.line((x, top, x, top + height), "black", 2)
     for course in film.courses[::-1]:
         radius = 7 if course is film.courses[0] else 5
-        for c, colour in zip(film.shown, film.colours):
+        for c, colour in zip(film.foremost, film.colours):
             if np.isfinite(value := course.by_frame[t, c]):
                 y = top + height * (1 - (value + 0.03) / 1.06)
                 draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour, outline="white")
@@ -254,7 +255,7 @@ def _gif(drawn: Sequence[Image.Image], fps: float, width: int, colours: int, ste
     """Every `step`-th of the pictures and the last, of so many colours."""
     chosen = [*drawn[:-1:step], drawn[-1]]
     sized = [each.resize((width, width * HEIGHT // WIDTH), Image.Resampling.LANCZOS) for each in chosen]
-    shared = _sample(sized).quantize(colours, Image.Quantize.MEDIANCUT)
+    shared = _sample(sized).quantize(colours, Image.Quantize.MEDIANCUT, kmeans=1)  # else colours are far off
     reduced = [each.quantize(palette=shared, dither=Image.Dither.NONE) for each in sized]
     times = [max(1000 * step / fps, 20)] * (len(reduced) - 1) + [1000 * PAUSE]
     content = io.BytesIO()
@@ -273,11 +274,11 @@ def _gif(drawn: Sequence[Image.Image], fps: float, width: int, colours: int, ste
 def _sample(pictures: Sequence[Image.Image]) -> Image.Image:
     """What a palette is made of: a few of the pictures, and as much of the lines' colours, which are thin in them."""
     width, height = pictures[0].size
-    few = pictures[:: -(-len(pictures) // 4)]
-    sample = Image.new("RGB", (width, height * (len(few) + 1)), "white")
-    for row, picture in enumerate(few):
+    chosen = pictures[:: -(-len(pictures) // 4)]
+    sample = Image.new("RGB", (width, height * (len(chosen) + 1)), "white")
+    for row, picture in enumerate(chosen):
         sample.paste(picture, (0, height * row))
     colours = palette.series(7)
     for at, colour in enumerate(colours):
-        sample.paste(colour, (width * at // 8, height * len(few), width * (at + 1) // 8, height * (len(few) + 1)))
+        sample.paste(colour, (width * at // 8, height * len(chosen), width * (at + 1) // 8, height * (len(chosen) + 1)))
     return sample

@@ -58,10 +58,10 @@ def _draw(columns: Sequence[Column], title: str, axis: str, path: Path) -> None:
             first = first or axes
             _map(figure, axes, column.lstm, name, colours)
             axes.set_ylabel(label, fontsize=8)
-        first.set_title(fitted(plain(column.title), width, 9), fontsize=9)
+        first.set_title(fitted(f"{plain(column.title)}, a row a unit", width, 9), fontsize=9)
         below = figure.add_subplot(grid[len(heights) - 1, at], sharex=first)
         _scores(below, column)
-        below.set_xlabel(axis)
+        below.set_xlabel(axis, fontsize=8)
     figure.suptitle(fitted(plain(title), size[0], 12), fontsize=12)
     save(figure, path)
 
@@ -110,6 +110,7 @@ def _scores(axes, column: Column) -> None:
         axes.legend(fontsize=6.5, loc="center right")
     axes.set_ylabel(name, fontsize=8)
     axes.set_ylim(0, 1.05)
+    axes.set_yticks(np.linspace(0, 1, 5), [f"{percent} %" for percent in range(0, 101, 25)], fontsize=7)
     axes.set_xticks(range(len(steps)), steps, fontsize=7, rotation=60 if max(map(len, steps)) > 3 else 0)
     for label in axes.get_xticklabels():
         label.set_horizontalalignment("right" if label.get_rotation() else "center")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.whole_files import beside
 from lrcn.results import palette
 from lrcn.results.lettering import class_in_words, fitted, lettering, plain, wrapped
 from lrcn.results.palette import COLOURS, DASHES, MARKERS
@@ -26,12 +27,14 @@ def pyplot():
 def save(figure, path: Path, vector: bool = False) -> None:
     """A PNG, or PDF by its name, cut to all that is drawn; vector: and beside it the same as PDF, for a paper."""
     path = Path(path)
-    for each in [path, path.with_suffix(".pdf")][: 1 + vector]:
-        part, kind = each.with_name(each.name + ".part"), each.suffix[1:].lower()
-        about = {"CreationDate": None} if kind == "pdf" else {"Software": None}  # the same bytes each time
-        figure.savefig(part, dpi=150, format=kind, bbox_inches="tight", pad_inches=0.12, metadata=about)
-        part.replace(each)
-    pyplot().close(figure)
+    try:
+        for each in [path, path.with_suffix(".pdf")][: 1 + vector]:
+            kind = each.suffix[1:].lower()
+            about = {"CreationDate": None} if kind == "pdf" else {"Software": None}  # the same bytes each time
+            with beside(each) as new:
+                figure.savefig(new, dpi=150, format=kind, bbox_inches="tight", pad_inches=0.12, metadata=about)
+    finally:
+        pyplot().close(figure)
 
 
 def heading(axes, head: str, below: str, inches: float, lift: float = 6) -> None:
@@ -62,6 +65,11 @@ def percent_axis(axes, chance: float) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def whole_numbers(axis) -> None:
+    """No tick of the axis lies between two whole numbers, however few there are."""
+    axis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+
+
 def legend_beside(axes, **place) -> None:
     """At the right of the axes, over no line."""
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, frameon=False, **place)
@@ -82,7 +90,7 @@ def over_time(models: dict[str, dict], classes: int, data: str, path: Path) -> N
             percent_axis(axes, 100 / classes)
             axes.set_title(plain(palette.title(model)), fontsize=9)
             axes.set_xlabel("frame of the clip")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            whole_numbers(axes.xaxis)
         panels[0][0].set_ylabel("right by this frame")
         legend_beside(panels[0][-1])
         heading(panels[0][0], "Accuracy over time within the clip", data, size[0] + 1, lift=22)
@@ -178,8 +186,9 @@ def _height(image: np.ndarray) -> float:
 
 
 def _image(axes, image: np.ndarray) -> None:
-    """A BGR image without axes, in its own proportions."""
+    """A BGR image without axes, in its own proportions, at the lower left of their place: above its captions."""
     axes.imshow(image[..., ::-1])
+    axes.set_anchor("SW")
     axes.axis("off")
 
 
@@ -207,13 +216,15 @@ def classified(images: list, by_frame: np.ndarray, scores: np.ndarray, classes, 
     best = np.argsort(-scores, kind="stable")[:LINES]
     names = {c: class_in_words(classes[c]) for c in best}
     with lettering([title, *names.values()]):
-        strip = min(8.4 / columns * images[0].shape[0] / images[0].shape[1], 3)  # inches: thumbnails are not squeezed
+        whole_strip = 8.4 / columns * images[0].shape[0] / images[0].shape[1]  # inches
+        strip = min(whole_strip, 3)
+        across = 0.96 * strip / whole_strip  # of its column: a thumbnail keeps its proportions
         whole = {"left": 0, "right": 1, "bottom": 0, "top": 1, "hspace": 0.05}  # `save` cuts to all that is drawn
         figure, (above, below) = pyplot().subplots(
             2, 1, figsize=(8.4, strip + 3), height_ratios=[strip, 2.9], sharex=True, gridspec_kw=whole
         )
         for column, image in enumerate(images):
-            span = [0.5 + (column + side) * count / columns for side in (0.02, 0.98)]
+            span = [0.5 + (column + 0.5 + side * across) * count / columns for side in (-0.5, 0.5)]
             above.imshow(image[..., ::-1], extent=[*span, 0, 1], aspect="auto")
         above.set_ylim(0, 1)
         above.axis("off")
@@ -224,7 +235,7 @@ def classified(images: list, by_frame: np.ndarray, scores: np.ndarray, classes, 
             line(below, np.arange(1, count + 1), 100 * by_frame[:, c], name, label, **look)
         percent_axis(below, 100 / len(classes))
         below.set_xlim(0.5, count + 0.5)
-        below.xaxis.get_major_locator().set_params(integer=True)
+        whole_numbers(below.xaxis)
         below.set_xlabel(f"frame, {fps:g} a second" if fps else "frame")
         below.set_ylabel("score")
         legend_beside(below)

@@ -10,7 +10,7 @@ import numpy as np
 
 from lrcn.results import palette
 from lrcn.results.lettering import fitted, lettering, plain
-from lrcn.results.pictures import picture_names, pyplot, save, sentences_below
+from lrcn.results.pictures import picture_names, pyplot, save, sentences_below, whole_numbers
 
 MOST_WORDS = 3  # of a slot
 COLUMN, LEAST = 1.55, 4.65  # inches: a slot, a picture at least
@@ -66,7 +66,7 @@ def draw_frames(name: str, frames: np.ndarray, sentences: Sequence[tuple[float, 
         axes.set_ylabel(f"{frames.shape[1]} activations", fontsize=8)
         axes.set_xlabel("frame that the net reads", fontsize=8)
         axes.tick_params(labelsize=7)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        whole_numbers(axes.xaxis)
         _with_sentences(figure, axes, name, sentences, LEAST, path, 26)
 
 

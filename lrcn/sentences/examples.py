@@ -46,10 +46,11 @@ from typing import Any
 from data_prep import tacos
 from data_prep.captions import Image
 from data_prep.dataset import Dataset
+from data_prep.frames import small_jpeg
 from lrcn.sentences import metrics, truth
 from lrcn.sentences.captioner import END_OF_SENTENCE, Caption
 from lrcn.sentences.evaluate import Described, image_ids
-from lrcn.sentences.images import jpeg, read_image
+from lrcn.sentences.images import read_image
 from lrcn.sentences.readable import readable
 
 EACH = 8  # examples of a kind: best, worst, first
@@ -111,11 +112,11 @@ def of_images(
     for place, (number, why) in enumerate(chosen.why.items()):
         image: Described = chosen.images[number]
         about = {"name": chosen.names[number], "file": image.file, "why": why, "references": image.captions}
-        said = {}
+        nets = {}
         for net, texts in captions.items():
-            said[net] = {"caption": readable(texts[number].text)} | _details(chosen, net, number, texts[number], known)
-            said[net]["beams"] = [[round(each.log_prob, 4), readable(each.text)] for each in beams[net][place]]
-        about |= _what_is_true(image, known) | {"captions": said, "jpeg": _picture(image, SIDE)}
+            nets[net] = {"caption": readable(texts[number].text)} | _details(chosen, net, number, texts[number], known)
+            nets[net]["beams"] = [[round(each.log_prob, 4), readable(each.text)] for each in beams[net][place]]
+        about |= _what_is_true(image, known) | {"captions": nets, "jpeg": _picture(image, SIDE)}
         images.append(about)
     examples: dict[str, Any] = {"task": "caption", "images": images}
     return examples | (_retrieval(chosen, queries) if queries else {})
@@ -138,18 +139,19 @@ def of_videos(dataset: Dataset, chosen: Chosen, captions: Mapping[str, Sequence[
 
 
 def _picture(image: Described, side: int) -> str:
-    return base64.b64encode(jpeg(read_image(image.path), side)).decode()
+    return base64.b64encode(small_jpeg(read_image(image.path), side)).decode()
 
 
-def _details(chosen: Chosen, net: str, number: int, said: Caption, known: truth.Truth | None) -> dict[str, Any]:
+def _details(chosen: Chosen, net: str, number: int, caption: Caption, known: truth.Truth | None) -> dict[str, Any]:
     """A caption's words, metrics and truth."""
     file, scores = chosen.images[number].file, chosen.scores[net][chosen.names[number]]
-    words = zip([*said.words, END_OF_SENTENCE], said.log_probs)  # without the end where there are no more probabilities
+    # Without the end where there are no more probabilities
+    words = zip([*caption.words, END_OF_SENTENCE], caption.log_probs)
     details = {
         "words": [[word, round(math.exp(log_prob), 4)] for word, log_prob in words],
         "metrics": {name: round(value, 4) for name, value in scores.items()},
     }
-    return details | ({"truth": known.holds(file, said.text)} if known and file in known.images else {})
+    return details | ({"truth": known.holds(file, caption.text)} if known and file in known.images else {})
 
 
 def _what_is_true(image: Image, known: truth.Truth | None) -> dict[str, Any]:

@@ -43,15 +43,6 @@ def read_image(path) -> np.ndarray:
         raise DataError(f"{path}: {str(error).lower() or 'cannot be read'}") from None
 
 
-def jpeg(image: np.ndarray, side: int) -> bytes:
-    """A BGR image as a JPEG small enough to be mailed, its longer side no longer than `side`."""
-    scale = side / max(image.shape[:2])
-    if scale < 1:
-        size = [max(round(length * scale), 1) for length in image.shape[1::-1]]
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
-
-
 def check_images(paths: Iterable) -> None:
     """DataError, one line, that names every one that `read_image` cannot read."""
     unreadable, first_error = [], ""

@@ -34,13 +34,14 @@ import numpy as np
 
 from data_prep import DataError, vocabulary
 from data_prep.coco import file_places
+from data_prep.frames import small_jpeg
 from data_prep.source_files import read_source
 from data_prep.spellings import Files
 from data_prep.whole_files import write_bytes, write_json, write_text, writing
 from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Progress
 from lrcn.results.published import TABLE4_IMAGES
-from lrcn.sentences.images import jpeg, read_image
+from lrcn.sentences.images import check_images, read_image
 from lrcn.sentences.readable import readable
 
 CRITERIA = ("correctness", "grammar", "relevance")
@@ -127,6 +128,7 @@ def write_sheet(
         return out
     if out.exists() and (not out.is_dir() or any(not each.name.startswith("sheet") for each in out.iterdir())):
         raise DataError(f"{out}: is there already and is no sheet; name another --out")
+    check_images(paths.values())
     for unfinished in out.glob("sheet*"):  # of a run that was cut off: the key is written last
         shutil.rmtree(unfinished)
     for part in range(1, draw.parts + 1):
@@ -201,7 +203,7 @@ def _write_part(folder: Path, key: Mapping, part: int, paths: Mapping[Any, Path]
         (folder / "images").mkdir(parents=True)
     entries = {name: entry for name, entry in key["images"].items() if entry["part"] == part}
     for done, (name, entry) in enumerate(entries.items()):
-        write_bytes(folder / "images" / f"{name}.jpg", jpeg(read_image(paths[entry["image_id"]]), SIDE))
+        write_bytes(folder / "images" / f"{name}.jpg", small_jpeg(read_image(paths[entry["image_id"]]), SIDE))
         progress(Counted(f"pictures of part {part}", "pictures"), done + 1, len(entries))
     page = {
         "format": FORMAT,

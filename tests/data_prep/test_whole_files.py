@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import DataError
-from data_prep.whole_files import copy, read_json, write_bytes, write_json
+from data_prep.whole_files import beside, copy, read_json, write_bytes, write_json
 
 NUMBERS = st.integers() | st.floats(allow_nan=False)
 VALUES = st.recursive(
@@ -78,3 +78,14 @@ def test_nothing_half_written_stays(tmp_path):
     with pytest.raises(DataError, match="cannot be written"):
         copy(tmp_path / "gone", tmp_path / "new")
     assert [each.name for each in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize("error, raised", [(OSError("no medium"), DataError), (KeyboardInterrupt(), KeyboardInterrupt)])
+def test_what_is_not_written_whole_leaves_nothing_and_the_old_file(tmp_path, error, raised):
+    write_bytes(tmp_path / "a", b"old")
+    with pytest.raises(raised), beside(tmp_path / "a") as new:
+        new.write_bytes(b"ha")
+        raise error
+    with pytest.raises(DataError, match="a: cannot be written .*nowhere"):
+        copy(tmp_path / "nowhere", tmp_path / "a")
+    assert [each.name for each in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_bytes() == b"old"

@@ -10,7 +10,7 @@ from PIL import Image
 from data_prep import DataError
 from data_prep.frames import encode_jpeg
 from lrcn.results import film
-from lrcn.results.film import BARS, CLIP, FLOW, GRAPH, HEIGHT, PAUSE, WIDTH, Course, Film
+from lrcn.results.film import BARS, CLIP, FLOW, GRAPH, HEIGHT, LONGEST, PAUSE, WIDTH, Course, Film
 from tests.browser import opened
 
 NAN = np.full(3, np.nan)
@@ -42,11 +42,11 @@ def test_each_frame_has_its_clip_flow_bars_and_cursor():
         inside = picture[CLIP[1] + 20, CLIP[0] + 20]
         assert near(inside, 40 * (t + 1), 4).all()
         assert near(picture[FLOW[1] + 20, FLOW[0] + 20], (60, 60, 200)).all() == (t > 0)  # RGB; none of the first frame
-        bar = picture[BARS[1] + 36, BARS[0] : BARS[0] + BARS[2] - 60]
+        bar = picture[BARS[1] + 36, BARS[0] : BARS[0] + LONGEST]
         lengths.append(near(bar, first_colour).sum())
         graph = picture[GRAPH[1] + 5 : GRAPH[1] + GRAPH[3] - 5, GRAPH[0] + 3 : GRAPH[0] + GRAPH[2] - 3]
         cursors.append(np.flatnonzero(near(graph, 0).mean(0) > 0.7).mean() / graph.shape[1])
-    np.testing.assert_allclose(np.array(lengths) / (BARS[2] - 60), [0, 0.25, 0.5, 0.75, 1], rtol=0, atol=0.01)
+    np.testing.assert_allclose(np.array(lengths) / LONGEST, [0, 0.25, 0.5, 0.75, 1], rtol=0, atol=0.01)
     np.testing.assert_allclose(cursors, (np.arange(5) + 0.5) / 5, rtol=0, atol=0.01)  # a pixel or two
 
 
@@ -128,7 +128,6 @@ def test_a_disk_that_is_full_is_told_and_leaves_nothing(tmp_path, name):
             film.write(drawn(), 10, tmp_path / name)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    (tmp_path / f"{name}.new").unlink(missing_ok=True)  # of `write_bytes`, which begins anew
     assert not list(tmp_path.iterdir())
 
 

@@ -1,5 +1,6 @@
 """Pictures: what stands where, held against the geometry of what was drawn and against the pixels of the file."""
 
+import resource
 import string
 from itertools import combinations
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
+from data_prep import DataError
 from lrcn.results import confusion, pictures
 from lrcn.results.lettering import class_in_words, families, fitted, lettering, plain, width, wrapped
 
@@ -258,3 +260,55 @@ def test_a_letter_that_the_usual_font_lacks_comes_from_one_that_has_it(tmp_path,
     font_manager.fontManager.addfont(str(tmp_path / "walking.ttf"))
     assert families(["plain"]) == ["DejaVu Sans"]
     assert "Walking" in families(["plain \u8d70"])
+
+
+def test_a_picture_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
+    try:
+        with pytest.raises(DataError, match="c.png: no space left"):
+            confusion.draw(made(6), names(6), "net", DATA, tmp_path / "c.png")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir()) and not pictures.pyplot().get_fignums()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_frames_have_whole_numbers_however_few(figures, frames):
+    column = {"video": [50.0] * frames, "clip": [40.0] * frames}
+    pictures.over_time({"lrcn-fc6": {"rgb": column}}, 8, DATA, None)
+    images = [np.zeros((90, 120, 3), np.uint8)] * frames
+    pictures.classified(images, np.full((frames, 2), 0.5), np.array([0.5, 0.5]), ["A", "B"], 12, "v", None)
+    for figure in figures:
+        figure.canvas.draw()
+        labels = [each.get_text() for each in figure.axes[-1].get_xticklabels()]
+        assert labels and all(label.isdigit() for label in labels)
+
+
+@pytest.mark.parametrize("frames, sides", [(1, (240, 320)), (2, (320, 240)), (8, (64, 80))])
+def test_frames_of_a_classified_video_are_not_squeezed(figures, frames, sides):
+    images = [np.zeros((*sides, 3), np.uint8)] * frames
+    pictures.classified(images, np.full((frames, 2), 0.5), np.array([0.5, 0.5]), ["A", "B"], 12, "v", None)
+    figures[0].canvas.draw()
+    drawn = [image.get_window_extent() for image in figures[0].axes[0].images]
+    assert len(drawn) == frames
+    for box in drawn:
+        assert box.height / box.width == pytest.approx(sides[0] / sides[1], rel=0.05)  # between them is a gap of 4 %
+
+
+def test_captions_of_images_of_any_proportions_stay_in_their_columns(figures):
+    shapes = [(48, 64), (2000, 20), (20, 2000), (1, 1)]
+    captions = [[pictures.Caption(f"{number}", "a man " * 30)] for number in range(4)]
+    images = [np.zeros((*shape, 3), np.uint8) for shape in shapes]
+    pictures.captioned(images, captions, [[f"{number} people say " * 9] for number in range(4)], "t", "d", None)
+    figures[0].canvas.draw()
+    cells = [
+        [text.get_window_extent() for text in axes.texts if text.get_text() not in "td"] for axes in figures[0].axes
+    ]
+    pictures_ = [axes.images[0].get_window_extent() for axes in figures[0].axes]
+    for number, (texts, picture) in enumerate(zip(cells, pictures_)):
+        left = number * 3.3 * figures[0].dpi
+        assert len(texts) >= 5 and picture.x0 == pytest.approx(left, abs=1)
+        for text in texts:
+            assert text.x0 == pytest.approx(left, abs=2) and text.x1 < left + 3.3 * figures[0].dpi
+            assert text.y1 <= picture.y0 + 1 <= cells[0][0].y1 + 10

@@ -411,8 +411,10 @@ def test_what_makes_no_sheet_is_refused_in_a_line(source, monkeypatch, more, sai
 def test_images_missing_and_ids_unknown(source):
     (source / "4.jpg").unlink()
     refused(make(source), "4.jpg: no such image", "--images")
-    (source / "4.jpg").write_bytes(b"no image")
-    refused(make(source), "4.jpg: not an image")
+    for name in ("4.jpg", "7.jpg"):
+        (source / name).write_bytes(b"no image")
+    refused(make(source), "4.jpg: not an image, or of a kind that cannot be read (and ", "7.jpg)")
+    assert not (source / "out").exists()
     (source / "elsewhere").mkdir()
     assert cv2.imwrite(str(source / "elsewhere/4.jpg"), np.zeros((5, 5, 3), np.uint8))
     numbers = write(source / "n.json", [{"image_id": k, "caption": "x"} for k in range(3)])
