@@ -18,9 +18,9 @@ SINGLE = "single-frame"
 SURE = 0.05  # a p-value from which on a difference is called no more than chance
 
 
-def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the template activity.html shows. results: of `lrcn evaluate`; shown: its examples. KeyError, TypeError,
-    ValueError and the like where they are not what they should be."""
+def section(results: Mapping[str, Any], document: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the template activity.html shows. results: of `lrcn evaluate`; document: of its examples.json. KeyError,
+    TypeError, ValueError and the like where they are not what they should be."""
     classes, models = [class_in_words(name) for name in results["dataset"]["classes"]], results["models"]
     return {
         "verdicts": verdicts(results),
@@ -36,7 +36,7 @@ def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict
         "per_class": _per_class(models, results["dataset"]["classes"]),
         "over_time": _over_time(results.get("over_time") or {}, len(classes)),
         "fusion": _fusion(results.get("fusion") or {}, len(classes)),
-        "videos": [examples.video(each) for each in (shown or {}).get("videos", [])],
+        "videos": [examples.video(each) for each in (document or {}).get("videos", [])],
     }
 
 

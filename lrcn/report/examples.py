@@ -107,7 +107,7 @@ def _courses(models: Mapping[str, Any], true: str) -> list[dict[str, Any]]:
 
 def gates(layer: Mapping[str, Any]) -> dict[str, Any]:
     """An LSTM's gates, cell and hidden state: a heat map each over the same steps."""
-    steps = [str(step) for step in layer["steps"]]
+    steps = [_spoken(str(step)) for step in layer["steps"]]
     return {
         "layer": layer["layer"],
         "units": len(layer["units"]),
@@ -170,9 +170,9 @@ def _spoken(word: str) -> str:
     return "(end)" if word == "<EOS>" else word
 
 
-def retrieval(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
+def retrieval(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Queries with what was ranked first, and the rank of the right one; pictures in place of images' names."""
-    pictures = {name: picture(each) for name, each in (shown.get("jpegs") or {}).items()}
+    pictures = {name: picture(each) for name, each in (document.get("jpegs") or {}).items()}
     return [
         {
             "direction": DIRECTIONS[direction],
@@ -185,6 +185,6 @@ def retrieval(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
                 for name, score, right in each["top"]
             ],
         }
-        for direction, queries in (shown.get("retrieval") or {}).items()
+        for direction, queries in (document.get("retrieval") or {}).items()
         for each in queries
     ]

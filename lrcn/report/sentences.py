@@ -13,17 +13,17 @@ from lrcn.results import palette
 WHY = {"best": "Best by CIDEr", "worst": "Worst by CIDEr", "first": "The first of the part"}
 
 
-def section(results: Mapping[str, Any], shown: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the template sentences.html shows. results: of `lrcn evaluate`; shown: its examples. KeyError, TypeError,
-    ValueError and the like where they are not what they should be."""
-    shown = shown or {}
-    items = [examples.described(each) for each in shown.get("images") or shown.get("videos") or []]
+def section(results: Mapping[str, Any], document: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the template sentences.html shows. results: of `lrcn evaluate`; document: of its examples.json. KeyError,
+    TypeError, ValueError and the like where they are not what they should be."""
+    document = document or {}
+    items = [examples.described(each) for each in document.get("images") or document.get("videos") or []]
     groups = list(dict.fromkeys(each["why"] for each in items))
     return {
         "best": _best(results["models"]),
         "truth": _truth(results["models"]),
         "groups": [(WHY.get(group, "Examples"), [each for each in items if each["why"] == group]) for group in groups],
-        "retrieval": examples.retrieval(shown),
+        "retrieval": examples.retrieval(document),
         "wrong": _wrong(items),
     }
 

@@ -53,6 +53,7 @@ from lrcn.sentences.images import read_image
 from lrcn.sentences.neighbours import Cnn, Neighbours, cnn_net, nearest_captions
 from lrcn.sentences.readable import readable
 from lrcn.trained_net import TrainedNet, digest
+from prototxt_gen import SpecError
 
 BLOCK = 500  # images whose features are kept together
 SHOWN, REFERENCES = 12, 5  # images in the picture of captions, and what people said of each
@@ -119,7 +120,7 @@ def evaluate_captions(
         "evaluation": search.description
         | {"retrieval_images": len(retrieved), "retrieval_captions": sum(len(image.captions) for image in retrieved)},
         "models": {row: rows.models[row] | measured[row] for row in order},
-        "notes": notes,
+        "notes": [*notes, *rows.notes],
     }
 
 
@@ -128,9 +129,11 @@ def _examples(dataset: Dataset, nets: Sequence[TrainedNet], rows: _Rows) -> dict
     chosen = examples.Chosen.of(dataset, rows.images, rows.of_nets, rows.search.tokens)
     beams = {net.row: rows.beams(net, list(chosen.why)) for net in nets}
     [best] = [net for net in nets if net.row == chosen.best]
+    gates = rows.gates(best, chosen.extremes)
     queries = best.folder / f"retrieval_{rows.search.part}" / QUERIES
     retrieved = rows.search.retrieval_images and queries.exists()
-    return examples.of_images(dataset, chosen, rows.of_nets, beams, read_json(queries) if retrieved else None)
+    found = examples.Found(rows.of_nets, beams, gates, read_json(queries) if retrieved else None)
+    return examples.of_images(dataset, chosen, found)
 
 
 def _draw(
@@ -167,6 +170,7 @@ class _Rows:
     of_nets: dict[str, list[Caption]] = field(default_factory=dict)  # of those rows that are nets'
     alternatives: dict[str, list[Sequence[str]]] = field(default_factory=dict)  # of rows that have several an image
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # for the user
 
     def add_net(self, net: TrainedNet, with_neighbours: bool) -> None:
         """A net's captions and, if wanted, those of the nearest images by its CNN."""
@@ -201,6 +205,21 @@ class _Rows:
                 return captioner.beam(fc8, examples.BEAM, examples.BEAM, search.length, progress)
 
         return kept(net.folder / f"beams{search.suffix or '_test'}.json", identity, searched)
+
+    def gates(self, net: TrainedNet, numbers: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+        """What each LSTM does, `Unrolled.drawable`, while a net that was added says its caption of some images, by
+        their number. Empty, and noted, where Caffe's hidden state is not the equations'."""
+        captions, progress = [self.of_nets[net.row][number] for number in numbers], no_progress
+        seen = {"weights": self.models[net.row]["weights"]} | _cut(net, self.search.cut)
+        with Captioner.of(net, self.compute) as captioner:
+            cnn = _KeptActivations(captioner, net.folder, seen, self.search.cut, progress)
+            fc8 = cnn.of(self.images, self.search.part, BLOBS)["fc8"][list(numbers)]
+            try:
+                unrolled = captioner.unroll(fc8, captions)
+            except SpecError as error:
+                self.notes.append(f"examples without gates of {net.row}: {error}")
+                return {}
+        return {number: [each.drawable() for each in layers] for number, layers in zip(numbers, unrolled)}
 
     def add_neighbours(self, cnn: Cnn, reference: TrainedNet, folder: Path) -> None:
         """The captions of the nearest images by a CNN as it was before its training here."""

@@ -16,7 +16,8 @@ examples_val_beam5.json beside results_val_beam5.json), of the nets that were ev
                       but of a sentence that was cut off at the longest length,
              "beams": [[log probability, caption], ...] of a beam of 5, the likeliest first,
              "metrics": {"CIDEr", "BLEU-4", "ROUGE-L"} of this caption alone,
-             "truth": {slot: whether the caption is true of it}, where the data set knows}}}],
+             "truth": {slot: whether the caption is true of it}, where the data set knows,
+             "gates": [`Unrolled.drawable` of each LSTM over the words], of the best net's on one image or two}}}],
      "retrieval": {"caption_to_image": [{"model": the same net, "query": caption, "image": name of its image, "rank": of
                                          the right one, from 1, "top": [[name, score, whether it is right], ...]}],
                    "image_to_caption": [{"model", "query": name, "rank": of the first of its captions,
@@ -40,7 +41,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from data_prep import tacos
@@ -70,6 +71,12 @@ class Chosen:
     scores: Mapping[str, Mapping[str, Mapping[str, float]]]
     best: str
 
+    @property
+    def extremes(self) -> list[int]:
+        """The numbers of the worst and of the best one, as far as there are any."""
+        first = {why: number for number, why in reversed(self.why.items())}
+        return [first[why] for why in ("worst", "best") if why in first]
+
     @classmethod
     def of(
         cls, dataset: Dataset, images: Sequence[Image], captions: Mapping[str, Sequence[Caption]], tokens: str
@@ -97,29 +104,35 @@ def choose(scores: Sequence[float]) -> dict[int, str]:
     return chosen | dict.fromkeys([number for number in range(len(scores)) if number not in chosen][:each], "first")
 
 
-def of_images(
-    dataset: Dataset,
-    chosen: Chosen,
-    captions: Mapping[str, Sequence[Caption]],
-    beams: Mapping[str, Sequence[Sequence[Caption]]],
-    queries: Mapping[str, Sequence[Mapping[str, Any]]] | None,
-) -> dict[str, Any]:
-    """What examples.json holds of images. captions: {net: one of each image}; beams: {net: several of each chosen one};
-    queries: of retrieval by the best net, as `retrieval.queries` has them, among the first images. DataError for an
-    image that cannot be read."""
+@dataclass(frozen=True)
+class Found:
+    """What nets say of images. captions: {net: one of each image}; beams: {net: several of each chosen one}; gates:
+    {number of an image: of each LSTM of the best net}; queries: of retrieval by that net, as `retrieval.queries` has
+    them, among the first images."""
+
+    captions: Mapping[str, Sequence[Caption]]
+    beams: Mapping[str, Sequence[Sequence[Caption]]]
+    gates: Mapping[int, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    queries: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+
+
+def of_images(dataset: Dataset, chosen: Chosen, found: Found) -> dict[str, Any]:
+    """What examples.json holds of images. DataError for an image that cannot be read."""
     known = truth.read(dataset.folder)
     images: list[dict[str, Any]] = []
     for place, (number, why) in enumerate(chosen.why.items()):
         image: Described = chosen.images[number]
         about = {"name": chosen.names[number], "file": image.file, "why": why, "references": image.captions}
         nets = {}
-        for net, texts in captions.items():
+        for net, texts in found.captions.items():
             nets[net] = {"caption": readable(texts[number].text)} | _details(chosen, net, number, texts[number], known)
-            nets[net]["beams"] = [[round(each.log_prob, 4), readable(each.text)] for each in beams[net][place]]
+            nets[net]["beams"] = [[round(each.log_prob, 4), readable(each.text)] for each in found.beams[net][place]]
+            if net == chosen.best and number in found.gates:
+                nets[net]["gates"] = found.gates[number]
         about |= _what_is_true(image, known) | {"captions": nets, "jpeg": _picture(image, SIDE)}
         images.append(about)
     examples: dict[str, Any] = {"task": "caption", "images": images}
-    return examples | (_retrieval(chosen, queries) if queries else {})
+    return examples | (_retrieval(chosen, found.queries) if found.queries else {})
 
 
 def of_videos(dataset: Dataset, chosen: Chosen, captions: Mapping[str, Sequence[Caption]]) -> dict[str, Any]:

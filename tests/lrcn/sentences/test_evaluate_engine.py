@@ -222,6 +222,8 @@ def assert_examples(folder, name, files, said, beams, ranks):
         assert [value for value, _ in one["beams"]] == pytest.approx([each.log_prob for each in due], abs=1e-3)
         assert (one["words"][-1][0] == "<EOS>") == (not said[image["name"]].endswith("..."))
         assert all(0 < probability <= 1 for _, probability in one["words"])
+    inside = [layers for image in found["images"] for layers in [image["captions"][name].get("gates")] if layers]
+    assert len(inside) == 2 and {len(layers) for layers in inside} == {int(name[5])}  # LSTMs of lrcn-2f
     worst = {"caption_to_image": ranks.images.max(), "image_to_caption": ranks.captions.max()}
     assert {direction: queries[-1]["rank"] for direction, queries in found["retrieval"].items()} == worst
 

@@ -96,7 +96,9 @@ def test_examples_of_images(dataset):
     beams = {net: [[texts[k], caption("a dog", 0.1)] for k in chosen.why] for net, texts in captions.items()}
     scores = np.array([[3.0, 1, 0, 0], [4, 2, 0, 0]])  # of the first two images and their captions
     queries = retrieval.queries(scores, retrieval.rank(scores, [0, 0, 1, 1]))
-    found = json.loads(json.dumps(examples.of_images(dataset, chosen, captions, beams, queries)))
+    inside = [{"layer": "lstm1", "steps": ["a"]}]
+    said = examples.Found(captions, beams, {chosen.extremes[0]: inside}, queries)
+    found = json.loads(json.dumps(examples.of_images(dataset, chosen, said)))
     assert found["task"] == "caption" and len(found["images"]) == 4
     grey = next(image for image in found["images"] if image["name"] == "3.png")
     assert grey["file"] == images[3].file and grey["references"] == images[3].captions
@@ -123,14 +125,17 @@ def test_examples_of_images(dataset):
     of_second = next(each for each in found["retrieval"]["image_to_caption"] if each["query"] == "1.png")
     assert of_second["rank"] == 3 and of_second["top"][2] == ["a green dog runs on grass", 0.0, True]
     assert set(found["jpegs"]) == {"0.png", "1.png"} and all(side(each) == 160 for each in found["jpegs"].values())
-    assert "retrieval" not in examples.of_images(dataset, chosen, captions, beams, None)
+    [worst] = [image for image in found["images"] if "gates" in image["captions"]["right"]]
+    assert worst["why"] == "worst" and worst["captions"]["right"]["gates"] == inside
+    assert all("gates" not in image["captions"]["wrong"] for image in found["images"])
+    assert "retrieval" not in examples.of_images(dataset, chosen, examples.Found(captions, beams))
 
 
 def test_without_truth_nothing_is_said_of_it(dataset):
     (dataset.folder / "truth.json").unlink()
     images, captions = part_images(dataset, "test"), {"net": [caption("a dog")] * 4}
     chosen = examples.Chosen.of(dataset, images, captions, "plain")
-    found = examples.of_images(dataset, chosen, captions, {"net": [captions["net"]] * 4}, None)
+    found = examples.of_images(dataset, chosen, examples.Found(captions, {"net": [captions["net"]] * 4}))
     assert all("truth" not in image and "truth" not in image["captions"]["net"] for image in found["images"])
 
 
