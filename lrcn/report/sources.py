@@ -55,8 +55,8 @@ class Sources:
 
 
 def read(paths: Sequence[Path]) -> Sources:
-    """What lies at these paths: folders of runs, folders of such folders, files of results, answers of rating sheets
-    and their key. Raises ResultsError where nothing is there that can be shown."""
+    """What lies at these paths: folders of runs, folders of such folders, a run alone, files of results, answers of
+    rating sheets and their key. Raises ResultsError where nothing is there that can be shown."""
     left_out: list[str] = []
     outcomes: dict[Path, Outcome] = {}
     rated: list[Path] = []
@@ -98,6 +98,8 @@ def fit(value: Any) -> Any:
 
 def _folders(top: Path) -> list[Path]:
     """The folders of runs at or below `top`: itself, those of its experiments, and those of their splits."""
+    if (top / "stage.json").exists():  # a run alone
+        return [top]
     found = []
     for folder in [top, *sorted(each for each in top.iterdir() if each.is_dir())]:
         if runs_in(folder) and not (folder / "stage.json").exists():
@@ -116,7 +118,7 @@ def _results_in(folder: Path) -> list[Path]:
 
 
 def _outcome(folder: Path, tell: Tell) -> Outcome:
-    outcome = Outcome(folder, [run for run in runs_in(folder) if run.folder != folder])
+    outcome = Outcome(folder, runs_in(folder))
     for path in _results_in(folder):
         try:
             outcome.results.append(fit(compare.read(path)))

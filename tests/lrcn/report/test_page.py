@@ -99,6 +99,11 @@ def test_the_same_gives_the_same_bytes(runs, tmp_path):
     assert pages[0] == pages[1]
 
 
+def test_a_run_alone_is_shown(runs, tmp_path):
+    page, left_out = report(runs / "trial" / "lrcn-fc6-rgb", out=tmp_path / "report.html")
+    assert left_out == [] and "0 of 40 iterations" in page.text and "Not evaluated yet" in page.text
+
+
 @pytest.mark.parametrize("at", ["file", "experiment", "top"])
 def test_a_file_a_folder_and_a_folder_of_folders_are_taken(runs, tmp_path, at):
     path = {"file": runs / "trial" / "results.json", "experiment": runs / "trial", "top": runs}[at]
