@@ -171,15 +171,21 @@ def figure(
         f'stroke-dasharray="{_dashes(dash)}" x1="1" x2="23" y1="4" y2="4"/></svg>{escape(name)}</span>'
         for name, colour, dash in legend
     )
+    return Markup(
+        f"<figure class=chart>{svg}<figcaption class=legend>{keys}</figcaption>{numbers(heads, rows)}</figure>"
+    )
+
+
+def numbers(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """A table of what is drawn, to be unfolded; of long ones every n-th row."""
     step = -(-len(rows) // MOST_ROWS) if rows else 1
     left_out = f"<caption>every {step}th of {len(rows)} rows</caption>" if step > 1 else ""
     head = "".join(f"<th scope=col>{escape(each)}</th>" for each in heads)
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows[::step])
-    numbers = (
+    return Markup(
         f"<details><summary>Numbers</summary><div class=scroll tabindex=0 role=region aria-label=Numbers>"
         f"<table class=numbers>{left_out}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>"
     )
-    return Markup(f"<figure class=chart>{svg}<figcaption class=legend>{keys}</figcaption>{numbers}</figure>")
 
 
 def percent(value: float | None) -> str:

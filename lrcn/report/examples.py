@@ -108,11 +108,18 @@ def _courses(models: Mapping[str, Any], true: str) -> list[dict[str, Any]]:
 def gates(layer: Mapping[str, Any]) -> dict[str, Any]:
     """An LSTM's gates, cell and hidden state: a heat map each over the same steps."""
     steps = [_spoken(str(step)) for step in layer["steps"]]
+    there = {name: about for name, about in GATES.items() if name in layer}
+    rows = [
+        [about[0], str(unit), *(f"{value:g}" for value in values)]
+        for name, about in there.items()
+        for unit, values in zip(layer["units"], layer[name])
+    ]
     return {
         "layer": layer["layer"],
         "units": len(layer["units"]),
-        "maps": [_map(layer[name], steps, *about) for name, about in GATES.items() if name in layer],
+        "maps": [_map(layer[name], steps, *about) for name, about in there.items()],
         "steps": charts.steps_axis(steps),
+        "numbers": charts.numbers(["", "unit", *steps], rows),
     }
 
 

@@ -31,6 +31,7 @@ def write_report(paths: Sequence[Path], out: Path) -> list[str]:
     """Writes the page of what lies at `paths` (`sources.read`) into the file `out`, whole or not at all. Gives what was
     left out, a line each. Raises ResultsError where there is nothing to show, and DataError for a full disk."""
     page = Page(sources.read(paths))
+    out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, page.text())
     return page.left_out
 

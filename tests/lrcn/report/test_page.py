@@ -85,6 +85,14 @@ def test_a_stranger_finds_what_was_asked_for(runs, tmp_path):
     assert "40 of 40" not in page.text and "0 of 40 iterations, not finished" in page.text
 
 
+def test_gates_have_their_numbers_behind_them(runs, tmp_path):
+    page, _ = report(runs / "trial", out=tmp_path / "new" / "report.html")  # whose folder is made
+    layer = outcomes.gates([str(number) for number in range(1, 17)])
+    for name, row in (("forget f", layer["forget"][2]), ("hidden h", layer["hidden"][4])):
+        unit = layer["units"][layer["forget" if name[0] == "f" else "hidden"].index(row)]
+        assert f"{name} {unit} {' '.join(f'{value:g}' for value in row)} " in page.text
+
+
 def test_nothing_is_asked_of_elsewhere(runs, tmp_path):
     page, _ = report(runs, out=tmp_path / "report.html")
     assert all(each.startswith(("#", "data:")) for each in page.addresses)
