@@ -47,6 +47,16 @@ def writing(place):
         ) from error
 
 
+def check_folder(folder: Path) -> None:
+    """DataError where no file can be written into a folder, which need not be there yet: before what takes long."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    named = f"{folder}:" if there == folder else f"{folder}: {there}"
+    if not there.is_dir():
+        raise DataError(f"{named} is a file, not a folder; name another")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DataError(f"{named} is not yours to write to; name another")
+
+
 def _check_place(path: Path) -> None:
     """DataError where no file can take this place: its folder is not there, or what is there is a device, a pipe or a
     standard stream, which a file that is renamed would replace for all."""

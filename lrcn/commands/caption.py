@@ -163,8 +163,10 @@ def _ids(images, coco_json, listing):
 
 
 def _picture_paths(images, out, ending=""):
+    from data_prep.whole_files import check_folder
     from lrcn.results import pictures
 
+    check_folder(out)
     paths = [out / name for name in pictures.picture_names(images, ending)]
     taken = {path.resolve() for path in paths}
     for image in images:

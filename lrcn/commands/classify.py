@@ -133,13 +133,18 @@ def _extras(videos, nets, gates, clip, film, options):
 
 
 def _check_pictures(folder, inputs):
-    """UsageError where pictures would lie among the frames that are read, or in place of one."""
+    """UsageError where pictures would lie among the frames that are read, or in place of one; DataError where none can
+    be written."""
+    from data_prep.whole_files import check_folder
+
+    check_folder(folder)
     if any(each.is_dir() and each.resolve() == folder.resolve() for each in inputs):
         raise click.UsageError(f"--out {folder}: is a folder that is read; name another for the pictures")
 
 
 def _check_film(film, videos):
-    """UsageError where --video cannot be drawn: before anything is computed."""
+    """UsageError, DataError where --video cannot be drawn: before anything is computed."""
+    from data_prep.whole_files import check_folder
     from lrcn.results.film import SUFFIXES
 
     if film.suffix.lower() not in SUFFIXES:
@@ -148,6 +153,7 @@ def _check_film(film, videos):
         raise click.UsageError(f"--video {film}: shows one video, and here are {len(videos)}; give one at a time")
     if film.resolve() == videos[0].resolve():
         raise click.UsageError(f"--video {film}: is the video itself; name another file")
+    check_folder(film.parent)
 
 
 def _nets(context, out, options):

@@ -36,12 +36,15 @@ def describe(file, run, model, beam, length, partial, as_json, out, gpu):
     A video itself is not read. Words that the net does not know count for nothing, and slots that are left out as
     missing.
     """
+    from data_prep.whole_files import check_folder
     from lrcn.engine.compute import Compute
     from lrcn.sentences import video_inputs
     from lrcn.sentences.captioner import Captioner
     from lrcn.sentences.readable import readable
     from lrcn.training.trained import writer
 
+    if out:
+        check_folder(out)
     video_inputs.check_kind(file)
     net, progress = writer(run, "video", model), Progress()
     ids, inputs = video_inputs.of_file(file, net.variant, net.settings, net.folder, partial, say)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import DataError
-from data_prep.whole_files import beside, copy, read_json, write_bytes, write_json
+from data_prep.whole_files import beside, check_folder, copy, read_json, write_bytes, write_json
 
 NUMBERS = st.integers() | st.floats(allow_nan=False)
 VALUES = st.recursive(
@@ -46,6 +46,17 @@ def test_a_matrix_has_a_line_a_row_and_all_else_is_indented(tmp_path):
         ' "none": []',
         "}",
     ]
+
+
+def test_a_folder_that_takes_no_file_is_named_before_anything_is_computed(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"")
+    check_folder(tmp_path / "new" / "folder")
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(DataError, match="file/folder: .*file is a file, not a folder; name another"):
+        check_folder(tmp_path / "file" / "folder")
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # root may write anywhere
+    with pytest.raises(DataError, match="new/folder: .* is not yours to write to; name another"):
+        check_folder(tmp_path / "new" / "folder")
 
 
 def test_a_pipe_stays_a_pipe(tmp_path):
