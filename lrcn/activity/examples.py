@@ -1,8 +1,9 @@
 """Videos of an evaluation that are worth looking at: OUT/examples.json, what a reader is shown of them.
 
-{"task": "activity", "videos": [{"name", "class", "why", "frames", "fps", "thumbnails": [{"frame", "jpeg": base64}],
-"answers": {model: {column: [{"class", "score"}, ...]}}, "over_time": {model: {column: {"classes", "scores": (classes,
-frames), None where no clip has the frame}}}, "gates": {model: `Unrolled.drawable` and its "modality"}}]}
+{"task": "activity", "by": {"model", "column"}: what they are chosen by, "videos": [{"name", "class", "why", "frames",
+"fps", "thumbnails": [{"frame", "jpeg": base64}], "answers": {model: {column: [{"class", "score"}, ...]}}, "over_time":
+{model: {column: {"classes", "scores": (classes, frames), None where no clip has the frame}}}, "gates": {model:
+`Unrolled.drawable` and its "modality"}}]}
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from lrcn.activity.evaluate import (
     with_averages,
 )
 from lrcn.engine.compute import Compute
+from lrcn.results.compare import COLUMNS
 from lrcn.results.pictures import spread
 from lrcn.trained_net import TrainedNet
 from prototxt_gen import SpecError
@@ -46,15 +48,14 @@ THUMBNAIL = 160  # pixels of its longer side
 Scores = Mapping[str, Mapping[str, np.ndarray]]  # {model: {column: (videos, ...)}}
 
 
-def choose(scores: Scores, labels: np.ndarray) -> tuple[str, list[tuple[int, str]]]:
-    """The column in which an LRCN, or where there is none another net, does best; and the numbers of the videos to be
-    shown of scores (videos, classes), each with why: where that net and the single-frame net differ, and where it is
-    most wrong, right ones in the places that are left."""
+def choose(scores: Scores, labels: np.ndarray) -> tuple[str, str, list[tuple[int, str]]]:
+    """The best LRCN, or where there is none the best net, by the last of the table's columns that it has, and that
+    column; and the numbers of the videos to be shown of scores (videos, classes), each with why: where that net and the
+    single-frame net differ, and where it is most wrong, right ones in the places that are left."""
     lrcns = [model for model in scores if model.startswith("lrcn")] or list(scores)
-    model, column = max(
-        ((model, column) for model in lrcns for column in scores[model]),
-        key=lambda at: percent(scores[at[0]][at[1]], labels),
-    )
+    judged = {model: max(scores[model], key=COLUMNS.index) for model in lrcns}
+    model = max(lrcns, key=lambda each: (COLUMNS.index(judged[each]), percent(scores[each][judged[each]], labels)))
+    column = judged[model]
     best, videos = scores[model][column], np.arange(len(labels))
     single = scores["single-frame"].get(column) if model != "single-frame" and "single-frame" in scores else None
     true, right = best[videos, labels], best.argmax(1) == labels
@@ -75,7 +76,7 @@ def choose(scores: Scores, labels: np.ndarray) -> tuple[str, list[tuple[int, str
         by_class = {int(labels[v]): v for v in there[::-1]}.values()  # the first of each
         there = [*(v for v in there if v in by_class), *there]  # of different classes first
         chosen |= dict.fromkeys(list(dict.fromkeys(there))[: min(most, MOST - len(chosen))], why)
-    return column, list(chosen.items())
+    return model, column, list(chosen.items())
 
 
 # ---- what is shown of a data set ---------------------------------------------------------------------------
@@ -164,7 +165,7 @@ def examples(
         model: with_averages({modality: FRAMES[scoring.frames](probs) for modality, probs in of_model.items()})
         for model, of_model in scores.items()
     }
-    column, chosen = choose(flat, labels)
+    judge, column, chosen = choose(flat, labels)
     subset = (_Sequences if dataset.kind == "features" else _Videos)(dataset, split, [v for v, _ in chosen])
     courses, gates, notes = _again(nets, subset, [v for v, _ in chosen], column, flat, scoring, compute)
     videos = [
@@ -187,7 +188,7 @@ def examples(
         }
         for at, (v, why) in enumerate(chosen)
     ]
-    return {"task": "activity", "videos": videos}, notes
+    return {"task": "activity", "by": {"model": judge, "column": column}, "videos": videos}, notes
 
 
 def _again(

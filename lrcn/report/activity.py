@@ -36,8 +36,14 @@ def section(results: Mapping[str, Any], document: Mapping[str, Any] | None) -> d
         "per_class": _per_class(models, results["dataset"]["classes"]),
         "over_time": _over_time(results.get("over_time") or {}, len(classes)),
         "fusion": _fusion(results.get("fusion") or {}, len(classes)),
+        "by": _judge((document or {}).get("by")),
         "videos": [examples.video(each) for each in (document or {}).get("videos", [])],
     }
+
+
+def _judge(by: Mapping[str, str] | None) -> str:
+    """The net that the videos are chosen by, in words."""
+    return f"{palette.title(by['model'])}, {palette.title(by['column'])}" if by else ""
 
 
 def verdicts(results: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -23,7 +23,8 @@ def section(runs: Sequence[Run]) -> list[dict[str, Any]]:
         except (SpecError, TrainError):  # the run's own part of the page says so
             continue
         inputs = variant.input_shapes(**settings)["train"]
-        shapes = infer(files["train_test"], "TRAIN", files["solver"].train_state.stage, inputs=inputs)
-        picture = Markup(diagram.svg(shapes, variant.name))
+        stages = files["solver"].train_state.stage
+        shapes = infer(files["train_test"], "TRAIN", stages, inputs=inputs)
+        picture = Markup(diagram.svg(shapes, ", ".join([variant.name, "TRAIN", *stages])))
         drawn.setdefault(picture, {"name": variant.name, "runs": [], "svg": picture})["runs"].append(run.folder.name)
     return list(drawn.values())

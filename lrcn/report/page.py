@@ -61,7 +61,8 @@ class Page:
         card, measured = self._measured(chapter, outcome)
         trainings = [self._part(str(run.folder), "training.html", training.section, run) for run in outcome.runs]
         drawn = self._part(f"{chapter['folder']}, its nets", "nets.html", nets.section, outcome.runs)
-        return chapter | {"short": card, "parts": [*about, measured, *trainings, drawn]}
+        parts = {"": [*about, measured], "Trainings": trainings, "The nets": [drawn]}
+        return chapter | {"short": card, "parts": {title: each for title, each in parts.items() if any(each)}}
 
     def _measured(self, chapter: Mapping[str, Any], outcome: Outcome) -> tuple[Markup, Markup]:
         """What the first of its results says, in short and at length; without the examples where these are not what
@@ -75,6 +76,7 @@ class Page:
             name = f"{folder}, {'results' if examples is None else 'examples'}"
             content = self._tried(name, make, results, examples)
             if content is not None:
+                content |= {"id": chapter["id"]}
                 card, measured = self._card(chapter, conditions, content), self._part(name, template, dict, content)
                 if card and measured:
                     return card, measured

@@ -18,6 +18,8 @@ def section(results: Mapping[str, Any], document: Mapping[str, Any] | None) -> d
     TypeError, ValueError and the like where they are not what they should be."""
     document = document or {}
     items = [examples.described(each) for each in document.get("images") or document.get("videos") or []]
+    for number, each in enumerate(items):
+        each["number"] = number
     groups = list(dict.fromkeys(each["why"] for each in items))
     return {
         "best": _best(results["models"]),

@@ -99,7 +99,10 @@ def _line(rows: list[dict[str, float]], name: str, colour: str) -> Line:
     """What a test measured has marks; what a batch alone says is dotted."""
     kind = name.partition(" ")[0].partition("-")[0]  # "test-on-train" is a test too
     dash = palette.DASHES["test"] if kind == "test" else (1, 1) if kind == "train" else ()
-    xs, ys = zip(*curves.points_of(rows, name))
+    points = curves.points_of(rows, name)
+    if curves.panel_of(name) == "lr":  # which stays until it changes
+        points = [point for one, other in zip(points, points[1:]) for point in (one, (other[0], one[1]))] + points[-1:]
+    xs, ys = zip(*points)
     return Line(curves.label_of(name, rows), xs, ys, colour, dash, points=kind == "test")
 
 

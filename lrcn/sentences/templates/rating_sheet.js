@@ -124,7 +124,9 @@ function showRanks() {
   }
   byId("bar").value = done;
   byId("where").textContent = "Image " + (at + 1) + " of " + sheet.images.length + ";";
-  byId("done").textContent = done + " finished" + (done === sheet.images.length ? ": save the answers." : ".");
+  const alike = sheet.images.filter((each) => each.captions.length === 1).length;  // there is nothing to rank
+  byId("done").textContent = done + " finished" + (alike ? " (" + alike + " with nothing to rank)" : "")
+    + (done === sheet.images.length ? ": save the answers." : ".");
   byId("previous").disabled = at === 0;
   byId("next").disabled = at === sheet.images.length - 1;
 }
@@ -139,6 +141,17 @@ function rank(row, column, value) {
   showRanks();
 }
 
+// The rank of a field that has one, else of the field before, where a digit was given last.
+function takeBack(row, column) {
+  const image = sheet.images[at], ranked = (r, c) => ranksOf(image, sheet.criteria[c], state.answers)[r] !== null;
+  if (!ranked(row, column)) {
+    if (row > 0) row -= 1;
+    else if (column > 0) [row, column] = [image.captions.length - 1, column - 1];
+    focusOn(row, column);
+  }
+  rank(row, column, null);
+}
+
 function pressed(event) {
   const field = event.target.closest("fieldset");
   if (!field || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -146,7 +159,7 @@ function pressed(event) {
   const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
   if (move) focusOn(row + move[0], column + move[1]);
   else if (event.key === "Enter") show(at + 1);
-  else if (event.key === "Backspace" || event.key === "Delete") rank(row, column, null);
+  else if (event.key === "Backspace" || event.key === "Delete") takeBack(row, column);
   else if (/^[0-9]$/.test(event.key)) {
     const value = Number(event.key);
     if (value < 1 || value > most) notice("A rank is a number from 1 to " + most + ".");
@@ -220,6 +233,9 @@ byId("rater").addEventListener("input", () => {
   state.rater = byId("rater").value.trim();
   notice("");
   keep();
+});
+byId("rater").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !focusOn(0, 0)) byId("next").focus();
 });
 byId("captions").addEventListener("keydown", pressed);
 byId("previous").addEventListener("click", () => show(at - 1));

@@ -113,7 +113,7 @@ def test_ranking_by_mouse_with_a_closed_tab_in_the_middle(chromium, page_file, w
         assert page.get_by_label("Your name").input_value() == "Thu Hà"
         assert (
             page.locator("#where").inner_text() == "Image 2 of 3;"
-            and page.locator("#done").inner_text() == "2 finished."
+            and page.locator("#done").inner_text() == "2 finished (1 with nothing to rank)."
         )
         assert chosen(page)[2] == [2, None]
         page.reload()
@@ -167,13 +167,23 @@ def test_ranking_by_keyboard_alone(chromium, page_file, width):
         keyboard.press("ArrowUp")
         keyboard.press("Backspace")
         assert chosen(page) == [[None] * 3] * 3 and group() == [0, 0]
+        for rank in "231":
+            keyboard.press(rank)
+        assert group() == [0, 1]
+        for due in ([2, 0], [1, 0], [0, 0], [0, 0]):  # Backspace goes back, and stays at the first
+            keyboard.press("Backspace")
+            assert group() == due
+        assert chosen(page) == [[None] * 3] * 3
+        page.locator("#rater").focus()
+        keyboard.press("Enter")
+        assert group() == [0, 0]
         for image, rows in enumerate((3, 2)):
             for _ in rating_sheet.CRITERIA:
                 for row in range(rows):
                     keyboard.press(str(rank_of(page_file, image, row)))
             assert page.evaluate("document.activeElement.id") == "next"
             keyboard.press("Enter")
-        assert page.locator("#done").inner_text() == "3 finished: save the answers."
+        assert page.locator("#done").inner_text() == "3 finished (1 with nothing to rank): save the answers."
         page.locator("#save").focus()
         answers = save(page, lambda: keyboard.press("Enter"))
         assert tab.faults() == []
