@@ -56,7 +56,8 @@ function take(text) {
 function restore() {
   try {
     take(localStorage.getItem(place));
-    keep();
+    localStorage.setItem(place + "-try", "");  // whether the browser keeps anything; what is there is left as it is
+    localStorage.removeItem(place + "-try");
   } catch (error) {
     byId("unkept").hidden = false;
   }

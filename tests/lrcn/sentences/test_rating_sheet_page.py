@@ -225,6 +225,12 @@ def test_a_picture_can_be_enlarged(chromium, page_file, width):
             assert not large.is_visible() and page.evaluate("document.activeElement.id") == "enlarge"
 
 
+def kept_of(tab, text):
+    """Waits until a tab finds in the browser's storage what another has written there; a page that is opened again
+    before may miss it."""
+    tab.page.wait_for_function("text => Object.values(localStorage).some((kept) => kept.includes(text))", arg=text)
+
+
 def test_two_sheets_do_not_mix_and_one_begins_anew_when_asked(chromium, tmp_path):
     with window(chromium) as show:
         one, other = show(make(tmp_path)), show(make(tmp_path, seed=3))
@@ -232,6 +238,8 @@ def test_two_sheets_do_not_mix_and_one_begins_anew_when_asked(chromium, tmp_path
         other.page.get_by_label("Your name").fill("Bình")
         radio(one.page, "correctness", 0, 3).click()
         radio(other.page, "correctness", 0, 1).click()
+        kept_of(one, '"correctness":[1')
+        kept_of(other, '"correctness":[3')
         for tab in (one, other):
             tab.page.reload()
         one.replies = [False]
@@ -239,6 +247,7 @@ def test_two_sheets_do_not_mix_and_one_begins_anew_when_asked(chromium, tmp_path
         assert chosen(one.page)[0][0] == 3 and chosen(other.page)[0][0] == 1
         one.replies = [True]
         one.page.get_by_role("button", name="Begin anew").click()
+        kept_of(other, '"rater":""')
         for tab in (one, other):
             tab.page.reload()
         assert chosen(one.page)[0][0] is None and one.page.get_by_label("Your name").input_value() == ""
