@@ -106,7 +106,10 @@ def test_ranking_by_mouse_with_a_closed_tab_in_the_middle(chromium, page_file, w
         radio(page, "grammar", 1, right[1][1]).click()
         page.get_by_role("button", name="Next").click()
         radio(page, "relevance", 0, 2).click()
-        page.close()
+        beside = show(page_file)
+        kept_of(beside, '"relevance":[2,null]')
+        for each in (page, beside.page):
+            each.close()
 
         tab = show(page_file)
         page = tab.page
