@@ -19,13 +19,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDTHS = (390, 1440)  # pixels: a phone, a desk
 LONGEST = 120_000  # milliseconds until what never comes is given up; nothing is waited for that is there
-OFFLINE = re.compile(r"^(?!file:|data:|blob:|about:)")
+SERVED = "http://page.test/"  # no network: what is asked of it is read from disk
+OFFLINE = re.compile(rf"^(?!file:|data:|blob:|about:|{SERVED})")
 
 
 @pytest.fixture(scope="session")
@@ -49,17 +51,21 @@ def opened(chromium, path: Path, width: int = WIDTHS[1], dark: bool = False, **m
 
 
 @contextmanager
-def window(chromium, width: int = WIDTHS[1], dark: bool = False, **more):
-    """A function that opens a page from disk in a new tab; the tabs share what pages keep in the browser."""
+def window(chromium, width: int = WIDTHS[1], dark: bool = False, served: bool = False, **more):
+    """A function that opens a page from disk in a new tab; the tabs share what pages keep in the browser. served: as if
+    a server had the pages, for tests of what is kept: now and then Chromium gives a page of a file: address that is
+    opened again an empty storage of its own."""
     scheme = "dark" if dark else "light"
     settings = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme, "offline": True} | more
     context = chromium.new_context(**settings)
     context.set_default_timeout(LONGEST)
     context.route(OFFLINE, lambda route: route.abort())
+    context.route(f"{SERVED}**", lambda route: route.fulfill(path=unquote(urlsplit(route.request.url).path)))
 
     def show(path: Path) -> Tab:
         tab = Tab(context.new_page())
-        tab.page.goto(Path(path).resolve().as_uri())
+        file = Path(path).resolve().as_uri()
+        tab.page.goto(file.replace("file:///", SERVED) if served else file)
         return tab
 
     try:

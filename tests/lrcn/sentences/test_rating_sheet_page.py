@@ -70,12 +70,6 @@ def fully_rated(page_file, answers):
 TABLE = {"good": [4.5 / 3] * 3, "odd": [7 / 3] * 3, "bad": [6.5 / 3] * 3}
 
 
-KEPT = pytest.mark.xfail(
-    strict=False,
-    reason="Chromium at times gives a page from disk an empty storage when it is opened again within moments",
-)
-
-
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_can_be_read(chromium, page_file, width, dark):
@@ -95,10 +89,9 @@ def test_the_page_can_be_read(chromium, page_file, width, dark):
         assert not tab.page.locator("#next, #save").first.is_visible() and tab.page.locator("#picture").is_visible()
 
 
-@KEPT
 @pytest.mark.parametrize("width", WIDTHS)
 def test_ranking_by_mouse_with_a_closed_tab_in_the_middle(chromium, page_file, width):
-    with window(chromium, width) as show:
+    with window(chromium, width, served=True) as show:
         tab = show(page_file)
         page = tab.page
         assert page.evaluate("document.activeElement.id") == "rater"
@@ -238,14 +231,11 @@ def test_a_picture_can_be_enlarged(chromium, page_file, width):
 def kept_of(tab, text):
     """Waits until a tab finds in the browser's storage what another has written there; a page that is opened again
     before may miss it."""
-    tab.page.wait_for_function(
-        "text => Object.values(localStorage).some((kept) => kept.includes(text))", arg=text, timeout=10_000
-    )
+    tab.page.wait_for_function("text => Object.values(localStorage).some((kept) => kept.includes(text))", arg=text)
 
 
-@KEPT
 def test_two_sheets_do_not_mix_and_one_begins_anew_when_asked(chromium, tmp_path):
-    with window(chromium) as show:
+    with window(chromium, served=True) as show:
         one, other = show(make(tmp_path)), show(make(tmp_path, seed=3))
         one.page.get_by_label("Your name").fill("Anna")
         other.page.get_by_label("Your name").fill("Bình")
@@ -268,9 +258,8 @@ def test_two_sheets_do_not_mix_and_one_begins_anew_when_asked(chromium, tmp_path
         assert one.faults() == other.faults() == []
 
 
-@KEPT
 def test_the_same_sheet_in_two_tabs_is_one(chromium, page_file):
-    with window(chromium) as show:
+    with window(chromium, served=True) as show:
         one, other = show(page_file), show(page_file)
         radio(one.page, "correctness", 0, 3).click()
         other.page.wait_for_function("document.querySelector('input:checked')")
