@@ -9,6 +9,7 @@ import click
 from data_prep import DataError
 from lrcn.commands import (
     analyze,
+    bench,
     caffe,
     caption,
     classify,
@@ -99,5 +100,6 @@ for command in (
     caption.caption,
     describe.describe,
     sample.sample,
+    bench.bench,
 ):
     cli.add_command(command)
