@@ -17,6 +17,7 @@ from lrcn.lstm import Unrolled
 from lrcn.sentences.decoding import END, FLOOR
 from lrcn.sentences.deploy_nets import INPUTS, DeployNets, check_variant
 from lrcn.sentences.image_net import ImageNet
+from lrcn.sentences.step_parts import parts_of
 from lrcn.trained_net import TrainedNet
 from prototxt_gen import SpecError
 from prototxt_gen.weights import shape_text
@@ -81,7 +82,9 @@ class Captioner(ImageNet):
         self.nets, self.weights = nets, Path(weights)
         self.precision = compute.gpu.precision if compute.gpu else "fp32"
         self.input_shapes = nets.input_shapes
-        self._begin(nets.by_name, weights, compute, nets.transform, streams)
+        self._begin(
+            nets.by_name | parts_of(nets.step, nets.reader is not None), weights, compute, nets.transform, streams
+        )
 
     @classmethod
     def of(cls, net: TrainedNet, compute: Compute, streams: int = STREAMS) -> Captioner:
