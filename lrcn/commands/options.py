@@ -103,6 +103,17 @@ CUT = click.option(
 )
 
 
+def jobs_option(what: str):
+    """--jobs N. what: is computed side by side, in words."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(1),
+        metavar="N",
+        help=f"So many {what} at a time, of those that do not wait for each other; by default as many as have cores "
+        "for their threads. A GPU each: --jobs 2 --gpu 0,1.",
+    )
+
+
 def tensorboard_option(what: str):
     """--tensorboard DIR. what: is written there, in words."""
     return click.option(
