@@ -29,12 +29,7 @@ PAIR = ("object", "motion")  # truths that are reported together too: what a vid
 
 
 def evaluate_videos(
-    dataset: Dataset,
-    nets: Sequence[TrainedNet],
-    out: Path,
-    search: Search,
-    compute: Compute,
-    jobs: int | None = None,
+    dataset: Dataset, nets: Sequence[TrainedNet], out: Path, search: Search, compute: Compute, jobs: int | None = None
 ) -> dict[str, Any]:
     """{"dataset", "evaluation", "models", "notes"} of results.json: a sentence of each video against all of its own,
     and by level of detail where there are several ("by_detail": {detail: metrics}). jobs: so many nets at a time, as

@@ -114,9 +114,7 @@ def check(out: Path, disks: Sequence[Disk], fewer: Sequence[Disk], at_once: int 
         )
 
 
-def in_words(
-    out: Path, disks: Sequence[Disk], fewer: Sequence[Disk], keep: int | None, at_once: int = 1
-) -> str:
+def in_words(out: Path, disks: Sequence[Disk], fewer: Sequence[Disk], keep: int | None, at_once: int = 1) -> str:
     """The plan's line of it. at_once: how many are trained at a time."""
     whole, left, free = sum(each.total for each in disks), total(disks, at_once), room.free(out)
     of = "all snapshots" if keep is None else f"the last {keep} snapshots" if keep > 1 else "the last snapshot"

@@ -35,9 +35,7 @@ class Video(SentenceTask):
     def decided(self, dataset: Dataset) -> Sequence[str]:
         return (*super().decided(dataset), *SIZES)
 
-    def evaluate(
-        self, work: Workspace, options: Search, compute: Compute, jobs: int | None = None
-    ) -> list[Evaluation]:
+    def evaluate(self, work: Workspace, options: Search, compute: Compute, jobs: int | None = None) -> list[Evaluation]:
         """Describes the videos of a part, against their own sentences and the truth where it is known: results.json,
         captions_NAME.json, examples.json."""
         nets = [work.trained(stage) for stage in work.experiment.stages]
