@@ -21,7 +21,7 @@ from lrcn.engine import EngineError
 from lrcn.engine.cards import cards
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
-from lrcn.engine.side_by_side import at_most, lanes, side_by_side
+from lrcn.engine.side_by_side import at_most, lanes, shares, side_by_side
 from lrcn.released.weights import weights_file
 from lrcn.trained_net import TrainedNet
 from lrcn.training import beside, disk, plan, pretrained, starting
@@ -233,8 +233,8 @@ class Job(Workspace):
         """TrainError where what `train` writes cannot fit on the disk."""
         given = self.given(start, resume)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
-        all_and_few = [plan.disks(self, to_do, start, given, each) for each in (keep, disk.FEW)]
-        disk.check(self.out, *all_and_few, at_most(beside.parts(self, to_do, resume), jobs))
+        whole, fewer = [plan.disks(self, to_do, start, given, each) for each in (keep, disk.FEW)]
+        disk.check(self.out, whole, fewer, at_most(beside.parts(self, to_do, resume), jobs))
 
     def train(
         self,
@@ -335,10 +335,11 @@ class Job(Workspace):
         `side_by_side` has it. options: fields of the task's `Options`. Raises TrainError, CaffeError, DataError,
         EngineError."""
         compute = compute or Compute()
-        if (gpu := lanes(compute, jobs)[0].gpu) and len(gpu.numbers) > 1:
+        gpu = compute.gpu
+        if gpu and len(shares(gpu, jobs)[0].numbers) > 1:
+            count = len(gpu.numbers)
             raise EngineError(
-                f"--gpu {compute.gpu}: a net is evaluated on one GPU; give each its own, --jobs "
-                f"{len(compute.gpu.numbers)}, or name one"
+                f"--gpu {gpu}: a net is evaluated on one GPU; name one, or give each its own, --jobs {count}"
             )
         evaluations = self.task.evaluate(self, self.task.Options(**options), compute, jobs)
         rows = options.get("rows") or self.experiment.rows()
