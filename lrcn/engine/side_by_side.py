@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from data_prep.workers import cores
@@ -16,6 +17,7 @@ from lrcn.engine.device import Gpu
 from lrcn.engine.engines import EngineError
 
 Result = TypeVar("Result")
+LISTENS = 0.5  # seconds between two looks whether Ctrl-C was pressed
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ class _Crew(_Order):
         self.ends, progress = threading.Event(), _one_at_a_time(each[0].progress)
         self.free = [replace(lane, progress=progress, ends=self.ends) for lane in each]
         self.ended: SimpleQueue[tuple[int, Any, BaseException | None]] = SimpleQueue()
+        self.begun = set[int]()  # what has come as far as to see that all is to end
 
     def results(self) -> list[Any]:
         results = {}
@@ -145,23 +148,31 @@ class _Crew(_Order):
                 for number in self.begin():
                     # a daemon: a second Ctrl-C ends this process, and with it the kernel what is left of Caffe
                     threading.Thread(target=self._work, args=[number, self._lane()], daemon=True).start()
-                number, results[number], error = self.ended.get()
+                number, results[number], error = self._next()
                 self.end(number)
                 if error is not None:
                     raise error
         except BaseException:
             self.ends.set()
-            while self.running:
-                self.end(self.ended.get()[0])
+            while self.running & self.begun:
+                self.end(self._next()[0])
             raise
         return [results[number] for number in range(len(self.parts))]
+
+    def _next(self) -> tuple[int, Any, BaseException | None]:
+        """The next that ends. Python hears a Ctrl-C that comes just before it waits only when it has waited."""
+        while True:
+            with suppress(Empty):
+                return self.ended.get(timeout=LISTENS)
 
     def _lane(self) -> Compute:
         return self.free.pop(0) if self.free[0].gpu else self.free[0]
 
     def _work(self, number: int, lane: Compute) -> None:
         result, failure = None, None
+        self.begun.add(number)
         try:
+            lane.check_ends()
             result = self.parts[number].work(_of(self.parts[number], lane))
         except BaseException as error:  # raised again where it is waited for
             failure = error
