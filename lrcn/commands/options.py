@@ -29,7 +29,9 @@ class GpuNumbers(click.ParamType):
             self.fail(f"{value}: it takes a GPU's number, 0" + " or several, 0,1" * self.several, param, ctx)
         chosen = tuple(map(int, numbers))
         if len(chosen) > 1 and not self.several:
-            self.fail(f"{value}: this command computes on one GPU; `lrcn train` and `lrcn evaluate` take several", param, ctx)
+            self.fail(
+                f"{value}: this command computes on one GPU; `lrcn train` and `lrcn evaluate` take several", param, ctx
+            )
         if len(set(chosen)) < len(chosen):
             self.fail(f"{value}: names a GPU twice", param, ctx)
         return chosen
