@@ -103,23 +103,41 @@ class Contained(click.Command):
 
 class Progress:
     """Shows (what, done, total): how far it is, what was measured, how fast it goes and the time left, in a bar on a
-    terminal, in a line each tenth, and every five minutes, elsewhere. (remark, 0, 0) is a line in between.
+    terminal, in a line each tenth, and every five minutes, elsewhere; of several at a time a bar, or lines, each.
+    (remark, 0, 0) is a line in between.
     """
 
     def __init__(self):
-        self.bar, self.what, self.tenth, self.begun, self.first, self.told = None, None, -1, 0.0, 0, 0.0
+        self.each: dict[str, _Shown] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
         if not total:  # a remark
-            self.close()
-            say(what)
+            tqdm.write(what, file=sys.stderr)
+            sys.stderr.flush()
             return
-        now = time.monotonic()
-        if what != self.what:
-            self.close()
-            self.what, self.tenth, self.begun, self.first, self.told = what, -1, now, done, now
-            terminal = sys.stderr.isatty() or BARS in os.environ  # the caller's, where this is a container
-            self.bar = tqdm(desc=what, total=total, initial=done, bar_format=BAR) if terminal else None
+        now, shown = time.monotonic(), self.each.get(what)
+        if shown is None or (shown.over and done < total):
+            shown = self.each[what] = _Shown(what, done, total, now)
+        if not shown.over:
+            shown.tell(what, done, total, now)
+            if done >= total:
+                shown.close()
+
+    def close(self) -> None:
+        for shown in self.each.values():
+            shown.close()
+        self.each.clear()
+
+
+class _Shown:
+    """One thing that is counted: its bar, or lines."""
+
+    def __init__(self, what: str, done: int, total: int, now: float):
+        self.tenth, self.begun, self.told, self.first, self.over = -1, now, now, done, False
+        terminal = sys.stderr.isatty() or BARS in os.environ  # the caller's, where this is a container
+        self.bar = tqdm(desc=what, total=total, initial=done, bar_format=BAR) if terminal else None
+
+    def tell(self, what: str, done: int, total: int, now: float) -> None:
         parts = progress_in_words(what, (self.first, done, total), now - self.begun)
         if self.bar is not None:
             self.bar.total = total
@@ -131,10 +149,10 @@ class Progress:
             print(", ".join(parts.values()), file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        if self.bar is not None:
+        if self.bar is not None and not self.over:
             self.bar.refresh()
             self.bar.close()
-        self.bar = self.what = None
+        self.over = True
 
 
 BAR = "{desc} |{bar}|"
