@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -101,8 +102,13 @@ def published_texts() -> dict[Path, str]:
 
 def header(title: str, differing: str, notes: Sequence[str] = ()) -> str:
     """What stands at a file's top: what it is, which lrcn wrote it, and with which settings not as published."""
-    by = f"lrcn {version('lrcn')}" + (f"; not as published: {differing}" if differing else "")
+    by = f"lrcn {_version()}" + (f"; not as published: {differing}" if differing else "")
     return "\n".join([title, by, *notes])
+
+
+@cache
+def _version() -> str:
+    return version("lrcn")  # reads a file
 
 
 def differences(variant: Variant, settings: Mapping[str, Any]) -> str:
