@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import lmdb
-import numpy as np
 
 from data_prep import DataError
 from prototxt_gen.text_files import read_text
@@ -125,6 +124,8 @@ _NUMBERS = re.compile(r"\[\n\s+(?:(?:[-+.\deE]+|NaN|-?Infinity|null),?\n\s*)+\]"
 
 def write_arrays(path: Path, arrays: dict) -> None:
     """An .npz, compressed; whole or not at all."""
+    import numpy as np
+
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     write_bytes(path, content.getvalue())

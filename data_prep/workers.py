@@ -12,8 +12,6 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
-import cv2
-
 from data_prep import DataError
 
 
@@ -63,6 +61,8 @@ def cores() -> int:
 
 
 def _begin_worker() -> None:
+    import cv2
+
     cv2.setNumThreads(1)  # the processes share the cores out already
     parent = multiprocessing.parent_process()
 

@@ -13,17 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from lrcn.commands import completion
 from lrcn.engine.container import BARS
 from prototxt_gen import SpecError
 from prototxt_gen.text_files import read_text
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 FILLED = ("out", "tensorboard")  # parameters that name what a command writes
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -112,6 +106,8 @@ class Progress:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         if not total:  # a remark
+            from tqdm import tqdm
+
             tqdm.write(what, file=sys.stderr)
             sys.stderr.flush()
             return
@@ -135,7 +131,7 @@ class _Shown:
     def __init__(self, what: str, done: int, total: int, now: float):
         self.tenth, self.begun, self.told, self.first, self.over = -1, now, now, done, False
         terminal = sys.stderr.isatty() or BARS in os.environ  # the caller's, where this is a container
-        self.bar = tqdm(desc=what, total=total, initial=done, bar_format=BAR) if terminal else None
+        self.bar = _bar(what, done, total) if terminal else None
 
     def tell(self, what: str, done: int, total: int, now: float) -> None:
         parts = progress_in_words(what, (self.first, done, total), now - self.begun)
@@ -155,7 +151,12 @@ class _Shown:
         self.over = True
 
 
-BAR = "{desc} |{bar}|"
+def _bar(what: str, done: int, total: int):
+    from tqdm import tqdm
+
+    return tqdm(desc=what, total=total, initial=done, bar_format="{desc} |{bar}|")
+
+
 BAR_LETTERS = 5  # of a bar at least, with what encloses it
 SECONDS_OF_SILENCE = 300  # at most, where there is no terminal
 
@@ -256,6 +257,11 @@ def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]
 
 def _read_config(config: Path) -> dict[str, Any]:
     from netspecs.variant import NameFromFile
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
 
     try:
         values = tomllib.loads(read_text(config))

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from data_prep.dataset import Dataset
-from data_prep.workers import Work
 from lrcn.commands import completion
 from lrcn.commands.common import (
     FILE,
@@ -32,6 +30,8 @@ def prepare():
 @contextmanager
 def _making(out, workers=None, becomes="is whole"):
     """Gives the work that is shown on the terminal, and says at its end what has become of `out`."""
+    from data_prep.workers import Work
+
     progress = Progress()
     yield Work(workers, progress)
     progress.close()
@@ -400,6 +400,7 @@ def prepare_flow(data, algorithm, images, flow_bound, replace, workers):
 def prepare_stills(data, splits, every, seed):
     """Write the shuffled frames that single-frame nets read through Caffe's own Data layer."""
     from data_prep import stills
+    from data_prep.dataset import Dataset
 
     dataset = Dataset(data)
     with _making(data, becomes="has its stills") as work:
@@ -458,6 +459,8 @@ def prepare_features(data, net, weights, npz, out, **options):
     Captions with images get the fc7 of a captioner's CNN, on which its frozen stage trains: --net caption/lrcn-2f,
     --views, --seed, --set.
     """
+    from data_prep.dataset import Dataset
+
     if npz:
         if any((data, net, weights)):
             raise click.UsageError("give either --npz, or --data with --net and --weights")
