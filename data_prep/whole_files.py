@@ -10,6 +10,7 @@ import math
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -106,6 +107,12 @@ def sync(*paths: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """UTF-8; the file appears whole or not at all."""
     write_bytes(path, text.encode())
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """UTF-8, of texts that need not be in memory together; the file appears whole or not at all."""
+    with beside(path) as new, open(new, "w", encoding="utf-8", newline="") as file:
+        file.writelines(lines)
 
 
 def write_json(path: Path, value) -> None:
