@@ -95,7 +95,8 @@ def _begin_pixels(job: dict, slots: np.ndarray):
 
     def make(slot, v, name, number):
         image = transform.enlarged(pixels.read(dataset, job["modality"], name, number))
-        transform.blob(transform.centre(image)[None] if centre else transform.crops(image), slots[slot])
+        for crop, seen in zip([transform.centre(image)] if centre else transform.crops(image), slots[slot]):
+            transform.blob(crop, seen)
 
     return make
 
