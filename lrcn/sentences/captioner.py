@@ -79,12 +79,11 @@ class Captioner(ImageNet):
         self.vocabulary = vocabulary
         self.index = {word: index for index, word in enumerate(vocabulary, 1)}
         nets.check(weights, len(vocabulary) + 1)
-        self.nets, self.weights = nets, Path(weights)
+        self.nets = nets
         self.precision = compute.gpu.precision if compute.gpu else "fp32"
         self.input_shapes = nets.input_shapes
-        self._begin(
-            nets.by_name | parts_of(nets.step, nets.reader is not None), weights, compute, nets.transform, streams
-        )
+        parts = parts_of(nets.step, reads_first=nets.reader is not None)
+        self._begin(nets.by_name | parts, weights, compute, nets.transform, streams)
 
     @classmethod
     def of(cls, net: TrainedNet, compute: Compute, streams: int = STREAMS) -> Captioner:
