@@ -213,13 +213,14 @@ class Net:
         # Of a frame: its crops, or its activations.
         self.shape = tuple(pictures[-1:]) if job["modality"] is None else (pictures[0] // self.together, *pictures[1:])
         self.seam = seam(self.net, "data", self.together)
+        self.frame_net = FrameNet(self.net, "data", self.together, self.seam.last, self.seam.blobs)
+        self.read = {name: tuple(blobs[name].shape) for name in self.seam.blobs}
         if "clip_markers" in blobs:
             markers = blobs["clip_markers"].data.reshape(self.length, -1)
             markers[0], markers[1:] = 0, 1
 
     def rows_of(self, clips: Sequence[Clip], frames: Frames) -> Iterator[list[Row]]:
         """Of each clip what the layers before the seam make of its frames, each of which goes through them once."""
-        frame_net = FrameNet(self.net, "data", self.together, self.seam.last, self.seam.blobs)
 
         def pixels(batch: list[Shown]) -> Iterator[np.ndarray]:
             for crops, frame in zip(frames.taken((v, number) for v, number, _ in batch), batch):
@@ -229,12 +230,14 @@ class Net:
                 yield crops
 
         as_shown = [shown(clip, self.job, self.shape[0]) for clip in clips]
-        return rows_of_clips(as_shown, self.together, lambda batch: frame_net.rows(pixels(batch)))
+        return rows_of_clips(as_shown, self.together, lambda batch: self.frame_net.rows(pixels(batch)))
 
     def classify(self, clips: Sequence[list[Row]]) -> np.ndarray:
         """The softmax (T, clips, classes), the mean over the crops, of at most `group` clips' rows."""
-        for at, blob in enumerate(self.seam.blobs):
-            lanes = self.net.blobs[blob].data.reshape(self.length, self.group, -1)
+        for at, (name, shape) in enumerate(self.read.items()):
+            blob = self.net.blobs[name]
+            blob.reshape(*shape)  # a batch of few frames left it smaller
+            lanes = blob.data.reshape(self.length, self.group, -1)
             for g, rows in enumerate(clips):
                 lanes[:, g] = [row[at] for row in rows]
         if self.seam.next is not None:
