@@ -135,8 +135,8 @@ def _measured(job) -> tuple[int, int, int, int]:
         low, high = int(image.min()), int(image.max())
         blank += ZERO - 1 <= low and high <= ZERO + 1
         if low <= LIMIT or high >= 255 - LIMIT:
-            motion = image[..., 1:]
-            clipped += int(np.count_nonzero(((motion <= LIMIT) | (motion >= 255 - LIMIT)).any(axis=2)))
+            unclipped = cv2.inRange(image, (0, LIMIT + 1, LIMIT + 1), (255, 254 - LIMIT, 254 - LIMIT))
+            clipped += height * width - cv2.countNonZero(unclipped)
     return count - 1, blank, (count - 1) * height * width, clipped
 
 
