@@ -3,9 +3,8 @@
     python benchmarks/growth.py [--only WORD ...] [--most 10000] [--out docs/pictures]    # 15 minutes on 2 cores
     python benchmarks/growth.py --draw FILE.json --out docs/pictures                      # the plots again
 
-Each point is a process of its own, so that the most memory that it ever took (VmHWM, of itself and of the largest of
-its children) is the point's. The stand-in data are tiny: what is measured is what lrcn does for a video or a caption,
-whatever is in it. Not a ratio, so not part of `lrcn bench`: prints one JSON document, of the points and of each
+Each point is a process of its own, so that the memory that it, or the largest of its children, takes is the point's.
+The stand-in data are tiny: what is measured is what lrcn does for a video or a caption, whatever is in it. Not a ratio, so not part of `lrcn bench`: prints one JSON document, of the points and of each
 quantity's slopes, which are exponents: 1 is linear, 0 does not grow.
 """
 
@@ -16,10 +15,10 @@ import json
 import math
 import os
 import re
-import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -287,22 +286,39 @@ GROWTH = {
 # ---- points, slopes, plots -----------------------------------------------------------------------------------
 
 
-def peak() -> float:
-    """MiB that this process has taken at most since `point` began to measure, or the largest of its children ever."""
-    alive = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    statuses = [Path(f"/proc/{process}/status").read_text() for process in ("self", *alive)]
-    most = [int(found[1]) for status in statuses if (found := re.search(r"VmHWM:\s*(\d+) kB", status))]
-    return max(*most, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+class Memory(threading.Thread):
+    """Looks every hundredth of a second how much this process, or the largest of its children, takes. most: MiB,
+    without pages of files, which the kernel takes back as it needs them: an LMDB that is read or written has many.
+    """
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.most, self.ended = 0.0, threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.01):
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            self.most = max(self.most, *map(self._taken, ("self", *children)))
+
+    def _taken(self, process: str) -> float:
+        try:
+            status = Path(f"/proc/{process}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended
+            return 0.0
+        return sum(int(kb) for kb in re.findall(r"Rss(?:Anon|Shmem):\s*(\d+) kB", status)) / 1024
 
 
 def point(name: str, size: int) -> dict:
     """Measures one, in this process."""
     with tempfile.TemporaryDirectory() as scratch:
-        work = GROWTH[name][2](Path(scratch), size)
-        Path("/proc/self/clear_refs").write_text("5")  # the most that was taken counts from here
+        work, memory = GROWTH[name][2](Path(scratch), size), Memory()
+        memory.start()
         begun = time.perf_counter()
         work()
-        return {"size": size, "seconds": time.perf_counter() - begun, "peak": peak()}
+        seconds = time.perf_counter() - begun
+        memory.ended.set()
+        memory.join()
+        return {"size": size, "seconds": seconds, "peak": memory.most}
 
 
 def slope(points: list[dict], key: str) -> float:
