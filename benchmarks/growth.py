@@ -4,8 +4,9 @@
     python benchmarks/growth.py --draw FILE.json --out docs/pictures                      # the plots again
 
 Each point is a process of its own, so that the memory that it, or the largest of its children, takes is the point's.
-The stand-in data are tiny: what is measured is what lrcn does for a video or a caption, whatever is in it. Not a ratio, so not part of `lrcn bench`: prints one JSON document, of the points and of each
-quantity's slopes, which are exponents: 1 is linear, 0 does not grow.
+The stand-in data are tiny: what is measured is what lrcn does for a video or a caption, whatever is in it.
+Not a ratio, so not part of `lrcn bench`: prints one JSON document, of the points and of each quantity's slopes, which
+are exponents: 1 is linear, 0 does not grow.
 """
 
 from __future__ import annotations
@@ -74,7 +75,15 @@ def drawn_captions(count: int, vocabulary: int, exponent: float = 1.3):
 
 
 def dataset_of(folder: Path, count: int) -> Path:
-    """A prepared data set of tiny frames, without any video: its index, lists and images."""
+    """A prepared data set of tiny frames, without any video: its index, lists and images. Made in a process of its own,
+    whose memory is not counted."""
+    maker = multiprocessing.get_context("spawn").Process(target=write_dataset, args=(folder, count))
+    maker.start()
+    maker.join()
+    return folder
+
+
+def write_dataset(folder: Path, count: int) -> None:
     import cv2
 
     from data_prep import store
@@ -92,7 +101,6 @@ def dataset_of(folder: Path, count: int) -> Path:
         write_text(folder / f"{part}.txt", list_text(index))
     about = {"name": "growth", "kind": "frames", "classes": [f"class{k}" for k in range(CLASSES)], "mirror": True}
     write_json(folder / "dataset.json", about | {"height": HEIGHT, "width": WIDTH, "splits": [1]})
-    return folder
 
 
 # ---- what grows ----------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, frames, room, vocabulary
+from data_prep import DataError, frames, room, shards, vocabulary
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.list_order import check_seed
@@ -414,6 +414,11 @@ def prepare(
         **options.settings,
         "skip_unreadable": skip_unreadable,
     }
+    if work.shard:
+        recipe = {"kind": "captions", "name": name, "images": [list(vars(image).values()) for image in images]}
+        recipe |= {"options": vars(options), "with_images": with_images, "skip_unreadable": skip_unreadable}
+        _check_shard(recipe, files, out, work)
+        return out
     with new_folder(out, settings) as folder:
         if folder is None:
             return out
@@ -438,6 +443,26 @@ def prepare(
         counts = {"skipped": len(skipped), "left_out": len(left)}
         write_json(folder / "dataset.json", about | {"seed": options.seed, **counts, "prepared": settings})
     return out
+
+
+def _check_shard(recipe: dict, files: list[str], out: Path, work: Work) -> None:
+    """Looks at a shard's images. Errors: DataError."""
+    if not recipe["with_images"]:
+        raise DataError("--shard: is for images, and sentences alone have none; leave it out")
+    with shards.making(out, work.shard, recipe) as part:
+        if part:
+            files = work.shard.of(files)
+            part.finish(check_images(part.folder, files, recipe["skip_unreadable"], work))
+
+
+def merge_shards(whole: shards.Whole, out, work: Work = Work()) -> Path:
+    """The data set `out`, as `prepare` makes it, of images that its shards have looked at. Errors: DataError."""
+    recipe, bad = whole.recipe, {file: why for results in whole.results.values() for file, why in results.items()}
+    images, options = [Image(*image) for image in recipe["images"]], recipe["options"]
+    options = SentenceOptions(**options | {"words": options["words"] and tuple(options["words"])})
+    crew = shards.Results({_unreadable_block: lambda block: [bad.get(file) for file in block]})
+    work = replace(work, crew=crew)
+    return prepare(recipe["name"], images, out, options, True, recipe["skip_unreadable"], work)
 
 
 class _Cleaned:

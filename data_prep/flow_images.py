@@ -84,7 +84,7 @@ def find(folder, index: Iterable[Video], bound: float | None = None) -> FlowImag
     bound: of images of x and y, `BOUND` by default. Errors: DataError where there are none of a video, or not as many
     as its frames call for.
     """
-    tree, videos = _Tree(Path(folder)), [video for video in index if video.frames > 1]
+    tree, videos = _Tree(Path(os.path.abspath(folder))), [video for video in index if video.frames > 1]
     released = {video.name: tree.released(video) for video in videos}
     pairs = {} if any(released.values()) else {video.name: tree.pairs(video) for video in videos}
     if videos and not any(released.values()) and not any(any(axes.values()) for axes in pairs.values()):

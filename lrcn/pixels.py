@@ -66,10 +66,9 @@ class Transform:
     def mirrored(self, image: np.ndarray) -> np.ndarray:
         """The image seen in a mirror. Flow to the left becomes flow to the right: x, the red channel, is negated (255 -
         x)."""
-        image = image[:, ::-1]
+        image = cv2.flip(image, 1)
         if self.modality == "flow" and self.negate:
-            image = image.copy()
-            image[..., 2] = 255 - image[..., 2]
+            image = cv2.absdiff(image, (0, 0, 255, 0))  # |x - 255| is 255 - x
         return image
 
     def window(self, image: np.ndarray, row: int, column: int) -> np.ndarray:
@@ -79,19 +78,19 @@ class Transform:
         return self.window(image, (image.shape[0] - self.crop) // 2, (image.shape[1] - self.crop) // 2)
 
     def cut(self, image: np.ndarray, row: int, column: int, mirror: bool) -> np.ndarray:
-        """What training sees of a frame: the window of the frame, mirrored before it is cut or not."""
-        if mirror:
-            image = self.mirrored(image)
-        elif self.crop_slip:
+        """What training sees of a frame: the window of the frame, or of the mirrored frame."""
+        if mirror:  # only what is seen is mirrored
+            return self.mirrored(self.window(image, row, image.shape[1] - self.crop - column))
+        if self.crop_slip:
             return cv2.resize(image, (self.crop, self.crop), interpolation=cv2.INTER_LINEAR)
         return self.window(image, row, column)
 
-    def crops(self, image: np.ndarray) -> np.ndarray:
-        """Four corners, centre, and (where labels survive a mirror) these five mirrored: (5 or 10, crop, crop, 3)."""
+    def crops(self, image: np.ndarray) -> list[np.ndarray]:
+        """Four corners, centre, and (where labels survive a mirror) these five mirrored: 5 or 10."""
         bottom, right = image.shape[0] - self.crop, image.shape[1] - self.crop
         corners = [self.window(image, row, column) for row in (0, bottom) for column in (0, right)]
         five = [*corners, self.centre(image)]
-        return np.stack(five + [self.mirrored(crop) for crop in five] if self.mirror else five)
+        return five + [self.mirrored(crop) for crop in five] if self.mirror else five
 
     def released_middle(self, image: np.ndarray) -> np.ndarray:
         """What the release's scripts show a captioner of an image: the middle 227/256 of either side, so that its
@@ -105,9 +104,10 @@ class Transform:
     # ---- what Caffe is given ----
 
     def blob(self, pixels: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Pixels (..., H, W, 3) -> (..., 3, H, W) float32 less the mean, times the scale; in `out`, if given."""
-        mean = np.asarray(self.mean, np.float32)[:, None, None]
-        out = np.subtract(np.moveaxis(pixels, -1, -3), mean, out=out, dtype=np.float32)
+        """Pixels (H, W, 3) -> (3, H, W) float32 less the mean, times the scale; in `out`, if given."""
+        planes = np.empty((3, *pixels.shape[:2]), pixels.dtype)
+        cv2.split(pixels, list(planes))  # NumPy takes twice as long for pixels whose channels lie side by side
+        out = np.subtract(planes, np.asarray(self.mean, np.float32)[:, None, None], out=out, dtype=np.float32)
         if self.scale != 1:
             out *= np.float32(self.scale)
         return out

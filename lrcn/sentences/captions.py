@@ -19,6 +19,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from data_prep.source_files import image_key
 from data_prep.whole_files import read_json, write_bytes, write_json
 from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Compute, Progress
+from lrcn.engine.side_by_side import Part, side_by_side
 from lrcn.pixels import Transform
 from lrcn.results import pictures
 from lrcn.sentences import caption_files, examples, metrics, retrieval, truth
@@ -52,7 +54,7 @@ from lrcn.sentences.image_net import CUTS, ImageNet
 from lrcn.sentences.images import read_image
 from lrcn.sentences.neighbours import Cnn, Neighbours, cnn_net, nearest_captions
 from lrcn.sentences.readable import readable
-from lrcn.trained_net import TrainedNet, digest
+from lrcn.trained_net import TrainedNet, digest, threads_of
 from prototxt_gen import SpecError
 
 BLOCK = 500  # images whose features are kept together
@@ -88,10 +90,11 @@ def evaluate_captions(
     search: CaptionSearch,
     neighbours: Neighbours | None,
     compute: Compute,
+    jobs: int | None = None,
 ) -> dict[str, Any]:
     """{"dataset", "evaluation", "models", "notes"} of results.json: each net's row, and of the nearest neighbours by
     the CNN as it was before (1nn-fc7, 1nn-fc8) and by a fine-tuned net's (1nn-fc7-finetuned, ...: that of lrcn-2f, else
-    of the first).
+    of the first). jobs: so many nets at a time, as `side_by_side` has it.
 
     Raises DataError, SpecError, CaffeError.
     """
@@ -99,11 +102,24 @@ def evaluate_captions(
     training = part_images(dataset, "train") if neighbours else []
     check_files([*images, *training])
     reference = next((net for net in nets if net.variant.name == "caption/lrcn-2f"), nets[0])
-    rows = _Rows(images, training, search, compute)
-    for net in nets:
-        rows.add_net(net, neighbours is not None and net is reference and (net.training or "").startswith("finetune"))
-    if neighbours and neighbours.cnn:
+    finetuned = reference if neighbours and (reference.training or "").startswith("finetune") else None
+
+    def rows_of_net(net: TrainedNet, compute: Compute) -> _Rows:
+        rows = _Rows(images, training, search, compute)
+        rows.add_net(net, net is finetuned)
+        return rows
+
+    def rows_of_neighbours(compute: Compute) -> _Rows:
+        rows = _Rows(images, training, search, compute)
         rows.add_neighbours(neighbours.cnn, reference, out / "neighbours")
+        return rows
+
+    parts = [Part(partial(rows_of_net, net), threads_of(net)) for net in nets]
+    if neighbours and neighbours.cnn:
+        parts.append(Part(rows_of_neighbours, threads_of(reference)))
+    rows = _Rows(images, training, search, compute)
+    for each in side_by_side(parts, compute, jobs):
+        rows.take(each)
 
     of_nets = [net.row for net in nets]
     measured, notes = measure(
@@ -190,6 +206,14 @@ class _Rows:
                 self.models[net.row]["retrieval"] = retrieve(captioner, fc8, images, folder, identity, progress)
             if with_neighbours:
                 self._add_nearest(cnn, features, "-finetuned", weights | {"cnn": f"{net.row}, {net.training}"})
+
+    def take(self, others: _Rows) -> None:
+        """Those of others, after its own."""
+        self.captions |= others.captions
+        self.of_nets |= others.of_nets
+        self.alternatives |= others.alternatives
+        self.models |= others.models
+        self.notes += others.notes
 
     def beams(self, net: TrainedNet, numbers: Sequence[int]) -> list[list[Caption]]:
         """The sentences of a beam of some of the images, by number; of a net that was added."""

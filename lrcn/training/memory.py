@@ -70,7 +70,7 @@ def check_cards(name: str, memory: Memory, gpu: Gpu, cards: Sequence[Card]) -> N
 
 
 def in_words(most: int, gpu: Gpu | None, cards: Sequence[Card]) -> list[str]:
-    """What the plan says of the most that any of its nets takes."""
+    """What the plan says of the most that its nets take at a time."""
     shapes = "an estimate from the nets' shapes: weights, gradients, activations in training and in tests"
     if gpu is None:
         return [f"memory: {size(most)} at most, {shapes}; what loaders take comes on top"]

@@ -19,6 +19,7 @@ import fcntl
 import json
 import platform
 import posixpath
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ DIFFERENCES = {  # of two runs' identities, in words
 }
 
 
+_DRAWING = threading.Lock()  # Matplotlib draws for one thread at a time
 LOOKS = 5  # in a row that find a lock taken by one that trains, and not by one that looks on
 USUAL = {"precision": "fp32", "fast": False}  # how it computes, of which an identity says what is otherwise
 
@@ -131,19 +133,29 @@ class Run:
 
     @property
     def devices(self) -> list[dict[str, Any]]:
-        """What it was trained on, stretch by stretch: {"from": iteration, "gpu": `Compute.about`, None for the CPU}; []
-        where that was not noted."""
+        """What it was trained on, stretch by stretch: {"from": iteration, "gpu": `Compute.about`, None for the CPU}, on
+        the CPU "threads" of the BLAS besides, where they are known; [] where that was not noted."""
         try:
             noted: list[dict[str, Any]] = json.loads((self.folder / "devices.json").read_text(encoding="utf-8"))
-            return [{"from": each["from"], "gpu": each["gpu"]} for each in noted]
+            return [
+                {"from": each["from"], "gpu": each["gpu"]} | ({"threads": each["threads"]} if "threads" in each else {})
+                for each in noted
+            ]
         except (OSError, ValueError, KeyError, TypeError):
             return []
 
-    def note_device(self, start: int, gpu: Mapping[str, Any] | None) -> None:
+    @property
+    def threads(self) -> int | None:
+        """Of the BLAS, as it was trained last; None where that was not noted."""
+        stretches = self.devices
+        return stretches[-1].get("threads") if stretches else None
+
+    def note_device(self, start: int, gpu: Mapping[str, Any] | None, threads: int | None = None) -> None:
         """Notes what it is trained on from iteration `start` on."""
         stretches = [each for each in self.devices if each["from"] < start]
-        if not stretches or stretches[-1]["gpu"] != gpu:
-            stretches.append({"from": start, "gpu": gpu})
+        now = {"gpu": gpu} | ({"threads": threads} if threads and gpu is None else {})
+        if not stretches or {"from": stretches[-1]["from"], **now} != stretches[-1]:
+            stretches.append({"from": start, **now})
         write_json(self.folder / "devices.json", stretches)
 
     @property
@@ -362,7 +374,8 @@ class Run:
         """Writes curve.csv and curve.png from the logs."""
         curve = self.log.update()
         curve.write_csv(self.folder / "curve.csv")
-        curves.of_training(curve.table, self.folder.name, self.folder / "curve.png")
+        with _DRAWING:
+            curves.of_training(curve.table, self.folder.name, self.folder / "curve.png")
 
 
 # ---- who is at work ----------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def _segment(
     log = run.folder / "logs" / f"from-{start:07d}.log"
     if weights and not start:
         _start_from(weights, run.folder, compute, log)
-    run.note_device(start, compute.about())
+    run.note_device(start, compute.about(), compute.blas_threads)
     state = _state(run, start) if start or weights else None
     with _solving(piece, compute, log, state, start * max(solver.iter_size, 1), share) as caffe:
         try:

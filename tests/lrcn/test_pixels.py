@@ -53,9 +53,24 @@ def test_blob_is_channels_first_less_the_mean_times_the_scale(image):
     for channel, mean in enumerate((103.939, 116.779, 123.68)):
         assert np.allclose(blob[channel], image[..., channel].astype(float) - mean, atol=1e-4)
     out = np.empty((2, 3, 24, 32), np.float32)
-    made = dataclasses.replace(transform, scale=0.02).blob(np.stack([image, image]), out)
-    assert made is out and np.allclose(out[1], 0.02 * blob, atol=1e-6)
+    made = dataclasses.replace(transform, scale=0.02).blob(image, out[1])
+    assert made.base is out and np.allclose(out[1], 0.02 * blob, atol=1e-6)
     assert np.array_equal(dataclasses.replace(transform, scale=2).blob(image), 2 * blob)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.017])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_blob_is_rounded_as_single_precision_rounds(dtype, scale):
+    """Every grey level, of pixels as they lie in a larger image: the difference rounded once, and the product once."""
+    mean = [103.939, 116.779, 128.68]
+    wide = np.random.default_rng(2).permutation(np.arange(3 * 256) % 256).reshape(16, 16, 3).astype(dtype)
+    expected = [
+        [[np.float32(wide[r, c, k]) - np.float32(mean[k]) for c in range(3, 15)] for r in range(1, 14)]
+        for k in range(3)
+    ]
+    expected = np.array(expected, np.float32) * np.float32(scale)
+    made = dataclasses.replace(RGB, mean=mean, scale=scale).blob(wide[1:14, 3:15])
+    assert made.dtype == np.float32 and np.array_equal(made, expected)
 
 
 def test_the_centre_is_caffes(image):
@@ -67,7 +82,7 @@ def test_the_centre_is_caffes(image):
 
 def test_corners_are_the_images_own(image):
     corners = image[:20, :20], image[:20, 12:], image[4:, :20], image[4:, 12:]
-    assert np.array_equal(RGB.crops(image)[:4], np.stack(corners))
+    assert np.array_equal(np.stack(RGB.crops(image)[:4]), np.stack(corners))
 
 
 OVERSAMPLE = """
@@ -85,16 +100,15 @@ def test_the_ten_crops_are_pycaffes(tmp_path):
     done = subprocess.run(command, env=engine.find().environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     ten = Transform(240, 320, mean=[0, 0, 0], crop=227, mirror=True, modality="rgb").crops(image)
-    assert ten.shape == (10, 227, 227, 3)
-    assert np.array_equal(ten, np.load(tmp_path / "crops.npy"))
+    assert np.array_equal(np.stack(ten), np.load(tmp_path / "crops.npy"))
 
 
 def test_without_mirrors_there_are_five_crops_and_flow_is_mirrored_as_flow(image):
     ten, five = FLOW.crops(image), dataclasses.replace(FLOW, mirror=False).crops(image)
-    assert np.array_equal(ten[:5], five)
-    mirrored = five[:, :, ::-1].copy()
+    assert np.array_equal(np.stack(ten[:5]), np.stack(five))
+    mirrored = np.stack(five)[:, :, ::-1].copy()
     mirrored[..., 2] = 255 - mirrored[..., 2]
-    assert np.array_equal(ten[5:], mirrored)
+    assert np.array_equal(np.stack(ten[5:]), mirrored)
 
 
 def test_small_frames_are_enlarged_and_images_resized(image):
