@@ -52,35 +52,46 @@ def videos(folder: Path, count: int) -> Path:
     return folder / "videos"
 
 
-def drawn_captions(count: int, vocabulary: int, exponent: float = 1.3):
-    """Images with five captions each, of words with Zipf's frequencies, drawn again whenever they are gone through."""
-    from data_prep.captions import Image
+def apart(write: Callable[..., None], *arguments) -> None:
+    """Writes stand-in data in a process of its own, whose memory is not counted."""
+    maker = multiprocessing.get_context("spawn").Process(target=write, args=arguments)
+    maker.start()
+    maker.join()
 
-    letters = "etaoinshrdlu"
+
+class Drawn:
+    """Images with five captions each, of words with Zipf's frequencies, read from a file whenever they are gone
+    through: no list of them is in memory."""
+
+    def __init__(self, folder: Path, count: int, vocabulary: int, exponent: float):
+        self.path = folder / "drawn.txt"
+        apart(write_captions, self.path, count, vocabulary, exponent)
+
+    def __iter__(self):
+        from data_prep.captions import Image
+
+        with open(self.path) as file:
+            for k, line in enumerate(file):
+                yield Image(f"{k:07d}.jpg", "val" if k % 10 == 9 else "train", line.rstrip("\n").split("\t"))
+
+
+def write_captions(path: Path, count: int, vocabulary: int, exponent: float) -> None:
+    random, letters = np.random.default_rng(0), "etaoinshrdlu"
     words = [
         "".join(letters[k // len(letters) ** place % len(letters)] for place in range(5)) for k in range(vocabulary)
     ]
-    ranks = np.arange(1, vocabulary + 1) ** -exponent
-    shares = np.cumsum(ranks / ranks.sum())
-
-    class Drawn:
-        def __iter__(self):
-            random = np.random.default_rng(0)
-            for k in range(count // 5):
-                texts = []
-                for length in random.integers(7, 16, 5):
-                    texts.append(" ".join(words[w] for w in np.searchsorted(shares, random.random(length))))
-                yield Image(f"{k:07d}.jpg", "val" if k % 10 == 9 else "train", texts)
-
-    return Drawn()
+    shares = np.cumsum(np.arange(1, vocabulary + 1) ** -exponent)
+    with open(path, "w") as file:
+        for _ in range(count // 5):
+            lengths = random.integers(7, 16, 5)
+            drawn = [words[w] for w in np.searchsorted(shares, shares[-1] * random.random(lengths.sum()))]
+            texts = [" ".join(drawn[end - length : end]) for end, length in zip(np.cumsum(lengths), lengths)]
+            file.write("\t".join(texts) + "\n")
 
 
 def dataset_of(folder: Path, count: int) -> Path:
-    """A prepared data set of tiny frames, without any video: its index, lists and images. Made in a process of its own,
-    whose memory is not counted."""
-    maker = multiprocessing.get_context("spawn").Process(target=write_dataset, args=(folder, count))
-    maker.start()
-    maker.join()
+    """A prepared data set of tiny frames, without any video: its index, lists and images."""
+    apart(write_dataset, folder, count)
     return folder
 
 
@@ -216,10 +227,10 @@ def comparison(folder: Path, count: int) -> Callable[[], object]:
 
 
 def captions(folder: Path, count: int) -> Callable[[], object]:
-    """`captions.prepare`, whose texts are drawn as it goes through them: no list of them is in memory."""
+    """`captions.prepare` of 20,000 words, 11 to a caption."""
     from data_prep import captions
 
-    images = drawn_captions(count, 20_000)
+    images = Drawn(folder, count, 20_000, 1.3)
     return lambda: captions.prepare("drawn", images, folder / "data", with_images=False)
 
 
@@ -227,7 +238,7 @@ def vocabulary(folder: Path, count: int) -> Callable[[], object]:
     """The same of 200,000 captions, of so many words, nearly all of which they use."""
     from data_prep import captions
 
-    images, options = drawn_captions(200_000, count, 0.8), captions.SentenceOptions(min_count=1)
+    images, options = Drawn(folder, 200_000, count, 0.8), captions.SentenceOptions(min_count=1)
     return lambda: captions.prepare("drawn", images, folder / "data", options, with_images=False)
 
 
