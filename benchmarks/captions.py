@@ -1,7 +1,7 @@
 """The speed of caption preparation (words, vocabulary, HDF5 files and lists) against a plain loop over words with the
 same output, in one run.
 
-    python benchmarks/captions.py [--captions 500000] [--folder DIR]
+    python benchmarks/captions.py [--captions 500000] [--folder DIR] [--json]
 
 Captions are drawn with words of Zipf's frequencies, 11 words on average, five an image. The loop splits each caption
 with the published regular expression, counts word by word, and fills NumPy arrays number by number. What both write is
@@ -14,19 +14,18 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import resource
 import tempfile
-import time
 from hashlib import sha1
 from pathlib import Path
 
 import h5py
 import numpy as np
+from rows import Row, in_turn, main
 
 from data_prep import captions
-from data_prep.captions import Image
+from data_prep.captions import FILE_ROWS, STEPS, STREAMS, Image
 
-STEPS, STREAMS, ROWS = 20, 100, 1000
+GOAL = "at least 8"
 
 
 def draw(count: int) -> list[Image]:
@@ -78,10 +77,10 @@ def write_plain(place: Path, images: list[Image], chosen: list, index: dict[str,
     place.mkdir()
     current, at, taken, written = [None] * STREAMS, [0] * STREAMS, 0, []
     while taken < len(chosen):
-        rows = {name: np.zeros((ROWS, STREAMS), np.float32) for name in captions.NAMES}
+        rows = {name: np.zeros((FILE_ROWS, STREAMS), np.float32) for name in captions.NAMES}
         rows["input_sentence"][:] = rows["target_sentence"][:] = -1
-        ended, height = [False] * STREAMS, ROWS
-        for t in range(ROWS):
+        ended, height = [False] * STREAMS, FILE_ROWS
+        for t in range(FILE_ROWS):
             for s in range(STREAMS):
                 if ended[s]:
                     continue
@@ -135,30 +134,28 @@ def same(ours: Path, theirs: Path) -> int:
     return len(paths)
 
 
-def main() -> None:
-    parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parse.add_argument("--captions", type=int, default=500_000)
-    parse.add_argument("--folder", type=Path, help="Where to work; on the disk that is of interest.")
-    asked = parse.parse_args()
+def measure(asked: argparse.Namespace) -> list[Row]:
     with tempfile.TemporaryDirectory(dir=asked.folder) as scratch:
-        images, folder = draw(asked.captions), Path(scratch)
-        drawn = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        begun = time.perf_counter()
-        captions.prepare("drawn", images, folder / "ours", with_images=False)
-        ours = time.perf_counter() - begun
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(
-            f"prepare: {ours:.1f} s, {asked.captions / ours:.0f} captions a second; peak memory {peak:.0f} MiB, "
-            f"of it the captions given {drawn:.0f} MiB",
-            flush=True,
-        )
-        (folder / "plain").mkdir()
-        begun = time.perf_counter()
-        plain(folder / "plain", images)
-        theirs = time.perf_counter() - begun
-        print(f"plain loop: {theirs:.1f} s, {asked.captions / theirs:.0f} captions a second")
-        print(f"{same(folder / 'ours', folder / 'plain')} files the same; ratio {theirs / ours:.1f}")
+        images, ours, theirs = draw(asked.captions), Path(scratch) / "ours", Path(scratch) / "plain"
+
+        def prepare() -> None:
+            captions.prepare("drawn", images, ours, with_images=False)
+
+        def plain_loop() -> None:
+            theirs.mkdir()
+            plain(theirs, images)
+
+        seconds = in_turn(prepare, plain_loop, 1)
+        files = same(ours, theirs)
+    rates = [asked.captions / each for each in seconds]
+    against = f"a plain loop over words, which writes the same {files} files"
+    return [
+        Row(f"{asked.captions} captions prepared", rates[0], "captions/s", against, rates[1], rates[0] / rates[1], GOAL)
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--captions", type=int, default=500_000)
+    parser.add_argument("--folder", type=Path, help="where to work; on the disk that is of interest")
+    main(measure, parser)

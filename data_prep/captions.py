@@ -23,24 +23,23 @@ import heapq
 import json
 import os
 import re
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 import cv2
-import h5py
 import numpy as np
 
-from data_prep import DataError, frames, room, vocabulary
+from data_prep import DataError, frames, room, shards, vocabulary
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.list_order import check_seed
+from data_prep.row_files import write_files
 from data_prep.source_files import Table, is_json, parse_json, short
 from data_prep.spellings import Files
-from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
+from data_prep.whole_files import new_folder, write_json, write_lines, write_text, writing
 from data_prep.workers import IMAGES, Counted, Work, no_progress
 from prototxt_gen.text_files import read_lines, read_text
 
@@ -62,9 +61,6 @@ _SPLIT_NUMBERS = {name: number for number, name in enumerate(dict.fromkeys(SPLIT
 NAMES = ("cont", "cont_sentence", "hashed_image_path", "input_sentence", "stage_indicators", "target_sentence")
 _UNLISTABLE = re.compile("[\x00-\x1f\ud800-\udfff]")  # in a file's name
 BLOCK = 64  # images checked in one piece of work
-BLOCK_ROWS = 1 << 15  # captions made numbers in one piece: bounds the memory in between
-WRITERS = 8  # files made and written at once: each waits until it is on the disk
-WRITTEN = 1 << 29  # bytes of these files together
 
 
 @dataclass(frozen=True)
@@ -127,21 +123,28 @@ class SentenceOptions:
 def order(captions: int, streams: int, seed: int, part: str, aligned: bool) -> np.ndarray:
     """Numbers of a part's captions as they are written: shuffled; aligned, topped up by drawing to whole streams."""
     random = np.random.default_rng([seed, list(PARTS).index(part), aligned])
-    chosen = np.arange(captions)
+    chosen = np.arange(captions, dtype=np.int32)
     if aligned:
-        chosen = np.concatenate([chosen, random.integers(0, captions, -captions % streams)])
+        chosen = np.concatenate([chosen, random.integers(0, captions, -captions % streams).astype(np.int32)])
     random.shuffle(chosen)
     return chosen
 
 
-def targets(ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray, steps: int) -> np.ndarray:
-    """target_sentence of every caption, float32 (captions, steps): its words, 0 at its end, then -1."""
-    step, out = np.arange(steps), np.empty((len(starts), steps), np.float32)
-    for first in range(0, len(starts), BLOCK_ROWS):
-        some = slice(first, first + BLOCK_ROWS)
-        words = ids[np.minimum(starts[some, None] + step, len(ids) - 1)]  # after its words a caption has a 0 in `ids`
-        out[some] = np.where(step <= lengths[some, None], words, -1)
-    return out
+@dataclass(frozen=True)
+class Numbered:
+    """Captions as numbers: caption k has `lengths[k]` words, `ids` from `starts[k]` on, then a 0; and its image's
+    hash. All that is held of them while files are written."""
+
+    ids: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+    hashes: np.ndarray
+
+    def targets(self, captions: np.ndarray, steps: int) -> np.ndarray:
+        """target_sentence of captions, (captions, steps): their words, 0 at the end, then -1."""
+        step, lengths = np.arange(steps), self.lengths[captions, None]
+        words = self.ids[np.minimum(self.starts[captions, None] + step, len(self.ids) - 1)]
+        return np.where(step <= lengths, words.astype(np.float32), np.float32(-1))
 
 
 def aligned_rows(target: np.ndarray, hashes: np.ndarray, rows: dict[str, np.ndarray]) -> None:
@@ -162,119 +165,76 @@ def aligned_rows(target: np.ndarray, hashes: np.ndarray, rows: dict[str, np.ndar
 
 
 class Streams:
-    """Captions end to end in streams: whichever stream is free takes the next caption, the first stream first.
+    """Captions end to end in streams: whichever stream is free takes the next of `chosen`, the first stream first.
 
-    Caption k has `lengths[k]` words, `ids` from `starts[k]` on, then a 0. When the captions run out, the streams end
-    what they have begun, but not beyond the file, of `each` rows, in which the last caption begins: as released.
-    Attributes: rows in all; target_sentence and hashed_image_path, float32 (streams, rows or more).
+    When the captions run out, the streams end what they have begun, but not beyond the file, of `each` rows, in which
+    the last caption begins: as released. Attribute: rows in all.
     """
 
-    def __init__(self, ids, starts, lengths, hashes, streams: int, each: int):
+    def __init__(self, captions: Numbered, chosen: np.ndarray, streams: int, each: int):
+        self.captions, self.chosen = captions, chosen
         free = list(range(streams))  # row * streams + stream of where the next captions may begin: a heap
-        spans = lengths + 1
-        begun = [heapq.heapreplace(free, free[0] + span) for span in (spans * streams).tolist()]
-        row, stream = np.divmod(np.array(begun), streams)
-        rows = int((row + spans).max())
-        self.target, self.hashes = np.full((streams, rows), -1, np.float32), np.zeros((streams, rows), np.float32)
-        self.rows = min(rows, (int(row[-1]) // each + 1) * each)
-        captions = np.split(np.argsort(stream, kind="stable"), np.cumsum(np.bincount(stream, minlength=streams))[:-1])
-        for number, taken in enumerate(captions):
-            span = spans[taken]
-            step = np.arange(span.sum()) - np.repeat(np.cumsum(span) - span, span)
-            self.target[number, : len(step)] = ids[np.repeat(starts[taken], span) + step]
-            self.hashes[number, : len(step)] = np.repeat(hashes[taken], span)
+        spans = captions.lengths[chosen] + 1
+        begun = (heapq.heapreplace(free, free[0] + span * streams) for span in map(int, spans))
+        # In no caption's place does one begin earlier than in the place of the caption before it
+        self.row, self.stream = (each.astype(np.int32) for each in divmod(np.fromiter(begun, int, len(spans)), streams))
+        self.longest = int(spans.max())
+        self.rows = min(int((self.row + spans).max()), (int(self.row[-1]) // each + 1) * each)
 
-    def read(self, first: int, last: int, rows: dict[str, np.ndarray]) -> None:
+    def read(self, first: int, last: int, rows: Mapping[str, np.ndarray]) -> None:
         """Fills `rows`, dataset name -> (rows, streams), with the rows `first` to `last`."""
         target, inputs, going = rows["target_sentence"], rows["input_sentence"], rows["cont_sentence"]
-        target[:] = self.target[:, first:last].T
-        inputs[1:] = target[:-1]  # the 0 that ends a caption begins the next
-        inputs[0] = self.target[:, first - 1] if first else 0
+        before = np.full((last - first + 1, target.shape[1]), -1, np.float32)  # from the row before the first on
+        hashes = np.zeros_like(before)
+        some = slice(*np.searchsorted(self.row, (first - 1 - self.longest, last)))
+        captions, spans = self.chosen[some], self.captions.lengths[self.chosen[some]] + 1
+        step = np.arange(spans.sum()) - np.repeat(np.cumsum(spans) - spans, spans)
+        row, stream = np.repeat(self.row[some] - first + 1, spans) + step, np.repeat(self.stream[some], spans)
+        here = (row >= 0) & (row < len(before))
+        cells = row[here], stream[here]
+        before[cells] = self.captions.ids[(np.repeat(self.captions.starts[captions], spans) + step)[here]]
+        hashes[cells] = np.repeat(self.captions.hashes[captions], spans)[here]
+        if not first:
+            before[0] = 0
+        target[:], rows["hashed_image_path"][:] = before[1:], hashes[1:]
+        inputs[:] = before[:-1]  # the 0 that ends a caption begins the next
         np.copyto(inputs, -1, where=target < 0)
         np.greater(inputs, 0, out=going)
         rows["cont"][:] = going
         np.greater_equal(target, 0, out=rows["stage_indicators"])
-        rows["hashed_image_path"][:] = self.hashes[:, first:last].T
-
-
-class Layout:
-    """An HDF5 file of `height` rows as bytes, and where in it the numbers lie: files of one height differ in these
-    alone. Made in memory by the library once; where the disk is full, it brings the process down instead of saying so.
-    """
-
-    def __init__(self, height: int, streams: int):
-        self.shape = height, streams
-        with h5py.File("layout", "w", driver="core", backing_store=False) as file:
-            for name in NAMES:
-                file.create_dataset(name, data=np.zeros(self.shape, np.float32))
-            file.create_dataset("buffer_size", data=np.array([streams]))
-            file.flush()
-            self.offsets = {name: file[name].id.get_offset() for name in NAMES}
-            self.content = file.id.get_file_image()
-
-    def blank(self) -> tuple[bytearray, dict[str, np.ndarray]]:
-        """A file's bytes, and its datasets as arrays within them, to be filled."""
-        content = bytearray(self.content)
-        return content, {
-            name: np.frombuffer(content, np.float32, np.prod(self.shape), offset).reshape(self.shape)
-            for name, offset in self.offsets.items()
-        }
-
-
-def _write_file(path: Path, layout: Layout, fill) -> None:
-    content, rows = layout.blank()
-    fill(rows)
-    write_bytes(path, content)
-
-
-def write_files(folder: Path, rows: int, each: int, fill, streams: int, progress=no_progress) -> list[str]:
-    """Writes batch_0.h5, ... of `each` rows, which `fill(first, last, rows)` fills; those there are left. Gives the
-    names."""
-    with writing(folder):
-        folder.mkdir(exist_ok=True)
-    spans = [(first, min(first + each, rows)) for first in range(0, rows, each)]
-    layouts = {height: Layout(height, streams) for height in {last - first for first, last in spans}}
-    paths = [folder / f"batch_{number}.h5" for number in range(len(spans))]
-
-    def write(path: Path, span: tuple[int, int]) -> None:
-        layout = layouts[span[1] - span[0]]
-        if not path.exists() or path.stat().st_size != len(layout.content):  # one cut otherwise is of an older version
-            _write_file(path, layout, partial(fill, *span))
-
-    largest = max((len(layout.content) for layout in layouts.values()), default=1)
-    pool = ThreadPoolExecutor(min(WRITERS, max(WRITTEN // largest, 1)))
-    try:
-        for (_, last), _ in zip(spans, pool.map(write, paths, spans), strict=True):
-            progress(Counted(folder.name, "rows"), last, rows)
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return [path.name for path in paths]
 
 
 class _Sequences:
-    """The captions of images as numbers of a vocabulary, `words`, and what writes those of a part to a data set."""
+    """The captions of images as numbers of a vocabulary, `words`, and what writes those of a part to a data set.
 
-    def __init__(self, images: list[Image], options: SentenceOptions, progress):
-        texts = [caption for image in images for caption in image.captions]
-        splitting = Counted("splitting captions", "captions")
-        progress(splitting, 0, len(texts))
-        self.sentences = vocabulary.Sentences(texts)
-        progress(splitting, len(texts), len(texts))
-        del texts
-        self.images, self.options, self.progress = images, options, progress
-        self.owner = np.repeat(np.arange(len(images)), [len(image.captions) for image in images])  # a caption's image
-        split = np.array([_SPLIT_NUMBERS[image.split] for image in images])
-        self.split = split[self.owner]
-        hashes = [int.from_bytes(hashlib.sha1(image.file.encode()).digest(), "big") % HASHES for image in images]
-        self.hashes = np.array(hashes)[self.owner]
+    The images are gone through once. Attributes: files, the images'; owner, the image of each caption; split, of each.
+    """
+
+    def __init__(self, images: Iterable[Image], options: SentenceOptions, place: Path, progress):
+        """place: a folder for the words meanwhile."""
+        self.options, self.progress, self.files = options, progress, []
+        counts, split = array("i"), array("b")  # of each image
+
+        def texts() -> Iterator[str]:
+            for image in images:
+                self.files.append(image.file)
+                counts.append(len(image.captions))
+                split.append(_SPLIT_NUMBERS[image.split])
+                yield from image.captions
+
+        self.sentences = vocabulary.Sentences(texts(), place)
+        progress(Counted("splitting captions", "captions"), len(self.sentences), len(self.sentences))
+        self.owner = np.repeat(np.arange(len(self.files), dtype=np.int32), counts)
+        self.split = np.frombuffer(split, np.int8)[self.owner]
         training = self.split == _SPLIT_NUMBERS["train"]
         self.words = list(options.words or vocabulary.build(self.sentences, training, options.min_count))
 
     def number(self) -> None:
         """Makes the captions numbers of `words`."""
-        starts, lengths = self.sentences.starts, self.sentences.lengths
-        self.ids = self.sentences.numbered(self.words).astype(np.float32)
-        self.target = targets(self.ids, starts, lengths, self.options.steps)
+        digests = (hashlib.sha1(file.encode()).digest() for file in self.files)
+        hashes = np.fromiter((int.from_bytes(each, "big") % HASHES for each in digests), np.int32, len(self.files))
+        ids = self.sentences.numbered(self.words)
+        self.captions = Numbered(ids, self.sentences.starts, self.sentences.lengths, hashes[self.owner])
 
     def members(self, part: str) -> np.ndarray:
         """Numbers of a part's captions."""
@@ -282,7 +242,7 @@ class _Sequences:
 
     def chosen(self, part: str, aligned: bool) -> np.ndarray:
         """Numbers of a part's captions as they are written."""
-        members = self.members(part)
+        members = self.members(part).astype(np.int32)
         return members[order(len(members), self.options.streams, self.options.seed, part, aligned)]
 
     def write_aligned(self, folder: Path, out: Path, part: str) -> None:
@@ -290,35 +250,31 @@ class _Sequences:
 
         def fill(first, last, rows):
             captions = chosen[first // steps * streams : last // steps * streams]
-            aligned_rows(self.target[captions], self.hashes[captions], rows)
+            aligned_rows(self.captions.targets(captions, steps), self.captions.hashes[captions], rows)
 
         place = folder / f"{part}_aligned_{steps}_batches"
         self._write_files(place, out / place.name, len(chosen) // streams * steps, fill, f"{part}_captions.txt")
 
     def write_unaligned(self, folder: Path, out: Path, part: str) -> None:
-        chosen, streams = self.chosen(part, False), self.options.streams
-        starts, lengths = self.sentences.starts[chosen], self.sentences.lengths[chosen]
-        each = self.options.rows
-        laid = Streams(self.ids, starts, lengths, self.hashes[chosen], streams, each)
+        laid = Streams(self.captions, self.chosen(part, False), self.options.streams, self.options.rows)
         place = folder / f"{part}_unaligned_batches"
         self._write_files(place, out / place.name, laid.rows, laid.read, f"{part}_sentences.txt")
 
     def _write_files(self, place: Path, out: Path, rows: int, fill, listing: str) -> None:
-        each = self.options.rows
-        names = write_files(place, rows, each, fill, self.options.streams, self.progress)
+        options = self.options
+        names = write_files(place, NAMES, (rows, options.streams), options.rows, fill, options.steps, self.progress)
         write_text(place.parent / listing, "".join(f"{out / name}\n" for name in names))
 
     def write_images(self, folder: Path, part: str) -> None:
         """The images of the aligned captions, in step with them."""
-        lines = [f"{image.file} 0\n" for image in self.images]
-        owners = self.owner[self.chosen(part, True)].tolist()
-        write_text(folder / f"{part}_images.txt", "".join([lines[image] for image in owners]))
+        owners = self.owner[self.chosen(part, True)]
+        write_lines(folder / f"{part}_images.txt", (f"{self.files[image]} 0\n" for image in owners))
 
 
 def write_sequences(
     folder: Path,
     out: Path,
-    images: list[Image],
+    images: Iterable[Image],
     options: SentenceOptions,
     with_images: bool = True,
     progress=no_progress,
@@ -327,7 +283,7 @@ def write_sequences(
 
     Gives what dataset.json says of them. Errors: DataError where the vocabulary comes out empty.
     """
-    sequences, sizes = _Sequences(images, options, progress), {}
+    sequences, sizes = _Sequences(images, options, folder, progress), {}
     words, owner = sequences.words, sequences.owner
     if len(words) == 1:
         raise DataError(f"{out}: no word is seen {options.min_count} times in the training captions; lower --min-count")
@@ -350,7 +306,7 @@ def write_sequences(
     return {"vocabulary": len(words) + 1, "steps": options.steps, "streams": options.streams, "splits": sizes}
 
 
-def room_of(images: list[Image], steps: int) -> int:
+def room_of(images: Iterable[Image], steps: int) -> int:
     """About the bytes on the disk of sentences: five numbers of four bytes a row, aligned and not, in two parts (train
     and trainval, say), and their lines in lists."""
     return sum(len(image.captions) for image in images) * (2 * 2 * 5 * 4 * steps + 400)
@@ -432,75 +388,134 @@ def check_images(folder: Path, files: list[str], skip: bool, work: Work = Work()
 # ---- a data set --------------------------------------------------------------------------------------------
 def prepare(
     name: str,
-    images: list[Image],
+    images: Iterable[Image],
     out,
     options: SentenceOptions = SentenceOptions(),
     with_images: bool = True,
     skip_unreadable: bool = False,
     work: Work = Work(),
 ) -> Path:
-    """Makes the caption data set `out` of `images`; `with_images`: their files must be there, and are listed.
+    """Makes the caption data set `out` of `images`, which are gone through several times; `with_images`: their files
+    must be there, and are listed. What is held of them is the files' names, and 60 bytes or so a caption: its words as
+    numbers of two bytes, where they begin, its image and its place in the order.
 
     Captions without a word are left out, and then images without a caption. The same images and seed give the same
     bytes. A run that was cut off goes on. Errors: DataError.
     """
     out = output_folder(out)
-    images, left, bare = _cleaned(images)
-    if not any(image.split == "train" for image in images):
+    cleaned = _Cleaned(images)
+    files = cleaned.check()
+    if not cleaned.trains():
         raise DataError(f"{name}: no training image has a caption; see that the split names images that are there")
     settings = {
         "name": name,
-        "inputs": _inputs(images, out),
+        "inputs": _inputs(cleaned, out),
         "images": with_images,
         **options.settings,
         "skip_unreadable": skip_unreadable,
     }
+    if work.shard:
+        recipe = {"kind": "captions", "name": name, "images": [list(vars(image).values()) for image in images]}
+        recipe |= {"options": vars(options), "with_images": with_images, "skip_unreadable": skip_unreadable}
+        _check_shard(recipe, files, out, work)
+        return out
     with new_folder(out, settings) as folder:
         if folder is None:
             return out
+        left, bare = cleaned.left, cleaned.bare
         if left:
             work.remark(f"left out: {len(left)} captions without a word; the first is of {left[0]}")
         if bare:
             work.remark(f"images without a caption are left out: {len(bare)}, {bare[0]} for one")
-        files = [image.file for image in images] if with_images else []
-        need = room_of(images, options.steps)
+        need = room_of(cleaned, options.steps)
         room.check(out, need, "the captions", work.progress, room.taken(folder.rglob("*")))
-        skipped = check_images(folder, files, skip_unreadable, work)
-        images = [image for image in images if image.file not in skipped]
-        if not any(image.split == "train" for image in images):
+        skipped = check_images(folder, files if with_images else [], skip_unreadable, work)
+        cleaned.skipped = skipped.keys()
+        if skipped and not cleaned.trains():
             raise DataError(f"{out}: no training image can be read; see the paths, or give --no-images")
         if skipped:
             first = " (".join(next(iter(skipped.items()))) + ")"
             work.remark(f"skipped: {len(skipped)} of {len(files)} images, listed in skipped.tsv; first {first}")
-        sizes = write_sequences(folder, out, images, options, with_images, work.progress)
-        listed = ",\n".join(map(_line, images))
-        write_text(folder / "captions.json", f'{{"images": [\n{listed}\n]}}\n')
+        del files
+        sizes = write_sequences(folder, out, cleaned, options, with_images, work.progress)
+        write_lines(folder / "captions.json", json_lines(map(_line, cleaned)))
         about = {"name": name, "kind": "captions", **sizes, "height": None, "width": None, "images": with_images}
         counts = {"skipped": len(skipped), "left_out": len(left)}
         write_json(folder / "dataset.json", about | {"seed": options.seed, **counts, "prepared": settings})
     return out
 
 
-def _cleaned(images: list[Image]) -> tuple[list[Image], list[str], list[str]]:
-    """The images that have a caption with a word, their captions cleaned; the file of each caption left out; and the
-    files of images that come without a caption. Errors: DataError.
+def _check_shard(recipe: dict, files: list[str], out: Path, work: Work) -> None:
+    """Looks at a shard's images. Errors: DataError."""
+    if not recipe["with_images"]:
+        raise DataError("--shard: is for images, and sentences alone have none; leave it out")
+    with shards.making(out, work.shard, recipe) as part:
+        if part:
+            files = work.shard.of(files)
+            part.finish(check_images(part.folder, files, recipe["skip_unreadable"], work))
+
+
+def merge_shards(whole: shards.Whole, out, work: Work = Work()) -> Path:
+    """The data set `out`, as `prepare` makes it, of images that its shards have looked at. Errors: DataError."""
+    recipe, bad = whole.recipe, {file: why for results in whole.results.values() for file, why in results.items()}
+    images, options = [Image(*image) for image in recipe["images"]], recipe["options"]
+    options = SentenceOptions(**options | {"words": options["words"] and tuple(options["words"])})
+    crew = shards.Results({_unreadable_block: lambda block: [bad.get(file) for file in block]})
+    work = replace(work, crew=crew)
+    return prepare(recipe["name"], images, out, options, True, recipe["skip_unreadable"], work)
+
+
+class _Cleaned:
+    """The images that have a caption with a word, their captions cleaned, as often as they are gone through: none of it
+    is kept. Attributes: left, the file of each caption left out; bare, the files of images that come without a caption,
+    both once `check` was called; skipped, files to pass over.
     """
-    files: set[str] = set()
-    cleaned, left = [], []
-    for image in images:
-        if image.file in files:
-            raise DataError(f"{image.file}: named twice; give each image once, with all its captions")
-        if _UNLISTABLE.search(image.file):
-            raise DataError(
-                f"{image.file!r}: a file name with a tab, a line end or no UTF-8 cannot stand in a list; rename it"
-            )
-        files.add(image.file)
-        captions = vocabulary.clean_all(image.captions)
-        kept = [caption for caption in captions if caption.strip(". ")]
-        left += [image.file] * (len(captions) - len(kept))
-        if kept:
-            cleaned.append(Image(image.file, image.split, kept))
-    return cleaned, left, [image.file for image in images if not image.captions]
+
+    def __init__(self, images: Iterable[Image]):
+        self.images, self.left, self.bare = images, [], []
+        self.skipped: Collection[str] = ()
+
+    def check(self) -> list[str]:
+        """The files that are not left out. Errors: DataError for one that is there twice, or cannot stand in a list."""
+        files: set[str] = set()
+        kept = []
+        for image in self.images:
+            if image.file in files:
+                raise DataError(f"{image.file}: named twice; give each image once, with all its captions")
+            if _UNLISTABLE.search(image.file):
+                raise DataError(
+                    f"{image.file!r}: a file name with a tab, a line end or no UTF-8 cannot stand in a list; rename it"
+                )
+            files.add(image.file)
+            captions = _with_words(image.captions)
+            self.left += [image.file] * (len(image.captions) - len(captions))
+            if not image.captions:
+                self.bare.append(image.file)
+            if captions:
+                kept.append(image.file)
+        return kept
+
+    def trains(self) -> bool:
+        """Whether there is an image to train on."""
+        return any(image.split == "train" for image in self)
+
+    def __iter__(self) -> Iterator[Image]:
+        for image in self.images:
+            if image.file not in self.skipped and (captions := _with_words(image.captions)):
+                yield Image(image.file, image.split, captions)
+
+
+def _with_words(captions: list[str]) -> list[str]:
+    """Captions, cleaned, but for those that hold no word."""
+    return [caption for caption in vocabulary.clean_all(captions) if caption.strip(". ")]
+
+
+def json_lines(lines: Iterable[str]) -> Iterator[str]:
+    """The text of captions.json, of a line an image."""
+    yield '{"images": [\n'
+    for number, line in enumerate(lines):
+        yield f",\n{line}" if number else line
+    yield "\n]}\n"
 
 
 def _line(image: Image) -> str:
@@ -510,17 +525,20 @@ def _line(image: Image) -> str:
     return f'{{"file": {quote(image.file)}, "split": {quote(image.split)}, "captions": [{captions}]}}'
 
 
-def _inputs(images: list[Image], out: Path) -> str:
+def _inputs(images: Iterable[Image], out: Path) -> str:
     """A digest of images and captions. Where `out` was prepared of them and then moved along with the images, it is the
     digest that it had then.
     """
 
-    def digest(images: list[Image]) -> str:
-        return hashlib.sha1("\n".join(map(_line, images)).encode()).hexdigest()
+    def digest(images: Iterable[Image]) -> str:
+        sha1 = hashlib.sha1()
+        for number, image in enumerate(images):
+            sha1.update(f"\n{_line(image)}".encode() if number else _line(image).encode())
+        return sha1.hexdigest()
 
     if (out / "dataset.json").exists():
         dataset = Dataset(out)
-        before = digest([replace(image, file=str(dataset.named(image.file))) for image in images])
+        before = digest(replace(image, file=str(dataset.named(image.file))) for image in images)
         if before == dataset.description.get("prepared", {}).get("inputs"):
             return before
     return digest(images)

@@ -7,14 +7,16 @@ gradient constancy, smoothness, each robust. Flow images made elsewhere can be r
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from data_prep import DataError, flow_images, room, store
-from data_prep.dataset import Dataset, Video
+from data_prep import DataError, flow_images, room, shards, store
+from data_prep.dataset import Dataset, Video, index_text
 from data_prep.flow_images import BOUND, SCALE, ZERO, FlowImages, decode, encode
 from data_prep.frames import decode as decode_image
 from data_prep.frames import encode_jpeg
@@ -97,10 +99,12 @@ def write(
     size: tuple[int, int],
     images: FlowImages | None = None,
     work: Work = Work(),
+    source=None,
 ) -> None:
     """Fills the LMDB of flow of a dataset folder whose frames are stored. What is stored already is left as it is.
 
-    size: (height, width) of the images. images: flow images made elsewhere, read in place of computing.
+    size: (height, width) of the images. images: flow images made elsewhere, read in place of computing. source: the
+    folder whose frames are read, where that is another.
     Errors: DataError.
     """
     with store.ImageWriter(folder, "flow") as writer:
@@ -108,7 +112,7 @@ def write(
         if images:
             jobs = [(images.files[v.name], images.bound, *size) for v in todo]
         else:
-            jobs = [(str(folder), v.name, v.frames, algorithm) for v in todo]
+            jobs = [(os.path.abspath(source or folder), v.name, v.frames, algorithm) for v in todo]
         done, images_due = len(index) - len(todo), sum(video.images("flow") for video in todo)
         growing = room.Growing(folder, "the images of flow", len(todo), images_due, 1, work.progress)
         work.progress(Counted("flow", "videos"), done, len(index))
@@ -131,52 +135,65 @@ def _measured(job) -> tuple[int, int, int, int]:
         low, high = int(image.min()), int(image.max())
         blank += ZERO - 1 <= low and high <= ZERO + 1
         if low <= LIMIT or high >= 255 - LIMIT:
-            motion = image[..., 1:]
-            clipped += int(np.count_nonzero(((motion <= LIMIT) | (motion >= 255 - LIMIT)).any(axis=2)))
+            unclipped = cv2.inRange(image, (0, LIMIT + 1, LIMIT + 1), (255, 254 - LIMIT, 254 - LIMIT))
+            clipped += height * width - cv2.countNonZero(unclipped)
     return count - 1, blank, (count - 1) * height * width, clipped
 
 
-def measure(folder, index: list[Video], size: tuple[int, int], work: Work = Work()) -> dict:
-    """Decodes every stored flow image: how many there are, how many are blank (a repeated frame), and the share of
-    pixels whose motion was clipped (beyond 8 pixels). Errors: DataError where one is bad.
+def measure_each(folder, index: list[Video], size: tuple[int, int], work: Work = Work()) -> dict[str, tuple]:
+    """Decodes every stored flow image. Video -> images, blank images (a repeated frame), pixels, and those whose motion
+    was clipped (beyond 8 pixels). Errors: DataError where one is bad.
     """
-    jobs, total = [(str(folder), v.name, v.frames, *size) for v in index if v.frames > 1], np.zeros(4, np.int64)
-    for done, (_, counts) in enumerate(work.parallel(_measured, jobs), 1):
-        total += counts
-        work.progress(Counted("checking flow", "videos"), done, len(jobs))
-    count, blank, pixels, clipped = (int(n) for n in total)
+    jobs = [(os.path.abspath(folder), v.name, v.frames, *size) for v in index if v.frames > 1]
+    by_video = {}
+    for (_, video, *_), counts in work.parallel(_measured, jobs):
+        by_video[video] = counts
+        work.progress(Counted("checking flow", "videos"), len(by_video), len(jobs))
+    return by_video
+
+
+def measure(folder, index: list[Video], size: tuple[int, int], work: Work = Work()) -> dict:
+    """How many flow images there are, how many are blank, and the share of pixels whose motion was clipped. Errors:
+    DataError where one is bad.
+    """
+    counts = list(measure_each(folder, index, size, work).values())
+    count, blank, pixels, clipped = (sum(numbers) for numbers in zip(*counts)) if counts else (0, 0, 0, 0)
     return {"images": count, "blank": blank, "clipped": round(clipped / max(pixels, 1), 6)}
 
 
-def round_trip(folder, index: list[Video], algorithm: str, seed: int = 1701, samples: int = 32) -> dict:
+def round_trip(
+    folder, index: list[Video], algorithm: str, seed: int = 1701, samples: int = 32, work: Work = Work()
+) -> dict:
     """What storing costs: the error in pixels of x and y, flow -> image -> JPEG -> image -> flow, on pairs of frames
     drawn by `seed`, where nothing was clipped: mean, 99th percentile, largest.
     """
-    random, errors = np.random.default_rng(seed), []
-    environment, estimate = store.reader(Path(folder) / store.MODALITIES["rgb"]), estimator(algorithm)
+    random, jobs = np.random.default_rng(seed), []
     moving = [video for video in index if video.frames > 1]
     for video in [moving[i] for i in random.integers(0, len(moving), samples)] if moving else []:
-        number = int(random.integers(1, video.frames))
-        first, second = (
-            decode_image(store.read_jpeg(environment, "rgb", video.name, n), cv2.IMREAD_GRAYSCALE)
-            for n in (number, number + 1)
-        )
-        motion = estimate(first, second)
-        back = decode(decode_image(encode_jpeg(encode(motion), full_colour=True)))
-        kept = (np.abs(motion) < (255 - ZERO) / SCALE).all(axis=2)
-        errors.append(np.abs(back - motion)[kept].ravel())
-    every = np.concatenate(errors) if errors else np.zeros(0)
+        jobs.append((os.path.abspath(folder), video.name, int(random.integers(1, video.frames)), algorithm))
+    every = np.concatenate([np.zeros(0, np.float32), *(errors for _, errors in work.parallel(_lost, jobs))])
     if not every.size:
         return {}
     figures = {"mean": every.mean(), "p99": np.quantile(every, 0.99), "max": every.max()}
     return {name: round(float(value), 4) for name, value in figures.items()}
 
 
+def _lost(job) -> np.ndarray:
+    """The errors that storing makes in the flow from a stored frame to the next."""
+    folder, video, number, algorithm = job
+    environment = store.reader(Path(folder) / store.MODALITIES["rgb"])
+    pair = [store.read_jpeg(environment, "rgb", video, n) for n in (number, number + 1)]
+    motion = estimator(algorithm)(*(decode_image(jpeg, cv2.IMREAD_GRAYSCALE) for jpeg in pair))
+    back = decode(decode_image(encode_jpeg(encode(motion), full_colour=True)))
+    kept = (np.abs(motion) < (255 - ZERO) / SCALE).all(axis=2)
+    return np.abs(back - motion)[kept].ravel()
+
+
 def report(folder, index: list[Video], algorithm: str, size: tuple[int, int], work: Work = Work()) -> dict:
     """What `dataset.json` says of the stored flow: `description`, `measure`, and for computed flow `round_trip`."""
     figures = description(algorithm) | measure(folder, index, size, work)
     if algorithm != "images":
-        figures["round_trip"] = round_trip(folder, index, algorithm)
+        figures["round_trip"] = round_trip(folder, index, algorithm, work=work)
     return figures
 
 
@@ -219,7 +236,11 @@ def prepare_flow(
         raise DataError(
             f"{data}: already has flow, made by {there.get('algorithm')}; give --replace to make it anew otherwise"
         )
-    place, note, index = dataset.folder / store.MODALITIES["flow"], "making.json", list(dataset.index.values())
+    index = list(dataset.index.values())
+    if work.shard:
+        _prepare_shard(dataset, algorithm, replace, work)
+        return dataset.folder
+    place, note = dataset.folder / store.MODALITIES["flow"], "making.json"
     made_elsewhere = flow_images.find(images, index, bound) if images else None
     if made_elsewhere and made_elsewhere.bound is not None:
         wanted["bound"] = made_elsewhere.bound
@@ -242,3 +263,53 @@ def prepare_flow(
             (place / leaving).unlink()
     work.remark(summary(figures))
     return dataset.folder
+
+
+def _recipe(dataset: Dataset, algorithm: str, replace: bool) -> dict:
+    frames = {name: dataset.description.get(name) for name in ("name", "height", "width", "prepared")}
+    recipe = {"kind": "flow", "algorithm": algorithm, "flow": description(algorithm), "replace": replace}
+    return json.loads(json.dumps(recipe | {"frames": frames, "videos": index_text(list(dataset.index.values()))}))
+
+
+def _prepare_shard(dataset: Dataset, algorithm: str, replace: bool, work: Work) -> None:
+    """Computes the flow of a shard's videos beside the data set. Errors: DataError."""
+    if algorithm == "images":
+        raise DataError("--shard: flow images made elsewhere are read, not computed; leave it out")
+    size, index = (dataset.height, dataset.width), work.shard.of(list(dataset.index.values()))
+    with shards.making(dataset.folder, work.shard, _recipe(dataset, algorithm, replace)) as part:
+        if part:
+            write(part.folder, index, algorithm, size, work=work, source=dataset.folder)
+            part.finish(results_of_shard(part.folder, index, size, work))
+
+
+def merge_shards(whole: shards.Whole, data, work: Work = Work()) -> Path:
+    """`prepare_flow` with the flow that shards have computed. Errors: DataError."""
+    recipe = whole.recipe
+    if recipe != _recipe(Dataset(data), recipe["algorithm"], recipe["replace"]):
+        raise DataError(
+            f"{data}: is not the data set that the shards in {whole.places[0].parent} are of; name that one"
+        )
+    room.check(data, whole.bytes("flow"), "the images of flow", work.progress)
+    work = dataclasses.replace(work, crew=shards.Results(answers_of_shards(whole.results)))
+    return prepare_flow(data, recipe["algorithm"], replace=recipe["replace"], work=work)
+
+
+def results_of_shard(folder: Path, index: list[Video], size: tuple[int, int], work: Work) -> dict[str, list]:
+    """Video -> the digest of its flow in a shard's folder, then `measure_each`."""
+    measured = measure_each(folder, index, size, work)
+    return {name: [due, *measured[name]] for name, due in shards.digests(folder, "flow", index).items()}
+
+
+def answers_of_shards(results: dict[Path, dict[str, list]]) -> dict:
+    """What shards have computed, for `shards.Results`; results: those of each shard's folder."""
+    place = {video: folder for folder, by_video in results.items() for video in by_video}
+
+    def computed(job) -> list[bytes]:
+        _, name, count, _ = job
+        folder = place[name]
+        return shards.images(folder, "flow", Video(name, "", 0, count), results[folder][name][0])
+
+    def measured(job) -> list[int]:
+        return results[place[job[1]]][job[1]][1:]
+
+    return {_computed: computed, _measured: measured}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from data_prep import DataError
-from data_prep.workers import no_progress
+from data_prep.workers import Progress, no_progress
 
-Progress = Callable[[str, int, int], None]  # as `no_progress`
 SURELY = 0.8  # of an estimate: what is less than that is surely too little
 WORTH = 100e6  # bytes: less is not spoken of
 LOOK = 8  # pieces that an estimate begins with

@@ -6,6 +6,7 @@ Import is kept light: the data layer's workers read through this module.
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import lmdb
@@ -111,18 +112,25 @@ def _count(transaction, modality: str, video: str) -> int:
     return count
 
 
-# a process may open an LMDB only once, however many data layers read it
-_environments: dict[tuple, lmdb.Environment] = {}
+# a process may open an LMDB only once, however many data layers read it: (process, device, file) -> its state, opened
+_environments: dict[tuple, tuple[tuple, lmdb.Environment]] = {}
+_opening = threading.Lock()
 
 
 def reader(folder: Path) -> lmdb.Environment:
-    """An LMDB folder opened for reading, shared by all in this process. Errors: DataError."""
+    """An LMDB folder opened for reading, shared by all in this process; anew where the file has become another, as it
+    may while a cluster's worker lives. Errors: DataError."""
     try:
         at = os.stat(folder / "data.mdb")
-        identity = (os.getpid(), at.st_dev, at.st_ino)
-        if identity not in _environments:
-            _environments[identity] = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_readers=64)
-        return _environments[identity]
+        identity, state = (os.getpid(), at.st_dev, at.st_ino), (at.st_size, at.st_mtime_ns)
+        with _opening:
+            before, environment = _environments.get(identity, (None, None))
+            if before != state:
+                if environment:
+                    environment.close()
+                environment = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_readers=64)
+                _environments[identity] = state, environment
+        return environment
     except (OSError, lmdb.Error) as error:
         raise DataError(f"{folder}: no readable LMDB ({error}); prepare the data set again") from None
 
@@ -131,7 +139,7 @@ def close_reader(folder: Path) -> None:
     """Before an LMDB is written to or removed: a process may not have it open twice."""
     if (folder / "data.mdb").exists():
         at = os.stat(folder / "data.mdb")
-        environment = _environments.pop((os.getpid(), at.st_dev, at.st_ino), None)
+        _, environment = _environments.pop((os.getpid(), at.st_dev, at.st_ino), (None, None))
         if environment:
             environment.close()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, flow, frames, list_order, room, stills, store
+from data_prep import DataError, flow, frames, list_order, room, shards, stills, store
 from data_prep.dataset import Dataset, Video, index_text, list_text, without_videos
 from data_prep.list_order import ListOrder
 from data_prep.spellings import Spellings
@@ -25,6 +25,7 @@ from prototxt_gen.text_files import read_lines
 
 SAMPLE = 64  # stored images that are decoded again at the end
 TEST_SHARE = 0.25  # of each class, where lists are drawn
+UNEVEN = "uneven.tsv"
 ORDER = ("seed", "keep_order")  # settings that decide on nothing but the order of training lists; drawn lists differ
 
 
@@ -57,12 +58,15 @@ class Source:
     path: Path
     class_name: str
     label: int
+    bytes: int | None = None  # its size, where it lies on another machine
 
     @property
     def name(self) -> str:
         return self.path.stem if self.path.suffix.lower() in frames.VIDEOS else self.path.name
 
     def size(self) -> int:
+        if self.bytes is not None:
+            return self.bytes
         if self.path.is_dir():
             return sum(file.stat().st_size for file in frames.frames_in(self.path))
         return self.path.stat().st_size
@@ -73,6 +77,8 @@ def _frames_job(job):
     videos are skipped.
     """
     source, options = job
+    if not source.path.exists():  # on this machine
+        raise DataError(f"{source.path}: no such video; put it where every machine that works finds it")
     try:
         return frames.jpegs(source.path, options.height, options.width, options.fps)
     except DataError as error:
@@ -172,7 +178,7 @@ def fill(
 def _write_frames(folder: Path, sources: list[Source], options: FrameOptions, times: float, work: Work):
     """The index of what is stored then, and of the videos that cannot be read the file and why. times: the room that
     frames, stills and flow (no more than the frames) take together, over that of the frames."""
-    uneven = folder / "uneven.tsv"  # headers that promised a few frames more or fewer than there are
+    uneven = folder / UNEVEN  # headers that promised a few frames more or fewer than there are
     skipped: dict[str, tuple[str, str]] = {}
     with store.ImageWriter(folder, "rgb") as writer:
         todo = [(source, options) for source in sources if not writer.count(source.name)]
@@ -201,7 +207,7 @@ def _write_frames(folder: Path, sources: list[Source], options: FrameOptions, ti
 
 def _weights(sources: list[Source]) -> dict[Source, int]:
     """What the frames of videos are in proportion to: the files' sizes; of folders of frames one is as another."""
-    files = all(source.path.is_file() for source in sources)
+    files = all(source.bytes is not None or source.path.is_file() for source in sources)
     return {source: source.size() if files else 1 for source in sources}
 
 
@@ -269,7 +275,16 @@ def prepare_videos(
     same input and settings, nothing is done but that splits it lacks are added, and stills. Errors: DataError.
     """
     videos.check()
-    settings = {
+    settings = _settings(videos, options, order)
+    if work.shard:
+        _prepare_shard(videos, settings, out, options, order, work)
+        return Path(out)
+    return _prepare(videos, settings, out, options, order, work)
+
+
+def _settings(videos: VideoSet, options: FrameOptions, order: ListOrder) -> dict:
+    """What tells data sets of videos apart."""
+    return {
         "name": videos.name,
         "classes": list(videos.classes),
         "mirror": videos.mirror,
@@ -282,6 +297,10 @@ def prepare_videos(
         "videos": sources_digest(videos.sources),
         "lists": hashlib.sha256(repr(sorted(videos.lists.items())).encode()).hexdigest(),
     }
+
+
+def _prepare(videos: VideoSet, settings: dict, out, options: FrameOptions, order: ListOrder, work: Work) -> Path:
+    """`prepare_videos` of videos that were looked at."""
     lists, splits = order.of(videos.wanted_lists()), sorted(videos.splits)
     labels = {source.name: source.label for source in videos.sources}
     for name, members in lists.items():
@@ -297,6 +316,53 @@ def prepare_videos(
     if not folder:
         _add_splits(Dataset(out), lists, splits, options.every, work)
     return Path(out)
+
+
+def _prepare_shard(videos: VideoSet, settings: dict, out, options: FrameOptions, order: ListOrder, work: Work) -> None:
+    """Frames, and flow, of a shard's videos. Errors: DataError."""
+    recipe = {"kind": "videos", "settings": settings, "options": vars(options), "order": vars(order)}
+    sources = [[source.path.name, source.class_name, source.label, source.size()] for source in videos.sources]
+    with shards.making(out, work.shard, recipe | {"videos": vars(videos) | {"sources": sources}}) as part:
+        if part is None:
+            return
+        members, folder, with_flow = work.shard.of(videos.sources), part.folder, options.algorithm is not None
+        index, skipped = _write_frames(folder, members, options, 1 + with_flow, work)
+        flows = {}
+        if with_flow:
+            flow.write(folder, index, options.algorithm, options.size, work=work)
+            flows = flow.results_of_shard(folder, index, options.size, work)
+        uneven = read_lines(folder / UNEVEN, DataError) if (folder / UNEVEN).exists() else []
+        counts = {name: list(map(int, numbers)) for name, *numbers in (line.split("\t") for line in uneven)}
+        due = shards.digests(folder, "rgb", index)
+        frames_of = {v.name: [v.frames, due[v.name], *counts.get(v.name, [0, v.frames])] for v in index}
+        part.finish({"frames": frames_of, "skipped": {name: why for name, (_, why) in skipped.items()}, "flow": flows})
+
+
+def merge_shards(whole: shards.Whole, out, work: Work = Work()) -> Path:
+    """The data set `out`, as `prepare_videos` makes it, of what its shards have done. Errors: DataError."""
+    recipe = whole.recipe
+    options, order = FrameOptions(**recipe["options"]), ListOrder(**recipe["order"])
+    sources = [Source(Path(name), *others) for name, *others in recipe["videos"]["sources"]]
+    videos = VideoSet(**recipe["videos"] | {"sources": sources})
+    place = {
+        name: at for at, results in whole.results.items() for part in ("frames", "skipped") for name in results[part]
+    }
+    stills_of = sum(map(len, videos.wanted_lists().values())) / len(sources) / options.every
+    need, partial = whole.bytes("rgb") * (1 + stills_of) + whole.bytes("flow"), Path(f"{os.path.abspath(out)}.partial")
+    if not (Path(out) / "dataset.json").exists():
+        room.check(out, need, "the data set", work.progress, room.taken(partial.rglob("data.mdb")))
+
+    def frames_of(job):
+        name = job[0].name
+        results = whole.results[place[name]]
+        if name in results["skipped"]:
+            return results["skipped"][name]
+        count, due, *counts = results["frames"][name]
+        return shards.images(place[name], "rgb", Video(name, "", 0, count), due), *counts
+
+    answers = flow.answers_of_shards({at: results["flow"] for at, results in whole.results.items()})
+    merged = replace(work, crew=shards.Results(answers | {_frames_job: frames_of}))
+    return _prepare(videos, recipe["settings"], out, options, order, merged)
 
 
 def _remark_absent(list_name: str, classes: list[str], labels: Iterable[int], work: Work) -> None:
@@ -351,7 +417,7 @@ def _members(folder: Path) -> list[Path]:
     """The videos that lie in a folder: files by their suffix, and folders that hold images."""
     with os.scandir(folder) as entries:
         members = [
-            Path(entry.path)
+            Path(os.path.abspath(entry.path))  # other machines work elsewhere
             for entry in entries
             if frames.is_one_of(frames.VIDEOS, entry.name)
             or (entry.is_dir() and not frames.is_hidden(entry.name) and _holds_images(entry.path))

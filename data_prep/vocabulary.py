@@ -12,9 +12,12 @@ import re
 import sys
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 from operator import itemgetter
 from os import PathLike
+from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -71,35 +74,55 @@ def split(caption: str) -> list[str]:
 
 
 class Sentences:
-    """Split captions as numbers: caption k's words are `ids[starts[k] : starts[k] + lengths[k]]` of `words`.
+    """Captions split into words that are numbers, of `words`. Attributes: starts and lengths, of each caption in the
+    numbers of all, a 0 behind each.
 
-    Built of cleaned captions, without a Python step for each word.
+    Built of cleaned captions, without a Python step for each word. The numbers lie in a file that nobody sees, in the
+    folder `place`: of a million captions they would take 50 MB.
     """
 
-    def __init__(self, captions: list[str]):
+    def __init__(self, captions: Iterable[str], place: PathLike[str]):
         numbers: defaultdict[str, int] = defaultdict()
         numbers.default_factory = numbers.__len__  # a new word's number is how many there were
-        end, parts = numbers[END], []
-        for first in range(0, len(captions), CHUNK):
-            words = _marked(captions[first : first + CHUNK])
-            parts.append(np.array(itemgetter(*words, END)(numbers), np.int32)[:-1])  # END: one alone would be no tuple
-        self.ids = np.concatenate(parts) if parts else np.empty(0, np.int32)
-        ends = np.flatnonzero(self.ids == end)
-        self.starts = np.concatenate([[0], ends + 1])[:-1].astype(np.int64)
-        self.lengths = ends - self.starts
+        end, lengths, remaining = numbers[END], [], iter(captions)
+        self._ids = TemporaryFile(dir=place)
+        while chunk := list(islice(remaining, CHUNK)):
+            words = _marked(chunk)
+            ids = np.array(itemgetter(*words, END)(numbers), np.int32)[:-1]  # END: one alone would be no tuple
+            lengths.append((np.diff(np.flatnonzero(ids == end), prepend=-1) - 1).astype(np.int32))
+            ids.tofile(self._ids)
+        self.lengths = np.concatenate([np.empty(0, np.int32), *lengths])
+        self.starts = np.concatenate([[0], np.cumsum(self.lengths + 1, dtype=np.int64)])[:-1]
         self.words = [word.replace(BLANK, " ") for word in numbers]  # words[0] is END, of no caption
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def _chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Captions, and the numbers of their words, END behind each."""
+        self._ids.seek(0)
+        for first in range(0, len(self), CHUNK):
+            some = slice(first, min(first + CHUNK, len(self)))
+            yield some, np.fromfile(self._ids, np.int32, int((self.lengths[some] + 1).sum()))
 
     def counts(self, captions: np.ndarray) -> np.ndarray:
         """How often each of `words` stands in the captions chosen by a boolean array."""
-        chosen = np.repeat(captions, self.lengths + 1)
-        return np.bincount(self.ids[chosen], minlength=len(self.words))
+        total = np.zeros(len(self.words), np.int64)
+        for some, ids in self._chunks():
+            total += np.bincount(ids[np.repeat(captions[some], self.lengths[some] + 1)], minlength=len(total))
+        return total
 
     def numbered(self, vocabulary: list[str]) -> np.ndarray:
-        """`ids` as the nets count words: word k of the vocabulary is k + 1, what is not in it <unk>; END is 0."""
+        """The words of all as the nets count them: word k of the vocabulary is k + 1, what is not in it <unk>; END is
+        0. In two bytes each where the vocabulary allows."""
         index = {word: number for number, word in enumerate(vocabulary, 1)}
-        unknown = index[UNKNOWN]
-        table = np.array([0, *(index.get(word, unknown) for word in self.words[1:])], np.int32)
-        return table[self.ids]
+        unknown, kind = index[UNKNOWN], np.min_scalar_type(len(vocabulary))
+        table = np.array([0, *(index.get(word, unknown) for word in self.words[1:])], kind)
+        numbered = np.empty(int((self.lengths + 1).sum(dtype=np.int64)), kind)
+        for some, ids in self._chunks():
+            begin = self.starts[some.start]
+            numbered[begin : begin + len(ids)] = table[ids]
+        return numbered
 
 
 def build(sentences: Sentences, training: np.ndarray, min_count: int = MIN_COUNT) -> list[str]:

@@ -10,11 +10,11 @@ import math
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
 import lmdb
-import numpy as np
 
 from data_prep import DataError
 from prototxt_gen.text_files import read_text
@@ -109,6 +109,12 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """UTF-8, of texts that need not be in memory together; the file appears whole or not at all."""
+    with beside(path) as new, open(new, "w", encoding="utf-8", newline="") as file:
+        file.writelines(lines)
+
+
 def write_json(path: Path, value) -> None:
     """Indented; a list of numbers is one line, so that a matrix has a line a row."""
     write_text(path, json_text(value) + "\n")
@@ -125,6 +131,8 @@ _NUMBERS = re.compile(r"\[\n\s+(?:(?:[-+.\deE]+|NaN|-?Infinity|null),?\n\s*)+\]"
 
 def write_arrays(path: Path, arrays: dict) -> None:
     """An .npz, compressed; whole or not at all."""
+    import numpy as np
+
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     write_bytes(path, content.getvalue())
@@ -157,11 +165,11 @@ def same(one, other) -> bool:
 
 
 @contextmanager
-def new_folder(out, settings: dict, may_differ=()):
+def new_folder(out, settings: dict, may_differ=(), mark: str = "dataset.json"):
     """Yields OUT.partial to fill, then renames it to OUT; yields None where OUT is there, whole, and came of the same
     settings, but for those that `may_differ`.
 
-    Whoever fills the folder writes `dataset.json` last, with `settings` under "prepared". A run that was cut off leaves
+    Whoever fills the folder writes its `mark` last, with `settings` under "prepared". A run that was cut off leaves
     OUT.partial, and the same call finds it again; what was left by other settings is removed, and a folder in which
     nothing came to lie. Errors: DataError where
     OUT holds something else, or another process is filling it.
@@ -173,8 +181,8 @@ def new_folder(out, settings: dict, may_differ=()):
         names = sorted(name for name in there.keys() | settings.keys() if not same(there.get(name), settings.get(name)))
         return names if set(names) - set(may_differ) else []
 
-    if (out / "dataset.json").exists():
-        if others := differing(read_json(out / "dataset.json").get("prepared", {})):
+    if (out / mark).exists():
+        if others := differing(read_json(out / mark).get("prepared", {})):
             raise DataError(
                 f"{out}: already holds a dataset made with other settings ({', '.join(others)}); "
                 "name another folder or remove this one"
@@ -186,7 +194,7 @@ def new_folder(out, settings: dict, may_differ=()):
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: is there already and is no dataset; name another folder")
     with locked(partial):
-        if (out / "dataset.json").exists():
+        if (out / mark).exists():
             raise DataError(f"{out}: another run has just prepared it; run the same command again")
         begun = (partial / note).exists()
         if not begun or differing(read_json(partial / note)):

@@ -1,18 +1,24 @@
-"""Work shared out among processes, one a core."""
+"""Work shared out among processes, one a core, or done by a crew on other machines."""
 
 from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
 import os
+import platform
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-
-import cv2
+from functools import cache
+from importlib.metadata import version
+from itertools import islice
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
+from typing import Protocol
 
 from data_prep import DataError
 
@@ -37,6 +43,7 @@ class Counted(str):
         return Counted(f"{title}: {self}", self.unit, self.measured)
 
 
+Progress = Callable[[str, int, int], None]  # as `no_progress`
 IMAGES, VIDEOS, CAPTIONS = (Counted(unit, unit) for unit in ("images", "videos", "captions"))
 
 
@@ -44,25 +51,86 @@ def no_progress(what: str, done: int, total: int) -> None:
     """Says nothing. What stands in its place is told (what, done, total), `what` a `Counted`, or (remark, 0, 0)."""
 
 
+class Crew(Protocol):
+    """Who does the work."""
+
+    def results(self, function: Callable, jobs: list) -> Iterator[tuple]:
+        """(job, function(job)) in the order of `jobs`."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The `number`-th of `count` parts, from 1."""
+
+    number: int
+    count: int
+
+    def of(self, items: list) -> list:
+        """Every `count`-th: what is alike lies together in lists, and is shared out evenly."""
+        return items[self.number - 1 :: self.count]
+
+
 @dataclass(frozen=True)
 class Work:
-    """How long work is done: by so many processes (None: one a core), and who is told how far it is (`no_progress`)."""
+    """How long work is done: by a crew, or without one each time by so many processes of this machine (None: one a
+    core); which part of it (None: all); and who is told how far it is (`no_progress`)."""
 
     workers: int | None = None
-    progress: Callable[[str, int, int], None] = no_progress
+    progress: Progress = no_progress
+    crew: Crew | None = None
+    shard: Shard | None = None
 
     def remark(self, text: str) -> None:
         self.progress(text, 0, 0)
 
-    def parallel(self, function, jobs: list):
-        return parallel(function, jobs, self.workers)
+    def parallel(self, function: Callable, jobs: list) -> Iterator[tuple]:
+        """(job, function(job)) in the order of `jobs`."""
+        return self.crew.results(function, jobs) if self.crew else parallel(function, jobs, self.workers)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """What the bytes of a data set depend on, beside what it is made of."""
+    import cv2
+    import numpy as np
+
+    python = ".".join(platform.python_version_tuple()[:2])
+    named = {"lrcn": version("lrcn"), "OpenCV": cv2.__version__, "numpy": np.__version__, "Python": python}
+    return named | {"processor": platform.machine()}
+
+
+def difference(here: dict[str, str], there: dict[str, str]) -> str:
+    """ "numpy 1.26.4 where 2.0.1 is due", of each of the `versions` that differ; "" where they agree."""
+    odd = [name for name in here if there.get(name) != here[name]]
+    return ", ".join(f"{name} {there.get(name, 'none')} where {here[name]} is due" for name in odd)
 
 
 def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class _Process(SpawnProcess):
+    """Begins without the main module: the command line's imports would take a worker longer than its own."""
+
+    @staticmethod
+    def _Popen(process):
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            return SpawnProcess._Popen(process)
+        finally:
+            sys.modules["__main__"] = main
+
+
+class _Context(SpawnContext):
+    """spawn: a forked child would share this process's open LMDB and OpenCV's threads."""
+
+    Process = _Process
+
+
 def _begin_worker() -> None:
+    import cv2
+
     cv2.setNumThreads(1)  # the processes share the cores out already
     parent = multiprocessing.parent_process()
 
@@ -73,28 +141,60 @@ def _begin_worker() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def parallel(function, jobs: list, workers: int | None = None):
+AHEAD = 4  # jobs for each worker that are computed, or wait, before the first of them is taken
+
+
+def in_order(submit: Callable, function: Callable, jobs: list, workers: Callable[[], int]) -> Iterator[tuple]:
+    """(job, function(job)) in the order of `jobs`. submit(function, job) gives a Future; workers(): how many there are,
+    which may change: they bound what is computed ahead, and so the memory that results wait in.
+    """
+    waiting, left = deque(), iter(jobs)
+    try:
+        while True:
+            room = max(AHEAD * workers() - len(waiting), 0)
+            waiting.extend((job, submit(function, job)) for job in islice(left, room))
+            if not waiting:
+                return
+            job, future = waiting.popleft()
+            yield job, future.result()
+    finally:
+        for _, future in waiting:
+            future.cancel()
+
+
+class Processes:
+    """A `Crew` of `count` processes of this machine (None: one a core), which begin with the first work and end when
+    this context manager is left; 1: this process itself.
+    """
+
+    def __init__(self, count: int | None = None):
+        self.count = count or cores()
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def results(self, function: Callable, jobs: list) -> Iterator[tuple]:
+        if self.count == 1 or (len(jobs) == 1 and not self._pool):
+            yield from ((job, function(job)) for job in jobs)
+            return
+        self._pool = self._pool or ProcessPoolExecutor(self.count, _Context(), _begin_worker)
+        try:
+            yield from in_order(self._pool.submit, function, jobs, lambda: self.count)
+        except BrokenProcessPool:
+            raise DataError(
+                f"{getattr(function, '__name__', 'work')}: a worker process was ended from outside; is memory short? "
+                "Run the same command again, it goes on where it stopped"
+            ) from None
+
+
+def parallel(function: Callable, jobs: list, workers: int | None = None) -> Iterator[tuple]:
     """Yields (job, function(job)) in the order of `jobs`, computed ahead by `workers` processes (default: all cores; 1:
     in this process).
     """
-    workers = min(workers or cores(), len(jobs))
-    if workers <= 1:
-        yield from ((job, function(job)) for job in jobs)
-        return
-    # spawn: a forked child would share this process's open LMDB and OpenCV's threads.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_worker)
-    try:
-        waiting, ahead = deque(), 4 * workers
-        for number in range(len(jobs) + ahead):
-            if number < len(jobs):
-                waiting.append((jobs[number], pool.submit(function, jobs[number])))
-            if number >= ahead and waiting:
-                job, future = waiting.popleft()
-                yield job, future.result()
-    except BrokenProcessPool:
-        raise DataError(
-            f"{getattr(function, '__name__', 'work')}: a worker process was ended from outside; is memory short? "
-            "Run the same command again, it goes on where it stopped"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with Processes(workers) as crew:
+        yield from crew.results(function, jobs)

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
-from data_prep import DataError
-from lrcn.commands import (
-    analyze,
-    caffe,
-    caption,
-    classify,
-    completion,
-    describe,
-    evaluate,
-    experiments,
-    nets,
-    prepare,
-    rating_sheet,
-    released,
-    report,
-    sample,
-    train,
-    watch,
-)
-from lrcn.engine import EngineError, container
-from lrcn.engine.process import CaffeError
-from lrcn.results.compare import ResultsError
-from lrcn.training.run import TrainError
-from prototxt_gen import SpecError
+from lrcn.commands import completion
+from lrcn.engine import container
+
+COMMANDS = {  # name -> the module of lrcn.commands that has it, under its name
+    "analyze": "analyze",
+    "bench": "bench",
+    "caffe": "caffe",
+    "caption": "caption",
+    "classify": "classify",
+    "compare": "evaluate",
+    "data": "released",
+    "describe": "describe",
+    "evaluate": "evaluate",
+    "experiments": "experiments",
+    "nets": "nets",
+    "prepare": "prepare",
+    "report": "report",
+    "sample": "sample",
+    "train": "train",
+    "watch": "watch",
+    "weights": "released",
+}
 
 
 def main() -> None:
@@ -45,14 +44,29 @@ def main() -> None:
         sys.exit(2)
     except click.ClickException as error:
         code, line = 2, error.format_message()
-    except (DataError, SpecError, EngineError, CaffeError, TrainError, ResultsError) as error:
-        code, line = 2, str(error)
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:
         code, line = 2, f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    except Exception as error:
+        if not isinstance(error, _for_the_user()):
+            raise
+        code, line = 2, str(error)
     print(f"lrcn: {line}", file=sys.stderr)
     sys.exit(code)
+
+
+def _for_the_user() -> tuple[type[Exception], ...]:
+    """The errors that are one line already. Their modules, some of which take long, are asked for where there is an
+    error."""
+    from data_prep import DataError
+    from lrcn.engine import EngineError
+    from lrcn.engine.process import CaffeError
+    from lrcn.results.compare import ResultsError
+    from lrcn.training.run import TrainError
+    from prototxt_gen import SpecError
+
+    return DataError, SpecError, EngineError, CaffeError, TrainError, ResultsError
 
 
 def spread_settings(arguments: list[str]) -> list[str]:
@@ -70,9 +84,20 @@ completion.turn_on(spread_settings)
 
 
 class Commands(click.Group):
+    """The modules of commands, imported as they are asked for."""
+
+    def list_commands(self, ctx):
+        return list(COMMANDS)
+
+    def get_command(self, ctx, name):
+        return getattr(import_module(f"lrcn.commands.{COMMANDS[name]}"), name) if name in COMMANDS else None
+
     def resolve_command(self, ctx, args):
-        if args[:2] == ["evaluate", rating_sheet.NAME]:  # it evaluates no experiment, so its options are others
-            return " ".join(args[:2]), rating_sheet.rating_sheet, args[2:]
+        if args[:1] == ["evaluate"]:
+            from lrcn.commands import rating_sheet
+
+            if args[1:2] == [rating_sheet.NAME]:  # it evaluates no experiment, so its options are others
+                return " ".join(args[:2]), rating_sheet.rating_sheet, args[2:]
         return super().resolve_command(ctx, args)
 
 
@@ -80,24 +105,3 @@ class Commands(click.Group):
 @click.version_option(package_name="lrcn")
 def cli():
     """Long-term Recurrent Convolutional Networks (Donahue et al., CVPR 2015) in real Caffe."""
-
-
-for command in (
-    caffe.caffe,
-    nets.nets,
-    released.data,
-    released.weights,
-    prepare.prepare,
-    experiments.experiments,
-    train.train,
-    watch.watch,
-    evaluate.evaluate,
-    evaluate.compare,
-    analyze.analyze,
-    report.report,
-    classify.classify,
-    caption.caption,
-    describe.describe,
-    sample.sample,
-):
-    cli.add_command(command)

@@ -14,6 +14,7 @@ in full).
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 
@@ -21,7 +22,7 @@ import caffe
 import numpy as np
 
 from data_prep.dataset import Dataset
-from lrcn.activity.clip_loader import Loader, LoaderToCard
+from lrcn.activity.clip_loader import Loader, LoaderInPlace, LoaderToCard
 from lrcn.activity.clip_settings import read_settings, shapes
 from lrcn.activity.sampler import Sampler
 from lrcn.engine.caffe_side import telling_the_user
@@ -59,15 +60,19 @@ class ClipData(caffe.Layer):
 
 
 def _loader(sampler, settings, first) -> Loader:
-    """One that hands batches over on the card where Caffe computes on one."""
+    """One that hands batches over on the card where Caffe computes on one, and in place elsewhere."""
+    card, in_place = _of_engine("_hand_over"), _of_engine("_in_place")
+    if card and card.on_gpu():
+        try:
+            return LoaderToCard(card.HandOver, sampler, settings, first)
+        except RuntimeError as error:
+            print(f"ClipData: {error}; batches are copied one by one", file=sys.stderr, flush=True)
+    return LoaderInPlace(in_place.InPlace, sampler, settings, first) if in_place else Loader(sampler, settings, first)
+
+
+def _of_engine(module):
+    """A module of ours beside pycaffe; None where the engine is without it: for CPUs alone, or built elsewhere."""
     try:
-        from caffe import _hand_over
-    except ImportError:  # an engine for CPUs
-        return Loader(sampler, settings, first)
-    if not _hand_over.on_gpu():
-        return Loader(sampler, settings, first)
-    try:
-        return LoaderToCard(_hand_over.HandOver, sampler, settings, first)
-    except RuntimeError as error:
-        print(f"ClipData: {error}; batches are copied one by one", file=sys.stderr, flush=True)
-        return Loader(sampler, settings, first)
+        return importlib.import_module(f"caffe.{module}")
+    except ImportError:
+        return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -17,6 +19,7 @@ from netspecs.origins import RELEASE, Origin, defaults, edition, origins
 from netspecs.variant import Setting, Variant
 from prototxt_gen import SpecError, to_text
 
+WRITERS = 8  # files at a time: a disk confirms several in the time of one
 _SEAL = "# unedited while the SHA-256 of all other lines begins with "
 
 
@@ -32,9 +35,11 @@ def write(files: Mapping[Path, str], out: Path, force: bool = False) -> None:
         raise SpecError(
             f"{edited[0]}{others}: edited, or not written by lrcn; --force overwrites, another --out keeps it"
         )
-    for path, text in files.items():
-        (out / path).parent.mkdir(parents=True, exist_ok=True)
-        write_text(out / path, sealed(text))
+    for folder in {(out / path).parent for path in files}:
+        folder.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for _ in pool.map(lambda path: write_text(out / path, sealed(files[path])), files):
+            pass  # until all are there, or the error of the first that is not
 
 
 def sealed(text: str) -> str:
@@ -101,8 +106,13 @@ def published_texts() -> dict[Path, str]:
 
 def header(title: str, differing: str, notes: Sequence[str] = ()) -> str:
     """What stands at a file's top: what it is, which lrcn wrote it, and with which settings not as published."""
-    by = f"lrcn {version('lrcn')}" + (f"; not as published: {differing}" if differing else "")
+    by = f"lrcn {_version()}" + (f"; not as published: {differing}" if differing else "")
     return "\n".join([title, by, *notes])
+
+
+@cache
+def _version() -> str:
+    return version("lrcn")  # reads a file
 
 
 def differences(variant: Variant, settings: Mapping[str, Any]) -> str:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lrcn.engine import blas
 from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError
 from prototxt_gen.caffe_pb2 import NetParameter
+from prototxt_gen.shapes import infer
 from prototxt_gen.weights import AFRESH, Entry, check_finite, plan, read_weights
 
 # Layers whose first blob has a row for each class, or for each word and the end of a sentence.
@@ -94,6 +96,12 @@ def files_of(nets: Sequence[TrainedNet]) -> dict[str, dict[str, str]]:
 def trained_on(nets: Sequence[TrainedNet]) -> dict[str, list[Mapping[str, Any]]]:
     """{net: what it was trained on} of those of which it is known."""
     return {net.folder.name: [*net.devices] for net in nets if net.devices}
+
+
+def threads_of(net: TrainedNet) -> int:
+    """Of the BLAS, on the CPU: as many as pay for its deploy nets."""
+    files = net.variant.files(**net.settings)
+    return blas.threads_for(infer(message, "TEST") for name, message in files.items() if name.startswith("deploy"))
 
 
 def check_filled(nets: Sequence[NetParameter], weights: Path, outputs: int | None = None) -> None:

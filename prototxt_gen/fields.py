@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
@@ -62,9 +61,7 @@ def _set(message: Message, field: Field, value: Any) -> None:
 
 def plain(value: Any) -> Any:
     """NumPy's numbers, booleans, texts and arrays as Python's, within sequences too."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "tolist"):
         return value.tolist()
     return [plain(item) for item in value] if isinstance(value, (list, tuple, range)) else value
 

@@ -106,7 +106,8 @@ def four(shape: Shape, what: str = "its bottom") -> Shape:
 def check_filler(filler: pb.FillerParameter, shape: Shape, field: str) -> None:
     """Refuse a filler that Caffe does not have or that cannot fill a blob of this shape."""
     types = ("constant", "gaussian", "positive_unitball", "uniform", "xavier", "msra", "bilinear")
-    need(filler.type in types, f"{field}.type", f"there is no filler '{filler.type}'{nearest(filler.type, types)}")
+    if filler.type not in types:
+        raise Refusal(f"{field}.type", f"there is no filler '{filler.type}'{nearest(filler.type, types)}")
     check_blob(shape, "the blob to fill", field)
     if filler.type == "gaussian":
         need(filler.std > 0, f"{field}.std", f"a gaussian filler's std must be above 0, not {filler.std:g}")

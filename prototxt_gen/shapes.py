@@ -317,11 +317,8 @@ class _Walk:
     def _set_up(self, row: Row) -> None:
         layer, tops = row.layer, len(row.tops)
         need(layer.type != "", "type", "it has no type")
-        need(
-            layer.type in LAYER_TYPES,
-            "type",
-            f"there is no layer type '{layer.type}'{nearest(layer.type, LAYER_TYPES)}",
-        )
+        if layer.type not in LAYER_TYPES:
+            raise Refusal("type", f"there is no layer type '{layer.type}'{nearest(layer.type, LAYER_TYPES)}")
         check_counts(layer, tops)
         need(
             len(layer.propagate_down) in (0, len(layer.bottom)),

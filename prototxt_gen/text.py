@@ -5,13 +5,14 @@ decimal that reads back as the same float, small messages (a shape, a filler, a 
 """
 
 import codecs
+import math
 import re
 from bisect import bisect
+from ctypes import c_double, c_float
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from google.protobuf import text_encoding, text_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -306,12 +307,8 @@ class _Walk:
 def _lines(message: Message, indent: str = "") -> list[str]:
     lines: list[str] = []
     each: Field
-    for each in message.DESCRIPTOR.fields:
-        if is_repeated(each):
-            values = list(getattr(message, each.name))
-        else:
-            values = [getattr(message, each.name)] if message.HasField(each.name) else []
-        for value in values:
+    for each, set_to in sorted(message.ListFields(), key=lambda field: field[0].index):  # by number they come
+        for value in set_to if is_repeated(each) else [set_to]:
             if not is_message(each):
                 lines.append(f"{indent}{each.name}: {scalar_text(each, value)}")
             elif each.message_type.name in _ON_ONE_LINE:
@@ -332,9 +329,9 @@ def scalar_text(field: Field, value: Any) -> str:
     if field.type == FieldDescriptor.TYPE_ENUM:
         return str(field.enum_type.values_by_number[value].name)
     if field.type == FieldDescriptor.TYPE_FLOAT:
-        return _decimal(np.float32(value))
+        return _decimal(value, c_float)
     if field.type == FieldDescriptor.TYPE_DOUBLE:
-        return _decimal(np.float64(value))
+        return _decimal(value, c_double)
     return str(value)
 
 
@@ -345,11 +342,15 @@ def _quoted(escaped: str, value: str) -> str:
     return f'"{escaped}"'
 
 
-def _decimal(value: np.float32 | np.float64) -> str:
-    """The shortest decimal that reads back as `value`: 1, 0.0001, 1e-09."""
-    if not np.isfinite(value):
+def _decimal(value: float, kind: type[c_float] | type[c_double]) -> str:
+    """The shortest decimal that reads back as `value` in single or double precision: 1, 0.0001, 1e-09."""
+    if not math.isfinite(value):
         return str(value)
-    size: Any = abs(value)
-    if size == 0 or 1e-6 <= size < 1e9:
-        return np.format_float_positional(value, unique=True, trim="-")
-    return np.format_float_scientific(value, unique=True, trim="-", exp_digits=2)
+    for digits in range(17):  # after the first
+        scientific = f"{value:.{digits}e}"
+        short = float(scientific)
+        if kind(short).value == value:
+            break
+    if short == 0 or 1e-6 <= abs(short) < 1e9:
+        return f"{short:.{max(digits - int(scientific.partition('e')[2]), 0)}f}"
+    return scientific

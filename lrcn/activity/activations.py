@@ -13,6 +13,7 @@ import numpy as np
 
 from data_prep.whole_files import read_json, write_json
 from lrcn.activity.frame_loader import Frames
+from lrcn.activity.frame_net import FrameNet
 from lrcn.engine.caffe_side import telling_the_user, use_device
 
 GROUP = 64  # videos; a run that was cut off goes on after the last whole group, whose batches do not reach beyond it
@@ -24,9 +25,9 @@ def run(job: dict, work: Path) -> None:
 
     use_device(job["gpu"])
     net = caffe.Net(str(work / "deploy.prototxt"), job["weights"], caffe.TEST)
-    together, pictures, blob = job["together"], net.blobs[job["input"]], net.blobs[job["blob"]]
-    shape = (job["count"], *pictures.shape[1:])
-    lanes = pictures.data.reshape(together, *shape)
+    together, blob = job["together"], net.blobs[job["blob"]]
+    shape = (job["count"], *net.blobs[job["input"]].shape[1:])
+    frame_net = FrameNet(net, job["input"], together, list(net._layer_names)[-1], [job["blob"]])
     videos, note = job["videos"], work / "groups.json"
     due, total = _done(work, note, blob), sum(len(numbers) for _, numbers in videos)
     todo = [
@@ -38,11 +39,8 @@ def run(job: dict, work: Path) -> None:
         for begin in range(due["videos"], len(videos), GROUP):
             group = [(v, number) for v in range(begin, min(begin + GROUP, len(videos))) for number in videos[v][1]]
             for batch in (group[at : at + together] for at in range(0, len(group), together)):
-                for lane, frame in zip(lanes, batch):
-                    lane[...] = frames[frame]
-                    frames.give_back(frame)
-                net.forward()
-                rows = blob.data.reshape(together, job["count"], -1)[: len(batch)].mean(1, dtype=np.float32)
+                crops = np.stack([row for (row,) in frame_net.rows(frames.taken(batch))])
+                rows = crops.reshape(len(batch), job["count"], -1).mean(1, dtype=np.float32)
                 if not np.isfinite(rows).all():
                     v = batch[int((~np.isfinite(rows).all(1)).argmax())][0]
                     raise ValueError(f"{videos[v][0]}: {job['blob']} is not finite; are these the net's weights?")

@@ -8,7 +8,7 @@ import numpy as np
 
 from lrcn.engine.crew import Crew, serve
 
-AHEAD = 2  # batches in memory: one that Caffe takes over, one in the making
+AHEAD = 2  # batches in memory: one that Caffe reads, one in the making
 AHEAD_OF_CARD = 3  # one that was copied to the card, one on its way, one in the making
 
 
@@ -37,15 +37,36 @@ class Loader:
     def __next__(self):
         """The next batch. The data lie in shared memory and are overwritten once the batch `ahead` - 1 after it has
         been asked for."""
+        slot, labels = self._next()
+        return self.crew.slots[slot], labels
+
+    def _next(self) -> tuple[int, np.ndarray]:
+        """The slot of the next batch, and its labels."""
         self._order()
         slot, labels, last_order = self.waiting.popleft()
         self.crew.wait(last_order)
-        return self.crew.slots[slot], labels
+        return slot, labels
 
     def fill(self, blob) -> np.ndarray:
         """Puts the next batch into a net's blob (T * N, 3, crop, crop); gives its labels (N,)."""
         data, labels = next(self)
         blob.data[...] = data.reshape(blob.data.shape)
+        return labels
+
+
+class LoaderInPlace(Loader):
+    """A loader whose batches a net reads where they lie: it asks for a batch only after it has read the one before.
+
+    in_place: the class InPlace in the engine's `_in_place` (docker/caffe/python).
+    """
+
+    def __init__(self, in_place, sampler, settings, first=0):
+        super().__init__(sampler, settings, first)
+        self.slots = in_place(self.crew.slots)
+
+    def fill(self, blob):
+        slot, labels = self._next()
+        self.slots.give(slot, blob)
         return labels
 
 

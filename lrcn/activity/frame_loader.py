@@ -1,9 +1,9 @@
 """The frames of the videos that are classified: worker processes decode and cut them while Caffe computes, each once,
-however many clips share it."""
+however often it is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,18 +15,18 @@ AHEAD_BYTES = 1 << 30  # of frames made ahead, at most
 
 @dataclass
 class Pending:
-    """A frame in the making, or made: its slot, how many clips are still to show it, and the number of its order."""
+    """A frame in the making, or made: its slot, how often it is still to be shown, and the number of its order."""
 
     slot: int
-    clips: int
+    times: int
     order: int
 
 
 class Frames:
     """What a deploy net is shown of a frame, float32: its crops (crops, 3, size, size), or its activations (D,).
 
-    wanted: (video's number, video's name, image number, how many clips it is in), in the order in which they are first
-    asked for. At any time no more than `together` frames may be asked for and not yet given back.
+    wanted: (video's number, video's name, image number, how often it is asked for), in the order in which they are
+    first asked for. At any time no more than `together` frames may be asked for and not yet given back.
     """
 
     def __init__(self, job: dict, shape: tuple[int, ...], wanted: Iterable, together: int, ahead: int):
@@ -42,9 +42,9 @@ class Frames:
             frame = next(self.wanted, None)
             if frame is None:
                 return
-            v, name, number, clips = frame
+            v, name, number, times = frame
             slot = self.free.pop()
-            self.pending[v, number] = Pending(slot, clips, self.crew.ask(name, slot, v, name, number))
+            self.pending[v, number] = Pending(slot, times, self.crew.ask(name, slot, v, name, number))
 
     def __getitem__(self, frame: tuple[int, int]) -> np.ndarray:
         """The pixels of (video's number, image number). LoaderError names a file that cannot be read."""
@@ -52,11 +52,17 @@ class Frames:
         self.crew.wait(pending.order)
         return self.crew.slots[pending.slot]
 
+    def taken(self, frames: Iterable[tuple[int, int]]) -> Iterator[np.ndarray]:
+        """The pixels of one frame after the other; those of one are given back when the next is asked for."""
+        for frame in frames:
+            yield self[frame]
+            self.give_back(frame)
+
     def give_back(self, frame: tuple[int, int]) -> None:
-        """A clip has been shown; a frame that no other clip needs makes room for one to come."""
+        """A frame has been shown; one that is not asked for again makes room for one to come."""
         pending = self.pending[frame]
-        pending.clips -= 1
-        if not pending.clips:
+        pending.times -= 1
+        if not pending.times:
             self.free.append(self.pending.pop(frame).slot)
             self._order()
 
@@ -89,7 +95,8 @@ def _begin_pixels(job: dict, slots: np.ndarray):
 
     def make(slot, v, name, number):
         image = transform.enlarged(pixels.read(dataset, job["modality"], name, number))
-        transform.blob(transform.centre(image)[None] if centre else transform.crops(image), slots[slot])
+        for crop, seen in zip([transform.centre(image)] if centre else transform.crops(image), slots[slot]):
+            transform.blob(crop, seen)
 
     return make
 

@@ -3,29 +3,33 @@ process of its own, `python -m lrcn.activity.score JOB.json`, because Caffe ends
 wrong.
 
 A video's score is the mean of the softmax over the crops of a frame, the frames of a clip and the clips of the video:
-16 frames every 8, and the last 16 where 16 do not remain. Single-frame nets see every frame once. Written every so
-often, so that a scoring that was cut off goes on.
+16 frames every 8, and the last 16 where 16 do not remain. Clips overlap: the crops of a frame go through the CNN once,
+and the LSTM goes over the clips. Written every so often, so that a scoring that was cut off goes on.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from data_prep.dataset import Dataset
 from data_prep.store import first_number
 from lrcn.activity.frame_loader import Frames
+from lrcn.activity.frame_net import FrameNet, Row, rows_of_clips, seam
 from lrcn.activity.sampler import clip_images, clip_starts, image_range
 from lrcn.engine.caffe_side import telling_the_user, use_device
 
 SAVE_EVERY = 64  # videos
 TOGETHER = 16  # frames that go through the released script's single-frame net at once
+PLAIN = 5  # rows of a batch after which the released script negates x of flow
 CENTRE = 4  # which of a frame's crops
 BESIDE = (
     "workers",
@@ -54,6 +58,9 @@ class Scores:
     sums (V, S, T, classes) of the softmax; hits (V, S, T): how many clips were classified right by that frame alone;
     weights (V, S): how many clips there were; clips: (video's number, first image, softmax (T, classes)), where the job
     keeps them; states: what an LSTM did, by "VIDEO'S NUMBER/BLOB", where the job asks for it.
+
+    Until all videos are done, each part of them lies in a file of its own in a folder beside, so that what is written
+    does not grow with their square; a job that keeps clips has no parts, and begins anew.
     """
 
     def __init__(self, path: Path, job: dict, videos: int, classes: int):
@@ -66,11 +73,23 @@ class Scores:
             0,
         )
         self.keep, self.clips, self.states = job["keep_clips"], [], {}
-        if path.exists() and not self.keep:
-            with np.load(path) as file:
-                if str(file["job"]) == self.job:
-                    self.sums, self.hits, self.weights = file["sums"], file["hits"], file["weights"]
-                    self.done = int(file["done"])
+        self.parts = path.with_suffix(".parts")
+        if not self.keep:
+            for part in [path, *sorted(self.parts.glob("*.npz"))]:
+                self._take(part)
+
+    def _take(self, path: Path) -> None:
+        """What a file of this job has of the videos after those that are done: a part, or a whole one, or one of an
+        lrcn that had no parts."""
+        if not path.exists():
+            return
+        with np.load(path) as file:
+            done, begin = int(file["done"]), int(file["begin"]) if "begin" in file else 0
+            if str(file["job"]) != self.job or begin != self.done:
+                return
+            for array, name in (self.sums, "sums"), (self.hits, "hits"), (self.weights, "weights"):
+                array[begin:done] = file[name][: done - begin]
+        self.done = done
 
     def add(self, clip: Clip, probs: np.ndarray, label: int) -> None:
         weights = clip.weights[:, None]
@@ -81,17 +100,29 @@ class Scores:
             self.clips.append((clip.v, clip.images[0], probs.copy()))
 
     def save(self, done: int) -> None:
-        clips = {}
-        if self.keep:
-            clips = {
-                "clip_video": [v for v, _, _ in self.clips],
-                "clip_first": [first for _, first, _ in self.clips],
-                "clip_probs": np.array([probs for *_, probs in self.clips]).reshape(-1, *self.sums.shape[2:]),
-            } | self.states
-        part = self.path.with_suffix(".part")
+        """Keeps the videos up to `done`."""
+        arrays = {"sums": self.sums, "hits": self.hits, "weights": self.weights}
+        if done < len(self.sums) and not self.keep:
+            self.parts.mkdir(exist_ok=True)
+            some = {name: array[self.done : done] for name, array in arrays.items()}
+            self._write(self.parts / f"{self.done:08d}.npz", some | {"begin": self.done, "done": done})
+        elif done == len(self.sums):
+            clips = {}
+            if self.keep:
+                clips = {
+                    "clip_video": [v for v, _, _ in self.clips],
+                    "clip_first": [first for _, first, _ in self.clips],
+                    "clip_probs": np.array([probs for *_, probs in self.clips]).reshape(-1, *self.sums.shape[2:]),
+                } | self.states
+            self._write(self.path, arrays | {"done": done} | clips)
+            shutil.rmtree(self.parts, ignore_errors=True)
+        self.done = done
+
+    def _write(self, path: Path, content: dict) -> None:
+        part = path.with_suffix(".part")
         with part.open("wb") as file:
-            np.savez(file, job=self.job, sums=self.sums, hits=self.hits, weights=self.weights, done=done, **clips)
-        part.replace(self.path)
+            np.savez(file, job=self.job, **content)
+        part.replace(path)
 
 
 def load(path) -> np.ndarray:
@@ -154,19 +185,37 @@ def video_clips(job: dict, dataset: Dataset) -> list[list[Clip]]:
     return by_video
 
 
-def frames_of(clips: list[Clip]) -> Iterator[tuple[int, str, int, int]]:
-    """(video's number, its name, image number, clips that it is in), in the order of their first clip."""
-    counts = Counter((clip.v, number) for clip in clips for number in set(clip.images))
+class Shown(NamedTuple):
+    """An image as it is shown: the number of its video, its own, and how many of its crops come before those whose x of
+    flow is negated; 0 where that is not done here."""
+
+    v: int
+    number: int
+    plain: int = 0
+
+
+def shown(clip: Clip, job: dict, crops: int) -> list[Shown]:
+    """The images of a clip as the net is shown them, which with flow_negation "rows-6-up" depends on their place."""
+    if job.get("flow_negation") != "rows-6-up":
+        return [Shown(clip.v, number) for number in clip.images]
+    single = len(clip.images) == 1
+    places = [(n - first_number("flow")) % TOGETHER if single else t for t, n in enumerate(clip.images)]
+    return [Shown(clip.v, n, max(PLAIN - place * crops, 0)) for n, place in zip(clip.images, places)]
+
+
+def frames_of(clips: Sequence[Clip], job: dict, crops: int) -> Iterator[tuple[int, str, int, int]]:
+    """(video's number, its name, image number, in how many ways it is shown), in the order in which clips need them."""
     names = {clip.v: clip.video for clip in clips}
-    for (v, number), count in sorted(counts.items()):
+    ways = dict.fromkeys(frame for clip in clips for frame in shown(clip, job, crops))
+    for (v, number), count in Counter((frame.v, frame.number) for frame in ways).items():
         yield v, names[v], number, count
 
 
-def negate_as_released(crops: np.ndarray, place: int, job: dict) -> None:
-    """Negates x of flow in the crops (crops, 3, H, W) of a frame as the released classify_video.py does: from the sixth
-    row on of all crops that go through the net at once, of which this frame is the one at `place`. So of the first
-    frame the mirrored ones, and of the others all. The crops are less the job's mean, times its scale."""
-    rows = crops[max(5 - place * len(crops), 0) :, 2]
+def negate_as_released(crops: np.ndarray, plain: int, job: dict) -> None:
+    """Negates x of flow in the crops (crops, 3, H, W) of a frame but for the first `plain`, as the released
+    classify_video.py does: from the sixth row on of all crops that go through the net at once. So of the first frame
+    the mirrored ones, and of the others all. The crops are less the job's mean, times its scale."""
+    rows = crops[plain:, 2]
     rows[:] = job["scale"] * (255 - 2 * job["mean"][2]) - rows
 
 
@@ -178,53 +227,79 @@ def _of_centre(blob, length: int, g: int, group: int) -> np.ndarray:
     return values[:, g * crops + min(CENTRE, crops - 1)].copy()
 
 
+class Net:
+    """A deploy net in Caffe that is shown clips, `group` of them at a time, each of `length` frames."""
+
+    def __init__(self, job: dict):
+        import caffe
+
+        use_device(job["gpu"])
+        self.net, self.job = caffe.Net(job["deploy"], job["weights"], caffe.TEST), job
+        self.length, self.group, blobs = job["frames"], job["clips"], self.net.blobs
+        self.together, self.classes = self.length * self.group, blobs["probs"].shape[-1]
+        pictures = blobs["data"].shape
+        # Of a frame: its crops, or its activations.
+        self.shape = tuple(pictures[-1:]) if job["modality"] is None else (pictures[0] // self.together, *pictures[1:])
+        self.seam = seam(self.net, "data", self.together)
+        if "clip_markers" in blobs:
+            markers = blobs["clip_markers"].data.reshape(self.length, -1)
+            markers[0], markers[1:] = 0, 1
+
+    def rows_of(self, clips: Sequence[Clip], frames: Frames) -> Iterator[list[Row]]:
+        """Of each clip what the layers before the seam make of its frames, each of which goes through them once."""
+        frame_net = FrameNet(self.net, "data", self.together, self.seam.last, self.seam.blobs)
+
+        def pixels(batch: list[Shown]) -> Iterator[np.ndarray]:
+            for crops, frame in zip(frames.taken((v, number) for v, number, _ in batch), batch):
+                if self.job.get("flow_negation") == "rows-6-up":
+                    crops = crops.copy()  # it may be shown in another way too
+                    negate_as_released(crops, frame.plain, self.job)
+                yield crops
+
+        as_shown = [shown(clip, self.job, self.shape[0]) for clip in clips]
+        return rows_of_clips(as_shown, self.together, lambda batch: frame_net.rows(pixels(batch)))
+
+    def classify(self, clips: Sequence[list[Row]]) -> np.ndarray:
+        """The softmax (T, clips, classes), the mean over the crops, of at most `group` clips' rows."""
+        for at, blob in enumerate(self.seam.blobs):
+            lanes = self.net.blobs[blob].data.reshape(self.length, self.group, -1)
+            for g, rows in enumerate(clips):
+                lanes[:, g] = [row[at] for row in rows]
+        if self.seam.next is not None:
+            self.net.forward(start=self.seam.next)
+        probs = self.net.blobs["probs"].data.reshape(self.length, self.group, -1, self.classes)
+        return probs.mean(2)[:, : len(clips)]
+
+    def of_centre(self, blob: str, g: int) -> np.ndarray:
+        """What a blob holds of the centre crop of the g-th clip of those that were classified last: (T, ...)."""
+        return _of_centre(self.net.blobs[blob], self.length, g, self.group)
+
+
 def run(job: dict) -> None:
     """Scores the job's videos. Its "states", beside "keep_clips": {"blobs", "first": the number of the first image of
     the clip of each video, or None}, of which those blobs are kept."""
-    import caffe
-
-    use_device(job["gpu"])
-    net = caffe.Net(job["deploy"], job["weights"], caffe.TEST)
-    length, group, classes = job["frames"], job["clips"], net.blobs["probs"].shape[-1]
+    net = Net(job)
     clips = video_clips(job, Dataset(job["data"]))
-    scores = Scores(Path(job["out"]), job, len(clips), classes)
+    scores = Scores(Path(job["out"]), job, len(clips), net.classes)
     if scores.done >= len(clips):
         return
-
-    blob = net.blobs["data"].shape
-    shape = tuple(blob[-1:]) if job["modality"] is None else (blob[0] // (length * group), *blob[1:])
     todo = [clip for of_video in clips[scores.done :] for clip in of_video]
-    frames = Frames(job, shape, frames_of(todo), together=length, ahead=length * group)
+    wanted = frames_of(todo, job, net.shape[0])
+    frames = Frames(job, net.shape, wanted, together=net.length, ahead=net.together)
     states = job.get("states") or {"blobs": [], "first": [None] * len(clips)}
-
-    def forward(waiting):
-        lanes = net.blobs["data"].data.reshape(length, group, *shape)
-        if "clip_markers" in net.blobs:
-            markers = net.blobs["clip_markers"].data.reshape(length, -1)
-            markers[0], markers[1:] = 0, 1
-        for g, clip in enumerate(waiting):
-            for t, number in enumerate(clip.images):
-                lanes[t, g] = frames[clip.v, number]
-                if job.get("flow_negation") == "rows-6-up":
-                    place = t if length > 1 else (number - first_number("flow")) % TOGETHER
-                    negate_as_released(lanes[t, g], place, job)
-            for number in set(clip.images):
-                frames.give_back((clip.v, number))
-        probs = net.forward()["probs"].reshape(length, group, -1, classes).mean(2)
-        for g, clip in enumerate(waiting):
-            scores.add(clip, probs[:, g], job["labels"][clip.v])
-            if states["first"][clip.v] == clip.images[0]:
-                scores.states |= {
-                    f"{clip.v}/{blob}": _of_centre(net.blobs[blob], length, g, group) for blob in states["blobs"]
-                }
-
+    # The net's batches do not reach beyond a part that is saved: one that goes on computes what one go would have.
     for begin in range(scores.done, len(clips), SAVE_EVERY):
         end = min(begin + SAVE_EVERY, len(clips))
         part = [clip for of_video in clips[begin:end] for clip in of_video]
-        for at in range(0, len(part), group):
-            waiting = part[at : at + group]
-            forward(waiting)
-            print(waiting[-1].v, len(clips), flush=True)
+        rows = net.rows_of(part, frames)
+        for at in range(0, len(part), net.group):
+            at_once = part[at : at + net.group]
+            probs = net.classify([next(rows) for _ in at_once])
+            for g, clip in enumerate(at_once):
+                scores.add(clip, probs[:, g], job["labels"][clip.v])
+                if states["first"][clip.v] == clip.images[0]:
+                    scores.states |= {f"{clip.v}/{blob}": net.of_centre(blob, g) for blob in states["blobs"]}
+            print(at_once[-1].v, len(clips), flush=True)
         scores.save(end)
         print(end, len(clips), flush=True)
 

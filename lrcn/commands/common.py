@@ -13,17 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from lrcn.commands import completion
 from lrcn.engine.container import BARS
 from prototxt_gen import SpecError
 from prototxt_gen.text_files import read_text
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 FILLED = ("out", "tensorboard")  # parameters that name what a command writes
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -103,23 +97,43 @@ class Contained(click.Command):
 
 class Progress:
     """Shows (what, done, total): how far it is, what was measured, how fast it goes and the time left, in a bar on a
-    terminal, in a line each tenth, and every five minutes, elsewhere. (remark, 0, 0) is a line in between.
+    terminal, in a line each tenth, and every five minutes, elsewhere; of several at a time a bar, or lines, each.
+    (remark, 0, 0) is a line in between.
     """
 
     def __init__(self):
-        self.bar, self.what, self.tenth, self.begun, self.first, self.told = None, None, -1, 0.0, 0, 0.0
+        self.each: dict[str, _Shown] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
         if not total:  # a remark
-            self.close()
-            say(what)
+            from tqdm import tqdm
+
+            tqdm.write(what, file=sys.stderr)
+            sys.stderr.flush()
             return
-        now = time.monotonic()
-        if what != self.what:
-            self.close()
-            self.what, self.tenth, self.begun, self.first, self.told = what, -1, now, done, now
-            terminal = sys.stderr.isatty() or BARS in os.environ  # the caller's, where this is a container
-            self.bar = tqdm(desc=what, total=total, initial=done, bar_format=BAR) if terminal else None
+        now, shown = time.monotonic(), self.each.get(what)
+        if shown is None or (shown.over and done < total):
+            shown = self.each[what] = _Shown(what, done, total, now)
+        if not shown.over:
+            shown.tell(what, done, total, now)
+            if done >= total:
+                shown.close()
+
+    def close(self) -> None:
+        for shown in self.each.values():
+            shown.close()
+        self.each.clear()
+
+
+class _Shown:
+    """One thing that is counted: its bar, or lines."""
+
+    def __init__(self, what: str, done: int, total: int, now: float):
+        self.tenth, self.begun, self.told, self.first, self.over = -1, now, now, done, False
+        terminal = sys.stderr.isatty() or BARS in os.environ  # the caller's, where this is a container
+        self.bar = _bar(what, done, total) if terminal else None
+
+    def tell(self, what: str, done: int, total: int, now: float) -> None:
         parts = progress_in_words(what, (self.first, done, total), now - self.begun)
         if self.bar is not None:
             self.bar.total = total
@@ -131,13 +145,18 @@ class Progress:
             print(", ".join(parts.values()), file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        if self.bar is not None:
+        if self.bar is not None and not self.over:
             self.bar.refresh()
             self.bar.close()
-        self.bar = self.what = None
+        self.over = True
 
 
-BAR = "{desc} |{bar}|"
+def _bar(what: str, done: int, total: int):
+    from tqdm import tqdm
+
+    return tqdm(desc=what, total=total, initial=done, bar_format="{desc} |{bar}|")
+
+
 BAR_LETTERS = 5  # of a bar at least, with what encloses it
 SECONDS_OF_SILENCE = 300  # at most, where there is no terminal
 
@@ -238,6 +257,11 @@ def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]
 
 def _read_config(config: Path) -> dict[str, Any]:
     from netspecs.variant import NameFromFile
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
 
     try:
         values = tomllib.loads(read_text(config))

@@ -71,6 +71,12 @@ def data_sets(context, param, incomplete):
     return _beginning(DATA_SETS, incomplete)
 
 
+def benchmarks(context, param, incomplete):
+    from lrcn.results.benchmarks import scripts
+
+    return _beginning(scripts(), incomplete)
+
+
 def weights(context, param, incomplete):
     """Released weights that were fetched, and files."""
     from lrcn.released.weights import RELEASES

@@ -29,7 +29,9 @@ class GpuNumbers(click.ParamType):
             self.fail(f"{value}: it takes a GPU's number, 0" + " or several, 0,1" * self.several, param, ctx)
         chosen = tuple(map(int, numbers))
         if len(chosen) > 1 and not self.several:
-            self.fail(f"{value}: this command computes on one GPU; only `lrcn train` takes several", param, ctx)
+            self.fail(
+                f"{value}: this command computes on one GPU; `lrcn train` and `lrcn evaluate` take several", param, ctx
+            )
         if len(set(chosen)) < len(chosen):
             self.fail(f"{value}: names a GPU twice", param, ctx)
         return chosen
@@ -101,6 +103,17 @@ CUT = click.option(
     show_default=True,
     help="Images to describe: of each the middle, then resized, as the release's scripts; or as in training.",
 )
+
+
+def jobs_option(what: str):
+    """--jobs N. what: is computed side by side, in words."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(1),
+        metavar="N",
+        help=f"So many {what} at a time, of those that do not wait for each other; by default as many as have cores "
+        "for their threads. A GPU each: --jobs 2 --gpu 0,1.",
+    )
 
 
 def tensorboard_option(what: str):

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from data_prep.dataset import Dataset
-from data_prep.workers import Work
 from lrcn.commands import completion
 from lrcn.commands.common import (
     FILE,
@@ -30,12 +28,18 @@ def prepare():
 
 
 @contextmanager
-def _making(out, workers=None, becomes="is whole"):
+def _making(out, workers=None, executor=None, shard=None, becomes="is whole", kind="videos"):
     """Gives the work that is shown on the terminal, and says at its end what has become of `out`."""
-    progress = Progress()
-    yield Work(workers, progress)
+    from data_prep import cluster, shards
+    from data_prep.workers import Processes, Work
+
+    if executor and workers:
+        raise click.UsageError("--workers are of this machine; give either that or --executor")
+    progress, shard = Progress(), shards.parse(shard) if shard else None
+    with cluster.connected(executor, progress) if executor else Processes(workers) as crew:
+        yield Work(workers, progress, crew, shard)
     progress.close()
-    say(f"{out} {becomes}")
+    say(f"{shards.place(out, shard, kind)} is whole" if shard else f"{out} {becomes}")
 
 
 @prepare.command("demo")
@@ -71,6 +75,22 @@ _KEEP_ORDER = click.option(
     " nothing.",
 )
 _WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes; one a core by default.")
+_EXECUTOR = click.option(
+    "--executor",
+    metavar="dask:ADDRESS",
+    help="Have the workers of a dask cluster do it, which must see the same files under the same paths.",
+)
+_SHARD = click.option(
+    "--shard",
+    metavar="K/N",
+    help="Do the K-th of N parts, anywhere, in any order, into OUT.shards; `lrcn prepare merge OUT` then puts them"
+    " together.",
+)
+
+
+def _who_works(command):
+    """The options that say who does the work, and which part of it: as `_making` has them."""
+    return _WORKERS(_EXECUTOR(_SHARD(command)))
 
 
 @prepare.command("ucf101")
@@ -96,8 +116,8 @@ _WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes; on
 @click.option("--subset", is_flag=True, help="Take the listed videos that are there, where all 13,320 must be.")
 @click.option("--seed", type=int, default=1701, show_default=True, help="Of the training lists' order.")
 @_KEEP_ORDER
-@_WORKERS
-def prepare_ucf101(videos, splits, out, split, subset, **options):
+@_who_works
+def prepare_ucf101(videos, splits, out, split, subset, workers, executor, shard, **options):
     """UCF-101's frames and official lists; then `lrcn prepare flow` gives them their flow."""
     from data_prep import ucf101
     from data_prep.list_order import ListOrder
@@ -105,7 +125,7 @@ def prepare_ucf101(videos, splits, out, split, subset, **options):
 
     frames = FrameOptions(*options["size"], fps=options["fps"], every=options["every"])
     order = ListOrder(options["seed"], options["keep_order"])
-    with _making(out, options["workers"]) as work:
+    with _making(out, workers, executor, shard) as work:
         ucf101.prepare_ucf101(ucf101.Archive(videos, splits, subset), out, split, frames, order, work)
 
 
@@ -132,8 +152,8 @@ def prepare_ucf101(videos, splits, out, split, subset, **options):
 @click.option("--mirror/--no-mirror", default=True, show_default=True, help="Whether the labels survive a mirror.")
 @click.option("--seed", type=int, default=1701, show_default=True, help="Of the draw and of the training lists' order.")
 @_KEEP_ORDER
-@_WORKERS
-def prepare_videos(videos, lists, out, flow, mirror, **options):
+@_who_works
+def prepare_videos(videos, lists, out, flow, mirror, workers, executor, shard, **options):
     """Frames and flow of videos, a folder a class; with --lists also of videos in one folder."""
     from data_prep.list_order import ListOrder
     from data_prep.videos import FrameOptions, prepare_folder
@@ -141,7 +161,7 @@ def prepare_videos(videos, lists, out, flow, mirror, **options):
     algorithm = None if flow == "none" else flow
     frames = FrameOptions(*options["size"], options["fps"], algorithm, options["every"], options["skip_unreadable"])
     order = ListOrder(options["seed"], options["keep_order"])
-    with _making(out, options["workers"]) as work:
+    with _making(out, workers, executor, shard) as work:
         prepare_folder(videos, lists, out, frames, order, work, mirror)
 
 
@@ -189,6 +209,8 @@ def _caption_options(command):
                 help="Leave out images that Caffe cannot read; skipped.tsv names them.",
             ),
             _WORKERS,
+            _EXECUTOR,
+            _SHARD,
         ]
     ):
         command = option(command)
@@ -204,8 +226,8 @@ def _prepare_captions(name, described, images, out, **options):
 
     words = options.pop("vocabulary")
     options["words"] = tuple(vocabulary.read(words)) if words else None
-    skip, workers = options.pop("skip_unreadable"), options.pop("workers")
-    with _making(out, workers) as work:
+    skip = options.pop("skip_unreadable")
+    with _making(out, *map(options.pop, ("workers", "executor", "shard"))) as work:
         sentences = captions.SentenceOptions(**options)
         captions.prepare(name, described, out, sentences, images is not None, skip, work)
 
@@ -383,13 +405,29 @@ def _levels(annotations):
     help="Pixels of motion at the ends of the grey levels of flow_x and flow_y images; 20 by default.",
 )
 @click.option("--replace", is_flag=True, help="Replace flow that was made otherwise.")
-@_WORKERS
-def prepare_flow(data, algorithm, images, flow_bound, replace, workers):
+@_who_works
+def prepare_flow(data, algorithm, images, flow_bound, replace, workers, executor, shard):
     """Give a prepared data set its optical flow, from its stored frames."""
     from data_prep import flow
 
-    with _making(data, workers, "has its flow") as work:
+    with _making(data, workers, executor, shard, "has its flow", "flow") as work:
         flow.prepare_flow(data, algorithm, images, flow_bound, replace, work)
+
+
+@prepare.command("merge")
+@click.argument("out", type=FOLDER)
+@click.argument("folders", type=FOLDER, nargs=-1)
+@click.option("--remove-shards", is_flag=True, help="Remove the shards once the data set is whole.")
+def prepare_merge(out, folders, remove_shards):
+    """Put the shards of a data set, or of its flow, together: what one run would have made.
+
+    OUT is what was given as --out (or --data) with --shard. Its shards lie in OUT.shards (OUT.flow-shards), or in
+    FOLDERS where they were brought from several machines.
+    """
+    from data_prep.merge import merge
+
+    with _making(out) as work:
+        merge(out, folders, remove_shards, work)
 
 
 @prepare.command("stills")
@@ -400,6 +438,7 @@ def prepare_flow(data, algorithm, images, flow_bound, replace, workers):
 def prepare_stills(data, splits, every, seed):
     """Write the shuffled frames that single-frame nets read through Caffe's own Data layer."""
     from data_prep import stills
+    from data_prep.dataset import Dataset
 
     dataset = Dataset(data)
     with _making(data, becomes="has its stills") as work:
@@ -458,6 +497,8 @@ def prepare_features(data, net, weights, npz, out, **options):
     Captions with images get the fc7 of a captioner's CNN, on which its frozen stage trains: --net caption/lrcn-2f,
     --views, --seed, --set.
     """
+    from data_prep.dataset import Dataset
+
     if npz:
         if any((data, net, weights)):
             raise click.UsageError("give either --npz, or --data with --net and --weights")

@@ -7,12 +7,13 @@ import click
 from lrcn.commands import completion
 from lrcn.commands.common import FILE, WEIGHTS, Contained, Progress, say, width
 from lrcn.commands.experiment import experiment_options, mounts, open_experiment
-from lrcn.commands.options import gpu_options, tensorboard_option
+from lrcn.commands.options import gpu_options, jobs_option, tensorboard_option
 
 
 @click.command(cls=Contained, mounts=mounts)
 @experiment_options
 @gpu_options(several=True)
+@jobs_option("trainings")
 @click.option(
     "--weights",
     type=WEIGHTS,
@@ -47,7 +48,7 @@ from lrcn.commands.options import gpu_options, tensorboard_option
     "and not with --dry-run.",
 )
 @tensorboard_option("loss, tests and learning rate by iteration, and the settings; those of a run lie in DIR/OUT/RUN")
-def train(gpu, weights, trained, vocabulary, from_scratch, resume, keep, dry_run, trial, tensorboard, **options):
+def train(gpu, jobs, weights, trained, vocabulary, from_scratch, resume, keep, dry_run, trial, tensorboard, **options):
     """Train the nets of an EXPERIMENT in their order.
 
     EXPERIMENT: one of `lrcn experiments` (activity/table1 is all of Table 1), a TOML file of your own, or a net of the
@@ -61,14 +62,15 @@ def train(gpu, weights, trained, vocabulary, from_scratch, resume, keep, dry_run
     job, progress, start = open_experiment(options), Progress(), Start(weights, from_scratch, trained, vocabulary)
     job.check_start(start, dry_run, resume)
     if not dry_run:
-        job.check_disk(start, resume, keep)
+        job.check_disk(start, resume, keep, jobs)
     trial = job.is_long and not dry_run if trial is None else trial
     if dry_run or trial:
-        print(job.plan(start, resume, gpu, _for_trial(gpu, progress, dry_run) if trial else None, keep), flush=True)
+        trial_in = _for_trial(gpu, progress, dry_run) if trial else None
+        print(job.plan(start, resume, gpu, trial_in, keep, jobs), flush=True)
         progress.close()
     if dry_run:
         return
-    runs = job.train(start, resume, Compute(gpu=gpu, progress=progress), keep, tensorboard)
+    runs = job.train(start, resume, Compute(gpu=gpu, progress=progress), keep, tensorboard, jobs)
     progress.close()
     say(outcome_text([standing_of(run, run.log, job.name_of(run), run.done) for run in runs], width()))
 

@@ -7,7 +7,19 @@ The Dockerfile builds Caffe before any package is there, with these names and th
 need nothing beyond Python itself.
 """
 
+from typing import TYPE_CHECKING
+
 from lrcn.engine.engines import Cuda, Engine, EngineError, cache, find
-from lrcn.engine.recipe import build
+
+if TYPE_CHECKING:
+    from lrcn.engine.recipe import build
 
 __all__ = ["Cuda", "Engine", "EngineError", "build", "cache", "find"]
+
+
+def __getattr__(name: str):
+    if name == "build":  # downloads and archives, which few commands need
+        from lrcn.engine.recipe import build
+
+        return build
+    raise AttributeError(f"module 'lrcn.engine' has no attribute '{name}'")

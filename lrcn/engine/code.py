@@ -28,12 +28,13 @@ def revision() -> str | None:
 def digest(root: Path = _HERE) -> str:
     """What tells one lrcn's code from another's, in a checkout or where it is installed: a hash of the packages'
     files."""
-    sha256, recipe = hashlib.sha256(), root / "lrcn" / "recipe"  # the recipe is in a wheel alone: it makes Caffe
+    sha256 = hashlib.sha256()
+    others = root / "lrcn" / "recipe", root / "lrcn" / "benchmarks"  # in a wheel alone: one makes Caffe, the others run
     files = [
         path
         for package in PACKAGES
         for path in (root / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and not path.is_relative_to(recipe)
+        if path.is_file() and "__pycache__" not in path.parts and not any(map(path.is_relative_to, others))
     ]
     for path in sorted(files):
         content = path.read_bytes()

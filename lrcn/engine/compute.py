@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from data_prep.workers import no_progress
-from lrcn.engine import Engine, EngineError, find
+from lrcn.engine import Engine, EngineError, blas, find
 from lrcn.engine.cards import cards, misfit
 from lrcn.engine.device import NAMES, PRECISIONS, Gpu
 
@@ -19,13 +20,16 @@ Progress = Callable[[str, int, int], None]  # (what, done, total); (remark, 0, 0
 class Compute:
     """An engine, the GPUs, None for the CPU, and who is told how far the work is.
 
-    The engine by default: for GPUs one that was built for them; for the CPU whichever was built last. EngineError where
-    a GPU is not there or the engine does not compute on it.
+    The engine by default: for GPUs one that was built for them; for the CPU whichever was built last. threads: of the
+    BLAS; None leaves them to it, which takes all cores. ends: once set, work is interrupted as by Ctrl-C. EngineError
+    where a GPU is not there or the engine does not compute on it.
     """
 
     engine: Engine = None
     gpu: Gpu | None = None
     progress: Progress = no_progress
+    threads: int | None = None
+    ends: threading.Event | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.gpu, Gpu | None):
@@ -68,10 +72,31 @@ class Compute:
         """With this file of a GPU's algorithms."""
         return replace(self, gpu=replace(self.gpu, algorithms=algorithms)) if self.gpu else self
 
+    @property
+    def blas_threads(self) -> int | None:
+        """How many threads the BLAS has: as the user's environment says, or as `threads` does; None for those that it
+        takes by itself."""
+        return blas.chosen() or self.threads
+
+    def check_ends(self) -> None:
+        """KeyboardInterrupt where the work is to end."""
+        if self.ends is not None and self.ends.is_set():
+            raise KeyboardInterrupt
+
+    def check_together(self) -> None:
+        """EngineError where the engine cannot train one net on all of the GPUs."""
+        if self.gpu and len(self.gpu.numbers) > 1 and not self.engine.gpu["nccl"]:
+            raise EngineError(
+                f"--gpu {self.gpu}: this Caffe engine ({self.engine.source}) trains on one GPU at a time; `lrcn caffe "
+                "build --cuda --nccl --source bvlc` makes one for several; or give each net its own, --jobs "
+                f"{len(self.gpu.numbers)}"
+            )
+
     def environment(self) -> dict[str, str]:
         """os.environ for a process that runs Caffe here."""
         inherited = {name: value for name, value in self.engine.environment().items() if name not in NAMES}
-        return inherited | (self.gpu.environment() if self.gpu else {})
+        threads = {blas.VARIABLE: str(self.blas_threads)} if self.blas_threads else {}
+        return inherited | (self.gpu.environment() if self.gpu else {}) | threads
 
 
 def _engine_for(gpu: Gpu | None) -> Engine:
@@ -89,11 +114,6 @@ def _check(engine: Engine, gpu: Gpu) -> None:
         raise EngineError(
             f"--gpu {gpu}: this Caffe engine ({engine.source}) computes on the CPU alone; `lrcn caffe build --cuda` "
             "makes one for GPUs, or leave --gpu out"
-        )
-    if len(gpu.numbers) > 1 and not engine.gpu["nccl"]:
-        raise EngineError(
-            f"--gpu {gpu}: this Caffe engine ({engine.source}) trains on one GPU at a time; `lrcn caffe build --cuda "
-            "--nccl --source bvlc` makes one for several"
         )
     here = cards()
     if not here:

@@ -14,7 +14,6 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -194,13 +193,15 @@ def fit(native: bool = True, cuda: bool = False) -> dict:
 
     Of the recipe, gpu/ is for engines with CUDA alone: those for CPUs outlive its changes.
     """
+    from importlib.metadata import version
+
     release = platform.freedesktop_os_release()
     recipe = sorted(path for path in RECIPE.rglob("*") if path.is_file() and path.suffix != ".pyc")
     flags = processor_flags()
     return {
         "recipe": _digest([path for path in recipe if cuda or "gpu" not in path.relative_to(RECIPE).parts], RECIPE),
         "python": sysconfig.get_python_version(),
-        "numpy": importlib.metadata.version("numpy").split(".")[0],  # its ABI
+        "numpy": version("numpy").split(".")[0],  # its ABI
         "system": f"{release['ID']} {release.get('VERSION_ID', '')} {platform.machine()}",  # its libraries
         "cpu": hashlib.sha256(flags.encode()).hexdigest()[:12] if native else "",
     }

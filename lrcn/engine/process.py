@@ -68,7 +68,8 @@ class Caffe:
         batches: what the project's data layers give. talks: whether it reads lines on standard input, from `tell`, and
         writes `lines`.
         """
-        self.log, self.log_name = Path(log), log_name or log
+        compute.check_ends()
+        self.log, self.log_name, self._compute = Path(log), log_name or log, compute
         with self.log.open("a") as file:
             self._begin = file.tell()
             self.process = subprocess.Popen(
@@ -125,6 +126,7 @@ class Caffe:
     def lines(self) -> Iterator[str]:
         """What it says on standard output, until its end. Raises CaffeError where that is a bad one."""
         for line in self.process.stdout:  # `yield from` would close it for whoever goes on reading later
+            self._compute.check_ends()
             yield line.rstrip("\n")
         self.wait()
 
@@ -135,6 +137,7 @@ class Caffe:
         with self.log.open("rb") as file:
             file.seek(self._begin)
             while not over:
+                self._compute.check_ends()
                 over = not self.running()  # asked before reading, so that nothing is missed
                 for piece in file:
                     part += piece

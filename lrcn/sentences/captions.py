@@ -18,7 +18,9 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from data_prep.source_files import image_key
 from data_prep.whole_files import read_json, write_bytes, write_json
 from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Compute, Progress
+from lrcn.engine.side_by_side import Part, side_by_side
 from lrcn.pixels import Transform
 from lrcn.results import pictures
 from lrcn.sentences import caption_files, examples, metrics, retrieval, truth
@@ -52,7 +55,7 @@ from lrcn.sentences.image_net import CUTS, ImageNet
 from lrcn.sentences.images import read_image
 from lrcn.sentences.neighbours import Cnn, Neighbours, cnn_net, nearest_captions
 from lrcn.sentences.readable import readable
-from lrcn.trained_net import TrainedNet, digest
+from lrcn.trained_net import TrainedNet, digest, threads_of
 from prototxt_gen import SpecError
 
 BLOCK = 500  # images whose features are kept together
@@ -88,10 +91,11 @@ def evaluate_captions(
     search: CaptionSearch,
     neighbours: Neighbours | None,
     compute: Compute,
+    jobs: int | None = None,
 ) -> dict[str, Any]:
     """{"dataset", "evaluation", "models", "notes"} of results.json: each net's row, and of the nearest neighbours by
     the CNN as it was before (1nn-fc7, 1nn-fc8) and by a fine-tuned net's (1nn-fc7-finetuned, ...: that of lrcn-2f, else
-    of the first).
+    of the first). jobs: so many nets at a time, as `side_by_side` has it.
 
     Raises DataError, SpecError, CaffeError.
     """
@@ -99,11 +103,24 @@ def evaluate_captions(
     training = part_images(dataset, "train") if neighbours else []
     check_files([*images, *training])
     reference = next((net for net in nets if net.variant.name == "caption/lrcn-2f"), nets[0])
-    rows = _Rows(images, training, search, compute)
-    for net in nets:
-        rows.add_net(net, neighbours is not None and net is reference and (net.training or "").startswith("finetune"))
-    if neighbours and neighbours.cnn:
+    finetuned = reference if neighbours and (reference.training or "").startswith("finetune") else None
+
+    def rows_of_net(net: TrainedNet, compute: Compute) -> _Rows:
+        rows = _Rows(images, training, search, compute)
+        rows.add_net(net, net is finetuned)
+        return rows
+
+    def rows_of_neighbours(compute: Compute) -> _Rows:
+        rows = _Rows(images, training, search, compute)
         rows.add_neighbours(neighbours.cnn, reference, out / "neighbours")
+        return rows
+
+    parts = [Part(partial(rows_of_net, net), threads_of(net)) for net in nets]
+    if neighbours and neighbours.cnn:
+        parts.append(Part(rows_of_neighbours, threads_of(reference)))
+    rows = _Rows(images, training, search, compute)
+    for each in side_by_side(parts, compute, jobs):
+        rows.take(each)
 
     of_nets = [net.row for net in nets]
     measured, notes = measure(
@@ -127,9 +144,12 @@ def evaluate_captions(
 def _examples(dataset: Dataset, nets: Sequence[TrainedNet], rows: _Rows) -> dict[str, Any]:
     """What `examples` has of the nets' captions."""
     chosen = examples.Chosen.of(dataset, rows.images, rows.of_nets, rows.search.tokens)
-    beams = {net.row: rows.beams(net, list(chosen.why)) for net in nets}
     [best] = [net for net in nets if net.row == chosen.best]
-    gates = rows.gates(best, chosen.extremes)
+    numbers = list(chosen.why)
+    with Captioner.of(best, rows.compute) as captioner:
+        beams = {best.row: rows.beams(best, numbers, captioner)}
+        gates = rows.gates(best, chosen.extremes, captioner)
+    beams |= {net.row: rows.beams(net, numbers) for net in nets if net is not best}
     queries = best.folder / f"retrieval_{rows.search.part}" / QUERIES
     retrieved = rows.search.retrieval_images and queries.exists()
     found = examples.Found(rows.of_nets, beams, gates, read_json(queries) if retrieved else None)
@@ -191,34 +211,42 @@ class _Rows:
             if with_neighbours:
                 self._add_nearest(cnn, features, "-finetuned", weights | {"cnn": f"{net.row}, {net.training}"})
 
-    def beams(self, net: TrainedNet, numbers: Sequence[int]) -> list[list[Caption]]:
-        """The sentences of a beam of some of the images, by number; of a net that was added."""
+    def take(self, others: _Rows) -> None:
+        """Those of others, after its own."""
+        self.captions |= others.captions
+        self.of_nets |= others.of_nets
+        self.alternatives |= others.alternatives
+        self.models |= others.models
+        self.notes += others.notes
+
+    def beams(self, net: TrainedNet, numbers: Sequence[int], captioner: Captioner | None = None) -> list[list[Caption]]:
+        """The sentences of a beam of some of the images, by number; of a net that was added. captioner: of it, where
+        one is open."""
         search, progress = self.search, titled(self.compute.progress, f"{net.row}, examples")
         seen = {"weights": self.models[net.row]["weights"]} | _cut(net, search.cut)
         identity = seen | {"images": digest_of_captions(self.images), "numbers": list(numbers)}
         identity |= {"beam": examples.BEAM, "best": examples.BEAM, "length": search.length}
 
         def searched() -> list[list[Caption]]:
-            with Captioner.of(net, self.compute) as captioner:
-                cnn = _KeptActivations(captioner, net.folder, seen, search.cut, progress)
+            with nullcontext(captioner) if captioner else Captioner.of(net, self.compute) as of_net:
+                cnn = _KeptActivations(of_net, net.folder, seen, search.cut, progress)
                 fc8 = cnn.of(self.images, search.part, BLOBS)["fc8"][list(numbers)]
-                return captioner.beam(fc8, examples.BEAM, examples.BEAM, search.length, progress)
+                return of_net.beam(fc8, examples.BEAM, examples.BEAM, search.length, progress)
 
         return kept(net.folder / f"beams{search.suffix or '_test'}.json", identity, searched)
 
-    def gates(self, net: TrainedNet, numbers: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    def gates(self, net: TrainedNet, numbers: Sequence[int], captioner: Captioner) -> dict[int, list[dict[str, Any]]]:
         """What each LSTM does, `Unrolled.drawable`, while a net that was added says its caption of some images, by
         their number. Empty, and noted, where Caffe's hidden state is not the equations'."""
-        captions, progress = [self.of_nets[net.row][number] for number in numbers], no_progress
+        captions = [self.of_nets[net.row][number] for number in numbers]
         seen = {"weights": self.models[net.row]["weights"]} | _cut(net, self.search.cut)
-        with Captioner.of(net, self.compute) as captioner:
-            cnn = _KeptActivations(captioner, net.folder, seen, self.search.cut, progress)
-            fc8 = cnn.of(self.images, self.search.part, BLOBS)["fc8"][list(numbers)]
-            try:
-                unrolled = captioner.unroll(fc8, captions)
-            except SpecError as error:
-                self.notes.append(f"examples without gates of {net.row}: {error}")
-                return {}
+        cnn = _KeptActivations(captioner, net.folder, seen, self.search.cut, no_progress)
+        fc8 = cnn.of(self.images, self.search.part, BLOBS)["fc8"][list(numbers)]
+        try:
+            unrolled = captioner.unroll(fc8, captions)
+        except SpecError as error:
+            self.notes.append(f"examples without gates of {net.row}: {error}")
+            return {}
         return {number: [each.drawable() for each in layers] for number, layers in zip(numbers, unrolled)}
 
     def add_neighbours(self, cnn: Cnn, reference: TrainedNet, folder: Path) -> None:

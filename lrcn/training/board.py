@@ -107,7 +107,8 @@ def place_of(folder: Path, out: Path, place: Path) -> Path:
         raise DataError(f"{note.parent}: holds the curves of {plain(other)}, not of {mine}; give another --tensorboard")
     with writing(note):
         note.parent.mkdir(parents=True, exist_ok=True)
-        write_text(note, mine)
+        if not note.exists() or other != mine:
+            write_text(note, mine)
     return note.parent / place.resolve().relative_to(mine)
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from data_prep import room, stills
 from data_prep.whole_files import read_json
-from lrcn.activity import clip_settings
 from lrcn.training.memory import TWO_HISTORIES
 from lrcn.training.run import TrainError
 from lrcn.training.workspace import Training
 from prototxt_gen import solver_states, to_text
-from prototxt_gen.shapes import FLOAT, infer
+from prototxt_gen.shapes import FLOAT
 from prototxt_gen.states import is_in
 
 LINE, LINES = 100, 4  # bytes of a line of Caffe's log; lines of an iteration that it displays
@@ -74,12 +73,7 @@ class Disk:
 
 def _snapshot(training: Training) -> int:
     """Bytes of a snapshot: each layer's weights, and what the solver keeps of each weight."""
-    files, inputs = training.files, training.variant.input_shapes(**training.settings)
-    solver = files["solver"]
-    net = infer(
-        files["train_test"], "TRAIN", solver.train_state.stage, inputs=inputs["train"], python=clip_settings.top_shapes
-    )
-    histories = 2 if solver.type in TWO_HISTORIES else 1
+    net, histories = training.net, 2 if training.files["solver"].type in TWO_HISTORIES else 1
     return FLOAT * (sum(row.parameters or 0 for row in net.rows) + histories * net.parameters)
 
 
@@ -96,16 +90,17 @@ def _stretch(training: Training, iterations: int) -> int:
     return round(size)
 
 
-def total(disks: Sequence[Disk]) -> int:
-    """What is yet to be written for all of them, one after the other, at most."""
-    return sum(each.left for each in disks) + max([0, *(each.at_times for each in disks)])
+def total(disks: Sequence[Disk], at_once: int = 1) -> int:
+    """What is yet to be written for all of them, so many at a time, at most."""
+    return sum(each.left for each in disks) + sum(sorted(each.at_times for each in disks)[-at_once:])
 
 
-def check(out: Path, disks: Sequence[Disk], fewer: Sequence[Disk]) -> None:
-    """TrainError where they cannot fit. fewer: the same with `--keep FEW`."""
-    need, free = total(disks), room.free(out)
+def check(out: Path, disks: Sequence[Disk], fewer: Sequence[Disk], at_once: int = 1) -> None:
+    """TrainError where they cannot fit. fewer: the same with `--keep FEW`. at_once: how many are trained at a time."""
+    need, free = total(disks, at_once), room.free(out)
     if need > free:
-        mend = f"--keep {FEW} (about {room.words(total(fewer))})" if total(fewer) <= free else ""
+        less = total(fewer, at_once)
+        mend = f"--keep {FEW} (about {room.words(less)})" if less <= free else ""
         raise TrainError(
             f"{out}: the training needs about {room.words(need)} of disk, and {room.words(free)} are free; "
             + ("give " + mend + ", or" if mend else "free some, or give")
@@ -113,9 +108,9 @@ def check(out: Path, disks: Sequence[Disk], fewer: Sequence[Disk]) -> None:
         )
 
 
-def in_words(out: Path, disks: Sequence[Disk], fewer: Sequence[Disk], keep: int | None) -> str:
-    """The plan's line of it."""
-    whole, left, free = sum(each.total for each in disks), total(disks), room.free(out)
+def in_words(out: Path, disks: Sequence[Disk], fewer: Sequence[Disk], keep: int | None, at_once: int = 1) -> str:
+    """The plan's line of it. at_once: how many are trained at a time."""
+    whole, left, free = sum(each.total for each in disks), total(disks, at_once), room.free(out)
     of = "all snapshots" if keep is None else f"the last {keep} snapshots" if keep > 1 else "the last snapshot"
     line = (
         f"disk: about {room.words(whole)} in {out}, {of} of each net and its logs; {room.words(left)} yet to be written"

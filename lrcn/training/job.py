@@ -17,12 +17,14 @@ from typing import Any
 
 from data_prep import DataError
 from data_prep.dataset import Dataset
+from lrcn.engine import EngineError
 from lrcn.engine.cards import cards
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
+from lrcn.engine.side_by_side import at_most, lanes, shares, side_by_side
 from lrcn.released.weights import weights_file
 from lrcn.trained_net import TrainedNet
-from lrcn.training import disk, plan, pretrained, starting
+from lrcn.training import beside, disk, plan, pretrained, starting
 from lrcn.training import experiment as experiments
 from lrcn.training.board import Board, place_of
 from lrcn.training.experiment import Experiment, Stage
@@ -214,6 +216,7 @@ class Job(Workspace):
         gpu: Gpu | None = None,
         trial_in: Compute | None = None,
         keep: int | None = None,
+        jobs: int | None = None,
     ) -> str:
         """What `train` will do, in words; with `trial_in`, after a few iterations of every net there."""
         given = self.given(start, resume)
@@ -222,15 +225,16 @@ class Job(Workspace):
             remark = self._random_cnn(to_do, given)
         except TrainError as error:  # the plan is to say it, not to fail of it
             remark = str(error)
-        return plan.of_trainings(self, to_do, plan.Manner(start, resume, gpu, given, remark, keep), trial_in)
+        return plan.of_trainings(self, to_do, plan.Manner(start, resume, gpu, given, remark, keep, jobs), trial_in)
 
-    def check_disk(self, start: Start = Start(), resume: bool = True, keep: int | None = None) -> None:
+    def check_disk(
+        self, start: Start = Start(), resume: bool = True, keep: int | None = None, jobs: int | None = None
+    ) -> None:
         """TrainError where what `train` writes cannot fit on the disk."""
         given = self.given(start, resume)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
-        disk.check(
-            self.out, plan.disks(self, to_do, start, given, keep), plan.disks(self, to_do, start, given, disk.FEW)
-        )
+        whole, fewer = [plan.disks(self, to_do, start, given, each) for each in (keep, disk.FEW)]
+        disk.check(self.out, whole, fewer, at_most(beside.parts(self, to_do, resume), jobs))
 
     def train(
         self,
@@ -239,18 +243,21 @@ class Job(Workspace):
         compute: Compute | None = None,
         keep: int | None = None,
         tensorboard: Path | str | None = None,
+        jobs: int | None = None,
     ) -> list[Run]:
         """Trains every net that is not trained yet; one that was cut off goes on. Gives their runs. resume False: all
         begin anew. keep: so many of the last snapshots of each net stay, and those that its stages start at or are
-        scored at; None: all. tensorboard: a folder for event files. Raises SpecError, DataError, TrainError,
-        CaffeError."""
+        scored at; None: all. tensorboard: a folder for event files. jobs: so many at a time, of those that do not wait
+        for each other, as `side_by_side` has it. Raises SpecError, DataError, EngineError, TrainError, CaffeError."""
         filled = self.check_start(start, resume=resume)
-        self.check_disk(start, resume, keep)
+        self.check_disk(start, resume, keep, jobs)
         compute, given = compute or Compute(), self.given(start, resume)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
-        shares = [share_of(each, compute.gpu) for each in to_do]
+        lane = lanes(compute, jobs)[0]
+        lane.check_together()
+        shared = {each.run.folder: share_of(each, lane.gpu) for each in to_do}
         if compute.gpu:
-            for share in shares:
+            for share in shared.values():
                 if not (resume and share.run.finished):
                     check_cards(share.run.folder.name, Memory.of(share), compute.gpu, cards())
         for training in to_do:
@@ -264,11 +271,17 @@ class Job(Workspace):
         for folder, file in given.items():
             if folder in files or self._before(folder).run.note is None:  # taken by a call that was cut off
                 self._take(folder, file, resume)
-        board_of = partial(self._board, tensorboard, self.plan(start, resume, compute.gpu) if tensorboard else "")
+        about = self.plan(start, resume, compute.gpu, jobs=jobs) if tensorboard else ""
+        board_of = partial(self._board, tensorboard, about)
+        for training in to_do:
+            beside.threads_of(training, resume, None if compute.gpu else compute.progress)
+
+        def train_one(training: Training, compute: Compute) -> None:
+            kept = Kept(keep, self.needed(training.stage))
+            self._train(training, shared[training.run.folder], start, resume, compute, kept, board_of)
+
         with at_work_in(self.out):
-            for training, share in zip(to_do, shares):
-                kept = Kept(keep, self.needed(training.stage))
-                self._train(training, share, start, resume, compute, kept, board_of)
+            side_by_side(beside.parts(self, to_do, resume, train_one), compute, jobs)
         return [training.run for training in self.trainings]
 
     def _train(
@@ -317,10 +330,18 @@ class Job(Workspace):
 
     # ---- evaluation ----------------------------------------------------------------------------------------------
 
-    def evaluate(self, compute: Compute | None = None, **options: Any) -> list[Evaluation]:
-        """Scores the trained nets and writes results.json and its like into `out`. options: fields of the task's
-        `Options`. Raises TrainError, CaffeError, DataError."""
-        evaluations = self.task.evaluate(self, self.task.Options(**options), compute or Compute())
+    def evaluate(self, compute: Compute | None = None, jobs: int | None = None, **options: Any) -> list[Evaluation]:
+        """Scores the trained nets and writes results.json and its like into `out`. jobs: so many nets at a time, as
+        `side_by_side` has it. options: fields of the task's `Options`. Raises TrainError, CaffeError, DataError,
+        EngineError."""
+        compute = compute or Compute()
+        gpu = compute.gpu
+        if gpu and len(shares(gpu, jobs)[0].numbers) > 1:
+            count = len(gpu.numbers)
+            raise EngineError(
+                f"--gpu {gpu}: a net is evaluated on one GPU; name one, or give each its own, --jobs {count}"
+            )
+        evaluations = self.task.evaluate(self, self.task.Options(**options), compute, jobs)
         rows = options.get("rows") or self.experiment.rows()
         notes = [
             f"{each.folder}: scored at iteration {each.score_at}, not at its end"

@@ -6,7 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from lrcn.engine.cards import cards
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.engine.process import Caffe
+from lrcn.engine.side_by_side import Part, at_most, seconds, shares
 from lrcn.results.tables import aligned, duration
-from lrcn.training import disk, memory, starting
+from lrcn.training import beside, disk, memory, starting
 from lrcn.training.disk import Disk
 from lrcn.training.logs import SOLVING, TESTING, entries_of
 from lrcn.training.memory import Memory
@@ -180,8 +181,9 @@ def cycles(log: str) -> list[tuple[float, float]]:
 
 @dataclass(frozen=True)
 class Manner:
-    """How is to be trained: from what, going on with what is there or not, on which GPU. given: files of stages that
-    are not trained here, by their folder; remark: on CNNs that start from random weights; keep: how many snapshots."""
+    """How is to be trained: from what, going on with what is there or not, on which GPUs. given: files of stages that
+    are not trained here, by their folder; remark: on CNNs that start from random weights; keep: how many snapshots;
+    jobs: how many trainings at a time, as `side_by_side` has it."""
 
     start: Start
     resume: bool
@@ -189,6 +191,12 @@ class Manner:
     given: Mapping[str, Path] = field(default_factory=dict)
     remark: str | None = None
     keep: int | None = None
+    jobs: int | None = None
+
+    @property
+    def each_gpu(self) -> Gpu | None:
+        """What each training has of the GPUs."""
+        return shares(self.gpu, self.jobs)[0] if self.gpu else None
 
 
 def disks(
@@ -214,15 +222,27 @@ def of_trainings(work: Workspace, trainings: Sequence[Training], manner: Manner,
         return " + ".join(names) or ("ILSVRC-2012 weights" if published else "random weights")
 
     steps = [
-        step(share_of(each, manner.gpu), each.run.done if manner.resume else 0, begins_with(each)) for each in trainings
+        step(share_of(each, manner.each_gpu), each.run.done if manner.resume else 0, begins_with(each))
+        for each in trainings
     ]
+    parts = beside.parts(work, trainings, manner.resume)
     if trial_in:
-        _time(steps, trial_in)
+        _time(steps, parts, trial_in)
     taken = [f"given: {folder}, not trained here: {path}" for folder, path in given.items()]
     of_disk = [disks(work, trainings, start, given, keep) for keep in (manner.keep, disk.FEW)]
-    line = disk.in_words(work.out, of_disk[0], of_disk[1], manner.keep)
-    whole = _text(work, steps, of_disk[0], line, manner.gpu)
-    return "\n".join([whole, *taken, *_weights(work, trainings, manner)])
+    at_once = at_most(parts, manner.jobs, manner.gpu is not None)
+    taken_each = sorted(each.memory.total(manner.gpu) for each in steps)
+    most = taken_each[-1] if manner.gpu else sum(taken_each[-at_once:])
+    lines = [
+        *_table(work, steps, of_disk[0], manner.each_gpu),
+        *memory.in_words(most, manner.gpu, cards() if manner.gpu else []),
+        disk.in_words(work.out, of_disk[0], of_disk[1], manner.keep, at_once),
+        beside.plan_line(parts, at_once, manner.gpu),
+        _time_line(steps, parts, manner),
+    ]
+    what = task_of(steps[-1].training.variant).extent(work.dataset, work.splits)
+    head = f"{work.experiment.name} on {work.dataset.name}: {what}, on {device_name(manner.gpu)}, into {work.out}"
+    return "\n".join([head, "", *lines, *taken, *_weights(work, trainings, manner)])
 
 
 def _weights(work: Workspace, trainings: Sequence[Training], manner: Manner) -> list[str]:
@@ -235,8 +255,8 @@ def _weights(work: Workspace, trainings: Sequence[Training], manner: Manner) -> 
     return [*lines, f"weights: none; {manner.remark}", *task_of(trainings[-1].variant).usual_weights(trainings[-1])]
 
 
-def _time(steps: list[Step], compute: Compute) -> None:
-    """Sets the pace of every step that is not done, by trials."""
+def _time(steps: list[Step], parts: Sequence[Part[None]], compute: Compute) -> None:
+    """Sets the pace of every step that is not done, by trials, with the threads that its part has."""
     paces: dict[tuple[str | None, ...], Pace] = {}
     for number, each in enumerate(steps):
         compute.progress(Counted("trial", "nets"), number, len(steps))
@@ -244,12 +264,16 @@ def _time(steps: list[Step], compute: Compute) -> None:
             stage, run = each.training.stage, each.training.run
             key = stage.net, stage.training, stage.data  # the splits differ in their lists alone
             paces[key] = each.pace = paces.get(key) or trial(
-                each.training.files, compute.keeping(run.algorithms if run.folder.exists() else None)
+                each.training.files,
+                replace(
+                    compute.keeping(run.algorithms if run.folder.exists() else None), threads=parts[number].threads
+                ),
             )
         compute.progress(Counted("trial", "nets"), number + 1, len(steps))
 
 
-def _text(work: Workspace, steps: list[Step], of_disk: Sequence[Disk], disk_line: str, gpu: Gpu | None) -> str:
+def _table(work: Workspace, steps: list[Step], of_disk: Sequence[Disk], gpu: Gpu | None) -> list[str]:
+    """A line a training, and an empty one below. gpu: what each has of the GPUs."""
     on_each = " on each" if gpu and len(gpu.numbers) > 1 else ""
     rows = [("stage", "iterations", "batch", "starts from", "memory", "disk", "time")]
     for each, its_disk in zip(steps, of_disk):
@@ -266,23 +290,18 @@ def _text(work: Workspace, steps: list[Step], of_disk: Sequence[Disk], disk_line
                 "at least " * each.least + due,
             )
         )
+    return [*aligned(rows, left=7), ""]
+
+
+def _time_line(steps: list[Step], parts: Sequence[Part[None]], manner: Manner) -> str:
     known = [each.seconds for each in steps if each.seconds is not None]
-    most = max(each.memory.total(gpu) for each in steps)
-    what = task_of(steps[-1].training.variant).extent(work.dataset, work.splits)
-    lines = [
-        f"{work.experiment.name} on {work.dataset.name}: {what}, on {device_name(gpu)}, into {work.out}",
-        "",
-        *aligned(rows, left=7),
-        "",
-    ]
-    lines += [*memory.in_words(most, gpu, cards() if gpu else []), disk_line]
-    if len(known) == len(steps):
-        least = "at least " * any(each.least for each in steps)
-        total = f"{least}{duration(sum(known))} in all, by a few real iterations of each net just now"
-        lines.append(f"time: {total if sum(known) else 'none, all of it is done'}")
-    else:
-        lines.append("time: not measured; --trial measures it")
-    return "\n".join(lines)
+    if len(known) < len(steps):
+        return "time: not measured; --trial measures it"
+    if not sum(known):
+        return "time: none, all of it is done"
+    least = "at least " * any(each.least for each in steps)
+    total = seconds(parts, manner.jobs, known, manner.gpu is not None)
+    return f"time: {least}{duration(total)} in all, by a few real iterations of each net just now"
 
 
 def device_name(gpu: Gpu | None) -> str:

@@ -17,16 +17,16 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import platform
 import posixpath
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from google.protobuf.message import DecodeError
+from typing import Any, BinaryIO
 
 from data_prep.dataset import Dataset
 from data_prep.whole_files import copy, sync, write_bytes, write_json
@@ -48,6 +48,7 @@ DIFFERENCES = {  # of two runs' identities, in words
 }
 
 
+_DRAWING = threading.Lock()  # Matplotlib draws for one thread at a time
 LOOKS = 5  # in a row that find a lock taken by one that trains, and not by one that looks on
 USUAL = {"precision": "fp32", "fast": False}  # how it computes, of which an identity says what is otherwise
 
@@ -131,19 +132,29 @@ class Run:
 
     @property
     def devices(self) -> list[dict[str, Any]]:
-        """What it was trained on, stretch by stretch: {"from": iteration, "gpu": `Compute.about`, None for the CPU}; []
-        where that was not noted."""
+        """What it was trained on, stretch by stretch: {"from": iteration, "gpu": `Compute.about`, None for the CPU}, on
+        the CPU "threads" of the BLAS besides, where they are known; [] where that was not noted."""
         try:
             noted: list[dict[str, Any]] = json.loads((self.folder / "devices.json").read_text(encoding="utf-8"))
-            return [{"from": each["from"], "gpu": each["gpu"]} for each in noted]
+            return [
+                {"from": each["from"], "gpu": each["gpu"]} | ({"threads": each["threads"]} if "threads" in each else {})
+                for each in noted
+            ]
         except (OSError, ValueError, KeyError, TypeError):
             return []
 
-    def note_device(self, start: int, gpu: Mapping[str, Any] | None) -> None:
+    @property
+    def threads(self) -> int | None:
+        """Of the BLAS, as it was trained last; None where that was not noted."""
+        stretches = self.devices
+        return stretches[-1].get("threads") if stretches else None
+
+    def note_device(self, start: int, gpu: Mapping[str, Any] | None, threads: int | None = None) -> None:
         """Notes what it is trained on from iteration `start` on."""
         stretches = [each for each in self.devices if each["from"] < start]
-        if not stretches or stretches[-1]["gpu"] != gpu:
-            stretches.append({"from": start, "gpu": gpu})
+        now = {"gpu": gpu} | ({"threads": threads} if threads and gpu is None else {})
+        if not stretches or {"from": stretches[-1]["from"], **now} != stretches[-1]:
+            stretches.append({"from": start, **now})
         write_json(self.folder / "devices.json", stretches)
 
     @property
@@ -155,12 +166,7 @@ class Run:
         """
         states = self.folder.glob("snapshots/net_iter_*.solverstate")
         for iteration in sorted((int(path.stem.split("_")[-1]) for path in states), reverse=True):
-            state = caffe_pb2.SolverState()
-            try:
-                state.ParseFromString(_state(self.snapshot(iteration)).read_bytes())
-            except DecodeError:
-                continue
-            if state.HasField("current_step") and self.snapshot(iteration).exists():
+            if _is_whole(_state(self.snapshot(iteration))) and self.snapshot(iteration).exists():
                 return iteration
         return 0
 
@@ -362,7 +368,8 @@ class Run:
         """Writes curve.csv and curve.png from the logs."""
         curve = self.log.update()
         curve.write_csv(self.folder / "curve.csv")
-        curves.of_training(curve.table, self.folder.name, self.folder / "curve.png")
+        with _DRAWING:
+            curves.of_training(curve.table, self.folder.name, self.folder / "curve.png")
 
 
 # ---- who is at work ----------------------------------------------------------------------------------------
@@ -418,6 +425,34 @@ def _this_system() -> str:
 def _state(snapshot: Path) -> Path:
     """The .solverstate beside a snapshot's .caffemodel."""
     return snapshot.with_suffix(".solverstate")
+
+
+def _is_whole(state: Path) -> bool:
+    """Whether a .solverstate has its last field, `current_step`. Its history, hundreds of MB of a large net, is stepped
+    over."""
+    size, number = state.stat().st_size, 0
+    with state.open("rb") as file:
+        while file.tell() < size:
+            tag = _varint(file)
+            number, kind = tag >> 3, tag & 7
+            if kind not in (0, 2):  # the message has numbers, text and messages alone
+                return False
+            value = _varint(file)
+            if kind == 2:
+                file.seek(value, os.SEEK_CUR)
+        return number == caffe_pb2.SolverState.CURRENT_STEP_FIELD_NUMBER and file.tell() == size
+
+
+def _varint(file: BinaryIO) -> int:
+    """A number of protobuf's; of one that is cut off, what is there, after which nothing more is."""
+    value = shift = 0
+    while byte := file.read(1):
+        value |= (byte[0] & 127) << shift
+        shift += 7
+        if byte[0] < 128:
+            return value
+    file.seek(1, os.SEEK_CUR)  # past the end, where a whole message does not come to
+    return value
 
 
 def runs_in(folder: Path) -> list[Run]:

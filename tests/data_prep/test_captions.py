@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from data_prep import DataError, captions, coco, flickr30k, vocabulary
+from data_prep import DataError, captions, coco, flickr30k, row_files, vocabulary
 from data_prep.captions import Image, SentenceOptions
 from data_prep.workers import Work
 from tests.shared import FLICKR8K, needs
@@ -170,7 +170,7 @@ def test_same_bytes_again_and_after_an_interruption(tmp_path, monkeypatch):
     assert times == {path: path.stat().st_mtime_ns for path in out.rglob("*.h5")}
     out.rename(tmp_path / "first")
 
-    real, calls = captions._write_file, []
+    real, calls = row_files._write_file, []
 
     def cut_off(path, *rest):
         if len(calls) == 2:
@@ -178,19 +178,59 @@ def test_same_bytes_again_and_after_an_interruption(tmp_path, monkeypatch):
         calls.append(path.parent.name)
         real(path, *rest)
 
-    monkeypatch.setattr(captions, "_write_file", cut_off)
+    monkeypatch.setattr(row_files, "_write_file", cut_off)
     with pytest.raises(KeyboardInterrupt):
         make()
     assert not out.exists()
     kept = {path: path.stat().st_mtime_ns for path in out.with_name("data.partial").rglob("*.h5")}
     assert len(kept) == 2
-    monkeypatch.setattr(captions, "_write_file", real)
+    monkeypatch.setattr(row_files, "_write_file", real)
     make()
     assert contents(out) == first
     for path, time in kept.items():
         assert (out / path.relative_to(out.with_name("data.partial"))).stat().st_mtime_ns == time
     with pytest.raises(DataError, match="other settings"):
         captions.prepare("drawn", images, out, SentenceOptions(seed=5), with_images=False)
+
+
+def test_the_size_of_the_pieces_changes_no_byte(tmp_path, monkeypatch):
+    """Captions come one after another from what keeps none of them, and are split and written piece by piece."""
+
+    class Drawn:
+        def __iter__(self):
+            random = np.random.default_rng(0)
+            for k in range(120):
+                texts = [" ".join(random.choice(list("abcdefg"), random.integers(1, 9))) for _ in range(k % 4)]
+                yield Image(f"{k}.jpg", ["train", "val", "test"][k % 3], texts)
+
+    def make(images):
+        options = SentenceOptions(steps=5, streams=7, min_count=1, file_rows=25)
+        folder = captions.prepare("drawn", images, tmp_path / "data", options, with_images=False)
+        files = contents(folder)
+        folder.rename(tmp_path / f"data{len(list(tmp_path.iterdir()))}")
+        return files
+
+    whole = make(list(Drawn()))
+    assert sum(path.suffix == ".h5" for path in whole) > 8
+    for chunk, cells in (3, 1), (1, 100):
+        monkeypatch.setattr(vocabulary, "CHUNK", chunk)
+        monkeypatch.setattr(row_files, "BLOCK_CELLS", cells)
+        assert make(Drawn()) == whole
+
+
+@pytest.mark.parametrize("height, streams", [(1, 1), (20, 3), (100, 700)])
+def test_a_file_is_the_librarys_own_to_the_byte(tmp_path, height, streams):
+    """That of h5py, where the numbers are given whole."""
+    numbers = np.random.default_rng(0).normal(size=(2, height, streams)).astype(np.float32)
+
+    def fill(first, last, rows):
+        for rows_of_one, each in zip(rows.values(), numbers, strict=True):
+            rows_of_one[:] = each[first:last]
+
+    [name] = row_files.write_files(tmp_path, ("a", "b"), (height, streams), height, fill, 1)
+    with h5py.File(tmp_path / "whole.h5", "w") as file:
+        file["a"], file["b"], file["buffer_size"] = *numbers, np.array([streams])
+    assert (tmp_path / name).read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
 def test_coco_from_annotations_and_both_kinds_of_split(tmp_path):

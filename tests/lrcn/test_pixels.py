@@ -1,6 +1,7 @@
 """Pixels as the net sees them, held against plain NumPy, against properties, and against pycaffe."""
 
 import dataclasses
+import io
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from lrcn import engine, pixels
 from lrcn.pixels import Transform
@@ -53,9 +55,24 @@ def test_blob_is_channels_first_less_the_mean_times_the_scale(image):
     for channel, mean in enumerate((103.939, 116.779, 123.68)):
         assert np.allclose(blob[channel], image[..., channel].astype(float) - mean, atol=1e-4)
     out = np.empty((2, 3, 24, 32), np.float32)
-    made = dataclasses.replace(transform, scale=0.02).blob(np.stack([image, image]), out)
-    assert made is out and np.allclose(out[1], 0.02 * blob, atol=1e-6)
+    made = dataclasses.replace(transform, scale=0.02).blob(image, out[1])
+    assert made.base is out and np.allclose(out[1], 0.02 * blob, atol=1e-6)
     assert np.array_equal(dataclasses.replace(transform, scale=2).blob(image), 2 * blob)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.017])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_blob_is_rounded_as_single_precision_rounds(dtype, scale):
+    """Every grey level, of pixels as they lie in a larger image: the difference rounded once, and the product once."""
+    mean = [103.939, 116.779, 128.68]
+    wide = np.random.default_rng(2).permutation(np.arange(3 * 256) % 256).reshape(16, 16, 3).astype(dtype)
+    expected = [
+        [[np.float32(wide[r, c, k]) - np.float32(mean[k]) for c in range(3, 15)] for r in range(1, 14)]
+        for k in range(3)
+    ]
+    expected = np.array(expected, np.float32) * np.float32(scale)
+    made = dataclasses.replace(RGB, mean=mean, scale=scale).blob(wide[1:14, 3:15])
+    assert made.dtype == np.float32 and np.array_equal(made, expected)
 
 
 def test_the_centre_is_caffes(image):
@@ -67,7 +84,7 @@ def test_the_centre_is_caffes(image):
 
 def test_corners_are_the_images_own(image):
     corners = image[:20, :20], image[:20, 12:], image[4:, :20], image[4:, 12:]
-    assert np.array_equal(RGB.crops(image)[:4], np.stack(corners))
+    assert np.array_equal(np.stack(RGB.crops(image)[:4]), np.stack(corners))
 
 
 OVERSAMPLE = """
@@ -85,16 +102,15 @@ def test_the_ten_crops_are_pycaffes(tmp_path):
     done = subprocess.run(command, env=engine.find().environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     ten = Transform(240, 320, mean=[0, 0, 0], crop=227, mirror=True, modality="rgb").crops(image)
-    assert ten.shape == (10, 227, 227, 3)
-    assert np.array_equal(ten, np.load(tmp_path / "crops.npy"))
+    assert np.array_equal(np.stack(ten), np.load(tmp_path / "crops.npy"))
 
 
 def test_without_mirrors_there_are_five_crops_and_flow_is_mirrored_as_flow(image):
     ten, five = FLOW.crops(image), dataclasses.replace(FLOW, mirror=False).crops(image)
-    assert np.array_equal(ten[:5], five)
-    mirrored = five[:, :, ::-1].copy()
+    assert np.array_equal(np.stack(ten[:5]), np.stack(five))
+    mirrored = np.stack(five)[:, :, ::-1].copy()
     mirrored[..., 2] = 255 - mirrored[..., 2]
-    assert np.array_equal(ten[5:], mirrored)
+    assert np.array_equal(np.stack(ten[5:]), mirrored)
 
 
 def test_small_frames_are_enlarged_and_images_resized(image):
@@ -118,6 +134,57 @@ def test_images_are_decoded_and_rubbish_is_named(image):
     dataset = SimpleNamespace(folder="data", jpeg=lambda modality, video, number: b"no image")
     with pytest.raises(ValueError, match="^data: flow image 3 of v_Jump: "):
         pixels.read(dataset, "flow", "v_Jump", 3)
+
+
+def jpeg(image, *options):
+    return cv2.imencode(".jpg", image, options)[1].tobytes()
+
+
+def pillow(image, mode="RGB", **options):
+    """A JPEG as Pillow writes it."""
+    written = io.BytesIO()
+    Image.fromarray(image[..., ::-1]).convert(mode).save(written, "JPEG", **options)
+    return written.getvalue()
+
+
+def turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be seen turned to the right
+    return exif
+
+
+FILES = {
+    "4:2:0": jpeg,
+    "4:4:4": lambda image: jpeg(image, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+    "4:2:2": lambda image: jpeg(image, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422),
+    "4:4:0": lambda image: jpeg(image, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_440),
+    "the worst quality": lambda image: jpeg(image, cv2.IMWRITE_JPEG_QUALITY, 1),
+    "the best quality": lambda image: jpeg(image, cv2.IMWRITE_JPEG_QUALITY, 100),
+    "progressive": lambda image: jpeg(image, cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+    "grey": lambda image: jpeg(image[..., 0]),
+    "CMYK": lambda image: pillow(image, "CMYK"),
+    "to be turned": lambda image: pillow(image, exif=turned()),
+    "cut off in its header": lambda image: jpeg(image)[:200],
+    "cut off": lambda image: jpeg(image)[:-300],
+    "cut off at its end": lambda image: jpeg(image)[:-1],
+    "with something behind it": lambda image: jpeg(image) + b"more",
+    "damaged": lambda image: jpeg(image)[:1000] + bytes(40) + jpeg(image)[1040:],
+    "PNG": lambda image: cv2.imencode(".png", image)[1].tobytes(),
+}
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_a_frame_has_the_pixels_that_opencv_gives(what):
+    """Whichever decoder is asked first: as a file is prepared, drawn and read elsewhere, by OpenCV."""
+    noise = np.random.default_rng(3).integers(0, 256, (97, 131, 3), dtype=np.uint8)
+    file = FILES[what](cv2.GaussianBlur(noise, (0, 0), 1.5))
+    due = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR)
+    if due is None:
+        with pytest.raises(ValueError, match="frame 5"):
+            pixels.decode(file, "frame 5")
+    else:
+        assert due.shape == ((131, 97, 3) if what == "to be turned" else (97, 131, 3))
+        assert np.array_equal(pixels.decode(file, "frame 5"), due)
 
 
 def test_a_variant_says_how_it_sees_pixels():

@@ -130,9 +130,9 @@ class Task:
         """A training batch in words: "100 x 20 words"."""
         raise NotImplementedError
 
-    def evaluate(self, work: Workspace, options: Any, compute: Compute) -> list[Evaluation]:
-        """Scores the trained nets and writes what was measured into the folder of the runs. options: its `Options`.
-        Raises TrainError, CaffeError, DataError."""
+    def evaluate(self, work: Workspace, options: Any, compute: Compute, jobs: int | None = None) -> list[Evaluation]:
+        """Scores the trained nets and writes what was measured into the folder of the runs. options: its `Options`;
+        jobs: so many nets at a time, as `side_by_side` has it. Raises TrainError, CaffeError, DataError."""
         raise NotImplementedError
 
 

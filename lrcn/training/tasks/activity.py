@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from lrcn.activity.evaluate import Scoring
 from lrcn.activity.examples import examples
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
+from lrcn.engine.side_by_side import Part, side_by_side
 from lrcn.results.formats import measured_text
-from lrcn.trained_net import TrainedNet, check_filled, files_of, trained_on
+from lrcn.trained_net import TrainedNet, check_filled, files_of, threads_of, trained_on
 from lrcn.training import pretrained
 from lrcn.training.experiment import NONE, Experiment, Stage
 from lrcn.training.run import TrainError, split_folder
@@ -142,13 +144,18 @@ class Activity(Task):
             return f"{settings['batch']} frames"
         return f"{settings['videos']} x {settings['frames']} frames"
 
-    def evaluate(self, work: Workspace, options: TableScoring, compute: Compute) -> list[Evaluation]:
+    def evaluate(
+        self, work: Workspace, options: TableScoring, compute: Compute, jobs: int | None = None
+    ) -> list[Evaluation]:
         """Classifies the test videos of each split: results.json and its tables and pictures lie in the split's
         folder."""
         rows = options.rows or work.experiment.rows()
         stages = [each for each in work.experiment.stages if not each.data and each.variant.row in rows]
         nets = {split: self._fitting(work, stages, split) for split in work.splits}  # before any is scored
-        return [self._of_split(work, split, *nets[split], options, compute) for split in work.splits]
+        every = [net for split in work.splits for net in nets[split][0]]
+        parts = [Part(partial(measures.score_net, net, scoring=options), threads_of(net)) for net in every]
+        paths = dict(zip((net.folder for net in every), side_by_side(parts, compute, jobs)))
+        return [self._of_split(work, split, *nets[split], paths, options, compute) for split in work.splits]
 
     def _fitting(self, work: Workspace, stages: Sequence[Stage], split: int) -> tuple[list[TrainedNet], list[str]]:
         """The trained nets, and notes on those left out: a net that was given, to start from, may have another's
@@ -172,14 +179,15 @@ class Activity(Task):
         split: int,
         nets: Sequence[TrainedNet],
         notes: Sequence[str],
+        paths: Mapping[Path, Path],
         options: TableScoring,
         compute: Compute,
     ) -> Evaluation:
+        """paths: of the files of scores, by the folders of the nets."""
         scores: dict[str, dict[str, Any]] = {}
         hits: dict[str, dict[str, Any]] = {}
         for net in nets:
-            path = measures.score_net(net, compute, options)
-            modality = str(net.variant.modality)
+            path, modality = paths[net.folder], str(net.variant.modality)
             scores.setdefault(net.variant.row, {})[modality] = score.load(path)
             hits.setdefault(net.variant.row, {})[modality] = score.load_hits(path)
         dataset, folder = work.dataset, split_folder(work.out, split)

@@ -151,13 +151,15 @@ class Caption(SentenceTask):
             return [f"  the paper's   {VGG16.name}: `lrcn weights fetch vgg16`, then --weights vgg16"]
         return [f"  the paper's   {pretrained.CAFFENET.describe()}"]
 
-    def evaluate(self, work: Workspace, options: CaptionSearch, compute: Compute) -> list[Evaluation]:
+    def evaluate(
+        self, work: Workspace, options: CaptionSearch, compute: Compute, jobs: int | None = None
+    ) -> list[Evaluation]:
         """Describes the images of a part, finds images by captions and captions by images, and sets nearest neighbours
         beside: results.json, captions_NAME.json, captions.png, examples.json."""
         last = {stage.net: stage for stage in work.experiment.stages if stage.training}
         nets = [work.trained(stage) for stage in last.values()]
         neighbours = Neighbours(first_cnn(work, options.weights)) if options.neighbours else None
-        measured = captions.evaluate_captions(work.dataset, nets, work.out, options, neighbours, compute)
+        measured = captions.evaluate_captions(work.dataset, nets, work.out, options, neighbours, compute, jobs)
         if neighbours and "1nn-fc8" not in measured["models"]:
             left_out = "1nn-fc8 is" if neighbours.cnn else "nearest neighbours are"
             measured["notes"].append(

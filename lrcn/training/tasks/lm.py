@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from data_prep.captions import check_captions
@@ -11,6 +11,7 @@ from data_prep.dataset import Dataset
 from data_prep.tacos import check_semantics
 from lrcn.engine.compute import Compute
 from lrcn.sentences.language_model import evaluate_language_model
+from lrcn.trained_net import threads_of
 from lrcn.training.experiment import Stage
 from lrcn.training.tasks import Evaluation
 from lrcn.training.tasks.sentences import SentenceTask
@@ -37,7 +38,9 @@ class LanguageModel(SentenceTask):
     def sizes(self, stage: Stage, dataset: Dataset, split: int, chosen: Mapping[str, Any]) -> dict[str, Any]:
         return self.sizes_of_sentences(dataset)
 
-    def evaluate(self, work: Workspace, options: Perplexity, compute: Compute) -> list[Evaluation]:
+    def evaluate(
+        self, work: Workspace, options: Perplexity, compute: Compute, jobs: int | None = None
+    ) -> list[Evaluation]:
         """Perplexity: results_lm.json."""
         parts = (
             [options.part]
@@ -45,7 +48,8 @@ class LanguageModel(SentenceTask):
             else [each for each in ("val", "test") if each in work.dataset.description["splits"]]
         )
         net = work.trained(work.experiment.stages[-1])
-        measured = evaluate_language_model(work.dataset, parts, net, compute)
+        alone = replace(compute, threads=threads_of(net))
+        measured = evaluate_language_model(work.dataset, parts, net, alone)
         return [self.written(work, [net], measured, work.out / "results_lm.json", compute)]
 
 

@@ -35,11 +35,11 @@ class Video(SentenceTask):
     def decided(self, dataset: Dataset) -> Sequence[str]:
         return (*super().decided(dataset), *SIZES)
 
-    def evaluate(self, work: Workspace, options: Search, compute: Compute) -> list[Evaluation]:
+    def evaluate(self, work: Workspace, options: Search, compute: Compute, jobs: int | None = None) -> list[Evaluation]:
         """Describes the videos of a part, against their own sentences and the truth where it is known: results.json,
         captions_NAME.json, examples.json."""
         nets = [work.trained(stage) for stage in work.experiment.stages]
-        measured = evaluate_videos(work.dataset, nets, work.out, options, compute)
+        measured = evaluate_videos(work.dataset, nets, work.out, options, compute, jobs)
         path = work.out / f"results{options.suffix}.json"
         return [self.written(work, nets, measured, path, compute)]
 

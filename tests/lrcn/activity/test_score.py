@@ -60,10 +60,16 @@ def test_clips_of_several_strides_are_those_of_each(images, length, strides):
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 30))
 def test_frames_come_in_the_order_in_which_clips_ask_for_them(images, length, stride):
     clips = score.clips_of(0, "v", 1, images, length, [stride]) + score.clips_of(1, "w", 2, images, length, [stride])
-    order = list(score.frames_of(clips))
     asked = list(dict.fromkeys((clip.v, number) for clip in clips for number in clip.images))
+    order = list(score.frames_of(clips, {}, 10))
     assert [(v, number) for v, _, number, _ in order] == asked
-    assert sum(count for *_, count in order) == sum(len(set(clip.images)) for clip in clips)
+    assert {count for *_, count in order} == {1}  # each is shown once, however many clips it is in
+    order = list(score.frames_of(clips, {"flow_negation": "rows-6-up"}, 10))
+    firsts = {(clip.v, clip.images[0]) for clip in clips}
+    later = {(clip.v, number) for clip in clips for number in clip.images[1:]}
+    assert [(v, number) for v, _, number, _ in order] == asked
+    if length > 1:  # of a single frame its place among the video's counts
+        assert all(count == ((v, number) in firsts) + ((v, number) in later) for v, _, number, count in order)
 
 
 def scores(tmp_path, **changes):
@@ -115,6 +121,17 @@ def test_clips_are_kept_where_the_job_says_so(tmp_path):
     )  # nothing is gone on with where clips are kept: they are not read
 
 
+def test_what_is_saved_is_a_part_until_all_is_done(tmp_path):
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), (2, 2))
+    for v in range(2):  # each by a process of its own, as after a break
+        kept = scores(tmp_path)
+        assert kept.done == v and not kept.path.exists()
+        kept.add(score.Clip(v, "v", [1, 2], np.array([1.0, 2.0])), probs[v], 0)
+        kept.save(v + 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["s.npz"]
+    np.testing.assert_allclose(score.load(kept.path), probs)
+
+
 def test_scores_of_another_job_are_not_taken(tmp_path):
     kept = scores(tmp_path)
     kept.add(score.Clip(0, "v", [1, 2], np.array([1.0, 1.0])), np.ones((2, 3)), 0)
@@ -130,9 +147,11 @@ def test_frames_are_the_ten_crops_of_the_stored_images_each_made_once(dataset, m
     settings = job(dataset, modality=modality)
     folder = Dataset(dataset)
     clips = [clip for video in score.video_clips(settings | {"frames": 16}, folder) for clip in video]
-    frames = Frames(settings, (10, 3, 16, 16), score.frames_of(clips), together=16, ahead=5)
+    frames = Frames(settings, (10, 3, 16, 16), score.frames_of(clips, settings, 10), together=16, ahead=5)
+    shown = set()
     for clip in clips:
-        for number in clip.images:
+        for number in (number for number in clip.images if (clip.v, number) not in shown):
+            shown.add((clip.v, number))
             image = cv2.imdecode(np.frombuffer(folder.jpeg(modality, clip.video, number), np.uint8), 1).astype(float)
             seen = []
             for mirror in (False, True):
@@ -144,9 +163,8 @@ def test_frames_are_the_ten_crops_of_the_stored_images_each_made_once(dataset, m
                             piece[..., 2] = 255 - piece[..., 2]
                     seen.append((piece - [1, 2, 3]).transpose(2, 0, 1) * 0.5)
             assert np.allclose(frames[clip.v, number], seen, atol=1e-4)
-        for number in set(clip.images):
             frames.give_back((clip.v, number))
-    assert not frames.pending and frames.crew.asked == len(list(score.frames_of(clips)))
+    assert not frames.pending and frames.crew.asked == len(shown)
     assert frames.crew.asked < sum(len(clip.images) for clip in clips)  # clips do share frames here
     workers = frames.crew.workers
     del frames
@@ -159,13 +177,11 @@ def test_a_broken_frame_is_named(tmp_path):
     with store.ImageWriter(folder, "rgb") as writer:
         writer.add("v_02", 2, [b"not a jpeg"] * 20, 24, 32)
     clips = [clip for video in score.video_clips(job(folder), Dataset(folder)) for clip in video]
-    frames = Frames(job(folder), (10, 3, 16, 16), score.frames_of(clips), together=4, ahead=4)
+    wanted = list(score.frames_of(clips, job(folder), 10))
+    frames = Frames(job(folder), (10, 3, 16, 16), wanted, together=4, ahead=4)
     with pytest.raises(LoaderError, match="image 1 of v_02"):
-        for clip in clips:
-            for number in clip.images:
-                assert frames[clip.v, number] is not None
-            for number in clip.images:
-                frames.give_back((clip.v, number))
+        for pixels in frames.taken((v, number) for v, _, number, _ in wanted):
+            assert pixels is not None
 
 
 def test_flow_is_negated_on_the_rows_that_the_script_negates():
@@ -176,9 +192,18 @@ def test_flow_is_negated_on_the_rows_that_the_script_negates():
     script[5:, 0] = 1 - script[5:, 0]
     expected = (255 * script[:, ::-1] - np.reshape(mean, (3, 1, 1))) * scale
     blobs = ((levels - np.reshape(mean, (3, 1, 1))) * scale).reshape(frames, crops, 3, 2, 2)
-    for place in range(frames):
-        score.negate_as_released(blobs[place], place, {"mean": mean, "scale": scale})
+    settings = {"mean": mean, "scale": scale, "flow_negation": "rows-6-up"}
+    for pixels, frame in zip(blobs, score.shown(score.Clip(0, "v", [7, 8, 9, 10], np.ones(1)), settings, crops)):
+        score.negate_as_released(pixels, frame.plain, settings)
     assert np.allclose(blobs.reshape(expected.shape), expected, atol=1e-9)
+
+
+def test_single_frames_are_negated_by_their_place_among_sixteen():
+    """The script's single-frame net sees a video's images 16 at a time, the first of flow being number 2."""
+    settings = {"flow_negation": "rows-6-up"}
+    plain = [score.shown(score.Clip(0, "v", [number], np.ones(1)), settings, 10)[0].plain for number in range(2, 36)]
+    assert plain == [5, *[0] * 15, 5, *[0] * 15, 5, 0]
+    assert score.shown(score.Clip(0, "v", [9], np.ones(1)), {}, 10) == [score.Shown(0, 9)]
 
 
 def test_frames_to_be_negated_later_are_mirrored_alone(tmp_path):

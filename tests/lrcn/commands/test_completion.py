@@ -121,7 +121,7 @@ def test_python_m_lrcn(tmp_path):
 @pytest.mark.parametrize("first", [["--set", "units=512"], ["--set=units=512"]])
 def test_several_settings_after_one_set_however_it_is_spelt(first):
     def read(*words):
-        context = cli.commands["nets"].commands["show"].make_context("show", spread_settings(list(words)))
+        context = cli.get_command(None, "nets").commands["show"].make_context("show", spread_settings(list(words)))
         return context.params["changes"]
 
     assert read("lm/lstm-lm", *first, "streams=50") == ("units=512", "streams=50")

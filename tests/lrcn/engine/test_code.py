@@ -80,7 +80,7 @@ def test_an_installed_lrcn_has_the_digest_of_its_checkout(source, installed, tmp
     assert code.digest(changed) != code.digest()
 
 
-def test_every_file_of_the_packages_is_installed_and_so_is_the_recipe(source, installed):
+def test_every_file_of_the_packages_is_installed_and_so_are_recipe_and_benchmarks(source, installed):
     names = [path.relative_to(source) for path in source.rglob("*") if path.is_file()]
     names = [name for name in names if name.parts[0] in ("netspecs", "prototxt_gen", "data_prep", "lrcn")]
     assert {Path("prototxt_gen/caffe.proto"), Path("lrcn/sentences/templates/rating_sheet.html")} < set(names)
@@ -91,6 +91,8 @@ def test_every_file_of_the_packages_is_installed_and_so_is_the_recipe(source, in
     assert {Path("CMakeLists.txt"), Path("gpu/convolution.cu")} < set(parts)
     for part in parts:
         assert (installed / "lrcn" / "recipe" / part).read_bytes() == (recipe / part).read_bytes(), part
+    for script in (source / "benchmarks").glob("*.py"):
+        assert (installed / "lrcn" / "benchmarks" / script.name).read_bytes() == script.read_bytes(), script
 
 
 CALL = """

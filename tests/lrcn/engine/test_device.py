@@ -130,7 +130,8 @@ def test_a_cpu_engine_takes_no_gpu():
     one = engine(nccl=False)
     assert Compute(one, Gpu((1,), "tf32")).device == {"gpu": 1, "precision": "tf32", "fast": False}
     with pytest.raises(EngineError, match="^--gpu 0,1: .*`lrcn caffe build --cuda --nccl --source bvlc`"):
-        Compute(one, Gpu((0, 1)))
+        Compute(one, Gpu((0, 1))).check_together()
+    Compute(one, Gpu((0,))).check_together()
     with pytest.raises(EngineError, match="^--gpu 2,3: .*build --cuda"):
         Compute(engine(cuda=False), Gpu((2, 3)))
 

@@ -47,9 +47,22 @@ def run_python(code, *arguments):
 
 
 READ = """
-import sys, caffe, numpy as np
+import gc, sys, caffe, numpy as np
+from lrcn import clip_data
+assert clip_data._of_engine("_in_place")
 net = caffe.Net(sys.argv[1], caffe.TRAIN)
-np.savez(sys.argv[2], *[blob.data.copy() for _ in range(3) for blob in (net.forward(), *net.blobs.values())[1:]])
+clip_data._of_engine = lambda module: None  # an engine of before, whose batches are copied
+copied, tops = caffe.Net(sys.argv[1], caffe.TRAIN), []
+for _ in range(3):
+    net.forward(), copied.forward()
+    tops += [blob.data.copy() for blob in net.blobs.values()]
+    for name, blob in copied.blobs.items():
+        np.testing.assert_array_equal(net.blobs[name].data, blob.data)
+data = net.blobs["data"].data
+del net
+gc.collect()
+np.testing.assert_array_equal(data, copied.blobs["data"].data)  # what lies in place stays as long as its array
+np.savez(sys.argv[2], *tops)
 """
 
 

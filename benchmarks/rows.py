@@ -1,0 +1,40 @@
+"""What the benchmarks here share: two ways measured in turn, and rows as a table or as JSON, which `lrcn bench` reads.
+
+A benchmark that lacks something ends with `raise SystemExit("ffmpeg: not installed")`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lrcn.results.benchmarks import Row, cells, table
+
+__all__ = ["Row", "in_turn", "main"]
+
+
+def in_turn(first: Callable[[], object], second: Callable[[], object], times: int) -> tuple[float, float]:
+    """The median seconds that each takes, called in turn `times` times: what else the machine does hits both."""
+    seconds: tuple[list[float], list[float]] = [], []
+    for _ in range(times):
+        for way, taken in zip((first, second), seconds):
+            begun = time.perf_counter()
+            way()
+            taken.append(time.perf_counter() - begun)
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def main(measure: Callable[[argparse.Namespace], list[Row]], parser: argparse.ArgumentParser) -> None:
+    """Parse the command line, measure, and print the rows: a table, or with --json one document."""
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    asked = parser.parse_args()
+    rows = [row.record() for row in measure(asked)]
+    if asked.json:
+        print(json.dumps({"rows": rows}, indent=1))
+    else:
+        print("\n".join(table([cells(Path(sys.argv[0]).stem, row) for row in rows], None)))

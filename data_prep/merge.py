@@ -1,0 +1,29 @@
+"""Shards to the data set that one run would have made of the same input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data_prep import DataError, captions, flow, shards, videos
+from data_prep.workers import Work
+
+MERGING = {"videos": videos.merge_shards, "captions": captions.merge_shards, "flow": flow.merge_shards}
+
+
+def merge(out, folders: Sequence[Path] = (), remove: bool = False, work: Work = Work()) -> Path:
+    """Makes the data set `out` of its shards, or gives it the flow that its shards have. What was cut off goes on.
+
+    folders: where shards lie, if not beside the data set. remove: whether they go once the data set is whole.
+    Errors: DataError where shards are missing, damaged, or do not go together.
+    """
+    places = [[folder] for folder in shards.beside(out)]
+    sets = [whole for each in ([folders] if folders else places) if (whole := shards.find(each))]
+    if not sets:
+        raise DataError(f"{(folders or places[0])[0]}: no shards in it; make them with `lrcn prepare ... --shard K/N`")
+    for whole in sets:
+        MERGING[whole.recipe["kind"]](whole, out, work)
+    if remove:
+        for whole in sets:
+            whole.remove()
+    return Path(out)

@@ -1,0 +1,205 @@
+"""Parts of a preparation that are done apart, on machines that know nothing of each other, and put together later.
+
+    OUT.shards/3-of-64/shard.json     written last: what it was made of, by which versions, and what came out
+    OUT.shards/3-of-64/recipe.json    all that the whole is made of, so that `merge` needs no more than the shards
+    OUT.shards/3-of-64/frames, flow   images as a data set has them
+    OUT.shards/3-of-64.partial/       one that is being made, or was cut off
+
+The shards of a data set's flow lie in OUT.flow-shards. Shards of every kind have one recipe, which names no folder but
+where a data set itself does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep import DataError, room, store
+from data_prep.dataset import Video
+from data_prep.whole_files import new_folder, read_json, write_json, write_text
+from data_prep.workers import Shard, difference, versions
+
+MARK, RECIPE = "shard.json", "recipe.json"
+KINDS = {"videos": "shards", "captions": "shards", "flow": "flow-shards"}  # what is sharded -> suffix of the folder
+AGAIN = "remove it and prepare that shard again"
+
+
+def parse(text: str) -> Shard:
+    """The shard that "3/64" names. Errors: DataError."""
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise DataError(f"--shard {text}: give K/N, the K-th of N parts, from 1/N to N/N")
+    return Shard(int(match[1]), int(match[2]))
+
+
+def folder_of(out, kind: str) -> Path:
+    """Where the shards of a data set lie."""
+    out = Path(out).absolute()
+    return out.with_name(f"{out.name}.{KINDS[kind]}")
+
+
+def beside(out) -> list[Path]:
+    """Where shards of a data set may lie: its own before its flow's."""
+    return list(dict.fromkeys(folder_of(out, kind) for kind in KINDS))
+
+
+def place(out, shard: Shard, kind: str = "videos") -> Path:
+    return folder_of(out, kind) / f"{shard.number}-of-{shard.count}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A shard that is being made, in `folder`."""
+
+    folder: Path
+    made_of: dict
+
+    def finish(self, results: dict) -> None:
+        """results: what came out, beside images."""
+        write_json(self.folder / MARK, {"prepared": self.made_of, "results": results})
+
+
+@contextmanager
+def making(out, shard: Shard, recipe: dict) -> Iterator[Part | None]:
+    """The shard to be filled and finished; None where it is whole. recipe: JSON, with the "kind" of KINDS.
+
+    One that was cut off goes on. Errors: DataError where another run is making it, or it is there of another recipe.
+    """
+    text = json.dumps(recipe)
+    made_of = {
+        "recipe": hashlib.sha256(text.encode()).hexdigest(),
+        "shard": [shard.number, shard.count],
+        "versions": versions(),
+    }
+    with new_folder(place(out, shard, recipe["kind"]), made_of, mark=MARK) as folder:
+        if folder:
+            write_text(folder / RECIPE, text)
+        yield folder and Part(folder, made_of)
+
+
+# ---- images ------------------------------------------------------------------------------------------------
+
+
+def digest(jpegs: Iterable[bytes]) -> str:
+    """Of a video's images: their number and order, and every byte."""
+    whole = hashlib.blake2b(digest_size=16)
+    for jpeg in jpegs:
+        whole.update(len(jpeg).to_bytes(8, "big") + jpeg)
+    return whole.hexdigest()
+
+
+def digests(folder: Path, modality: str, index: list[Video]) -> dict[str, str]:
+    """Video -> `digest` of its stored images, of those that have any."""
+    return {v.name: digest(_stored(folder, modality, v)) for v in index if v.images(modality)}
+
+
+def images(folder: Path, modality: str, video: Video, due: str) -> list[bytes]:
+    """A video's images in a shard. Errors: DataError where they are not those of the digest `due`."""
+    jpegs = list(_stored(folder, modality, video))
+    if digest(jpegs) != due:
+        raise DataError(f"{folder}: the images of {video.name} are not as they were written; {AGAIN}")
+    return jpegs
+
+
+def _stored(folder: Path, modality: str, video: Video) -> Iterator[bytes]:
+    environment, first = store.reader(folder / store.MODALITIES[modality]), store.first_number(modality)
+    for number in range(first, video.frames + 1):
+        yield store.read_jpeg(environment, modality, video.name, number)
+
+
+# ---- all shards of a data set ------------------------------------------------------------------------------
+
+
+class Whole:
+    """All shards of a data set, of one kind, which agree. Attributes: places, recipe, results: those of each place."""
+
+    def __init__(self, places: list[Path]):
+        self.places = places
+        self.recipe = read_json(places[0] / RECIPE)
+        self.results = {place: read_json(place / MARK)["results"] for place in places}
+
+    def bytes(self, modality: str) -> int:
+        """On the disk."""
+        return room.taken(place / store.MODALITIES[modality] / "data.mdb" for place in self.places)
+
+    def remove(self) -> None:
+        for place in self.places:
+            for modality in store.MODALITIES.values():
+                store.close_reader(place / modality)
+            shutil.rmtree(place)
+        for folder in {place.parent for place in self.places}:
+            with suppress(OSError):  # not empty
+                folder.rmdir()
+
+
+def find(folders: Sequence[Path]) -> Whole | None:
+    """The shards that lie in folders, of which some need not be there; None where none does. Errors: DataError where
+    any is missing, cut off or damaged, or of another recipe or other versions than the others.
+    """
+    by_shard: dict[tuple[int, int], Path] = {}
+    cut: set[tuple[int, int]] = set()
+    for path in (path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())):
+        if match := re.fullmatch(r"([0-9]+)-of-([0-9]+)(\.partial)?", path.name):
+            number, count = int(match[1]), int(match[2])
+            if match[3]:
+                cut.add((number, count))
+            elif (path / MARK).exists():
+                by_shard.setdefault((number, count), path)
+    if not by_shard and not cut:
+        return None
+    counts = sorted({count for _, count in (*by_shard, *cut)})
+    if len(counts) > 1:
+        raise DataError(
+            f"{folders[0]}: holds shards of {' and of '.join(map(str, counts))}; remove those that are not wanted"
+        )
+    lacking = [number for number in range(1, counts[0] + 1) if (number, counts[0]) not in by_shard]
+    if lacking:
+        begun = [number for number in lacking if (number, counts[0]) in cut]
+        more = f" ({spans(begun)} cut off or not yet done)" if begun else ""
+        raise DataError(
+            f"{folders[0]}: of its {counts[0]} shards there are not: {spans(lacking)}{more}; prepare them (--shard"
+            f" {lacking[0]}/{counts[0]}), or bring them there"
+        )
+    places = [path for _, path in sorted(by_shard.items())]
+    _check_agree(places)
+    return Whole(places)
+
+
+def _check_agree(places: list[Path]) -> None:
+    first = read_json(places[0] / MARK)["prepared"]
+    for place in places:
+        made_of = read_json(place / MARK)["prepared"]
+        if odd := difference(first["versions"], made_of["versions"]):
+            raise DataError(f"{place}: was made by {odd}, as {places[0]} was; {AGAIN}")
+        if made_of["recipe"] != first["recipe"]:
+            raise DataError(f"{place}: was made of another input, or with other settings, than {places[0]}; {AGAIN}")
+        if hashlib.sha256((place / RECIPE).read_bytes()).hexdigest() != made_of["recipe"]:
+            raise DataError(f"{place / RECIPE}: is not as it was written; {AGAIN}")
+
+
+def spans(numbers: list[int]) -> str:
+    """ "1, 3 to 5", of sorted numbers."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+class Results:
+    """A `data_prep.workers.Crew` of what shards have done. answers: function -> what gives its result for a job; what
+    has none is done in this process."""
+
+    def __init__(self, answers: dict[Callable, Callable]):
+        self.answers = answers
+
+    def results(self, function: Callable, jobs: list) -> Iterator[tuple]:
+        return ((job, self.answers.get(function, function)(job)) for job in jobs)
