@@ -105,7 +105,6 @@ def connected(executor: str, progress: Progress) -> Iterator[Cluster]:
         raise DataError(
             f"--executor {executor}: give dask:ADDRESS, the address of a scheduler, as dask:tcp://host:8786"
         )
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is told once, in one line
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # versions that matter are compared here
         client = _client(address, executor)
@@ -125,6 +124,8 @@ def _client(address: str, executor: str) -> Any:
         from distributed import Client
     except ImportError:
         raise DataError("--executor: dask.distributed is not installed; pip install 'lrcn[cluster]'") from None
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told once, in one line
     answer: Future = Future()
 
     def connect() -> None:
