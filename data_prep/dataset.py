@@ -21,7 +21,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +54,28 @@ def index_text(videos: list[Video]) -> str:
 
 def list_text(videos: list[Video]) -> str:
     return "".join(f"{v.class_name}/{v.name} {v.label}\n" for v in videos)
+
+
+def described_images(folder: Path) -> Iterator[dict]:
+    """The entries of the captions.json of a prepared data set, of which one at a time is in memory. DataError where it
+    cannot be read; KeyError, TypeError where it is not what `prepare` writes."""
+    path = folder / "captions.json"
+    try:
+        with open(path, encoding="utf-8") as file:
+            if file.readline() == '{"images": [\n':  # a line an image, as `prepare` writes it
+                yield from _entries(file)
+                return
+    except (OSError, ValueError):
+        pass
+    yield from read_json(path)["images"]  # says what is wrong with it
+
+
+def _entries(lines: Iterable[str]) -> Iterator[dict]:
+    for line in lines:
+        if line.startswith("]}"):
+            return
+        yield json.loads(line.rstrip(",\n"))
+    raise ValueError("cut off")
 
 
 def read_classes(path: str | os.PathLike) -> list[str]:
@@ -219,7 +241,7 @@ class Dataset:
                 if re.fullmatch(rf"(train|test){split or '[0-9]+'}[.]txt", path.name):
                     digest.update(f"{path.name}\n".encode() + path.read_bytes())
         elif (self.folder / "captions.json").exists():
-            for image in read_json(self.folder / "captions.json")["images"]:
+            for image in described_images(self.folder):
                 name = os.path.basename(image["file"]) if os.path.isabs(image["file"]) else image["file"]
                 digest.update(json.dumps(image | {"file": name}, sort_keys=True).encode())
         return digest.hexdigest()

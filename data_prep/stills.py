@@ -98,11 +98,10 @@ def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, 
 
 def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict, progress) -> None:
     images, what = note["images"], Counted(f"stills {name}", "images")
-    counts = np.array([len(range(0, video.frames, note["every"])) for video in videos])
-    within = np.arange(images) - np.repeat(np.cumsum(counts) - counts, counts)
-    frames = np.stack([np.repeat(np.arange(len(videos)), counts), 1 + note["every"] * within], axis=1)
+    begins = np.cumsum([0, *(len(range(0, video.frames, note["every"])) for video in videos)])
     split = int(name[len(name.rstrip("0123456789")) :])
-    order = np.random.default_rng([note["seed"], split, name.startswith("test")]).permutation(images)
+    order = np.arange(images, dtype=np.min_scalar_type(images))  # all that is held of each image
+    np.random.default_rng([note["seed"], split, name.startswith("test")]).shuffle(order)
     source = store.reader(data / "frames")
     with writing(partial):
         target = lmdb.open(str(partial), map_size=store.FIRST_MAP)
@@ -110,7 +109,9 @@ def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict,
         done, pending, size = target.stat()["entries"], [], 0  # they come in the order of their positions
         progress(what, done, images)
         for position in range(done, images):
-            v, number = frames[order[position]]
+            image = int(order[position])
+            v = int(np.searchsorted(begins, image, "right")) - 1
+            number = 1 + note["every"] * (image - int(begins[v]))
             key = store.key("rgb", videos[v].name, number)
             value = stored.get(key)
             if value is None:

@@ -89,9 +89,9 @@ class Sentences:
         while chunk := list(islice(remaining, CHUNK)):
             words = _marked(chunk)
             ids = np.array(itemgetter(*words, END)(numbers), np.int32)[:-1]  # END: one alone would be no tuple
-            lengths.append(np.diff(np.flatnonzero(ids == end), prepend=-1) - 1)
+            lengths.append((np.diff(np.flatnonzero(ids == end), prepend=-1) - 1).astype(np.int32))
             ids.tofile(self._ids)
-        self.lengths = np.concatenate([np.empty(0, np.int32), *lengths], dtype=np.int32)
+        self.lengths = np.concatenate([np.empty(0, np.int32), *lengths])
         self.starts = np.concatenate([[0], np.cumsum(self.lengths + 1, dtype=np.int64)])[:-1]
         self.words = [word.replace(BLANK, " ") for word in numbers]  # words[0] is END, of no caption
 

@@ -73,7 +73,7 @@ def choose(scores: Scores, labels: np.ndarray) -> tuple[str, str, list[tuple[int
     chosen: dict[int, str] = {}
     for why, most, order in groups:
         there = [int(v) for v in np.argsort(order, kind="stable") if np.isfinite(order[v]) and int(v) not in chosen]
-        by_class = {int(labels[v]): v for v in there[::-1]}.values()  # the first of each
+        by_class = set({int(labels[v]): v for v in there[::-1]}.values())  # the first of each
         there = [*(v for v in there if v in by_class), *there]  # of different classes first
         chosen |= dict.fromkeys(list(dict.fromkeys(there))[: min(most, MOST - len(chosen))], why)
     return model, column, list(chosen.items())

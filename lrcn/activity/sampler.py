@@ -48,6 +48,7 @@ class Sampler:
 
     def __init__(self, videos, settings, rank=0, ranks=1):
         self.pool, self.settings, self.rank, self.ranks = list(videos), settings, rank, ranks
+        self.orders: dict[int, np.ndarray] = {}  # of "shuffle", by pass
 
     def batch(self, index: int) -> list[Clip]:
         size = self.settings["videos"] * self.ranks
@@ -58,7 +59,11 @@ class Sampler:
     def _video(self, position: int):
         epoch, place = divmod(position, len(self.pool))
         if self.settings["order"] == "shuffle":
-            place = np.random.default_rng([self.settings["seed"], epoch, 1]).permutation(len(self.pool))[place]
+            if epoch not in self.orders:  # the one before too, for a batch that goes over into the next
+                self.orders = {each: order for each, order in self.orders.items() if each == epoch - 1}
+                draws = np.random.default_rng([self.settings["seed"], epoch, 1])
+                self.orders[epoch] = draws.permutation(len(self.pool))
+            place = self.orders[epoch][place]
         return self.pool[place]
 
     def clip(self, video, draw) -> Clip:

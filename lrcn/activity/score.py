@@ -10,6 +10,7 @@ and the LSTM goes over the clips. Written every so often, so that a scoring that
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -57,6 +58,9 @@ class Scores:
     sums (V, S, T, classes) of the softmax; hits (V, S, T): how many clips were classified right by that frame alone;
     weights (V, S): how many clips there were; clips: (video's number, first image, softmax (T, classes)), where the job
     keeps them; states: what an LSTM did, by "VIDEO'S NUMBER/BLOB", where the job asks for it.
+
+    Until all videos are done, each part of them lies in a file of its own in a folder beside, so that what is written
+    does not grow with their square; a job that keeps clips has no parts, and begins anew.
     """
 
     def __init__(self, path: Path, job: dict, videos: int, classes: int):
@@ -69,11 +73,23 @@ class Scores:
             0,
         )
         self.keep, self.clips, self.states = job["keep_clips"], [], {}
-        if path.exists() and not self.keep:
-            with np.load(path) as file:
-                if str(file["job"]) == self.job:
-                    self.sums, self.hits, self.weights = file["sums"], file["hits"], file["weights"]
-                    self.done = int(file["done"])
+        self.parts = path.with_suffix(".parts")
+        if not self.keep:
+            for part in [path, *sorted(self.parts.glob("*.npz"))]:
+                self._take(part)
+
+    def _take(self, path: Path) -> None:
+        """What a file of this job has of the videos after those that are done: a part, or a whole one, or one of an
+        lrcn that had no parts."""
+        if not path.exists():
+            return
+        with np.load(path) as file:
+            done, begin = int(file["done"]), int(file["begin"]) if "begin" in file else 0
+            if str(file["job"]) != self.job or begin != self.done:
+                return
+            for array, name in (self.sums, "sums"), (self.hits, "hits"), (self.weights, "weights"):
+                array[begin:done] = file[name][: done - begin]
+        self.done = done
 
     def add(self, clip: Clip, probs: np.ndarray, label: int) -> None:
         weights = clip.weights[:, None]
@@ -84,17 +100,29 @@ class Scores:
             self.clips.append((clip.v, clip.images[0], probs.copy()))
 
     def save(self, done: int) -> None:
-        clips = {}
-        if self.keep:
-            clips = {
-                "clip_video": [v for v, _, _ in self.clips],
-                "clip_first": [first for _, first, _ in self.clips],
-                "clip_probs": np.array([probs for *_, probs in self.clips]).reshape(-1, *self.sums.shape[2:]),
-            } | self.states
-        part = self.path.with_suffix(".part")
+        """Keeps the videos up to `done`."""
+        arrays = {"sums": self.sums, "hits": self.hits, "weights": self.weights}
+        if done < len(self.sums) and not self.keep:
+            self.parts.mkdir(exist_ok=True)
+            some = {name: array[self.done : done] for name, array in arrays.items()}
+            self._write(self.parts / f"{self.done:08d}.npz", some | {"begin": self.done, "done": done})
+        elif done == len(self.sums):
+            clips = {}
+            if self.keep:
+                clips = {
+                    "clip_video": [v for v, _, _ in self.clips],
+                    "clip_first": [first for _, first, _ in self.clips],
+                    "clip_probs": np.array([probs for *_, probs in self.clips]).reshape(-1, *self.sums.shape[2:]),
+                } | self.states
+            self._write(self.path, arrays | {"done": done} | clips)
+            shutil.rmtree(self.parts, ignore_errors=True)
+        self.done = done
+
+    def _write(self, path: Path, content: dict) -> None:
+        part = path.with_suffix(".part")
         with part.open("wb") as file:
-            np.savez(file, job=self.job, sums=self.sums, hits=self.hits, weights=self.weights, done=done, **clips)
-        part.replace(self.path)
+            np.savez(file, job=self.job, **content)
+        part.replace(path)
 
 
 def load(path) -> np.ndarray:

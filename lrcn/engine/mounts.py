@@ -119,8 +119,7 @@ def gathered(paths: Iterable[str], most: int = MOUNTS) -> list[str]:
 def named_by(folder: Path) -> list[str]:
     """The folders and files outside of a prepared data set that it names by their paths: images, and the HDF5 files of
     sentences or activations. Errors: DataError where `folder` is no data set."""
-    from data_prep.dataset import Dataset
-    from data_prep.whole_files import read_json
+    from data_prep.dataset import Dataset, described_images
 
     dataset, named = Dataset(folder), set()
     if dataset.kind == "frames":
@@ -134,7 +133,7 @@ def named_by(folder: Path) -> list[str]:
         with contextlib.suppress(KeyError, TypeError, AttributeError):  # the command says what is wrong with it
             named |= {
                 os.path.dirname(dataset.located(each["file"]))
-                for each in read_json(dataset.folder / "captions.json")["images"]
+                for each in described_images(dataset.folder)
                 if each["file"].startswith("/")
             }
     if isinstance(features := dataset.description.get("features"), str):

@@ -18,7 +18,7 @@ from typing import Any
 
 from data_prep import DataError
 from data_prep.captions import PARTS, Image, as_texts
-from data_prep.dataset import Dataset
+from data_prep.dataset import Dataset, described_images
 from data_prep.whole_files import read_json, write_json
 from data_prep.workers import Counted
 from lrcn.engine.compute import Progress
@@ -63,25 +63,25 @@ class Described(Image):
 
 def part_images(dataset: Dataset, part: str) -> list[Described]:
     """The images of a part of a caption data set. DataError, one line, where there are none."""
-    listed = read_json(dataset.folder / "captions.json")
     if dataset.kind == "captions" and "feature_size" in dataset.description:
         raise DataError(
             f"{dataset.folder}: holds activations; evaluation reads the images, so give --data the "
             "captions with images, and --out the run that was fine-tuned on them"
         )
     places = (f"{dataset.folder / 'captions.json'}: image {number}" for number in itertools.count(1))
+    images, splits = [], set()
     try:
-        everything = [
-            Described(each["file"], each["split"], as_texts(each["captions"], where), dataset.located(each["file"]))
-            for where, each in zip(places, listed["images"])
-        ]
+        for where, each in zip(places, described_images(dataset.folder)):
+            captions, split = as_texts(each["captions"], where), each["split"]
+            splits.add(split)
+            if split in PARTS[part]:
+                images.append(Described(each["file"], split, captions, dataset.located(each["file"])))
     except (KeyError, TypeError):
         raise DataError(
             f"{dataset.folder / 'captions.json'}: not what `lrcn prepare` writes; prepare the data set again"
         ) from None
-    images = [image for image in everything if image.split in PARTS[part]]
     if not images:
-        parts = [name for name in PARTS if any(image.split in PARTS[name] for image in everything)]
+        parts = [name for name in PARTS if splits.intersection(PARTS[name])]
         kind = "images" if dataset.kind == "captions" else "videos"
         raise DataError(
             f"{dataset.folder}: has no {kind} of {part}, only of {', '.join(parts)}"
@@ -171,7 +171,7 @@ def titled(progress: Progress, title: str) -> Progress:
 
 def image_ids(dataset: Dataset) -> dict[str, int | str]:
     """{file: as results files call it} of all images or videos of a data set."""
-    files = [each["file"] for each in read_json(dataset.folder / "captions.json")["images"]]
+    files = [each["file"] for each in described_images(dataset.folder)]
     return dict(zip(files, caption_files.image_ids(files)))
 
 

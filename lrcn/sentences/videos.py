@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from data_prep.captions import Image
-from data_prep.dataset import Dataset
-from data_prep.whole_files import read_json, write_json
+from data_prep.dataset import Dataset, described_images
+from data_prep.whole_files import write_json
 from lrcn.engine.compute import Compute
 from lrcn.engine.side_by_side import Part, side_by_side
 from lrcn.sentences import examples, metrics, video_inputs
@@ -76,7 +76,7 @@ def _by_detail(
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """{row: {"by_detail": {level of detail: metrics}}} where the data set has several levels, else nothing; and notes
     for the user."""
-    details = {each["file"]: each["detail"] for each in read_json(dataset.folder / "captions.json")["images"]}
+    details = {each["file"]: each["detail"] for each in described_images(dataset.folder)}
     levels = sorted({details[video.file] for video in videos})
     measured: dict[str, dict[str, Any]] = {}
     notes: list[str] = []

@@ -1,9 +1,11 @@
 """Files beside a data set, as people have them."""
 
+import json
+
 import pytest
 
 from data_prep import DataError
-from data_prep.dataset import read_classes
+from data_prep.dataset import described_images, read_classes
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,15 @@ def test_what_is_no_list_of_classes(tmp_path, text, said):
     with pytest.raises(DataError, match=f"c.txt: {said}") as error:
         read_classes(tmp_path / "c.txt")
     assert "\n" not in str(error.value)
+
+
+def test_the_images_of_captions_json_come_one_by_one_however_it_is_laid_out(tmp_path):
+    images = [{"file": f"{k}.jpg", "split": "train", "captions": ["a ]}\n, \u2028dog", "é"]} for k in range(3)]
+    lines = ",\n".join(json.dumps(image, ensure_ascii=False) for image in images)
+    written = f'{{"images": [\n{lines}\n]}}\n'
+    for text in written, json.dumps({"images": images}), json.dumps({"images": images}, indent=1):
+        (tmp_path / "captions.json").write_text(text, encoding="utf-8")
+        assert list(described_images(tmp_path)) == images
+    (tmp_path / "captions.json").write_text(written[:-30], encoding="utf-8")
+    with pytest.raises(DataError, match="captions.json: cannot be read"):
+        list(described_images(tmp_path))

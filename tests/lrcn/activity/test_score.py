@@ -121,6 +121,17 @@ def test_clips_are_kept_where_the_job_says_so(tmp_path):
     )  # nothing is gone on with where clips are kept: they are not read
 
 
+def test_what_is_saved_is_a_part_until_all_is_done(tmp_path):
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), (2, 2))
+    for v in range(2):  # each by a process of its own, as after a break
+        kept = scores(tmp_path)
+        assert kept.done == v and not kept.path.exists()
+        kept.add(score.Clip(v, "v", [1, 2], np.array([1.0, 2.0])), probs[v], 0)
+        kept.save(v + 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["s.npz"]
+    np.testing.assert_allclose(score.load(kept.path), probs)
+
+
 def test_scores_of_another_job_are_not_taken(tmp_path):
     kept = scores(tmp_path)
     kept.add(score.Clip(0, "v", [1, 2], np.array([1.0, 1.0])), np.ones((2, 3)), 0)
