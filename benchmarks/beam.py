@@ -1,5 +1,6 @@
-"""How fast captions are made: beam 5 by `Captioner`, which carries the LSTMs' states from word to word for all
-images and beams at once, against replaying every prefix of every beam through the net before each word.
+"""How fast captions are made: beam 5 by `Captioner`, which carries the LSTMs' states from word to word for all images
+and beams at once and computes once what they share, against replaying every prefix of every beam through the net before
+each word.
 
     python benchmarks/beam.py [--images 20] [--replayed 2] [--length 12] [--width 5]
 
@@ -20,16 +21,18 @@ import time
 from pathlib import Path
 
 import numpy as np
+from rows import Row, main
 
 from data_prep.vocabulary import UNKNOWN
 from lrcn.engine.compute import Compute
-from lrcn.sentences.captioner import Captioner
+from lrcn.sentences.captioner import Caption, Captioner
 from lrcn.sentences.deploy_nets import DeployNets
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
 from prototxt_gen.shapes import infer
 
 REPLAY = Path(__file__).resolve().parents[1] / "tests" / "lrcn" / "sentences" / "replay.py"
+NET = "caption/lrcn-2f"
 
 
 def write_weights(path: Path, net) -> None:
@@ -44,70 +47,57 @@ def write_weights(path: Path, net) -> None:
     path.write_bytes(made.SerializeToString())
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--images", type=int, default=20)
-    options.add_argument("--replayed", type=int, default=2, help="images for the slow way, a turn each")
-    options.add_argument("--length", type=int, default=12)
-    options.add_argument("--width", type=int, default=5)
-    options.add_argument("--units", type=int, default=1000)
-    options.add_argument("--vocabulary", type=int, default=8801)
-    given = options.parse_args()
-    compute, name = Compute(), "caption/lrcn-2f"
-    changes = {"units": given.units, "vocabulary": given.vocabulary}
-    net = catalogue.get(name).files(deploy_streams=1, **changes)["deploy"]
-    words = [UNKNOWN, *(f"w{n}" for n in range(2, given.vocabulary))]
-    fc8 = np.random.default_rng(0).normal(0, 2, (given.images, 1000)).astype(np.float32)
-    with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        weights = folder / "random.caffemodel"
-        write_weights(weights, net)
+def replayed(folder: Path, fc8: np.ndarray, asked: argparse.Namespace, compute: Compute) -> dict:
+    """{"sentences", "seconds"} of one image, fc8 (1, D), by the net and weights that lie in the folder."""
+    np.save(folder / "fc8.npy", fc8)
+    files = [folder / name for name in ("carried.prototxt", "random.caffemodel", "fc8.npy")]
+    done = subprocess.run(
+        [sys.executable, REPLAY, *files, str(asked.width), str(asked.length)],
+        env=compute.engine.environment() | {"GLOG_minloglevel": "2"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def compare(captioner: Captioner, captions: list[Caption], sentences: list[list[tuple[int, float]]]) -> None:
+    """AssertionError where both ways do not say the same."""
+    for caption, sentence in zip(captions, sentences, strict=True):
+        assert captioner.indices(caption.words) + [0] * caption.finished == [word for word, _ in sentence]
+        np.testing.assert_allclose(caption.log_probs, [gain for _, gain in sentence], atol=1e-4)
+
+
+def measure(asked: argparse.Namespace) -> list[Row]:
+    compute, changes = Compute(), {"units": asked.units, "vocabulary": asked.vocabulary, "deploy_streams": 1}
+    net, exposed = (catalogue.get(NET).files(**changes, **more)["deploy"] for more in ({}, {"deploy_state": "exposed"}))
+    words = [UNKNOWN, *(f"w{n}" for n in range(2, asked.vocabulary))]
+    fc8 = np.random.default_rng(0).normal(0, 2, (asked.images, 1000)).astype(np.float32)
+    carried, slow = [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_weights(folder / "random.caffemodel", net)
         (folder / "carried.prototxt").write_text(to_text(net))
-        exposed = catalogue.get(name).files(deploy_streams=1, deploy_state="exposed", **changes)["deploy"]
-        ours, theirs = [], []
-        with Captioner(DeployNets(exposed), weights, words, compute) as captioner:
-            captioner.beam(fc8[:1], given.width, given.width, 2)  # the net is built
-            for turn in range(given.replayed):
+        with Captioner(DeployNets(exposed), folder / "random.caffemodel", words, compute) as captioner:
+            captioner.beam(fc8[:1], asked.width, asked.width, 2)  # the nets are built
+            for turn in range(asked.replayed):
                 begun = time.perf_counter()
-                captions = captioner.beam(fc8, given.width, given.width, given.length)
-                ours.append((time.perf_counter() - begun) / len(fc8))
-                np.save(folder / "fc8.npy", fc8[turn : turn + 1])
-                slow = json.loads(
-                    subprocess.run(
-                        [
-                            sys.executable,
-                            REPLAY,
-                            folder / "carried.prototxt",
-                            weights,
-                            folder / "fc8.npy",
-                            str(given.width),
-                            str(given.length),
-                        ],
-                        env=compute.engine.environment() | {"GLOG_minloglevel": "2"},
-                        capture_output=True,
-                        text=True,
-                        check=True,
-                    ).stdout
-                )
-                theirs.append(slow["seconds"])
-                for said, sentence in zip(captions[turn], slow["sentences"], strict=True):
-                    assert captioner.indices(said.words) + [0] * said.finished == [word for word, _ in sentence]
-                    np.testing.assert_allclose(said.log_probs, [gain for _, gain in sentence], atol=1e-4)
-    carried, replayed = 1 / statistics.median(ours), 1 / statistics.median(theirs)
-    print(
-        f"beam {given.width}, {given.length} words, {given.units} units, {given.vocabulary} words known, "
-        f"{compute.engine.blas.split(' ')[0]} {compute.engine.blas.split(' ')[1]}"
-    )
-    print(
-        f"carried, {given.images} images at once: {carried:.2f} captions a second "
-        f"({', '.join(f'{1 / each:.2f}' for each in ours)})"
-    )
-    print(
-        f"replayed, one image at a time:  {replayed:.4f} captions a second "
-        f"({', '.join(f'{1 / each:.4f}' for each in theirs)})"
-    )
-    print(f"ratio {carried / replayed:.1f}; at least 20 is demanded; the sentences are the same")
+                captions = captioner.beam(fc8, asked.width, asked.width, asked.length)
+                carried.append(len(fc8) / (time.perf_counter() - begun))
+                answer = replayed(folder, fc8[turn : turn + 1], asked, compute)
+                slow.append(1 / answer["seconds"])
+                compare(captioner, captions[turn], answer["sentences"])
+    what = f"beam {asked.width}, {asked.length} words, LRCN-2f, {asked.units} units, {asked.images} images at a time"
+    one, other = statistics.median(carried), statistics.median(slow)
+    return [Row(what, one, "captions/s", "every prefix replayed", other, one / other, "at least 120")]
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=20)
+    parser.add_argument("--replayed", type=int, default=2, help="images for the slow way, a turn each")
+    parser.add_argument("--length", type=int, default=12)
+    parser.add_argument("--width", type=int, default=5)
+    parser.add_argument("--units", type=int, default=1000)
+    parser.add_argument("--vocabulary", type=int, default=8801)
+    main(measure, parser)

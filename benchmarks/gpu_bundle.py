@@ -25,7 +25,7 @@ import cv2
 import h5py
 import lmdb
 import numpy as np
-from clip_data import stored, wandering_windows
+from clips import stored, windows
 
 from lrcn import engine
 from lrcn.activity import clip_settings
@@ -306,7 +306,7 @@ WORKERS = (8, 4, 16)
 def pack_data(folder: Path, rehearsal: bool) -> None:
     """Small data of every kind that a published training reads."""
     folder.mkdir()
-    videos = {name: [_again(jpeg) for jpeg in jpegs] for name, jpegs in wandering_windows(24, 16).items()}
+    videos = {name: [_again(jpeg) for jpeg in jpegs] for name, jpegs in windows(24, 16).items()}
     stored(videos, folder / "clips")
     jpegs = [jpeg for video in videos.values() for jpeg in video][:IMAGES]
     (folder / "images").mkdir()

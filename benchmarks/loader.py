@@ -1,39 +1,59 @@
-"""How fast clips are read: ClipData's loader against a plain loader that does with each frame what the released layer
-does.
+"""Frames that ClipData gives to Caffe, against one process that does with each what the released layer does.
 
-    python benchmarks/loader.py [--frames DIR] [--workers 2] [--videos 24] [--batches 6]
+    python benchmarks/loader.py [--frames DIR] [--workers 2] [--videos 24] [--turns 6]
 
-DIR holds a folder of JPEG frames for each video; without it frames are cut from a photograph of scikit-image's. Both
-make batches of the published size from the same draws, take turns, and are timed by the frame; the processors' time is
-told too, which says what the ratio comes to where the machine has other work. The released layer's way
-(`processImageCrop` in its sequence_input_layer.py, and the functions of caffe.io that it calls): read a file, to float
-between 0 and 1, enlarge what is smaller than 240x320, cut mirrored clips, squeeze whatever is not yet 227x227 to it,
-transpose, swap the channels, times 255, subtract the mean. Its resizing is scikit-image's without the smoothing that
-newer releases put before it.
+DIR holds a folder of JPEG frames for each video; without it frames are cut from scikit-image's photographs. Both make
+batches of the published size from the same draws, in turn. ClipData runs as a layer of a net in Caffe, so that the
+batch is in its blob. The released layer's way (`processImageCrop` in its sequence_input_layer.py, and the functions of
+caffe.io that it calls): read a file, to float between 0 and 1, enlarge what is smaller than 240x320, cut mirrored
+clips, squeeze whatever is not yet 227x227 to it, transpose, swap the channels, times 255, subtract the mean. Its
+resizing is scikit-image's without the smoothing that newer releases put before it.
+
+A second row tells the processors' time, which other work on the machine changes less.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
+import rows
 import skimage.io
 import skimage.transform
 import skimage.util
-from clip_data import stored, wandering_windows
+from clips import frames, frames_option, stored
 
 from data_prep.dataset import Dataset
+from lrcn import engine
 from lrcn.activity.clip_loader import Loader
 from lrcn.activity.sampler import Sampler
 from netspecs import catalogue
+from prototxt_gen import NetSpec, to_text
+from prototxt_gen import layers as L
 
 MEAN = catalogue.get("activity/lrcn-fc6-rgb").mean()
+BATCHES = 6  # a turn of ClipData
+GOAL = "at least 20"
+
+# Caffe's side. A forward pass has the next batch begun, so the first of a turn is not timed: it finds one made.
+PROGRAM = """
+import os, sys, time, caffe
+net = caffe.Net(sys.argv[1], caffe.TRAIN)
+for line in sys.stdin:
+    net.forward()
+    begun = time.perf_counter()
+    for _ in range(int(line)):
+        net.forward()
+    print(time.perf_counter() - begun, flush=True)
+"""
 
 
 def settings(data: Path, videos: int, workers: int, crop_slip: bool) -> dict:
@@ -55,6 +75,38 @@ def settings(data: Path, videos: int, workers: int, crop_slip: bool) -> dict:
         "seed": 1701,
         "workers": workers,
     }
+
+
+class InCaffe:
+    """A net of ClipData alone, in a process of its own."""
+
+    def __init__(self, settings: dict, folder: Path):
+        net = NetSpec("clips")
+        net.data, net.label, net.clip_markers = L.Python(
+            ntop=3, module="lrcn.clip_data", layer="ClipData", param_str=json.dumps(settings)
+        )
+        (folder / "net.prototxt").write_text(to_text(net.to_proto()))
+        command = [sys.executable, "-c", PROGRAM, str(folder / "net.prototxt")]
+        environment = engine.find().environment() | {"GLOG_minloglevel": "2"}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self.turn(1)  # until its workers are there
+
+    def turn(self, batches: int) -> float:
+        """The seconds that so many batches took."""
+        print(batches, file=self.process.stdin, flush=True)
+        return float(self.process.stdout.readline())
+
+    def processor_seconds(self) -> float:
+        """What Caffe's process and its workers have used so far."""
+        workers = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        stats = [Path(f"/proc/{pid}/stat").read_text().rsplit(")")[1].split() for pid in (self.process.pid, *workers)]
+        return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
+
+    def end(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -87,12 +139,6 @@ def plain_batch(files: dict[str, list[Path]], clips, frames: int = 16) -> np.nda
     )
 
 
-def processor_seconds(processes) -> float:
-    """What the processes have used so far, in user and system mode."""
-    fields = [Path(f"/proc/{process.pid}/stat").read_text().rsplit(")")[1].split() for process in processes]
-    return sum(int(used[11]) + int(used[12]) for used in fields) / os.sysconf("SC_CLK_TCK")
-
-
 def check_same(files, sampler: Sampler, slipping: dict) -> None:
     """Both must make the same pictures, to the grey levels by which two ways of resizing differ, where ClipData repeats
     the released layer's slip."""
@@ -102,63 +148,45 @@ def check_same(files, sampler: Sampler, slipping: dict) -> None:
         raise SystemExit(f"the two loaders disagree by {off.mean():.2f} grey levels in the mean")
 
 
-def main() -> None:
-    parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parse.add_argument("--frames", type=Path)
-    parse.add_argument("--workers", type=int, default=2)
-    parse.add_argument("--videos", type=int, default=24)
-    parse.add_argument("--batches", type=int, default=6)
-    parse.add_argument("--crop-slip", action="store_true", help="ClipData squeezes clips too that are not mirrored.")
-    asked = parse.parse_args()
-    cv2.setNumThreads(1)
+def measure(asked: argparse.Namespace) -> list[rows.Row]:
     with tempfile.TemporaryDirectory() as scratch:
-        if asked.frames:
-            files = {folder.name: sorted(folder.glob("*.jpg")) for folder in sorted(asked.frames.iterdir())}
-        else:
-            files = {}
-            for name, jpegs in wandering_windows().items():
-                files[name] = [Path(scratch) / f"{name}.{t:04d}.jpg" for t in range(1, len(jpegs) + 1)]
-                for path, jpeg in zip(files[name], jpegs):
-                    path.write_bytes(jpeg)
-        data = stored(
-            {name: [path.read_bytes() for path in paths] for name, paths in files.items()}, Path(scratch) / "data"
-        )
-        chosen = settings(data, asked.videos, asked.workers, asked.crop_slip)
-        sampler = Sampler(Dataset(data).read_list("train1.txt"), chosen)
-        rows = 16 * asked.videos
+        videos, files = frames(asked.frames), {}
+        for name, jpegs in videos.items():
+            files[name] = [Path(scratch) / f"{name}.{t:04d}.jpg" for t in range(1, len(jpegs) + 1)]
+            for path, jpeg in zip(files[name], jpegs):
+                path.write_bytes(jpeg)
+        data = stored(videos, Path(scratch) / "data")
+        ours = settings(data, asked.videos, asked.workers, False)
+        sampler = Sampler(Dataset(data).read_list("train1.txt"), ours)
         check_same(files, sampler, settings(data, asked.videos, asked.workers, True))
-        blob = np.zeros((16, asked.videos, 3, 227, 227), np.float32)  # Caffe's, into which ClipData copies a batch
-        rates: dict[str, list[float]] = {"ClipData": [], "plain": []}
-        costs: dict[str, list[float]] = {"ClipData": [], "plain": []}
-        for turn in range(asked.batches):
-            # The loader runs ahead, so it is timed from its start on: what it had made before would come for nothing.
-            loader = Loader(sampler, chosen, first=8 * turn)
-            next(loader)
-            blob[...] = next(loader)[0]  # the workers have started, and AHEAD batches are ordered
-            begun, spent, batches = time.perf_counter(), processor_seconds(loader.crew.workers) + time.process_time(), 6
-            for _ in range(batches):
-                blob[...] = next(loader)[0]
-            rates["ClipData"].append(batches * rows / (time.perf_counter() - begun))
-            costs["ClipData"].append(
-                (processor_seconds(loader.crew.workers) + time.process_time() - spent) / (batches * rows)
-            )
-            del loader
-            few = sampler.batch(turn)[: max(1, asked.videos // 2)]
+        caffe = InCaffe(ours, Path(scratch))
+        rates, costs = {"ClipData": [], "plain": []}, {"ClipData": [], "plain": []}
+        for turn in range(asked.turns):
+            spent = caffe.processor_seconds()
+            seconds = caffe.turn(BATCHES)
+            time.sleep(0.5)  # until the batch is made that it has begun: the other way has the machine for itself
+            rates["ClipData"].append(BATCHES * 16 * asked.videos / seconds)
+            made = (BATCHES + 1) * 16 * asked.videos
+            costs["ClipData"].append(1000 * (caffe.processor_seconds() - spent) / made)
+            clips = sampler.batch(turn)[: max(1, asked.videos // 2)]
             begun, spent = time.perf_counter(), time.process_time()
-            plain_batch(files, few)
-            rates["plain"].append(16 * len(few) / (time.perf_counter() - begun))
-            costs["plain"].append((time.process_time() - spent) / (16 * len(few)))
-        fast, slow = (statistics.median(rates[name]) for name in ("ClipData", "plain"))
-        print(
-            f"frames a second (median of {asked.batches} turns, load {os.getloadavg()[0]:.2f}): "
-            f"ClipData {fast:.0f}, plain {slow:.0f}; ratio {fast / slow:.1f}"
-        )
-        cheap, dear = (1000 * statistics.median(costs[name]) for name in ("ClipData", "plain"))
-        print(
-            f"milliseconds of a processor's time a frame: ClipData {cheap:.2f}, plain {dear:.2f}; "
-            f"ratio {dear / cheap:.1f} on one processor"
-        )
+            plain_batch(files, clips)
+            rates["plain"].append(16 * len(clips) / (time.perf_counter() - begun))
+            costs["plain"].append(1000 * (time.process_time() - spent) / (16 * len(clips)))
+        caffe.end()
+    fast, slow = (statistics.median(rates[name]) for name in ("ClipData", "plain"))
+    cheap, dear = (statistics.median(costs[name]) for name in ("ClipData", "plain"))
+    other = "the released layer's work on each frame, one process"
+    return [
+        rows.Row(f"clips loaded, {asked.workers} workers", fast, "frames/s", other, slow, fast / slow, GOAL),
+        rows.Row("a frame of a clip", cheap, "ms of a processor", other, dear, dear / cheap),
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    frames_option(parser)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--videos", type=int, default=24, help="clips a batch")
+    parser.add_argument("--turns", type=int, default=6)
+    rows.main(measure, parser)

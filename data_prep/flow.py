@@ -135,8 +135,8 @@ def _measured(job) -> tuple[int, int, int, int]:
         low, high = int(image.min()), int(image.max())
         blank += ZERO - 1 <= low and high <= ZERO + 1
         if low <= LIMIT or high >= 255 - LIMIT:
-            motion = image[..., 1:]
-            clipped += int(np.count_nonzero(((motion <= LIMIT) | (motion >= 255 - LIMIT)).any(axis=2)))
+            unclipped = cv2.inRange(image, (0, LIMIT + 1, LIMIT + 1), (255, 254 - LIMIT, 254 - LIMIT))
+            clipped += height * width - cv2.countNonZero(unclipped)
     return count - 1, blank, (count - 1) * height * width, clipped
 
 
@@ -161,35 +161,39 @@ def measure(folder, index: list[Video], size: tuple[int, int], work: Work = Work
     return {"images": count, "blank": blank, "clipped": round(clipped / max(pixels, 1), 6)}
 
 
-def round_trip(folder, index: list[Video], algorithm: str, seed: int = 1701, samples: int = 32) -> dict:
+def round_trip(
+    folder, index: list[Video], algorithm: str, seed: int = 1701, samples: int = 32, work: Work = Work()
+) -> dict:
     """What storing costs: the error in pixels of x and y, flow -> image -> JPEG -> image -> flow, on pairs of frames
     drawn by `seed`, where nothing was clipped: mean, 99th percentile, largest.
     """
-    random, errors = np.random.default_rng(seed), []
-    environment, estimate = store.reader(Path(folder) / store.MODALITIES["rgb"]), estimator(algorithm)
+    random, jobs = np.random.default_rng(seed), []
     moving = [video for video in index if video.frames > 1]
     for video in [moving[i] for i in random.integers(0, len(moving), samples)] if moving else []:
-        number = int(random.integers(1, video.frames))
-        first, second = (
-            decode_image(store.read_jpeg(environment, "rgb", video.name, n), cv2.IMREAD_GRAYSCALE)
-            for n in (number, number + 1)
-        )
-        motion = estimate(first, second)
-        back = decode(decode_image(encode_jpeg(encode(motion), full_colour=True)))
-        kept = (np.abs(motion) < (255 - ZERO) / SCALE).all(axis=2)
-        errors.append(np.abs(back - motion)[kept].ravel())
-    every = np.concatenate(errors) if errors else np.zeros(0)
+        jobs.append((os.path.abspath(folder), video.name, int(random.integers(1, video.frames)), algorithm))
+    every = np.concatenate([np.zeros(0, np.float32), *(errors for _, errors in work.parallel(_lost, jobs))])
     if not every.size:
         return {}
     figures = {"mean": every.mean(), "p99": np.quantile(every, 0.99), "max": every.max()}
     return {name: round(float(value), 4) for name, value in figures.items()}
 
 
+def _lost(job) -> np.ndarray:
+    """The errors that storing makes in the flow from a stored frame to the next."""
+    folder, video, number, algorithm = job
+    environment = store.reader(Path(folder) / store.MODALITIES["rgb"])
+    pair = [store.read_jpeg(environment, "rgb", video, n) for n in (number, number + 1)]
+    motion = estimator(algorithm)(*(decode_image(jpeg, cv2.IMREAD_GRAYSCALE) for jpeg in pair))
+    back = decode(decode_image(encode_jpeg(encode(motion), full_colour=True)))
+    kept = (np.abs(motion) < (255 - ZERO) / SCALE).all(axis=2)
+    return np.abs(back - motion)[kept].ravel()
+
+
 def report(folder, index: list[Video], algorithm: str, size: tuple[int, int], work: Work = Work()) -> dict:
     """What `dataset.json` says of the stored flow: `description`, `measure`, and for computed flow `round_trip`."""
     figures = description(algorithm) | measure(folder, index, size, work)
     if algorithm != "images":
-        figures["round_trip"] = round_trip(folder, index, algorithm)
+        figures["round_trip"] = round_trip(folder, index, algorithm, work=work)
     return figures
 
 

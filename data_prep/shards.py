@@ -195,10 +195,11 @@ def spans(numbers: list[int]) -> str:
 
 
 class Results:
-    """A `data_prep.workers.Crew` of what shards have done. answers: function -> what gives its result for a job."""
+    """A `data_prep.workers.Crew` of what shards have done. answers: function -> what gives its result for a job; what
+    has none is done in this process."""
 
     def __init__(self, answers: dict[Callable, Callable]):
         self.answers = answers
 
     def results(self, function: Callable, jobs: list) -> Iterator[tuple]:
-        return ((job, self.answers[function](job)) for job in jobs)
+        return ((job, self.answers.get(function, function)(job)) for job in jobs)

@@ -52,7 +52,7 @@ def no_progress(what: str, done: int, total: int) -> None:
 
 
 class Crew(Protocol):
-    """Who does the work, where processes of this machine do not."""
+    """Who does the work."""
 
     def results(self, function: Callable, jobs: list) -> Iterator[tuple]:
         """(job, function(job)) in the order of `jobs`."""
@@ -72,8 +72,8 @@ class Shard:
 
 @dataclass(frozen=True)
 class Work:
-    """How long work is done: by so many processes of this machine (None: one a core) or by a crew, which part of it is
-    (None: all), and who is told how far it is (`no_progress`)."""
+    """How long work is done: by a crew, or without one each time by so many processes of this machine (None: one a
+    core); which part of it (None: all); and who is told how far it is (`no_progress`)."""
 
     workers: int | None = None
     progress: Progress = no_progress
@@ -149,29 +149,52 @@ def in_order(submit: Callable, function: Callable, jobs: list, workers: Callable
     which may change: they bound what is computed ahead, and so the memory that results wait in.
     """
     waiting, left = deque(), iter(jobs)
-    while True:
-        waiting.extend((job, submit(function, job)) for job in islice(left, max(AHEAD * workers() - len(waiting), 0)))
-        if not waiting:
+    try:
+        while True:
+            room = max(AHEAD * workers() - len(waiting), 0)
+            waiting.extend((job, submit(function, job)) for job in islice(left, room))
+            if not waiting:
+                return
+            job, future = waiting.popleft()
+            yield job, future.result()
+    finally:
+        for _, future in waiting:
+            future.cancel()
+
+
+class Processes:
+    """A `Crew` of `count` processes of this machine (None: one a core), which begin with the first work and end when
+    this context manager is left; 1: this process itself.
+    """
+
+    def __init__(self, count: int | None = None):
+        self.count = count or cores()
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def results(self, function: Callable, jobs: list) -> Iterator[tuple]:
+        if self.count == 1 or (len(jobs) == 1 and not self._pool):
+            yield from ((job, function(job)) for job in jobs)
             return
-        job, future = waiting.popleft()
-        yield job, future.result()
+        self._pool = self._pool or ProcessPoolExecutor(self.count, _Context(), _begin_worker)
+        try:
+            yield from in_order(self._pool.submit, function, jobs, lambda: self.count)
+        except BrokenProcessPool:
+            raise DataError(
+                f"{getattr(function, '__name__', 'work')}: a worker process was ended from outside; is memory short? "
+                "Run the same command again, it goes on where it stopped"
+            ) from None
 
 
 def parallel(function: Callable, jobs: list, workers: int | None = None) -> Iterator[tuple]:
     """Yields (job, function(job)) in the order of `jobs`, computed ahead by `workers` processes (default: all cores; 1:
     in this process).
     """
-    workers = min(workers or cores(), len(jobs))
-    if workers <= 1:
-        yield from ((job, function(job)) for job in jobs)
-        return
-    pool = ProcessPoolExecutor(workers, _Context(), _begin_worker)
-    try:
-        yield from in_order(pool.submit, function, jobs, lambda: workers)
-    except BrokenProcessPool:
-        raise DataError(
-            f"{getattr(function, '__name__', 'work')}: a worker process was ended from outside; is memory short? "
-            "Run the same command again, it goes on where it stopped"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with Processes(workers) as crew:
+        yield from crew.results(function, jobs)

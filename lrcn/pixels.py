@@ -7,11 +7,13 @@ Images are BGR uint8, (height, width, 3).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+import simplejpeg
 
 if TYPE_CHECKING:  # loader processes begin sooner without
     from data_prep.dataset import Dataset
@@ -107,14 +109,23 @@ class Transform:
         """Pixels (H, W, 3) -> (3, H, W) float32 less the mean, times the scale; in `out`, if given."""
         planes = np.empty((3, *pixels.shape[:2]), pixels.dtype)
         cv2.split(pixels, list(planes))  # NumPy takes twice as long for pixels whose channels lie side by side
-        out = np.subtract(planes, np.asarray(self.mean, np.float32)[:, None, None], out=out, dtype=np.float32)
+        if out is None:
+            out = np.empty(planes.shape, np.float32)
+        out[...] = planes
+        out -= np.asarray(self.mean, np.float32)[:, None, None]
         if self.scale != 1:
             out *= np.float32(self.scale)
         return out
 
 
 def decode(jpeg: bytes, name: str) -> np.ndarray:
-    """The image. ValueError names one that does not decode."""
+    """The image. ValueError names one that does not decode.
+
+    simplejpeg gives OpenCV's very pixels sooner; what it refuses, and what is to be turned as Exif says, is OpenCV's.
+    """
+    if jpeg.startswith(b"\xff\xd8") and b"Exif\0" not in jpeg:
+        with suppress(ValueError):
+            return simplejpeg.decode_jpeg(jpeg, "BGR")
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
     if image is None:
         raise ValueError(f"{name}: not a readable image; prepare the data set again")

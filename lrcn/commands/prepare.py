@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -31,12 +31,12 @@ def prepare():
 def _making(out, workers=None, executor=None, shard=None, becomes="is whole", kind="videos"):
     """Gives the work that is shown on the terminal, and says at its end what has become of `out`."""
     from data_prep import cluster, shards
-    from data_prep.workers import Work
+    from data_prep.workers import Processes, Work
 
     if executor and workers:
         raise click.UsageError("--workers are of this machine; give either that or --executor")
     progress, shard = Progress(), shards.parse(shard) if shard else None
-    with cluster.connected(executor, progress) if executor else nullcontext() as crew:
+    with cluster.connected(executor, progress) if executor else Processes(workers) as crew:
         yield Work(workers, progress, crew, shard)
     progress.close()
     say(f"{shards.place(out, shard, kind)} is whole" if shard else f"{out} {becomes}")

@@ -30,7 +30,14 @@ IMAGES = {"cpu": ("lrcn:cpu", "make docker"), "cuda": ("lrcn:cuda", "make docker
 # the caller's terminal, if standard error is one.
 CODE, IMAGE, BARS = "LRCN_CODE", "LRCN_IMAGE", "LRCN_BARS"
 WEIGHTS = "LRCN_WEIGHTS"  # the caller's folder of fetched weights, of which a command reads those that it names
-HANDED_ON = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "TZ")
+HANDED_ON = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "OPENBLAS_CORETYPE",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    "TZ",
+)
 SCRATCH = "/run/lrcn"  # in the container: its home, and for what it writes beside the folders that it fills
 LABEL = "lrcn.caller"
 READY = 3.0  # seconds after which a command has surely come as far as to hear Ctrl-C, if it has said nothing before

@@ -20,7 +20,7 @@ import platform
 import re
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
 SOURCE_FOLDERS = ("src", "include", "python", "tools")  # the parts of Caffe's tree that the recipe reads
@@ -42,7 +42,7 @@ class Engine:
     root: Path
     source: str  # "bvlc", "pypi" or "folder"
     version: str  # a git commit; or a release and the hash of its archive; or a hash of the folder's files
-    blas: str  # what OpenBLAS says of itself, e.g. "OpenBLAS 0.3.21 DYNAMIC_ARCH Haswell"
+    blas: str  # what OpenBLAS says of itself, e.g. "OpenBLAS 0.3.21 DYNAMIC_ARCH SkylakeX"
     flags: str  # the compiler's, e.g. "-O3 -march=native"
     cuda: bool
     compiler: str  # "GNU 12.2.0"
@@ -51,6 +51,8 @@ class Engine:
     # None without CUDA, else {"toolkit": "13.0.88", "from": "wheels" or "system", "cudnn": "9.19.0" or None,
     # "architectures": ["80-real", "90"], "nccl": bool, "libraries": [the files that it was linked with]}
     gpu: dict | None = None
+    # OPENBLAS_CORETYPE that OpenBLAS wants, to take the kernels in `blas` on a processor that it does not know.
+    kernels: str = ""
 
     @property
     def caffe(self) -> Path:
@@ -79,7 +81,7 @@ class Engine:
         env["PYTHONPATH"] = _joined([*map(str, packages), *env.get("PYTHONPATH", "").split(os.pathsep)])
         env["PATH"] = _joined([os.path.dirname(sys.executable), *env.get("PATH", os.defpath).split(os.pathsep)])
         env["GLOG_logtostderr"], env["GLOG_minloglevel"] = "1", "0"
-        return env
+        return self._with_kernels(env)
 
     def activate(self) -> None:
         """Let `import caffe` in this process find this engine's pycaffe, and keep its chatter below errors quiet."""
@@ -87,8 +89,15 @@ class Engine:
         if loaded and not Path(loaded).is_relative_to(self.root):
             raise EngineError(f"another caffe is already imported, from {loaded}: start a new process")
         os.environ.setdefault("GLOG_minloglevel", "2")  # glog reads it once, when its library is loaded
+        self._with_kernels(os.environ)  # so does OpenBLAS
         if str(self.root / "python") not in sys.path:
             sys.path.insert(0, str(self.root / "python"))
+
+    def _with_kernels(self, env: MutableMapping[str, str]) -> MutableMapping[str, str]:
+        """`env`, changed: what the caller has chosen stays."""
+        if self.kernels:
+            env.setdefault("OPENBLAS_CORETYPE", self.kernels)
+        return env
 
 
 def find(source: str | None = None, cuda: bool = False, nccl: bool = False) -> Engine:
@@ -188,14 +197,20 @@ def fit(native: bool = True, cuda: bool = False) -> dict:
 
     release = platform.freedesktop_os_release()
     recipe = sorted(path for path in RECIPE.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    cpu_flags = re.search(r"^(?:flags|Features)\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    flags = processor_flags()
     return {
         "recipe": _digest([path for path in recipe if cuda or "gpu" not in path.relative_to(RECIPE).parts], RECIPE),
         "python": sysconfig.get_python_version(),
         "numpy": version("numpy").split(".")[0],  # its ABI
         "system": f"{release['ID']} {release.get('VERSION_ID', '')} {platform.machine()}",  # its libraries
-        "cpu": hashlib.sha256(cpu_flags[1].strip().encode() if cpu_flags else b"").hexdigest()[:12] if native else "",
+        "cpu": hashlib.sha256(flags.encode()).hexdigest()[:12] if native else "",
     }
+
+
+def processor_flags() -> str:
+    """What this machine's processor can, in the kernel's words."""
+    flags = re.search(r"^(?:flags|Features)\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return flags[1].strip() if flags else ""
 
 
 def root_for(spec: Spec) -> Path:

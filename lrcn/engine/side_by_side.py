@@ -23,17 +23,19 @@ LISTENS = 0.5  # seconds between two looks whether Ctrl-C was pressed
 @dataclass(frozen=True)
 class Part(Generic[Result]):
     """Something to compute. work: does it, on what it is given. threads: of the BLAS, on the CPU. memory: bytes, as far
-    as they are known. after: which of the other parts it waits for, by their numbers."""
+    as they are known. after: which of the other parts it waits for, by their numbers. size: how much there is to
+    compute, in any unit: of those that can begin, those go first after which most is left to do."""
 
     work: Callable[[Compute], Result]
     threads: int = 1
     memory: int = 0
     after: Collection[int] = ()
+    size: float = 0.0
 
 
 def side_by_side(parts: Sequence[Part[Result]], compute: Compute, jobs: int | None = None) -> list[Result]:
-    """What each part gives, in their order. Each begins as soon as what it waits for is done and there is room, those
-    named first before others; a part is named after those that it waits for.
+    """What each part gives, in their order. Each begins as soon as what it waits for is done and there is room; a part
+    is named after those that it waits for.
 
     jobs: how many at a time. None: on the CPU as many as have a core for each of their threads, and room in memory; of
     GPUs one, on all that `compute` names. Of several GPUs each of the jobs has its share.
@@ -86,21 +88,32 @@ def _of(part: Part[Any], lane: Compute) -> Compute:
     return lane if lane.gpu else replace(lane, threads=part.threads)
 
 
+def _ways(parts: Sequence[Part[Any]]) -> list[float]:
+    """How much there is to compute from each part on, to the end of the longest way that leads through it."""
+    ways = [part.size for part in parts]
+    for number in range(len(parts) - 1, -1, -1):
+        for before in parts[number].after:
+            ways[before] = max(ways[before], parts[before].size + ways[number])
+    return ways
+
+
 class _Order:
     """Which parts wait, are at work and done, by their numbers."""
 
     def __init__(self, parts: Sequence[Part[Any]], jobs: int | None):
         self.parts, self.jobs, self.memory = parts, jobs, free_memory()
-        self.waiting, self.running, self.done = list(range(len(parts))), set[int](), set[int]()
+        self.waiting = sorted(range(len(parts)), key=_ways(parts).__getitem__, reverse=True)
+        self.running, self.done = set[int](), set[int]()
 
     def begin(self) -> list[int]:
         """Those that begin now."""
-        before = set(self.running)
+        begun = []
         for number in list(self.waiting):
             if set(self.parts[number].after) <= self.done and self._has_room(self.parts[number]):
                 self.waiting.remove(number)
                 self.running.add(number)
-        return sorted(self.running - before)
+                begun.append(number)
+        return begun
 
     def end(self, number: int) -> None:
         self.running.remove(number)

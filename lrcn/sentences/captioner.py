@@ -17,6 +17,7 @@ from lrcn.lstm import Unrolled
 from lrcn.sentences.decoding import END, FLOOR
 from lrcn.sentences.deploy_nets import INPUTS, DeployNets, check_variant
 from lrcn.sentences.image_net import ImageNet
+from lrcn.sentences.step_parts import parts_of
 from lrcn.trained_net import TrainedNet
 from prototxt_gen import SpecError
 from prototxt_gen.weights import shape_text
@@ -78,10 +79,11 @@ class Captioner(ImageNet):
         self.vocabulary = vocabulary
         self.index = {word: index for index, word in enumerate(vocabulary, 1)}
         nets.check(weights, len(vocabulary) + 1)
-        self.nets, self.weights = nets, Path(weights)
+        self.nets = nets
         self.precision = compute.gpu.precision if compute.gpu else "fp32"
         self.input_shapes = nets.input_shapes
-        self._begin(nets.by_name, weights, compute, nets.transform, streams)
+        parts = parts_of(nets.step, reads_first=nets.reader is not None)
+        self._begin(nets.by_name | parts, weights, compute, nets.transform, streams)
 
     @classmethod
     def of(cls, net: TrainedNet, compute: Compute, streams: int = STREAMS) -> Captioner:

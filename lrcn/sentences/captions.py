@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -143,9 +144,12 @@ def evaluate_captions(
 def _examples(dataset: Dataset, nets: Sequence[TrainedNet], rows: _Rows) -> dict[str, Any]:
     """What `examples` has of the nets' captions."""
     chosen = examples.Chosen.of(dataset, rows.images, rows.of_nets, rows.search.tokens)
-    beams = {net.row: rows.beams(net, list(chosen.why)) for net in nets}
     [best] = [net for net in nets if net.row == chosen.best]
-    gates = rows.gates(best, chosen.extremes)
+    numbers = list(chosen.why)
+    with Captioner.of(best, rows.compute) as captioner:
+        beams = {best.row: rows.beams(best, numbers, captioner)}
+        gates = rows.gates(best, chosen.extremes, captioner)
+    beams |= {net.row: rows.beams(net, numbers) for net in nets if net is not best}
     queries = best.folder / f"retrieval_{rows.search.part}" / QUERIES
     retrieved = rows.search.retrieval_images and queries.exists()
     found = examples.Found(rows.of_nets, beams, gates, read_json(queries) if retrieved else None)
@@ -215,34 +219,34 @@ class _Rows:
         self.models |= others.models
         self.notes += others.notes
 
-    def beams(self, net: TrainedNet, numbers: Sequence[int]) -> list[list[Caption]]:
-        """The sentences of a beam of some of the images, by number; of a net that was added."""
+    def beams(self, net: TrainedNet, numbers: Sequence[int], captioner: Captioner | None = None) -> list[list[Caption]]:
+        """The sentences of a beam of some of the images, by number; of a net that was added. captioner: of it, where
+        one is open."""
         search, progress = self.search, titled(self.compute.progress, f"{net.row}, examples")
         seen = {"weights": self.models[net.row]["weights"]} | _cut(net, search.cut)
         identity = seen | {"images": digest_of_captions(self.images), "numbers": list(numbers)}
         identity |= {"beam": examples.BEAM, "best": examples.BEAM, "length": search.length}
 
         def searched() -> list[list[Caption]]:
-            with Captioner.of(net, self.compute) as captioner:
-                cnn = _KeptActivations(captioner, net.folder, seen, search.cut, progress)
+            with nullcontext(captioner) if captioner else Captioner.of(net, self.compute) as of_net:
+                cnn = _KeptActivations(of_net, net.folder, seen, search.cut, progress)
                 fc8 = cnn.of(self.images, search.part, BLOBS)["fc8"][list(numbers)]
-                return captioner.beam(fc8, examples.BEAM, examples.BEAM, search.length, progress)
+                return of_net.beam(fc8, examples.BEAM, examples.BEAM, search.length, progress)
 
         return kept(net.folder / f"beams{search.suffix or '_test'}.json", identity, searched)
 
-    def gates(self, net: TrainedNet, numbers: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    def gates(self, net: TrainedNet, numbers: Sequence[int], captioner: Captioner) -> dict[int, list[dict[str, Any]]]:
         """What each LSTM does, `Unrolled.drawable`, while a net that was added says its caption of some images, by
         their number. Empty, and noted, where Caffe's hidden state is not the equations'."""
-        captions, progress = [self.of_nets[net.row][number] for number in numbers], no_progress
+        captions = [self.of_nets[net.row][number] for number in numbers]
         seen = {"weights": self.models[net.row]["weights"]} | _cut(net, self.search.cut)
-        with Captioner.of(net, self.compute) as captioner:
-            cnn = _KeptActivations(captioner, net.folder, seen, self.search.cut, progress)
-            fc8 = cnn.of(self.images, self.search.part, BLOBS)["fc8"][list(numbers)]
-            try:
-                unrolled = captioner.unroll(fc8, captions)
-            except SpecError as error:
-                self.notes.append(f"examples without gates of {net.row}: {error}")
-                return {}
+        cnn = _KeptActivations(captioner, net.folder, seen, self.search.cut, no_progress)
+        fc8 = cnn.of(self.images, self.search.part, BLOBS)["fc8"][list(numbers)]
+        try:
+            unrolled = captioner.unroll(fc8, captions)
+        except SpecError as error:
+            self.notes.append(f"examples without gates of {net.row}: {error}")
+            return {}
         return {number: [each.drawable() for each in layers] for number, layers in zip(numbers, unrolled)}
 
     def add_neighbours(self, cnn: Cnn, reference: TrainedNet, folder: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 END = 0
 FLOOR = np.log(1e-12)  # the least log probability of a word in the authors' scores
+TOGETHER = 20  # images whose captions are scored side by side at least, so that they share the beginnings of captions
 
 Step = Callable[[np.ndarray, "np.ndarray | None", np.ndarray], np.ndarray]
 
@@ -117,8 +118,9 @@ def score(
     """
     log_probs = np.zeros((images, len(captions)))
     order = sorted(range(len(captions)), key=lambda c: tuple(captions[c]))
-    for begin in range(0, len(order), streams):
-        block = order[begin : begin + streams]
+    size = max(1, streams // min(images, TOGETHER))
+    for begin in range(0, len(order), size):
+        block = order[begin : begin + size]
         levels = _levels([captions[c] for c in block])
         widest = max((len(level.words) for level in levels), default=1)
         together = max(1, streams // widest)

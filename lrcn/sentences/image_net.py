@@ -50,20 +50,26 @@ class ImageNet:
         transform: Transform | None,
         streams: int = 1,
     ) -> None:
-        """Starts Caffe with the nets, by the names that `sentence_net` has for them."""
+        """Of the nets, by the names that `sentence_net` has for them."""
         self.transform, self.progress = transform, compute.progress
         self.blobs, self.batch, self.input_shape = {}, 1, None
         if "images" in nets:
             self.blobs = infer(nets["images"], "TEST").blobs
             self.batch, *self.input_shape = nets["images"].layer[0].input_param.shape[0].dim
+        self.by_name, self.weights, self.compute, self.streams = nets, Path(weights), compute, streams
         self.folder = Path(tempfile.mkdtemp(prefix="lrcn-captioner-"))
-        job = {"weights": str(Path(weights).resolve()), "streams": streams, "nets": {}, **compute.device}
-        for name, net in nets.items():
-            job["nets"][name] = str(self.folder / f"{name}.prototxt")
-            (self.folder / f"{name}.prototxt").write_text(to_text(net))
-        (self.folder / "job.json").write_text(json.dumps(job))
-        command = [sys.executable, "-m", "lrcn.sentences.sentence_net", self.folder / "job.json"]
-        self.caffe = Caffe(compute, command, self.folder / "caffe.log", talks=True)
+
+    def _started(self) -> Caffe:
+        """Caffe's process, which starts with the first order: where all is kept already, none is needed."""
+        if self.caffe is None:
+            job = {"weights": str(self.weights.resolve()), "streams": self.streams, "nets": {}}
+            for name, net in self.by_name.items():
+                job["nets"][name] = str(self.folder / f"{name}.prototxt")
+                (self.folder / f"{name}.prototxt").write_text(to_text(net))
+            (self.folder / "job.json").write_text(json.dumps(job | self.compute.device))
+            command = [sys.executable, "-m", "lrcn.sentences.sentence_net", self.folder / "job.json"]
+            self.caffe = Caffe(self.compute, command, self.folder / "caffe.log", talks=True)
+        return self.caffe
 
     def __enter__(self):
         return self
@@ -73,9 +79,7 @@ class ImageNet:
 
     def close(self) -> None:
         """Ends Caffe's process; its log stays where it says why Caffe failed."""
-        if self.caffe is None:
-            return
-        if not self.caffe.close():
+        if self.caffe is None or not self.caffe.close():
             shutil.rmtree(self.folder, ignore_errors=True)
         self.caffe = None
 
@@ -142,11 +146,12 @@ class ImageNet:
 
     def _ask(self, order: dict, progress: Progress | None = None) -> dict[str, np.ndarray]:
         """Caffe's answer. CaffeError, one line, where it has ended."""
-        self.caffe.tell(json.dumps(order | {"out": str(self.folder / "answer.npz")}))
-        for line in self.caffe.lines():
+        caffe = self._started()
+        caffe.tell(json.dumps(order | {"out": str(self.folder / "answer.npz")}))
+        for line in caffe.lines():
             answer = json.loads(line)
             if "out" in answer:
                 with np.load(answer["out"]) as arrays:
                     return dict(arrays)
             (progress or self.progress)(CAPTIONS, answer["done"], answer["total"])
-        raise self.caffe.failure()
+        raise caffe.failure()

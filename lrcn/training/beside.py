@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from data_prep.workers import cores
-from lrcn.activity import clip_settings
 from lrcn.engine import blas
 from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.device import Gpu
 from lrcn.engine.side_by_side import Part
 from lrcn.training.memory import Memory
 from lrcn.training.workspace import Training, Workspace
-from prototxt_gen.shapes import infer
 
 
 def parts(
@@ -29,7 +27,8 @@ def parts(
         before = work.start_of(training.stage, training.split)
         after = [numbers[before.folder]] if before and before.folder in numbers else []
         memory = Memory.of(training).total(None)
-        return Part(lambda compute: train(training, compute), threads_of(training, resume), memory, after)
+        size = float(training.net.macs * training.files["solver"].max_iter)
+        return Part(lambda compute: train(training, compute), threads_of(training, resume), memory, after, size)
 
     return [part(training) for training in trainings]
 
@@ -38,7 +37,7 @@ def threads_of(training: Training, resume: bool, progress: Progress | None = Non
     """Of the BLAS, on the CPU: as the user's environment says; of a training that goes on as many as it has had, so
     that it computes the same bits; else as many as pay. progress: is told where it has had others."""
     before = training.run.threads if resume else None
-    threads = blas.chosen() or min(before or _paying(training), cores())
+    threads = blas.chosen() or min(before or blas.threads_for([training.net]), cores())
     if progress and before and threads != before:
         why = f"{blas.VARIABLE} says so" if blas.chosen() else "this machine has no more"
         progress(
@@ -48,12 +47,6 @@ def threads_of(training: Training, resume: bool, progress: Progress | None = Non
             0,
         )
     return threads
-
-
-def _paying(training: Training) -> int:
-    solver, inputs = training.files["solver"], training.variant.input_shapes(**training.settings)["train"]
-    net, stages = training.files["train_test"], solver.train_state.stage
-    return blas.threads_for([infer(net, "TRAIN", stages, inputs=inputs, python=clip_settings.top_shapes)])
 
 
 def in_words(threads: int) -> str:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from data_prep import room, stills
 from data_prep.whole_files import read_json
-from lrcn.activity import clip_settings
 from lrcn.training.memory import TWO_HISTORIES
 from lrcn.training.run import TrainError
 from lrcn.training.workspace import Training
 from prototxt_gen import solver_states, to_text
-from prototxt_gen.shapes import FLOAT, infer
+from prototxt_gen.shapes import FLOAT
 from prototxt_gen.states import is_in
 
 LINE, LINES = 100, 4  # bytes of a line of Caffe's log; lines of an iteration that it displays
@@ -74,12 +73,7 @@ class Disk:
 
 def _snapshot(training: Training) -> int:
     """Bytes of a snapshot: each layer's weights, and what the solver keeps of each weight."""
-    files, inputs = training.files, training.variant.input_shapes(**training.settings)
-    solver = files["solver"]
-    net = infer(
-        files["train_test"], "TRAIN", solver.train_state.stage, inputs=inputs["train"], python=clip_settings.top_shapes
-    )
-    histories = 2 if solver.type in TWO_HISTORIES else 1
+    net, histories = training.net, 2 if training.files["solver"].type in TWO_HISTORIES else 1
     return FLOAT * (sum(row.parameters or 0 for row in net.rows) + histories * net.parameters)
 
 

@@ -255,9 +255,9 @@ class Job(Workspace):
         to_do = [each for each in self.trainings if each.stage.folder not in given]
         lane = lanes(compute, jobs)[0]
         lane.check_together()
-        shares = [share_of(each, lane.gpu) for each in to_do]
+        shared = {each.run.folder: share_of(each, lane.gpu) for each in to_do}
         if compute.gpu:
-            for share in shares:
+            for share in shared.values():
                 if not (resume and share.run.finished):
                     check_cards(share.run.folder.name, Memory.of(share), compute.gpu, cards())
         for training in to_do:
@@ -277,8 +277,8 @@ class Job(Workspace):
             beside.threads_of(training, resume, None if compute.gpu else compute.progress)
 
         def train_one(training: Training, compute: Compute) -> None:
-            share, kept = shares[to_do.index(training)], Kept(keep, self.needed(training.stage))
-            self._train(training, share, start, resume, compute, kept, board_of)
+            kept = Kept(keep, self.needed(training.stage))
+            self._train(training, shared[training.run.folder], start, resume, compute, kept, board_of)
 
         with at_work_in(self.out):
             side_by_side(beside.parts(self, to_do, resume, train_one), compute, jobs)

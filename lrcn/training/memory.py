@@ -35,14 +35,13 @@ class Memory:
     @classmethod
     def of(cls, training: Training) -> Memory:
         files, solver = training.files, training.files["solver"]
-        inputs = training.variant.input_shapes(**training.settings)
+        inputs, train = training.variant.input_shapes(**training.settings)["test"], training.net
 
-        def shapes(phase: str, part: str, stages: Sequence[str]) -> NetShapes:
-            return infer(files["train_test"], phase, stages, inputs=inputs[part], python=clip_settings.top_shapes)
+        def shapes(stages: Sequence[str]) -> NetShapes:
+            return infer(files["train_test"], "TEST", stages, inputs=inputs, python=clip_settings.top_shapes)
 
-        train = shapes("TRAIN", "train", solver.train_state.stage)
         states = list(solver.test_state) or [None] * len(solver.test_iter)
-        tests = [shapes("TEST", "test", state.stage if state else []) for state in states]
+        tests = [shapes(state.stage if state else []) for state in states]
         ahead = sum(
             AHEAD.get(row.layer.type, 0) * (row.activation_bytes or 0) for net in (train, *tests) for row in net.rows
         )

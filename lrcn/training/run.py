@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import platform
 import posixpath
 import threading
@@ -25,9 +26,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from google.protobuf.message import DecodeError
+from typing import Any, BinaryIO
 
 from data_prep.dataset import Dataset
 from data_prep.whole_files import copy, sync, write_bytes, write_json
@@ -167,12 +166,7 @@ class Run:
         """
         states = self.folder.glob("snapshots/net_iter_*.solverstate")
         for iteration in sorted((int(path.stem.split("_")[-1]) for path in states), reverse=True):
-            state = caffe_pb2.SolverState()
-            try:
-                state.ParseFromString(_state(self.snapshot(iteration)).read_bytes())
-            except DecodeError:
-                continue
-            if state.HasField("current_step") and self.snapshot(iteration).exists():
+            if _is_whole(_state(self.snapshot(iteration))) and self.snapshot(iteration).exists():
                 return iteration
         return 0
 
@@ -431,6 +425,34 @@ def _this_system() -> str:
 def _state(snapshot: Path) -> Path:
     """The .solverstate beside a snapshot's .caffemodel."""
     return snapshot.with_suffix(".solverstate")
+
+
+def _is_whole(state: Path) -> bool:
+    """Whether a .solverstate has its last field, `current_step`. Its history, hundreds of MB of a large net, is stepped
+    over."""
+    size, number = state.stat().st_size, 0
+    with state.open("rb") as file:
+        while file.tell() < size:
+            tag = _varint(file)
+            number, kind = tag >> 3, tag & 7
+            if kind not in (0, 2):  # the message has numbers, text and messages alone
+                return False
+            value = _varint(file)
+            if kind == 2:
+                file.seek(value, os.SEEK_CUR)
+        return number == caffe_pb2.SolverState.CURRENT_STEP_FIELD_NUMBER and file.tell() == size
+
+
+def _varint(file: BinaryIO) -> int:
+    """A number of protobuf's; of one that is cut off, what is there, after which nothing more is."""
+    value = shift = 0
+    while byte := file.read(1):
+        value |= (byte[0] & 127) << shift
+        shift += 7
+        if byte[0] < 128:
+            return value
+    file.seek(1, os.SEEK_CUR)  # past the end, where a whole message does not come to
+    return value
 
 
 def runs_in(folder: Path) -> list[Run]:

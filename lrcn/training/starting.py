@@ -13,7 +13,6 @@ from lrcn.training.run import TrainError
 from lrcn.training.tasks import task_of
 from lrcn.training.workspace import Start, Training, Workspace
 from prototxt_gen import weights as weight_files
-from prototxt_gen.shapes import infer
 from prototxt_gen.weights import Start as Filling
 
 
@@ -97,14 +96,7 @@ def _layers_of(work: Workspace, training: Training, before: Training | None) -> 
     if before is None or (run.finished and (iteration is None or run.given or run.snapshot(iteration).exists())):
         file = run.weights_at(iteration)
         return {name for name, blobs in weight_files.read_weights(file).layers if blobs}
-    shapes = infer(
-        before.files["train_test"],
-        "TRAIN",
-        before.files["solver"].train_state.stage,
-        inputs=before.variant.input_shapes(**before.settings)["train"],
-        python=clip_settings.top_shapes,
-    )
-    return {row.layer.name for row in shapes.rows if row.weights}
+    return {row.layer.name for row in before.net.rows if row.weights}
 
 
 def _identity(path: Path) -> str:

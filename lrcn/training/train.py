@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from prototxt_gen import caffe_pb2, parse, solver_states, to_text
 from prototxt_gen.weights import binary_of_hdf5
 
 SEGMENT = "segment.prototxt"  # the solver of the process that is at work
+DRAWN_EVERY = 600  # seconds at least between two pictures of the curve, each of which takes half a second
 
 
 def train(
@@ -54,10 +56,11 @@ def train(
     for folder in ("snapshots", "logs"):
         (run.folder / folder).mkdir(exist_ok=True)
 
-    follower = Follower(run, solver.max_iter, compute.progress, board)
+    follower, drawn = Follower(run, solver.max_iter, compute.progress, board), time.monotonic()
     while (done := run.done) < solver.max_iter:
-        if done:
+        if done and time.monotonic() - drawn > DRAWN_EVERY:
             run.draw_curve()
+            drawn = time.monotonic()
         run.thin(done, kept)
         step = solver.snapshot or solver.max_iter
         end = min((done // step + 1) * step, solver.max_iter)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from data_prep.dataset import Dataset
 from data_prep.moved import lists_of_run
+from lrcn.activity import clip_settings
 from lrcn.trained_net import TrainedNet
 from lrcn.training.experiment import ILSVRC, Experiment, Stage
 from lrcn.training.run import Files, Run, identity_of, split_folder
 from netspecs.variant import Variant
 from prototxt_gen import caffe_pb2
+from prototxt_gen.shapes import NetShapes, infer
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,13 @@ class Training:
     @property
     def variant(self) -> Variant:
         return self.stage.variant
+
+    @cached_property
+    def net(self) -> NetShapes:
+        """What Caffe makes of its training net."""
+        solver, inputs = self.files["solver"], self.variant.input_shapes(**self.settings)["train"]
+        stages = solver.train_state.stage
+        return infer(self.files["train_test"], "TRAIN", stages, inputs=inputs, python=clip_settings.top_shapes)
 
     def identity(self, weights: Sequence[Path]) -> dict[str, Any]:
         """What makes its run this run, starting from these weights, and no other."""

@@ -45,16 +45,16 @@ def write_ucf101(folder, classes=("Jump", "Run", "Walk"), groups=4, clips=2, fra
     return folder
 
 
-def prepare_small(videos, lists, out, workers=1, progress=no_progress, order=ListOrder(), **options):
+def prepare_small(videos, lists, out, workers=1, progress=no_progress, order=ListOrder(), shard=None, **options):
     """`prepare_folder`, to images of 48x40 pixels."""
     options = FrameOptions(**{"height": SIZE[1], "width": SIZE[0]} | options)
-    return prepare_folder(videos, lists, out, options, order, Work(workers, progress))
+    return prepare_folder(videos, lists, out, options, order, Work(workers, progress, shard=shard))
 
 
 def prepare_small_ucf101(
-    archive, out, split="1", subset=True, workers=1, progress=no_progress, order=ListOrder(), **options
+    archive, out, split="1", subset=True, workers=1, progress=no_progress, order=ListOrder(), shard=None, **options
 ):
     """`prepare_ucf101` of what `write_ucf101` wrote, to images of 48x40 pixels."""
     options = FrameOptions(**{"height": SIZE[1], "width": SIZE[0]} | options)
     archive = Archive(archive / "videos", archive / "lists", subset)
-    return prepare_ucf101(archive, out, split, options, order, Work(workers, progress))
+    return prepare_ucf101(archive, out, split, options, order, Work(workers, progress, shard=shard))

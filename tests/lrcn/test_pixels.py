@@ -1,6 +1,7 @@
 """Pixels as the net sees them, held against plain NumPy, against properties, and against pycaffe."""
 
 import dataclasses
+import io
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from lrcn import engine, pixels
 from lrcn.pixels import Transform
@@ -132,6 +134,57 @@ def test_images_are_decoded_and_rubbish_is_named(image):
     dataset = SimpleNamespace(folder="data", jpeg=lambda modality, video, number: b"no image")
     with pytest.raises(ValueError, match="^data: flow image 3 of v_Jump: "):
         pixels.read(dataset, "flow", "v_Jump", 3)
+
+
+def jpeg(image, *options):
+    return cv2.imencode(".jpg", image, options)[1].tobytes()
+
+
+def pillow(image, mode="RGB", **options):
+    """A JPEG as Pillow writes it."""
+    written = io.BytesIO()
+    Image.fromarray(image[..., ::-1]).convert(mode).save(written, "JPEG", **options)
+    return written.getvalue()
+
+
+def turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be seen turned to the right
+    return exif
+
+
+FILES = {
+    "4:2:0": jpeg,
+    "4:4:4": lambda image: jpeg(image, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+    "4:2:2": lambda image: jpeg(image, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422),
+    "4:4:0": lambda image: jpeg(image, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_440),
+    "the worst quality": lambda image: jpeg(image, cv2.IMWRITE_JPEG_QUALITY, 1),
+    "the best quality": lambda image: jpeg(image, cv2.IMWRITE_JPEG_QUALITY, 100),
+    "progressive": lambda image: jpeg(image, cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+    "grey": lambda image: jpeg(image[..., 0]),
+    "CMYK": lambda image: pillow(image, "CMYK"),
+    "to be turned": lambda image: pillow(image, exif=turned()),
+    "cut off in its header": lambda image: jpeg(image)[:200],
+    "cut off": lambda image: jpeg(image)[:-300],
+    "cut off at its end": lambda image: jpeg(image)[:-1],
+    "with something behind it": lambda image: jpeg(image) + b"more",
+    "damaged": lambda image: jpeg(image)[:1000] + bytes(40) + jpeg(image)[1040:],
+    "PNG": lambda image: cv2.imencode(".png", image)[1].tobytes(),
+}
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_a_frame_has_the_pixels_that_opencv_gives(what):
+    """Whichever decoder is asked first: as a file is prepared, drawn and read elsewhere, by OpenCV."""
+    noise = np.random.default_rng(3).integers(0, 256, (97, 131, 3), dtype=np.uint8)
+    file = FILES[what](cv2.GaussianBlur(noise, (0, 0), 1.5))
+    due = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR)
+    if due is None:
+        with pytest.raises(ValueError, match="frame 5"):
+            pixels.decode(file, "frame 5")
+    else:
+        assert due.shape == ((131, 97, 3) if what == "to be turned" else (97, 131, 3))
+        assert np.array_equal(pixels.decode(file, "frame 5"), due)
 
 
 def test_a_variant_says_how_it_sees_pixels():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from data_prep.dataset import Dataset
-from lrcn.activity.clip_loader import Loader, LoaderToCard
+from lrcn.activity.clip_loader import Loader, LoaderInPlace, LoaderToCard
 from lrcn.activity.sampler import Sampler
 from lrcn.engine.crew import LoaderError
 from tests.datasets import clip_settings, make_dataset
@@ -135,6 +135,38 @@ class Blob:
     def __init__(self, settings):
         size = settings["crop"]
         self.data = np.zeros((settings["frames"] * settings["videos"], 3, size, size), np.float32)
+
+
+class InPlace:
+    """Stands in for the engine's InPlace: the blob's data are the slot itself."""
+
+    def __init__(self, slots):
+        self.slots = slots
+
+    def give(self, slot, blob):
+        blob.data = self.slots[slot].reshape(blob.data.shape)
+
+
+@pytest.mark.parametrize("first", [0, 4])
+def test_a_batch_read_in_place_stays_until_the_next_is_asked_for(dataset, first):
+    settings, blob = clip_settings(dataset), Blob(clip_settings(dataset))
+    made = LoaderInPlace(InPlace, Sampler(Dataset(dataset).read_list(settings["list"]), settings), settings, first)
+    for data, labels in batches(6, settings, first):
+        assert np.array_equal(made.fill(blob), labels)
+        made.crew.wait(made.waiting[-1][2])  # all that is ordered is made, and this one as it was
+        assert np.array_equal(blob.data, data.reshape(blob.data.shape))
+
+
+def test_a_data_set_is_only_read(tmp_path):
+    """By workers and by Caffe's side: nothing is written beside it, no lock and no index."""
+    folder = make_dataset(tmp_path / "data")
+
+    def state():
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in tmp_path.rglob("*")}
+
+    before = state()
+    batches(3, clip_settings(folder))
+    assert state() == before
 
 
 @pytest.mark.parametrize("first", [0, 4])

@@ -283,44 +283,39 @@ def _heed_sigint():
 
 @pytest.mark.engine
 def test_ctrl_c_keeps_what_was_done(dataset, tmp_path):
-    """Caffe makes a snapshot where it stands; the same command goes on from there."""
+    """Of two trainings side by side: each Caffe makes a snapshot where it stands; the same command goes on from there,
+    with the threads that it had."""
+    settings = ["backbone=tiny", "crop=20", "height=24", "width=32", "batch=4", "test_iter=0", "fc6=8", "fc7=8"]
+    settings += ["reader=clips", "max_iter=3000", "display=1", "snapshot=3000"]
     command = [
         LRCN,
         "train",
-        "activity/single-frame-rgb",
-        "--data",
-        dataset,
-        "--out",
-        tmp_path,
-        *(
-            word
-            for setting in (
-                "backbone=tiny",
-                "crop=20",
-                "height=24",
-                "width=32",
-                "batch=4",
-                "test_iter=0",
-                "fc6=8",
-                "fc7=8",
-                "max_iter=5000",
-                "display=1",
-            )
-            for word in ("--set", setting)
-        ),
+        "activity/table1",
+        "--rows",
+        "single-frame",
+        "--from-scratch",
+        "--no-trial",
+        "--jobs",
+        "2",
     ]
+    command += ["--data", dataset, "--out", tmp_path, "--set", *settings]
     running = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_heed_sigint
     )
-    log = tmp_path / "single-frame-rgb" / "logs" / "from-0000000.log"
-    while not (log.exists() and "Iteration 50," in log.read_text().replace(" (", ",")):
+    runs = [Run(tmp_path / f"single-frame-{modality}") for modality in ("rgb", "flow")]
+    logs = [run.folder / "logs" / "from-0000000.log" for run in runs]
+    while not all(log.exists() and "Iteration 50," in log.read_text().replace(" (", ",") for log in logs):
         assert running.poll() is None
         time.sleep(0.02)
     os.killpg(running.pid, signal.SIGINT)  # what a terminal does
     errors = running.communicate()[1]
     assert running.returncode == 130 and errors.strip().splitlines()[-1].startswith("lrcn: interrupted"), errors
-    run = Run(tmp_path / "single-frame-rgb")
-    done = run.done
-    assert 50 <= done < 5000
-    assert subprocess.run(command, capture_output=True).returncode == 0
-    assert (run.folder / "logs" / f"from-{done:07d}.log").exists() and run.done == 5000
+    assert sum(line.startswith("lrcn: ") for line in errors.splitlines()) == 1 and "Traceback" not in errors
+    done = [run.done for run in runs]
+    assert all(50 <= each < 3000 for each in done)
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    for run, before in zip(runs, done):
+        assert (run.folder / "logs" / f"from-{before:07d}.log").exists() and run.done == 3000
+        assert run.devices == [{"from": 0, "gpu": None, "threads": 1}]  # of so small a net
+    assert [line.split()[0] for line in again.stderr.splitlines()[-2:]] == ["single-frame-rgb", "single-frame-flow"]

@@ -29,7 +29,10 @@ from tests.shared import ROOT
 TOY_RECIPE = """
 cmake_minimum_required(VERSION 3.18)
 project(toy NONE)
-file(WRITE ${CMAKE_BINARY_DIR}/toy.c "const char* openblas_get_config(void) { return \\"Toy BLAS\\"; }")
+file(WRITE ${CMAKE_BINARY_DIR}/toy.c "#include <stdlib.h>
+const char* openblas_get_config(void) {
+  return getenv(\\"TOY_CHOICE\\") && getenv(\\"OPENBLAS_CORETYPE\\") ? \\"Toy BLAS SkylakeX\\" : \\"Toy BLAS\\";
+}")
 add_custom_command(OUTPUT libcaffe.so VERBATIM
   COMMAND sh -c "echo one >> $NOTES; cc -shared -fPIC toy.c -o libcaffe.so")
 add_custom_command(OUTPUT two DEPENDS libcaffe.so VERBATIM
@@ -110,6 +113,23 @@ def test_build_makes_an_engine_that_find_returns_and_a_second_call_makes_nothing
     assert _notes() == ["one", "two"]
     assert not list(made.root.parent.glob("*.build"))
     assert json.loads(json.dumps(made.info()))["version"] == made.version
+
+
+def test_blas_is_told_of_a_processor_that_it_does_not_know(toy, monkeypatch):
+    processor = "fpu avx2 avx512f avx512dq avx512cd avx512bw avx512vl"
+    monkeypatch.setattr(engines, "processor_flags", lambda: processor)
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    unmoved = engine.build(str(toy))
+    assert (unmoved.blas, unmoved.kernels) == ("Toy BLAS", "") and "OPENBLAS_CORETYPE" not in unmoved.environment()
+    monkeypatch.setenv("TOY_CHOICE", "1")
+    shutil.rmtree(unmoved.root)
+    made = engine.build(str(toy))
+    assert (made.blas, made.environment()["OPENBLAS_CORETYPE"]) == ("Toy BLAS SkylakeX", "SKYLAKEX")
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")  # the caller knows better
+    assert made.environment()["OPENBLAS_CORETYPE"] == "Haswell"
+    monkeypatch.delenv("OPENBLAS_CORETYPE")
+    processor = "fpu avx2 avx512f"
+    assert engine.build(str(toy)).kernels == ""
 
 
 def test_of_several_engines_find_returns_the_one_used_last(toy, tmp_path):

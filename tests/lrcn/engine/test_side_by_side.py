@@ -4,6 +4,7 @@ clock: what is said to be at work at the same time meets at a barrier, which nob
 import os
 import signal
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -68,6 +69,20 @@ def test_no_more_at_a_time_than_have_cores_memory_or_the_users_leave(monkeypatch
     assert begins([(4, 60)] * 5, jobs=3) == [0, 1, 2]  # the user's word goes before both
     met = threading.Barrier(3)
     run([Part(lambda _: met.wait(), 4, 60)] * 3, jobs=3)
+
+
+def test_the_longest_way_goes_first():
+    """Of one before four chains of two, of which the last is the longest."""
+    sizes = [9, 2, 2, 2, 2, 4, 4, 4, 8]
+    after = [(), (0,), (0,), (0,), (0,), (1,), (2,), (3,), (4,)]
+    parts = [Part(int, after=each, size=size) for each, size in zip(after, sizes)]
+    order, begun = side_by_side._Order(parts, 2), []
+    while order.waiting or order.running:
+        begun += order.begin()
+        order.end(begun[len(order.done)])
+    assert begun == [0, 4, 1, 8, 2, 3, 5, 6, 7]
+    assert side_by_side.seconds(parts, 2, sizes) == 9 + 28 / 2
+    assert side_by_side.seconds([replace(part, size=0.0) for part in parts], 2, sizes) == 9 + 2 + 2 + 4 + 8
 
 
 def test_what_is_foreseen_is_what_the_order_gives():

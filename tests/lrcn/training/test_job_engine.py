@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -131,6 +132,25 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was_moved_to(copied):
     open_job(LRCN, data, runs, settings=SMALL).train()
     assert weights(run.weights) == whole
     assert str(data) in (run.folder / "train_test.prototxt").read_text()
+
+
+# ---- side by side ------------------------------------------------------------------------------------------
+
+
+def test_side_by_side_they_learn_what_they_learn_one_after_the_other(dataset, tmp_path, monkeypatch):
+    """To the bit. Each begins only when the other is there too."""
+    settings = small_table1("single-frame-rgb", "single-frame-flow") | {"snapshot": 4}
+    begin, met = job.train, threading.Barrier(2)
+
+    def trained(out, jobs):
+        opened = open_job("activity/table1", dataset, tmp_path / out, rows=["single-frame"], settings=settings)
+        return opened.train(Start(from_scratch=True), jobs=jobs)
+
+    one_by_one = trained("one", 1)
+    monkeypatch.setattr(job, "train", lambda *arguments: (met.wait(), begin(*arguments))[1])
+    both = trained("two", 2)
+    assert [run.folder.name for run in both] == ["single-frame-rgb", "single-frame-flow"]
+    assert [weights(run.weights) for run in both] == [weights(run.weights) for run in one_by_one]
 
 
 # ---- corrected ---------------------------------------------------------------------------------------------

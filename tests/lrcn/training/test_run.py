@@ -62,6 +62,19 @@ def test_what_is_no_run_and_what_has_not_ended_say_so(dataset, tmp_path):
         assert run.settings
 
 
+def test_a_state_is_whole_with_its_last_field_alone(tmp_path):
+    """However it is cut off."""
+    write_snapshot(tmp_path, 300)
+    path = Run(tmp_path).snapshot(300).with_suffix(".solverstate")
+    content = path.read_bytes()
+    assert Run(tmp_path).done == 300
+    for end in range(len(content)):
+        path.write_bytes(content[:end])
+        assert Run(tmp_path).done == 0, end
+    path.write_bytes(content + content[:3])  # not what Caffe writes
+    assert Run(tmp_path).done == 0
+
+
 # ---- runs of an earlier lrcn -------------------------------------------------------------------------------
 
 
