@@ -187,7 +187,7 @@ def evaluation(folder: Path, count: int) -> Callable[[], object]:
 
     def measure() -> None:
         for modality in "rgb", "flow":
-            clips = score.video_clips(job, dataset)
+            clips = score.VideoClips(job, dataset)
             scores = score.Scores(folder / f"{modality}.npz", job, count, CLASSES)
             for begin in range(0, count, score.SAVE_EVERY):
                 end = min(begin + score.SAVE_EVERY, count)
