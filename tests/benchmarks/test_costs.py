@@ -28,7 +28,7 @@ def given(costs):
 def test_the_page_has_what_the_script_makes_of_its_inputs(costs):
     page = PAGE.read_text(encoding="utf-8")
     assert costs.written(page, costs.Inputs.read()) == page
-    rates = set(re.findall(r"^\| (\w+) \| [\d.,]+ \| .* \| .* \|$", page, re.MULTILINE))
+    rates = set(re.findall(r"^\| ([a-z_0-9]+) \| [\d.,]+ \| .* \| .* \|$", page, re.MULTILINE))
     assert rates == costs.Inputs.read().rates.keys()
 
 
