@@ -385,7 +385,7 @@ def draw(document: dict, out: Path) -> None:
     for name, growth in document["growth"].items():
         groups.setdefault(growth["of"], []).append(name)
     for of, names in groups.items():
-        figure, (times, memory) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+        figure, (times, memory) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
         for name, colour, marker in zip(names, palette.series(len(names)), "os^Dv"):
             points = document["growth"][name]["points"]
             sizes = [each["size"] for each in points]
@@ -395,10 +395,14 @@ def draw(document: dict, out: Path) -> None:
         linear = [last["seconds"] * first["size"] / last["size"], last["seconds"]]
         grey = palette.COLOURS["chance"]
         times.plot([first["size"], last["size"]], linear, color=grey, dashes=(1, 2), label="linear")
-        for axis, title in (times, "seconds"), (memory, "MiB at most"):
-            axis.set(xscale="log", yscale="log", xlabel=of, ylabel=title)
-            axis.spines[["top", "right"]].set_visible(False)
-        times.legend(frameon=False)
+        times.set(xscale="log", yscale="log", xlabel=of, ylabel="seconds")
+        memory.set(xscale="log", xlabel=of, ylabel="MiB at most", ylim=(0, None))
+        times.yaxis.set_major_formatter("{x:,g}")
+        for plot in times, memory:
+            plot.set_xticks(sizes, [f"{size:,}" for size in sizes])
+            plot.set_xticks([], minor=True)
+            plot.spines[["top", "right"]].set_visible(False)
+        figure.legend(*times.get_legend_handles_labels(), frameon=False, loc="outside right upper")
         figure.savefig(out / f"growth-{of.replace(' ', '-')}.svg", metadata={"Date": None})
         plt.close(figure)
 
