@@ -19,7 +19,6 @@ from contextlib import suppress
 
 import numpy as np
 
-
 # glibc else gives the memory of an image back to the system and asks for it again, image by image, which costs a worker
 # a tenth of its time. Bytes.
 KEEPING_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
