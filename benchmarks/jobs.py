@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 import cv2
-from clip_data import stored, wandering_windows
+from clips import stored, windows
 from rows import Row, in_turn, main
 from train import quietly, to_learn
 
@@ -54,7 +54,7 @@ def frames(folder: Path) -> Path:
     """Videos of 64 x 64 frames, with those of RGB as their flow too, half of them to be tested on."""
     small = {
         name: [cv2.imencode(".jpg", cv2.resize(cv2.imdecode(jpeg, 1), (64, 64)))[1].tobytes() for jpeg in arrays(jpegs)]
-        for name, jpegs in wandering_windows(24).items()
+        for name, jpegs in windows(24).items()
     }
     stored(small, folder)
     with store.ImageWriter(folder, "flow") as writer:

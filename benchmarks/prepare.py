@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import skimage.data
+from rows import Row, in_turn, main
 
 from data_prep import store
 from data_prep.workers import cores
@@ -112,38 +112,36 @@ def with_prepare(folder: Path, out: Path, fps: float, workers: int) -> tuple[flo
     return seconds, len(sizes), sum(sizes)
 
 
-def main() -> None:
-    parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parse.add_argument("--videos", type=int, default=24)
-    parse.add_argument("--frames", type=int, default=180)
-    parse.add_argument("--workers", type=int, default=cores())
-    parse.add_argument("--fps", type=float, default=FPS)
-    parse.add_argument("--rounds", type=int, default=3)
-    parse.add_argument("--folder", type=Path, help="Where to work; on the disk that is of interest.")
-    asked = parse.parse_args()
+def measure(asked: argparse.Namespace) -> list[Row]:
     if not shutil.which("ffmpeg"):
-        sys.exit("ffmpeg: not installed; this benchmark measures against it (apt-get install ffmpeg)")
-    rates = {"prepare ucf101": [], "ffmpeg": []}
-    sizes = {}
+        raise SystemExit("ffmpeg: not installed; this benchmark measures against it (apt-get install ffmpeg)")
+    made: dict[str, list[tuple[int, float]]] = {"ffmpeg": [], "prepare": []}
     with tempfile.TemporaryDirectory(dir=asked.folder) as scratch:
         folder = Path(scratch)
         paths = write_set(folder, asked.videos, asked.frames)
-        for turn in range(asked.rounds):
-            for name, run in (
-                ("ffmpeg", lambda out: with_ffmpeg(paths, out, asked.fps, asked.workers)),
-                ("prepare ucf101", lambda out: with_prepare(folder, out, asked.fps, asked.workers)),
-            ):
-                out = folder / f"{name.split()[0]}{turn}"
-                seconds, images, size = run(out)
-                rates[name].append(images / seconds)
-                sizes[name] = images, size / images
-                shutil.rmtree(out)
-    for name, (images, size) in sizes.items():
-        each = ", ".join(f"{rate:.0f}" for rate in rates[name])
-        print(f"{name}: {statistics.median(rates[name]):.0f} frames a second ({each}), {images} of {size:.0f} bytes")
-    ratio = statistics.median(ours / theirs for ours, theirs in zip(*rates.values()))
-    print(f"prepare ucf101 / ffmpeg, {asked.workers} threads: {ratio:.2f}")
+
+        def ffmpeg() -> None:
+            _, images, size = with_ffmpeg(paths, folder / f"ffmpeg{len(made['ffmpeg'])}", asked.fps, asked.workers)
+            made["ffmpeg"].append((images, size / images))
+
+        def prepare() -> None:
+            _, images, size = with_prepare(folder, folder / f"out{len(made['prepare'])}", asked.fps, asked.workers)
+            made["prepare"].append((images, size / images))
+
+        theirs, ours = in_turn(ffmpeg, prepare, asked.rounds)
+    (ours_images, ours_bytes), (their_images, their_bytes) = made["prepare"][0], made["ffmpeg"][0]
+    rate, other = ours_images / ours, their_images / theirs
+    what = f"prepare ucf101, {asked.workers} processes, {ours_bytes / 1e3:.0f} kB a frame"
+    against = f"ffmpeg -q:v 2, {asked.workers} processes of one thread, {their_bytes / 1e3:.0f} kB a frame"
+    return [Row(what, rate, "frames/s", against, other, rate / other, "at least 2.5")]
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--videos", type=int, default=24)
+    parser.add_argument("--frames", type=int, default=180)
+    parser.add_argument("--workers", type=int, default=cores())
+    parser.add_argument("--fps", type=float, default=FPS)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="where to work; on the disk that is of interest")
+    main(measure, parser)

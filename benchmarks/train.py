@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from clip_data import stored, wandering_windows
+from clips import HEIGHT, WIDTH, stored, windows
 from rows import Row, in_turn, main
 
 from data_prep.whole_files import read_json, write_json, write_text
@@ -44,14 +44,14 @@ def settings(asked: argparse.Namespace) -> dict[str, object]:
 def measure(asked: argparse.Namespace) -> list[Row]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        data = to_learn(stored(wandering_windows(), folder / "data"))
+        data = to_learn(stored(windows(), folder / "data"), HEIGHT, WIDTH)
         seconds = in_turn(lambda: ours(data, folder, asked), lambda: bare(data, folder, asked), 1)
     what = f"lrcn train, {NET.split('/')[1]}, {asked.iterations} iterations of {asked.batch} frames, two snapshots"
     against, ratio = "caffe train, same prototxt", seconds[0] / seconds[1]
     return [Row(what, seconds[0], "s", against, seconds[1], ratio, "at most 1.02")]
 
 
-def to_learn(data: Path, height: int = 240, width: int = 320) -> Path:
+def to_learn(data: Path, height: int, width: int) -> Path:
     """With what `lrcn train` asks of a data set: a second class, sizes, tests, here on the videos themselves."""
     description = read_json(data / "dataset.json")
     description |= {"classes": ["any", "other"], "height": height, "width": width, "splits": [1]}

@@ -12,9 +12,10 @@ from __future__ import annotations
 import logging
 import pickle
 import socket
+import threading
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -104,20 +105,9 @@ def connected(executor: str, progress: Progress) -> Iterator[Cluster]:
         raise DataError(
             f"--executor {executor}: give dask:ADDRESS, the address of a scheduler, as dask:tcp://host:8786"
         )
-    try:
-        from distributed import Client
-    except ImportError:
-        raise DataError("--executor: dask.distributed is not installed; pip install 'lrcn[cluster]'") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is told once, in one line
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # versions that matter are compared here
-        try:
-            client = Client(address, timeout=SECONDS, set_as_default=False, direct_to_workers=True)
-        except (OSError, ValueError, TypeError, ImportError) as error:
-            raise DataError(
-                f"--executor {executor}: no scheduler answers there ({type(error).__name__}); start one with `dask"
-                " scheduler`, and give the address that it names"
-            ) from None
+        client = _client(address, executor)
         try:
             cluster = Cluster(client, executor)
             count = cluster.check()
@@ -126,3 +116,30 @@ def connected(executor: str, progress: Progress) -> Iterator[Cluster]:
         finally:
             with suppress(OSError, TimeoutError):
                 client.close(timeout=SECONDS)
+
+
+def _client(address: str, executor: str) -> Any:
+    """A client of the scheduler at an address. Errors: DataError."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise DataError("--executor: dask.distributed is not installed; pip install 'lrcn[cluster]'") from None
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told once, in one line
+    answer: Future = Future()
+
+    def connect() -> None:
+        try:
+            answer.set_result(Client(address, timeout=SECONDS, set_as_default=False, direct_to_workers=True))
+        except Exception as error:
+            answer.set_exception(error)
+
+    # dask itself waits without end where something listens and says nothing
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        return answer.result(2 * SECONDS)
+    except Exception as error:
+        raise DataError(
+            f"--executor {executor}: no scheduler answers there ({type(error).__name__}); start one with `dask"
+            " scheduler`, and give the address that it names"
+        ) from None

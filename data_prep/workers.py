@@ -6,6 +6,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import platform
+import signal
 import sys
 import threading
 from collections import deque
@@ -14,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.metadata import version
 from itertools import islice
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -131,6 +133,7 @@ class _Context(SpawnContext):
 def _begin_worker() -> None:
     import cv2
 
+    signal.signal(signal.SIGINT, lambda *_: os._exit(1))  # Ctrl-C is told once, by the parent
     cv2.setNumThreads(1)  # the processes share the cores out already
     parent = multiprocessing.parent_process()
 
@@ -163,15 +166,17 @@ def in_order(submit: Callable, function: Callable, jobs: list, workers: Callable
 
 
 class Processes:
-    """A `Crew` of `count` processes of this machine (None: one a core), which begin with the first work and end when
-    this context manager is left; 1: this process itself.
+    """A `Crew` of `count` processes of this machine (None: one a core), until this context manager is left; 1: this
+    process itself. They begin, and import what most work needs, while this process finds out what is to be done.
     """
 
     def __init__(self, count: int | None = None):
         self.count = count or cores()
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool = ProcessPoolExecutor(self.count, _Context(), _begin_worker) if self.count > 1 else None
 
     def __enter__(self) -> Processes:
+        for _ in range(self.count if self._pool else 0):
+            self._pool.submit(import_module, "data_prep.videos")
         return self
 
     def __exit__(self, *_) -> None:
@@ -179,10 +184,9 @@ class Processes:
             self._pool.shutdown(cancel_futures=True)
 
     def results(self, function: Callable, jobs: list) -> Iterator[tuple]:
-        if self.count == 1 or (len(jobs) == 1 and not self._pool):
+        if not self._pool:
             yield from ((job, function(job)) for job in jobs)
             return
-        self._pool = self._pool or ProcessPoolExecutor(self.count, _Context(), _begin_worker)
         try:
             yield from in_order(self._pool.submit, function, jobs, lambda: self.count)
         except BrokenProcessPool:
@@ -196,5 +200,5 @@ def parallel(function: Callable, jobs: list, workers: int | None = None) -> Iter
     """Yields (job, function(job)) in the order of `jobs`, computed ahead by `workers` processes (default: all cores; 1:
     in this process).
     """
-    with Processes(workers) as crew:
+    with Processes(max(1, min(workers or cores(), len(jobs)))) as crew:
         yield from crew.results(function, jobs)

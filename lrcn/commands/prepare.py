@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
@@ -28,15 +28,20 @@ def prepare():
 
 
 @contextmanager
-def _making(out, workers=None, executor=None, shard=None, becomes="is whole", kind="videos"):
-    """Gives the work that is shown on the terminal, and says at its end what has become of `out`."""
+def _making(out, who=None, becomes="is whole", kind="videos"):
+    """Gives the work that is shown on the terminal, and says at its end what has become of `out`.
+
+    who: the values of `_who_works`' options, for work that is worth a crew from the start.
+    """
     from data_prep import cluster, shards
     from data_prep.workers import Processes, Work
 
+    progress, (workers, executor, shard) = Progress(), who or (None, None, None)
     if executor and workers:
         raise click.UsageError("--workers are of this machine; give either that or --executor")
-    progress, shard = Progress(), shards.parse(shard) if shard else None
-    with cluster.connected(executor, progress) if executor else Processes(workers) as crew:
+    shard = shards.parse(shard) if shard else None
+    crew = cluster.connected(executor, progress) if executor else Processes(workers) if who else nullcontext()
+    with crew as crew:
         yield Work(workers, progress, crew, shard)
     progress.close()
     say(f"{shards.place(out, shard, kind)} is whole" if shard else f"{out} {becomes}")
@@ -119,13 +124,13 @@ def _who_works(command):
 @_who_works
 def prepare_ucf101(videos, splits, out, split, subset, workers, executor, shard, **options):
     """UCF-101's frames and official lists; then `lrcn prepare flow` gives them their flow."""
-    from data_prep import ucf101
-    from data_prep.list_order import ListOrder
-    from data_prep.videos import FrameOptions
+    with _making(out, (workers, executor, shard)) as work:  # the crew begins while this process imports and reads
+        from data_prep import ucf101
+        from data_prep.list_order import ListOrder
+        from data_prep.videos import FrameOptions
 
-    frames = FrameOptions(*options["size"], fps=options["fps"], every=options["every"])
-    order = ListOrder(options["seed"], options["keep_order"])
-    with _making(out, workers, executor, shard) as work:
+        frames = FrameOptions(*options["size"], fps=options["fps"], every=options["every"])
+        order = ListOrder(options["seed"], options["keep_order"])
         ucf101.prepare_ucf101(ucf101.Archive(videos, splits, subset), out, split, frames, order, work)
 
 
@@ -161,7 +166,7 @@ def prepare_videos(videos, lists, out, flow, mirror, workers, executor, shard, *
     algorithm = None if flow == "none" else flow
     frames = FrameOptions(*options["size"], options["fps"], algorithm, options["every"], options["skip_unreadable"])
     order = ListOrder(options["seed"], options["keep_order"])
-    with _making(out, workers, executor, shard) as work:
+    with _making(out, (workers, executor, shard)) as work:
         prepare_folder(videos, lists, out, frames, order, work, mirror)
 
 
@@ -226,8 +231,8 @@ def _prepare_captions(name, described, images, out, **options):
 
     words = options.pop("vocabulary")
     options["words"] = tuple(vocabulary.read(words)) if words else None
-    skip = options.pop("skip_unreadable")
-    with _making(out, *map(options.pop, ("workers", "executor", "shard"))) as work:
+    skip, who = options.pop("skip_unreadable"), tuple(map(options.pop, ("workers", "executor", "shard")))
+    with _making(out, who if images is not None or any(who) else None) as work:
         sentences = captions.SentenceOptions(**options)
         captions.prepare(name, described, out, sentences, images is not None, skip, work)
 
@@ -410,7 +415,7 @@ def prepare_flow(data, algorithm, images, flow_bound, replace, workers, executor
     """Give a prepared data set its optical flow, from its stored frames."""
     from data_prep import flow
 
-    with _making(data, workers, executor, shard, "has its flow", "flow") as work:
+    with _making(data, (workers, executor, shard), "has its flow", "flow") as work:
         flow.prepare_flow(data, algorithm, images, flow_bound, replace, work)
 
 
@@ -512,7 +517,7 @@ def prepare_features(data, net, weights, npz, out, **options):
             raise click.UsageError(f"{option} is missing; give --data, --net and --weights, or --npz")
     dataset, changes = Dataset(data), read_settings(options["changes"], options["config"])
     of_kind = _features_of_captions if dataset.kind == "captions" else _features_of_videos
-    with _making(out, options["workers"]) as work:
+    with _making(out) as work:
         of_kind(dataset, net, weights, out, changes, options, work)
 
 
@@ -546,5 +551,5 @@ def _features_of_videos(dataset, net, weights, out, changes, options, work):
     extraction = extract.Extraction(options["blob"] or "fc6", **{name: options[name] for name in names})
     compute = Compute(gpu=options["gpu"], progress=work.progress)
     extract.extract(
-        dataset, extract.source(net, dataset, *sight), weights, out, extraction, compute, work.workers or cores()
+        dataset, extract.source(net, dataset, *sight), weights, out, extraction, compute, options["workers"] or cores()
     )

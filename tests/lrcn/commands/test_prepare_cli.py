@@ -203,3 +203,20 @@ def test_what_stands_beside_a_bar_is_what_fits(columns, text):
 
     what = Counted("lrcn-2f", "iterations", {"loss": 0.8734, "test accuracy": 0.63})
     assert common.beside_bar(common.progress_in_words(what, (0, 400, 1000), 40.0), columns) == text
+
+
+def test_shards_and_their_merge(archive):
+    for shard in ("2/2", "1/2"):
+        done = ucf101(archive, "--subset", "--shard", shard, "--workers", 2)
+        assert done.stderr.rstrip().endswith(f"data.shards/{shard.replace('/', '-of-')} is whole")
+    assert not (archive / "data").exists()
+    merged = prepare("merge", archive / "data", "--remove-shards")
+    assert merged.stderr.rstrip().endswith("data is whole")
+    assert len(Dataset(archive / "data").index) == 8 and not (archive / "data.shards").exists()
+
+
+def test_who_is_to_work_is_said_once(archive):
+    refused(prepare("merge", archive / "data"), "data.shards: no shards in it")
+    refused(ucf101(archive, "--workers", 2, "--executor", "dask:host:1"), "give either that or --executor")
+    refused(ucf101(archive, "--subset", "--shard", "3/2"), "--shard 3/2: give K/N")
+    refused(ucf101(archive, "--subset", "--executor", "ray"), "--executor ray: give dask:ADDRESS")
