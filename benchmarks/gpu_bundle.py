@@ -148,7 +148,7 @@ def _copy_package(distribution: str, folder: Path, left_out) -> None:
 
 def pack_worker_packages(folder: Path, python: str) -> None:
     """What the loader's workers import beside what that machine has, for its Python."""
-    wheels = [f"lmdb=={metadata.version('lmdb')}", f"protobuf=={metadata.version('protobuf')}"]
+    wheels = [f"{name}=={metadata.version(name)}" for name in ("lmdb", "protobuf", "simplejpeg")]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, "--no-deps", "--no-compile"]
     subprocess.run([*command, "--only-binary=:all:", f"--python-version={python}", *wheels], check=True)
 

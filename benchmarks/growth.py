@@ -1,7 +1,7 @@
 """How time and memory grow with what there is to do: videos, captions, vocabulary, beam, length of a clip.
 
-    python benchmarks/growth.py [--only WORD ...] [--most 10000] [--out docs/pictures]    # 15 minutes on 2 cores
-    python benchmarks/growth.py --draw FILE.json --out docs/pictures                      # the plots again
+    python benchmarks/growth.py [--only WORD ...] [--most 10000] > growth.json    # 3 minutes on 2 cores
+    python benchmarks/growth.py --draw growth.json --out docs                     # the page's plots and table
 
 Each point is a process of its own, so that the memory that it, or the largest of its children, takes is the point's.
 The stand-in data are tiny: what is measured is what lrcn does for a video or a caption, whatever is in it.
@@ -29,6 +29,7 @@ import numpy as np
 
 VIDEOS, FRAMES, CLASSES = (10, 100, 1000, 10_000), 8, 5
 HEIGHT, WIDTH, CROP = 64, 80, 56  # of frames, and of the small CNN
+BEGIN, END = "<!-- growth.py writes from here -->", "<!-- to here -->"
 UNITS, WORDS, LENGTH = 100, 1000, 12  # of the captioner whose beams grow
 
 
@@ -186,7 +187,7 @@ def evaluation(folder: Path, count: int) -> Callable[[], object]:
 
     def measure() -> None:
         for modality in "rgb", "flow":
-            clips = score.video_clips(job, dataset)
+            clips = score.VideoClips(job, dataset)
             scores = score.Scores(folder / f"{modality}.npz", job, count, CLASSES)
             for begin in range(0, count, score.SAVE_EVERY):
                 end = min(begin + score.SAVE_EVERY, count)
@@ -349,7 +350,9 @@ def slope(points: list[dict], key: str) -> float:
 
 def measure(only: list[str], most: int) -> dict:
     """All points, each in a process of its own; one that fails is told, and left out."""
-    document = {"load": os.getloadavg()[0], "growth": {}}
+    from lrcn.results.benchmarks import machine
+
+    document = {"machine": machine(), "growth": {}}
     for name, (of, sizes, _) in GROWTH.items():
         if only and not any(word in name for word in only):
             continue
@@ -382,7 +385,7 @@ def draw(document: dict, out: Path) -> None:
     for name, growth in document["growth"].items():
         groups.setdefault(growth["of"], []).append(name)
     for of, names in groups.items():
-        figure, (times, memory) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+        figure, (times, memory) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
         for name, colour, marker in zip(names, palette.series(len(names)), "os^Dv"):
             points = document["growth"][name]["points"]
             sizes = [each["size"] for each in points]
@@ -392,19 +395,47 @@ def draw(document: dict, out: Path) -> None:
         linear = [last["seconds"] * first["size"] / last["size"], last["seconds"]]
         grey = palette.COLOURS["chance"]
         times.plot([first["size"], last["size"]], linear, color=grey, dashes=(1, 2), label="linear")
-        for axis, title in (times, "seconds"), (memory, "MiB at most"):
-            axis.set(xscale="log", yscale="log", xlabel=of, ylabel=title)
-            axis.spines[["top", "right"]].set_visible(False)
-        times.legend(frameon=False)
+        times.set(xscale="log", yscale="log", xlabel=of, ylabel="seconds")
+        memory.set(xscale="log", xlabel=of, ylabel="MiB at most", ylim=(0, None))
+        times.yaxis.set_major_formatter("{x:,g}")
+        for plot in times, memory:
+            plot.set_xticks(sizes, [f"{size:,}" for size in sizes])
+            plot.set_xticks([], minor=True)
+            plot.spines[["top", "right"]].set_visible(False)
+        figure.legend(*times.get_legend_handles_labels(), frameon=False, loc="outside right upper")
         figure.savefig(out / f"growth-{of.replace(' ', '-')}.svg", metadata={"Date": None})
         plt.close(figure)
+
+
+def table(document: dict) -> str:
+    """The points, as Markdown: a row each, with the slopes from the one before the last to the last."""
+    from lrcn.results.benchmarks import number
+
+    lines = ["| what | of | sizes | seconds | MiB at most | slope of time | of memory |", "|" + "---|" * 7]
+    for name, growth in document["growth"].items():
+        points = growth["points"]
+        sizes, peaks = (", ".join(f"{each[key]:,.0f}" for each in points) for key in ("size", "peak"))
+        seconds = ", ".join(number(each["seconds"]) for each in points)
+        slopes = " | ".join(f"{growth['slopes'][key]:.2f}" for key in ("seconds", "peak"))
+        lines.append(f"| {name} | {growth['of']} | {sizes} | {seconds} | {peaks} | {slopes} |")
+    machine = document["machine"]
+    about = f"{machine['processor']}, {machine['cores']} cores, load {machine['load']:.1f} at the beginning"
+    return "\n".join([*lines, "", f"Measured on {about}, {machine['date'][:10]}."])
+
+
+def write_page(document: dict, docs: Path) -> None:
+    """The plots, and the table between the marks of growth.md."""
+    draw(document, docs / "pictures")
+    page = docs / "growth.md"
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n\n{table(document)}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help=f"of {', '.join(GROWTH)}")
     parser.add_argument("--most", type=int, default=VIDEOS[-1], help="videos at most")
-    parser.add_argument("--out", type=Path, help="the folder for the plots")
+    parser.add_argument("--out", type=Path, help="the folder of growth.md and of pictures/")
     parser.add_argument("--draw", type=Path, metavar="FILE.json", help="draw what was printed before")
     parser.add_argument("--point", nargs=2, metavar=("NAME", "SIZE"), help="measure one in this process")
     asked = parser.parse_args()
@@ -413,8 +444,9 @@ def main() -> None:
         return
     document = json.loads(asked.draw.read_text()) if asked.draw else measure(asked.only, asked.most)
     if asked.out:
-        draw(document, asked.out)
-    print(json.dumps(document, indent=1))
+        write_page(document, asked.out)
+    else:
+        print(json.dumps(document, indent=1))
 
 
 if __name__ == "__main__":

@@ -306,10 +306,10 @@ def write_sequences(
     return {"vocabulary": len(words) + 1, "steps": options.steps, "streams": options.streams, "splits": sizes}
 
 
-def room_of(images: Iterable[Image], steps: int) -> int:
-    """About the bytes on the disk of sentences: five numbers of four bytes a row, aligned and not, in two parts (train
-    and trainval, say), and their lines in lists."""
-    return sum(len(image.captions) for image in images) * (2 * 2 * 5 * 4 * steps + 400)
+def room_of(captions: int, steps: int) -> int:
+    """About the bytes on the disk of so many sentences: five numbers of four bytes a row, aligned and not, in two parts
+    (train and trainval, say), and their lines in lists."""
+    return captions * (2 * 2 * 5 * 4 * steps + 400)
 
 
 # ---- images ------------------------------------------------------------------------------------------------
@@ -396,7 +396,7 @@ def prepare(
     work: Work = Work(),
 ) -> Path:
     """Makes the caption data set `out` of `images`, which are gone through several times; `with_images`: their files
-    must be there, and are listed. What is held of them is the files' names, and 60 bytes or so a caption: its words as
+    must be there, and are listed. What is held of them is the files' names, and about 100 bytes a caption: its words as
     numbers of two bytes, where they begin, its image and its place in the order.
 
     Captions without a word are left out, and then images without a caption. The same images and seed give the same
@@ -427,7 +427,7 @@ def prepare(
             work.remark(f"left out: {len(left)} captions without a word; the first is of {left[0]}")
         if bare:
             work.remark(f"images without a caption are left out: {len(bare)}, {bare[0]} for one")
-        need = room_of(cleaned, options.steps)
+        need = room_of(cleaned.captions, options.steps)
         room.check(out, need, "the captions", work.progress, room.taken(folder.rglob("*")))
         skipped = check_images(folder, files if with_images else [], skip_unreadable, work)
         cleaned.skipped = skipped.keys()
@@ -467,12 +467,12 @@ def merge_shards(whole: shards.Whole, out, work: Work = Work()) -> Path:
 
 class _Cleaned:
     """The images that have a caption with a word, their captions cleaned, as often as they are gone through: none of it
-    is kept. Attributes: left, the file of each caption left out; bare, the files of images that come without a caption,
-    both once `check` was called; skipped, files to pass over.
+    is kept. Attributes: captions, how many there are; left, the file of each that is left out; bare, the files of
+    images that come without a caption, all once `check` was called; skipped, files to pass over.
     """
 
     def __init__(self, images: Iterable[Image]):
-        self.images, self.left, self.bare = images, [], []
+        self.images, self.captions, self.left, self.bare = images, 0, [], []
         self.skipped: Collection[str] = ()
 
     def check(self) -> list[str]:
@@ -488,6 +488,7 @@ class _Cleaned:
                 )
             files.add(image.file)
             captions = _with_words(image.captions)
+            self.captions += len(captions)
             self.left += [image.file] * (len(image.captions) - len(captions))
             if not image.captions:
                 self.bare.append(image.file)

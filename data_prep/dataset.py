@@ -157,10 +157,14 @@ class Dataset:
             self.height, self.width = self.description.get("height"), self.description.get("width")
         except KeyError as error:
             raise DataError(f"{self.folder / 'dataset.json'}: lacks {error}; prepare the data set again") from None
-        self.index = self._read_index() if self.kind == "frames" else {}
 
     def _lines(self, path: Path) -> list[str]:
         return read_lines(path, DataError, "prepare the data set again")
+
+    @cached_property
+    def index(self) -> dict[str, Video]:
+        """By name; read when it is first asked for: who reads images alone needs none. Errors: DataError."""
+        return self._read_index() if self.kind == "frames" else {}
 
     def _read_index(self) -> dict[str, Video]:
         path, index = self.folder / "videos.tsv", {}

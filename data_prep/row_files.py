@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +16,7 @@ from data_prep.whole_files import beside, writing
 from data_prep.workers import Counted, no_progress
 
 BLOCK_CELLS = 1 << 18  # of a dataset, made at once
+AROUND = 1 << 13  # bytes of a file around its numbers, about
 WRITERS = 8  # files written at once: each waits until it is on the disk
 
 # Fills arrays (rows, streams), dataset name -> array, with the rows `first` to `last` of all files together
@@ -26,11 +29,14 @@ class Layout:
 
     Made once by the library, in memory: where the disk is full, it brings the process down instead of saying so. The
     memory has holes where the numbers will lie. Attributes: shape, size in bytes, offsets by dataset, frame: (offset,
-    bytes) of what lies around the datasets.
+    bytes) of what lies around the datasets. Raises OSError where no file may be so large.
     """
 
     def __init__(self, names: Sequence[str], height: int, streams: int):
         self.shape = height, streams
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]  # which holds for files in memory too
+        if limit != resource.RLIM_INFINITY and 4 * len(names) * height * streams + AROUND > limit:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         memory = os.memfd_create("layout")
         try:
             with h5py.File(f"/proc/self/fd/{memory}", "w", driver="stdio") as file:
@@ -54,8 +60,8 @@ def write_files(
     rows, streams = shape
     with writing(folder):
         folder.mkdir(exist_ok=True)
-    spans = [(first, min(first + each, rows)) for first in range(0, rows, each)]
-    layouts = {height: Layout(names, height, streams) for height in {last - first for first, last in spans}}
+        spans = [(first, min(first + each, rows)) for first in range(0, rows, each)]
+        layouts = {height: Layout(names, height, streams) for height in {last - first for first, last in spans}}
     paths = [folder / f"batch_{number}.h5" for number in range(len(spans))]
     block = max(BLOCK_CELLS // streams // step, 1) * step
 

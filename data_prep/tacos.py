@@ -315,10 +315,10 @@ def prepare(
 def _room_of(snippets: list[Snippet], words: SlotVocabulary, frames: Frames | None, options: SnippetOptions) -> int:
     """About the bytes on the disk: of each sentence its rows; of each slot's words two vectors, and the rows of slots
     and sentence; activations of frames."""
-    images = [Image(snippet.id, snippet.split, snippet.sentences) for snippet in snippets]
+    sentences = sum(len(snippet.sentences) for snippet in snippets)
     numbers = 2 * words.size + 4 * (len(words.slots) + options.steps) if words.slots else 0
     numbers += options.frames * frames.size if frames else 0
-    return captions.room_of(images, options.steps) + 4 * numbers * sum(len(each.sentences) for each in snippets)
+    return captions.room_of(sentences, options.steps) + 4 * numbers * sentences
 
 
 def _cleaned(snippets: list[Snippet]) -> tuple[list[Snippet], list[str]]:

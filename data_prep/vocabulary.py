@@ -22,6 +22,7 @@ from tempfile import TemporaryFile
 import numpy as np
 
 from data_prep import DataError
+from data_prep.whole_files import writing
 from prototxt_gen.text_files import read_lines
 
 UNKNOWN = "<unk>"
@@ -85,12 +86,15 @@ class Sentences:
         numbers: defaultdict[str, int] = defaultdict()
         numbers.default_factory = numbers.__len__  # a new word's number is how many there were
         end, lengths, remaining = numbers[END], [], iter(captions)
-        self._ids = TemporaryFile(dir=place)
+        with writing(place):
+            self._ids = TemporaryFile(dir=place)
         while chunk := list(islice(remaining, CHUNK)):
             words = _marked(chunk)
             ids = np.array(itemgetter(*words, END)(numbers), np.int32)[:-1]  # END: one alone would be no tuple
             lengths.append((np.diff(np.flatnonzero(ids == end), prepend=-1) - 1).astype(np.int32))
-            ids.tofile(self._ids)
+            with writing(place):
+                self._ids.write(ids.tobytes())
+                self._ids.flush()
         self.lengths = np.concatenate([np.empty(0, np.int32), *lengths])
         self.starts = np.concatenate([[0], np.cumsum(self.lengths + 1, dtype=np.int64)])[:-1]
         self.words = [word.replace(BLANK, " ") for word in numbers]  # words[0] is END, of no caption

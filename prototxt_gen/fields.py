@@ -1,6 +1,7 @@
 """Sets fields of Caffe messages from plain Python values, with errors that name the field and the nearest right one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -46,17 +47,18 @@ def is_message(field: Field) -> bool:
 def _set(message: Message, field: Field, value: Any) -> None:
     message.ClearField(field.name)
     if is_repeated(field):
+        items = getattr(message, field.name)
         for item in _items(field, value):
             if is_message(field):
-                _merge(getattr(message, field.name).add(), field, item)
+                _merge(items.add(), field, item)
             else:
-                getattr(message, field.name).append(_scalar(message, field, item))
+                _put(items.append, field, item)
     elif is_message(field):
         target = getattr(message, field.name)
         target.SetInParent()  # `lrn_param {}` is there even when nothing in it is set
         _merge(target, field, value)
     else:
-        setattr(message, field.name, _scalar(message, field, value))
+        _put(partial(setattr, message, field.name), field, value)
 
 
 def plain(value: Any) -> Any:
@@ -88,25 +90,20 @@ def _merge(target: Message, field: Field, value: Any) -> None:
         raise SpecError(f"'{field.name}' takes the fields of a {target.DESCRIPTOR.name}, not {value!r}")
 
 
-def _scalar(message: Message, field: Field, value: Any) -> Any:
-    """`value` as the scalar `field` holds it; protobuf itself checks types and ranges on a scratch message."""
-    where = f"{message.DESCRIPTOR.name}.{field.name}"
+def _put(put: Callable[[Any], None], field: Field, value: Any) -> None:
+    """`value` as the scalar that the field holds; protobuf itself checks types and ranges."""
+    where = f"{field.containing_type.name}.{field.name}"
     if field.enum_type is not None and isinstance(value, str):
         names = field.enum_type.values_by_name
         if value not in names:
             raise SpecError(f"{where} cannot be '{value}', only {', '.join(names)}{nearest(value, names)}")
-        return names[value].number
-    if isinstance(value, bool) != (field.type == FieldDescriptor.TYPE_BOOL):
+        value = names[value].number
+    elif isinstance(value, bool) != (field.type == FieldDescriptor.TYPE_BOOL):
         raise SpecError(f"{where} cannot be {value!r}: it takes {_KINDS.get(field.type, 'a number')}")
-    scratch = type(message)()
     try:
-        if is_repeated(field):
-            getattr(scratch, field.name).append(value)
-        else:
-            setattr(scratch, field.name, value)
+        put(value)
     except (TypeError, ValueError) as error:
         raise SpecError(f"{where} cannot be {value!r}: it takes {_KINDS.get(field.type, 'a number')}") from error
-    return value
 
 
 _KINDS = {

@@ -102,16 +102,14 @@ def _begin(settings: dict, slots: np.ndarray):
 
     from data_prep.dataset import Dataset
     from lrcn import pixels
-    from lrcn.activity.sampler import Clip, clip_images, image_range
+    from lrcn.activity.sampler import Clip, clip_images
 
     cv2.setNumThreads(1)
     dataset, modality, transform = Dataset(settings["data"]), settings["modality"], pixels.Transform.read(settings)
-    lengths = {video.name: video.frames for video in dataset.read_list(settings["list"])}
 
     def make(slot, v, *fields):
         clip = Clip(*fields)
-        last = image_range(modality, lengths[clip.video])[1]
-        for t, number in enumerate(clip_images(clip.first, settings["frames"], last)):
+        for t, number in enumerate(clip_images(clip.first, settings["frames"], clip.last)):
             image = transform.enlarged(pixels.read(dataset, modality, clip.video, number))
             transform.blob(transform.cut(image, clip.row, clip.column, clip.mirror), slots[slot, t, v])
 

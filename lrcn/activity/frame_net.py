@@ -55,20 +55,23 @@ class FrameNet:
 
     def __init__(self, net, pictures: str, frames: int, last: str | None, blobs: Sequence[str]):
         self.net, self.pictures, self.frames, self.last, self.blobs = net, pictures, frames, last, blobs
+        self.shape = tuple(net.blobs[pictures].shape)
 
     def rows(self, shown: Iterable[np.ndarray]) -> list[Row]:
         """Of each frame what the blobs have of it, flat. shown: at most `frames` of them, what the net reads of each;
-        one is read no more when the next is asked for."""
-        lanes, count = self._lanes(self.pictures), 0
+        one is read no more when the next is asked for. Where they are fewer, the blobs are left as small."""
+        pictures, count = self.net.blobs[self.pictures], 0
+        pictures.reshape(*self.shape)
+        lanes = pictures.data.reshape(self.frames, -1)
         for count, pixels in enumerate(shown, 1):
             lanes[count - 1] = pixels.reshape(-1)
+        frames = self.frames
         if self.last is not None:
+            frames = count
+            pictures.reshape(self.shape[0] // self.frames * count, *self.shape[1:])  # what lies there stays
             self.net.forward(end=self.last)
-        values = [self._lanes(blob) for blob in self.blobs]
+        values = [self.net.blobs[blob].data.reshape(frames, -1) for blob in self.blobs]
         return [tuple(each[at].copy() for each in values) for at in range(count)]
-
-    def _lanes(self, blob: str) -> np.ndarray:
-        return self.net.blobs[blob].data.reshape(self.frames, -1)
 
 
 def rows_of_clips(

@@ -13,11 +13,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Clip:
-    """`frames` images of one video from number `first` on (counted as in the file names), cut and mirrored alike."""
+    """`frames` images of one video from number `first` on (counted as in the file names), cut and mirrored alike. last:
+    the number of the video's last image."""
 
     video: str
     label: int
     first: int
+    last: int
     row: int
     column: int
     mirror: bool
@@ -73,7 +75,7 @@ class Sampler:
         first, last = image_range(s["modality"], video.frames)
         images = last - first + 1
         start = min(2 + int(draw[3] * max(images - s["frames"], 0)), max(last - s["frames"] + 1, first))
-        return Clip(video.name, video.label, start, row, column, bool(s["mirror"] and draw[2] >= 0.5))
+        return Clip(video.name, video.label, start, last, row, column, bool(s["mirror"] and draw[2] >= 0.5))
 
 
 def clip_starts(images: int, length: int = 16, stride: int = 8) -> list[int]:

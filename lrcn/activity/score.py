@@ -13,8 +13,10 @@ import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -170,19 +172,26 @@ def clips_of(v: int, video: str, first: int, images: int, length: int, strides: 
     ]
 
 
-def video_clips(job: dict, dataset: Dataset) -> list[list[Clip]]:
-    """The clips of every video of the job."""
-    length, strides = job["frames"], job["strides"]
-    if job["modality"] is None:
-        return [
-            [Clip(v, str(v), list(range(s * length, (s + 1) * length)), np.ones(1)) for s in range(count)]
-            for v, count in enumerate(job["sequences"])
-        ]
-    by_video = []
-    for v, video in enumerate(dataset.read_list(job["list"])):
-        first, last = image_range(job["modality"], video.frames)
-        by_video.append(clips_of(v, video.name, first, last - first + 1, length, strides))
-    return by_video
+class VideoClips(Sequence[list[Clip]]):
+    """The clips of every video of a job, which are made whenever they are asked for: all together they take a hundred
+    times as much memory as the list of videos."""
+
+    def __init__(self, job: dict, dataset: Dataset):
+        self.job, self.videos = job, None if job["modality"] is None else dataset.read_list(job["list"])
+
+    def __len__(self) -> int:
+        return len(self.job["sequences"] if self.videos is None else self.videos)
+
+    def __getitem__(self, v):
+        if isinstance(v, slice):
+            return [self[each] for each in range(len(self))[v]]
+        length = self.job["frames"]
+        if self.videos is None:
+            starts = range(0, length * self.job["sequences"][v], length)
+            return [Clip(v, str(v), list(range(start, start + length)), np.ones(1)) for start in starts]
+        video = self.videos[v]
+        first, last = image_range(self.job["modality"], video.frames)
+        return clips_of(v, video.name, first, last - first + 1, length, self.job["strides"])
 
 
 class Shown(NamedTuple):
@@ -203,12 +212,14 @@ def shown(clip: Clip, job: dict, crops: int) -> list[Shown]:
     return [Shown(clip.v, n, max(PLAIN - place * crops, 0)) for n, place in zip(clip.images, places)]
 
 
-def frames_of(clips: Sequence[Clip], job: dict, crops: int) -> Iterator[tuple[int, str, int, int]]:
-    """(video's number, its name, image number, in how many ways it is shown), in the order in which clips need them."""
-    names = {clip.v: clip.video for clip in clips}
-    ways = dict.fromkeys(frame for clip in clips for frame in shown(clip, job, crops))
-    for (v, number), count in Counter((frame.v, frame.number) for frame in ways).items():
-        yield v, names[v], number, count
+def frames_of(clips: Iterable[Clip], job: dict, crops: int) -> Iterator[tuple[int, str, int, int]]:
+    """(video's number, its name, image number, in how many ways it is shown), in the order in which clips need them,
+    which come video by video."""
+    for v, group in groupby(clips, key=attrgetter("v")):
+        of_video = list(group)
+        ways = dict.fromkeys(frame for clip in of_video for frame in shown(clip, job, crops))
+        for number, count in Counter(frame.number for frame in ways).items():
+            yield v, of_video[0].video, number, count
 
 
 def negate_as_released(crops: np.ndarray, plain: int, job: dict) -> None:
@@ -241,13 +252,14 @@ class Net:
         # Of a frame: its crops, or its activations.
         self.shape = tuple(pictures[-1:]) if job["modality"] is None else (pictures[0] // self.together, *pictures[1:])
         self.seam = seam(self.net, "data", self.together)
+        self.frame_net = FrameNet(self.net, "data", self.together, self.seam.last, self.seam.blobs)
+        self.read = {name: tuple(blobs[name].shape) for name in self.seam.blobs}
         if "clip_markers" in blobs:
             markers = blobs["clip_markers"].data.reshape(self.length, -1)
             markers[0], markers[1:] = 0, 1
 
     def rows_of(self, clips: Sequence[Clip], frames: Frames) -> Iterator[list[Row]]:
         """Of each clip what the layers before the seam make of its frames, each of which goes through them once."""
-        frame_net = FrameNet(self.net, "data", self.together, self.seam.last, self.seam.blobs)
 
         def pixels(batch: list[Shown]) -> Iterator[np.ndarray]:
             for crops, frame in zip(frames.taken((v, number) for v, number, _ in batch), batch):
@@ -257,12 +269,14 @@ class Net:
                 yield crops
 
         as_shown = [shown(clip, self.job, self.shape[0]) for clip in clips]
-        return rows_of_clips(as_shown, self.together, lambda batch: frame_net.rows(pixels(batch)))
+        return rows_of_clips(as_shown, self.together, lambda batch: self.frame_net.rows(pixels(batch)))
 
     def classify(self, clips: Sequence[list[Row]]) -> np.ndarray:
         """The softmax (T, clips, classes), the mean over the crops, of at most `group` clips' rows."""
-        for at, blob in enumerate(self.seam.blobs):
-            lanes = self.net.blobs[blob].data.reshape(self.length, self.group, -1)
+        for at, (name, shape) in enumerate(self.read.items()):
+            blob = self.net.blobs[name]
+            blob.reshape(*shape)  # a batch of few frames left it smaller
+            lanes = blob.data.reshape(self.length, self.group, -1)
             for g, rows in enumerate(clips):
                 lanes[:, g] = [row[at] for row in rows]
         if self.seam.next is not None:
@@ -279,11 +293,11 @@ def run(job: dict) -> None:
     """Scores the job's videos. Its "states", beside "keep_clips": {"blobs", "first": the number of the first image of
     the clip of each video, or None}, of which those blobs are kept."""
     net = Net(job)
-    clips = video_clips(job, Dataset(job["data"]))
+    clips = VideoClips(job, Dataset(job["data"]))
     scores = Scores(Path(job["out"]), job, len(clips), net.classes)
     if scores.done >= len(clips):
         return
-    todo = [clip for of_video in clips[scores.done :] for clip in of_video]
+    todo = (clip for v in range(scores.done, len(clips)) for clip in clips[v])
     wanted = frames_of(todo, job, net.shape[0])
     frames = Frames(job, net.shape, wanted, together=net.length, ahead=net.together)
     states = job.get("states") or {"blobs": [], "first": [None] * len(clips)}

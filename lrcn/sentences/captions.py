@@ -19,7 +19,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def evaluate_captions(
     _draw(
         dataset, images, {row: rows.captions[row] for row in of_nets}, search.part, out / f"captions{search.suffix}.png"
     )
-    write_json(out / f"examples{search.suffix}.json", _examples(dataset, nets, rows))
+    write_json(out / f"examples{search.suffix}.json", _examples(dataset, nets, rows, jobs))
     retrieved = images[: search.retrieval_images]
     order = [*of_nets, *sorted(rows.models.keys() - set(of_nets))]
     return {
@@ -141,15 +141,23 @@ def evaluate_captions(
     }
 
 
-def _examples(dataset: Dataset, nets: Sequence[TrainedNet], rows: _Rows) -> dict[str, Any]:
+def _examples(dataset: Dataset, nets: Sequence[TrainedNet], rows: _Rows, jobs: int | None) -> dict[str, Any]:
     """What `examples` has of the nets' captions."""
     chosen = examples.Chosen.of(dataset, rows.images, rows.of_nets, rows.search.tokens)
     [best] = [net for net in nets if net.row == chosen.best]
     numbers = list(chosen.why)
-    with Captioner.of(best, rows.compute) as captioner:
-        beams = {best.row: rows.beams(best, numbers, captioner)}
-        gates = rows.gates(best, chosen.extremes, captioner)
-    beams |= {net.row: rows.beams(net, numbers) for net in nets if net is not best}
+    gates: dict[int, list[dict[str, Any]]] = {}
+
+    def beams_of(net: TrainedNet, compute: Compute) -> list[list[Caption]]:
+        own = replace(rows, compute=compute)
+        if net is not best:
+            return own.beams(net, numbers)
+        with Captioner.of(net, compute) as captioner:
+            gates.update(own.gates(net, chosen.extremes, captioner))
+            return own.beams(net, numbers, captioner)
+
+    parts = [Part(partial(beams_of, net), threads_of(net)) for net in nets]
+    beams = dict(zip([net.row for net in nets], side_by_side(parts, rows.compute, jobs)))
     queries = best.folder / f"retrieval_{rows.search.part}" / QUERIES
     retrieved = rows.search.retrieval_images and queries.exists()
     found = examples.Found(rows.of_nets, beams, gates, read_json(queries) if retrieved else None)

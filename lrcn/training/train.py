@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import Message
+
 from data_prep import stretch
 from data_prep.whole_files import write_bytes, write_text
 from lrcn.engine.compute import Compute
@@ -30,6 +32,7 @@ from prototxt_gen import caffe_pb2, parse, solver_states, to_text
 from prototxt_gen.weights import binary_of_hdf5
 
 SEGMENT = "segment.prototxt"  # the solver of the process that is at work
+FILLERS = ("weight_filler", "bias_filler")
 DRAWN_EVERY = 600  # seconds at least between two pictures of the curve, each of which takes half a second
 
 
@@ -155,11 +158,16 @@ def _solving(
 
 
 def _net_going_on(folder: Path, solver: caffe_pb2.SolverParameter, start: int, end: int) -> str:
-    """The file of the net for iterations `start` to `end`: one whose own Caffe layers begin with the data due then."""
+    """The file of the net for iterations `start` to `end`: one whose own Caffe layers begin with the data due then, and
+    whose weights, which the snapshot has, are not drawn first: that takes seconds of a large net."""
     net: Any = parse(folder / "train_test.prototxt")
     batches = max(solver.iter_size, 1)
-    if not stretch.begin_at(net, solver_states(solver, net)[0], start * batches, end * batches, folder):
-        return "train_test.prototxt"
+    stretch.begin_at(net, solver_states(solver, net)[0], start * batches, end * batches, folder)
+    for layer in net.layer:
+        for _, own in layer.ListFields():
+            for filler in FILLERS:
+                if isinstance(own, Message) and filler in own.DESCRIPTOR.fields_by_name:
+                    own.ClearField(filler)
     write_text(folder / "stretch.prototxt", to_text(net))
     return "stretch.prototxt"
 

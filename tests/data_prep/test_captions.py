@@ -1,6 +1,8 @@
 """Caption data sets against the published rules, written apart in `caption_rules`."""
 
 import json
+import subprocess
+import sys
 
 import cv2
 import h5py
@@ -490,3 +492,27 @@ def test_what_stands_behind_an_image_does_no_harm_and_what_lacks_is_found(tmp_pa
     thumbnail = b"\xff\xe1" + (12).to_bytes(2, "big") + b"a thumb.\xff\xd9"
     path.write_bytes(content[:2] + thumbnail + content[2 : len(content) // 2] if ending == ".jpg" else content[:-30])
     assert captions.unreadable(str(path)).startswith("truncated")
+
+
+FULL = """
+import resource, sys
+from data_prep import DataError, captions
+from data_prep.captions import Image
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+images = [Image(f"{k}.jpg", "train", ["a dog runs over the meadow"] * 5) for k in range(400)]
+try:
+    captions.prepare("drawn", images, sys.argv[1], with_images=False)
+except DataError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("limit", [20_000, 60_000], ids=["the words", "the files"])
+def test_a_full_disk_is_told_and_the_same_call_goes_on(tmp_path, limit):
+    """2,000 captions of six words: 56 kB of words, 160 kB and more a file."""
+    done = subprocess.run([sys.executable, "-c", FULL, tmp_path / "d", str(limit)], capture_output=True, text=True)
+    assert "no space left" in done.stdout and done.stdout.count("\n") == 1 and not done.stderr
+    assert not (tmp_path / "d").exists() and not list(tmp_path.rglob("*.new"))
+    images = [Image(f"{k}.jpg", "train", ["a dog runs over the meadow"] * 5) for k in range(400)]
+    captions.prepare("drawn", images, tmp_path / "d", with_images=False)
+    assert len(read_list(tmp_path / "d" / "train_captions.txt")) == 1

@@ -251,7 +251,6 @@ void add_bias_gradient(const ConvolutionSizes& s, const Dtype* top_diff, Dtype* 
 
 }  // namespace
 
-// Two spatial axes: others are left to Caffe's own way.
 template <typename Dtype>
 bool BlockedConvolutionLayer<Dtype>::is_flat() const {
   return this->num_spatial_axes_ == 2 && !this->force_nd_im2col_;

@@ -35,8 +35,7 @@ struct ConvolutionSizes {
 
 namespace caffe {
 
-// Sums are those of Caffe's, added in an order that depends on the shapes alone: the same bits with any number of
-// threads.
+// Sums are added in an order that depends on the shapes alone, not on the threads.
 template <typename Dtype>
 class BlockedConvolutionLayer : public ConvolutionLayer<Dtype> {
  public:
@@ -46,9 +45,9 @@ class BlockedConvolutionLayer : public ConvolutionLayer<Dtype> {
   virtual void Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top);
   virtual void Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                             const vector<Blob<Dtype>*>& bottom);
+  bool is_flat() const;  // two spatial axes: others are left to Caffe's own way
 
  private:
-  bool is_flat() const;
   lrcn::ConvolutionSizes sizes() const;
 };
 

@@ -38,14 +38,9 @@ __global__ void SumPlanes(const int planes, const int size, const Dtype* values,
 }  // namespace
 
 template <typename Dtype>
-bool TunedConvolutionLayer<Dtype>::is_flat() const {
-  return this->num_spatial_axes_ == 2 && !this->force_nd_im2col_;
-}
-
-template <typename Dtype>
 void TunedConvolutionLayer<Dtype>::Reshape(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
   ConvolutionLayer<Dtype>::Reshape(bottom, top);
-  if (!is_flat()) return;
+  if (!this->is_flat()) return;
   const int *kernel = this->kernel_shape_.cpu_data(), *pad = this->pad_.cpu_data();
   const int *stride = this->stride_.cpu_data(), *dilation = this->dilation_.cpu_data();
   const lrcn::Geometry geometry = {
@@ -77,7 +72,7 @@ void TunedConvolutionLayer<Dtype>::Convolve(lrcn::Direction direction, const Dty
 
 template <typename Dtype>
 void TunedConvolutionLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
-  if (!is_flat()) return ConvolutionLayer<Dtype>::Forward_gpu(bottom, top);
+  if (!this->is_flat()) return ConvolutionLayer<Dtype>::Forward_gpu(bottom, top);
   for (size_t i = 0; i < bottom.size(); ++i) {
     Dtype* out = top[i]->mutable_gpu_data();
     Convolve(lrcn::Direction::forward, bottom[i]->gpu_data(), this->blobs_[0]->gpu_data(), out);
@@ -93,7 +88,7 @@ void TunedConvolutionLayer<Dtype>::Forward_gpu(const vector<Blob<Dtype>*>& botto
 template <typename Dtype>
 void TunedConvolutionLayer<Dtype>::Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                                                 const vector<Blob<Dtype>*>& bottom) {
-  if (!is_flat()) return ConvolutionLayer<Dtype>::Backward_gpu(top, propagate_down, bottom);
+  if (!this->is_flat()) return ConvolutionLayer<Dtype>::Backward_gpu(top, propagate_down, bottom);
   for (size_t i = 0; i < top.size(); ++i) {
     const Dtype* top_diff = top[i]->gpu_diff();
     if (this->bias_term_ && this->param_propagate_down_[1]) AddBiasGradient(top_diff);

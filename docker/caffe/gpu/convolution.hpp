@@ -3,15 +3,15 @@
 
 #include <vector>
 
+#include "../cpu/convolution.hpp"
 #include "algorithms.hpp"
-#include "caffe/layers/conv_layer.hpp"
 
 namespace caffe {
 
 template <typename Dtype>
-class TunedConvolutionLayer : public ConvolutionLayer<Dtype> {
+class TunedConvolutionLayer : public BlockedConvolutionLayer<Dtype> {
  public:
-  explicit TunedConvolutionLayer(const LayerParameter& param) : ConvolutionLayer<Dtype>(param) {}
+  explicit TunedConvolutionLayer(const LayerParameter& param) : BlockedConvolutionLayer<Dtype>(param) {}
   virtual void Reshape(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top);
 
  protected:
@@ -20,7 +20,6 @@ class TunedConvolutionLayer : public ConvolutionLayer<Dtype> {
                             const vector<Blob<Dtype>*>& bottom);
 
  private:
-  bool is_flat() const;  // two spatial axes: others are left to Caffe's own way
   void Convolve(lrcn::Direction direction, const Dtype* first, const Dtype* second, Dtype* out);
   void AddBiasGradient(const Dtype* top_diff);
 

@@ -2,9 +2,10 @@
 // layer_factory.cpp, and of what lstm_layer.cpp and embed_layer.cpp register themselves.
 //
 // `engine: CAFFE` in a layer gives Caffe's own, `engine: CUDNN` cuDNN's where there is one; without either, what is
-// quickest and as exact. On a CPU all layers are Caffe's: ours inherit its way, cuDNN's would ask for a card.
+// quickest and as exact. On a CPU ours inherit those of cpu/, and the others are Caffe's: cuDNN's would ask for a card.
 #include <boost/python.hpp>  // before any system header
 
+#include "../cpu/lrn.hpp"
 #include "caffe/layer.hpp"
 #include "caffe/layer_factory.hpp"
 #include "caffe/layers/lrn_layer.hpp"
@@ -63,7 +64,9 @@ shared_ptr<Layer<Dtype>> LRN(const LayerParameter& param) {
       lrn.norm_region() == LRNParameter_NormRegion_ACROSS_CHANNELS)
     return shared_ptr<Layer<Dtype>>(new CuDNNLRNLayer<Dtype>(param));
 #endif
-  return shared_ptr<Layer<Dtype>>(new LRNLayer<Dtype>(param));
+  if (param.lrn_param().engine() == LRNParameter_Engine_CAFFE)
+    return shared_ptr<Layer<Dtype>>(new LRNLayer<Dtype>(param));
+  return shared_ptr<Layer<Dtype>>(new PiecewiseLRNLayer<Dtype>(param));
 }
 REGISTER_LAYER_CREATOR(LRN, LRN);
 

@@ -3,14 +3,14 @@
 
 #include <vector>
 
-#include "caffe/layers/pooling_layer.hpp"
+#include "../cpu/pooling.hpp"
 
 namespace caffe {
 
 template <typename Dtype>
-class QuickPoolingLayer : public PoolingLayer<Dtype> {
+class QuickPoolingLayer : public PlanewisePoolingLayer<Dtype> {
  public:
-  explicit QuickPoolingLayer(const LayerParameter& param) : PoolingLayer<Dtype>(param) {}
+  explicit QuickPoolingLayer(const LayerParameter& param) : PlanewisePoolingLayer<Dtype>(param) {}
 
  protected:
   virtual void Backward_gpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -211,7 +211,8 @@ class Activity(Task):
         write_json(folder / f"results{ending}.json", results)
         more: list[str] = []
         if not ending:  # of the published evaluation
-            shown, more = examples(dataset, split, nets, scores, labels, options, compute)
+            with_threads = replace(compute, threads=max(map(threads_of, nets)))
+            shown, more = examples(dataset, split, nets, scores, labels, options, with_threads)
             write_json(folder / "examples.json", shown)
         return Evaluation(results, folder / f"results{ending}.json", measured_text(results), [*notes, *more])
 

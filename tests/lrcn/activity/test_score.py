@@ -90,14 +90,14 @@ def test_scores_are_the_mean_over_clips_then_over_strides(tmp_path):
 
 @pytest.mark.parametrize("modality, first", [("rgb", 1), ("flow", 2)])
 def test_clips_as_dense_as_they_are_long_show_every_image(dataset, modality, first):
-    for v, clips in enumerate(score.video_clips(job(dataset, modality=modality, strides=[4]), Dataset(dataset))):
+    for v, clips in enumerate(score.VideoClips(job(dataset, modality=modality, strides=[4]), Dataset(dataset))):
         assert {number for clip in clips for number in clip.images} == set(range(first, 21))
         assert {(clip.v, clip.video) for clip in clips} == {(v, f"v_{2 * v:02d}")}
 
 
 def test_sequences_of_features_are_clips_one_after_another():
     features = {"modality": None, "frames": 3, "strides": [8], "sequences": [2, 0, 1]}
-    by_video = score.video_clips(features, None)
+    by_video = score.VideoClips(features, None)
     assert [[(clip.v, clip.video, clip.images, clip.weights.tolist()) for clip in clips] for clips in by_video] == [
         [(0, "0", [0, 1, 2], [1]), (0, "0", [3, 4, 5], [1])],
         [],
@@ -146,7 +146,7 @@ def test_scores_of_another_job_are_not_taken(tmp_path):
 def test_frames_are_the_ten_crops_of_the_stored_images_each_made_once(dataset, modality):
     settings = job(dataset, modality=modality)
     folder = Dataset(dataset)
-    clips = [clip for video in score.video_clips(settings | {"frames": 16}, folder) for clip in video]
+    clips = [clip for video in score.VideoClips(settings | {"frames": 16}, folder) for clip in video]
     frames = Frames(settings, (10, 3, 16, 16), score.frames_of(clips, settings, 10), together=16, ahead=5)
     shown = set()
     for clip in clips:
@@ -176,7 +176,7 @@ def test_a_broken_frame_is_named(tmp_path):
     folder = make_dataset(tmp_path / "broken")
     with store.ImageWriter(folder, "rgb") as writer:
         writer.add("v_02", 2, [b"not a jpeg"] * 20, 24, 32)
-    clips = [clip for video in score.video_clips(job(folder), Dataset(folder)) for clip in video]
+    clips = [clip for video in score.VideoClips(job(folder), Dataset(folder)) for clip in video]
     wanted = list(score.frames_of(clips, job(folder), 10))
     frames = Frames(job(folder), (10, 3, 16, 16), wanted, together=4, ahead=4)
     with pytest.raises(LoaderError, match="image 1 of v_02"):
