@@ -1,6 +1,8 @@
-"""PyTorch's side of `cpu_net.py`: `cpu_net_torch.py CLIPS`. The net of `gpu_torch.py`, one pass for each line of standard
-input, after each a line on standard output; the first comes when the net is made and tried. Nothing where there is no
-PyTorch."""
+"""PyTorch's side of `cpu_net.py`: `cpu_net_torch.py CLIPS`.
+
+The net of `gpu_torch.py`: one pass for each line of standard input, after each a line on standard output; the first
+line comes when the net is made and tried. Nothing where there is no PyTorch.
+"""
 
 from __future__ import annotations
 
