@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -178,6 +179,38 @@ def in_order(submit: Callable, function: Callable, jobs: list, workers: Callable
             future.cancel()
 
 
+@contextmanager
+def _uninterrupted():
+    """Ctrl-C is heard at the end."""
+    if threading.current_thread() is not threading.main_thread():  # it never comes there
+        yield
+        return
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        signal.raise_signal(signal.SIGINT)
+
+
+def _end_together(pool: ProcessPoolExecutor) -> None:
+    """Sees to it that a pool whose workers have all begun hears of one that ends. One that ends while it writes, as by
+    Ctrl-C, would leave the pool waiting for the rest; the others end with it then, and none has its pipes open.
+    """
+    pool._result_queue._writer.close()
+    pool._call_queue._reader.close()
+    begun = list(pool._processes.values())
+
+    def end_others():
+        multiprocessing.connection.wait([process.sentinel for process in begun])
+        for process in begun:
+            process.kill()
+
+    threading.Thread(target=end_others, daemon=True).start()
+
+
 class Processes:
     """A `Crew` of `count` processes of this machine (None: one a core), until this context manager is left; 1: this
     process itself. They begin, and import what most work needs, while this process finds out what is to be done.
@@ -188,8 +221,11 @@ class Processes:
         self._pool = ProcessPoolExecutor(self.count, _Context(), _begin_worker) if self.count > 1 else None
 
     def __enter__(self) -> Processes:
-        for _ in range(self.count if self._pool else 0):
-            self._pool.submit(import_module, "data_prep.videos")
+        if self._pool:
+            with _uninterrupted():  # what is begun by halves cannot be ended
+                while len(self._pool._processes) < self.count:
+                    self._pool.submit(import_module, "data_prep.videos")
+                _end_together(self._pool)
         return self
 
     def __exit__(self, *_) -> None:

@@ -1,6 +1,7 @@
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import Connection
 
 import pytest
 
@@ -19,6 +20,36 @@ def test_ctrl_c_waits_until_a_worker_has_its_handler():
     assert held_back() == set()
 
 
+def test_ctrl_c_waits_until_all_workers_begin(monkeypatch):
+    begin = workers._Process._Popen
+
+    def begin_interrupted(process):
+        begun = begin(process)
+        signal.raise_signal(signal.SIGINT)
+        return begun
+
+    monkeypatch.setattr(workers._Process, "_Popen", staticmethod(begin_interrupted))
+    crew = workers.Processes(2)
+    with pytest.raises(KeyboardInterrupt), crew:
+        pass
+    assert len(crew._pool._processes) == 2
+    crew.__exit__()
+
+
 def test_a_worker_that_is_killed():
     with workers.Processes(2) as crew, pytest.raises(DataError, match="^a worker process was ended from outside; "):
         list(crew.results(os._exit, [9]))
+
+
+def write_half(_):
+    def send(connection, content):
+        os.write(connection.fileno(), bytes(content)[: len(content) // 2])
+        os._exit(9)
+
+    Connection._send = send
+    return bytes(1 << 20)
+
+
+def test_a_worker_that_is_killed_while_it_writes():
+    with workers.Processes(2) as crew, pytest.raises(DataError, match="^a worker process was ended from outside; "):
+        list(crew.results(write_half, [1]))
