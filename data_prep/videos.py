@@ -374,7 +374,7 @@ def _remark_others(sources: list[Source], work: Work) -> None:
     """Says which images lie beside frames and are not taken for any."""
     others = []
     for source in sources:
-        if source.path.is_dir():
+        if source.bytes is None and source.path.is_dir():
             taken = set(frames.frames_in(source.path))
             others += [path for path in frames.images_in(source.path) if path not in taken][:1]
     if others:

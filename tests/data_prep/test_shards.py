@@ -123,6 +123,17 @@ def test_shards_from_several_folders(archive, tmp_path):
     assert files_of(tmp_path / "d") == files_of(whole)
 
 
+def test_a_merge_looks_at_no_folder_that_is_called_like_a_video(archive, tmp_path, monkeypatch):
+    in_shards(shard_of_ucf101(archive, tmp_path / "d"), [1], 1)
+    here, remarks = tmp_path / "v_Jump_g01_c01.avi", []
+    here.mkdir()
+    for name in ("1.jpg", "2.jpg", "cover.jpg"):
+        (here / name).write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    merge.merge(tmp_path / "d", work=Work(1, lambda what, *_: remarks.append(what)))
+    assert not [remark for remark in remarks if "cover.jpg" in remark]
+
+
 def test_shards_that_do_not_go_together(archive, tmp_path, monkeypatch):
     out, place = tmp_path / "d", tmp_path / "d.shards"
     in_shards(shard_of_ucf101(archive, out), [1], 2)
