@@ -19,10 +19,8 @@ from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import cv2
-
 from data_prep import DataError
-from data_prep.workers import Progress, difference, in_order, versions
+from data_prep.workers import Progress, become_worker, difference, in_order, versions
 
 SECONDS = 10  # within which a scheduler must answer
 GOES_ON = "run the same command again, it goes on where it stopped"
@@ -88,7 +86,7 @@ def _carry_out(expected: dict[str, str], function: Callable, job: Any) -> bytes:
 
     Of bytes dask makes no copies; images by the hundred it would look at and copy one by one.
     """
-    cv2.setNumThreads(1)  # the workers share the cores out already
+    become_worker()
     if odd := difference(expected, versions()):
         raise DataError(f"worker on {socket.gethostname()}: has {odd}; install the same there")
     try:

@@ -112,22 +112,21 @@ def _count(transaction, modality: str, video: str) -> int:
     return count
 
 
-# a process may open an LMDB only once, however many data layers read it: (process, device, file) -> its state, opened
+# a process may open an LMDB only once, however many data layers read it: (process, device, folder) -> its state, opened
 _environments: dict[tuple, tuple[tuple, lmdb.Environment]] = {}
 _opening = threading.Lock()
 
 
 def reader(folder: Path) -> lmdb.Environment:
-    """An LMDB folder opened for reading, shared by all in this process; anew where the file has become another, as it
+    """An LMDB folder opened for reading, shared by all in this process; anew where its file has become another, as it
     may while a cluster's worker lives. Errors: DataError."""
     try:
-        at = os.stat(folder / "data.mdb")
-        identity, state = (os.getpid(), at.st_dev, at.st_ino), (at.st_size, at.st_mtime_ns)
+        identity, at = _identity(folder), os.stat(folder / "data.mdb")
+        state = at.st_ino, at.st_size, at.st_mtime_ns
         with _opening:
             before, environment = _environments.get(identity, (None, None))
             if before != state:
-                if environment:
-                    environment.close()
+                _close(identity)
                 environment = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_readers=64)
                 _environments[identity] = state, environment
         return environment
@@ -137,11 +136,19 @@ def reader(folder: Path) -> lmdb.Environment:
 
 def close_reader(folder: Path) -> None:
     """Before an LMDB is written to or removed: a process may not have it open twice."""
-    if (folder / "data.mdb").exists():
-        at = os.stat(folder / "data.mdb")
-        _, environment = _environments.pop((os.getpid(), at.st_dev, at.st_ino), (None, None))
-        if environment:
-            environment.close()
+    if folder.exists():
+        _close(_identity(folder))
+
+
+def _identity(folder: Path) -> tuple:
+    at = os.stat(folder)
+    return os.getpid(), at.st_dev, at.st_ino
+
+
+def _close(identity: tuple) -> None:
+    _, environment = _environments.pop(identity, (None, None))
+    if environment:
+        environment.close()
 
 
 def read_jpeg(environment: lmdb.Environment, modality: str, video: str, number: int) -> bytes:

@@ -130,11 +130,19 @@ class _Context(SpawnContext):
     Process = _Process
 
 
-def _begin_worker() -> None:
+def become_worker() -> None:
+    """What a process does that works beside others."""
     import cv2
+    import numpy as np
 
-    signal.signal(signal.SIGINT, lambda *_: os._exit(1))  # Ctrl-C is told once, by the parent
     cv2.setNumThreads(1)  # the processes share the cores out already
+    # glibc from then on keeps memory of that size, which it would give back and fault in anew with every image
+    np.empty(1 << 24, np.uint8)
+
+
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, lambda *_: os._exit(1))  # Ctrl-C is told once, by the parent
+    become_worker()
     parent = multiprocessing.parent_process()
 
     def watch():  # a parent that was killed cannot end its workers
