@@ -64,10 +64,15 @@ def _shown(value: Any) -> str:
 def device(run: Run) -> str:
     """On what it was trained, from which iteration on where that is not one."""
     stretches = run.devices
-    names = [_device(stretch["gpu"]) for stretch in stretches]
+    names = [_device(stretch["gpu"]) + _threads(stretch.get("threads")) for stretch in stretches]
     if len(names) > 1:
         names = [f"{name} from iteration {stretch['from']}" for name, stretch in zip(names, stretches)]
     return ", ".join(names) or "a device that was not noted"
+
+
+def _threads(count: int | None) -> str:
+    """Of the BLAS, where they are known."""
+    return f", {count} thread{'s' * (count > 1)}" if count else ""
 
 
 def _device(gpu: Mapping[str, Any] | None) -> str:

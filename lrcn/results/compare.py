@@ -127,7 +127,9 @@ def _computed(results: Results) -> list[str]:
         ways = [gpu for gpu in gpus if gpu]
         words += [f"{done} in {each}" for each in sorted({gpu["precision"] for gpu in ways} - {"fp32"})]
         words += [f"{done} with algorithms that are not deterministic"] * (not all(g["deterministic"] for g in ways))
-    words += ["trained on several devices in turn"] * any(len(stretches) > 1 for stretches in trainings)
+    words += ["trained on several devices in turn"] * any(
+        any(stretch["gpu"] != stretches[0]["gpu"] for stretch in stretches) for stretches in trainings
+    )
     return words
 
 

@@ -90,9 +90,9 @@ def test_motion_beyond_eight_pixels_is_counted_as_clipped(folder, tmp_path):
 
 def test_a_worse_encoding_shows_in_the_round_trip(bare, monkeypatch):
     index = list(Dataset(bare).index.values())
-    good = flow.round_trip(bare, index, "dis")
+    good = flow.round_trip(bare, index, "dis", work=Work(1))
     monkeypatch.setattr(flow, "encode_jpeg", lambda image, **_: cv2.imencode(".jpg", image, [1, 20])[1].tobytes())
-    assert flow.round_trip(bare, index, "dis")["mean"] > 2 * good["mean"]
+    assert flow.round_trip(bare, index, "dis", work=Work(1))["mean"] > 2 * good["mean"]
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 
 from lrcn.engine.process import Batches, Caffe, CaffeError, explain
 
-ENGINE = SimpleNamespace(environment=lambda: {**os.environ, "PYTHONUNBUFFERED": "1"})  # what `Caffe` asks of one
+# What `Caffe` asks of a Compute
+ENGINE = SimpleNamespace(environment=lambda: {**os.environ, "PYTHONUNBUFFERED": "1"}, check_ends=lambda: None)
 
 
 def begin(program: str, log, **options) -> Caffe:
@@ -117,7 +118,7 @@ import os, sys
 from types import SimpleNamespace
 from lrcn.engine.process import Caffe
 
-engine = SimpleNamespace(environment=lambda: dict(os.environ))
+engine = SimpleNamespace(environment=lambda: dict(os.environ), check_ends=lambda: None)
 child = "import signal, sys; fifo = open(sys.argv[1], 'w'); print('begun', file=fifo, flush=True); signal.pause()"
 with Caffe(engine, [sys.executable, "-c", child, sys.argv[1]], sys.argv[2]) as caffe:
     caffe.wait()

@@ -267,6 +267,7 @@ def test_what_ends_caffe_is_said_in_one_line(tmp_path):
     shutil.rmtree(folder)
     with Captioner.of(trained_net(name, weights, NETS[name]), Compute()) as captioner:
         folder = captioner.folder
+        assert captioner.caffe is None  # it starts with the first order
     assert not folder.exists()
 
 

@@ -9,11 +9,12 @@ import pytest
 from data_prep import room
 from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
+from lrcn.engine import blas
 from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.results import tables
-from lrcn.training import disk, experiment, memory, plan, pretrained
+from lrcn.training import beside, disk, experiment, memory, plan, pretrained
 from lrcn.training.disk import Disk
 from lrcn.training.experiment import Stage
 from lrcn.training.job import open_job
@@ -210,6 +211,52 @@ def test_gpus_share_a_batch_evenly(dataset, tmp_path):
         job.plan(gpu=Gpu((0, 1, 2)))
     shares = share_of(lrcn, Gpu((0, 1))).files["train_test"], lrcn.files["train_test"]
     assert [each.name for each in shares[0].layer] == [each.name for each in shares[1].layer]
+
+
+def test_a_training_goes_on_with_the_threads_that_it_had(dataset, tmp_path, monkeypatch):
+    """Where the machine has them; one that was begun without a note of them has as many as pay."""
+    job = open_job("activity/lrcn-fc6-rgb", dataset, tmp_path / "out", settings={"backbone": "tiny", "crop": 20})
+    training, told = job.trainings[0], []
+    monkeypatch.delenv(blas.VARIABLE, raising=False)
+    monkeypatch.setattr(beside, "cores", lambda: 4)
+    run = training.run
+    run.folder.mkdir(parents=True)
+
+    def threads(resume=True):
+        told.clear()
+        return beside.threads_of(training, resume, lambda what, done, total: told.append(what))
+
+    write_json(run.folder / "devices.json", [{"from": 0, "gpu": None}])  # of an earlier lrcn
+    assert threads() == 1 and run.threads is None
+    run.note_device(5, None, 3)
+    assert run.devices == [{"from": 0, "gpu": None}, {"from": 5, "gpu": None, "threads": 3}]
+    assert (threads(), threads(resume=False), told) == (3, 1, [])
+    monkeypatch.setattr(beside, "cores", lambda: 2)
+    assert threads() == 2
+    assert told[0].startswith(
+        "single-frame-rgb goes on with 2 threads of the BLAS, where it had 3: this machine has no"
+    )
+    monkeypatch.setenv(blas.VARIABLE, "7")
+    assert threads() == 7 and f"{blas.VARIABLE} says so" in told[0]
+
+
+def test_the_plan_says_how_many_are_trained_at_a_time(dataset, tmp_path, monkeypatch):
+    """A chain alone takes as long as its parts, whoever has time; RGB and flow take as long as the longer."""
+    monkeypatch.delenv(blas.VARIABLE, raising=False)
+    monkeypatch.setattr("lrcn.engine.side_by_side.cores", lambda: 2)
+    monkeypatch.setattr(plan, "trial", lambda files, compute: plan.Pace(3.0, 1.0))
+    sizes = {"backbone": "tiny", "crop": 20, "max_iter": 5000, "test_iter": 0}
+
+    def lines(name, jobs=None, **more):
+        job = open_job(name, dataset, tmp_path / "out", settings=sizes, **more)
+        planned = job.plan(Start(from_scratch=True), jobs=jobs, trial_in=Compute(engine=SimpleNamespace()))
+        return [line for line in planned.splitlines() if line.startswith(("jobs: ", "time: "))]
+
+    both = lines("activity/table1", rows=["single-frame"])
+    assert both[0] == "jobs: up to 2 trainings at a time, of 1 thread of the BLAS each"
+    assert both[1].startswith("time: 4.2 h in all")  # 5000 x 3 s
+    one = lines("activity/table1", 1, rows=["single-frame"])
+    assert one[0].startswith("jobs: one training at a time") and one[1].startswith("time: 8.3 h in all")
 
 
 def test_the_plan_in_words(dataset, tmp_path, monkeypatch):
