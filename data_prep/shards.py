@@ -3,6 +3,7 @@
     OUT.shards/3-of-64/shard.json     written last: what it was made of, by which versions, and what came out
     OUT.shards/3-of-64/recipe.json    all that the whole is made of, so that `merge` needs no more than the shards
     OUT.shards/3-of-64/frames, flow   images as a data set has them
+    OUT.shards/3-of-64/work           activations, of features
     OUT.shards/3-of-64.partial/       one that is being made, or was cut off
 
 The shards of a data set's flow lie in OUT.flow-shards. Shards of every kind have one recipe, which names no folder but
@@ -15,7 +16,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,8 @@ from data_prep.whole_files import new_folder, read_json, write_json, write_text
 from data_prep.workers import Shard, difference, versions
 
 MARK, RECIPE = "shard.json", "recipe.json"
-KINDS = {"videos": "shards", "captions": "shards", "flow": "flow-shards"}  # what is sharded -> suffix of the folder
+# What is sharded -> suffix of the folder.
+KINDS = {"videos": "shards", "captions": "shards", "flow": "flow-shards", "features": "shards"}
 AGAIN = "remove it and prepare that shard again"
 
 
@@ -66,8 +68,9 @@ class Part:
 
 
 @contextmanager
-def making(out, shard: Shard, recipe: dict) -> Iterator[Part | None]:
-    """The shard to be filled and finished; None where it is whole. recipe: JSON, with the "kind" of KINDS.
+def making(out, shard: Shard, recipe: dict, engine: Mapping[str, str] = {}) -> Iterator[Part | None]:
+    """The shard to be filled and finished; None where it is whole. recipe: JSON, with the "kind" of KINDS. engine: what
+    its bytes depend on beside `versions`, by name.
 
     One that was cut off goes on. Errors: DataError where another run is making it, or it is there of another recipe.
     """
@@ -75,7 +78,7 @@ def making(out, shard: Shard, recipe: dict) -> Iterator[Part | None]:
     made_of = {
         "recipe": hashlib.sha256(text.encode()).hexdigest(),
         "shard": [shard.number, shard.count],
-        "versions": versions(),
+        "versions": {**versions(), **engine},
     }
     with new_folder(place(out, shard, recipe["kind"]), made_of, mark=MARK) as folder:
         if folder:
@@ -201,5 +204,5 @@ class Results:
     def __init__(self, answers: dict[Callable, Callable]):
         self.answers = answers
 
-    def results(self, function: Callable, jobs: list) -> Iterator[tuple]:
+    def results(self, function: Callable, jobs: list, alone: bool = False) -> Iterator[tuple]:
         return ((job, self.answers.get(function, function)(job)) for job in jobs)
