@@ -24,8 +24,14 @@ def merge(
     sets = [whole for each in ([folders] if folders else places) if (whole := shards.find(each))]
     if not sets:
         raise DataError(f"{(folders or places[0])[0]}: no shards in it; make them with `lrcn prepare ... --shard K/N`")
+    merging = MERGING | others
     for whole in sets:
-        (MERGING | others)[whole.recipe["kind"]](whole, out, work)
+        kind = whole.recipe["kind"]
+        if kind not in merging:
+            raise DataError(
+                f"{whole.places[0].parent}: holds shards of {kind}, which `lrcn prepare merge` puts together"
+            )
+        merging[kind](whole, out, work)
     if remove:
         for whole in sets:
             whole.remove()

@@ -34,7 +34,7 @@ from data_prep.workers import Counted, Progress, Work, cores
 from lrcn.activity.groups import ROWS, Images, count, gather, groups_of
 from lrcn.activity.listed import Extraction, Listed, identity, places
 from lrcn.engine.compute import Compute
-from lrcn.engine.elsewhere import Terms, traits
+from lrcn.engine.elsewhere import Terms, check_begun, traits
 from lrcn.engine.process import Caffe, CaffeError
 from lrcn.pixels import Transform
 from lrcn.trained_net import digest
@@ -285,7 +285,9 @@ class _Extractor:
     settings: Mapping[str, Any]
 
     def fill(self, folder: Path, images: Images, compute: Compute, work: Work) -> None:
-        """Writes the rows of these images into a folder: by a crew, or by the Caffe of this machine."""
+        """Writes the rows of these images into a folder: by a crew, or by the Caffe of this machine. Errors: DataError
+        where some are there that were computed otherwise."""
+        check_begun(folder, traits(compute))
         tell = _counting(self.job["blob"], compute.progress)
         if work.crew is None:
             self.run(folder, images, compute, work.workers or cores(), tell)
@@ -300,7 +302,6 @@ class _Extractor:
 
     def run(self, folder: Path, images: Images, compute: Compute, workers: int, tell: Tell) -> None:
         """Has Caffe compute them here; `workers` processes read frames for it."""
-        folder.mkdir(exist_ok=True)
         write_text(folder / "deploy.prototxt", self.deploy)
         job = {**self.job, "workers": workers, **compute.device, "videos": images}
         write_text(folder / "job.json", json.dumps(job))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep import DataError
+from data_prep.whole_files import read_json, write_json, writing
 from data_prep.workers import cores, difference
 from lrcn.engine import EngineError
 from lrcn.engine.compute import Compute
@@ -37,6 +38,17 @@ def _processor() -> str:
     name = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     abilities = hashlib.sha256(processor_flags().encode()).hexdigest()[:12]
     return f"{name[1] if name else platform.machine()} ({abilities})"
+
+
+def check_begun(folder: Path, now: dict[str, str]) -> None:
+    """Notes in a folder, which is made, by which `traits` what comes to lie in it is computed. Errors: DataError where
+    it was begun with others."""
+    note = folder / "computed_by.json"
+    if note.exists() and (odd := difference(read_json(note), now)):
+        raise DataError(f"{folder.parent}: was begun by another Caffe: {odd}; go on where it was begun, or remove it")
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+    write_json(note, now)
 
 
 class _Told(Compute):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from data_prep import DataError, cluster, merge, store, workers
+from data_prep import DataError, cluster, merge, workers
 from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
 from data_prep.workers import Shard, Work
@@ -20,6 +20,7 @@ from prototxt_gen import parse
 from tests.commands import killed, lrcn, refused
 from tests.data_prep.test_cluster import CLUSTER, Started
 from tests.datasets import make_dataset
+from tests.lrcn.engine.test_elsewhere import ENGINE
 from tests.prototxt_gen.frame_net import NET
 from tests.weights import write_weights
 
@@ -87,6 +88,8 @@ def test_a_cluster_makes_what_one_machine_makes(made_of, whole, tmp_path):
             prepare(made_of, out, Work(progress=interrupt, crew=crew))
         note = json.loads((tmp_path / "out.partial/work/groups.json").read_text())
         assert note["videos"] == groups.GROUP and not out.exists()
+        while any(crew.client.processing().values()):  # of before
+            time.sleep(0.01)
         killer = threading.Thread(target=kill_who_works, args=(crew.client,))
         killer.start()
         prepare(made_of, out, Work(crew=crew))
@@ -102,8 +105,8 @@ def test_shards_make_what_one_machine_makes(made_of, whole, tmp_path):
     refused(lrcn("prepare", "merge", out), "of its 2 shards there are not: 1 (1 cut off or not yet done)")
     done = lrcn(*options(made_of, out, "--shard", "1/2"))
     assert done.returncode == 0, done.stderr
-    with pytest.raises(KeyError, match="features"):  # data_prep by itself knows no Caffe
-        merge.merge(out)
+    with pytest.raises(DataError, match="holds shards of features, .*`lrcn prepare merge`"):
+        merge.merge(out)  # data_prep by itself knows no Caffe
     damaged = shutil.copytree(tmp_path / "out.shards", tmp_path / "damaged")
     with open(damaged / "2-of-2/work/rows.f32", "r+b") as file:
         file.write(b"\xff")
@@ -113,7 +116,8 @@ def test_shards_make_what_one_machine_makes(made_of, whole, tmp_path):
     assert content(out) == whole and not (tmp_path / "out.shards").exists()
 
 
-def test_other_weights_or_another_data_set_on_a_worker_are_refused(made_of, tmp_path):
+def test_other_weights_or_another_data_set_on_a_worker_are_refused(made_of, tmp_path, monkeypatch):
+    monkeypatch.setattr("lrcn.engine.compute.find", lambda **_: ENGINE)
     asked = []
 
     class Crew:

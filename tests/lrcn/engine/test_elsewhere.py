@@ -7,7 +7,7 @@ import pytest
 
 from data_prep import DataError
 from lrcn.engine import Engine, blas, compute
-from lrcn.engine.elsewhere import Terms
+from lrcn.engine.elsewhere import Terms, check_begun
 
 ENGINE = Engine(
     root=Path("/nowhere"),
@@ -76,3 +76,12 @@ def test_a_machine_without_an_engine(monkeypatch, tmp_path):
     monkeypatch.setenv("LRCN_CACHE", str(tmp_path))
     with pytest.raises(DataError, match="no Caffe engine: run `lrcn caffe build`"):
         terms.kept()
+
+
+def test_what_another_caffe_has_begun_is_not_gone_on_with(tmp_path):
+    for _ in range(2):
+        check_begun(tmp_path / "work", {"BLAS": "Haswell", "threads of the BLAS": "2"})
+    with pytest.raises(
+        DataError, match="was begun by another Caffe: threads of the BLAS 4 where 2 is due; go on where"
+    ):
+        check_begun(tmp_path / "work", {"BLAS": "Haswell", "threads of the BLAS": "4"})
