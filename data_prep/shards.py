@@ -28,7 +28,13 @@ from data_prep.workers import Shard, difference, versions
 
 MARK, RECIPE = "shard.json", "recipe.json"
 # What is sharded -> suffix of the folder.
-KINDS = {"videos": "shards", "captions": "shards", "flow": "flow-shards", "features": "shards"}
+KINDS = {
+    "videos": "shards",
+    "captions": "shards",
+    "flow": "flow-shards",
+    "features": "shards",
+    "image-features": "shards",
+}
 AGAIN = "remove it and prepare that shard again"
 
 
@@ -114,6 +120,33 @@ def _stored(folder: Path, modality: str, video: Video) -> Iterator[bytes]:
     environment, first = store.reader(folder / store.MODALITIES[modality]), store.first_number(modality)
     for number in range(first, video.frames + 1):
         yield store.read_jpeg(environment, modality, video.name, number)
+
+
+# ---- activations -------------------------------------------------------------------------------------------
+
+
+def sums(path: Path, sizes: Mapping[str, int]) -> dict[str, list]:
+    """Piece -> where it begins in a file, and a sum of its bytes. sizes: of the pieces, as they follow each other."""
+    with open(path, "rb") as file:
+        return {piece: [file.tell(), _sum(file.read(size))] for piece, size in sizes.items()}
+
+
+def read_pieces(whole: Whole, file: str, sizes: Mapping[str, int]) -> Iterator[bytes]:
+    """Pieces of the files that shards have, with their `sums` as results. Errors: DataError where they are not as they
+    were written."""
+    held = {piece: (place, *of) for place, results in whole.results.items() for piece, of in results["pieces"].items()}
+    for piece, size in sizes.items():
+        place, begin, due = held[piece]
+        with open(place / file, "rb") as opened:
+            opened.seek(begin)
+            content = opened.read(size)
+        if len(content) != size or _sum(content) != due:
+            raise DataError(f"{place / file}: is not as it was written; {AGAIN}")
+        yield content
+
+
+def _sum(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 # ---- all shards of a data set ------------------------------------------------------------------------------

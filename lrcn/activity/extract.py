@@ -10,16 +10,12 @@ work in place, so `fc6` and `fc7` are the activations after the ReLU, as the LST
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +31,9 @@ from lrcn.activity.groups import ROWS, Images, count, gather, groups_of
 from lrcn.activity.listed import Extraction, Listed, identity, places
 from lrcn.engine.compute import Compute
 from lrcn.engine.elsewhere import Terms, check_begun, traits
-from lrcn.engine.process import Caffe, CaffeError
+from lrcn.engine.process import Caffe
 from lrcn.pixels import Transform
-from lrcn.trained_net import digest
+from lrcn.trained_net import check_same, digest
 from netspecs import catalogue
 from prototxt_gen import SpecError, parse, to_text
 from prototxt_gen.part import Part, check_weights, part_for
@@ -146,6 +142,10 @@ class Features:
         del values["kind"]
         listed = Listed.read(recipe["listed"], recipe["modality"], extraction)
         return cls(**values | {"extraction": extraction, "listed": listed})
+
+    def sizes_of(self, groups: list[Images]) -> dict[str, int]:
+        """First video of each group -> bytes of its rows."""
+        return {group[0][0]: 4 * self.size * count([group]) for group in groups}
 
 
 def extract(
@@ -314,25 +314,14 @@ class _Extractor:
 
     def check_input(self) -> None:
         """Errors: DataError where the weights or the data set are others than they were elsewhere."""
-        weights = self.job["weights"]
-        try:
-            there = _digest(weights, os.stat(weights).st_mtime_ns)
-        except OSError as error:
-            raise DataError(f"{weights}: {error.strerror}; weights must lie under the same path everywhere") from None
+        check_same(Path(self.job["weights"]), self.settings["weights"])
         dataset, modality = Dataset(self.job["data"]), self.job["modality"]
-        data = identity(dataset, modality, Listed.of(dataset, modality, self.extraction))
-        for path, name, found in ((weights, "weights", there), (dataset.folder, "data", data)):
-            if found != self.settings[name]:
-                raise DataError(f"{path}: is not the same as where the work is given out; bring the same there")
+        if identity(dataset, modality, Listed.of(dataset, modality, self.extraction)) != self.settings["data"]:
+            raise DataError(f"{dataset.folder}: is not the same as where the work is given out; bring the same there")
 
 
 def _counting(blob: str, progress: Progress) -> Tell:
     return lambda done, total: progress(Counted(f"{blob}: frames", "frames"), done, total)
-
-
-@lru_cache(4)
-def _digest(weights: str, _changed: int) -> str:
-    return digest(Path(weights))
 
 
 @dataclass(frozen=True)
@@ -344,18 +333,11 @@ class _Group:
     images: Images
 
 
-_ONE = threading.Lock()  # Caffe at a time in a worker, which may have several threads
-
-
 def _rows_of_group(asked: _Group) -> bytes:
     """The rows of a group's images, by the Caffe of the machine on which this is called. Errors: DataError."""
-    with _ONE, tempfile.TemporaryDirectory(prefix="lrcn-features-") as folder:
-        compute = asked.terms.kept()
+    with asked.terms.kept() as compute, tempfile.TemporaryDirectory(prefix="lrcn-features-") as folder:
         asked.extractor.check_input()
-        try:
-            asked.extractor.run(Path(folder), asked.images, compute, asked.terms.threads, lambda done, total: None)
-        except CaffeError as error:
-            raise DataError(str(error)) from None
+        asked.extractor.run(Path(folder), asked.images, compute, asked.terms.threads, lambda done, total: None)
         return Path(folder, ROWS).read_bytes()
 
 
@@ -365,43 +347,26 @@ def _rows_of_group(asked: _Group) -> bytes:
 def _make_shard(
     out: Path, features: Features, origin: dict[str, Any], fill: Fill, compute: Compute, work: Work
 ) -> None:
-    """Every so many-th group. What it says of each, by its first video: its first row, its number of rows, their
-    digest."""
+    """Every so many-th group."""
     groups = work.shard.of(groups_of(features.listed.images()))
     with shards.making(out, work.shard, features.recipe(), traits(compute)) as part:
         if part is None:
             return
-        need = 4 * features.size * count(groups)
-        room.check(out, need, "the activations", compute.progress, room.taken(part.folder.rglob("*")))
+        sizes = features.sizes_of(groups)
+        room.check(out, sum(sizes.values()), "the activations", compute.progress, room.taken(part.folder.rglob("*")))
         fill(part.folder / "work", [video for group in groups for video in group])
-        with open(part.folder / "work" / ROWS, "rb") as file:
-            sums = {group[0][0]: [file.tell(), _sum(file.read(4 * features.size * count([group])))] for group in groups}
-        part.finish({"origin": origin, "groups": sums})
-
-
-def _sum(rows: bytes) -> str:
-    return hashlib.blake2b(rows, digest_size=16).hexdigest()
+        part.finish({"origin": origin, "pieces": shards.sums(part.folder / "work" / ROWS, sizes)})
 
 
 def merge_shards(whole: shards.Whole, out: Path, work: Work = Work()) -> Path:
     """`extract` with the rows that shards have. Errors: DataError where they are not as they were written."""
     out, features = output_folder(out), Features.read(whole.recipe)
-    held = {first: (place, *of) for place, each in whole.results.items() for first, of in each["groups"].items()}
 
-    def rows_of(group: Images) -> bytes:
-        place, begin, due = held[group[0][0]]
-        with open(place / "work" / ROWS, "rb") as file:
-            file.seek(begin)
-            rows = file.read(4 * features.size * count([group]))
-        if _sum(rows) != due:
-            raise DataError(
-                f"{place}: the activations of {group[0][0]} and others are not as they were written; {shards.AGAIN}"
-            )
-        return rows
+    def rows_of(groups: list[Images]) -> Iterator[bytes]:
+        return shards.read_pieces(whole, f"work/{ROWS}", features.sizes_of(groups))
 
     def fill(folder: Path, images: Images) -> None:
-        tell = _counting(features.blob["blob"], work.progress)
-        gather(folder, features.size, groups_of(images), partial(map, rows_of), tell)
+        gather(folder, features.size, groups_of(images), rows_of, _counting(features.blob["blob"], work.progress))
 
     _make(out, features, whole.results[whole.places[0]]["origin"], fill, work.progress)
     return out

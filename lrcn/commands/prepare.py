@@ -433,9 +433,11 @@ def prepare_merge(out, folders, remove_shards):
     """
     from data_prep.merge import merge
     from lrcn.activity import extract
+    from lrcn.sentences import features
 
+    by_caffe = {"features": extract.merge_shards, features.KIND: features.merge_shards}
     with _making(out) as work:
-        merge(out, folders, remove_shards, work, {"features": extract.merge_shards})
+        merge(out, folders, remove_shards, work, by_caffe)
 
 
 @prepare.command("stills")
@@ -507,11 +509,11 @@ def prepare_features(data, net, weights, npz, out, workers, executor, shard, **o
     """
     from data_prep.dataset import Dataset
 
-    far = {"--executor": executor, "--shard": shard}
     if npz:
         if any((data, net, weights)):
             raise click.UsageError("give either --npz, or --data with --net and --weights")
-        _refuse(far, "is for activations that Caffe computes; --npz has them")
+        if executor or shard:
+            raise click.UsageError("--executor and --shard are for activations that Caffe computes; --npz has them")
         from data_prep.features import prepare_npz
 
         with _making(out) as work:
@@ -521,19 +523,9 @@ def prepare_features(data, net, weights, npz, out, workers, executor, shard, **o
         if value is None:
             raise click.UsageError(f"{option} is missing; give --data, --net and --weights, or --npz")
     dataset, changes = Dataset(data), read_settings(options["changes"], options["config"])
-    of_captions = dataset.kind == "captions"
-    if of_captions:
-        _refuse(far, "is for the frames of videos; leave it out for images with captions")
-    of_kind = _features_of_captions if of_captions else _features_of_videos
+    of_kind = _features_of_captions if dataset.kind == "captions" else _features_of_videos
     with _making(out, (workers, executor, shard), kind="features", by_caffe=True) as work:
         of_kind(dataset, net, weights, out, changes, options, work)
-
-
-def _refuse(options, why):
-    """UsageError for the first of these options that is given."""
-    for option, value in options.items():
-        if value:
-            raise click.UsageError(f"{option}: {why}")
 
 
 def _features_of_captions(dataset, net, weights, out, changes, options, work):
@@ -546,7 +538,7 @@ def _features_of_captions(dataset, net, weights, out, changes, options, work):
     settings = settings_of(net, dataset, changes)
     trained = TrainedNet(catalogue.get(net), settings, weights, out)
     extraction = features.Extraction(options["blob"] or features.BLOB, options["views"], options["seed"])
-    features.extract(dataset, trained, out, extraction, Compute(gpu=options["gpu"], progress=work.progress))
+    features.extract(dataset, trained, out, extraction, Compute(gpu=options["gpu"], progress=work.progress), work)
 
 
 def _features_of_videos(dataset, net, weights, out, changes, options, work):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from lrcn.engine import EngineError
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.engine.engines import processor_flags
+from lrcn.engine.process import CaffeError
 
 
 def traits(compute: Compute) -> dict[str, str]:
@@ -51,6 +55,9 @@ def check_begun(folder: Path, now: dict[str, str]) -> None:
     write_json(note, now)
 
 
+_ONE = threading.Lock()
+
+
 class _Told(Compute):
     """With so many threads of the BLAS, whatever the environment says: that of a dask worker says 1."""
 
@@ -71,12 +78,17 @@ class Terms:
     def of(cls, compute: Compute) -> Terms:
         return cls(traits(compute), compute.blas_threads or cores(), compute.gpu)
 
-    def kept(self) -> Compute:
-        """A Compute of the machine on which it is called. Errors: DataError where that would compute other bits."""
-        try:
-            compute = _Told(gpu=self.gpu, threads=self.threads)
-        except EngineError as error:
-            raise DataError(str(error)) from None
-        if odd := difference(self.traits, traits(compute)):
-            raise DataError(f"would compute other bits, with {odd}; `lrcn caffe build` there as here, or leave it out")
-        return compute
+    @contextmanager
+    def kept(self) -> Iterator[Compute]:
+        """A Compute of the machine on which it is called, for one at a time in this process: the others wait. Errors:
+        DataError where that would compute other bits, or Caffe fails."""
+        with _ONE:
+            try:
+                compute = _Told(gpu=self.gpu, threads=self.threads)
+                if odd := difference(self.traits, traits(compute)):
+                    raise DataError(
+                        f"would compute other bits, with {odd}; `lrcn caffe build` there as here, or leave it out"
+                    )
+                yield compute
+            except (EngineError, CaffeError) as error:
+                raise DataError(str(error)) from None  # whose machine is named

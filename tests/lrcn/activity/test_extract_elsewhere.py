@@ -110,7 +110,7 @@ def test_shards_make_what_one_machine_makes(made_of, whole, tmp_path):
     damaged = shutil.copytree(tmp_path / "out.shards", tmp_path / "damaged")
     with open(damaged / "2-of-2/work/rows.f32", "r+b") as file:
         file.write(b"\xff")
-    refused(lrcn("prepare", "merge", out, damaged), "damaged/2-of-2", "are not as they were written")
+    refused(lrcn("prepare", "merge", out, damaged), "damaged/2-of-2/work/rows.f32: is not as it was written")
     done = lrcn("prepare", "merge", out, "--remove-shards")
     assert done.returncode == 0, done.stderr
     assert content(out) == whole and not (tmp_path / "out.shards").exists()

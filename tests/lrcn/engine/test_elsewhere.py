@@ -35,7 +35,8 @@ def test_what_agrees_computes_with_the_threads_that_are_asked_for(monkeypatch):
     monkeypatch.setenv(blas.VARIABLE, "1")
     terms = Terms.of(compute.Compute())
     monkeypatch.setenv(blas.VARIABLE, "7")  # a worker's, from whoever began it
-    assert terms.kept().environment()[blas.VARIABLE] == "1"
+    with terms.kept() as kept:
+        assert kept.environment()[blas.VARIABLE] == "1"
 
 
 @pytest.mark.parametrize(
@@ -52,14 +53,14 @@ def test_another_engine_is_refused(engines, change, said):
     engines[1] = dataclasses.replace(ENGINE, **change)
     terms = Terms.of(compute.Compute())
     with pytest.raises(DataError, match=said):
-        terms.kept()
+        terms.kept().__enter__()
 
 
 def test_another_kind_of_processor_is_refused():
     terms = Terms.of(compute.Compute())
     terms.traits["kind of processor"] = "Abacus"
     with pytest.raises(DataError, match="kind of processor .* where Abacus is due"):
-        terms.kept()
+        terms.kept().__enter__()
 
 
 def test_too_few_cores_for_the_threads_are_refused(monkeypatch):
@@ -67,7 +68,7 @@ def test_too_few_cores_for_the_threads_are_refused(monkeypatch):
     terms = Terms.of(compute.Compute())
     monkeypatch.setattr("lrcn.engine.elsewhere.cores", lambda: 4)
     with pytest.raises(DataError, match="threads of the BLAS 4 where 16 is due"):
-        terms.kept()
+        terms.kept().__enter__()
 
 
 def test_a_machine_without_an_engine(monkeypatch, tmp_path):
@@ -75,7 +76,7 @@ def test_a_machine_without_an_engine(monkeypatch, tmp_path):
     monkeypatch.undo()
     monkeypatch.setenv("LRCN_CACHE", str(tmp_path))
     with pytest.raises(DataError, match="no Caffe engine: run `lrcn caffe build`"):
-        terms.kept()
+        terms.kept().__enter__()
 
 
 def test_what_another_caffe_has_begun_is_not_gone_on_with(tmp_path):
