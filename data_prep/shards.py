@@ -153,12 +153,15 @@ def _sum(content: bytes) -> str:
 
 
 class Whole:
-    """All shards of a data set, of one kind, which agree. Attributes: places, recipe, results: those of each place."""
+    """All shards of a data set, of one kind, which agree. Attributes: places, recipe, results: those of each place;
+    engine: what `making` was told of it."""
 
     def __init__(self, places: list[Path]):
         self.places = places
         self.recipe = read_json(places[0] / RECIPE)
         self.results = {place: read_json(place / MARK)["results"] for place in places}
+        made_by, own = read_json(places[0] / MARK)["prepared"]["versions"], versions()
+        self.engine = {name: made_by[name] for name in made_by if name not in own}
 
     def bytes(self, modality: str) -> int:
         """On the disk."""

@@ -366,6 +366,7 @@ def merge_shards(whole: shards.Whole, out: Path, work: Work = Work()) -> Path:
         return shards.read_pieces(whole, f"work/{ROWS}", features.sizes_of(groups))
 
     def fill(folder: Path, images: Images) -> None:
+        check_begun(folder, whole.engine)
         gather(folder, features.size, groups_of(images), rows_of, _counting(features.blob["blob"], work.progress))
 
     _make(out, features, whole.results[whole.places[0]]["origin"], fill, work.progress)

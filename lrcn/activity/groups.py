@@ -69,9 +69,8 @@ def gather(
     progress: told how many images are done, of how many."""
     total = count(groups)
     with writing(folder):
-        folder.mkdir(exist_ok=True)
-        rows_file = Rows(folder, size)
-    with rows_file as file:
+        opened = Rows(folder, size)
+    with opened as file:
         todo, before = [], 0
         for group in groups:
             if before >= file.videos:

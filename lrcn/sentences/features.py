@@ -162,8 +162,7 @@ def merge_shards(whole: shards.Whole, out: Path, work: Work = Work()) -> Path:
         return shards.read_pieces(whole, f"work/{FILE}", features.sizes_of(blocks))
 
     def fill(folder: Path, blocks: list[Block]) -> None:
-        with writing(folder):
-            folder.mkdir(exist_ok=True)
+        check_begun(folder, whole.engine)
         _gather(folder, features.size, blocks, rows_of, work.progress)
 
     return _make(out, features, fill, work.progress)
