@@ -288,9 +288,9 @@ def test_the_sequences_of_a_video_come_together(tmp_path, dataset, net):
     assert lrcn(*options(dataset, net, tmp_path / "out", "--clips")).returncode == 0
     x, y, _ = features.read_sequences(tmp_path / "out")
     by_video, labels, names = features.read_videos(tmp_path / "out")
-    listed = Dataset(dataset).videos(1, "test")
-    assert names == [video.name for video in listed] and list(labels) == [video.label for video in listed]
-    assert [len(one) for one in by_video] == [len(listed.sequences(v, "rgb", 4, True)) for v in listed]
+    videos = Dataset(dataset).videos(1, "test")
+    assert names == [video.name for video in videos] and list(labels) == [video.label for video in videos]
+    assert [len(one) for one in by_video] == [len(listed.sequences(v, "rgb", 4, True)) for v in videos]
     np.testing.assert_array_equal(np.concatenate(by_video), x)
     (tmp_path / "out" / "test1_sequences.tsv").write_text("video\tlabel\tfirst\n")
     with pytest.raises(DataError, match="test1_sequences.tsv: names 0 sequences"):
