@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from lrcn.engine import EngineError
 from lrcn.results.benchmarks import Row, cells, table
 
 __all__ = ["Row", "in_turn", "main"]
@@ -33,7 +34,12 @@ def main(measure: Callable[[argparse.Namespace], list[Row]], parser: argparse.Ar
     """Parse the command line, measure, and print the rows: a table, or with --json one document."""
     parser.add_argument("--json", action="store_true", help="one JSON document")
     asked = parser.parse_args()
-    rows = [row.record() for row in measure(asked)]
+    try:
+        rows = [row.record() for row in measure(asked)]
+    except EngineError as error:  # there is none
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     if asked.json:
         print(json.dumps({"rows": rows}, indent=1))
     else:

@@ -83,7 +83,8 @@ def quietly(command: list[object], **more: object) -> None:
     """Runs a program, of which only a bad end is heard."""
     done = subprocess.run(command, capture_output=True, text=True, **more)
     if done.returncode:
-        raise SystemExit(f"{command[0]}: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip().splitlines()[-1]
+        raise SystemExit(said if said.startswith("lrcn: ") else f"{command[0]}: {said}")
 
 
 if __name__ == "__main__":

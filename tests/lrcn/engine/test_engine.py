@@ -125,8 +125,12 @@ def test_blas_is_told_of_a_processor_that_it_does_not_know(toy, monkeypatch):
     shutil.rmtree(unmoved.root)
     made = engine.build(str(toy))
     assert (made.blas, made.environment()["OPENBLAS_CORETYPE"]) == ("Toy BLAS SkylakeX", "SKYLAKEX")
-    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")  # the caller knows better
+    assert made.info()["blas"] == made.blas
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")  # the caller knows better, and results say so
     assert made.environment()["OPENBLAS_CORETYPE"] == "Haswell"
+    assert made.info()["blas"] == "Toy BLAS SkylakeX OPENBLAS_CORETYPE=Haswell"
+    shutil.rmtree(made.root)
+    assert engine.build(str(toy)) == made
     monkeypatch.delenv("OPENBLAS_CORETYPE")
     processor = "fpu avx2 avx512f"
     assert engine.build(str(toy)).kernels == ""
