@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -72,6 +73,12 @@ class TrainedNet:
         """Its row in a table: a captioner's is LRCN-2f where it is fine-tuned, as the paper's; after another training
         lrcn-2f-train and the like."""
         return self.variant.row + ("" if self.training in ("finetune", None) else f"-{self.training}")
+
+
+def name_of(folder: Path) -> str:
+    """What a run is called where several splits are at work: "lrcn-fc6-rgb", of split 2 "split2/lrcn-fc6-rgb"."""
+    split = folder.absolute().parent.name
+    return f"{split}/{folder.name}" if re.fullmatch(r"split[1-9]\d*", split) else folder.name
 
 
 def digest(path: Path) -> str:

@@ -18,7 +18,7 @@ from lrcn.training import board, job
 from lrcn.training.board import Board, place_of, show_evaluation, tag
 from lrcn.training.follower import Follower
 from lrcn.training.logs import entries_of
-from lrcn.training.run import Run, TrainError
+from lrcn.training.run import Run, TrainError, split_folder
 from lrcn.training.tasks import Evaluation
 from lrcn.training.workspace import Start
 from tests.lrcn.training.caffe_logs import log_of
@@ -69,6 +69,15 @@ def test_a_training_in_pieces_is_one_curve_however_often_it_was_cut_off(run, tmp
         if value.tag == "loss/smoothed"
     }
     assert clocks[14] - clocks[0] == 14  # the log's, not the writer's
+
+
+def test_the_splits_of_a_net_that_are_trained_side_by_side_are_told_apart(tmp_path):
+    told = []
+    for split in (1, 2):
+        (folder := split_folder(tmp_path, split) / "lrcn-fc6-rgb" / "logs").mkdir(parents=True)
+        follower = Follower(Run(folder.parent), 5, lambda what, done, total: told.append(str(what)))
+        follower.follow(log_of(0, 5).splitlines(), 5)
+    assert len(told) == 10 and {*told} == {"lrcn-fc6-rgb", "split2/lrcn-fc6-rgb"}
 
 
 def test_what_was_written_before_the_end_of_a_call_that_failed_is_there(run, tmp_path):
