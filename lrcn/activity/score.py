@@ -272,7 +272,8 @@ class Net:
         return rows_of_clips(as_shown, self.together, lambda batch: self.frame_net.rows(pixels(batch)))
 
     def classify(self, clips: Sequence[list[Row]]) -> np.ndarray:
-        """The softmax (T, clips, classes), the mean over the crops, of at most `group` clips' rows."""
+        """The softmax (T, clips, classes), the mean over the crops, of at most `group` clips' rows. ValueError where it
+        is no number."""
         for at, (name, shape) in enumerate(self.read.items()):
             blob = self.net.blobs[name]
             blob.reshape(*shape)  # a batch of few frames left it smaller
@@ -282,7 +283,10 @@ class Net:
         if self.seam.next is not None:
             self.net.forward(start=self.seam.next)
         probs = self.net.blobs["probs"].data.reshape(self.length, self.group, -1, self.classes)
-        return probs.mean(2)[:, : len(clips)]
+        means = probs.mean(2)[:, : len(clips)]
+        if not np.isfinite(means).all():
+            raise ValueError(f"{self.job['weights']}: gives scores that are no numbers, as of a training that diverged")
+        return means
 
     def of_centre(self, blob: str, g: int) -> np.ndarray:
         """What a blob holds of the centre crop of the g-th clip of those that were classified last: (T, ...)."""

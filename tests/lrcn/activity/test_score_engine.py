@@ -75,6 +75,13 @@ score.run(job)
 told["gone on"] = calls[:]
 with np.load(job["out"]) as kept:
     answers["gone on"] = kept["sums"]
+net = caffe.Net(job["deploy"], job["weights"], caffe.TEST)
+net.params["lstm1"][0].data[...] = np.nan
+net.save(job["out"] + ".caffemodel")
+try:
+    score.run(job | {"weights": job["out"] + ".caffemodel", "out": job["out"] + "-diverged.npz", "labels": [1] * 6})
+except ValueError as error:
+    told["diverged"] = str(error)
 np.savez(sys.argv[3], **answers)
 print(json.dumps(told))
 """
@@ -165,3 +172,6 @@ def test_scores_equal_those_of_clips_that_go_whole_through_the_net_and_no_frame_
         assert len(calls[name]) == len(cnn) + len(lstm) and {call[0] for call in lstm} == {"reshape-data"}
     np.testing.assert_array_equal(answers["gone on"], answers["whole"])
     assert 0 < len(calls["gone on"]) < len(calls["rgb"])
+    assert calls["diverged"].endswith(
+        "-cut.npz.caffemodel: gives scores that are no numbers, as of a training that diverged"
+    )
