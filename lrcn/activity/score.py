@@ -82,12 +82,12 @@ class Scores:
 
     def _take(self, path: Path) -> None:
         """What a file of this job has of the videos after those that are done: a part, or a whole one, or one of an
-        lrcn that had no parts."""
+        lrcn that had no parts, or kept what is no number."""
         if not path.exists():
             return
         with np.load(path) as file:
             done, begin = int(file["done"]), int(file["begin"]) if "begin" in file else 0
-            if str(file["job"]) != self.job or begin != self.done:
+            if str(file["job"]) != self.job or begin != self.done or not np.isfinite(file["sums"]).all():
                 return
             for array, name in (self.sums, "sums"), (self.hits, "hits"), (self.weights, "weights"):
                 array[begin:done] = file[name][: done - begin]

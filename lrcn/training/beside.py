@@ -42,8 +42,8 @@ def threads_of(training: Training, resume: bool, progress: Progress | None = Non
     if progress and before and threads != before:
         why = f"{blas.VARIABLE} says so" if blas.chosen() else "this machine has no more"
         progress(
-            f"{name_of(training.run.folder)} goes on with {in_words(threads)} of the BLAS, where it had {before}: {why}; "
-            "its last digits differ from those of a training that had the same all along",
+            f"{name_of(training.run.folder)} goes on with {in_words(threads)} of the BLAS, where it had {before}: "
+            f"{why}; its last digits differ from those of a training that had the same all along",
             0,
             0,
         )
