@@ -2,27 +2,33 @@
 
 import json
 import resource
+import threading
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from data_prep import DataError
+from data_prep.whole_files import write_text
+from lrcn.engine.compute import Compute
+from lrcn.training import board, job
 from lrcn.training.board import Board, place_of, show_evaluation, tag
 from lrcn.training.follower import Follower
 from lrcn.training.logs import entries_of
 from lrcn.training.run import Run, TrainError
 from lrcn.training.tasks import Evaluation
+from lrcn.training.workspace import Start
 from tests.lrcn.training.caffe_logs import log_of
 from tests.lrcn.training.event_files import events, scalars, texts
 from tests.lrcn.training.small_nets import write_snapshot
 
 
-def go_on(run: Run, board: Path, begin: int, end: int, last: int = 15, lines=None) -> None:
+def go_on(run: Run, folder: Path, begin: int, end: int, last: int = 15, lines=None) -> None:
     """As a call of `lrcn train` that goes on from snapshot `begin` to `end`, or as far as `lines` of the log go."""
-    with Board(board) as writer:
+    with Board(folder) as writer:
         follower = Follower(run, last, lambda *_: None, writer)
         for first in range(begin, end, 5):
             text = log_of(first, first + 5)
@@ -98,6 +104,26 @@ def test_two_outs_of_one_name_do_not_write_over_one_another(tmp_path):
         place_of(tmp_path / "tb", second, second / "net")
     first.rename(tmp_path / "moved")
     assert place_of(tmp_path / "tb", second, second / "net") == place
+
+
+def test_trainings_side_by_side_do_not_write_what_their_places_share(dataset, tmp_path, monkeypatch):
+    """That is written before they begin: two at a time would take the file from under each other."""
+    sizes, met, shown = {"backbone": "tiny", "crop": 20, "max_iter": 4}, threading.Barrier(2), []
+    opened = job.open_job("activity/table1", dataset, tmp_path / "out", rows=["single-frame"], settings=sizes)
+
+    def train(run, files, compute, weights, own, kept, curves):
+        shown.append(run.folder.name)
+        met.wait()
+
+    def write(path, text):
+        assert threading.current_thread() is threading.main_thread()
+        write_text(path, text)
+
+    monkeypatch.setattr(job, "train", train)
+    monkeypatch.setattr(board, "write_text", write)
+    engine = SimpleNamespace(environment=dict, gpu=None)
+    opened.train(Start(from_scratch=True), compute=Compute(engine), tensorboard=tmp_path / "tb", jobs=2)
+    assert sorted(shown) == sorted(each.name for each in (tmp_path / "tb" / "out").glob("single-*")) and len(shown) == 2
 
 
 def test_a_board_leaves_the_files_of_others_and_texts_stand_as_they_are(tmp_path):
