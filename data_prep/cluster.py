@@ -9,6 +9,7 @@ writes. A worker that is lost has its jobs done by another, as often as the sche
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
 import socket
@@ -112,7 +113,8 @@ def connected(executor: str, progress: Progress) -> Iterator[Cluster]:
         try:
             cluster = Cluster(client, executor)
             count = cluster.check()
-            progress(f"{executor}: {count} workers" if count else f"{executor}: no workers yet, waiting for them", 0, 0)
+            there = f"{count} worker{'s' * (count > 1)}" if count else "no workers yet, waiting for them"
+            progress(f"{executor}: {there}", 0, 0)
             yield cluster
         finally:
             with suppress(OSError, TimeoutError):
@@ -123,14 +125,24 @@ def _client(address: str, executor: str) -> Any:
     """A client of the scheduler at an address. Errors: DataError."""
     try:
         from distributed import Client
+        from distributed.core import rpc
+        from distributed.security import Security
     except ImportError:
         raise DataError("--executor: dask.distributed is not installed; pip install 'lrcn[cluster]'") from None
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told once, in one line
     answer: Future = Future()
 
+    async def look() -> None:
+        security = Security().get_connection_args("client")
+        async with rpc(address, timeout=SECONDS, connection_args=security) as there:
+            kind = (await asyncio.wait_for(there.identity(), SECONDS))["type"]
+        if kind != "Scheduler":
+            raise ValueError(f"a {kind.lower()}")
+
     def connect() -> None:
         try:
+            asyncio.run(look())  # a client that finds nobody waits again when it goes, and says so as Python exits
             answer.set_result(Client(address, timeout=SECONDS, set_as_default=False, direct_to_workers=True))
         except Exception as error:
             answer.set_exception(error)

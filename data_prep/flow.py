@@ -20,7 +20,7 @@ from data_prep.dataset import Dataset, Video, index_text
 from data_prep.flow_images import BOUND, SCALE, ZERO, FlowImages, decode, encode
 from data_prep.frames import decode as decode_image
 from data_prep.frames import encode_jpeg
-from data_prep.whole_files import locked, read_json, write_json
+from data_prep.whole_files import locked, read_json, remove_file, write_json
 from data_prep.workers import Counted, Work
 
 LIMIT = 2  # levels from 0 and 255 at which motion counts as clipped: JPEG does not keep the ends to the level
@@ -231,7 +231,7 @@ def prepare_flow(
         as_bound = bound is None if there.get("bound") is None else there["bound"] == (bound or BOUND)
         if as_bound and {name: there.get(name) for name in wanted} == wanted:
             for leaving in ("making.json", "lock"):  # of a run that was cut off just before its end
-                (dataset.folder / store.MODALITIES["flow"] / leaving).unlink(missing_ok=True)
+                remove_file(dataset.folder / store.MODALITIES["flow"] / leaving)
             return dataset.folder
         raise DataError(
             f"{data}: already has flow, made by {there.get('algorithm')}; give --replace to make it anew otherwise"

@@ -21,9 +21,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import lmdb
+from google.protobuf.message import DecodeError
+
 from data_prep import DataError, room, store
 from data_prep.dataset import Video
-from data_prep.whole_files import new_folder, read_json, write_json, write_text
+from data_prep.whole_files import new_folder, remove_file, write_json, write_text, writing
 from data_prep.workers import Shard, difference, versions
 
 MARK, RECIPE = "shard.json", "recipe.json"
@@ -35,6 +38,7 @@ KINDS = {
     "features": "shards",
     "image-features": "shards",
 }
+FILES, FOLDERS = (MARK, RECIPE, "uneven.tsv", "skipped.tsv"), (*store.MODALITIES.values(), "work")
 AGAIN = "remove it and prepare that shard again"
 
 
@@ -86,7 +90,10 @@ def making(out, shard: Shard, recipe: dict, engine: Mapping[str, str] = {}) -> I
         "shard": [shard.number, shard.count],
         "versions": {**versions(), **engine},
     }
-    with new_folder(place(out, shard, recipe["kind"]), made_of, mark=MARK) as folder:
+    there = place(out, shard, recipe["kind"])
+    if there.exists():
+        _check_same(there, _about(there)["prepared"], made_of, "this run")
+    with new_folder(there, made_of, mark=MARK) as folder:
         if folder:
             write_text(folder / RECIPE, text)
         yield folder and Part(folder, made_of)
@@ -110,7 +117,10 @@ def digests(folder: Path, modality: str, index: list[Video]) -> dict[str, str]:
 
 def images(folder: Path, modality: str, video: Video, due: str) -> list[bytes]:
     """A video's images in a shard. Errors: DataError where they are not those of the digest `due`."""
-    jpegs = list(_stored(folder, modality, video))
+    try:
+        jpegs = list(_stored(folder, modality, video))
+    except (DataError, lmdb.Error, DecodeError):
+        jpegs = []
     if digest(jpegs) != due:
         raise DataError(f"{folder}: the images of {video.name} are not as they were written; {AGAIN}")
     return jpegs
@@ -153,14 +163,14 @@ def _sum(content: bytes) -> str:
 
 
 class Whole:
-    """All shards of a data set, of one kind, which agree. Attributes: places, recipe, results: those of each place;
-    engine: what `making` was told of it."""
+    """All shards of a data set, of one kind, which agree. Attributes: places; copies, of shards that lie in several;
+    recipe; results: those of each place; engine: what `making` was told of it."""
 
-    def __init__(self, places: list[Path]):
-        self.places = places
-        self.recipe = read_json(places[0] / RECIPE)
-        self.results = {place: read_json(place / MARK)["results"] for place in places}
-        made_by, own = read_json(places[0] / MARK)["prepared"]["versions"], versions()
+    def __init__(self, places: list[Path], copies: list[Path]):
+        self.places, self.copies = places, copies
+        self.recipe = json.loads(_content(places[0], RECIPE))
+        self.results = {place: _about(place)["results"] for place in places}
+        made_by, own = _about(places[0])["prepared"]["versions"], versions()
         self.engine = {name: made_by[name] for name in made_by if name not in own}
 
     def bytes(self, modality: str) -> int:
@@ -168,11 +178,17 @@ class Whole:
         return room.taken(place / store.MODALITIES[modality] / "data.mdb" for place in self.places)
 
     def remove(self) -> None:
-        for place in self.places:
-            for modality in store.MODALITIES.values():
-                store.close_reader(place / modality)
-            shutil.rmtree(place)
-        for folder in {place.parent for place in self.places}:
+        """Removes all that shards are made of, and no more. Errors: DataError."""
+        every = [*self.places, *self.copies]
+        for place in every:
+            with writing(place):
+                for folder in (place / name for name in FOLDERS):
+                    store.close_reader(folder)
+                    if folder.exists():
+                        shutil.rmtree(folder)
+                for name in FILES:
+                    remove_file(place / name)
+        for folder in (*every, *{place.parent for place in every}):
             with suppress(OSError):  # not empty
                 folder.rmdir()
 
@@ -181,15 +197,13 @@ def find(folders: Sequence[Path]) -> Whole | None:
     """The shards that lie in folders, of which some need not be there; None where none does. Errors: DataError where
     any is missing, cut off or damaged, or of another recipe or other versions than the others.
     """
-    by_shard: dict[tuple[int, int], Path] = {}
+    by_shard: dict[tuple[int, int], list[Path]] = {}
     cut: set[tuple[int, int]] = set()
-    for path in (path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())):
-        if match := re.fullmatch(r"([0-9]+)-of-([0-9]+)(\.partial)?", path.name):
-            number, count = int(match[1]), int(match[2])
-            if match[3]:
-                cut.add((number, count))
-            elif (path / MARK).exists():
-                by_shard.setdefault((number, count), path)
+    for path, number, count, partial in _named(folders):
+        if partial:
+            cut.add((number, count))
+        else:
+            by_shard.setdefault((number, count), []).append(path)
     if not by_shard and not cut:
         return None
     counts = sorted({count for _, count in (*by_shard, *cut)})
@@ -205,21 +219,60 @@ def find(folders: Sequence[Path]) -> Whole | None:
             f"{folders[0]}: of its {counts[0]} shards there are not: {spans(lacking)}{more}; prepare them (--shard"
             f" {lacking[0]}/{counts[0]}), or bring them there"
         )
-    places = [path for _, path in sorted(by_shard.items())]
-    _check_agree(places)
-    return Whole(places)
+    places = [paths for _, paths in sorted(by_shard.items())]
+    whole = [first for first, *_ in places], [copy for _, *copies in places for copy in copies]
+    _check_agree([*whole[0], *whole[1]])
+    return Whole(*whole)
+
+
+def _named(folders: Sequence[Path]) -> Iterator[tuple[Path, int, int, bool]]:
+    """(folder, number, count, whether it is being made) of each shard in folders, or that is given itself."""
+    for given in folders:
+        inside = sorted(given.iterdir()) if given.is_dir() else ()
+        for path in (given, *inside):
+            if match := re.fullmatch(r"([0-9]+)-of-([0-9]+)(\.partial)?", path.name):
+                yield path, int(match[1]), int(match[2]), bool(match[3])
+
+
+def _content(place: Path, name: str) -> bytes:
+    """Of a shard's shard.json or recipe.json. Errors: DataError."""
+    if not (place / name).exists():
+        raise DataError(f"{place}: is no whole shard, it lacks {name}; {AGAIN}")
+    return (place / name).read_bytes()
+
+
+def _about(place: Path) -> dict:
+    """What shard.json says. Errors: DataError."""
+    with suppress(ValueError, RecursionError):
+        about = json.loads(_content(place, MARK))
+        if isinstance(about, dict) and about.keys() == {"prepared", "results"}:
+            return about
+    raise DataError(f"{place / MARK}: is not as it was written; {AGAIN}")
 
 
 def _check_agree(places: list[Path]) -> None:
-    first = read_json(places[0] / MARK)["prepared"]
+    first = _about(places[0])["prepared"]
     for place in places:
-        made_of = read_json(place / MARK)["prepared"]
-        if odd := difference(first["versions"], made_of["versions"]):
-            raise DataError(f"{place}: was made by {odd}, as {places[0]} was; {AGAIN}")
-        if made_of["recipe"] != first["recipe"]:
-            raise DataError(f"{place}: was made of another input, or with other settings, than {places[0]}; {AGAIN}")
-        if hashlib.sha256((place / RECIPE).read_bytes()).hexdigest() != made_of["recipe"]:
+        made_of = _about(place)["prepared"]
+        _check_same(place, made_of, first, str(places[0]))
+        number, count = made_of["shard"]
+        if place.name != f"{number}-of-{count}":
+            raise DataError(f"{place}: is a copy of shard {number}/{count} under another name; {AGAIN}")
+        if hashlib.sha256(_content(place, RECIPE)).hexdigest() != made_of["recipe"]:
             raise DataError(f"{place / RECIPE}: is not as it was written; {AGAIN}")
+        for folder in filter(Path.exists, (place / name for name in store.MODALITIES.values())):
+            try:
+                store.reader(folder)
+            except DataError:  # now, not when the others are merged
+                raise DataError(f"{folder}: is not as it was written; {AGAIN}") from None
+
+
+def _check_same(place: Path, made_of: dict, other: dict, whose: str) -> None:
+    """Errors: DataError where a shard is not of the same input, settings and versions as another."""
+    if odd := difference(other["versions"], made_of["versions"]):
+        raise DataError(f"{place}: was made by {odd}, as by {whose}; {AGAIN}")
+    if made_of["recipe"] != other["recipe"]:
+        raise DataError(f"{place}: was made of another input, or with other settings, than {whose}; {AGAIN}")
 
 
 def spans(numbers: list[int]) -> str:

@@ -128,10 +128,19 @@ def reader(folder: Path) -> lmdb.Environment:
             if before != state:
                 _close(identity)
                 environment = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_readers=64)
+                _check_size(environment)
                 _environments[identity] = state, environment
         return environment
     except (OSError, lmdb.Error) as error:
         raise DataError(f"{folder}: no readable LMDB ({error}); prepare the data set again") from None
+
+
+def _check_size(environment: lmdb.Environment) -> None:
+    """Errors: DataError where a file was cut, as by a copy that was: reading what it lacks ends the process."""
+    due, file = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"], f"{environment.path()}/data.mdb"
+    if os.stat(file).st_size < due:
+        environment.close()
+        raise DataError(f"{file}: is cut off, it had {due} bytes; copy it anew, or prepare the data set again")
 
 
 def close_reader(folder: Path) -> None:

@@ -82,6 +82,12 @@ def beside(path: Path):
             new.unlink(missing_ok=True)
 
 
+def remove_file(path: Path) -> None:
+    """Where it is there; of what is not, a read-only disk would say that it is read-only."""
+    if path.exists():
+        path.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """The file appears whole or not at all."""
     with beside(path) as new:
@@ -188,7 +194,7 @@ def new_folder(out, settings: dict, may_differ=(), mark: str = "dataset.json"):
                 "name another folder or remove this one"
             )
         for leaving in (note, "lock"):  # of a run that was cut off between the renaming and its end
-            (out / leaving).unlink(missing_ok=True)
+            remove_file(out / leaving)
         yield None
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -18,6 +18,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from itertools import islice
+from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
 from typing import Protocol
@@ -113,16 +114,19 @@ def cores() -> int:
 
 
 class _Process(SpawnProcess):
-    """Begins without the main module: the command line's imports would take a worker longer than its own."""
+    """Begins without the main module: the command line's imports would take a worker longer than its own; and with
+    Ctrl-C held back, of which it would tell in a traceback until it has a handler of its own."""
 
     @staticmethod
     def _Popen(process):
-        main = sys.modules["__main__"]
+        resource_tracker.ensure_running()  # which, where it begins in between, lets Ctrl-C through again
+        main, held_back = sys.modules["__main__"], signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         sys.modules["__main__"] = ModuleType("__main__")
         try:
             return SpawnProcess._Popen(process)
         finally:
             sys.modules["__main__"] = main
+            signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
 
 
 class _Context(SpawnContext):
@@ -143,6 +147,7 @@ def become_worker() -> None:
 
 def _begin_worker() -> None:
     signal.signal(signal.SIGINT, lambda *_: os._exit(1))  # Ctrl-C is told once, by the parent
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     become_worker()
     parent = multiprocessing.parent_process()
 
@@ -200,8 +205,8 @@ class Processes:
             yield from in_order(self._pool.submit, function, jobs, lambda: self.count)
         except BrokenProcessPool:
             raise DataError(
-                f"{getattr(function, '__name__', 'work')}: a worker process was ended from outside; is memory short? "
-                "Run the same command again, it goes on where it stopped"
+                "a worker process was ended from outside; is memory short? Then give fewer (--workers), and run the"
+                " same command again: it goes on where it stopped"
             ) from None
 
 

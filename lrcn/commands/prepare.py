@@ -38,11 +38,13 @@ def _making(out, who=None, becomes="is whole", kind="videos", by_caffe=False):
     from data_prep.workers import Processes, Work
 
     progress, (workers, executor, shard) = Progress(), who or (None, None, None)
-    if executor and workers:
+    if executor is not None and workers:
         raise click.UsageError("--workers are of this machine; give either that or --executor")
-    shard = shards.parse(shard) if shard else None
-    of_this_machine = Processes(workers) if who and not by_caffe else nullcontext()
-    crew = cluster.connected(executor, progress) if executor else of_this_machine
+    shard = None if shard is None else shards.parse(shard)  # "" is a variable that is not set
+    if executor is not None:
+        crew = cluster.connected(executor, progress)
+    else:
+        crew = Processes(workers) if who and not by_caffe else nullcontext()
     with crew as crew:
         yield Work(workers, progress, crew, shard)
     progress.close()
@@ -234,7 +236,7 @@ def _prepare_captions(name, described, images, out, **options):
     words = options.pop("vocabulary")
     options["words"] = tuple(vocabulary.read(words)) if words else None
     skip, who = options.pop("skip_unreadable"), tuple(map(options.pop, ("workers", "executor", "shard")))
-    with _making(out, who if images is not None or any(who) else None) as work:
+    with _making(out, who if images is not None or who != (None, None, None) else None) as work:
         sentences = captions.SentenceOptions(**options)
         captions.prepare(name, described, out, sentences, images is not None, skip, work)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -143,3 +144,22 @@ def test_ours_say_what_they_measure_and_show_their_options():
         command = [sys.executable, ROOT / "benchmarks" / f"{name}.py", "--help"]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0 and "--json" in done.stdout, (name, done.stderr)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    "command",
+    [
+        "beam --images 1 --replayed 1 --length 2 --units 8 --vocabulary 50 --width 2",
+        "loader --videos 2 --turns 1",
+        "scoring --videos 1 --frames 17 --crop 67",
+    ],
+)
+def test_ours_that_call_what_is_within_still_find_it(command, tmp_path):
+    """Their folder alone is there, as in a wheel. Where they compare what both ways gave, it is the same."""
+    shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks")
+    name, *options = command.split()
+    done = subprocess.run(
+        [sys.executable, tmp_path / "benchmarks" / f"{name}.py", *options, "--json"], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and json.loads(done.stdout)["rows"], done.stderr

@@ -10,6 +10,7 @@ import pytest
 
 from data_prep import DataError, cluster, flow, videos, workers
 from data_prep.workers import Work
+from tests.commands import lrcn
 from tests.data_prep.test_shards import files_of
 from tests.data_prep.videofiles import SIZE, prepare_small, write_video
 
@@ -157,6 +158,17 @@ def test_something_else_listens_there(monkeypatch):
         with pytest.raises(DataError, match="no scheduler answers there"):
             with cluster.connected(f"dask:127.0.0.1:{server.getsockname()[1]}", workers.no_progress):
                 pass
+
+
+def test_a_worker_is_no_scheduler(crew):
+    with pytest.raises(DataError, match="no scheduler answers there"):
+        with cluster.connected(f"dask:{next(iter(crew.client.nthreads()))}", workers.no_progress):
+            pass
+
+
+def test_nothing_more_is_told_as_python_ends(tmp_path):
+    ran = lrcn("prepare", "videos", "--videos", tmp_path, "--out", tmp_path / "d", "--executor", "dask:?")
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1), ran.stderr
 
 
 @pytest.mark.slow

@@ -143,14 +143,66 @@ def test_a_shard_whose_images_were_changed(archive, tmp_path):
     in_shards(shard_of_ucf101(archive, out), [1, 2], 2)
     mark = json.loads((place / "2-of-2/shard.json").read_text())
     video = next(iter(mark["results"]["frames"]))
-    with store.ImageWriter(place / "2-of-2", "rgb") as writer:
-        key = store.key("rgb", video, 2)
-        with writer.environment.begin(write=True) as transaction:
-            value = transaction.get(key)
-            transaction.put(key, value.replace(b"\xff\xd9", b"\xff\xd8"))
+    jpeg = store.read_jpeg(store.reader(place / "2-of-2/frames"), "rgb", video, 2)
+    stored = place / "2-of-2/frames/data.mdb"
+    content = stored.read_bytes()
+    assert content.count(jpeg) == 1
+    stored.write_bytes(content.replace(jpeg, jpeg.replace(b"\xff\xd9", b"\xff\xd8")))
     with pytest.raises(DataError, match=rf"2-of-2: the images of {video} are not as they were written"):
         merge.merge(out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["shard.json", "recipe.json", "frames/data.mdb"])
+@pytest.mark.parametrize("cut", ["gone", "empty", "half"])
+def test_a_shard_of_which_a_file_was_cut(archive, tmp_path, name, cut):
+    out, file = tmp_path / "d", tmp_path / "d.shards/2-of-2" / name
+    in_shards(shard_of_ucf101(archive, out), [1, 2], 2)
+    if cut == "gone":
+        file.unlink()
+    else:
+        os.truncate(file, file.stat().st_size // 2 if cut == "half" else 0)
+    with pytest.raises(DataError, match=r"d\.shards/2-of-2.*; remove it and prepare that shard again"):
+        merge.merge(out)
+    if name == "shard.json":
+        with pytest.raises(DataError, match=r"d\.shards/2-of-2.*; remove it and prepare that shard again"):
+            in_shards(shard_of_ucf101(archive, out), [2], 2)
+    shutil.rmtree(tmp_path / "d.shards/2-of-2")
+    in_shards(shard_of_ucf101(archive, out), [2], 2)
+    merge.merge(out)
+
+
+def test_a_shard_under_anothers_name(archive, tmp_path):
+    out, place = tmp_path / "d", tmp_path / "d.shards"
+    in_shards(shard_of_ucf101(archive, out), [1, 2], 3)
+    shutil.copytree(place / "2-of-3", place / "3-of-3")
+    with pytest.raises(DataError, match=r"3-of-3: is a copy of shard 2/3 under another name"):
+        merge.merge(out)
+
+
+def test_shards_that_are_named_themselves_and_copies(archive, tmp_path):
+    whole = prepare_small_ucf101(archive, tmp_path / "whole", "all")
+    out, place = tmp_path / "d", tmp_path / "d.shards"
+    in_shards(shard_of_ucf101(archive, out), [1, 2], 2)
+    shutil.copytree(place / "1-of-2", tmp_path / "copies/1-of-2")
+    (place / "2-of-2/mine.txt").write_text("of the user\n")
+    merge.merge(out, [place / "1-of-2", place / "2-of-2", tmp_path / "copies"], remove=True)
+    assert files_of(out) == files_of(whole)
+    assert files_of(place) == {"2-of-2/mine.txt": b"of the user\n"} and not (tmp_path / "copies").exists()
+
+
+def test_a_copy_of_another_shard_is_not_passed_over(archive, tmp_path):
+    out = tmp_path / "d"
+    in_shards(shard_of_ucf101(archive, out), [1, 2], 2)
+    prepare_small_ucf101(archive, tmp_path / "other", "all", shard=Shard(1, 2), fps=12)
+    with pytest.raises(DataError, match=r"other\.shards/1-of-2: was made of another input"):
+        merge.merge(out, [tmp_path / "d.shards", tmp_path / "other.shards"])
+
+
+def test_a_shard_of_other_settings_is_there(archive, tmp_path):
+    in_shards(shard_of_ucf101(archive, tmp_path / "d"), [1], 2)
+    with pytest.raises(DataError, match="1-of-2: was made of another input, or with other settings, than this run"):
+        prepare_small_ucf101(archive, tmp_path / "d", "all", shard=Shard(1, 2), fps=12)
 
 
 def test_no_room_for_what_shards_become(archive, tmp_path, monkeypatch):

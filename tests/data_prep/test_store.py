@@ -127,6 +127,14 @@ def test_a_missing_frame_or_lmdb_is_named(dataset):
         held.check("flow")
 
 
+def test_an_lmdb_that_was_cut_is_named(dataset):
+    file = dataset / "frames/data.mdb"
+    store.close_reader(dataset / "frames")
+    os.truncate(file, file.stat().st_size - 1)
+    with pytest.raises(DataError, match=r"frames/data\.mdb: is cut off, it had [0-9]+ bytes; copy it anew"):
+        Dataset(dataset).check("rgb")
+
+
 def test_a_folder_that_is_not_whole_says_what_to_do(tmp_path):
     with pytest.raises(DataError, match="no prepared dataset"):
         Dataset(tmp_path / "d")

@@ -1,16 +1,18 @@
 """Files appear whole or not at all, and only where a file may be; JSON says what Python's says, and a matrix has a line
 a row."""
 
+import errno
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import DataError
-from data_prep.whole_files import beside, check_folder, copy, read_json, write_bytes, write_json
+from data_prep.whole_files import beside, check_folder, copy, new_folder, read_json, write_bytes, write_json
 
 NUMBERS = st.integers() | st.floats(allow_nan=False)
 VALUES = st.recursive(
@@ -100,3 +102,15 @@ def test_what_is_not_written_whole_leaves_nothing_and_the_old_file(tmp_path, err
     with pytest.raises(DataError, match="a: cannot be written .*nowhere"):
         copy(tmp_path / "nowhere", tmp_path / "a")
     assert [each.name for each in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_a_whole_folder_on_a_read_only_disk(tmp_path, monkeypatch):
+    def refuse(path, missing_ok=False):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    settings = {"seed": 1}
+    with new_folder(tmp_path / "d", settings) as folder:
+        write_json(folder / "dataset.json", {"prepared": settings})
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with new_folder(tmp_path / "d", settings) as folder:
+        assert folder is None

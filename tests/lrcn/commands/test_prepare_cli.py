@@ -220,3 +220,5 @@ def test_who_is_to_work_is_said_once(archive):
     refused(ucf101(archive, "--workers", 2, "--executor", "dask:host:1"), "give either that or --executor")
     refused(ucf101(archive, "--subset", "--shard", "3/2"), "--shard 3/2: give K/N")
     refused(ucf101(archive, "--subset", "--executor", "ray"), "--executor ray: give dask:ADDRESS")
+    refused(ucf101(archive, "--subset", "--shard", ""), "--shard : give K/N")  # a variable that is not set
+    refused(ucf101(archive, "--subset", "--executor", ""), "--executor : give dask:ADDRESS")

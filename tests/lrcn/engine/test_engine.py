@@ -1,5 +1,6 @@
 """The engine's cache, with a toy recipe in Caffe's place that takes no time; then the real engine."""
 
+import importlib.metadata
 import json
 import os
 import re
@@ -173,7 +174,7 @@ def test_key_changes_with_what_is_built(toy, change):
         lambda patch: (engines.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + "# changed\n"),
         lambda patch: (engines.RECIPE / "one_more.h").write_text(""),
         lambda patch: patch.setattr(engines.sysconfig, "get_python_version", lambda: "3.99"),
-        lambda patch: patch.setattr(engines.importlib.metadata, "version", lambda name: "99.0"),
+        lambda patch: patch.setattr(importlib.metadata, "version", lambda name: "99.0"),
         lambda patch: patch.setattr(engines.platform, "freedesktop_os_release", lambda: {"ID": "other"}),
     ],
     ids=["recipe", "recipe-file", "python", "numpy", "system"],
@@ -188,7 +189,7 @@ def test_key_changes_with_what_it_is_built_for(toy, monkeypatch, change):
 def test_an_engine_of_another_recipe_or_python_is_not_found(toy, monkeypatch):
     engine.build(str(toy))
     with monkeypatch.context() as patch:
-        patch.setattr(engines.importlib.metadata, "version", lambda name: "99.0")
+        patch.setattr(importlib.metadata, "version", lambda name: "99.0")
         with pytest.raises(engine.EngineError, match="^no Caffe engine: run `lrcn caffe build`$"):
             engine.find()
     (engines.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + "# changed\n")
