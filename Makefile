@@ -33,10 +33,10 @@ demo: engine
 	$(LRCN) compare runs/demo/results.json runs/demo-captions/results.json runs/demo-video/results.json
 	$(LRCN) report runs/demo runs/demo-captions runs/demo-video --out runs/report.html
 
-# Caffe's own threads take the cores that are there; without it, each core has a share of the files.
+# Each core has a share of the files; the nets of most are too small to gain from another.
 test: lint engine
 	.venv/bin/python -m pytest -m "not engine" -n auto --dist loadfile
-	.venv/bin/python -m pytest -m engine
+	.venv/bin/python -m pytest -m engine -n auto --dist loadfile
 
 test-fast: venv
 	.venv/bin/python -m pytest -m "not engine and not slow" -n auto --dist loadfile

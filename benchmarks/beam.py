@@ -31,7 +31,7 @@ from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
 from prototxt_gen.shapes import infer
 
-REPLAY = Path(__file__).resolve().parents[1] / "tests" / "lrcn" / "sentences" / "replay.py"
+REPLAY = Path(__file__).with_name("replay.py")
 NET = "caption/lrcn-2f"
 
 

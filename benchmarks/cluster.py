@@ -13,13 +13,12 @@ from __future__ import annotations
 import argparse
 import filecmp
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from prepare import write_set
-from rows import Row, in_turn, main
+from rows import Row, in_turn, main, quietly
 
 from data_prep.workers import cores
 
@@ -28,7 +27,7 @@ def prepare(folder: Path, out: Path, *options: str) -> None:
     shutil.rmtree(out, ignore_errors=True)
     command = [Path(sys.executable).with_name("lrcn"), "prepare", "ucf101", "--videos", folder / "videos", "--splits"]
     arguments = [folder / "lists", "--out", out, "--fps", "25", "--subset", *options]
-    subprocess.run([*command, *arguments], check=True, stderr=subprocess.DEVNULL)
+    quietly([*command, *arguments])
 
 
 def differing(one: Path, other: Path) -> list[str]:

@@ -11,7 +11,6 @@ A second row has the function alone as the alternative, called on frames that li
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import cv2
 from prepare import write_set
-from rows import Row, in_turn, main
+from rows import Row, in_turn, main, quietly
 
 from data_prep import flow, flow_images, frames, store
 from data_prep.dataset import Dataset
@@ -28,7 +27,7 @@ from data_prep.workers import cores
 
 def lrcn(*arguments) -> None:
     command = [Path(sys.executable).with_name("lrcn"), "prepare", *map(str, arguments)]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    quietly(command)
 
 
 def in_one_process(data: Path, algorithm: str, out: Path) -> float:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import cv2
 from clips import stored, windows
-from rows import Row, in_turn, main
-from train import quietly, to_learn
+from rows import Row, in_turn, main, quietly
+from train import to_learn
 
 from data_prep import store
 from data_prep.workers import cores

@@ -23,7 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import skimage.data
-from rows import Row, in_turn, main
+from rows import Row, in_turn, main, quietly
 
 from data_prep import store
 from data_prep.workers import cores
@@ -105,7 +105,7 @@ def with_prepare(folder: Path, out: Path, fps: float, workers: int) -> tuple[flo
     command = [Path(sys.executable).with_name("lrcn"), "prepare", "ucf101", "--videos", folder / "videos", "--splits"]
     options = [folder / "lists", "--out", out, "--fps", str(fps), "--workers", str(workers), "--subset"]
     begun = time.perf_counter()
-    subprocess.run([*command, *options], check=True, stderr=subprocess.DEVNULL)
+    quietly([*command, *options])
     seconds = time.perf_counter() - begun
     with store.reader(out / "frames").begin() as transaction:
         sizes = [len(value) for _, value in transaction.cursor()]

@@ -8,14 +8,16 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lrcn.engine import EngineError
 from lrcn.results.benchmarks import Row, cells, table
 
-__all__ = ["Row", "in_turn", "main"]
+__all__ = ["Row", "in_turn", "main", "quietly"]
 
 
 def in_turn(first: Callable[[], object], second: Callable[[], object], times: int) -> tuple[float, float]:
@@ -29,11 +31,24 @@ def in_turn(first: Callable[[], object], second: Callable[[], object], times: in
     return statistics.median(seconds[0]), statistics.median(seconds[1])
 
 
+def quietly(command: Sequence[object], **more: object) -> None:
+    """Runs a program, of which only a bad end is heard."""
+    done = subprocess.run(command, capture_output=True, text=True, **more)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
+        raise SystemExit(said if said.startswith("lrcn: ") else f"{command[0]}: {said}")
+
+
 def main(measure: Callable[[argparse.Namespace], list[Row]], parser: argparse.ArgumentParser) -> None:
     """Parse the command line, measure, and print the rows: a table, or with --json one document."""
     parser.add_argument("--json", action="store_true", help="one JSON document")
     asked = parser.parse_args()
-    rows = [row.record() for row in measure(asked)]
+    try:
+        rows = [row.record() for row in measure(asked)]
+    except EngineError as error:  # there is none
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     if asked.json:
         print(json.dumps({"rows": rows}, indent=1))
     else:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from beam import write_weights
-from rows import Row, in_turn, main
+from rows import Row, in_turn, main, quietly
 
 from data_prep import store
 from data_prep.dataset import Video, index_text, list_text
@@ -40,7 +39,7 @@ from lrcn.activity import score
 from lrcn.activity.frame_loader import Frames
 job = json.loads(open(sys.argv[1]).read())
 net = caffe.Net(job["deploy"], job["weights"], caffe.TEST)
-clips = [clip for of_video in score.video_clips(job, Dataset(job["data"])) for clip in of_video]
+clips = [clip for of_video in score.VideoClips(job, Dataset(job["data"])) for clip in of_video]
 lanes = net.blobs["data"].data.reshape(job["frames"], -1, *net.blobs["data"].shape[1:])
 shares = Counter((clip.v, clip.video, number) for clip in clips for number in set(clip.images))
 frames = Frames(job, lanes.shape[1:], ((*frame, count) for frame, count in sorted(shares.items())), 16, 16)
@@ -99,7 +98,7 @@ def measure(asked: argparse.Namespace) -> list[Row]:
             (folder / out).unlink(missing_ok=True)
             (folder / "job.json").write_text(json.dumps(job | {"out": str(folder / out)}))
             command = [sys.executable, *program, folder / "job.json"]
-            subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+            quietly(command, env=environment)
 
         once, twice = in_turn(
             lambda: scored(["-m", "lrcn.activity.score"], "once.npz"),

@@ -12,13 +12,12 @@ ends and the next reads the snapshot.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from clips import HEIGHT, WIDTH, stored, windows
-from rows import Row, in_turn, main
+from rows import Row, in_turn, main, quietly
 
 from data_prep.whole_files import read_json, write_json, write_text
 from lrcn.engine.compute import Compute
@@ -77,13 +76,6 @@ def bare(data: Path, folder: Path, asked: argparse.Namespace) -> None:
     compute = Compute()
     command = [compute.engine.caffe, "train", "--solver=solver.prototxt"]
     quietly(command, cwd=run, env=compute.environment())
-
-
-def quietly(command: list[object], **more: object) -> None:
-    """Runs a program, of which only a bad end is heard."""
-    done = subprocess.run(command, capture_output=True, text=True, **more)
-    if done.returncode:
-        raise SystemExit(f"{command[0]}: {done.stderr.strip().splitlines()[-1]}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from data_prep import DataError
@@ -33,7 +34,7 @@ class Cluster:
     def __init__(self, client: Any, name: str):
         self.client, self.name = client, name
 
-    def results(self, function: Callable, jobs: list) -> Iterator[tuple]:
+    def results(self, function: Callable, jobs: list, alone: bool = False) -> Iterator[tuple]:
         """(job, function(job)) in the order of `jobs`. Errors: DataError, of a worker with its machine, or where the
         scheduler is gone."""
         from distributed import KilledWorker
@@ -44,7 +45,7 @@ class Cluster:
             return executor.submit(_carry_out, versions(), function, job)
 
         try:
-            for job, packed in in_order(submit, function, jobs, self._threads):
+            for job, packed in in_order(submit, function, jobs, partial(self._at_once, alone)):
                 yield job, pickle.loads(packed)
         except CancelledError:
             raise self._gone() from None
@@ -57,9 +58,11 @@ class Cluster:
             with suppress(OSError, RuntimeError, TimeoutError):
                 executor.shutdown(wait=False)  # the scheduler forgets what is not done
 
-    def _threads(self) -> int:
+    def _at_once(self, alone: bool) -> int:
+        """How many jobs."""
         try:
-            return sum(self.client.nthreads().values()) or 1  # the first workers may come because there is work
+            threads = self.client.nthreads().values()
+            return (len(threads) if alone else sum(threads)) or 1  # the first workers may come because there is work
         except (OSError, RuntimeError, TimeoutError):
             raise self._gone() from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from data_prep import DataError, captions, flow, shards, videos
@@ -11,9 +11,12 @@ from data_prep.workers import Work
 MERGING = {"videos": videos.merge_shards, "captions": captions.merge_shards, "flow": flow.merge_shards}
 
 
-def merge(out, folders: Sequence[Path] = (), remove: bool = False, work: Work = Work()) -> Path:
+def merge(
+    out, folders: Sequence[Path] = (), remove: bool = False, work: Work = Work(), others: Mapping[str, Callable] = {}
+) -> Path:
     """Makes the data set `out` of its shards, or gives it the flow that its shards have. What was cut off goes on.
 
+    others: kind of shards -> what merges those that are made by Caffe, which is not known here.
     folders: where shards lie, if not beside the data set. remove: whether they go once the data set is whole.
     Errors: DataError where shards are missing, damaged, or do not go together.
     """
@@ -21,8 +24,14 @@ def merge(out, folders: Sequence[Path] = (), remove: bool = False, work: Work = 
     sets = [whole for each in ([folders] if folders else places) if (whole := shards.find(each))]
     if not sets:
         raise DataError(f"{(folders or places[0])[0]}: no shards in it; make them with `lrcn prepare ... --shard K/N`")
+    merging = MERGING | others
     for whole in sets:
-        MERGING[whole.recipe["kind"]](whole, out, work)
+        kind = whole.recipe["kind"]
+        if kind not in merging:
+            raise DataError(
+                f"{whole.places[0].parent}: holds shards of {kind}, which `lrcn prepare merge` puts together"
+            )
+        merging[kind](whole, out, work)
     if remove:
         for whole in sets:
             whole.remove()

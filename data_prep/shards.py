@@ -3,6 +3,7 @@
     OUT.shards/3-of-64/shard.json     written last: what it was made of, by which versions, and what came out
     OUT.shards/3-of-64/recipe.json    all that the whole is made of, so that `merge` needs no more than the shards
     OUT.shards/3-of-64/frames, flow   images as a data set has them
+    OUT.shards/3-of-64/work           activations, of features
     OUT.shards/3-of-64.partial/       one that is being made, or was cut off
 
 The shards of a data set's flow lie in OUT.flow-shards. Shards of every kind have one recipe, which names no folder but
@@ -15,7 +16,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,15 @@ from data_prep.whole_files import new_folder, remove_file, write_json, write_tex
 from data_prep.workers import Shard, difference, versions
 
 MARK, RECIPE = "shard.json", "recipe.json"
-KINDS = {"videos": "shards", "captions": "shards", "flow": "flow-shards"}  # what is sharded -> suffix of the folder
-FILES = (MARK, RECIPE, "uneven.tsv", "skipped.tsv")
+# What is sharded -> suffix of the folder.
+KINDS = {
+    "videos": "shards",
+    "captions": "shards",
+    "flow": "flow-shards",
+    "features": "shards",
+    "image-features": "shards",
+}
+FILES, FOLDERS = (MARK, RECIPE, "uneven.tsv", "skipped.tsv"), (*store.MODALITIES.values(), "work")
 AGAIN = "remove it and prepare that shard again"
 
 
@@ -70,8 +78,9 @@ class Part:
 
 
 @contextmanager
-def making(out, shard: Shard, recipe: dict) -> Iterator[Part | None]:
-    """The shard to be filled and finished; None where it is whole. recipe: JSON, with the "kind" of KINDS.
+def making(out, shard: Shard, recipe: dict, engine: Mapping[str, str] = {}) -> Iterator[Part | None]:
+    """The shard to be filled and finished; None where it is whole. recipe: JSON, with the "kind" of KINDS. engine: what
+    its bytes depend on beside `versions`, by name.
 
     One that was cut off goes on. Errors: DataError where another run is making it, or it is there of another recipe.
     """
@@ -79,7 +88,7 @@ def making(out, shard: Shard, recipe: dict) -> Iterator[Part | None]:
     made_of = {
         "recipe": hashlib.sha256(text.encode()).hexdigest(),
         "shard": [shard.number, shard.count],
-        "versions": versions(),
+        "versions": {**versions(), **engine},
     }
     there = place(out, shard, recipe["kind"])
     if there.exists():
@@ -123,17 +132,46 @@ def _stored(folder: Path, modality: str, video: Video) -> Iterator[bytes]:
         yield store.read_jpeg(environment, modality, video.name, number)
 
 
+# ---- activations -------------------------------------------------------------------------------------------
+
+
+def sums(path: Path, sizes: Mapping[str, int]) -> dict[str, list]:
+    """Piece -> where it begins in a file, and a sum of its bytes. sizes: of the pieces, as they follow each other."""
+    with open(path, "rb") as file:
+        return {piece: [file.tell(), _sum(file.read(size))] for piece, size in sizes.items()}
+
+
+def read_pieces(whole: Whole, file: str, sizes: Mapping[str, int]) -> Iterator[bytes]:
+    """Pieces of the files that shards have, with their `sums` as results. Errors: DataError where they are not as they
+    were written."""
+    held = {piece: (place, *of) for place, results in whole.results.items() for piece, of in results["pieces"].items()}
+    for piece, size in sizes.items():
+        place, begin, due = held[piece]
+        with open(place / file, "rb") as opened:
+            opened.seek(begin)
+            content = opened.read(size)
+        if len(content) != size or _sum(content) != due:
+            raise DataError(f"{place / file}: is not as it was written; {AGAIN}")
+        yield content
+
+
+def _sum(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
 # ---- all shards of a data set ------------------------------------------------------------------------------
 
 
 class Whole:
     """All shards of a data set, of one kind, which agree. Attributes: places; copies, of shards that lie in several;
-    recipe; results: those of each place."""
+    recipe; results: those of each place; engine: what `making` was told of it."""
 
     def __init__(self, places: list[Path], copies: list[Path]):
         self.places, self.copies = places, copies
         self.recipe = json.loads(_content(places[0], RECIPE))
         self.results = {place: _about(place)["results"] for place in places}
+        made_by, own = _about(places[0])["prepared"]["versions"], versions()
+        self.engine = {name: made_by[name] for name in made_by if name not in own}
 
     def bytes(self, modality: str) -> int:
         """On the disk."""
@@ -144,10 +182,10 @@ class Whole:
         every = [*self.places, *self.copies]
         for place in every:
             with writing(place):
-                for modality in store.MODALITIES.values():
-                    store.close_reader(place / modality)
-                    if (place / modality).exists():
-                        shutil.rmtree(place / modality)
+                for folder in (place / name for name in FOLDERS):
+                    store.close_reader(folder)
+                    if folder.exists():
+                        shutil.rmtree(folder)
                 for name in FILES:
                     remove_file(place / name)
         for folder in (*every, *{place.parent for place in every}):
@@ -255,5 +293,5 @@ class Results:
     def __init__(self, answers: dict[Callable, Callable]):
         self.answers = answers
 
-    def results(self, function: Callable, jobs: list) -> Iterator[tuple]:
+    def results(self, function: Callable, jobs: list, alone: bool = False) -> Iterator[tuple]:
         return ((job, self.answers.get(function, function)(job)) for job in jobs)

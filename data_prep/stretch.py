@@ -142,8 +142,8 @@ def _copy_rows(source: Path, target: Path, names: Sequence[str], rows: slice) ->
 
 def write_datasets(target: Path, datasets: Mapping[str, np.ndarray]) -> None:
     """An HDF5 file of these. Made in memory: where the disk is full, the HDF5 library brings the process down instead
-    of saying so."""
-    with h5py.File(target.name, "w", driver="core", backing_store=False) as written:
+    of saying so. Under its whole name: the library knows files by it, and trainings side by side write some at once."""
+    with h5py.File(target, "w", driver="core", backing_store=False) as written:
         for name, values in datasets.items():
             written.create_dataset(name, data=values)
         written.flush()

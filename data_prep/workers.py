@@ -58,8 +58,9 @@ def no_progress(what: str, done: int, total: int) -> None:
 class Crew(Protocol):
     """Who does the work."""
 
-    def results(self, function: Callable, jobs: list) -> Iterator[tuple]:
-        """(job, function(job)) in the order of `jobs`."""
+    def results(self, function: Callable, jobs: list, alone: bool = False) -> Iterator[tuple]:
+        """(job, function(job)) in the order of `jobs`. alone: a job takes all of a worker, however many threads it
+        has."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ class Processes:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
 
-    def results(self, function: Callable, jobs: list) -> Iterator[tuple]:
+    def results(self, function: Callable, jobs: list, alone: bool = False) -> Iterator[tuple]:
         if not self._pool:
             yield from ((job, function(job)) for job in jobs)
             return

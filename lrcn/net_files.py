@@ -57,7 +57,7 @@ def _is_edited(path: Path, text: str) -> bool:
     """Whether there is something at `path` that would be lost: not as it was written, and no other name for `text`."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, UnicodeDecodeError):
         return True

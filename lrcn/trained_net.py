@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from data_prep import DataError
 from lrcn.engine import blas
 from netspecs import catalogue
 from netspecs.variant import Variant
@@ -72,6 +75,12 @@ class TrainedNet:
         return self.variant.row + ("" if self.training in ("finetune", None) else f"-{self.training}")
 
 
+def name_of(folder: Path) -> str:
+    """What a run is called where several splits are at work: "lrcn-fc6-rgb", of split 2 "split2/lrcn-fc6-rgb"."""
+    split = folder.absolute().parent.name
+    return f"{split}/{folder.name}" if re.fullmatch(r"split[1-9]\d*", split) else folder.name
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file of weights. SpecError where it cannot be read."""
     content = hashlib.sha256()
@@ -82,6 +91,21 @@ def digest(path: Path) -> str:
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror}; --weights takes a .caffemodel") from None
     return content.hexdigest()
+
+
+def check_same(weights: Path, due: str) -> None:
+    """Errors: DataError where a file of weights is not that of this `digest`, taken on another machine."""
+    try:
+        same = _digest(weights, weights.stat().st_mtime_ns) == due
+    except OSError as error:
+        raise DataError(f"{weights}: {error.strerror}; weights must lie under the same path everywhere") from None
+    if not same:
+        raise DataError(f"{weights}: is not the same as where the work is given out; bring the same there")
+
+
+@lru_cache(4)
+def _digest(weights: Path, _changed: int) -> str:
+    return digest(weights)
 
 
 def files_of(nets: Sequence[TrainedNet]) -> dict[str, dict[str, str]]:

@@ -22,7 +22,7 @@ from lrcn.pixels import Transform
 from lrcn.results import compare, confusion, palette, pictures
 from lrcn.results.published import TABLE1_ROWS
 from lrcn.results.significance import sign_test
-from lrcn.trained_net import TrainedNet, digest
+from lrcn.trained_net import TrainedNet, digest, name_of
 from prototxt_gen import to_text
 
 MODALITIES = ("rgb", "flow")
@@ -97,7 +97,7 @@ def score_net(net: TrainedNet, compute: Compute, scoring: Scoring = Scoring()) -
     else:
         job |= {"strides": sorted(set(scoring.strides))}
         path = net.folder / f"scores{scoring.ending_of_scores}.npz"
-    run_score(net, job, path, compute, f"{net.folder.name}: test videos")
+    run_score(net, job, path, compute, f"{name_of(net.folder)}: test videos")
     return path
 
 

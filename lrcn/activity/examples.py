@@ -38,7 +38,7 @@ from lrcn.activity.evaluate import (
 from lrcn.engine.compute import Compute
 from lrcn.results.compare import COLUMNS
 from lrcn.results.pictures import spread
-from lrcn.trained_net import TrainedNet
+from lrcn.trained_net import TrainedNet, name_of
 from prototxt_gen import SpecError
 
 MOST = 8  # videos
@@ -213,7 +213,7 @@ def _again(
             data = {"data": str(subset.dataset.folder), "split": subset.split}
             job = net_job(net, scoring) | data | {"keep_clips": True}
             job |= subset.job(net, path.parent) | (of_job(net, subset.clips(net)) if has_lstm(net) else {})
-            run_score(net, job, path, compute, f"{net.folder.name}: videos to show")
+            run_score(net, job, path, compute, f"{name_of(net.folder)}: videos to show")
             courses.setdefault(row, {})[modality] = _courses(path, subset)
             if has_lstm(net) and (modality == column or row not in gates):
                 answers = flat[row].get(column, flat[row][modality])[list(numbers)].argmax(1)

@@ -10,11 +10,11 @@ work in place, so `fc6` and `fc7` are the activations after the ReLU, as the LST
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,22 +22,23 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import Message
 
-from data_prep import DataError, room
-from data_prep.dataset import Dataset, Video, list_text
+from data_prep import DataError, room, shards
+from data_prep.dataset import Dataset
 from data_prep.features import Gathered, output_folder, write_part
 from data_prep.whole_files import new_folder, write_json, write_text
-from data_prep.workers import Counted
-from lrcn.activity.sampler import clip_images, clip_starts, image_range
+from data_prep.workers import Counted, Progress, Work, cores
+from lrcn.activity.groups import ROWS, Images, count, gather, groups_of
+from lrcn.activity.listed import Extraction, Listed, identity, places
 from lrcn.engine.compute import Compute
+from lrcn.engine.elsewhere import Terms, check_begun, traits
 from lrcn.engine.process import Caffe
 from lrcn.pixels import Transform
-from lrcn.trained_net import digest
+from lrcn.trained_net import check_same, digest
 from netspecs import catalogue
 from prototxt_gen import SpecError, parse, to_text
 from prototxt_gen.part import Part, check_weights, part_for
 from prototxt_gen.text import Source
 
-STRIDE = 8  # between clips, as videos are classified
 SIZE = (240, 320)  # published: smaller frames are enlarged to this
 BATCH = 64  # pictures a forward pass, at most
 BATCH_BYTES = 1 << 30  # of activations, about
@@ -61,24 +62,6 @@ class DeployNet:
             )
         check_weights(part, weights, self.name)
         return part
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """What is extracted: `blob`, a row (D,) a frame, in sequences of `frames`.
-
-    clips: clips of consecutive frames in place of evenly spaced ones; in training each once, in testing as released,
-    where the last counts more than once. crops: "centre", or "ten-mean", the mean over the ten crops (five where labels
-    do not survive a mirror) that videos are classified by. videos: of a training batch, whose order follows from
-    `seed`.
-    """
-
-    blob: str = "fc6"
-    frames: int = 16
-    clips: bool = False
-    crops: str = "centre"
-    videos: int = 24
-    seed: int = 1701
 
 
 # ---- which net, and how it sees pixels ---------------------------------------------------------------------
@@ -129,66 +112,40 @@ def source(
     return DeployNet(net, variant.files(**settings)["deploy"], Transform.of(variant, settings))
 
 
-# ---- which frames ------------------------------------------------------------------------------------------
-
-
-def sequences(video: Video, modality: str, frames: int, clips: bool) -> list[list[int]]:
-    """The image numbers of a video's sequences: one of `frames` evenly spaced ones from the first to the last image
-    (some twice where there are fewer); or clips of consecutive ones at stride 8, as videos are classified, the last
-    images in every clip for which `frames` do not remain. [] where there is no image."""
-    first, last = image_range(modality, video.frames)
-    images = last - first + 1
-    if images < 1:
-        return []
-    if clips:
-        return [
-            [first + i for i in clip_images(start, frames, images - 1)] for start in clip_starts(images, frames, STRIDE)
-        ]
-    if frames == 1:
-        return [[first + (images - 1) // 2]]
-    gaps = frames - 1
-    return [[first + (2 * t * (images - 1) + gaps) // (2 * gaps) for t in range(frames)]]
+# ---- the data set ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Listed:
-    """The videos of every list (split, "train" or "test") of which there are images, the image numbers of their
-    sequences by the video's name, and the names of those left out."""
+class Features:
+    """What a features data set is, but for its rows and their origin.
 
-    lists: dict[tuple[int, str], list[Video]]
-    sequences: dict[str, list[list[int]]]
-    left_out: list[str]
+    settings: what tells it from others. sizes, blob: what dataset.json says of the sequences, and of the blob, whose
+    rows have `size` values.
+    """
+
+    settings: dict[str, Any]
+    sizes: dict[str, Any]
+    blob: dict[str, Any]
+    size: int
+    modality: str
+    extraction: Extraction
+    listed: Listed
+
+    def recipe(self) -> dict[str, Any]:
+        """Ready for JSON, for `read`."""
+        more = {"kind": "features", "extraction": vars(self.extraction), "listed": self.listed.described()}
+        return vars(self) | more
 
     @classmethod
-    def of(cls, dataset: Dataset, modality: str, extraction: Extraction) -> Listed:
-        lists = {
-            (split, part): dataset.videos(split, part)
-            for split in dataset.description.get("splits", [1])
-            for part in ("train", "test")
-        }
-        videos = {video.name: video for listed in lists.values() for video in listed}
-        by_video = {
-            name: sequences(video, modality, extraction.frames, extraction.clips) for name, video in videos.items()
-        }
-        lists = {key: [video for video in listed if by_video[video.name]] for key, listed in lists.items()}
-        for (split, part), listed in lists.items():
-            if not listed:
-                raise DataError(f"{dataset.folder}: no video of {part}{split}.txt has an image of {modality}")
-        return cls(
-            lists,
-            {name: of_video for name, of_video in by_video.items() if of_video},
-            [name for name, of_video in by_video.items() if not of_video],
-        )
+    def read(cls, recipe: Mapping[str, Any]) -> Features:
+        values, extraction = dict(recipe), Extraction(**recipe["extraction"])
+        del values["kind"]
+        listed = Listed.read(recipe["listed"], recipe["modality"], extraction)
+        return cls(**values | {"extraction": extraction, "listed": listed})
 
-    def rows(self, frames: int) -> int:
-        """How many rows of activations lie on the disk: those of all images while they are computed, and those of every
-        list's sequences of so many frames."""
-        of_lists = sum(len(self.sequences[video.name]) for listed in self.lists.values() for video in listed)
-        return sum(map(len, self.images().values())) + frames * of_lists
-
-    def images(self) -> dict[str, list[int]]:
-        """The numbers of each video's images, each once."""
-        return {name: sorted(set().union(*of_video)) for name, of_video in self.sequences.items()}
+    def sizes_of(self, groups: list[Images]) -> dict[str, int]:
+        """First video of each group -> bytes of its rows."""
+        return {group[0][0]: 4 * self.size * count([group]) for group in groups}
 
 
 def extract(
@@ -198,10 +155,15 @@ def extract(
     out: Path,
     extraction: Extraction = Extraction(),
     compute: Compute | None = None,
-    workers: int = 2,
+    work: Work = Work(),
 ) -> Path:
-    """Makes the features data set `out`, float32, of every list of a prepared data set. A call after one that was cut
-    off goes on. Raises SpecError, DataError, CaffeError."""
+    """Makes the features data set `out`, float32, of every list of a prepared data set; or a shard of it, which has
+    every so many-th group of videos. A call after one that was cut off goes on.
+
+    work: a crew's workers run Caffe each, on the terms of `compute`, and read data set and weights under the same
+    paths; without a crew its `workers` read frames for the Caffe of this machine. Raises SpecError, DataError,
+    CaffeError.
+    """
     out, compute, modality = output_folder(out), compute or Compute(), net.transform.modality
     dataset.check(modality)
     part = net.part(extraction.blob, weights)
@@ -210,44 +172,62 @@ def extract(
     together = max(1, min(BATCH, BATCH_BYTES // max(part.bytes_a_row, 1)) // crops)
     pixels = {key: getattr(net.transform, key) for key in ("modality", "mean", "scale", "height", "width")}
     settings = {
-        "data": _identity(dataset, modality, listed.lists),
+        "data": identity(dataset, modality, listed),
         "net": to_text(part.net),
         "weights": digest(weights),
         **vars(extraction),
         "shown": pixels,
         "together": together,
     }
-    with new_folder(out, settings) as folder:
-        if folder is None:
-            return out
-        need = 4 * part.size * listed.rows(extraction.frames)
-        room.check(out, need, "the activations", compute.progress, room.taken(folder.rglob("*")))
+    blob = {"blob": part.blob, "written_by": part.written_by, "rectified": part.rectified}
+    features = Features(settings, _sizes(dataset, extraction), blob, part.size, modality, extraction, listed)
+    job = pixels | {
+        "data": str(dataset.folder.resolve()),
+        "mirror": dataset.mirror and extraction.crops != "centre",
+        "crops": extraction.crops,
+        "count": crops,
+        "together": together,
+        "weights": str(Path(weights).resolve()),
+        "crop": part.crop,
+        "input": part.input,
+        "blob": part.blob,
+    }
+    caffe = _Extractor(job, to_text(part.deploy(together * crops)), part.size, extraction, settings)
+    origin = {"net": net.name, "weights": str(weights), "crops": extraction.crops, "engine": compute.engine.info()}
+    origin |= {"gpu": compute.about()}
+
+    def fill(folder: Path, images: Images) -> None:
         for remark in _remarks(net, part, listed, modality):
             compute.progress(remark, 0, 0)
-        job = pixels | {
-            "data": str(dataset.folder.resolve()),
-            "mirror": dataset.mirror and extraction.crops != "centre",
-            "crops": extraction.crops,
-            "count": crops,
-            "together": together,
-            "workers": workers,
-            "weights": str(Path(weights).resolve()),
-        }
-        rows = _compute_rows(folder / "work", job, part, listed.images(), compute)
+        caffe.fill(folder, images, compute, work)
+
+    if work.shard:
+        _make_shard(out, features, origin, fill, compute, work)
+    else:
+        _make(out, features, origin, fill, compute.progress)
+    return out
+
+
+Fill = Callable[[Path, Images], None]  # writes the rows of these images into a folder, `groups.ROWS`
+Tell = Callable[[int, int], None]  # how many images are done, of how many
+
+
+def _make(out: Path, features: Features, origin: dict[str, Any], fill: Fill, progress: Progress) -> None:
+    """The data set, of rows that `fill` writes. origin: of the rows."""
+    extraction, listed, modality = features.extraction, features.listed, features.modality
+    with new_folder(out, features.settings) as folder:
+        if folder is None:
+            return
+        need = 4 * features.size * listed.rows(extraction.frames)
+        room.check(out, need, "the activations", progress, room.taken(folder.rglob("*")))
+        fill(folder / "work", listed.images())
+        rows = np.memmap(folder / "work" / ROWS, np.float32, "r").reshape(-1, features.size)
         _write_lists(folder, out, rows, listed, extraction, modality)
         del rows
         shutil.rmtree(folder / "work")
-        origin = {"net": net.name, "weights": str(weights), "crops": extraction.crops, "engine": compute.engine.info()}
-        origin |= {
-            "gpu": compute.about(),
-            "blob": part.blob,
-            "written_by": part.written_by,
-            "rectified": part.rectified,
-        }
-        about = {"modality": modality, "feature_size": part.size, "skipped": len(listed.left_out)}
-        about |= {"extracted": origin, "prepared": settings}
-        write_json(folder / "dataset.json", _sizes(dataset, extraction) | about)
-    return out
+        about = {"modality": modality, "feature_size": features.size, "skipped": len(listed.left_out)}
+        about |= {"extracted": origin | features.blob, "prepared": features.settings}
+        write_json(folder / "dataset.json", features.sizes | about)
 
 
 def _remarks(net: DeployNet, part: Part, listed: Listed, modality: str) -> Iterator[str]:
@@ -274,35 +254,14 @@ def _sizes(dataset: Dataset, extraction: Extraction) -> dict[str, Any]:
     }
 
 
-def _compute_rows(
-    work: Path, job: dict[str, Any], part: Part, images: dict[str, list[int]], compute: Compute
-) -> np.ndarray:
-    """Has Caffe compute the activations (all images, D), video after video; they lie in a file in the folder `work`."""
-    job = job | {"crop": part.crop, "input": part.input, "blob": part.blob} | compute.device
-    work.mkdir(exist_ok=True)
-    write_text(work / "deploy.prototxt", to_text(part.deploy(job["together"] * job["count"])))
-    write_text(work / "job.json", json.dumps(job | {"videos": list(images.items())}))
-    log = work / "caffe.log"
-    log.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "lrcn.activity.activations", work / "job.json"]
-    with Caffe(compute, command, log, talks=True) as caffe:
-        for line in caffe.lines():
-            compute.progress(Counted(f"{part.blob}: frames", "frames"), *map(int, line.split()))
-    return np.memmap(work / "rows.f32", np.float32, "r").reshape(-1, part.size)
-
-
 def _write_lists(
     folder: Path, out: Path, rows: np.ndarray, listed: Listed, extraction: Extraction, modality: str
 ) -> None:
     """Writes each list's HDF5 files and its sequences, and the videos that were left out."""
     images = listed.images()
-    for (split, part), videos in listed.lists.items():
-        which = [
-            (video, numbers)
-            for video in videos
-            for numbers in (listed.sequences[video.name] if part == "test" else _distinct(listed.sequences[video.name]))
-        ]
-        x, labels = Gathered(rows, _places(images, which)), np.array([video.label for video, _ in which])
+    for split, part in listed.lists:
+        which = listed.sequences_of(split, part)
+        x, labels = Gathered(rows, places(images, which)), np.array([video.label for video, _ in which])
         write_part(folder, out, f"{part}{split}", x, labels, extraction.videos, extraction.seed)
         lines = [f"{video.name}\t{video.label}\t{numbers[0]}\n" for video, numbers in which]
         write_text(folder / f"{part}{split}_sequences.tsv", "video\tlabel\tfirst\n" + "".join(lines))
@@ -311,21 +270,104 @@ def _write_lists(
         write_text(folder / "skipped.tsv", "video\treason\n" + "".join(lines))
 
 
-def _places(images: dict[str, list[int]], which: list[tuple[Video, list[int]]]) -> np.ndarray:
-    """The rows (S, T) of sequences in a file that holds these images of video after video."""
-    begins = dict(zip(images, np.cumsum([0, *map(len, images.values())])))
-    return np.array([begins[video.name] + np.searchsorted(images[video.name], one) for video, one in which])
+# ---- the rows ----------------------------------------------------------------------------------------------
 
 
-def _distinct(sequences: list[list[int]]) -> list[list[int]]:
-    return [list(numbers) for numbers in dict.fromkeys(map(tuple, sequences))]
+@dataclass(frozen=True)
+class _Extractor:
+    """Caffe's work. job: what `activations` reads, but for videos and devices. deploy: the net's text. size: of a row.
+    settings: of the features, which tell the data set and the weights."""
+
+    job: Mapping[str, Any]
+    deploy: str
+    size: int
+    extraction: Extraction
+    settings: Mapping[str, Any]
+
+    def fill(self, folder: Path, images: Images, compute: Compute, work: Work) -> None:
+        """Writes the rows of these images into a folder: by a crew, or by the Caffe of this machine. Errors: DataError
+        where some are there that were computed otherwise."""
+        check_begun(folder, traits(compute))
+        tell = _counting(self.job["blob"], compute.progress)
+        if work.crew is None:
+            self.run(folder, images, compute, work.workers or cores(), tell)
+            return
+        terms = Terms.of(compute)
+
+        def rows_of(groups: list[Images]) -> Iterator[bytes]:
+            jobs = [_Group(self, terms, group) for group in groups]
+            return (rows for _, rows in work.crew.results(_rows_of_group, jobs, alone=True))
+
+        gather(folder, self.size, groups_of(images), rows_of, tell)
+
+    def run(self, folder: Path, images: Images, compute: Compute, workers: int, tell: Tell) -> None:
+        """Has Caffe compute them here; `workers` processes read frames for it."""
+        write_text(folder / "deploy.prototxt", self.deploy)
+        job = {**self.job, "workers": workers, **compute.device, "videos": images}
+        write_text(folder / "job.json", json.dumps(job))
+        log = folder / "caffe.log"
+        log.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "lrcn.activity.activations", folder / "job.json"]
+        with Caffe(compute, command, log, talks=True) as caffe:
+            for line in caffe.lines():
+                tell(*map(int, line.split()))
+
+    def check_input(self) -> None:
+        """Errors: DataError where the weights or the data set are others than they were elsewhere."""
+        check_same(Path(self.job["weights"]), self.settings["weights"])
+        dataset, modality = Dataset(self.job["data"]), self.job["modality"]
+        if identity(dataset, modality, Listed.of(dataset, modality, self.extraction)) != self.settings["data"]:
+            raise DataError(f"{dataset.folder}: is not the same as where the work is given out; bring the same there")
 
 
-def _identity(dataset: Dataset, modality: str, lists) -> str:
-    """What tells this data set's frames and lists from others'."""
-    prepared = dataset.description.get("flow" if modality == "flow" else "prepared")
-    digest = hashlib.sha256(json.dumps([prepared, dataset.classes, dataset.mirror], sort_keys=True).encode())
-    digest.update((dataset.folder / "videos.tsv").read_bytes())
-    for key, listed in lists.items():
-        digest.update(f"{key}\n{list_text(listed)}".encode())
-    return digest.hexdigest()
+def _counting(blob: str, progress: Progress) -> Tell:
+    return lambda done, total: progress(Counted(f"{blob}: frames", "frames"), done, total)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Work for one of a crew."""
+
+    extractor: _Extractor
+    terms: Terms
+    images: Images
+
+
+def _rows_of_group(asked: _Group) -> bytes:
+    """The rows of a group's images, by the Caffe of the machine on which this is called. Errors: DataError."""
+    with asked.terms.kept() as compute, tempfile.TemporaryDirectory(prefix="lrcn-features-") as folder:
+        asked.extractor.check_input()
+        asked.extractor.run(Path(folder), asked.images, compute, asked.terms.threads, lambda done, total: None)
+        return Path(folder, ROWS).read_bytes()
+
+
+# ---- shards ------------------------------------------------------------------------------------------------
+
+
+def _make_shard(
+    out: Path, features: Features, origin: dict[str, Any], fill: Fill, compute: Compute, work: Work
+) -> None:
+    """Every so many-th group."""
+    groups = work.shard.of(groups_of(features.listed.images()))
+    with shards.making(out, work.shard, features.recipe(), traits(compute)) as part:
+        if part is None:
+            return
+        sizes = features.sizes_of(groups)
+        room.check(out, sum(sizes.values()), "the activations", compute.progress, room.taken(part.folder.rglob("*")))
+        fill(part.folder / "work", [video for group in groups for video in group])
+        part.finish({"origin": origin, "pieces": shards.sums(part.folder / "work" / ROWS, sizes)})
+
+
+def merge_shards(whole: shards.Whole, out: Path, work: Work = Work()) -> Path:
+    """`extract` with the rows that shards have. Errors: DataError where they are not as they were written."""
+    out, features = output_folder(out), Features.read(whole.recipe)
+
+    def rows_of(groups: list[Images]) -> Iterator[bytes]:
+        return shards.read_pieces(whole, f"work/{ROWS}", features.sizes_of(groups))
+
+    def fill(folder: Path, images: Images) -> None:
+        check_begun(folder, whole.engine)
+        gather(folder, features.size, groups_of(images), rows_of, _counting(features.blob["blob"], work.progress))
+
+    _make(out, features, whole.results[whole.places[0]]["origin"], fill, work.progress)
+    return out

@@ -82,12 +82,12 @@ class Scores:
 
     def _take(self, path: Path) -> None:
         """What a file of this job has of the videos after those that are done: a part, or a whole one, or one of an
-        lrcn that had no parts."""
+        lrcn that had no parts, or kept what is no number."""
         if not path.exists():
             return
         with np.load(path) as file:
             done, begin = int(file["done"]), int(file["begin"]) if "begin" in file else 0
-            if str(file["job"]) != self.job or begin != self.done:
+            if str(file["job"]) != self.job or begin != self.done or not np.isfinite(file["sums"]).all():
                 return
             for array, name in (self.sums, "sums"), (self.hits, "hits"), (self.weights, "weights"):
                 array[begin:done] = file[name][: done - begin]
@@ -272,7 +272,8 @@ class Net:
         return rows_of_clips(as_shown, self.together, lambda batch: self.frame_net.rows(pixels(batch)))
 
     def classify(self, clips: Sequence[list[Row]]) -> np.ndarray:
-        """The softmax (T, clips, classes), the mean over the crops, of at most `group` clips' rows."""
+        """The softmax (T, clips, classes), the mean over the crops, of at most `group` clips' rows. ValueError where it
+        is no number."""
         for at, (name, shape) in enumerate(self.read.items()):
             blob = self.net.blobs[name]
             blob.reshape(*shape)  # a batch of few frames left it smaller
@@ -282,7 +283,10 @@ class Net:
         if self.seam.next is not None:
             self.net.forward(start=self.seam.next)
         probs = self.net.blobs["probs"].data.reshape(self.length, self.group, -1, self.classes)
-        return probs.mean(2)[:, : len(clips)]
+        means = probs.mean(2)[:, : len(clips)]
+        if not np.isfinite(means).all():
+            raise ValueError(f"{self.job['weights']}: gives scores that are no numbers, as of a training that diverged")
+        return means
 
     def of_centre(self, blob: str, g: int) -> np.ndarray:
         """What a blob holds of the centre crop of the g-th clip of those that were classified last: (T, ...)."""

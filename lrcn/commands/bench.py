@@ -19,7 +19,8 @@ from lrcn.commands.options import JSON
 def bench(names, listing, as_json):
     """Measure lrcn against named alternatives, in ratios of one run; all benchmarks by default.
 
-    Exit code 0: all ran and reached their goals; 1: one fell short, or could not run, as its row says. `python
+    Exit code 0: all ran and reached their goals; 1: one fell short, or could not run, as its row says. Ctrl-C ends
+    with the rows that there are. `python
     benchmarks/NAME.py --help` has each one's own options.
     """
     from lrcn.results import benchmarks
@@ -40,4 +41,6 @@ def bench(names, listing, as_json):
 
     document = benchmarks.run(chosen, begin)
     print(json.dumps(document, indent=1) if as_json else benchmarks.text(document, width()))
+    if document["benchmarks"][-1]["error"] == benchmarks.INTERRUPTED:
+        sys.exit(130)
     sys.exit(not benchmarks.good(document))

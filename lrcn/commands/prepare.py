@@ -28,10 +28,11 @@ def prepare():
 
 
 @contextmanager
-def _making(out, who=None, becomes="is whole", kind="videos"):
+def _making(out, who=None, becomes="is whole", kind="videos", by_caffe=False):
     """Gives the work that is shown on the terminal, and says at its end what has become of `out`.
 
-    who: the values of `_who_works`' options, for work that is worth a crew from the start.
+    who: the values of `_who_works`' options, for work that is worth a crew from the start. by_caffe: which on this
+    machine has no crew.
     """
     from data_prep import cluster, shards
     from data_prep.workers import Processes, Work
@@ -43,7 +44,7 @@ def _making(out, who=None, becomes="is whole", kind="videos"):
     if executor is not None:
         crew = cluster.connected(executor, progress)
     else:
-        crew = Processes(workers) if who else nullcontext()
+        crew = Processes(workers) if who and not by_caffe else nullcontext()
     with crew as crew:
         yield Work(workers, progress, crew, shard)
     progress.close()
@@ -433,9 +434,12 @@ def prepare_merge(out, folders, remove_shards):
     FOLDERS where they were brought from several machines.
     """
     from data_prep.merge import merge
+    from lrcn.activity import extract
+    from lrcn.sentences import features
 
+    by_caffe = {"features": extract.merge_shards, features.KIND: features.merge_shards}
     with _making(out) as work:
-        merge(out, folders, remove_shards, work)
+        merge(out, folders, remove_shards, work, by_caffe)
 
 
 @prepare.command("stills")
@@ -496,9 +500,9 @@ def prepare_stills(data, splits, every, seed):
 @click.option("--videos", type=click.IntRange(1), default=24, show_default=True, help="Videos a training batch.")
 @click.option("--seed", type=int, default=1701, show_default=True, help="Of the training videos' order.")
 @settings_options
-@_WORKERS
+@_who_works
 @gpu_options()
-def prepare_features(data, net, weights, npz, out, **options):
+def prepare_features(data, net, weights, npz, out, workers, executor, shard, **options):
     """Activations in place of the CNN, as HDF5: extracted once by any Caffe net, or made elsewhere.
 
     Where the net's ReLUs work in place, as in the paper's nets, fc6 and fc7 are the activations after the ReLU.
@@ -510,6 +514,8 @@ def prepare_features(data, net, weights, npz, out, **options):
     if npz:
         if any((data, net, weights)):
             raise click.UsageError("give either --npz, or --data with --net and --weights")
+        if executor or shard:
+            raise click.UsageError("--executor and --shard are for activations that Caffe computes; --npz has them")
         from data_prep.features import prepare_npz
 
         with _making(out) as work:
@@ -520,7 +526,7 @@ def prepare_features(data, net, weights, npz, out, **options):
             raise click.UsageError(f"{option} is missing; give --data, --net and --weights, or --npz")
     dataset, changes = Dataset(data), read_settings(options["changes"], options["config"])
     of_kind = _features_of_captions if dataset.kind == "captions" else _features_of_videos
-    with _making(out) as work:
+    with _making(out, (workers, executor, shard), kind="features", by_caffe=True) as work:
         of_kind(dataset, net, weights, out, changes, options, work)
 
 
@@ -534,12 +540,12 @@ def _features_of_captions(dataset, net, weights, out, changes, options, work):
     settings = settings_of(net, dataset, changes)
     trained = TrainedNet(catalogue.get(net), settings, weights, out)
     extraction = features.Extraction(options["blob"] or features.BLOB, options["views"], options["seed"])
-    features.extract(dataset, trained, out, extraction, Compute(gpu=options["gpu"], progress=work.progress))
+    features.extract(dataset, trained, out, extraction, Compute(gpu=options["gpu"], progress=work.progress), work)
 
 
 def _features_of_videos(dataset, net, weights, out, changes, options, work):
-    from data_prep.workers import cores
     from lrcn.activity import extract
+    from lrcn.activity.listed import Extraction
     from lrcn.engine.compute import Compute
     from lrcn.training.job import settings_of
     from netspecs import catalogue
@@ -551,8 +557,6 @@ def _features_of_videos(dataset, net, weights, out, changes, options, work):
         pass_over(net.lacking, options["lenient"])
     sight = (options["modality"], settings, options["mean"] or None, options["scale"], options["size"] or None)
     names = ("frames", "clips", "crops", "videos", "seed")
-    extraction = extract.Extraction(options["blob"] or "fc6", **{name: options[name] for name in names})
+    extraction = Extraction(options["blob"] or "fc6", **{name: options[name] for name in names})
     compute = Compute(gpu=options["gpu"], progress=work.progress)
-    extract.extract(
-        dataset, extract.source(net, dataset, *sight), weights, out, extraction, compute, options["workers"] or cores()
-    )
+    extract.extract(dataset, extract.source(net, dataset, *sight), weights, out, extraction, compute, work)

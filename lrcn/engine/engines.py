@@ -25,6 +25,8 @@ from pathlib import Path
 
 SOURCE_FOLDERS = ("src", "include", "python", "tools")  # the parts of Caffe's tree that the recipe reads
 
+KERNELS = "OPENBLAS_CORETYPE"  # the variable that chooses OpenBLAS's
+
 _HERE = Path(__file__).resolve().parents[1]
 RECIPE = _HERE / "recipe" if (_HERE / "recipe").is_dir() else _HERE.parent / "docker" / "caffe"  # wheel, or checkout
 
@@ -51,7 +53,7 @@ class Engine:
     # None without CUDA, else {"toolkit": "13.0.88", "from": "wheels" or "system", "cudnn": "9.19.0" or None,
     # "architectures": ["80-real", "90"], "nccl": bool, "libraries": [the files that it was linked with]}
     gpu: dict | None = None
-    # OPENBLAS_CORETYPE that OpenBLAS wants, to take the kernels in `blas` on a processor that it does not know.
+    # KERNELS as OpenBLAS wants it, to take the kernels in `blas` on a processor that it does not know.
     kernels: str = ""
 
     @property
@@ -65,8 +67,11 @@ class Engine:
         return self.root / "share" / "caffe.proto"
 
     def info(self) -> dict:
-        """Everything that tells this engine from another, ready for JSON."""
-        return {**dataclasses.asdict(self), "root": str(self.root)}
+        """Everything that tells this engine from another, ready for JSON, and the kernels that the caller has chosen
+        for its BLAS."""
+        chosen = os.environ.get(KERNELS, self.kernels)
+        blas = self.blas if chosen == self.kernels else f"{self.blas} {KERNELS}={chosen}"
+        return {**dataclasses.asdict(self), "root": str(self.root), "blas": blas}
 
     def environment(self) -> dict[str, str]:
         """os.environ for a child that runs Caffe: the `caffe` tool, or this Python with pycaffe.
@@ -96,7 +101,7 @@ class Engine:
     def _with_kernels(self, env: MutableMapping[str, str]) -> MutableMapping[str, str]:
         """`env`, changed: what the caller has chosen stays."""
         if self.kernels:
-            env.setdefault("OPENBLAS_CORETYPE", self.kernels)
+            env.setdefault(KERNELS, self.kernels)
         return env
 
 

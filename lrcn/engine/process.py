@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # it brings OpenCV, and programs in Caffe's process import th
 
 MESSAGE = "lrcn-error: "  # begins the line for the user among Caffe's own
 FATAL = re.compile(r"^F\d{4,8} \S+ +\d+ ([\w.]+:\d+)\] (.*)")
+UNWRITTEN = "SerializeToOstream"  # the check of Caffe's that fails where a snapshot cannot be written
 LAST_LINES = 400  # of a log, in which the reason stands
 
 _prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec a lock may be held that nobody releases
@@ -163,7 +164,8 @@ def reason(lines: Iterable[str], log) -> str | None:
             return line.split(MESSAGE, 1)[1]
     for line in lines:
         if fatal := FATAL.match(line):
-            return f"Caffe stopped at {fatal[1]}: {fatal[2]} (log: {log})"
+            full = "; is the disk full?" if UNWRITTEN in fatal[2] else ""
+            return f"Caffe stopped at {fatal[1]}: {fatal[2]}{full} (log: {log})"
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import json
 import os
@@ -211,10 +212,10 @@ def _record(spec: Spec, stage: Path) -> None:
         made_for=made_for,
         gpu={"from": spec.cuda.toolkit, **installed["gpu"]} if spec.cuda else None,
     )
-    record = {**engine.info(), "blas": _try_out(engine)}
+    record = {**dataclasses.asdict(engine), "blas": _try_out(engine)}
     if spec.native and _lacks_avx512(record["blas"]):
         kernels = "SKYLAKEX"
-        blas = _try_out(engine, OPENBLAS_CORETYPE=kernels)
+        blas = _try_out(engine, kernels)
         if not _lacks_avx512(blas):
             record |= {"blas": blas, "kernels": kernels}
     del record["root"]  # it moves, and whoever reads the record knows from where
@@ -284,12 +285,14 @@ def _reason(output: str, work: Path) -> str:
     return f"Caffe cannot be built: {line} (all of it: {work / 'build.log'})"
 
 
-def _try_out(engine: Engine, **more: str) -> str:
-    """Load the `caffe` tool and pycaffe of a new engine; returns what its BLAS says of itself.
+def _try_out(engine: Engine, kernels: str = "") -> str:
+    """Load the `caffe` tool and pycaffe of a new engine; returns what its BLAS says of itself, with these kernels or
+    those that it takes by itself, whatever the caller has chosen.
 
     Raises EngineError where one of them does not run.
     """
-    env = {**engine.environment(), "GLOG_minloglevel": "2", **more}
+    env = {name: value for name, value in engine.environment().items() if name != engines.KERNELS}
+    env |= {"GLOG_minloglevel": "2"} | ({engines.KERNELS: kernels} if kernels else {})
     for command in (
         [str(engine.caffe), "--version"],
         [sys.executable, "-m", "lrcn.engine.try_out", str(engine.root / "lib" / "libcaffe.so")],

@@ -23,8 +23,8 @@ LISTENS = 0.5  # seconds between two looks whether Ctrl-C was pressed
 @dataclass(frozen=True)
 class Part(Generic[Result]):
     """Something to compute. work: does it, on what it is given. threads: of the BLAS, on the CPU. memory: bytes, as far
-    as they are known. after: which of the other parts it waits for, by their numbers. size: how much there is to
-    compute, in any unit: of those that can begin, those go first after which most is left to do."""
+    as they are known. after: which of the other parts it waits for, by their numbers; one at most. size: how much there
+    is to compute, in any unit: of those that can begin, those go first after which most is left to do."""
 
     work: Callable[[Compute], Result]
     threads: int = 1
@@ -51,12 +51,14 @@ def side_by_side(parts: Sequence[Part[Result]], compute: Compute, jobs: int | No
 
 def lanes(compute: Compute, jobs: int | None) -> list[Compute]:
     """What each of the jobs computes on where there are GPUs; on the CPU they share it. EngineError where they cannot
-    share the GPUs."""
+    share the GPUs, or there are none."""
+    _check(jobs)
     return [replace(compute, gpu=share) for share in shares(compute.gpu, jobs)] if compute.gpu else [compute]
 
 
 def shares(gpu: Gpu, jobs: int | None) -> list[Gpu]:
-    """The GPUs of each of the jobs. EngineError where they cannot share them."""
+    """The GPUs of each of the jobs. EngineError where they cannot share them, or there are none."""
+    _check(jobs)
     if jobs in (None, 1):
         return [gpu]
     if len(gpu.numbers) % jobs:
@@ -68,13 +70,19 @@ def shares(gpu: Gpu, jobs: int | None) -> list[Gpu]:
     return [replace(gpu, numbers=gpu.numbers[at : at + each]) for at in range(0, len(gpu.numbers), each)]
 
 
+def _check(jobs: int | None) -> None:
+    if jobs is not None and jobs < 1:
+        raise EngineError(f"--jobs {jobs}: give at least 1")
+
+
 def at_most(parts: Sequence[Part[Any]], jobs: int | None, on_gpus: bool = False) -> int:
-    """How many are at work at a time, at most."""
+    """How many are at work at a time, at most: never more than there are ends of chains, for each waits for one."""
+    ends = len(parts) - len({number for part in parts for number in part.after})
     if jobs is None:
         free = cores()
         threads = sorted(part.threads for part in parts)
         jobs = 1 if on_gpus else sum(sum(threads[: number + 1]) <= free for number in range(len(threads)))
-    return max(1, min(jobs, len(parts)))
+    return max(1, min(jobs, ends))
 
 
 def seconds(parts: Sequence[Part[Any]], jobs: int | None, taken: Sequence[float], on_gpus: bool = False) -> float:

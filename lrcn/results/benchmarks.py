@@ -24,6 +24,7 @@ _HERE = Path(__file__).resolve().parents[1]
 FOLDER = _HERE / "benchmarks" if (_HERE / "benchmarks").is_dir() else _HERE.parent / "benchmarks"  # wheel, or checkout
 
 GOAL = re.compile(r"(at least|at most) (\d+(?:\.\d+)?)")
+INTERRUPTED = "interrupted"
 TITLES = ("benchmark", "what", "measured", "alternative", "ratio", "goal", "reached", "against")
 
 
@@ -94,24 +95,39 @@ def run(names: Sequence[str], begin: Callable[[str], None]) -> dict:
     """Run benchmarks one after another, each in a process of its own; one that fails costs no other.
 
     begin: is told each name. Gives {"machine": machine(), "benchmarks": [{"name", "load", "rows", "error"}]}, `error`
-    the last line of one that failed or lacks something, None of others.
+    the last line of one that failed or lacks something, None of others; INTERRUPTED of the one that Ctrl-C ended, which
+    is the last.
     """
     document = {"machine": machine(), "benchmarks": []}
     for name in names:
         begin(name)
         load = os.getloadavg()[0]
-        command = [sys.executable, str(FOLDER / f"{name}.py"), "--json"]
-        process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        rows, error = [], None
         try:
-            rows = json.loads(process.stdout)["rows"] if process.returncode == 0 else []
-        except (ValueError, KeyError, TypeError):
-            error = "printed no JSON document of rows"
-        if process.returncode:
-            said = process.stderr.strip().splitlines()
-            error = said[-1] if said else f"ended with {process.returncode}"
+            rows, error = _measured([sys.executable, str(FOLDER / f"{name}.py"), "--json"])
+        except KeyboardInterrupt:
+            rows, error = [], INTERRUPTED
         document["benchmarks"].append({"name": name, "load": load, "rows": rows, "error": error})
+        if error == INTERRUPTED:
+            break
     return document
+
+
+def _measured(command: Sequence[str]) -> tuple[list[dict], str | None]:
+    """The rows that a benchmark prints, or what is wrong."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            printed, said = process.communicate()
+        except KeyboardInterrupt:  # the terminal told the benchmark too, which removes what it made
+            process.communicate()
+            raise
+    if process.returncode:
+        lines = said.strip().splitlines()
+        return [], lines[-1] if lines else f"ended with {process.returncode}"
+    try:
+        return json.loads(printed)["rows"], None
+    except (ValueError, KeyError, TypeError):
+        return [], "printed no JSON document of rows"
 
 
 def good(document: dict) -> bool:

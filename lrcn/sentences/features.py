@@ -16,24 +16,29 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
-from data_prep import DataError, room
+from data_prep import DataError, room, shards
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.whole_files import new_folder, read_json, write_bytes, write_json, write_text, writing
-from data_prep.workers import Counted
+from data_prep.workers import Counted, Work
 from lrcn.engine.compute import Compute, Progress
+from lrcn.engine.elsewhere import Terms, check_begun, traits
 from lrcn.pixels import Transform
 from lrcn.sentences.image_net import ImageNet
 from lrcn.sentences.images import read_image
-from lrcn.trained_net import TrainedNet, digest
-from prototxt_gen import SpecError, to_text
+from lrcn.trained_net import TrainedNet, check_same, digest
+from prototxt_gen import SpecError, parse, to_text
 from prototxt_gen.part import Part, check_weights, part_for
 
 BLOB = "fc7"
@@ -42,6 +47,10 @@ ROWS = 64  # pictures a forward pass
 IMAGES = 200  # a run that was cut off goes on after the last so many
 FILE_BYTES = 128 << 20  # of one HDF5 file, about; Caffe holds one in memory
 PARTS = ("train", "val", "test")
+FILE = "rows.f32"
+KIND = "image-features"  # of shards
+
+Block = list[tuple[int, Path, int]]  # (number, file, how many views) of images, in order
 
 
 @dataclass(frozen=True)
@@ -53,57 +62,141 @@ class Extraction:
     views: int = VIEWS
     seed: int = 1701
 
+
+@dataclass(frozen=True)
+class _Features:
+    """What a data set of features is made of. prepared: what tells it from others; net: whose activations; size: of a
+    row; streams: of the captioners that it trains."""
+
+    prepared: Mapping[str, Any]
+    net: str
+    size: int
+    streams: int
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Of the captions."""
+        return Dataset(self.prepared["captions"])
+
+    @cached_property
+    def listed(self) -> dict[str, list[str]]:
+        """{part: the image of each caption, in order} as the data set names them."""
+        lists = {name: self.dataset.folder / f"{name}_images.txt" for name in PARTS}
+        return {
+            name: [line.rsplit(" ", 1)[0] for line in _lines(path)] for name, path in lists.items() if path.exists()
+        }
+
+    @cached_property
+    def files(self) -> dict[str, list[str]]:
+        """{part: its images, each once}"""
+        return {name: list(dict.fromkeys(lines)) for name, lines in self.listed.items()}
+
     def views_of(self, part: str) -> int:
-        return self.views if part == "train" else 0
+        return self.prepared["views"] if part == "train" else 0
+
+    def blocks(self) -> list[Block]:
+        """All images, IMAGES at a time."""
+        located = [
+            (self.dataset.located(file), self.views_of(part)) for part in self.files for file in self.files[part]
+        ]
+        numbered = [(number, file, views) for number, (file, views) in enumerate(located)]
+        return [numbered[begin : begin + IMAGES] for begin in range(0, len(numbered), IMAGES)]
+
+    def sizes_of(self, blocks: list[Block]) -> dict[str, int]:
+        """Number of the first image of each block -> bytes of its rows."""
+        return {str(block[0][0]): 4 * self.size * _rows(block) for block in blocks}
 
 
 def extract(
-    dataset: Dataset, net: TrainedNet, out: Path, extraction: Extraction = Extraction(), compute: Compute | None = None
+    dataset: Dataset,
+    net: TrainedNet,
+    out: Path,
+    extraction: Extraction = Extraction(),
+    compute: Compute | None = None,
+    work: Work = Work(),
 ) -> Path:
-    """Makes `out` of prepared captions. net: of caption/*, whose settings say how images are cut.
+    """Makes `out` of prepared captions, or a shard of it, which has every so many-th block of images. net: of
+    caption/*, whose settings say how images are cut. work: a crew's workers run Caffe each, on the terms of `compute`.
 
     The same arguments give the same files. A call after one that was cut off goes on. Raises DataError, SpecError,
     CaffeError.
     """
     out, compute = output_folder(out), compute or Compute()
     part = _part(dataset, net, extraction.blob)
-    listed = _listed_images(dataset)
-    files = {name: list(dict.fromkeys(lines)) for name, lines in listed.items()}
-    cut = {name: net.settings[name] for name in ("height", "width", "crop", "mirror", "scale")}
     prepared = {
         "captions": str(dataset.folder.resolve()),
         "of": {name: dataset.description[name] for name in ("name", "prepared")},
         "net": to_text(part.net),
-        "shown": cut,
+        "shown": {name: net.settings[name] for name in ("height", "width", "crop", "mirror", "scale")},
         "weights": digest(net.weights),
         "views": extraction.views,
         "seed": extraction.seed,
     }
-    with new_folder(out, prepared, may_differ=("captions",)) as folder:  # they may have been moved
+    features = _Features(prepared, net.variant.name, part.size, net.settings["streams"])
+    transform = Transform.of(net.variant, net.settings)
+    caffe = _Extractor(to_text(part.deploy(ROWS)), net.weights.resolve(), prepared, transform)
+
+    def fill(folder: Path, blocks: list[Block]) -> None:
+        check_begun(folder, traits(compute))
+        _gather(folder, part.size, blocks, partial(caffe.rows, compute, work), compute.progress)
+
+    if work.shard:
+        with shards.making(out, work.shard, {"kind": KIND, **asdict(features)}, traits(compute)) as shard:
+            if shard:
+                blocks = work.shard.of(features.blocks())
+                sizes, there = features.sizes_of(blocks), room.taken(shard.folder.rglob("*"))
+                room.check(out, sum(sizes.values()), "the activations", compute.progress, there)
+                fill(shard.folder / "work", blocks)
+                shard.finish({"pieces": shards.sums(shard.folder / "work" / FILE, sizes)})
+        return out
+    return _make(out, features, fill, compute.progress)
+
+
+def merge_shards(whole: shards.Whole, out: Path, work: Work = Work()) -> Path:
+    """`extract` with the rows that shards have. Errors: DataError where they are not as they were written."""
+    out, recipe = output_folder(out), dict(whole.recipe)
+    del recipe["kind"]
+    features = _Features(**recipe)
+
+    def rows_of(blocks: list[Block]) -> Iterator[bytes]:
+        return shards.read_pieces(whole, f"work/{FILE}", features.sizes_of(blocks))
+
+    def fill(folder: Path, blocks: list[Block]) -> None:
+        check_begun(folder, whole.engine)
+        _gather(folder, features.size, blocks, rows_of, work.progress)
+
+    return _make(out, features, fill, work.progress)
+
+
+def _make(out: Path, features: _Features, fill: Callable[[Path, list[Block]], None], progress: Progress) -> Path:
+    """The data set, of rows that `fill` writes into a folder, FILE."""
+    dataset, listed, files, prepared = features.dataset, features.listed, features.files, features.prepared
+    with new_folder(out, dict(prepared), may_differ=("captions",)) as folder:  # they may have been moved
         if folder is None:
             return out
-        pictures = [(dataset.located(file), extraction.views_of(name)) for name in listed for file in files[name]]
-        rows_due = sum(views or 1 for _, views in pictures) + sum(map(len, listed.values()))
-        room.check(out, 4 * part.size * rows_due, "the activations", compute.progress, room.taken(folder.rglob("*")))
-        rows = _Activations(net, part, pictures, extraction.seed).compute(folder / "work", compute)
+        blocks = features.blocks()
+        rows_due = sum(map(_rows, blocks)) + sum(map(len, listed.values()))
+        room.check(out, 4 * features.size * rows_due, "the activations", progress, room.taken(folder.rglob("*")))
+        fill(folder / "work", blocks)
+        rows = np.memmap(folder / "work" / FILE, np.float32, "r").reshape(-1, features.size)
         end = 0
         for name, lines in listed.items():
-            each, begin = extraction.views_of(name) or 1, end
+            each, begin = features.views_of(name) or 1, end
             end = begin + each * len(files[name])
             first_rows = dict(zip(files[name], range(begin, end, each)))
             if name != "train":
                 _write_npy(folder / f"{name}_{BLOB}.npy", rows[begin:end])
                 write_text(folder / f"{name}_{BLOB}.txt", "".join(f"{file}\n" for file in files[name]))
             rows_of_captions = _take_turns(lines, first_rows, each)
-            _write_part(folder, out, name, rows, rows_of_captions, net.settings["streams"], compute.progress)
+            _write_part(folder, out, name, rows, rows_of_captions, features.streams, progress)
             sentences = _lines(dataset.folder / f"{name}_captions.txt")
             write_text(folder / f"{name}_captions.txt", "".join(f"{dataset.located(file)}\n" for file in sentences))
         del rows
         shutil.rmtree(folder / "work")
         _copy_vocabulary(dataset, folder)
-        extracted = {"net": net.variant.name, "weights": prepared["weights"], "blob": BLOB}
-        extracted |= {"views": extraction.views, "shown": cut}
-        about = {"feature_size": part.size, "extracted": extracted, "seed": extraction.seed, "prepared": prepared}
+        extracted = {"net": features.net, "weights": prepared["weights"], "blob": BLOB}
+        extracted |= {"views": prepared["views"], "shown": prepared["shown"]}
+        about = {"feature_size": features.size, "extracted": extracted, "seed": prepared["seed"], "prepared": prepared}
         write_json(folder / "dataset.json", dataset.description | about)
     return out
 
@@ -126,12 +219,6 @@ def _part(dataset: Dataset, net: TrainedNet, blob: str) -> Part:
     return part
 
 
-def _listed_images(dataset: Dataset) -> dict[str, list[str]]:
-    """{part: the image of each caption, in order} as the data set names them."""
-    lists = {name: dataset.folder / f"{name}_images.txt" for name in PARTS}
-    return {name: [line.rsplit(" ", 1)[0] for line in _lines(path)] for name, path in lists.items() if path.exists()}
-
-
 # ---- activations -------------------------------------------------------------------------------------------
 
 
@@ -150,45 +237,74 @@ def views_of(image: np.ndarray, number: int, views: int, transform: Transform, s
     return [transform.blob(crop) for crop in crops]
 
 
+def _rows(block: Block) -> int:
+    return sum(views or 1 for _, _, views in block)
+
+
+def _gather(
+    folder: Path, size: int, blocks: list[Block], rows_of: Callable[[list[Block]], Iterable[bytes]], progress: Progress
+) -> None:
+    """Writes FILE, (rows, D) float32: a row a view. A call after one that was cut off goes on. rows_of: gives those of
+    each of some blocks."""
+    path, note, total = folder / FILE, folder / "done.json", sum(map(len, blocks))
+    done = read_json(note)["images"] if note.exists() else 0
+    ends = list(accumulate(map(len, blocks)))
+    before = bisect_right(ends, done)
+    with writing(path), open(path, "ab") as file:
+        file.truncate(4 * size * sum(map(_rows, blocks[:before])))  # what a run that was cut off left behind its note
+    for end, rows in zip(ends[before:], rows_of(blocks[before:])):
+        with writing(path), open(path, "ab") as file:
+            file.write(rows)
+            file.flush()
+            os.fsync(file.fileno())
+        write_json(note, {"images": end})
+        progress(Counted(f"{BLOB}: images", "images"), end, total)
+
+
 @dataclass(frozen=True)
-class _Activations:
-    """pictures: (file, how many views of it), in order; `net` sees them, and `part` of it computes."""
+class _Extractor:
+    """Caffe's work. deploy: the net's text; prepared: of the data set that is made."""
 
-    net: TrainedNet
-    part: Part
-    pictures: Sequence[tuple[Path, int]]
-    seed: int
+    deploy: str
+    weights: Path
+    prepared: Mapping[str, Any]
+    transform: Transform
 
-    def compute(self, work: Path, compute: Compute) -> np.ndarray:
-        """A read-only array on disk, (rows, D) float32: a row a view. A call after one that was cut off goes on."""
-        work.mkdir(exist_ok=True)
-        path, note, total = work / "rows.f32", work / "done.json", len(self.pictures)
-        done = read_json(note)["images"] if note.exists() else 0
-        if done < total:
-            with writing(path), open(path, "ab") as file:
-                file.truncate(4 * self.part.size * self._rows(done))  # what a run that was cut off left behind its note
-            transform = Transform.of(self.net.variant, self.net.settings)
-            with ImageNet(self.part.deploy(ROWS), self.net.weights, compute, transform) as net:
-                while done < total:
-                    numbers = range(done, min(done + IMAGES, total))
-                    rows = net.activations(self._views(numbers, transform), (BLOB,))[BLOB]
-                    with writing(path), open(path, "ab") as file:
-                        file.write(np.ascontiguousarray(rows, np.float32).tobytes())
-                        file.flush()
-                        os.fsync(file.fileno())
-                    done = numbers.stop
-                    write_json(note, {"images": done})
-                    compute.progress(Counted(f"{BLOB}: images", "images"), done, total)
-        return np.memmap(path, np.float32, "r", shape=(self._rows(total), self.part.size))
+    def rows(self, compute: Compute, work: Work, blocks: list[Block]) -> Iterator[bytes]:
+        """Those of each block: by a crew, or by the Caffe of this machine."""
+        if work.crew:
+            jobs = [(self, Terms.of(compute), block) for block in blocks]
+            yield from (rows for _, rows in work.crew.results(_rows_of_block, jobs, alone=True))
+        elif blocks:
+            with self.net(compute) as net:
+                yield from (self.rows_of(net, block) for block in blocks)
 
-    def _rows(self, pictures: int) -> int:
-        """Of so many pictures, the first."""
-        return sum(views or 1 for _, views in self.pictures[:pictures])
+    def net(self, compute: Compute) -> ImageNet:
+        return ImageNet(parse(self.deploy), self.weights, compute, self.transform)
 
-    def _views(self, numbers: range, transform: Transform) -> Iterator[np.ndarray]:
-        for number in numbers:
-            file, views = self.pictures[number]
-            yield from views_of(read_image(file), number, views, transform, self.seed)
+    def rows_of(self, net: ImageNet, block: Block) -> bytes:
+        views = (
+            view
+            for number, file, views in block
+            for view in views_of(read_image(file), number, views, self.transform, self.prepared["seed"])
+        )
+        return np.ascontiguousarray(net.activations(views, (BLOB,))[BLOB], np.float32).tobytes()
+
+    def check_input(self) -> None:
+        """Errors: DataError where the weights or the data set are others than they were elsewhere."""
+        check_same(self.weights, self.prepared["weights"])
+        dataset = Dataset(self.prepared["captions"])
+        if {name: dataset.description.get(name) for name in ("name", "prepared")} != self.prepared["of"]:
+            raise DataError(f"{dataset.folder}: is not the same as where the work is given out; bring the same there")
+
+
+def _rows_of_block(asked: tuple[_Extractor, Terms, Block]) -> bytes:
+    """The rows of a block, by the Caffe of the machine on which this is called. Errors: DataError."""
+    extractor, terms, block = asked
+    with terms.kept() as compute:
+        extractor.check_input()
+        with extractor.net(compute) as net:
+            return extractor.rows_of(net, block)
 
 
 # ---- files -------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from lrcn.engine import blas
 from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.device import Gpu
 from lrcn.engine.side_by_side import Part
+from lrcn.trained_net import name_of
 from lrcn.training.memory import Memory
 from lrcn.training.workspace import Training, Workspace
 
@@ -41,8 +42,8 @@ def threads_of(training: Training, resume: bool, progress: Progress | None = Non
     if progress and before and threads != before:
         why = f"{blas.VARIABLE} says so" if blas.chosen() else "this machine has no more"
         progress(
-            f"{training.run.folder.name} goes on with {in_words(threads)} of the BLAS, where it had {before}: {why}; "
-            "its last digits differ from those of a training that had the same all along",
+            f"{name_of(training.run.folder)} goes on with {in_words(threads)} of the BLAS, where it had {before}: "
+            f"{why}; its last digits differ from those of a training that had the same all along",
             0,
             0,
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from data_prep import DataError
 from data_prep.workers import Counted
 from lrcn.engine.compute import Progress
+from lrcn.trained_net import name_of
 from lrcn.training.board import Board
 from lrcn.training.logs import Entry, entries_of, tests_of
 from lrcn.training.run import Run, TrainError
@@ -50,7 +51,7 @@ class Follower:
             self._tell(self.last)
 
     def _tell(self, iteration: int) -> None:
-        self.progress(Counted(self.run.folder.name, "iterations", self.curve.headline), iteration, self.last)
+        self.progress(Counted(name_of(self.run.folder), "iterations", self.curve.headline), iteration, self.last)
 
     def _show(self, entry: Entry) -> None:
         """On the board; a training is worth more than what is written of it there."""

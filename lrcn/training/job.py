@@ -272,7 +272,10 @@ class Job(Workspace):
             if folder in files or self._before(folder).run.note is None:  # taken by a call that was cut off
                 self._take(folder, file, resume)
         about = self.plan(start, resume, compute.gpu, jobs=jobs) if tensorboard else ""
-        board_of = partial(self._board, tensorboard, about)
+        # all of them now: what they note of this `out` is one file, which two at a time would write
+        folders = [each.run.folder for each in to_do]
+        boards = {each: place_of(Path(tensorboard), self.out, each) for each in folders} if tensorboard else {}
+        board_of = partial(self._board, boards, about)
         for training in to_do:
             beside.threads_of(training, resume, None if compute.gpu else compute.progress)
 
@@ -310,12 +313,13 @@ class Job(Workspace):
                 train(run, training.files_here(), compute, starting_weights, own, kept, board)
 
     @contextmanager
-    def _board(self, folder: Path | str | None, about: str, training: Training) -> Iterator[Board | None]:
-        """What TensorBoard is to show of a training in `folder`, where one is given; about: the plan of all."""
-        if folder is None:
+    def _board(self, places: Mapping[Path, Path], about: str, training: Training) -> Iterator[Board | None]:
+        """What TensorBoard is to show of a training, whose place is by its run's folder in `places`, empty where it is
+        to show nothing; about: the plan of all."""
+        if not places:
             yield None
             return
-        with Board(place_of(Path(folder), self.out, training.run.folder)) as board:
+        with Board(places[training.run.folder]) as board:
             board.text("plan", about)
             board.settings(training.variant.name, training.settings)
             yield board

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -82,10 +83,11 @@ def test_one_by_name_as_json(folder):
     [
         ("raise SystemExit('ffmpeg: not installed')", "ffmpeg: not installed"),
         ("raise ValueError('no such clip')", "ValueError: no such clip"),
+        ("from lrcn.engine import EngineError; raise EngineError('no Caffe engine')", "no Caffe engine"),
         ("import os; os._exit(3)", "ended with 3"),
         ("import os; print('5'); sys.stdout.flush(); os._exit(0)", "printed no JSON document of rows"),
     ],
-    ids=["lacks something", "fails", "dies", "prints something else"],
+    ids=["lacks something", "fails", "lacks Caffe", "dies", "prints something else"],
 )
 def test_one_that_fails_says_so_in_its_row_and_costs_no_other(folder, does, error):
     folder("a", does)
@@ -94,6 +96,16 @@ def test_one_that_fails_says_so_in_its_row_and_costs_no_other(folder, does, erro
     table = [re.split("  +", line.strip()) for line in done.stdout.splitlines()[-2:]]
     assert done.exit_code == 1
     assert table[0] == ["a", "did not run", *"-----", error] and table[1][0] == "b" and table[1][6] == "yes"
+
+
+def test_an_interrupt_leaves_the_rows_that_there_are(folder):
+    folder("a", REACHED)
+    folder("b", "import os; os.kill(os.getppid(), 2); raise KeyboardInterrupt")
+    folder("c", "raise SystemExit('was run')")
+    done = bench()
+    table = [re.split("  +", line.strip()) for line in done.stdout.splitlines()[-2:]]
+    assert done.exit_code == 130
+    assert table[0][0] == "a" and table[1] == ["b", "did not run", *"-----", "interrupted"]
 
 
 def test_they_are_listed_with_what_they_measure(folder):
@@ -132,3 +144,22 @@ def test_ours_say_what_they_measure_and_show_their_options():
         command = [sys.executable, ROOT / "benchmarks" / f"{name}.py", "--help"]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0 and "--json" in done.stdout, (name, done.stderr)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    "command",
+    [
+        "beam --images 1 --replayed 1 --length 2 --units 8 --vocabulary 50 --width 2",
+        "loader --videos 2 --turns 1",
+        "scoring --videos 1 --frames 17 --crop 67",
+    ],
+)
+def test_ours_that_call_what_is_within_still_find_it(command, tmp_path):
+    """Their folder alone is there, as in a wheel. Where they compare what both ways gave, it is the same."""
+    shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks")
+    name, *options = command.split()
+    done = subprocess.run(
+        [sys.executable, tmp_path / "benchmarks" / f"{name}.py", *options, "--json"], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and json.loads(done.stdout)["rows"], done.stderr

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from lrcn.engine import engines
 from tests.docker.engines import Buildah, Docker, call
 from tests.shared import ROOT
 
@@ -30,6 +31,9 @@ def box():
 @pytest.fixture(scope="session")
 def image(box):
     """The name of the `cpu` image of this checkout; what did not change since the last time is not built again."""
-    built = call([ROOT / "docker" / "build.sh", "cpu"])
+    with engines.lock(
+        engines.cache() / "image.lock", lambda *progress: None
+    ):  # another of pytest's processes may be at it
+        built = call([ROOT / "docker" / "build.sh", "cpu"])
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
     return "lrcn:cpu"

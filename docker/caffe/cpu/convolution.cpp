@@ -80,6 +80,8 @@ void add_scattered(int count, int stride, const Dtype* from, Dtype* to) {
 struct Row {
   Range lines, places;  // of the output, and in each of these lines
   std::ptrdiff_t image; // the first of these values in the group's image
+
+  bool is_empty() const { return !lines.size() || !places.size(); }  // all of it is pad; then `image` is nowhere
 };
 
 Row row_of(const ConvolutionSizes& s, int row, Range lines) {
@@ -112,7 +114,7 @@ void to_columns(const ConvolutionSizes& s, Range rows, Range lines, const Dtype*
     Dtype *first = columns + (row.lines.begin - lines.begin) * s.x.out, *end = first + count * s.x.out;
     std::fill(columns, first, Dtype(0));
     std::fill(end, columns + lines.size() * s.x.out, Dtype(0));
-    if (is_moved(s) && count)
+    if (is_moved(s) && !row.is_empty())
       gather((count - 1) * s.x.out + row.places.size(), 1, image + row.image, first + row.places.begin);
     else
       for (int line = 0; line < count; ++line)
@@ -128,9 +130,10 @@ template <typename Dtype>
 void add_columns(const ConvolutionSizes& s, Range rows, Dtype* columns, Dtype* image) {
   for (int number = rows.begin; number < rows.end; ++number, columns += s.out_plane()) {
     const Row row = row_of(s, number, {0, s.y.out});
+    if (row.is_empty()) continue;
     const int count = row.lines.size();
     Dtype* first = columns + row.lines.begin * s.x.out;
-    if (is_moved(s) && count) {
+    if (is_moved(s)) {
       clear_edges(s, row, first);
       add_scattered((count - 1) * s.x.out + row.places.size(), 1, first + row.places.begin, image + row.image);
     } else {
@@ -257,6 +260,11 @@ bool BlockedConvolutionLayer<Dtype>::is_flat() const {
 }
 
 template <typename Dtype>
+bool BlockedConvolutionLayer<Dtype>::is_ours(const Blob<Dtype>& image, const Blob<Dtype>& out) const {
+  return is_flat() && image.count() && out.count();
+}
+
+template <typename Dtype>
 lrcn::ConvolutionSizes BlockedConvolutionLayer<Dtype>::sizes() const {
   const auto axis = [this](int i) {
     return lrcn::Axis{this->conv_input_shape_.cpu_data()[i + 1], this->output_shape_[i],
@@ -269,7 +277,7 @@ lrcn::ConvolutionSizes BlockedConvolutionLayer<Dtype>::sizes() const {
 
 template <typename Dtype>
 void BlockedConvolutionLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
-  if (!is_flat()) return ConvolutionLayer<Dtype>::Forward_cpu(bottom, top);
+  if (!is_ours(*bottom[0], *top[0])) return ConvolutionLayer<Dtype>::Forward_cpu(bottom, top);
   const Dtype* bias = this->bias_term_ ? this->blobs_[1]->cpu_data() : nullptr;
   for (size_t i = 0; i < bottom.size(); ++i)
     forward(sizes(), bottom[i]->cpu_data(), this->blobs_[0]->cpu_data(), bias, top[i]->mutable_cpu_data());
@@ -278,7 +286,7 @@ void BlockedConvolutionLayer<Dtype>::Forward_cpu(const vector<Blob<Dtype>*>& bot
 template <typename Dtype>
 void BlockedConvolutionLayer<Dtype>::Backward_cpu(const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
                                                   const vector<Blob<Dtype>*>& bottom) {
-  if (!is_flat()) return ConvolutionLayer<Dtype>::Backward_cpu(top, propagate_down, bottom);
+  if (!is_ours(*bottom[0], *top[0])) return ConvolutionLayer<Dtype>::Backward_cpu(top, propagate_down, bottom);
   for (size_t i = 0; i < top.size(); ++i) {
     const Dtype* top_diff = top[i]->cpu_diff();
     if (this->bias_term_ && this->param_propagate_down_[1])

@@ -48,6 +48,7 @@ class BlockedConvolutionLayer : public ConvolutionLayer<Dtype> {
   bool is_flat() const;  // two spatial axes: others are left to Caffe's own way
 
  private:
+  bool is_ours(const Blob<Dtype>& image, const Blob<Dtype>& out) const;  // flat, and not without images or places
   lrcn::ConvolutionSizes sizes() const;
 };
 

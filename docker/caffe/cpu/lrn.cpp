@@ -41,6 +41,7 @@ void PiecewiseLRNLayer<Dtype>::each_piece(const Work& work) const {
 template <typename Dtype>
 void PiecewiseLRNLayer<Dtype>::CrossChannelForward_cpu(const vector<Blob<Dtype>*>& bottom,
                                                        const vector<Blob<Dtype>*>& top) {
+  if (bottom[0] == top[0]) return LRNLayer<Dtype>::CrossChannelForward_cpu(bottom, top);
   const size_t plane = static_cast<size_t>(this->height_) * this->width_;
   const Dtype* bottom_data = bottom[0]->cpu_data();
   Dtype *top_data = top[0]->mutable_cpu_data(), *scale_data = this->scale_.mutable_cpu_data();
@@ -73,6 +74,7 @@ template <typename Dtype>
 void PiecewiseLRNLayer<Dtype>::CrossChannelBackward_cpu(const vector<Blob<Dtype>*>& top,
                                                         const vector<bool>& propagate_down,
                                                         const vector<Blob<Dtype>*>& bottom) {
+  if (bottom[0] == top[0]) return LRNLayer<Dtype>::CrossChannelBackward_cpu(top, propagate_down, bottom);
   if (!propagate_down[0]) return;
   const size_t plane = static_cast<size_t>(this->height_) * this->width_;
   const Dtype *bottom_data = bottom[0]->cpu_data(), *top_data = top[0]->cpu_data(), *top_diff = top[0]->cpu_diff();

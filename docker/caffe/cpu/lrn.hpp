@@ -1,6 +1,6 @@
 // Caffe's LRN across channels on a CPU, pieces of the images shared among threads, places side by side in vectors. Its
-// powers of 0.75 are square roots of square roots: other than Caffe's in the last bits. LRN within a channel is left to
-// Caffe's own way.
+// powers of 0.75 are square roots of square roots: other than Caffe's in the last bits. LRN within a channel, and that
+// in place, are left to Caffe's own way.
 #pragma once
 
 #include <vector>

@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 namespace lrcn {
 
@@ -28,7 +30,8 @@ class Pool {
     return *pool;
   }
 
-  // False, with nothing done, where another thread of this process has the pool.
+  // False, with nothing done, where another thread of this process has the pool. Throws what a task threw, when no thread
+  // is at work any more.
   bool run(int count, int threads, const std::function<void(int)>& task) {
     std::unique_lock<std::mutex> turn(in_use_, std::try_to_lock);
     if (!turn) return false;
@@ -46,6 +49,7 @@ class Pool {
     wanted_ = 0;
     done_.wait(guard, [this] { return busy_ == 0; });
     openblas_set_num_threads(threads);
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
     return true;
   }
 
@@ -78,7 +82,13 @@ class Pool {
   }
 
   void work() {
-    for (int index; (index = next_++) < count_;) (*task_)(index);
+    try {
+      for (int index; (index = next_++) < count_;) (*task_)(index);
+    } catch (...) {  // no memory
+      std::lock_guard<std::mutex> guard(mutex_);
+      failure_ = std::current_exception();
+      next_ = count_;
+    }
   }
 
   std::mutex in_use_, mutex_;
@@ -86,6 +96,7 @@ class Pool {
   int started_ = 0, wanted_ = 0, busy_ = 0, count_ = 0;
   std::atomic<int> next_{0};
   const std::function<void(int)>* task_ = nullptr;
+  std::exception_ptr failure_;
 };
 
 }  // namespace

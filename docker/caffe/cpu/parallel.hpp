@@ -9,7 +9,7 @@ namespace lrcn {
 
 // Calls task(0) to task(count - 1), each once, on as many threads as OpenBLAS has at this moment; products of matrices
 // within a task take one thread each. Which thread does a task, and when, is left to chance: tasks must write different
-// places. Returns when all are done.
+// places. Returns when all are done; where one throws, those that have begun are, and then this throws the same.
 //
 // operations: about how many additions, or values read, all of them are together. What is over in a moment is not worth
 // waking another thread for, and is done by the caller alone.
@@ -23,6 +23,7 @@ Dtype* scratch(std::size_t count) {
   const std::size_t line = 64 / sizeof(Dtype);  // a cache line, which vectors should not cross
   if (size < count) {
     values.reset();
+    size = 0;  // should there be no memory
     values.reset(new Dtype[count + line]);
     size = count;
   }

@@ -15,7 +15,7 @@ from data_prep import DataError, features, store
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.whole_files import write_json, write_text
 from lrcn import engine
-from lrcn.activity import activations, extract
+from lrcn.activity import extract, groups, listed
 from lrcn.activity.sampler import image_range
 from lrcn.training.job import settings_of
 from netspecs import catalogue
@@ -69,7 +69,7 @@ def options(dataset, net, out, *more):
 
 @given(st.integers(1, 300), st.integers(1, 20), st.sampled_from(["rgb", "flow"]))
 def test_frames_are_evenly_spaced_over_the_whole_video(frames, length, modality):
-    found = extract.sequences(Video("v", "c", 0, frames), modality, length, False)
+    found = listed.sequences(Video("v", "c", 0, frames), modality, length, False)
     first, last = image_range(modality, frames)
     if last < first:
         assert found == []
@@ -84,10 +84,10 @@ def test_frames_are_evenly_spaced_over_the_whole_video(frames, length, modality)
 
 def test_clips_are_those_that_videos_are_classified_by():
     video = Video("v", "c", 0, 40)
-    starts = [numbers[0] for numbers in extract.sequences(video, "rgb", 16, True)]
+    starts = [numbers[0] for numbers in listed.sequences(video, "rgb", 16, True)]
     assert starts == [1, 9, 17, 25, 25]
-    assert extract.sequences(video, "flow", 16, True)[0] == list(range(2, 18))
-    assert extract.sequences(Video("v", "c", 0, 3), "rgb", 5, True) == [[1, 2, 3, 3, 3]]
+    assert listed.sequences(video, "flow", 16, True)[0] == list(range(2, 18))
+    assert listed.sequences(Video("v", "c", 0, 3), "rgb", 5, True) == [[1, 2, 3, 3, 3]]
 
 
 # ---- which net, and how it sees pixels ---------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_activations_are_those_of_a_direct_forward_pass(tmp_path, dataset, net, 
         assert x.dtype == np.float32
         wanted = []
         for video in folder.videos(1, part):
-            lists = extract.sequences(video, modality, 4, clips)
+            lists = listed.sequences(video, modality, 4, clips)
             if part == "train":
                 lists = [one for i, one in enumerate(lists) if one not in lists[:i]]
             wanted += [(video, one) for one in lists]
@@ -280,7 +280,7 @@ def test_from_frames_to_a_trained_and_evaluated_head(tmp_path, clips, split):
     [scores] = (tmp_path / "runs").rglob("lrcn-fc6-rgb/scores.npz")
     with np.load(scores) as held:
         assert held["sums"].shape == (tested, 1, 4, 3)
-        assert (held["weights"] == (len(extract.sequences(index[0], "rgb", 4, True)) if clips else 1)).all()
+        assert (held["weights"] == (len(listed.sequences(index[0], "rgb", 4, True)) if clips else 1)).all()
 
 
 @pytest.mark.engine
@@ -288,9 +288,9 @@ def test_the_sequences_of_a_video_come_together(tmp_path, dataset, net):
     assert lrcn(*options(dataset, net, tmp_path / "out", "--clips")).returncode == 0
     x, y, _ = features.read_sequences(tmp_path / "out")
     by_video, labels, names = features.read_videos(tmp_path / "out")
-    listed = Dataset(dataset).videos(1, "test")
-    assert names == [video.name for video in listed] and list(labels) == [video.label for video in listed]
-    assert [len(one) for one in by_video] == [len(extract.sequences(v, "rgb", 4, True)) for v in listed]
+    videos = Dataset(dataset).videos(1, "test")
+    assert names == [video.name for video in videos] and list(labels) == [video.label for video in videos]
+    assert [len(one) for one in by_video] == [len(listed.sequences(v, "rgb", 4, True)) for v in videos]
     np.testing.assert_array_equal(np.concatenate(by_video), x)
     (tmp_path / "out" / "test1_sequences.tsv").write_text("video\tlabel\tfirst\n")
     with pytest.raises(DataError, match="test1_sequences.tsv: names 0 sequences"):
@@ -344,8 +344,8 @@ def test_killed_again_and_again_it_ends_with_the_same_content(tmp_path, net):
 @pytest.mark.engine
 def test_a_run_that_was_cut_off_does_not_begin_anew(tmp_path, net):
     """A video of the third group cannot be read. Once it can, one of the first cannot, which is not asked for again."""
-    data = make_dataset(tmp_path / "data", videos=2 * activations.GROUP + 20, frames=6)
-    [late, early] = [f"v_{v}" for v in (2 * activations.GROUP + 10, 10)]
+    data = make_dataset(tmp_path / "data", videos=2 * groups.GROUP + 20, frames=6)
+    [late, early] = [f"v_{v}" for v in (2 * groups.GROUP + 10, 10)]
     images = {name: [Dataset(data).jpeg("rgb", name, t) for t in range(1, 7)] for name in (late, early)}
 
     def put(**changed):

@@ -27,7 +27,7 @@ SIZES |= {"classes": 3, "frames": T, "units": 5, "deploy_clips": CLIPS}
 PIXELS = {"mean": [128.0, 127.0, 129.0], "scale": 0.02, "crop": 20, "height": 24, "width": 32, "mirror": True}
 
 IN_CAFFE = """
-import json, sys
+import json, pathlib, sys
 import caffe, numpy as np
 from lrcn.activity import score
 jobs, whole = json.loads(open(sys.argv[1]).read()), np.load(sys.argv[2])
@@ -75,6 +75,17 @@ score.run(job)
 told["gone on"] = calls[:]
 with np.load(job["out"]) as kept:
     answers["gone on"] = kept["sums"]
+net = caffe.Net(job["deploy"], job["weights"], caffe.TEST)
+net.params["lstm1"][0].data[...] = np.nan
+net.save(job["out"] + ".caffemodel")
+diverged = job | {"weights": job["out"] + ".caffemodel", "out": job["out"] + "-diverged.npz"}
+kept = score.Scores(pathlib.Path(diverged["out"]), diverged, 6, 3)
+kept.sums[:] = np.nan  # by an lrcn that scored on
+kept.save(6)
+try:
+    score.run(diverged)
+except ValueError as error:
+    told["diverged"] = str(error)
 np.savez(sys.argv[3], **answers)
 print(json.dumps(told))
 """
@@ -165,3 +176,6 @@ def test_scores_equal_those_of_clips_that_go_whole_through_the_net_and_no_frame_
         assert len(calls[name]) == len(cnn) + len(lstm) and {call[0] for call in lstm} == {"reshape-data"}
     np.testing.assert_array_equal(answers["gone on"], answers["whole"])
     assert 0 < len(calls["gone on"]) < len(calls["rgb"])
+    assert calls["diverged"].endswith(
+        "-cut.npz.caffemodel: gives scores that are no numbers, as of a training that diverged"
+    )

@@ -507,6 +507,7 @@ def test_write_keeps_files_that_were_edited(tmp_path):
         "# a header of before\n" + "".join(line for line in as_published.splitlines(True) if line[0] != "#")
     )
     assert wrote().returncode == 0 and path.read_text() == as_published
+    refused(lrcn("nets", "write", "lm/lstm-lm", "--out", path / "nets"), f"{path}/nets/lm/lstm-lm: Not a directory")
 
 
 @pytest.mark.parametrize(

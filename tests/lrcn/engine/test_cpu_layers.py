@@ -2,6 +2,7 @@
 which `engine: CAFFE` gives, on one thread, two and three."""
 
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,7 @@ CONVOLUTIONS = {
     "wide pads, one wide": ((2, 40, 3, 5), 64, (5, 5), dict(pad=(2, 2))),
     "all channels a group": ((3, 16, 40, 37), 16, (3, 3), dict(pad=(1, 1), group=16)),
     "small": ((2, 3, 5, 4), 4, (3, 3), {}),
+    "dilated further than the image": ((3, 32, 5, 4), 24, (3, 3), dict(pad=(9, 9), dilation=(9, 9))),
     "two inputs": ((2, 16, 17, 17), 24, (3, 3), dict(tops=2)),
 }
 POOLINGS = {
@@ -189,6 +191,23 @@ def lrn_case(shape, settings, region="ACROSS_CHANNELS"):
     return for_caffe(prototxt("LRN", f"{parameters} norm_region: {region}", shape), inputs, gradients)
 
 
+def in_place(case):
+    """The layer reads and writes one blob."""
+    return case | {
+        "net": re.sub(r"(ours|caffes)_x0", r"\g<1>0", case["net"]),
+        "passes": [{name.replace("_x", ""): array for name, array in each.items()} for each in case["passes"]],
+        "gradients": case["gradients"],
+    }
+
+
+def without_images(case):
+    """Nothing comes in the second pass."""
+    return case | {
+        name: [case[name][0], {blob: array[:0] for blob, array in case[name][1].items()}, case[name][2]]
+        for name in ("passes", "gradients")
+    }
+
+
 POOL_SHAPE = POOLINGS["as pool1"]
 CASES = {
     **{("convolution", name): convolution_case(*row) for name, row in CONVOLUTIONS.items()},
@@ -196,9 +215,15 @@ CASES = {
     ("pooling", "of equal values"): pooling_case(*POOL_SHAPE, change=lambda values: np.round(values)),
     ("pooling", "of the least values"): pooling_case(*POOL_SHAPE, change=lambda values: values * 1e-30 - 3e38),
     **{("lrn", name): lrn_case(*row) for name, row in LRNS.items()},
+    # All but the filters' middle lies in the pad, so far out that memory there is nobody's.
+    ("far", "dilation"): convolution_case((3, 32, 5, 4), 24, (3, 3), dict(pad=(1 << 28,) * 2, dilation=(1 << 28,) * 2)),
     # These are left to Caffe's own.
     ("caffes", "pooling of means"): pooling_case(*POOL_SHAPE, method="AVE"),
     ("caffes", "lrn within a channel"): lrn_case((3, 16, 27, 26), LRNS["as norm1"][1], "WITHIN_CHANNEL"),
+    ("caffes", "lrn in place"): in_place(lrn_case(*LRNS["as norm1"])),
+    # Caffe's own LRN stops at it.
+    ("no images", "convolution"): without_images(convolution_case(*CONVOLUTIONS["as conv3"])),
+    ("no images", "pooling"): without_images(pooling_case(*POOLINGS["as pool1"])),
     # What is not learned has no gradient, and neither has the data.
     ("frozen", "weights"): convolution_case(
         *CONVOLUTIONS["as conv3"], layer="loss_weight: 1 param { lr_mult: 0 } param { lr_mult: 1 }"
@@ -304,9 +329,26 @@ def test_the_number_of_threads_changes_no_bit(kind, name, computed):
 @of("caffes")
 def test_what_is_left_to_caffe(name, computed):
     for found in computed[2]["caffes", name]:
-        assert found["ours0"].any() and found["ours_x0'"].any()
-        np.testing.assert_array_equal(found["ours0"], found["caffes0"])
-        np.testing.assert_array_equal(found["ours_x0'"], found["caffes_x0'"])
+        ours = [blob for blob in found if blob.startswith("ours")]
+        assert {"ours0", "ours0'"} <= set(ours)
+        for blob in ours:
+            assert found[blob].any()
+            np.testing.assert_array_equal(found[blob], found[blob.replace("ours", "caffes")])
+
+
+@of("far")
+def test_what_is_all_pad_is_not_read(name, computed):
+    weights = CASES["far", name]["weights"]["ours"][0]
+    for found in computed[2]["far", name]:
+        close(found["ours0"], found["caffes0"], 2 * weights[0].size, "forward")
+        close(found["ours_x0'"], found["caffes_x0'"], 2 * weights[:, 0].size, "backward")
+
+
+@of("no images")
+def test_a_batch_may_be_empty(name, computed):
+    for images, found in zip((True, False, True), computed[2]["no images", name], strict=True):
+        assert found["ours0"].any() == found["ours_x0'"].any() == images
+        assert len(found["ours0"]) == len(found["caffes0"])
 
 
 @of("frozen")
@@ -315,3 +357,20 @@ def test_what_is_not_learned_has_no_gradient(name, computed):
     for found in computed[2]["frozen", name]:
         for blob in "ours 0'", "ours 1'", "ours_x0'":
             assert found[blob].any() == (blob == learned), blob
+
+
+def test_a_pass_without_memory_leaves_the_next_right(tmp_path):
+    sides = {"small": (200, 8), "large": (1200, 1200)}  # of the images but for their 100 places, and of the filters
+    for name, (side, kernel) in sides.items():
+        text = f'layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 2 dim: 1 dim: {side} '
+        text += f'dim: {side + 99} }} }} }}\nlayer {{ name: "y" type: "Convolution" bottom: "x" top: "y" '
+        text += f"convolution_param {{ num_output: 2 kernel_size: {kernel} }} }}\n"
+        (tmp_path / f"{name}.prototxt").write_text(text)
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("caffe_without_memory.py")],
+        cwd=tmp_path,
+        env=engine.find().environment() | {"OPENBLAS_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, f"no memory\n{1200 * 1200} {1200 * 1200}\n"), done.stderr[-3000:]

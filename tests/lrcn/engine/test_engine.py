@@ -1,5 +1,6 @@
 """The engine's cache, with a toy recipe in Caffe's place that takes no time; then the real engine."""
 
+import importlib.metadata
 import json
 import os
 import re
@@ -125,8 +126,12 @@ def test_blas_is_told_of_a_processor_that_it_does_not_know(toy, monkeypatch):
     shutil.rmtree(unmoved.root)
     made = engine.build(str(toy))
     assert (made.blas, made.environment()["OPENBLAS_CORETYPE"]) == ("Toy BLAS SkylakeX", "SKYLAKEX")
-    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")  # the caller knows better
+    assert made.info()["blas"] == made.blas
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")  # the caller knows better, and results say so
     assert made.environment()["OPENBLAS_CORETYPE"] == "Haswell"
+    assert made.info()["blas"] == "Toy BLAS SkylakeX OPENBLAS_CORETYPE=Haswell"
+    shutil.rmtree(made.root)
+    assert engine.build(str(toy)) == made
     monkeypatch.delenv("OPENBLAS_CORETYPE")
     processor = "fpu avx2 avx512f"
     assert engine.build(str(toy)).kernels == ""
@@ -169,7 +174,7 @@ def test_key_changes_with_what_is_built(toy, change):
         lambda patch: (engines.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + "# changed\n"),
         lambda patch: (engines.RECIPE / "one_more.h").write_text(""),
         lambda patch: patch.setattr(engines.sysconfig, "get_python_version", lambda: "3.99"),
-        lambda patch: patch.setattr(engines.importlib.metadata, "version", lambda name: "99.0"),
+        lambda patch: patch.setattr(importlib.metadata, "version", lambda name: "99.0"),
         lambda patch: patch.setattr(engines.platform, "freedesktop_os_release", lambda: {"ID": "other"}),
     ],
     ids=["recipe", "recipe-file", "python", "numpy", "system"],
@@ -184,7 +189,7 @@ def test_key_changes_with_what_it_is_built_for(toy, monkeypatch, change):
 def test_an_engine_of_another_recipe_or_python_is_not_found(toy, monkeypatch):
     engine.build(str(toy))
     with monkeypatch.context() as patch:
-        patch.setattr(engines.importlib.metadata, "version", lambda name: "99.0")
+        patch.setattr(importlib.metadata, "version", lambda name: "99.0")
         with pytest.raises(engine.EngineError, match="^no Caffe engine: run `lrcn caffe build`$"):
             engine.find()
     (engines.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + "# changed\n")

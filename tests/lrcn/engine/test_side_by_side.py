@@ -92,7 +92,9 @@ def test_what_is_foreseen_is_what_the_order_gives():
     assert side_by_side.seconds(parts, 2, taken) == 11 + 6 + 75
     assert side_by_side.seconds(parts, 1, taken) == sum(taken)
     assert side_by_side.seconds(parts[:3], None, taken) == 25
-    assert side_by_side.at_most(parts, None) == 4 and side_by_side.at_most(parts, None, on_gpus=True) == 1
+    assert side_by_side.at_most(parts, None) == 2 and side_by_side.at_most(parts, None, on_gpus=True) == 1
+    assert side_by_side.at_most(parts, 5) == 2 and side_by_side.at_most([parts[0], parts[1], parts[3]], 2) == 1
+    assert [side_by_side.at_most([Part(int)] * count, None) for count in (0, 3, 5)] == [1, 3, 4]
 
 
 def test_each_has_its_threads_and_the_users_word_goes_before(monkeypatch):
@@ -116,6 +118,13 @@ def test_each_job_has_its_share_of_the_gpus(monkeypatch):
     assert run([Part(lambda given: given.gpu.numbers)] * 2, None, four) == [(0, 1, 2, 3)] * 2  # one after the other
     with pytest.raises(EngineError, match="^--jobs 2: GPU 0 cannot be shared out .* --gpu 0,1, or leave --jobs out$"):
         run([Part(numbers)] * 2, 2, Gpu())
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+@pytest.mark.parametrize("gpu", [None, Gpu((0, 1))])
+def test_no_jobs_are_refused(jobs, gpu):
+    with pytest.raises(EngineError, match=f"^--jobs {jobs}: give at least 1$"):
+        run([Part(int)], jobs, gpu)
 
 
 def test_where_one_fails_the_others_are_interrupted_and_its_error_is_raised():

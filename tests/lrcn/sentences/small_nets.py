@@ -1,15 +1,14 @@
 """Small nets of every kind that makes sentences: their sizes, words, weights and inputs."""
 
-from pathlib import Path
-
 import numpy as np
 
 from lrcn.trained_net import TrainedNet
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2
 from prototxt_gen.shapes import infer
+from tests.shared import ROOT
 
-REPLAY = Path(__file__).with_name("replay.py")
+REPLAY = ROOT / "benchmarks" / "replay.py"
 WORDS = ["<unk>", "con", "chó", "trên", "cỏ", "a", "dog", "on", "grass", "$x$", '"', "runs"]
 SMALL = {"units": 9, "embedding": 7}
 GIVEN = {"backbone": "features", "feature_size": 6, "fc8": 5}

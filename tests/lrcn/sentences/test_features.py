@@ -1,6 +1,7 @@
 """A captioner's fc7 over the images of a data set of captions: `lrcn prepare features --data CAPTIONS`."""
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_prep import merge
 from data_prep.dataset import Dataset
+from data_prep.workers import Shard, Work
 from lrcn import engine
 from lrcn.pixels import Transform
 from lrcn.sentences import features as caption_features
@@ -218,6 +221,33 @@ def test_views_by_turns_again_and_after_an_interruption(captions, trained, tmp_p
         np.testing.assert_allclose(again, once, rtol=0, atol=tolerance)
         assert np.ptp(once, axis=0).max() > 20 * tolerance  # another image, or view, has other values
     assert not list(Path(tmp_path / "again").rglob("work"))
+
+
+class Elsewhere:
+    """A crew whose jobs are sent, each to a worker that is this process."""
+
+    def results(self, function, jobs, alone):
+        return ((job, function(pickle.loads(pickle.dumps(job)))) for job in jobs)
+
+
+@pytest.mark.engine
+def test_shards_and_a_crew_make_what_one_run_makes(captions, trained, tmp_path, monkeypatch):
+    data, name = Dataset(captions), "caption/lrcn-2f"
+    net = TrainedNet(catalogue.get(name), settings_of(name, data, TINY), trained[1], tmp_path)
+    monkeypatch.setattr(caption_features, "IMAGES", 10)  # three blocks
+
+    def extract(out, **work):
+        caption_features.extract(data, net, tmp_path / out, caption_features.Extraction(views=2), work=Work(**work))
+        paths = (path for path in (tmp_path / out).rglob("*") if path.is_file())
+        place = bytes(tmp_path / out)
+        return {path.relative_to(tmp_path / out): path.read_bytes().replace(place, b"HERE") for path in paths}
+
+    whole = extract("whole")
+    assert extract("crew", crew=Elsewhere()) == whole
+    for number in (3, 1, 4, 2):
+        extract("shards", shard=Shard(number, 4))
+    merge.merge(tmp_path / "shards", others={caption_features.KIND: caption_features.merge_shards})
+    assert extract("shards") == whole  # it is there
 
 
 def test_what_cannot_be_extracted_is_refused(captions, tmp_path):

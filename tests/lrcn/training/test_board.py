@@ -2,27 +2,33 @@
 
 import json
 import resource
+import threading
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from data_prep import DataError
+from data_prep.whole_files import write_text
+from lrcn.engine.compute import Compute
+from lrcn.training import board, job
 from lrcn.training.board import Board, place_of, show_evaluation, tag
 from lrcn.training.follower import Follower
 from lrcn.training.logs import entries_of
-from lrcn.training.run import Run, TrainError
+from lrcn.training.run import Run, TrainError, split_folder
 from lrcn.training.tasks import Evaluation
+from lrcn.training.workspace import Start
 from tests.lrcn.training.caffe_logs import log_of
 from tests.lrcn.training.event_files import events, scalars, texts
 from tests.lrcn.training.small_nets import write_snapshot
 
 
-def go_on(run: Run, board: Path, begin: int, end: int, last: int = 15, lines=None) -> None:
+def go_on(run: Run, folder: Path, begin: int, end: int, last: int = 15, lines=None) -> None:
     """As a call of `lrcn train` that goes on from snapshot `begin` to `end`, or as far as `lines` of the log go."""
-    with Board(board) as writer:
+    with Board(folder) as writer:
         follower = Follower(run, last, lambda *_: None, writer)
         for first in range(begin, end, 5):
             text = log_of(first, first + 5)
@@ -65,6 +71,15 @@ def test_a_training_in_pieces_is_one_curve_however_often_it_was_cut_off(run, tmp
     assert clocks[14] - clocks[0] == 14  # the log's, not the writer's
 
 
+def test_the_splits_of_a_net_that_are_trained_side_by_side_are_told_apart(tmp_path):
+    told = []
+    for split in (1, 2):
+        (folder := split_folder(tmp_path, split) / "lrcn-fc6-rgb" / "logs").mkdir(parents=True)
+        follower = Follower(Run(folder.parent), 5, lambda what, done, total: told.append(str(what)))
+        follower.follow(log_of(0, 5).splitlines(), 5)
+    assert len(told) == 10 and {*told} == {"lrcn-fc6-rgb", "split2/lrcn-fc6-rgb"}
+
+
 def test_what_was_written_before_the_end_of_a_call_that_failed_is_there(run, tmp_path):
     with Board(tmp_path / "tb") as board, pytest.raises(TrainError, match="diverged"):
         Follower(run, 15, lambda *_: None, board).follow(log_of(0, 5, lambda i: "nan" if i == 3 else 1).splitlines(), 5)
@@ -98,6 +113,26 @@ def test_two_outs_of_one_name_do_not_write_over_one_another(tmp_path):
         place_of(tmp_path / "tb", second, second / "net")
     first.rename(tmp_path / "moved")
     assert place_of(tmp_path / "tb", second, second / "net") == place
+
+
+def test_trainings_side_by_side_do_not_write_what_their_places_share(dataset, tmp_path, monkeypatch):
+    """That is written before they begin: two at a time would take the file from under each other."""
+    sizes, met, shown = {"backbone": "tiny", "crop": 20, "max_iter": 4}, threading.Barrier(2), []
+    opened = job.open_job("activity/table1", dataset, tmp_path / "out", rows=["single-frame"], settings=sizes)
+
+    def train(run, files, compute, weights, own, kept, curves):
+        shown.append(run.folder.name)
+        met.wait()
+
+    def write(path, text):
+        assert threading.current_thread() is threading.main_thread()
+        write_text(path, text)
+
+    monkeypatch.setattr(job, "train", train)
+    monkeypatch.setattr(board, "write_text", write)
+    engine = SimpleNamespace(environment=dict, gpu=None)
+    opened.train(Start(from_scratch=True), compute=Compute(engine), tensorboard=tmp_path / "tb", jobs=2)
+    assert sorted(shown) == sorted(each.name for each in (tmp_path / "tb" / "out").glob("single-*")) and len(shown) == 2
 
 
 def test_a_board_leaves_the_files_of_others_and_texts_stand_as_they_are(tmp_path):
