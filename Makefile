@@ -18,6 +18,7 @@
 PYTHON ?= /usr/bin/python3
 SHELL := /bin/sh
 LRCN := .venv/bin/lrcn
+DEMO := demo demo-captions demo-video
 
 # Git fetches Caffe's sources; the rest is what docker/caffe/CMakeLists.txt asks for, and the tools that it runs under.
 PACKAGES := git ca-certificates cmake ninja-build g++ python3-dev python3-venv protobuf-compiler libprotobuf-dev \
@@ -28,10 +29,16 @@ PACKAGES := git ca-certificates cmake ninja-build g++ python3-dev python3-venv p
 
 demo: engine
 	$(LRCN) prepare demo
-	for experiment in demo demo-captions demo-video; do \
-	  $(LRCN) train $$experiment && $(LRCN) evaluate $$experiment >/dev/null || exit; done
+	$(MAKE) --no-print-directory --jobs 3 $(DEMO:%=run-%)
 	$(LRCN) compare runs/demo/results.json runs/demo-captions/results.json runs/demo-video/results.json
 	$(LRCN) report runs/demo runs/demo-captions runs/demo-video --out runs/report.html
+
+# Side by side: what one leaves of the cores, where a net waits for another, the others take. Their lines bear their names;
+# Ctrl-C is lrcn's to answer, and sed waits for what it says.
+run-%: SHELL := /bin/bash
+run-%:
+	@set -o pipefail; { $(LRCN) train $* && $(LRCN) evaluate $* >/dev/null; } 2>&1 \
+	  | (trap '' INT; exec sed --unbuffered 's/^/$*: /')
 
 # Each core has a share of the files; the nets of most are too small to gain from another.
 test: lint engine

@@ -444,7 +444,7 @@ def _fill(folder: Path, settings: dict, sizes: Sizes, order: ListOrder, work: Wo
     write_semantics(folder / "semantics.jsonl", todo)
     write_pictures(folder / "pictures", seed, sizes.pictures, work.progress)
     for name in STILLS:
-        write_stills(folder / name, seed, sizes.stills // (1 if name == "stills" else 2), work.progress)
+        write_stills(folder / name, seed, sizes.stills // (1 if name == "stills" else 2), work)
     lists = order.of(official_lists(todo))
     work.remark(order.remark(lists))
     sources = [videos.Source(path, plan.class_name, plan.label) for plan, path in paths.items()]
@@ -579,7 +579,17 @@ def _still_of(kind: str, seed: int, number: int) -> tuple[str, str, np.ndarray]:
     return part, class_name, image[top : top + STILL, left : left + STILL]
 
 
-def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=no_progress) -> Path:
+BLOCK = 100  # stills that are made at once
+
+
+def _stills_of(job: tuple[str, int, range]) -> list[tuple[str, str, bytes]]:
+    """Part, class and JPEG of each of some stills."""
+    kind, seed, numbers = job
+    stills = (_still_of(kind, seed, number) for number in numbers)
+    return [(part, class_name, encode_jpeg(image)) for part, class_name, image in stills]
+
+
+def write_stills(out: Path, seed: int = 1701, count: int = 8000, work: Work = Work()) -> Path:
     """A dataset folder of single images (56x56), for what the name of `out` says.
 
     "stills", for videos: the class is the object's place and size, `x2y0s1`: column and row of a 5 x 5 grid over the
@@ -591,13 +601,14 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, progress=no_pro
     with writing(out):
         out.mkdir(parents=True)
     with store.ImageWriter(out, "rgb") as writer:
-        for number in range(count):
-            part, class_name, image = _still_of(out.name, seed, number)
-            video = Video(f"s_{number:05d}", class_name, classes.index(class_name), 1)
-            writer.add(video.name, video.label, [encode_jpeg(image)], STILL, STILL)
-            index.append(video)
-            parts[f"{part}1.txt"].append(video)
-            progress(Counted(out.name, "images"), number + 1, count)
+        blocks = [(out.name, seed, range(count)[begin : begin + BLOCK]) for begin in range(0, count, BLOCK)]
+        for (_, _, numbers), stills in work.parallel(_stills_of, blocks):
+            for number, (part, class_name, jpeg) in zip(numbers, stills):
+                video = Video(f"s_{number:05d}", class_name, classes.index(class_name), 1)
+                writer.add(video.name, video.label, [jpeg], STILL, STILL)
+                index.append(video)
+                parts[f"{part}1.txt"].append(video)
+            work.progress(Counted(out.name, "images"), numbers[-1] + 1, count)
     write_text(out / "videos.tsv", index_text(index))
     for name, members in parts.items():
         write_text(out / name, list_text(members))
