@@ -25,13 +25,15 @@ def readable(text: str) -> str:
     What stands together already stays so, and letters and marks of other scripts stay as they are.
     """
     body, end = re.fullmatch(r"(.*?)(\.{3}|\.)?", " ".join(text.split())).groups()
-    written, glued, begins, quotes = "", True, True, set()
+    written, glued, begins, last, quotes = "", True, True, "", set()  # last: the word before a run of marks
     words = [piece for word in body.split() for piece in _pieces(word)]
     for before, word, after in zip(["", *words], words, [*words[1:], ""]):
         left, right = _sides(word, before, after, quotes)
         written += ("" if left or glued else " ") + (_capitalised(word) if begins else QUOTES.get(word, word))
         glued = right
-        begins = word in (".", "!", "?") and len(before) > 1 and not right or begins and not re.search(r"\w", word)
+        last = word if _is_word(word) else last
+        ends = word in ("!", "?") or (word == "." and "." not in (before, after))  # a run of them ends no sentence
+        begins = ends and len(last) > 1 and not right or begins and not _is_word(word)
     ended = written.endswith((".", "!", "?"))
     return written + ("" if end == "." and ended else end or "")
 
