@@ -62,7 +62,7 @@ def train(gpu, jobs, weights, trained, vocabulary, from_scratch, resume, keep, d
     job, progress, start = open_experiment(options), Progress(), Start(weights, from_scratch, trained, vocabulary)
     job.check_start(start, dry_run, resume)
     if not dry_run:
-        job.check_disk(start, resume, keep, jobs)
+        job.check_disk(start, resume, keep, jobs, gpu)
     trial = job.is_long and not dry_run if trial is None else trial
     if dry_run or trial:
         trial_in = _for_trial(gpu, progress, dry_run) if trial else None

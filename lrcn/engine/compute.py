@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from data_prep.workers import no_progress
+from data_prep.workers import Progress, no_progress
 from lrcn.engine import Engine, EngineError, blas, find
 from lrcn.engine.cards import cards, misfit
 from lrcn.engine.device import NAMES, PRECISIONS, Gpu
 
-Progress = Callable[[str, int, int], None]  # (what, done, total); (remark, 0, 0) is a remark
+__all__ = ["Compute", "Progress"]
 
 
 @dataclass(frozen=True)

@@ -228,13 +228,18 @@ class Job(Workspace):
         return plan.of_trainings(self, to_do, plan.Manner(start, resume, gpu, given, remark, keep, jobs), trial_in)
 
     def check_disk(
-        self, start: Start = Start(), resume: bool = True, keep: int | None = None, jobs: int | None = None
+        self,
+        start: Start = Start(),
+        resume: bool = True,
+        keep: int | None = None,
+        jobs: int | None = None,
+        gpu: Gpu | None = None,
     ) -> None:
         """TrainError where what `train` writes cannot fit on the disk."""
         given = self.given(start, resume)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
         whole, fewer = [plan.disks(self, to_do, start, given, each) for each in (keep, disk.FEW)]
-        disk.check(self.out, whole, fewer, at_most(beside.parts(self, to_do, resume), jobs))
+        disk.check(self.out, whole, fewer, at_most(beside.parts(self, to_do, resume), jobs, gpu is not None))
 
     def train(
         self,
@@ -250,7 +255,7 @@ class Job(Workspace):
         scored at; None: all. tensorboard: a folder for event files. jobs: so many at a time, of those that do not wait
         for each other, as `side_by_side` has it. Raises SpecError, DataError, EngineError, TrainError, CaffeError."""
         filled = self.check_start(start, resume=resume)
-        self.check_disk(start, resume, keep, jobs)
+        self.check_disk(start, resume, keep, jobs, compute.gpu if compute else None)
         compute, given = compute or Compute(), self.given(start, resume)
         to_do = [each for each in self.trainings if each.stage.folder not in given]
         lane = lanes(compute, jobs)[0]

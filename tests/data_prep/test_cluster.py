@@ -3,59 +3,19 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 
 import pytest
 
 from data_prep import DataError, cluster, flow, videos, workers
 from data_prep.workers import Work
+from tests.clusters import Started
 from tests.commands import lrcn
-from tests.data_prep.test_shards import files_of
-from tests.data_prep.videofiles import SIZE, prepare_small, write_video
-
-CLUSTER = """
-import sys
-import dask
-from distributed import LocalCluster
-if __name__ == "__main__":
-    dask.config.set({"distributed.scheduler.allowed-failures": 1})
-    with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as made:
-        print(made.scheduler_address, flush=True)
-        sys.stdin.read()
-"""
+from tests.data_prep.videofiles import SIZE, files_of, prepare_small, write_classes
 
 
 @pytest.fixture(scope="module")
-def script(tmp_path_factory):
-    path = tmp_path_factory.mktemp("cluster") / "script.py"  # its workers begin with it again
-    path.write_text(CLUSTER)
-    return path
-
-
-class Started:
-    """A cluster in a process of its own, whose end its workers share. It ends with its standard input."""
-
-    def __init__(self, script):
-        self.process = subprocess.Popen(
-            [sys.executable, script],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.executor = f"dask:{self.process.stdout.readline().strip()}"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.communicate()
-
-
-@pytest.fixture(scope="module")
-def started(script):
-    with Started(script) as started:
+def started(tmp_path_factory):
+    with Started(tmp_path_factory.mktemp("cluster")) as started:
         yield started
 
 
@@ -67,11 +27,7 @@ def crew(started):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("videos")
-    for i in range(5):
-        for name in ("Jump", "Run"):
-            write_video(folder / name / f"v_{name}_{i}.avi", 4 + i, value=20 * i)
-    return folder
+    return write_classes(tmp_path_factory.mktemp("videos"), 5)
 
 
 def prepare(folder, out, crew, progress=workers.no_progress):
@@ -172,9 +128,9 @@ def test_nothing_more_is_told_as_python_ends(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_scheduler_killed_in_the_middle(script, folder, tmp_path):
+def test_a_scheduler_killed_in_the_middle(folder, tmp_path):
     whole = prepare_small(folder, None, tmp_path / "whole", skip_unreadable=True)
-    with Started(script) as first:
+    with Started(tmp_path) as first:
 
         def kill(what, done, total):
             if done == 3:
@@ -184,5 +140,5 @@ def test_a_scheduler_killed_in_the_middle(script, folder, tmp_path):
         with pytest.raises(DataError, match="the scheduler is gone; start it again and run the same command again"):
             with cluster.connected(first.executor, workers.no_progress) as crew:
                 prepare(folder, tmp_path / "d", crew, kill)
-    with Started(script) as again, cluster.connected(again.executor, workers.no_progress) as crew:
+    with Started(tmp_path) as again, cluster.connected(again.executor, workers.no_progress) as crew:
         assert files_of(prepare(folder, tmp_path / "d", crew)) == files_of(whole)

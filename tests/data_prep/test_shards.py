@@ -13,13 +13,7 @@ import pytest
 
 from data_prep import DataError, captions, flow, merge, shards, store, workers
 from data_prep.workers import Shard, Work
-from tests.data_prep.videofiles import prepare_small, prepare_small_ucf101, write_ucf101, write_video
-
-
-def files_of(folder):
-    """Every file's bytes, but LMDB's table of readers, which is of the moment."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != "lock.mdb")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+from tests.data_prep.videofiles import files_of, prepare_small, prepare_small_ucf101, write_classes, write_ucf101
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +25,7 @@ def archive(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("videos")
-    for i in range(3):
-        for name in ("Jump", "Run"):
-            write_video(folder / name / f"v_{name}_{i}.avi", 3 + i, value=30 * i)
-    return folder
+    return write_classes(tmp_path_factory.mktemp("videos"), 3)
 
 
 def in_shards(prepare, numbers, count):

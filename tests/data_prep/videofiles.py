@@ -25,6 +25,20 @@ def write_video(path, frames=6, value=60, size=SIZE):
     return path
 
 
+def write_classes(folder, count):
+    """A folder of so many videos of each of two classes, none like another."""
+    for i in range(count):
+        for name in ("Jump", "Run"):
+            write_video(folder / name / f"v_{name}_{i}.avi", 4 + i, value=30 * i)
+    return folder
+
+
+def files_of(folder):
+    """Every file's bytes, but LMDB's table of readers, which is of the moment."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != "lock.mdb")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
 def write_ucf101(folder, classes=("Jump", "Run", "Walk"), groups=4, clips=2, frames=5):
     """Videos under UCF-101's names in FOLDER/videos/CLASS, and FOLDER/lists with three splits: in split N, group N is
     for testing.

@@ -6,6 +6,7 @@ import shutil
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -17,10 +18,10 @@ from lrcn.activity import extract, groups
 from lrcn.activity.listed import Extraction
 from lrcn.engine.compute import Compute
 from prototxt_gen import parse
+from tests.clusters import Started
 from tests.commands import killed, lrcn, refused
-from tests.data_prep.test_cluster import CLUSTER, Started
 from tests.datasets import make_dataset
-from tests.lrcn.engine.test_elsewhere import ENGINE
+from tests.lrcn.engine.made_up import ENGINE
 from tests.prototxt_gen.frame_net import NET
 from tests.weights import write_weights
 
@@ -75,18 +76,16 @@ def kill_who_works(client):
 @pytest.mark.engine
 def test_a_cluster_makes_what_one_machine_makes(made_of, whole, tmp_path):
     """Interrupted after the first group; then a worker is killed."""
-    script = tmp_path / "cluster.py"
-    script.write_text(CLUSTER)
 
     def interrupt(what, done, total):
         if done:
             raise KeyboardInterrupt
 
     out = tmp_path / "out"
-    with Started(script) as started, cluster.connected(started.executor, workers.no_progress) as crew:
+    with Started(tmp_path) as started, cluster.connected(started.executor, workers.no_progress) as crew:
         with pytest.raises(KeyboardInterrupt):
             prepare(made_of, out, Work(progress=interrupt, crew=crew))
-        note = json.loads((tmp_path / "out.partial/work/groups.json").read_text())
+        note = json.loads((tmp_path / "out.partial" / "work" / "groups.json").read_text())
         assert note["videos"] == groups.GROUP and not out.exists()
         while any(crew.client.processing().values()):  # of before
             time.sleep(0.01)
@@ -108,9 +107,12 @@ def test_shards_make_what_one_machine_makes(made_of, whole, tmp_path):
     with pytest.raises(DataError, match="holds shards of features, .*`lrcn prepare merge`"):
         merge.merge(out)  # data_prep by itself knows no Caffe
     damaged = shutil.copytree(tmp_path / "out.shards", tmp_path / "damaged")
-    with open(damaged / "2-of-2/work/rows.f32", "r+b") as file:
+    with open(damaged / "2-of-2" / "work" / "rows.f32", "r+b") as file:
         file.write(b"\xff")
-    refused(lrcn("prepare", "merge", out, damaged), "damaged/2-of-2/work/rows.f32: is not as it was written")
+    refused(
+        lrcn("prepare", "merge", out, damaged),
+        f"{Path('damaged', '2-of-2', 'work', 'rows.f32')}: is not as it was written",
+    )
     done = lrcn("prepare", "merge", out, "--remove-shards")
     assert done.returncode == 0, done.stderr
     assert content(out) == whole and not (tmp_path / "out.shards").exists()

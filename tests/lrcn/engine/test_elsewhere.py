@@ -1,25 +1,13 @@
 """What must agree between machines whose Caffe is to compute the same bits."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 
 from data_prep import DataError
-from lrcn.engine import Engine, blas, compute
+from lrcn.engine import blas, compute
 from lrcn.engine.elsewhere import Terms, check_begun
-
-ENGINE = Engine(
-    root=Path("/nowhere"),
-    source="bvlc",
-    version="99bd997",
-    blas="OpenBLAS 0.3.21 Haswell",
-    flags="-O3",
-    cuda=False,
-    compiler="GNU 12.2.0",
-    python="3.11",
-    made_for={"recipe": "f3ad58b49c3684c0", "cpu": ""},
-)
+from tests.lrcn.engine.made_up import ENGINE
 
 
 @pytest.fixture(autouse=True)

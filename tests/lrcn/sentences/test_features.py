@@ -211,8 +211,8 @@ def test_views_by_turns_again_and_after_an_interruption(captions, trained, tmp_p
         try:
             caption_features.extract(Dataset(data), net, tmp_path / "again", caption_features.Extraction(views=3))
         except KeyboardInterrupt:
-            assert json.loads((tmp_path / "again.partial/work/done.json").read_text()) == {"images": 10}
-            with open(tmp_path / "again.partial/work/rows.f32", "ab") as file:
+            assert json.loads((tmp_path / "again.partial" / "work" / "done.json").read_text()) == {"images": 10}
+            with open(tmp_path / "again.partial" / "work" / "rows.f32", "ab") as file:
                 file.write(b"half a row")
     assert len(calls) == 6
     for part in ("train", "val"):
