@@ -259,6 +259,19 @@ def test_the_plan_says_how_many_are_trained_at_a_time(dataset, tmp_path, monkeyp
     assert one[0].startswith("jobs: one training at a time") and one[1].startswith("time: 8.3 h in all")
 
 
+@pytest.mark.parametrize("jobs, gpu, due", [(None, None, 2), (1, None, 1), (None, Gpu(), 1), (2, Gpu((0, 1)), 2)])
+def test_the_disk_is_counted_for_as_many_as_are_at_work_at_a_time(dataset, tmp_path, monkeypatch, jobs, gpu, due):
+    """On the CPU as many as have cores; on a GPU one, whatever cores there are."""
+    monkeypatch.delenv(blas.VARIABLE, raising=False)
+    monkeypatch.setattr("lrcn.engine.side_by_side.cores", lambda: 8)
+    counts = []
+    monkeypatch.setattr(disk, "check", lambda out, whole, fewer, at_once: counts.append(at_once))
+    sizes = {"backbone": "tiny", "crop": 20}
+    job = open_job("activity/table1", dataset, tmp_path / "out", settings=sizes, rows=["single-frame"])
+    job.check_disk(Start(from_scratch=True), jobs=jobs, gpu=gpu)
+    assert counts == [due]
+
+
 def test_the_plan_in_words(dataset, tmp_path, monkeypatch):
     """Of two nets the second is trained; a trial gives the first 3 s an iteration, and 1 s a batch of a test."""
     sizes = {"backbone": "tiny", "crop": 20}
