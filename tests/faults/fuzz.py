@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from tests.faults.inputs import READERS
 from tests.faults.mutate import KINDS
 from tests.faults.program import Program
-from tests.faults.readers import READERS
 
 FAULTS = ("traceback", "signal", "hang", "memory", "lost", "words")
 OURS = ("in", "tmp", "home", "stdout", "stderr")  # in a case's folder; all else a command has written
@@ -73,37 +73,43 @@ class Bench:
                 if path.is_file()
             }
         )
-        assert self.damaged, name
+        assert self.damaged or self.reader.damage, name
         self._clear()
 
     def right_input(self) -> dict[str, str]:
         """What is wrong with a call on the right input."""
-        outcome, faults = self._call()
+        outcome, faults = self._call(self.reader.arguments)
         self._clear()
         if not faults and outcome.code != self.reader.right:
             return {"words": f"exit code {outcome.code}: {outcome.stderr[-300:].decode()}"}
         return faults
 
     def case(self, seed: int, number: int, keep: Path | None) -> tuple[int | None, Failure | None]:
-        random = Random(f"{self.name}/{seed}/{number}")
-        path, kind = random.choice(self.damaged)
-        (self.folder / "in" / path).write_bytes(KINDS[kind](self.right[path], random))
-        self.reader.mend(self.folder)
-        outcome, faults = self._call()
-        failure = Failure(self.name, seed, number, str(path), faults) if faults else None
+        arguments, damaged = self._damage(Random(f"{self.name}/{seed}/{number}"))
+        outcome, faults = self._call(arguments)
+        failure = Failure(self.name, seed, number, damaged, faults) if faults else None
         if failure and keep:
-            self._keep(keep / f"{self.name}-{seed}-{number}", failure, outcome)
+            self._keep(keep / f"{self.name}-{seed}-{number}", arguments, failure, outcome)
         self._clear()
         return outcome.code, failure
 
-    def _call(self):
+    def _damage(self, random: Random) -> tuple[list[str], str]:
+        """The arguments then, and what was damaged."""
+        if self.reader.damage:
+            return self.reader.damage(self.folder, self.reader.arguments, random)
+        path, kind = random.choice(self.damaged)
+        (self.folder / "in" / path).write_bytes(KINDS[kind](self.right[path], random))
+        self.reader.mend(self.folder)
+        return self.reader.arguments, str(path)
+
+    def _call(self, arguments: list[str]):
         before = _content(self.folder / "in")
-        outcome = self.program(self.folder, self.reader.arguments, **self.reader.environment)
+        outcome = self.program(self.folder, arguments, **self.reader.environment)
         faults = outcome.faults(self.reader.codes)
         if not faults:
             faults = self._lost(before, outcome)
         if not faults and outcome.code == 0:
-            faults = self._whole()
+            faults = self._whole(arguments)
         return outcome, faults
 
     def _lost(self, before, outcome) -> dict[str, str]:
@@ -121,22 +127,19 @@ class Bench:
             return {"lost": f"{(left or ['PICKLE'])[0]} is left behind"}
         return {}
 
-    def _whole(self) -> dict[str, str]:
+    def _whole(self, arguments: list[str]) -> dict[str, str]:
         """What was written is whole: the same call finds it so, and those that read it."""
         try:
             self.reader.sound(self.folder)
         except Exception as error:
             return {"lost": f"what was written is not sound: {error}"}
         written = [path for path in self.folder.iterdir() if path.name not in OURS]
-        for arguments in ([self.reader.arguments] if written else []) + (
-            [shlex.split(self.reader.then)] * bool(self.reader.then)
-        ):
-            outcome = self.program(self.folder, arguments, **self.reader.environment)
+        for call in ([arguments] if written else []) + ([shlex.split(self.reader.then)] * bool(self.reader.then)):
+            outcome = self.program(self.folder, call, **self.reader.environment)
             faults = outcome.faults((0,))
             if faults:
                 return {
-                    "lost" if kind == "words" else kind: f"then {arguments[:2]}: {said}"
-                    for kind, said in faults.items()
+                    "lost" if kind == "words" else kind: f"then {call[:2]}: {said}" for kind, said in faults.items()
                 }
         return {}
 
@@ -148,18 +151,21 @@ class Bench:
         there = _content(self.folder / "in")
         for path in there.keys() - self.right.keys():
             (self.folder / "in" / path).unlink()
+        for path in sorted((self.folder / "in").rglob("*"), reverse=True):
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
         for path, content in self.right.items():
             if there.get(path) != content:
                 (self.folder / "in" / path).parent.mkdir(parents=True, exist_ok=True)
                 (self.folder / "in" / path).write_bytes(content)
 
-    def _keep(self, folder: Path, failure: Failure, outcome) -> None:
+    def _keep(self, folder: Path, arguments: list[str], failure: Failure, outcome) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         shutil.copytree(self.folder / "in", folder / "in", symlinks=True)
         environment = "".join(f"{name}={value} " for name, value in self.reader.environment.items())
-        (folder / "cmd").write_text(f"{environment}lrcn {self.reader.command}\n")
-        (folder / "WHY").write_text(f"{failure}\n")
+        (folder / "cmd").write_text(f"{environment}lrcn {shlex.join(arguments)}\n", errors="surrogateescape")
+        (folder / "WHY").write_text(f"{failure}\n", errors="backslashreplace")
         (folder / "said").write_bytes(outcome.stderr)
 
 

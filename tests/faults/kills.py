@@ -1,6 +1,6 @@
 """Commands stopped at any moment, and given again until they end: the same bytes, and nothing left behind.
 
-    python -m tests.faults.kills [--kills N] [--seed S] [COMMAND...]
+python -m tests.faults.kills [--kills N] [--seed S] [COMMAND...]
 """
 
 import argparse
@@ -120,7 +120,11 @@ class Trial:
         self._begin()
         told = []
         for _ in range(CHAIN):
-            name, whom, number = random.choice(SIGNALS), random.choice(["self", "group"]), random.randint(1, self.moments)
+            name, whom, number = (
+                random.choice(SIGNALS),
+                random.choice(["self", "group"]),
+                random.randint(1, self.moments),
+            )
             told.append(f"{name} {whom} {number}/{self.moments}")
             code, said = self._call(number, name, whom)
             tally.kills += 1
@@ -135,7 +139,7 @@ class Trial:
         there = contents(self.folder / "out")
         if others := sorted(str(p) for p in there.keys() | self.due.keys() if there.get(p) != self.due.get(p)):
             tally.faults.append(("other bytes", f"{', '.join(told)}: {', '.join(others[:5])}"))
-        left = [path for path in (self.folder / "tmp").iterdir()]
+        left = list((self.folder / "tmp").iterdir())
         left += [path for path in self.folder.iterdir() if path.name not in KNOWN]
         if left:
             tally.faults.append(("left", f"{', '.join(told)}: {', '.join(map(str, left[:5]))}"))
@@ -150,7 +154,9 @@ class Trial:
         own |= {} if self.what.engine else {"HOME": f"{self.folder}/home", "PATH": "/nowhere"}
         with open(self.folder / "said", "w+") as said:
             streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": said}
-            process = subprocess.Popen(command, cwd=self.folder, env=os.environ | own, start_new_session=True, **streams)
+            process = subprocess.Popen(
+                command, cwd=self.folder, env=os.environ | own, start_new_session=True, **streams
+            )
             code = process.wait()
             _wait_for_group(process.pid)
             said.seek(0)

@@ -443,7 +443,7 @@ def damage_hdf5(content: bytes, random: Random) -> bytes:
             name = random.choice([*names, "new", "with/in", "odd\x1b[31m"])
             try:
                 random.choice(OF_HDF5)(opened, name, random)
-            except (KeyError, ValueError, TypeError, OSError, RuntimeError):
+            except (AttributeError, KeyError, ValueError, TypeError, OSError, RuntimeError):
                 pass  # what was changed before stands in the way
     content = file.getvalue()
     return content if what < 0.85 else damage_bytes(content, random)

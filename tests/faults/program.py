@@ -10,13 +10,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 GIB = 1 << 30
-ROOM = 3 * GIB  # of address space, that a call may ask for
-MOST = GIB // 2  # bytes of memory that a call may take; LRCN_MAX_GIB promises a quarter of that for any one thing
+ROOM = 4 * GIB  # of address space, that a call may ask for
+MOST = 3 * GIB // 2  # bytes of memory that a call may take; LRCN_MAX_GIB promises 1 GiB for any one thing
 SECONDS = 120  # after which a call hangs: no measure, a guard
 # What no call here is to need: an engine, a home, more than one thread
 ENVIRONMENT = {
     "LANG": "C.UTF-8",
-    "LRCN_MAX_GIB": "0.125",
+    "LRCN_MAX_GIB": "1",
     "LRCN_MAX_PIXELS": "4000000",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -72,9 +72,9 @@ def one_line(said: str) -> str:
 
 
 def control_characters(text: str) -> str:
-    """The first character that a terminal obeys, or that is no character; "" where there is none."""
+    """The first character that a terminal obeys, or that is half of one; "" where there is none."""
     for letter in text:
-        if letter not in "\n\t" and unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp"):
+        if letter not in "\n\t" and unicodedata.category(letter) in ("Cc", "Cs"):
             return f"U+{ord(letter):04X}"
     return ""
 

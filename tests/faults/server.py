@@ -6,7 +6,7 @@ processes, and no thread of the server's. What kills it, the server tells.
 
 import atexit
 import gc
-import importlib.util
+import importlib
 import json
 import os
 import pkgutil
@@ -36,7 +36,7 @@ def serve() -> None:
 def import_all() -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
-    for name in filter(importlib.util.find_spec, PACKAGES):
+    for name in PACKAGES:
         package = importlib.import_module(name)
         for module in pkgutil.walk_packages(package.__path__, f"{name}."):
             if module.name not in CAFFES and not module.name.endswith("__main__"):

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from random import Random
 from xml.dom import minidom
 
-from tests.faults import seeds
+from tests.faults import seeds, spoken
 
 PREPARE = "--out out --min-count 1 --streams 2 --steps 6"
 FRAMES = "--size 20 24 --workers 1 --out out --flow none"
@@ -22,13 +23,17 @@ CONTAINERS = {  # suffix -> codec
 }
 
 
+Damage = Callable[[Path, list[str], Random], tuple[list[str], str]]  # the arguments then, and in words
+
+
 @dataclass(frozen=True)
 class Reader:
     """make: fills the folder in/ with a right input. files: pattern of the files that are damaged -> how, a name of
     `mutate.KINDS`. command: what reads it, with the folder above in/ as the current one. then: a command that reads
     what the first one wrote, where that is well. right: its exit code on the right input, 2 where it lacks an engine.
     codes: exit codes that it may have. sound: raises where what a call wrote is not whole. own: what it may write in
-    in/, as paths begin. mend: makes a damaged input agree with itself again, so that what lies deeper is reached."""
+    in/, as paths begin. mend: makes a damaged input agree with itself again, so that what lies deeper is reached.
+    damage: in place of that to files, to their names or the arguments."""
 
     make: Callable[[Path], None]
     files: Mapping[str, str]
@@ -40,6 +45,7 @@ class Reader:
     own: tuple[str, ...] = ()
     mend: Callable[[Path], None] = lambda folder: None
     environment: Mapping[str, str] = field(default_factory=dict)
+    damage: Damage | None = None
 
     @property
     def arguments(self) -> list[str]:
@@ -310,4 +316,34 @@ RUNS = {
         right=2,
     ),
 }
-READERS = NETS | VIDEOS | SENTENCES | RUNS
+SPOKEN = {
+    "arguments": Reader(
+        spoken.everything, {}, "nets list", codes=CHECKED, own=("data/stills_", "lock"), damage=spoken.other_arguments
+    ),
+    "names-videos": Reader(
+        seeds.videos,
+        {},
+        f"prepare videos --videos in/videos {FRAMES}",
+        "train activity/single-frame-rgb --data out --out runs --dry-run --from-scratch --set backbone=tiny crop=16",
+        damage=spoken.other_video_name,
+    ),
+    "names-data": Reader(
+        seeds.frames,
+        {},
+        "train activity/single-frame-rgb --data in/data --set backbone=tiny crop=16 --out out --dry-run --from-scratch",
+        damage=spoken.other_data_name,
+    ),
+    "names-images": Reader(
+        seeds.captions,
+        {},
+        f"prepare captions --captions in/c.json {PREPARE} --workers 1",
+        "train caption/lrcn-2f --data out --set backbone=tiny crop=16 --out runs --dry-run --from-scratch",
+        damage=spoken.other_image_name,
+    ),
+    "names-out": Reader(
+        seeds.features, {}, "prepare features --npz in/f.npz --out out --videos 2", damage=spoken.other_out_name
+    ),
+    "names-page": Reader(seeds.run, {}, "report in/run --out out.html", damage=spoken.other_out_name),
+    "names-runs": Reader(seeds.run, {}, "report in/run --out out.html", damage=spoken.other_run_name),
+}
+READERS = NETS | VIDEOS | SENTENCES | RUNS | SPOKEN
