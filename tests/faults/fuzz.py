@@ -5,16 +5,18 @@
 Each failing case is kept as a folder with the input as it was damaged, `cmd`, and what was said.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import shlex
 import shutil
 import sys
 import tempfile
+import threading
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -23,8 +25,9 @@ from tests.faults.inputs import READERS
 from tests.faults.mutate import KINDS
 from tests.faults.program import Program
 
-FAULTS = ("traceback", "signal", "hang", "memory", "lost", "words")
+FAULTS = ("traceback", "signal", "hang", "memory", "lost", "words")  # words: what is said, and the exit code
 OURS = ("in", "tmp", "home", "stdout", "stderr")  # in a case's folder; all else a command has written
+CASES = 200  # of each reader in the tests
 KEPT = Path("build/faults")
 
 
@@ -52,6 +55,12 @@ class Tally:
     cases: int = 0
     codes: Counter = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
+
+    def plus(self, others: list[Tally]) -> Tally:
+        for each in others:
+            self.cases, self.codes = self.cases + each.cases, self.codes + each.codes
+            self.failures += each.failures
+        return self
 
     def count(self, fault: str) -> int:
         return sum(fault in failure.faults for failure in self.failures)
@@ -178,20 +187,15 @@ def _content(folder: Path) -> dict[Path, bytes | None]:
     }
 
 
-@contextmanager
-def bench(name: str) -> Iterator[Bench]:
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder, Program() as program:
-        yield Bench(name, Path(folder), program)
-
-
-def campaign(name: str, cases: range, seed: int, keep: Path | None = KEPT) -> Tally:
+def campaign(program: Program, name: str, cases: range, seed: int, keep: Path | None = KEPT) -> Tally:
     """Tries these cases of a reader, all of them, whatever goes wrong."""
     tally = Tally(name)
-    with bench(name) as ready:
-        if faults := ready.right_input():
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        bench = Bench(name, Path(folder), program)
+        if faults := bench.right_input():
             tally.failures.append(Failure(name, seed, -1, "nothing damaged", faults))
         for number in cases:
-            code, failure = ready.case(seed, number, keep)
+            code, failure = bench.case(seed, number, keep)
             tally.cases += 1
             tally.codes[code] += 1
             tally.failures += [failure] if failure else []
@@ -200,21 +204,10 @@ def campaign(name: str, cases: range, seed: int, keep: Path | None = KEPT) -> Ta
 
 def table(tallies: list[Tally]) -> str:
     """In Markdown: a row a reader."""
-    titles = [
-        "reader",
-        "cases",
-        "refused",
-        *(f"{fault}s" if fault in ("traceback", "signal", "hang") else fault for fault in FAULTS),
-    ]
-    rows = [titles, ["---"] + ["--:"] * (len(titles) - 1)]
-    for each in tallies:
-        rows.append(
-            [each.reader, f"{each.cases:,}", f"{each.codes[2]:,}", *(str(each.count(fault)) for fault in FAULTS)]
-        )
-    total = [sum(each.cases for each in tallies), sum(each.codes[2] for each in tallies)]
-    rows.append(
-        ["all", *(f"{n:,}" for n in total), *(str(sum(each.count(fault) for each in tallies)) for fault in FAULTS)]
-    )
+    rows = [["reader", "cases", "refused", *FAULTS], ["---"] + ["--:"] * (2 + len(FAULTS))]
+    for each in [*tallies, Tally("all").plus(tallies)]:
+        counts = [each.cases, each.codes[2], *map(each.count, FAULTS)]
+        rows.append([each.reader, *(f"{count:,}" for count in counts)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -232,10 +225,18 @@ def main() -> None:
     if unknown := set(names) - set(READERS):
         parser.error(f"{', '.join(sorted(unknown))}: no such reader; there are {', '.join(READERS)}")
     tallies = []
-    with ProcessPoolExecutor(options.jobs) as pool:
-        for tally in pool.map(campaign, names, *zip(*[(cases, options.seed, options.keep)] * len(names))):
+    mine = threading.local()  # a server for each thread, which waits for it
+
+    def tried(name: str) -> Tally:
+        if not hasattr(mine, "program"):
+            mine.program = servers.enter_context(Program())
+        return campaign(mine.program, name, cases, options.seed, options.keep)
+
+    with ExitStack() as servers, ThreadPoolExecutor(options.jobs) as pool:
+        for tally in pool.map(tried, names):
             tallies.append(tally)
-            print(*tally.failures[:5], sep="\n", file=sys.stderr)
+            for failure in tally.failures[:5]:
+                print(failure, file=sys.stderr, flush=True)
             if len(tally.failures) > 5:
                 print(f"    and {len(tally.failures) - 5} more of {tally.reader}: {options.keep}", file=sys.stderr)
     print(table(tallies))

@@ -51,7 +51,7 @@ COMMANDS = {
     "prepare ucf101": Command(
         seeds.ucf101, "prepare ucf101 --videos in/videos --splits in/lists --subset --out out --size 20 24 --workers 2"
     ),
-    "prepare merge": Command(seeds.shards, "prepare merge out/set --remove"),
+    "prepare merge": Command(seeds.shards, "prepare merge out/set --remove-shards"),
     "prepare captions": Command(
         seeds.captions, f"prepare captions --captions in/c.json --out out --workers 2 {SMALL}"
     ),
