@@ -3,8 +3,9 @@
 RUN/run.json                the run's identity: prototxt without paths, digests of starting weights and data set
 RUN/stage.json              what is trained: variant, settings, and what is known of the data set
 RUN/*.prototxt              the nets and the solver, which `caffe` alone can load in this folder
-RUN/snapshots/              net_iter_N.caffemodel and .solverstate
-RUN/given.caffemodel        the weights of a net that was trained elsewhere, in place of all of that but the first two
+RUN/snapshots/              net_iter_N.caffemodel and .solverstate, and the checksums of both
+RUN/given.caffemodel        the weights of a net that was trained elsewhere, in place of all of that but the first two;
+                            given.sha256: its checksum
 RUN/algorithms.txt          the algorithms of convolutions that a GPU tried out and chose; of the second of several GPUs
                             algorithms-1.txt, and so on
 RUN/devices.json            what it was trained on, from which iteration on
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import platform
 import posixpath
 import threading
@@ -26,17 +26,21 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from data_prep.dataset import Dataset
-from data_prep.whole_files import copy, sync, write_bytes, write_json
+from data_prep.whole_files import copy, write_bytes, write_json
+from data_prep.workers import Progress
+from lrcn.activity import clip_settings
 from lrcn.results import curves
 from lrcn.trained_net import TrainedNet, digest
+from lrcn.training import checksums
 from lrcn.training.logs import LogFiles
+from lrcn.training.snapshots import MODEL, STATE, SUMS, Filling, Snapshots, misfit
 from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError, caffe_pb2, parse, to_text
-from prototxt_gen.weights import binary_of_hdf5
+from prototxt_gen.weights import binary_of_hdf5, plan
 
 Files = Mapping[str, Any]  # a variant's: "train_test", "deploy", ... NetParameter, "solver" SolverParameter
 VOCABULARIES = ("vocabulary.txt", "slot_vocabulary.txt")
@@ -115,9 +119,13 @@ class Run:
 
     # ---- how far it is -----------------------------------------------------------------------------------------
 
+    @property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.folder / "snapshots")
+
     def snapshot(self, iteration: int) -> Path:
         """The .caffemodel of an iteration, there or not."""
-        return self.folder / "snapshots" / f"net_iter_{iteration}.caffemodel"
+        return self.snapshots.model(iteration)
 
     @property
     def given(self) -> Path | None:
@@ -159,33 +167,56 @@ class Run:
 
     @property
     def done(self) -> int:
-        """The iteration of the last snapshot that is whole, 0 where there is none.
+        """The iteration of the last snapshot whose files are whole by their form, 0 where there is none."""
+        return self.snapshots.last
 
-        Caffe writes the .caffemodel first and then the .solverstate, whose last field is `current_step`: a state that
-        has it closes a whole pair.
-        """
-        states = self.folder.glob("snapshots/net_iter_*.solverstate")
-        for iteration in sorted((int(path.stem.split("_")[-1]) for path in states), reverse=True):
-            if _is_whole(_state(self.snapshot(iteration))) and self.snapshot(iteration).exists():
+    def begin_from(self, progress: Progress) -> int:
+        """The iteration of the last snapshot that is whole, of which all is read; 0 where there is none. progress: is
+        told of those after it."""
+        for iteration in reversed(self.snapshots.iterations(STATE)):
+            if not iteration:
+                continue
+            if why := self.fault(iteration):
+                progress(f"{why}; the snapshot of iteration {iteration} is passed over", 0, 0)
+            else:
+                if not self.snapshots.sums(iteration).exists():
+                    self.snapshots.seal(iteration)
                 return iteration
         return 0
+
+    def fault(self, iteration: int) -> str | None:
+        """Why an iteration's snapshot is none to go on from, in a line; None of a whole one. Reads all of it."""
+        return self.snapshots.fault(iteration, self._filling())
+
+    def _filling(self) -> Filling | None:
+        """What weights fill of the net that is trained here; None where it does not say which that is."""
+        try:
+            settings = self.variant.settings(**self.settings)
+            files, inputs = self.variant.files(**settings), self.variant.input_shapes(**settings)["train"]
+        except (TrainError, SpecError):
+            return None
+        stages, python = files["solver"].train_state.stage, clip_settings.top_shapes
+        return lambda weights: plan(files["train_test"], weights, "TRAIN", stages, inputs=inputs, python=python)
 
     def thin(self, done: int, kept: Kept) -> None:
         """Removes the snapshots before iteration `done`, the last whole one's, but for those that are `kept`.
 
-        The one that is gone on from is on the disk by then. Of each other the state goes first, so that what a killed
-        call leaves of it looks like no whole one; the next call removes the rest.
+        The one that is gone on from is on the disk by then. What a killed call leaves of another looks like no whole
+        one; the next call removes the rest.
         """
         if kept.last is None:
             return
-        there = {int(path.stem.split("_")[-1]) for path in self.folder.glob("snapshots/net_iter_*")}
-        whole = [each for each in sorted(there) if each <= done and _state(self.snapshot(each)).exists()]
-        old = [each for each in there if each < done and each not in whole[-kept.last :] and each not in kept.always]
+        snapshots = self.snapshots
+        whole = [each for each in snapshots.iterations(STATE) if each <= done]
+        old = [
+            each
+            for each in snapshots.iterations()
+            if each < done and each not in whole[-kept.last :] and each not in kept.always
+        ]
         if old:
-            sync(self.snapshot(done), _state(self.snapshot(done)), self.folder / "snapshots")
+            snapshots.sync(done)
         for iteration in old:
-            _state(self.snapshot(iteration)).unlink(missing_ok=True)
-            self.snapshot(iteration).unlink(missing_ok=True)
+            snapshots.remove(iteration)
 
     @property
     def iterations(self) -> int | None:
@@ -205,25 +236,39 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        """The .caffemodel that it ended with, or was given. TrainError where it has not ended."""
+        """The .caffemodel that it ended with, or was given, of which all is read. TrainError where it has not ended,
+        and where the file is damaged."""
         if self.given:
-            return self.given
+            if checksums.differs(self.given.with_suffix(SUMS), self.given):
+                why = f"{self.given}: is not as it was written, by its checksum in given{SUMS}"
+            elif not (why := misfit(self.given, None)):
+                return self.given
+            raise TrainError(f"{why}; `lrcn train --fresh` takes it anew")
         last = self.iterations
         if last is None:
             raise TrainError(f"{self.folder}: holds no training; run `lrcn train` first")
+        self._check_whole(last)
         if self.done < last:
             raise TrainError(f"{self.folder}: not trained to iteration {last} yet; run `lrcn train` first")
         return self.snapshot(last)
+
+    def _check_whole(self, iteration: int) -> None:
+        """TrainError where an iteration's .caffemodel is there, and damaged."""
+        if self.snapshot(iteration).exists() and (
+            why := self.snapshots.fault(iteration, self._filling(), with_state=False)
+        ):
+            later = any(each > iteration for each in self.snapshots.iterations(STATE))
+            mend = "train it again with --fresh, or another --out" if later else "`lrcn train` makes it again"
+            raise TrainError(f"{why}; {mend}")
 
     def weights_at(self, iteration: int | None) -> Path:
         """The .caffemodel of an iteration; for None, and of a net that was given, `weights`. TrainError where it has no
         whole snapshot of it."""
         if iteration is None or self.given:
             return self.weights
+        self._check_whole(iteration)
         if not self.snapshot(iteration).exists() or self.done < iteration:
-            there = sorted(
-                int(path.stem.split("_")[-1]) for path in self.folder.glob("snapshots/net_iter_*.caffemodel")
-            )
+            there = self.snapshots.iterations(MODEL)
             raise TrainError(
                 f"{self.folder}: has no snapshot of iteration {iteration}"
                 + (f", only of {', '.join(map(str, there))}" if there else "; run `lrcn train` first")
@@ -274,8 +319,10 @@ class Run:
 
     def clear(self) -> None:
         """Forgets the training: snapshots, logs, identity, weights that it was given."""
-        for pattern in ("snapshots/*", "logs/*", "run.json", "given.caffemodel", "algorithms*", "devices.json"):
-            for old in self.folder.glob(pattern):
+        for iteration in self.snapshots.iterations():
+            self.snapshots.remove(iteration)
+        for pattern in ("logs/*.log", "run.json", "given.*", "algorithms*.txt", "devices.json"):
+            for old in filter(Path.is_file, self.folder.glob(pattern)):
                 old.unlink()
 
     def take(self, weights: Path, data_set: Any) -> None:
@@ -296,6 +343,7 @@ class Run:
                 write_bytes(here, binary_of_hdf5(weights))
             else:
                 copy(weights, here)
+            checksums.write(here.with_suffix(SUMS), [here])
 
     def claim(
         self, identity: Mapping[str, Any], settings: Mapping[str, Any], description: Mapping[str, Any] | None = None
@@ -329,7 +377,7 @@ class Run:
 
     def _has_learnt(self) -> bool:
         """Whether weights lie there, even of a snapshot that is not whole, but for those that the run began with."""
-        return any(path != self.snapshot(0) for path in self.folder.glob("snapshots/*.caffemodel"))
+        return any(self.snapshots.iterations(MODEL))
 
     def check_data(self, dataset: Dataset, modality: str | None, split: int) -> None:
         """TrainError where the run was trained on another data set."""
@@ -420,39 +468,6 @@ def _this_system() -> str:
 
 
 # ---- the runs of a folder ----------------------------------------------------------------------------------
-
-
-def _state(snapshot: Path) -> Path:
-    """The .solverstate beside a snapshot's .caffemodel."""
-    return snapshot.with_suffix(".solverstate")
-
-
-def _is_whole(state: Path) -> bool:
-    """Whether a .solverstate has its last field, `current_step`. Its history, hundreds of MB of a large net, is stepped
-    over."""
-    size, number = state.stat().st_size, 0
-    with state.open("rb") as file:
-        while file.tell() < size:
-            tag = _varint(file)
-            number, kind = tag >> 3, tag & 7
-            if kind not in (0, 2):  # the message has numbers, text and messages alone
-                return False
-            value = _varint(file)
-            if kind == 2:
-                file.seek(value, os.SEEK_CUR)
-        return number == caffe_pb2.SolverState.CURRENT_STEP_FIELD_NUMBER and file.tell() == size
-
-
-def _varint(file: BinaryIO) -> int:
-    """A number of protobuf's; of one that is cut off, what is there, after which nothing more is."""
-    value = shift = 0
-    while byte := file.read(1):
-        value |= (byte[0] & 127) << shift
-        shift += 7
-        if byte[0] < 128:
-            return value
-    file.seek(1, os.SEEK_CUR)  # past the end, where a whole message does not come to
-    return value
 
 
 def runs_in(folder: Path) -> list[Run]:
