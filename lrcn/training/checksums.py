@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.whole_files import sync, write_text
+from data_prep.synced import sync
+from data_prep.whole_files import write_text
 from lrcn.trained_net import digest
 
 _LINE = re.compile(r"([0-9a-f]{64})  ([^/\n\0]+)")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from data_prep.whole_files import sync
+from data_prep.synced import sync
 from lrcn.training import checksums
 from prototxt_gen import SpecError, caffe_pb2
 from prototxt_gen.weights import COPIED, IGNORED, UNKNOWN, Plan, Weights, read_weights

@@ -82,7 +82,9 @@ def test_the_splits_of_a_net_that_are_trained_side_by_side_are_told_apart(tmp_pa
 
 def test_what_was_written_before_the_end_of_a_call_that_failed_is_there(run, tmp_path):
     with Board(tmp_path / "tb") as board, pytest.raises(TrainError, match="diverged"):
-        Follower(run, 15, run.done, lambda *_: None, board).follow(log_of(0, 5, lambda i: "nan" if i == 3 else 1).splitlines(), 5)
+        Follower(run, 15, run.done, lambda *_: None, board).follow(
+            log_of(0, 5, lambda i: "nan" if i == 3 else 1).splitlines(), 5
+        )
     assert scalars(tmp_path / "tb")["loss/smoothed"] == [(0, 1), (1, 1), (2, 1)]
 
 
