@@ -36,11 +36,13 @@ from lrcn.results import curves
 from lrcn.trained_net import TrainedNet, digest
 from lrcn.training import checksums
 from lrcn.training.logs import LogFiles
+from lrcn.training.records import DEVICES, MARK, NOTE, Mark, Note, Stretch
 from lrcn.training.snapshots import MODEL, STATE, SUMS, Filling, Snapshots, misfit
 from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError, caffe_pb2, parse, to_text
 from prototxt_gen.weights import binary_of_hdf5, plan
+from readers.json_files import read_json
 
 Files = Mapping[str, Any]  # a variant's: "train_test", "deploy", ... NetParameter, "solver" SolverParameter
 VOCABULARIES = ("vocabulary.txt", "slot_vocabulary.txt")
@@ -83,30 +85,37 @@ class Run:
     # ---- what it is --------------------------------------------------------------------------------------------
 
     @property
-    def note(self) -> dict[str, Any] | None:
+    def note(self) -> Note | None:
         """stage.json; None where there is none that can be read."""
         try:
-            note = json.loads((self.folder / "stage.json").read_text(encoding="utf-8"))
-            return note if note["settings"] and note["variant"] and "classes" in note else None
-        except (OSError, ValueError, KeyError, TypeError):
+            return self.read_note()
+        except TrainError:
             return None
 
     @property
+    def begun(self) -> bool:
+        """Whether something says what is trained here, be it damaged."""
+        return (self.folder / NOTE).exists()
+
+    @property
     def variant(self) -> Variant:
-        return catalogue.get(self._known()["variant"])
+        return catalogue.get(self.read_note()["variant"])
 
     @property
     def settings(self) -> dict[str, Any]:
         """The settings that it is trained with. TrainError where it does not say."""
-        note = self._known()
+        note = self.read_note()
         table = catalogue.get(note["variant"]).table  # an earlier lrcn's may have a setting more
         return {name: value for name, value in note["settings"].items() if name in table}
 
-    def _known(self) -> dict[str, Any]:
-        if (note := self.note) is None:
-            if (self.folder / "stage.json").exists():
-                raise TrainError(f"{self.folder / 'stage.json'}: cannot be read; give `lrcn train` again")
+    def read_note(self) -> Note:
+        """stage.json. TrainError where there is none, or none that can be read."""
+        if not self.begun:
             raise TrainError(f"{self.folder}: holds no training; run `lrcn train` first")
+        path, mend = self.folder / NOTE, "give `lrcn train` again, which writes it"
+        note = read_json(path, Note, TrainError, mend)
+        if note["variant"] not in catalogue.names():
+            raise TrainError(f"{path}: {note['variant']!r} is no net of the catalogue; {mend}")
         return note
 
     def keep(self, variant: Variant, settings: Mapping[str, Any], about_data: Mapping[str, Any], data: Path) -> None:
@@ -115,7 +124,7 @@ class Run:
         for name in VOCABULARIES:
             if (data / name).exists():
                 write_bytes(self.folder / name, (data / name).read_bytes())
-        write_json(self.folder / "stage.json", {"variant": variant.name, "settings": settings, **about_data})
+        write_json(self.folder / NOTE, {"variant": variant.name, "settings": settings, **about_data})
 
     # ---- how far it is -----------------------------------------------------------------------------------------
 
@@ -143,12 +152,8 @@ class Run:
         """What it was trained on, stretch by stretch: {"from": iteration, "gpu": `Compute.about`, None for the CPU}, on
         the CPU "threads" of the BLAS besides, where they are known; [] where that was not noted."""
         try:
-            noted: list[dict[str, Any]] = json.loads((self.folder / "devices.json").read_text(encoding="utf-8"))
-            return [
-                {"from": each["from"], "gpu": each["gpu"]} | ({"threads": each["threads"]} if "threads" in each else {})
-                for each in noted
-            ]
-        except (OSError, ValueError, KeyError, TypeError):
+            return [dict(each) for each in read_json(self.folder / DEVICES, list[Stretch], TrainError)]
+        except TrainError:
             return []
 
     @property
@@ -163,7 +168,7 @@ class Run:
         now = {"gpu": gpu} | ({"threads": threads} if threads and gpu is None else {})
         if not stretches or {"from": stretches[-1]["from"], **now} != stretches[-1]:
             stretches.append({"from": start, **now})
-        write_json(self.folder / "devices.json", stretches)
+        write_json(self.folder / DEVICES, stretches)
 
     @property
     def done(self) -> int:
@@ -220,12 +225,15 @@ class Run:
 
     @property
     def iterations(self) -> int | None:
-        """The iterations that it is to have; None where its solver cannot be read."""
+        """The iterations that it is to have; None where neither its settings nor its solver say."""
+        note = self.note
+        if note and type(last := note["settings"].get("max_iter")) is int and last > 0:
+            return last
         try:
             solver: Any = parse(self.folder / "solver.prototxt", "solver")
         except (SpecError, OSError):
             return None
-        return int(solver.max_iter)
+        return int(solver.max_iter) or None
 
     @property
     def finished(self) -> bool:
@@ -239,13 +247,15 @@ class Run:
         """The .caffemodel that it ended with, or was given, of which all is read. TrainError where it has not ended,
         and where the file is damaged."""
         if self.given:
+            why = misfit(self.given, None)
             if checksums.differs(self.given.with_suffix(SUMS), self.given):
                 why = f"{self.given}: is not as it was written, by its checksum in given{SUMS}"
-            elif not (why := misfit(self.given, None)):
-                return self.given
-            raise TrainError(f"{why}; `lrcn train --fresh` takes it anew")
+            if why:
+                raise TrainError(f"{why}; `lrcn train --fresh` takes it anew")
+            return self.given
         last = self.iterations
         if last is None:
+            self.read_note()
             raise TrainError(f"{self.folder}: holds no training; run `lrcn train` first")
         self._check_whole(last)
         if self.done < last:
@@ -281,7 +291,7 @@ class Run:
 
         Raises TrainError where the training has not come so far, and where a setting clashes with it.
         """
-        note, weights = self._known(), self.weights_at(at)
+        note, weights = self.read_note(), self.weights_at(at)
         return TrainedNet(
             self.variant,
             self._with(changes or {}),
@@ -321,7 +331,7 @@ class Run:
         """Forgets the training: snapshots, logs, identity, weights that it was given."""
         for iteration in self.snapshots.iterations():
             self.snapshots.remove(iteration)
-        for pattern in ("logs/*.log", "run.json", "given.*", "algorithms*.txt", "devices.json"):
+        for pattern in ("logs/*.log", MARK, "given.*", "algorithms*.txt", DEVICES):
             for old in filter(Path.is_file, self.folder.glob(pattern)):
                 old.unlink()
 
@@ -329,7 +339,7 @@ class Run:
         """Takes the weights of a net that was trained elsewhere. data_set: the identity of the one that it is used on.
         TrainError where another training has left something."""
         identity = {"weights": digests([weights]), "data_set": data_set}
-        before = _read_mark(self.folder / "run.json")
+        before = self._mark()
         if self._has_learnt() or (self.given and before != identity):
             raise TrainError(
                 f"{self.folder}: holds {'other given weights' if self.given else 'a training'}; choose another --out, "
@@ -337,7 +347,7 @@ class Run:
             )
         if not self.given:
             self.clear()
-            write_json(self.folder / "run.json", identity)  # first: weights that lie here are those that it tells of
+            write_json(self.folder / MARK, identity)  # first: weights that lie here are those that it tells of
             here = self.folder / "given.caffemodel"
             if weights.name.endswith(".h5"):
                 write_bytes(here, binary_of_hdf5(weights))
@@ -350,18 +360,23 @@ class Run:
     ) -> None:
         """Marks the folder as this run's, or refuses where another, or one with other settings, has left a snapshot
         there: TrainError. description: of the data set, which an earlier lrcn noted in place of its identity."""
-        mark = self.folder / "run.json"
-        before = _read_mark(mark)
+        try:
+            before = self._mark()
+        except TrainError:
+            if self._has_learnt():
+                raise
+            self.clear()  # nothing is lost
+            before = None
         if before is not None:
-            mine = json.loads(json.dumps(dict(identity)))
-            if isinstance(before.get("data_set"), dict):
-                mine["data_set"] = {name: (description or {}).get(name) for name in before["data_set"]}
-            differing = sorted(name for name in before.keys() | mine.keys() if before.get(name) != mine.get(name))
+            there, mine = dict(before), json.loads(json.dumps(dict(identity)))
+            if isinstance(described := before["data_set"], dict):
+                mine["data_set"] = {name: (description or {}).get(name) for name in described}
+            differing = sorted(name for name in there.keys() | mine.keys() if there.get(name) != mine.get(name))
             if differing and not self._has_learnt():  # it failed before there was anything to lose
                 self.clear()
             elif differing:
                 computed = [
-                    f"{name} ({before.get(name, usual)} there, {mine.get(name, usual)} here)"
+                    f"{name} ({there.get(name, usual)} there, {mine.get(name, usual)} here)"
                     for name, usual in USUAL.items()
                     if name in differing
                 ]
@@ -373,7 +388,24 @@ class Run:
                     f"{self.folder}: holds a run that differs in {', '.join(what)}; choose another --out, or --fresh "
                     "to begin anew"
                 )
-        write_json(mark, identity)
+        write_json(self.folder / MARK, identity)
+
+    def _mark(self) -> Mark | None:
+        """run.json without the paths that an earlier lrcn wrote; None where there is none. Of given weights it has no
+        net. TrainError where it cannot be read."""
+        path = self.folder / MARK
+        if not path.exists():
+            return None
+        mend = "put back what it was, or begin anew with `lrcn train --fresh`"
+        mark = read_json(path, Mark, TrainError, mend)
+        if "train_test" not in mark and mark.keys() != {"weights", "data_set"}:
+            raise TrainError(f"{path}: lacks train_test; {mend}")
+        if "train_test" in mark:
+            try:
+                mark["train_test"] = to_text(without_paths(parse(mark["train_test"])))
+            except ValueError as error:
+                raise TrainError(f"{path}: at train_test: {error}; {mend}") from None
+        return mark
 
     def _has_learnt(self) -> bool:
         """Whether weights lie there, even of a snapshot that is not whole, but for those that the run began with."""
@@ -381,7 +413,8 @@ class Run:
 
     def check_data(self, dataset: Dataset, modality: str | None, split: int) -> None:
         """TrainError where the run was trained on another data set."""
-        noted = (_read_mark(self.folder / "run.json") or {}).get("data_set")
+        mark = self._mark()
+        noted = mark["data_set"] if mark else None
         if isinstance(noted, dict):
             same = all(dataset.description.get(name) == value for name, value in noted.items())
         else:
@@ -396,7 +429,7 @@ class Run:
 
     def _other_settings(self, settings: Mapping[str, Any]) -> str:
         """The settings that differ from the run's, in words."""
-        mine = (self.note or {}).get("settings", {})
+        mine = note["settings"] if (note := self.note) else {}
         names = [name for name in settings if name in mine and name != "data" and settings[name] != mine[name]]
         return ", ".join(f"{name} ({mine[name]} there, {settings[name]} here)" for name in names)
 
@@ -449,7 +482,7 @@ def is_at_work_in(folder: Path) -> bool | None:
     """Whether a process of this system, in a container of it or not, trains in a folder; None where the last that did
     was of another system, whose lock on a network's disk may not be seen here."""
     try:
-        with (folder / "lock").open() as lock:
+        with (folder / "lock").open(errors="replace") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -472,7 +505,7 @@ def _this_system() -> str:
 
 def runs_in(folder: Path) -> list[Run]:
     """The runs in a folder, or the one that it is, by name."""
-    notes = [*Path(folder).glob("*/stage.json"), *Path(folder).glob("stage.json")]
+    notes = [*Path(folder).glob(f"*/{NOTE}"), *Path(folder).glob(NOTE)]
     return [Run(place) for place in sorted(note.parent for note in notes if note.is_file())]
 
 
@@ -512,20 +545,6 @@ def without_paths(net: Any) -> caffe_pb2.NetParameter:
             settings = json.loads(layer.python_param.param_str)
             layer.python_param.param_str = json.dumps(settings | {"data": "", "workers": 1}, sort_keys=True)
     return bare
-
-
-def _read_mark(mark: Path) -> dict[str, Any] | None:
-    """run.json without the paths that an earlier lrcn wrote; None where there is none. Of given weights it has no
-    net."""
-    try:
-        before: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))
-        if set(before) == {"weights", "data_set"}:
-            return before
-        return before | {"train_test": to_text(without_paths(parse(before["train_test"])))}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise TrainError(f"{mark}: cannot be read; --fresh begins anew") from None
 
 
 def digests(weights: Sequence[Path]) -> str | list[str] | None:
