@@ -18,7 +18,7 @@ import lmdb
 
 from data_prep import DataError
 from data_prep.synced import put
-from prototxt_gen.text_files import read_text
+from readers.text import read_text
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -26,7 +26,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from data_prep.dataset import Dataset
 from data_prep.whole_files import copy, write_bytes, write_json
@@ -54,6 +54,7 @@ DIFFERENCES = {  # of two runs' identities, in words
 }
 
 
+Kind = TypeVar("Kind")
 _DRAWING = threading.Lock()  # Matplotlib draws for one thread at a time
 LOOKS = 5  # in a row that find a lock taken by one that trains, and not by one that looks on
 USUAL = {"precision": "fp32", "fast": False}  # how it computes, of which an identity says what is otherwise
@@ -113,7 +114,7 @@ class Run:
         if not self.begun:
             raise TrainError(f"{self.folder}: holds no training; run `lrcn train` first")
         path, mend = self.folder / NOTE, "give `lrcn train` again, which writes it"
-        note = read_json(path, Note, TrainError, mend)
+        note = _read(path, Note, mend)
         if note["variant"] not in catalogue.names():
             raise TrainError(f"{path}: {note['variant']!r} is no net of the catalogue; {mend}")
         return note
@@ -152,7 +153,7 @@ class Run:
         """What it was trained on, stretch by stretch: {"from": iteration, "gpu": `Compute.about`, None for the CPU}, on
         the CPU "threads" of the BLAS besides, where they are known; [] where that was not noted."""
         try:
-            return [dict(each) for each in read_json(self.folder / DEVICES, list[Stretch], TrainError)]
+            return [dict(each) for each in _read(self.folder / DEVICES, list[Stretch], "")]
         except TrainError:
             return []
 
@@ -397,14 +398,14 @@ class Run:
         if not path.exists():
             return None
         mend = "put back what it was, or begin anew with `lrcn train --fresh`"
-        mark = read_json(path, Mark, TrainError, mend)
+        mark = _read(path, Mark, mend)
         if "train_test" not in mark and mark.keys() != {"weights", "data_set"}:
-            raise TrainError(f"{path}: lacks train_test; {mend}")
+            raise TrainError(f"{path}: damaged (it lacks train_test); {mend}")
         if "train_test" in mark:
             try:
                 mark["train_test"] = to_text(without_paths(parse(mark["train_test"])))
             except ValueError as error:
-                raise TrainError(f"{path}: at train_test: {error}; {mend}") from None
+                raise TrainError(f"{path}: damaged (its train_test: {error}); {mend}") from None
         return mark
 
     def _has_learnt(self) -> bool:
@@ -451,6 +452,15 @@ class Run:
         curve.write_csv(self.folder / "curve.csv")
         with _DRAWING:
             curves.of_training(curve.table, self.folder.name, self.folder / "curve.png")
+
+
+def _read(path: Path, kind: type[Kind], mend: str) -> Kind:
+    """What an earlier call wrote. TrainError where it cannot be read, or is of another kind."""
+    try:
+        return read_json(path, kind, ValueError)
+    except ValueError as error:
+        why = str(error).removeprefix(f"{path}: ").split("; ")[0]
+        raise TrainError(f"{path}: damaged ({why}); {mend}") from None
 
 
 # ---- who is at work ----------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def test_what_is_no_run_and_what_has_not_ended_say_so(dataset, tmp_path):
     with pytest.raises(TrainError, match="run: not trained to iteration 5000 yet; run `lrcn train` first"):
         assert run.weights
     (run.folder / "stage.json").write_text('{"variant": 3')
-    with pytest.raises(TrainError, match="stage.json: cannot be read as JSON .*; "):
+    with pytest.raises(TrainError, match=r"stage.json: damaged \(.*\); give `lrcn train` again"):
         assert run.settings
 
 
@@ -327,7 +327,9 @@ def test_a_mark_that_is_damaged_is_named(tmp_path, content):
     run = claimed(tmp_path / "run", *identity())
     (run.folder / "run.json").write_text(content, encoding="latin-1")
     write_snapshot(run.folder, 2)
-    with pytest.raises(TrainError, match=r"^\S*run.json: .*; put back what it was, or begin anew with `lrcn train --f"):
+    with pytest.raises(
+        TrainError, match=r"^\S*run.json: damaged \(.*\); put back what it was, or begin anew with `lrcn train --f"
+    ):
         claimed(run.folder, *identity())
     assert run.snapshot(2).exists()
     run.snapshots.remove(2)  # nothing is lost then
