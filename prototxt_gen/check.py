@@ -23,18 +23,20 @@ import numpy as np
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.caffe_pb2 import LayerParameter as Layer
 from prototxt_gen.data_files import Unread, datum_labels, hdf5_values, words
-from prototxt_gen.errors import SpecError, nearest
+from prototxt_gen.errors import MOST_HINTS, SpecError, nearest
 from prototxt_gen.file_faults import absent, file_faults
 from prototxt_gen.netspec import LAYER_TYPES
 from prototxt_gen.shapes import NetShapes, Problem, Row, Shape, infer, show
 from prototxt_gen.states import filter_net, is_in, solver_states
 from prototxt_gen.text import Malformed, Source, read
 from prototxt_gen.upgrade import Place
+from readers.text import read_text
 
 SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 LR_POLICIES = ("fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid")
 
 _RECORDS = 20000  # of a database, whose labels are read
+_NUMBERS = 1 << 26  # of HDF5 files, which are read for labels and words
 _MOST_STAGES = 6  # of which every combination is tried
 
 # Blocks that choose between Caffe's own code and cuDNN.
@@ -269,7 +271,8 @@ class _Check:
         """Files that are not there, and labels and words beyond what reads them."""
         faults: list[Fault] = []
         for row in shapes.rows:
-            faults += [(row.index, field, message) for field, message in file_faults(row.layer)]
+            hints = len(faults) < MOST_HINTS
+            faults += [(row.index, field, message) for field, message in file_faults(row.layer, hints)]
             if row.layer.type == "Python" and _is_data(row) and self.hooks.labels:
                 for top in row.layer.top:
                     self._values(row.layer, top)
@@ -316,7 +319,7 @@ class _Check:
                 values = self._read_values(layer, top)
             except SpecError as error:  # a hook's
                 self.refused[key[0]] = str(error)
-            except (OSError, ValueError, Unread):
+            except (OSError, ValueError):
                 pass  # what cannot be read is told elsewhere
             self.values[key] = None if values is None else np.unique(np.trunc(np.asarray(values, float)))
         return self.values[key]
@@ -328,17 +331,24 @@ class _Check:
             filler = fillers[min(number, len(fillers) - 1)] if fillers else pb.FillerParameter()
             return [filler.value] if filler.type == "constant" else None
         if layer.type == "HDF5Data":
-            names = words(Path(layer.hdf5_data_param.source).read_text(encoding="utf-8"))
-            pieces = [np.unique(np.trunc(piece)) for name in names for piece in hdf5_values(name, top)]
-            return np.concatenate(pieces) if pieces else np.empty(0)
+            return self._read_hdf5(words(read_text(layer.hdf5_data_param.source, Unread)), top)
         if layer.type == "ImageData" and number == 1:
-            lines = Path(layer.image_data_param.source).read_text(encoding="utf-8").split("\n")
+            lines = read_text(layer.image_data_param.source, Unread).split("\n")
             return [int(line.rpartition(" ")[2]) for line in lines if line.strip()]
         if layer.type == "Data" and number == 1 and layer.data_param.backend == pb.DataParameter.LMDB:
             return datum_labels(layer.data_param.source, _RECORDS)
         if layer.type == "Python" and self.hooks.labels:
             return self.hooks.labels(layer, top)
         return None
+
+    def _read_hdf5(self, files: list[str], name: str) -> Values:
+        """The different values of a dataset in these files, or of the beginning of a large one."""
+        different, left = np.empty(0), _NUMBERS
+        for file in files:
+            for piece in hdf5_values(file, name, left):
+                different = np.union1d(different, np.trunc(piece))
+                left -= piece.size
+        return different
 
     # ---- solvers ----
 

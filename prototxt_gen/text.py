@@ -6,6 +6,7 @@ decimal that reads back as the same float, small messages (a shape, a filler, a 
 
 import codecs
 import math
+import os
 import re
 from ctypes import c_double, c_float
 from dataclasses import dataclass, field, replace
@@ -20,10 +21,12 @@ from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.errors import MOST_HINTS, SpecError, nearest, shortened
 from prototxt_gen.fields import Field, is_message, is_repeated
 from prototxt_gen.upgrade import CannotUpgrade, Place, Upgrade
-from readers.text import decoded
+from readers.text import decoded, read_bytes
 
 KINDS: dict[str, type[Message]] = {"net": pb.NetParameter, "solver": pb.SolverParameter}
 
+_MEND = "a prototxt is expected here"
+_LARGEST = 1 << 25  # bytes of a file; the largest known nets have a hundredth
 _MOST = 300  # letters of a message
 _DEEPEST = 100  # messages within messages, the bound that protobuf has in binary files
 
@@ -181,15 +184,14 @@ def _text_of(source: str | Path) -> tuple[str, str]:
     """Name and text of a source."""
     if isinstance(source, str) and any(mark in source for mark in ":{\n"):
         return "text", source
-    try:
-        content = Path(source).read_bytes()
-    except OSError as error:
-        raise SpecError(f"{source}: {(error.strerror or str(error)).lower()}") from None
+    if os.path.isfile(source) and os.path.getsize(source) > _LARGEST:
+        raise SpecError(f"{source}: {os.path.getsize(source):,} bytes, where a prototxt has {_LARGEST:,} at most")
+    content = read_bytes(source, SpecError, _MEND)
     if content.startswith(codecs.BOM_UTF8):
         raise Malformed(
             str(source), 1, "begins with a byte order mark, at which Caffe stops; save it as UTF-8 without one"
         )
-    return str(source), decoded(content, source, SpecError, mend="a prototxt is expected here, not a .caffemodel")
+    return str(source), decoded(content, source, SpecError, f"{_MEND}, not a .caffemodel")
 
 
 _TOKEN = re.compile(
