@@ -114,21 +114,12 @@ def _datum(source: str, value: bytes) -> pb.Datum:
 
 
 def _records(source: str) -> Iterator[bytes]:
-    """The values of an LMDB, in order. Raises Unread; a file that was cut off, which would end the process, too."""
+    """The values of an LMDB, in order. Raises Unread."""
     try:
-        import lmdb
+        from readers import lmdb_files
     except ImportError as error:
         raise Unread(f"{source}: {error}") from None
-    is_folder = Path(source).is_dir()
-    try:
-        with lmdb.open(source, readonly=True, lock=False, subdir=is_folder) as database:
-            whole = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
-            if Path(source, "data.mdb" if is_folder else "").stat().st_size < whole:
-                raise Unread(f"{source}: cut off")
-            with database.begin() as transaction, transaction.cursor() as cursor:
-                yield from cursor.iternext(keys=False, values=True)
-    except (lmdb.Error, OSError) as error:
-        raise Unread(f"{source}: no LMDB ({' '.join(str(error).split())})") from None
+    yield from (value for _, value in lmdb_files.read_records(source, Unread, ""))
 
 
 def image_size(source: str, root_folder: str) -> tuple[int, int]:
