@@ -92,7 +92,7 @@ def datum_shape(source: str, backend: int) -> tuple[int, int, int]:
     _exists(source)
     if backend != pb.DataParameter.LMDB:
         raise Unread(f"{source}: a LevelDB, which only Caffe reads")
-    for _, value in read_records(source, Unread):
+    for _, value in read_records(source, Unread, ""):
         datum = _datum(source, value)
         return _decoded(datum.data, source) if datum.encoded else (datum.channels, datum.height, datum.width)
     raise Unread(f"{source}: an empty database")
@@ -103,7 +103,7 @@ def datum_labels(source: str, most: int) -> list[int]:
     from readers.lmdb_files import read_records
 
     _exists(source)
-    return [_datum(source, value).label for _, value in islice(read_records(source, Unread), most)]
+    return [_datum(source, value).label for _, value in islice(read_records(source, Unread, ""), most)]
 
 
 def _datum(source: str, value: bytes) -> pb.Datum:
