@@ -9,7 +9,6 @@ import hashlib
 import shutil
 from pathlib import Path
 
-import lmdb
 import numpy as np
 
 from data_prep import DataError, room, store
@@ -103,9 +102,7 @@ def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict,
     order = np.arange(images, dtype=np.min_scalar_type(images))  # all that is held of each image
     np.random.default_rng([note["seed"], split, name.startswith("test")]).shuffle(order)
     source = store.reader(data / "frames")
-    with writing(partial):
-        target = lmdb.open(str(partial), map_size=store.FIRST_MAP)
-    with target, source.begin() as stored:
+    with store.writer(partial) as target, source.begin() as stored:
         done, pending, size = target.stat()["entries"], [], 0  # they come in the order of their positions
         progress(what, done, images)
         for position in range(done, images):
