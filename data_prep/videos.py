@@ -5,6 +5,7 @@ stills for Caffe's Data layer; on all cores, and a run that was cut off goes on.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 from collections import Counter
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from readers.bounds import check_pixels
 
 from data_prep import DataError, flow, frames, list_order, room, shards, stills, store
 from data_prep.dataset import Dataset, Video, index_text, list_text, without_videos
@@ -44,6 +46,13 @@ class FrameOptions:
     algorithm: str | None = "dis"
     every: int = 1
     skip_unreadable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and not 0 < self.fps < math.inf:
+            raise DataError(f"--fps {self.fps}: no number of frames a second; give 30, say")
+        if max(self.size) > frames.LONGEST:
+            raise DataError(f"--size {self.height} {self.width}: a JPEG has {frames.LONGEST} a side at most; give less")
+        check_pixels(self.width, self.height, "--size", DataError)
 
     @property
     def size(self) -> tuple[int, int]:
