@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from data_prep import DataError
 from lrcn.engine import EngineError, cache
-from prototxt_gen.text_files import read_lines
+from readers.text import read_lines
 
 MOUNTS = 64  # beyond which folders that hold several stand for them, where they may
 MOST = 256  # of all
@@ -37,7 +37,7 @@ SYSTEM = {
 }  # mounted, they would hide the image's
 
 
-KERNEL = ("/dev", "/proc", "/run", "/sys")  # no data lies below these, but sockets and devices
+KERNEL = ("/dev", "/proc", "/run", "/sys", "/var/run")  # no data lies below these, but sockets and devices
 DISKS = ("/dev/shm", "/run/media")  # but for these
 LMDB = ("data.mdb", "lock.mdb")
 
@@ -185,13 +185,15 @@ def links(folder: str) -> Iterator[str]:
 def gathered(paths: Iterable[str], most: int = MOUNTS) -> list[str]:
     """These files and folders; where they are more than `most`, folders that hold them in place of the deepest, but
     for those that hold others' files too: homes, disks as a whole. Raises EngineError where they are beyond MOST."""
-    current = set(paths)
+    current = named = set(paths)
     while len(current) > most:
         above = {path: os.path.dirname(path) for path in current if not _is_shared(os.path.dirname(path))}
         if not above:
             break
         deepest = max(len(Path(path).parts) for path in above)
         current = {above[path] if path in above and len(Path(path).parts) == deepest else path for path in current}
+    if len(current) > most and len(named) <= MOST:  # of no use, so that no more is shown than is named
+        current = named
     if len(current) > MOST:
         raise _too_many(min(current), len(current))
     return sorted(current)
