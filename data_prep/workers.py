@@ -25,6 +25,7 @@ from types import ModuleType
 from typing import Protocol
 
 from data_prep import DataError
+from data_prep.children import multiprocessing_safely
 
 
 class Counted(str):
@@ -124,7 +125,8 @@ class _Process(SpawnProcess):
         main, held_back = sys.modules["__main__"], signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         sys.modules["__main__"] = ModuleType("__main__")
         try:
-            return SpawnProcess._Popen(process)
+            with multiprocessing_safely():
+                return SpawnProcess._Popen(process)
         finally:
             sys.modules["__main__"] = main
             signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
@@ -219,7 +221,8 @@ class Processes:
 
     def __init__(self, count: int | None = None):
         self.count = count or cores()
-        self._pool = ProcessPoolExecutor(self.count, _Context(), _begin_worker) if self.count > 1 else None
+        with multiprocessing_safely():  # its pipes have a process that looks after them
+            self._pool = ProcessPoolExecutor(self.count, _Context(), _begin_worker) if self.count > 1 else None
 
     def __enter__(self) -> Processes:
         if self._pool:
