@@ -20,13 +20,13 @@ import hashlib
 import os
 import platform
 import shutil
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from data_prep.children import python
 from lrcn.engine.engines import EngineError, Progress, cache, lock
 from lrcn.engine.sources import call, last_line
 
@@ -165,7 +165,7 @@ def _download(wheel: Wheel, work: Path, watch) -> Path:
     """The wheel in `work`, checked; from the index that pip is set up with. watch: called now and then."""
     wanted = work / "requirements.txt"
     wanted.write_text(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
+    pip = python("pip", "--quiet", "--disable-pip-version-check", "--no-cache-dir")
     options = ["--no-deps", "--only-binary", ":all:", "--progress-bar", "off", "--dest", str(work), "-r", str(wanted)]
     status, output = call([*pip, "download", *options], None, watch, TMPDIR=str(work))  # for /tmp may be small
     archives = list(work.glob("*.whl"))

@@ -7,13 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from data_prep.children import python
 from data_prep.synced import put
 from lrcn.engine.engines import SOURCE_FOLDERS, EngineError, Progress, cache, lock
 
@@ -74,7 +74,7 @@ def _fetch_pypi(work: Path) -> Path:
     """The pinned sdist. pip checks the hash before it opens the archive (it runs a setup.py to read it); then we."""
     wanted = work / "requirements.txt"
     wanted.write_text(f"{PYPI_NAME}=={PYPI_VERSION} --hash=sha256:{PYPI_SHA256}\n")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    pip = python("pip", "--quiet", "--disable-pip-version-check")
     status, output = call(
         [*pip, "download", "--no-deps", "--no-binary", PYPI_NAME, "--dest", str(work), "-r", str(wanted)], FETCH_SECONDS
     )
