@@ -148,13 +148,13 @@ def _copy_package(distribution: str, folder: Path, left_out) -> None:
 
 def pack_worker_packages(folder: Path, python: str) -> None:
     """What the loader's workers import beside what that machine has, for its Python."""
-    wheels = [f"{name}=={metadata.version(name)}" for name in ("lmdb", "protobuf", "simplejpeg")]
+    wheels = [f"{name}=={metadata.version(name)}" for name in ("lmdb", "msgspec", "protobuf", "simplejpeg")]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, "--no-deps", "--no-compile"]
     subprocess.run([*command, "--only-binary=:all:", f"--python-version={python}", *wheels], check=True)
 
 
 def pack_code(folder: Path) -> None:
-    for package in ("lrcn", "data_prep", "prototxt_gen", "netspecs"):
+    for package in ("lrcn", "data_prep", "prototxt_gen", "netspecs", "readers"):
         shutil.copytree(HERE.parent / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("gpu_data.py", "gpu_torch.py"):
         shutil.copy(HERE / name, folder / name)

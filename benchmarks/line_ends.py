@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from lrcn.sentences import metrics
-from prototxt_gen.text_files import read_lines
+from readers.text import read_lines
 
 ENDS = {
     "LF": "\n",
@@ -37,10 +37,10 @@ def main() -> None:
     parse.add_argument("--images", type=Path, required=True, help="Flickr_8k.devImages.txt")
     asked = parse.parse_args()
     by_image = defaultdict(list)
-    for line in read_lines(asked.tokens):
+    for line in read_lines(asked.tokens, SystemExit):
         name, _, caption = line.partition("\t")
         by_image[name.partition("#")[0]].append(caption)
-    captions = [by_image[name] for name in read_lines(asked.images) if name in by_image]
+    captions = [by_image[name] for name in read_lines(asked.images, SystemExit) if name in by_image]
     print("line end  " + "  ".join(f"{name:>8}" for name in SHOWN))
     for name, end in {"none": " ", **ENDS}.items():
 

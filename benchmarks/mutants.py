@@ -33,7 +33,7 @@ CHOSEN = {
 SETTINGS = """
 [tool.mutmut]
 source_paths = ["{file}"]
-also_copy = ["lrcn", "netspecs", "prototxt_gen", "data_prep", "docker", "README.md"]
+also_copy = ["lrcn", "readers", "netspecs", "prototxt_gen", "data_prep", "docker", "README.md"]
 pytest_add_cli_args = ["-m", "not engine", "-p", "no:cacheprovider"]
 pytest_add_cli_args_test_selection = {tests}
 """

@@ -41,7 +41,7 @@ from data_prep.source_files import Table, is_json, parse_json, short
 from data_prep.spellings import Files
 from data_prep.whole_files import new_folder, write_json, write_lines, write_text, writing
 from data_prep.workers import IMAGES, Counted, Work, no_progress
-from prototxt_gen.text_files import read_lines, read_text
+from readers.text import read_lines, read_text
 
 STEPS, STREAMS = 20, 100
 FILE_ROWS = 100_000  # of a file at most, as released

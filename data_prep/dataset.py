@@ -31,7 +31,7 @@ from data_prep import DataError, checksums
 from data_prep.moved import Whereabouts
 from data_prep.store import MODALITIES, check_images, first_number, read_jpeg, reader
 from data_prep.whole_files import read_json
-from prototxt_gen.text_files import read_lines
+from readers.text import read_lines
 
 
 @dataclass(frozen=True)

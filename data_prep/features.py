@@ -29,7 +29,7 @@ from data_prep import DataError, room
 from data_prep.dataset import Dataset, without_videos
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text
 from data_prep.workers import Work
-from prototxt_gen.text_files import read_lines
+from readers.text import read_lines
 
 FILE_BYTES = 256 << 20  # of `data` in one file; Caffe holds a file or two in memory
 BLOB_ELEMENTS = 2**31 - 1  # Caffe counts a blob's elements in an int

@@ -39,7 +39,7 @@ from pathlib import Path
 from data_prep import DataError, vocabulary
 from data_prep.captions import SPLITS
 from data_prep.source_files import Table, TwoValues, is_json, lines, unambiguous
-from prototxt_gen.text_files import read_text
+from readers.text import read_text
 
 TOLERANCE = 0.01  # by which a slot's probabilities may miss a sum of 1
 FIXED = ("id", "split", "sentence", "detail", "group")

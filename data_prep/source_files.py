@@ -8,10 +8,9 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from io import StringIO
-from pathlib import Path
 
 from data_prep import DataError
-from prototxt_gen.text_files import decoded, read_text
+from readers.text import read_lines, read_text
 
 SEPARATORS = ",\t;|"
 VALUES = {"split": "split (train, val or test)"}  # a column with what is to be in it
@@ -72,17 +71,10 @@ def unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def lines(path) -> list[tuple[int, str]]:
-    """Number and text of each line that is not blank. A lone return ends a line where no line feed does; else it is a
-    blank of the text that it stands in. Errors: DataError."""
-    try:
-        content = Path(path).read_bytes()
-    except OSError:
-        content = read_text(path, DataError).encode()  # which says what is wrong
-    content = content.replace(b"\r\n", b"\n")
-    if b"\n" in content:
-        content = content.replace(b"\r", b" ")
-    text = decoded(content, path, DataError)
-    return [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    """Number and text of each line that is not blank; a return within a line is a blank of its text. Errors:
+    DataError."""
+    numbered = enumerate(read_lines(path, DataError), 1)
+    return [(number, line.replace("\r", " ")) for number, line in numbered if line.strip()]
 
 
 def short(value) -> str:

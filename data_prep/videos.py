@@ -21,7 +21,7 @@ from data_prep.list_order import ListOrder
 from data_prep.spellings import Spellings
 from data_prep.whole_files import new_folder, write_json, write_text, writing
 from data_prep.workers import Counted, Work
-from prototxt_gen.text_files import read_lines
+from readers.text import read_lines
 
 SAMPLE = 64  # stored images that are decoded again at the end
 TEST_SHARE = 0.25  # of each class, where lists are drawn

@@ -23,7 +23,7 @@ import numpy as np
 
 from data_prep import DataError
 from data_prep.whole_files import writing
-from prototxt_gen.text_files import read_lines
+from readers.text import read_lines
 
 UNKNOWN = "<unk>"
 MIN_COUNT = 5

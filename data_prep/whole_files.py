@@ -17,7 +17,7 @@ from pathlib import Path
 import lmdb
 
 from data_prep import DataError
-from prototxt_gen.text_files import read_text
+from readers.text import read_text
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

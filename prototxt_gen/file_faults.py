@@ -20,7 +20,7 @@ from prototxt_gen.caffe_pb2 import LayerParameter as Layer
 from prototxt_gen.data_files import Unread
 from prototxt_gen.errors import SpecError, nearest
 from prototxt_gen.layer_rules import Shape, count, show
-from prototxt_gen.text_files import decoded
+from readers.text import decoded
 
 FileFault: TypeAlias = tuple[str, str]  # the field to blame, message
 
@@ -88,7 +88,7 @@ def _list_text(source: str) -> str:
             "UTF-8 without one"
         )
     try:
-        return decoded(content, source)
+        return decoded(content, source, SpecError)
     except SpecError as error:
         raise SpecError(f"'{source}' cannot be read as a list: {error}") from None
 

@@ -20,8 +20,8 @@ from google.protobuf.message import Message
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.errors import SpecError, nearest
 from prototxt_gen.fields import Field, is_message, is_repeated
-from prototxt_gen.text_files import decoded
 from prototxt_gen.upgrade import CannotUpgrade, Place, Upgrade
+from readers.text import decoded
 
 KINDS: dict[str, type[Message]] = {"net": pb.NetParameter, "solver": pb.SolverParameter}
 
@@ -194,7 +194,7 @@ def _text_of(source: str | Path) -> tuple[str, str]:
         raise Malformed(
             str(source), 1, "begins with a byte order mark, at which Caffe stops; save it as UTF-8 without one"
         )
-    return str(source), decoded(content, source, mend="a prototxt is expected here, not a .caffemodel")
+    return str(source), decoded(content, source, SpecError, mend="a prototxt is expected here, not a .caffemodel")
 
 
 _TOKEN = re.compile(

@@ -17,7 +17,7 @@ import click
 from lrcn.commands import completion
 from lrcn.engine.container import BARS
 from prototxt_gen import SpecError
-from prototxt_gen.text_files import read_text
+from readers.text import read_text
 
 FILLED = ("out", "tensorboard")  # parameters that name what a command writes
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -264,7 +264,7 @@ def _read_config(config: Path) -> dict[str, Any]:
         import tomli as tomllib
 
     try:
-        values = tomllib.loads(read_text(config))
+        values = tomllib.loads(read_text(config, SpecError))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise click.UsageError(f"{config}: not TOML: {error}") from None
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-PACKAGES = ("netspecs", "prototxt_gen", "data_prep", "lrcn")
+PACKAGES = ("readers", "netspecs", "prototxt_gen", "data_prep", "lrcn")
 REVISION = "LRCN_REVISION"  # told to the command in a container, whose code is the caller's: the caller's revision
 _HERE = Path(__file__).resolve().parents[2]
 

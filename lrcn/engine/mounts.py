@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from data_prep import DataError
 from lrcn.engine import EngineError
-from prototxt_gen.text_files import read_lines
+from readers.text import read_lines
 
 MOUNTS = 64  # at most, about
 SYSTEM = {

@@ -24,7 +24,7 @@ from lrcn.results.published import (
     TABLE4_IMAGES,
     TABLE5,
 )
-from prototxt_gen.text_files import read_text
+from readers.text import read_text
 
 COLUMNS = ("rgb", "flow", "average_1/2_1/2", "average_1/3_2/3")
 DIRECTIONS = {"caption_to_image": "images by caption", "image_to_caption": "captions by image"}

@@ -33,7 +33,7 @@ from typing import Any
 from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError, nearest
-from prototxt_gen.text_files import read_text
+from readers.text import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -201,7 +201,7 @@ def read(name: str) -> Experiment:
 def _values(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """What a file says, with what it extends: "settings" is a list of tables, the extended ones first."""
     try:
-        values = tomllib.loads(read_text(path))
+        values = tomllib.loads(read_text(path, SpecError))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SpecError(f"{path}: not TOML: {error}") from None
     _check_keys(f"{path}", values, KEYS)

@@ -16,7 +16,6 @@ from data_prep.dataset import described_images, read_classes
         "1\tBrush Hair\n\n2\tYo-Yo",
         "0,Brush Hair\n1,Yo-Yo\n",
         "1; Brush Hair\n2; Yo-Yo\n",
-        "1: Brush Hair\r2: Yo-Yo\r",
         "2 Yo-Yo\n1 Brush Hair\n",
     ],
 )

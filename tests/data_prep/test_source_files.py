@@ -120,9 +120,10 @@ def test_a_caption_keeps_its_line_in_a_token_file(tmp_path, end):
     }
 
 
-def test_lines_of_an_old_mac_end_in_returns(tmp_path):
+def test_lines_that_are_none_are_told(tmp_path):
     (tmp_path / "x.txt").write_bytes(b"\xef\xbb\xbfone\r\rtwo\r")
-    assert lines(tmp_path / "x.txt") == [(1, "one"), (3, "two")]
+    with pytest.raises(DataError, match="carriage returns alone"):
+        lines(tmp_path / "x.txt")
     with pytest.raises(DataError, match="no such file"):
         lines(tmp_path / "none.txt")
     (tmp_path / "x.txt").write_bytes("one\n".encode("utf-16"))

@@ -191,7 +191,7 @@ def test_an_image_that_is_not_there_or_of_older_code(here, image, tmp_path, noth
         )
 
     refused(call("lrcn:never-built"), "image lrcn:never-built: not here", "`make docker`")
-    for name in ("lrcn", "netspecs", "prototxt_gen", "data_prep", "docker"):
+    for name in ("lrcn", "readers", "netspecs", "prototxt_gen", "data_prep", "docker"):
         shutil.copytree(ROOT / name, tmp_path / "newer" / name, ignore=shutil.ignore_patterns("__pycache__"))
     with (tmp_path / "newer" / "lrcn" / "cli.py").open("a") as file:
         file.write("# newer\n")

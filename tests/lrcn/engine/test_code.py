@@ -82,7 +82,7 @@ def test_an_installed_lrcn_has_the_digest_of_its_checkout(source, installed, tmp
 
 def test_every_file_of_the_packages_is_installed_and_so_are_recipe_and_benchmarks(source, installed):
     names = [path.relative_to(source) for path in source.rglob("*") if path.is_file()]
-    names = [name for name in names if name.parts[0] in ("netspecs", "prototxt_gen", "data_prep", "lrcn")]
+    names = [name for name in names if name.parts[0] in ("readers", "netspecs", "prototxt_gen", "data_prep", "lrcn")]
     assert {Path("prototxt_gen/caffe.proto"), Path("lrcn/sentences/templates/rating_sheet.html")} < set(names)
     for name in names:
         assert (installed / name).read_bytes() == (source / name).read_bytes(), name
@@ -99,7 +99,7 @@ CALL = """
 import sys
 from lrcn.cli import cli
 status = cli(standalone_mode=False)
-ours = ("netspecs", "prototxt_gen", "data_prep", "lrcn")
+ours = ("readers", "netspecs", "prototxt_gen", "data_prep", "lrcn")
 for name, module in sys.modules.items():
     if name.split(".")[0] in ours:
         print(module.__file__, file=sys.stderr)

@@ -1,0 +1,74 @@
+"""Encoded images, of the formats that lrcn says it takes and no other: of Pillow's and OpenCV's many more some start
+programs, and some are read by nobody's care."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from readers import reading
+from readers.bounds import check_pixels
+from readers.text import read_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+    from readers import Fault, Place
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow's names
+MEND = "give a JPEG, PNG, BMP, GIF, TIFF, WebP or PPM"
+
+
+@contextmanager
+def open_image(path: Place, error: Fault, mend: str = MEND) -> Iterator[Image]:
+    """An image file, opened by Pillow and not yet decoded; its size is within the bounds. Whatever Pillow raises within
+    becomes `error`, one line; errors of that class pass."""
+    content = read_bytes(path, error, mend)
+    with reading(path, "image", error, mend), _opened(content, path, error, mend) as image:
+        yield image
+
+
+def decode(content: bytes, name: Place, flags: int, error: Fault, mend: str = MEND) -> np.ndarray:
+    """The pixels of an encoded image, as `cv2.imdecode` gives them, once its size is within the bounds. Raises `error`,
+    one line, which names it by `name`."""
+    import cv2
+    import numpy as np
+
+    with reading(name, "image", error, mend):
+        width, height = size_of(content, name, error, mend)
+        check_pixels(width, height, name, error)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    if image is None:
+        raise error(f"{name}: not a readable image; {mend}")
+    return image
+
+
+def size_of(content: bytes, name: Place, error: Fault, mend: str = MEND) -> tuple[int, int]:
+    """Width and height that an encoded image claims. Raises `error`, one line, for what is none of `FORMATS`."""
+    import simplejpeg
+
+    if content.startswith(b"\xff\xd8"):
+        with suppress(ValueError):
+            height, width, *_ = simplejpeg.decode_jpeg_header(content)
+            return width, height
+    with reading(name, "image", error, mend), _opened(content, name, error, mend) as image:
+        return image.size
+
+
+@contextmanager
+def _opened(content: bytes, name: Place, error: Fault, mend: str) -> Iterator[Image]:
+    from PIL import Image, UnidentifiedImageError
+
+    Image.MAX_IMAGE_PIXELS = None  # of which `check_pixels` is the judge
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of EXIF that is damaged, say
+    try:
+        image = Image.open(BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise error(f"{name}: not an image of a kind that is read; {mend}") from None
+    with image:
+        check_pixels(*image.size, name, error)
+        yield image

@@ -1,0 +1,128 @@
+"""JSON, whose kinds and ranges are checked before anybody uses them.
+
+The kind that is asked for is a type: `dict[str, int]`, a TypedDict, a dataclass, `Annotated[int, Meta(ge=1)]`. Fields
+that it does not name pass in a TypedDict as they are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from readers.text import printable, read_text
+
+if TYPE_CHECKING:
+    from readers import Fault, Place
+
+Kind = TypeVar("Kind")
+
+MEND = "name the JSON file, or fetch it again"
+DEEPEST = 100  # brackets within brackets, where Python itself gives up at some thousand
+
+
+def read_json(path: Place, kind: type[Kind], error: Fault, mend: str = MEND) -> Kind:
+    """The content of a file, of this kind. Raises `error`, one line: as `read_text`, `parse_json` and `convert`."""
+    return parse_json(read_text(path, error, mend), path, kind, error, mend)
+
+
+def parse_json(text: str, path: Place, kind: type[Kind], error: Fault, mend: str = MEND) -> Kind:
+    """The content of JSON, of this kind. Raises `error`, one line: empty, cut off, two values of one name, brackets
+    beyond `DEEPEST`, numbers of thousands of digits, half a surrogate pair, and as `convert`."""
+    if not text.strip():
+        raise error(f"{path}: an empty file; {mend}")
+    if _depth(text) > DEEPEST:
+        raise error(f"{path}: cannot be read as JSON (more than {DEEPEST} brackets within brackets); {mend}")
+    try:
+        content = json.loads(text, object_pairs_hook=_unambiguous)
+    except _TwoValues as twice:
+        raise error(f"{path}: {twice}; give each value a name of its own") from None
+    except json.JSONDecodeError as reason:
+        raise error(f"{path}: cannot be read as JSON ({_why(text, reason, mend)}") from None
+    except ValueError:
+        raise error(f"{path}: cannot be read as JSON (a number of thousands of digits); {mend}") from None
+    if _HALF.search(text) and _is_half(json.dumps(content, ensure_ascii=False)):
+        raise error(f"{path}: holds half of a surrogate pair (\\ud800 to \\udfff), which is no letter; mend that text")
+    return convert(content, path, kind, error, mend)
+
+
+def convert(content: object, path: Place, kind: type[Kind], error: Fault, mend: str = MEND) -> Kind:
+    """A value as this kind. Raises `error`, one line that says where in it what is otherwise: "PATH: at images[3].id:
+    expected int, not "x"; MEND"."""
+    if kind in (Any, object):
+        return content  # type: ignore[return-value]
+    import msgspec
+
+    try:
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as reason:
+        why, _, where = str(reason).partition(" - at `$")
+        why, place = why.replace("`", ""), where.rstrip("`").lstrip(".")
+        if wanted := re.fullmatch(r"Expected (.*), got [a-z]+|Expected ([^,]*)", why):
+            why = f"{wanted[1] or wanted[2]} is due, not {_at(content, place)}"
+        else:
+            why = why[0].lower() + why[1:]
+        raise error(f"{path}: {f'at {place}: ' if place else ''}{why}; {mend}") from None
+
+
+def short(value: object) -> str:
+    """A value as JSON has it, not too long for a line."""
+    text = json.dumps(value) if value is None or isinstance(value, bool) else ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _at(content: Any, place: str) -> str:
+    """The part of a value at msgspec's path, "images[3].id", in short; names of a dictionary, of which it says [...],
+    and those with dots in them lead nowhere."""
+    try:
+        for name, index in re.findall(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]", place):
+            content = content[name or int(index)]
+    except (KeyError, ValueError, IndexError, TypeError):
+        return "what is there"
+    return short(content)
+
+
+def _depth(text: str) -> int:
+    """Of brackets; those in texts are none."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return 0
+    brackets = _STRING.sub("", text).encode(errors="replace").translate(None, _NO_BRACKETS)
+    depth = deepest = 0
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+_STRING = re.compile(r'"(?:[^"\\]+|\\.)*"?', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _is_half(text: str) -> bool:
+    return re.search("[\ud800-\udfff]", text) is not None
+
+
+def _why(text: str, reason: json.JSONDecodeError, mend: str) -> str:
+    if reason.pos >= len(text.rstrip()) or reason.msg.startswith("Unterminated string"):
+        line = text.rstrip().count("\n") + 1
+        return f"cut off in the middle, at line {line}); fetch or save it again"
+    if reason.msg == "Extra data" and text.lstrip()[0] in "[{":
+        return f"a second value begins in line {reason.lineno}); give one list of all"
+    return f"{printable(str(reason))}); {mend}"
+
+
+class _TwoValues(Exception):
+    """What is there twice; part of a line for the user."""
+
+
+def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object of its names and values. Raises _TwoValues where Python would drop the first of two values."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _TwoValues(
+            f"an object has two values of {short(twice)}, {' and '.join(short(v) for n, v in pairs if n == twice)}"
+        )
+    return content
