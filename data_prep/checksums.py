@@ -22,7 +22,7 @@ from pathlib import Path
 
 from data_prep import DataError
 from data_prep.whole_files import remove_file, write_text, writing
-from prototxt_gen.text_files import read_lines
+from readers.text import read_lines
 
 NAME, JOURNAL = "checksums.tsv", "checksums.part"
 DIGITS = 8  # of a record's
