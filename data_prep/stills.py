@@ -6,7 +6,6 @@ That layer reads an LMDB in the order of its keys and shuffles nothing, so the k
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from data_prep import DataError, room, store
 from data_prep.dataset import Dataset, Video, list_text
+from data_prep.synced import put
 from data_prep.whole_files import locked, read_json, write_json, writing
 from data_prep.workers import Counted, no_progress
 
@@ -92,7 +92,7 @@ def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, 
                 shutil.rmtree(place)
             for leaving in (begun, "lock"):
                 (partial / leaving).unlink()
-            os.rename(partial, place)
+            put(partial, place)
 
 
 def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict, progress) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import lmdb
 
 from data_prep import DataError
+from data_prep.synced import put
 from readers.text import read_text
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -76,8 +77,7 @@ def beside(path: Path):
     with writing(path):
         try:
             yield new
-            sync(new)
-            os.replace(new, path)
+            put(new, path)
         finally:
             new.unlink(missing_ok=True)
 
@@ -98,16 +98,6 @@ def copy(source: Path, path: Path) -> None:
     """A copy of a file, of whatever size, which appears whole or not at all."""
     with beside(path) as new, open(source, "rb") as content, open(new, "wb") as file:
         shutil.copyfileobj(content, file, 1 << 22)
-
-
-def sync(*paths: Path) -> None:
-    """Files that others wrote, and folders, are on the disk before what they replace goes."""
-    for path in paths:
-        number = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -224,7 +214,7 @@ def new_folder(out, settings: dict, may_differ=(), mark: str = "dataset.json"):
 
             checksums.write(partial)
         with writing(out):
-            os.rename(partial, out)
+            put(partial, out)
             (out / note).unlink()
             (out / "lock").unlink()
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from data_prep.synced import put
 from lrcn.engine.engines import SOURCE_FOLDERS, EngineError, Progress, cache, lock
 
 BVLC_COMMIT = "9b891540183ddc834a02b2bd81b31afae71b2153"
@@ -41,7 +42,7 @@ def fetch(source: str, report: Progress) -> Path:
             with tempfile.TemporaryDirectory(dir=tree.parent, prefix=tree.name + ".") as work:
                 report(f"fetching Caffe's sources ({source})", 0, 0)
                 _unpack(download(Path(work)), Path(work) / "tree")
-                os.rename(Path(work) / "tree", tree)
+                put(Path(work) / "tree", tree)
     return tree
 
 
