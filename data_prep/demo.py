@@ -27,7 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, captions, room, store, tacos, videos
+from data_prep import DataError, captions, checksums, room, store, tacos, videos
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.features import output_folder
 from data_prep.frames import VideoFile, encode_jpeg
@@ -617,6 +617,7 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, work: Work = Wo
     description |= {"height": STILL, "width": STILL, "fps": None, "splits": [1], "seed": seed}
     write_json(out / "dataset.json", description)
     write_shuffled(Dataset(out))
+    checksums.write(out)
     return out
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import lmdb
 
-from data_prep import CORRUPT, CorruptImage, DataError
+from data_prep import CORRUPT, CorruptImage, DataError, checksums
 from data_prep.whole_files import writing
 from readers.lmdb_files import check_lmdb, close_lmdb, open_lmdb
 
@@ -34,6 +34,12 @@ def key(modality: str, video: str, number: int) -> bytes:
     return f"{prefix}{video}.{number:04d}.jpg".encode()
 
 
+def video_and_number(modality: str, name: bytes) -> tuple[str, int]:
+    """The other way round. ValueError for what is no such key."""
+    video, number, _ = name.decode().removeprefix("flow_image_" if modality == "flow" else "").rsplit(".", 2)
+    return video, int(number)
+
+
 def first_number(modality: str) -> int:
     """The number of a video's first image: flow has none for frame 1."""
     return 2 if modality == "flow" else 1
@@ -49,7 +55,8 @@ class ImageWriter:
     def __init__(self, folder: Path, modality: str):
         self.folder, self.modality = Path(folder) / MODALITIES[modality], modality
         self.environment = writer(self.folder)
-        self._pending, self._bytes = [], 0
+        self._sums = checksums.Records(self.folder)
+        self._forget()
 
     def __enter__(self):
         return self
@@ -58,6 +65,7 @@ class ImageWriter:
         try:
             if kind is None:
                 self.commit()
+                self._sums.finish(self.environment.stat()["entries"], self._sums_of_stored)
         finally:
             self.environment.close()
 
@@ -68,15 +76,33 @@ class ImageWriter:
 
     def add(self, video: str, label: int, jpegs: list[bytes], height: int, width: int) -> None:
         """Images of one video in order; numbered from 1 (flow: from 2)."""
+        sums = []
         for number, jpeg in enumerate(jpegs, first_number(self.modality)):
-            self._pending.append((key(self.modality, video, number), (jpeg, label, height, width)))
+            record = jpeg, label, height, width
+            self._pending.append((key(self.modality, video, number), record))
+            sums.append(checksums.of_record(_datum(record)))
             self._bytes += len(jpeg)
+        self._pending_sums[video] = "".join(sums)
         if self._bytes >= COMMIT_BYTES:
             self.commit()
 
     def commit(self) -> None:
+        if self._pending:
+            self._sums.add(self._pending_sums)
         put(self.environment, self._pending, _datum)
-        self._pending, self._bytes = [], 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pending, self._bytes, self._pending_sums = [], 0, {}
+
+    def _sums_of_stored(self) -> dict[str, str]:
+        """Video -> the checksums of its records, as they are stored."""
+        by_video: dict[str, dict[int, str]] = {}
+        with self.environment.begin(buffers=True) as transaction:
+            for name, value in transaction.cursor():
+                video, number = video_and_number(self.modality, bytes(name))
+                by_video.setdefault(video, {})[number] = checksums.of_record(value)
+        return {video: "".join(sums[number] for number in sorted(sums)) for video, sums in by_video.items()}
 
 
 def stored_bytes(jpegs: list[bytes]) -> int:
@@ -143,9 +169,11 @@ def writer(folder: Path) -> lmdb.Environment:
         return lmdb.open(str(folder), map_size=FIRST_MAP)
 
 
-def read_jpeg(environment: lmdb.Environment, modality: str, video: str, number: int) -> bytes:
-    """An encoded image of an LMDB that `reader` opened. DataError where it lacks it, CorruptImage where that is
-    damaged."""
+def read_jpeg(
+    environment: lmdb.Environment, modality: str, video: str, number: int, sums: dict[str, str] | None = None
+) -> bytes:
+    """An encoded image of an LMDB that `reader` opened. sums: its `checksums.of_records`. DataError where it lacks the
+    image, CorruptImage where that is damaged."""
     from google.protobuf.message import DecodeError
 
     from prototxt_gen import caffe_pb2
@@ -156,9 +184,17 @@ def read_jpeg(environment: lmdb.Environment, modality: str, video: str, number: 
             value = transaction.get(name)
             if value is None:
                 raise DataError(f"{environment.path()}: lacks {name.decode()}; prepare the data set again")
+            if sums and video in sums and checksums.of_record(value) != due_sum(sums, modality, video, number):
+                raise CorruptImage(f"{environment.path()}: {name.decode()} is not as it was written; {CORRUPT}")
             return caffe_pb2.Datum.FromString(value).data
     except (lmdb.Error, DecodeError):
         raise CorruptImage(f"{environment.path()}: {name.decode()} is damaged; {CORRUPT}") from None
+
+
+def due_sum(sums: dict[str, str], modality: str, video: str, number: int) -> str:
+    """The checksum of a video's image, out of `checksums.of_records`; "" where it tells none."""
+    begin = checksums.DIGITS * (number - first_number(modality))
+    return sums.get(video, "")[begin : begin + checksums.DIGITS]
 
 
 def check_images(folder: Path, modality: str, index) -> None:
