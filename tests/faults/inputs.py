@@ -302,6 +302,13 @@ RUNS = {
         right=2,
         environment={"LRCN_CACHE": "in/cache"},
     ),
+    "download": Reader(
+        seeds.download,
+        {"cache/weights/*.json": "json"},
+        "weights fetch caffenet --from http://127.0.0.1:9/x",
+        right=2,
+        environment={"LRCN_CACHE": "in/cache"},
+    ),
     "classes": Reader(
         seeds.classified,
         {"classes.txt": "text", "videos/A/1.avi": "video"},

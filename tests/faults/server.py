@@ -18,6 +18,7 @@ import tempfile
 import threading
 import traceback
 from contextlib import suppress
+from importlib.metadata import entry_points
 from pathlib import Path
 
 PACKAGES = ("readers", "prototxt_gen", "netspecs", "data_prep", "lrcn")
@@ -94,11 +95,10 @@ def _run(arguments, folder, environment, room) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["lrcn", *map(os.fsdecode, map(_bytes, arguments))]
-    from lrcn.cli import main
-
+    [script] = entry_points(group="console_scripts", name="lrcn")
     code = 0
     try:
-        main()
+        script.load()()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:

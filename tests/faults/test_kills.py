@@ -4,9 +4,7 @@ import pytest
 
 from tests.faults.kills import CHAIN, COMMANDS, campaign
 
-SOME = [
-    pytest.param(name, marks=[pytest.mark.engine] if command.engine else []) for name, command in COMMANDS.items()
-]
+SOME = [pytest.param(name, marks=[pytest.mark.engine] if command.engine else []) for name, command in COMMANDS.items()]
 
 
 @pytest.mark.slow
