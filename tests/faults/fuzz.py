@@ -13,11 +13,10 @@ import shlex
 import shutil
 import sys
 import tempfile
-import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -27,6 +26,7 @@ from tests.faults.program import Program
 
 FAULTS = ("traceback", "signal", "hang", "memory", "lost", "words")  # words: what is said, and the exit code
 OURS = ("in", "tmp", "home", "stdout", "stderr")  # in a case's folder; all else a command has written
+AGAIN = 3  # of so many cases one is looked at again, by the calls that come after
 CASES = 200  # of each reader in the tests
 KEPT = Path("build/faults")
 
@@ -86,16 +86,19 @@ class Bench:
         self._clear()
 
     def right_input(self) -> dict[str, str]:
-        """What is wrong with a call on the right input."""
-        outcome, faults = self._call(self.reader.arguments)
-        self._clear()
-        if not faults and outcome.code != self.reader.right:
-            return {"words": f"exit code {outcome.code}: {outcome.stderr[-300:].decode()}"}
+        """What is wrong with calls on the right input."""
+        faults: dict[str, str] = {}
+        for arguments in self.reader.calls:
+            outcome, others = self._call(arguments)
+            self._clear()
+            if not others and outcome.code != self.reader.right:
+                others = {"words": f"exit code {outcome.code}: {outcome.stderr[-300:].decode()}"}
+            faults |= others
         return faults
 
     def case(self, seed: int, number: int, keep: Path | None) -> tuple[int | None, Failure | None]:
         arguments, damaged = self._damage(Random(f"{self.name}/{seed}/{number}"))
-        outcome, faults = self._call(arguments)
+        outcome, faults = self._call(arguments, again=number % AGAIN == 0)
         failure = Failure(self.name, seed, number, damaged, faults) if faults else None
         if failure and keep:
             self._keep(keep / f"{self.name}-{seed}-{number}", arguments, failure, outcome)
@@ -105,19 +108,19 @@ class Bench:
     def _damage(self, random: Random) -> tuple[list[str], str]:
         """The arguments then, and what was damaged."""
         if self.reader.damage:
-            return self.reader.damage(self.folder, self.reader.arguments, random)
+            return self.reader.damage(self.folder, self.reader.calls[0], random)
         path, kind = random.choice(self.damaged)
         (self.folder / "in" / path).write_bytes(KINDS[kind](self.right[path], random))
         self.reader.mend(self.folder)
-        return self.reader.arguments, str(path)
+        return random.choice(self.reader.calls), str(path)
 
-    def _call(self, arguments: list[str]):
+    def _call(self, arguments: list[str], again: bool = True):
         before = _content(self.folder / "in")
         outcome = self.program(self.folder, arguments, **self.reader.environment)
         faults = outcome.faults(self.reader.codes)
         if not faults:
             faults = self._lost(before, outcome)
-        if not faults and outcome.code == 0:
+        if not faults and outcome.code == 0 and again:
             faults = self._whole(arguments)
         return outcome, faults
 
@@ -202,6 +205,17 @@ def campaign(program: Program, name: str, cases: range, seed: int, keep: Path | 
     return tally
 
 
+_programs: list[Program] = []  # of this process, as long as it lives
+
+
+def _begin() -> None:
+    _programs.append(Program().__enter__())
+
+
+def _campaign(name: str, **options) -> Tally:
+    return campaign(*_programs, name, **options)
+
+
 def table(tallies: list[Tally]) -> str:
     """In Markdown: a row a reader."""
     rows = [["reader", "cases", "refused", *FAULTS], ["---"] + ["--:"] * (2 + len(FAULTS))]
@@ -225,15 +239,8 @@ def main() -> None:
     if unknown := set(names) - set(READERS):
         parser.error(f"{', '.join(sorted(unknown))}: no such reader; there are {', '.join(READERS)}")
     tallies = []
-    mine = threading.local()  # a server for each thread, which waits for it
-
-    def tried(name: str) -> Tally:
-        if not hasattr(mine, "program"):
-            mine.program = servers.enter_context(Program())
-        return campaign(mine.program, name, cases, options.seed, options.keep)
-
-    with ExitStack() as servers, ThreadPoolExecutor(options.jobs) as pool:
-        for tally in pool.map(tried, names):
+    with ProcessPoolExecutor(options.jobs, initializer=_begin) as pool:
+        for tally in pool.map(partial(_campaign, cases=cases, seed=options.seed, keep=options.keep), names):
             tallies.append(tally)
             for failure in tally.failures[:5]:
                 print(failure, file=sys.stderr, flush=True)
