@@ -23,4 +23,4 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def shortened(name: str) -> str:
     """A name, as a message quotes it, however long."""
-    return name if len(name) <= 2 * _LONGEST else f"{name[:_LONGEST]}... ({len(name)} letters)"
+    return name if len(name) <= 6 * _LONGEST else f"{name[:_LONGEST]}... ({len(name)} letters)"
