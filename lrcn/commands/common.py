@@ -16,6 +16,7 @@ import click
 from lrcn.commands import completion
 from lrcn.engine.container import BARS
 from prototxt_gen import SpecError
+from readers import printable
 from readers.json_files import parse_json
 
 FILLED = ("out", "tensorboard")  # parameters that name what a command writes
@@ -200,6 +201,11 @@ def width() -> int | None:
     return None
 
 
+def one_line(text: object) -> str:
+    """What quotes a file, to be printed: a terminal obeys nothing of it."""
+    return printable(str(text)).replace("\n", "\\n")
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -231,7 +237,7 @@ def pass_over(lacking: Sequence[str], lenient: bool) -> None:
     if lacking and not lenient:
         raise SpecError(f"{lacking[0]} (--lenient passes over what only forks of Caffe have)")
     for line in lacking:
-        say(f"passed over: {line}")
+        say(f"passed over: {one_line(line)}")
 
 
 def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]:
