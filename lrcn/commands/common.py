@@ -202,6 +202,11 @@ def width() -> int | None:
     return None
 
 
+def one_line(text: object) -> str:
+    """What quotes a file, to be printed: a terminal obeys nothing of it."""
+    return printable(str(text)).replace("\n", "\\n")
+
+
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -233,7 +238,7 @@ def pass_over(lacking: Sequence[str], lenient: bool) -> None:
     if lacking and not lenient:
         raise SpecError(f"{lacking[0]} (--lenient passes over what only forks of Caffe have)")
     for line in lacking:
-        say(f"passed over: {line}")
+        say(f"passed over: {one_line(line)}")
 
 
 def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]:
