@@ -26,13 +26,12 @@ import re
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from data_prep import DataError, frames, room, shards, vocabulary
+from data_prep import DataError, room, shards, vocabulary
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.list_order import check_seed
@@ -41,7 +40,8 @@ from data_prep.source_files import Table, is_json, parse_json, short
 from data_prep.spellings import Files
 from data_prep.whole_files import new_folder, write_json, write_lines, write_text, writing
 from data_prep.workers import IMAGES, Counted, Work, no_progress
-from readers.text import read_lines, read_text
+from readers.images import decode, opened
+from readers.text import read_bytes, read_lines, read_text
 
 STEPS, STREAMS = 20, 100
 FILE_ROWS = 100_000  # of a file at most, as released
@@ -322,33 +322,34 @@ OTHERS = {b"GIF8": "a GIF", b"RIFF": "WebP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 def unreadable(path: str) -> str | None:
     """Why Caffe's ImageData cannot read an image file; None where it can. Grey and CMYK it turns to colour itself."""
     try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        return "no such file"
-    except OSError as error:
-        return error.strerror or "cannot be read"
+        content = read_bytes(path, DataError, "")
+    except DataError as error:
+        return _reason(path, error)
     kind = next((kind for magic, kind in READABLE.items() if content.startswith(magic)), None)
     if kind is None:
         other = next((kind for magic, kind in OTHERS.items() if content.startswith(magic)), None)
         return f"{other}, which Caffe may not read; convert it to JPEG" if other else "no JPEG, PNG or BMP image"
-    if kind in ENDS and ENDS[kind] not in content[-TAIL:] and _is_cut(content):
+    if kind in ENDS and ENDS[kind] not in content[-TAIL:] and _is_cut(content, path):
         return f"truncated {kind}"
     try:
-        image = frames.decode(content, cv2.IMREAD_REDUCED_COLOR_8)
-    except cv2.error:
-        image = None
-    return None if image is not None else f"damaged {kind}"
+        decode(content, path, cv2.IMREAD_REDUCED_COLOR_8, DataError, "")
+    except DataError as error:
+        return _reason(path, error) if "LRCN_MAX_PIXELS" in str(error) else f"damaged {kind}"
+    return None
 
 
-def _is_cut(content: bytes) -> bool:
+def _reason(path: str, error: DataError) -> str:
+    """Of a reader's line, without the file and the mend."""
+    return str(error).removeprefix(f"{path}: ").removesuffix("; ")
+
+
+def _is_cut(content: bytes, path: str) -> bool:
     """Whether an image lacks a part, which OpenCV may show grey. What phones write behind it does no harm."""
-    from PIL import Image as Picture
-
     try:
-        with Picture.open(BytesIO(content)) as image:
+        with opened(content, path, DataError) as image:
             image.load()
-    except (OSError, ValueError, SyntaxError):
-        return True
+    except DataError as error:
+        return "LRCN_MAX_PIXELS" not in str(error)
     return False
 
 

@@ -45,7 +45,7 @@ TOLERANCE = 0.01  # by which a slot's probabilities may miss a sum of 1
 FIXED = ("id", "split", "sentence", "detail", "group")
 SUFFIX = "_probability"
 _clean = vocabulary.clean
-_ODD = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+ODD = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 Slots = dict[str, tuple[list[str], list[float]]]
 
@@ -214,7 +214,7 @@ def _name(value, where: str) -> str:
     """An id: text that can stand in a line."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or not value.strip() or _ODD.search(value):
+    if not isinstance(value, str) or not value.strip() or ODD.search(value):
         raise DataError(f"{where}: id {_short(value)}; give the snippet a text of one line")
     return _clean(value)
 

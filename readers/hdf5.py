@@ -35,13 +35,15 @@ def dataset(file: h5py.Group, name: str) -> h5py.Dataset | None:
     another file: a link to it, or storage outside."""
     import h5py
 
-    link: Any = file.get(name, getlink=True) if name in file or file.get(name, getclass=True, getlink=True) else None
-    if isinstance(link, h5py.ExternalLink):
-        raise ValueError(f"'{name}' is a link to another file")
+    parts = name.split("/")
+    for end in range(1, len(parts) + 1):
+        link: Any = file.get("/".join(parts[:end]) or "/", getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            raise ValueError(f"'{name}' is a link to another file")
     there = file.get(name)
     if not isinstance(there, h5py.Dataset) or there.shape is None:
         return None
-    if there.is_virtual or there.external:
+    if there.is_virtual or there.external or there.file.filename != file.file.filename:
         raise ValueError(f"'{name}' is stored in other files")
     return there
 

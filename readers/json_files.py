@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind")
 
 MEND = "name the JSON file, or fetch it again"
+DIGITS = 300  # of a whole number: what is longer is no float
 DEEPEST = 100  # brackets within brackets, where Python itself gives up at some thousand
 
 
@@ -28,19 +29,19 @@ def read_json(path: Place, kind: type[Kind], error: Fault, mend: str = MEND) -> 
 
 def parse_json(text: str, path: Place, kind: type[Kind], error: Fault, mend: str = MEND) -> Kind:
     """The content of JSON, of this kind. Raises `error`, one line: empty, cut off, two values of one name, brackets
-    beyond `DEEPEST`, numbers of thousands of digits, half a surrogate pair, and as `convert`."""
+    beyond `DEEPEST`, numbers of hundreds of digits, half a surrogate pair, and as `convert`."""
     if not text.strip():
         raise error(f"{path}: an empty file; {mend}")
     if _depth(text) > DEEPEST:
         raise error(f"{path}: cannot be read as JSON (more than {DEEPEST} brackets within brackets); {mend}")
     try:
-        content = json.loads(text, object_pairs_hook=_unambiguous)
+        content = json.loads(text, object_pairs_hook=_unambiguous, parse_int=_whole_number)
     except _TwoValues as twice:
         raise error(f"{path}: {twice}; give each value a name of its own") from None
     except json.JSONDecodeError as reason:
         raise error(f"{path}: cannot be read as JSON ({_why(text, reason, mend)}") from None
     except ValueError:
-        raise error(f"{path}: cannot be read as JSON (a number of thousands of digits); {mend}") from None
+        raise error(f"{path}: cannot be read as JSON (a number of more than {DIGITS} digits); {mend}") from None
     if _HALF.search(text) and _is_half(json.dumps(content, ensure_ascii=False)):
         raise error(f"{path}: holds half of a surrogate pair (\\ud800 to \\udfff), which is no letter; mend that text")
     return convert(content, path, kind, error, mend)
@@ -110,6 +111,12 @@ def _why(text: str, reason: json.JSONDecodeError, mend: str) -> str:
     if reason.msg == "Extra data" and text.lstrip()[0] in "[{":
         return f"a second value begins in line {reason.lineno}); give one list of all"
     return f"{printable(str(reason))}); {mend}"
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > DIGITS:
+        raise ValueError
+    return int(digits)
 
 
 class _TwoValues(Exception):
