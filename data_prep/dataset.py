@@ -209,12 +209,7 @@ class OfSemantics(OfSentences):
     features: str | None
 
 
-KINDS: dict[str, type] = {
-    "frames": OfFrames,
-    "features": OfFeatures,
-    "captions": OfCaptions,
-    "semantics": OfSemantics,
-}
+KINDS: dict[str, type] = {"frames": OfFrames, "features": OfFeatures, "captions": OfCaptions, "semantics": OfSemantics}
 
 
 class DescribedImage(TypedDict):

@@ -202,7 +202,9 @@ class Frames:
         first = next(iter(self._counts), name)
         self.size = self.size or shape[1]
         if shape[1] != self.size:
-            raise DataError(f"{self.path}: {shape[1]} values a frame of {name}, {self.size} of {first}; they must agree")
+            raise DataError(
+                f"{self.path}: {shape[1]} values a frame of {name}, {self.size} of {first}; they must agree"
+            )
         self._counts[name] = shape[0]
 
     def count(self, name: str) -> int:

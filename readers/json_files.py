@@ -57,10 +57,10 @@ def convert(content: object, path: Place, kind: type[Kind], error: Fault, mend: 
     try:
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as reason:
-        why, _, where = str(reason).partition(" - at `$")
-        why, place = why.replace("`", ""), where.rstrip("`").lstrip(".")
-        if wanted := re.fullmatch(r"Expected (.*), got [a-z]+|Expected ([^,]*)", why):
-            why = f"{wanted[1] or wanted[2]} is due, not {_at(content, place)}"
+        why, _, where = str(reason).partition(" - at `")
+        why, (place, value) = why.replace("`", ""), _at(content, where.removeprefix("$").rstrip("`"))
+        if wanted := re.fullmatch(r"Expected ([^,]*)(?:, got [a-z]+)?", why):
+            why = f"{_WORD.sub(lambda word: _WORDS[word[0]], wanted[1])} is due, not {short(value)}"
         else:
             why = why[0].lower() + why[1:]
         raise error(f"{path}: {f'at {place}: ' if place else ''}{why}; {mend}") from None
@@ -72,15 +72,30 @@ def short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _at(content: Any, place: str) -> str:
-    """The part of a value at msgspec's path, "images[3].id", in short; names of a dictionary, of which it says [...],
-    and those with dots in them lead nowhere."""
-    try:
-        for name, index in re.findall(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]", place):
+_WORDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object {...}",
+    "null": "null",
+    "|": "or",
+}
+_WORD = re.compile(r"str|int|float|bool|array|object|null|[|]")
+
+
+def _at(content: Any, place: str) -> tuple[str, Any]:
+    """The part of a value at msgspec's path, ".images[3].id", which it calls [...] where it is one of a dictionary's;
+    and the path, as far as it leads."""
+    there = ""
+    for name, index in re.findall(r"[.]([^.\[\]]+)|\[(\d+|[.]{3})\]", place):
+        try:
             content = content[name or int(index)]
-    except (KeyError, ValueError, IndexError, TypeError):
-        return "what is there"
-    return short(content)
+        except (KeyError, ValueError, IndexError, TypeError):
+            break
+        there += f".{name}" if name else f"[{index}]"
+    return there.lstrip("."), content
 
 
 def _depth(text: str) -> int:
