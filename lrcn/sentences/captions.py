@@ -29,7 +29,7 @@ import numpy as np
 from data_prep import DataError, vocabulary
 from data_prep.captions import Image
 from data_prep.dataset import Dataset
-from data_prep.whole_files import write_bytes, write_json
+from data_prep.whole_files import read_json, write_bytes, write_json
 from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.side_by_side import Part, side_by_side
@@ -56,13 +56,10 @@ from lrcn.sentences.neighbours import Cnn, Neighbours, cnn_net, nearest_captions
 from lrcn.sentences.readable import readable
 from lrcn.trained_net import TrainedNet, digest, threads_of
 from prototxt_gen import SpecError
-from readers.json_files import read_json
-from readers.npz import open_npz
 
 BLOCK = 500  # images whose features are kept together
 SHOWN, REFERENCES = 12, 5  # images in the picture of captions, and what people said of each
 BLOBS = ("fc7", "fc8")
-AGAIN = "remove it, and run the same command again"
 QUERIES = "queries.json"  # in the folder of retrieval
 RETRIEVED = 1000  # images in retrieval, ours: the paper names no number, and the released script ranks all of val
 
@@ -162,9 +159,7 @@ def _examples(dataset: Dataset, nets: Sequence[TrainedNet], rows: _Rows, jobs: i
     beams = dict(zip([net.row for net in nets], side_by_side(parts, rows.compute, jobs)))
     queries = best.folder / f"retrieval_{rows.search.part}" / QUERIES
     retrieved = rows.search.retrieval_images and queries.exists()
-    found = examples.Found(
-        rows.of_nets, beams, gates, read_json(queries, retrieval.Queries, DataError, AGAIN) if retrieved else None
-    )
+    found = examples.Found(rows.of_nets, beams, gates, read_json(queries) if retrieved else None)
     return examples.of_images(dataset, chosen, found)
 
 
@@ -336,7 +331,7 @@ def activations(
             content = io.BytesIO()
             np.savez(content, **arrays)
             write_bytes(path, content.getvalue())
-        with open_npz(path, DataError, AGAIN) as arrays:
+        with np.load(path) as arrays:
             parts.append({blob: arrays[blob] for blob in blobs})
     return {blob: np.concatenate([part[blob] for part in parts]) for blob in blobs}
 
@@ -360,7 +355,7 @@ def retrieve(
         retrieval.write(folder, ranks, [image.file for image in images], captions, owners)
         for path in folder.glob("scores_*.npy"):
             path.unlink()
-    return dict(read_json(folder / "retrieval.json", retrieval.Results, DataError, AGAIN))
+    return read_json(folder / "retrieval.json")
 
 
 # ---- captions from elsewhere -------------------------------------------------------------------------------

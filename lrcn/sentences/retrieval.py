@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
@@ -20,41 +20,11 @@ from data_prep.whole_files import write_bytes, write_json, write_text
 from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Progress
 from lrcn.sentences.captioner import Captioner
-from readers.npz import read_npy
 
 RECALLS = (1, 5, 10)
 TOGETHER = 500  # captions scored at once
 QUERIES, HITS = 8, 5  # of examples: so many each way, with so many of what comes first
 BLOCK = 1 << 22  # scores that are worked on at once
-
-
-Found = TypedDict(
-    "Found",
-    {"R@1": float, "R@5": float, "R@10": float, "median_rank": float, "mean_rank": float, "of": int},
-    total=False,
-)
-
-
-class Results(TypedDict):
-    """retrieval.json."""
-
-    image_to_caption: Found
-    caption_to_image: Found
-
-
-class Query(TypedDict):
-    """An example: the number of what was looked for, the rank of the right one, and what came first, with its score."""
-
-    query: int
-    rank: int
-    top: list[tuple[int, float]]
-
-
-class Queries(TypedDict):
-    """queries.json."""
-
-    caption_to_image: list[Query]
-    image_to_caption: list[Query]
 
 
 @dataclass(frozen=True)
@@ -106,7 +76,7 @@ def retrieve(
         block = order[first : first + TOGETHER]
         path = folder / f"scores_{first:06d}.npy" if folder else None
         if path and path.exists():
-            scores[:, block] = _kept(path, (len(features), len(block)))
+            scores[:, block] = np.load(path)
             continue
         scores[:, block] = captioner.score(
             features,
@@ -121,15 +91,6 @@ def retrieve(
             write_bytes(path, content.getvalue())
     normalise(scores)
     return scores, rank(scores, owners)
-
-
-def _kept(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """Scores that an earlier call kept. Errors: DataError."""
-    mend = "remove it, and run the same command again"
-    scores = read_npy(path, DataError, mend)
-    if scores.shape != shape or scores.dtype.kind != "f":
-        raise DataError(f"{path}: holds {scores.dtype} {scores.shape}, not the scores of {shape}; {mend}")
-    return scores
 
 
 def normalise(scores: np.ndarray) -> None:

@@ -158,7 +158,10 @@ def test_what_is_no_npz_file_is_called_what_it_is(tmp_path, content, message):
             {"classes": np.array(["a", "b", "c"], object)},
             "classes: no readable array .Python's objects, .*texts by dtype=str",
         ),
-        ({"x_tr": np.array([np.zeros((3, 4)), None], object)}, "x_tr: no readable array .Python's objects, .* one shape"),
+        (
+            {"x_tr": np.array([np.zeros((3, 4)), None], object)},
+            "x_tr: no readable array .Python's objects, .* one shape",
+        ),
     ],
 )
 def test_arrays_of_pythons_objects_are_not_unpickled(tmp_path, changes, message):
