@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import h5py
 import numpy as np
@@ -30,7 +30,7 @@ import numpy as np
 from data_prep import DataError, room, shards
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
-from data_prep.whole_files import new_folder, read_json, write_bytes, write_json, write_text, writing
+from data_prep.whole_files import AGAIN, new_folder, read_json, write_bytes, write_json, write_text, writing
 from data_prep.workers import Counted, Work
 from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.elsewhere import Terms, check_begun, traits
@@ -40,6 +40,7 @@ from lrcn.sentences.images import read_image
 from lrcn.trained_net import TrainedNet, check_same, digest
 from prototxt_gen import SpecError, parse, to_text
 from prototxt_gen.part import Part, check_weights, part_for
+from readers.text import read_lines
 
 BLOB = "fc7"
 VIEWS = 5
@@ -51,6 +52,12 @@ FILE = "rows.f32"
 KIND = "image-features"  # of shards
 
 Block = list[tuple[int, Path, int]]  # (number, file, how many views) of images, in order
+
+
+class _Done(TypedDict):
+    """done.json: how many images' rows are on the disk."""
+
+    images: int
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ class _Features:
         """{part: the image of each caption, in order} as the data set names them."""
         lists = {name: self.dataset.folder / f"{name}_images.txt" for name in PARTS}
         return {
-            name: [line.rsplit(" ", 1)[0] for line in _lines(path)] for name, path in lists.items() if path.exists()
+            name: [line.rpartition(" ")[0] for line in _lines(path)] for name, path in lists.items() if path.exists()
         }
 
     @cached_property
@@ -247,7 +254,7 @@ def _gather(
     """Writes FILE, (rows, D) float32: a row a view. A call after one that was cut off goes on. rows_of: gives those of
     each of some blocks."""
     path, note, total = folder / FILE, folder / "done.json", sum(map(len, blocks))
-    done = read_json(note)["images"] if note.exists() else 0
+    done = read_json(note, _Done)["images"] if note.exists() else 0
     ends = list(accumulate(map(len, blocks)))
     before = bisect_right(ends, done)
     with writing(path), open(path, "ab") as file:
@@ -354,4 +361,4 @@ def _write_npy(path: Path, values: np.ndarray) -> None:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    return read_lines(path, DataError, AGAIN)
