@@ -22,7 +22,7 @@ from data_prep import stretch
 from data_prep.children import python
 from data_prep.whole_files import write_bytes, write_text
 from lrcn.engine.compute import Compute
-from lrcn.engine.process import Batches, Caffe
+from lrcn.engine.process import GOES_ON, Batches, Caffe
 from lrcn.engine.ranks import Ranks
 from lrcn.training.board import Board
 from lrcn.training.follower import Follower
@@ -71,7 +71,7 @@ def train(
         _segment(run, solver, compute, (done, end), weights, share, follower)
         if not run.snapshots.has_form(end):
             raise TrainError(
-                f"{run.snapshots.folder}: Caffe left no whole snapshot at iteration {end}; is the disk full?"
+                f"{run.snapshots.folder}: Caffe left no whole snapshot at iteration {end}; is the disk full? {GOES_ON}"
             )
         run.snapshots.seal(end)
         done = end
@@ -105,7 +105,7 @@ def _segment(
     if weights and not start:
         _start_from(weights, run.folder, compute, log)
         if why := run.fault(0):
-            raise TrainError(f"{why}; is the disk full?")
+            raise TrainError(f"{why}; is the disk full? {GOES_ON}")
     run.note_device(start, compute.about(), compute.blas_threads)
     state, before = _state(run, start) if start or weights else None, run.snapshots.stamps()
     with _solving(piece, compute, log, state, start * max(solver.iter_size, 1), share) as caffe:
