@@ -15,7 +15,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from readers.bounds import check_pixels
 
 from data_prep import DataError, flow, frames, list_order, room, shards, stills, store
 from data_prep.dataset import Dataset, Video, index_text, list_text, without_videos
@@ -23,6 +22,7 @@ from data_prep.list_order import ListOrder
 from data_prep.spellings import Spellings
 from data_prep.whole_files import new_folder, write_json, write_text, writing
 from data_prep.workers import Counted, Work
+from readers.bounds import check_pixels
 from readers.text import read_lines
 
 SAMPLE = 64  # stored images that are decoded again at the end

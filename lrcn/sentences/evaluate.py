@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from data_prep import DataError
 from data_prep.captions import PARTS, Image, as_texts
 from data_prep.dataset import Dataset, described_images
-from data_prep.whole_files import read_json, write_json
+from data_prep.whole_files import is_new, read_json, remove, write_json, writing
 from data_prep.workers import Counted
 from lrcn.engine.compute import Progress
 from lrcn.sentences import caption_files, metrics, truth
@@ -115,12 +114,28 @@ def extent(dataset: Dataset, part: str, images: Sequence[Image]) -> dict[str, An
 
 
 def claim(folder: Path, identity: dict[str, Any]) -> None:
-    """Empties the folder, but for what was kept of the very same identity."""
+    """Empties the folder, but for what was kept of the very same identity. Errors: DataError where it is none of
+    ours."""
     note = folder / "job.json"
-    if not (note.exists() and read_json(note) == identity):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        write_json(note, identity)
+    if _read_note(note) == identity:
+        return
+    there = [item for item in folder.iterdir() if not is_new(item.name)] if folder.is_dir() else []
+    if there and note not in there:
+        raise DataError(f"{there[0]}: was not made by this command, which is to empty {folder}; move it elsewhere")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for item in folder.iterdir():
+            if item != note:  # by which the folder is known for ours if this call is killed
+                remove(item)
+    write_json(note, identity)
+
+
+def _read_note(note: Path) -> Any:
+    """What a note says; None of one that is not there, or is damaged: what it tells of is made anew."""
+    try:
+        return read_json(note) if note.exists() else None
+    except DataError:
+        return None
 
 
 def digest_of_captions(images: Sequence[Image]) -> str:
