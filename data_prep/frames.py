@@ -18,9 +18,9 @@ os.environ.setdefault(
 
 import cv2
 import numpy as np
-from readers.bounds import check_bytes, check_pixels, setting
 
 from data_prep import DataError
+from readers.bounds import check_bytes, check_pixels, setting
 
 # OpenCV 5 moved it
 _set_log_level = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else cv2.setLogLevel

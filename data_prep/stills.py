@@ -9,11 +9,11 @@ import hashlib
 import os
 from pathlib import Path
 
-import lmdb
 import numpy as np
 
 from data_prep import DataError, room, store
 from data_prep.dataset import Dataset, Video, list_text
+from data_prep.synced import put
 from data_prep.whole_files import MARK, check_ours, locked, read_json, remove, remove_file, write_json, writing
 from data_prep.workers import Counted, no_progress
 
@@ -95,7 +95,7 @@ def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, 
                 os.rename(place, old)
             for leaving in (begun, "lock"):
                 (partial / leaving).unlink()
-            os.rename(partial, place)
+            put(partial, place)
             remove(old)
 
 
@@ -106,9 +106,7 @@ def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict,
     order = np.arange(images, dtype=np.min_scalar_type(images))  # all that is held of each image
     np.random.default_rng([note["seed"], split, name.startswith("test")]).shuffle(order)
     source = store.reader(data / "frames")
-    with writing(partial):
-        target = lmdb.open(str(partial), map_size=store.FIRST_MAP)
-    with target, source.begin() as stored:
+    with store.writer(partial) as target, source.begin() as stored:
         done, pending, size = target.stat()["entries"], [], 0  # they come in the order of their positions
         progress(what, done, images)
         for position in range(done, images):

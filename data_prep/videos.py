@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, flow, frames, list_order, room, shards, stills, store
+from data_prep import DataError, checksums, flow, frames, list_order, room, shards, stills, store
 from data_prep.dataset import Dataset, Video, index_text, list_text, without_videos
 from data_prep.list_order import ListOrder
 from data_prep.spellings import Spellings
@@ -397,14 +397,17 @@ def _add_splits(dataset: Dataset, lists: dict[str, list[str]], splits: list[int]
         if not videos:
             raise DataError(f"{name}: none of its videos could be read; fetch the videos again or mend the list")
         if not (dataset.folder / name).exists():
-            write_text(dataset.folder / name, list_text(videos))
+            with checksums.changing(dataset.folder, name):
+                write_text(dataset.folder / name, list_text(videos))
         elif name.startswith("train") and dataset.read_list(name) != videos:
             work.remark(_other_order(dataset, name))
     for split in splits:
         stills.write_stills(dataset, split, every, progress=work.progress)
     if new := set(splits) - set(dataset.description["splits"]):
         every_split = sorted({*dataset.description["splits"], *new})
-        write_json(dataset.folder / "dataset.json", dataset.description | {"splits": every_split})
+        with checksums.changing(dataset.folder, "dataset.json"):
+            write_json(dataset.folder / "dataset.json", dataset.description | {"splits": every_split})
+    checksums.complete(dataset.folder, "dataset.json", *lists)  # where a run was cut off in between
 
 
 def _other_order(dataset: Dataset, name: str) -> str:

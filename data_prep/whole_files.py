@@ -18,6 +18,7 @@ from pathlib import Path
 import lmdb
 
 from data_prep import DataError
+from data_prep.synced import put
 from readers.text import read_text
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -84,8 +85,7 @@ def beside(path: Path, ending: str = ""):
         with lock:
             try:
                 yield new
-                sync(new)
-                os.replace(new, path)
+                put(new, path)
             except BaseException:
                 new.unlink(missing_ok=True)
                 raise
@@ -164,16 +164,6 @@ def copy(source: Path, path: Path) -> None:
     """A copy of a file, of whatever size, which appears whole or not at all."""
     with beside(path) as new, open(source, "rb") as content, open(new, "wb") as file:
         shutil.copyfileobj(content, file, 1 << 22)
-
-
-def sync(*paths: Path) -> None:
-    """Files that others wrote, and folders, are on the disk before what they replace goes."""
-    for path in paths:
-        number = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -283,8 +273,12 @@ def new_folder(out, settings: dict, may_differ=(), mark: str = "dataset.json"):
             if {item.name for item in partial.glob("*")} <= {"lock", note}:
                 shutil.rmtree(partial, ignore_errors=True)
             raise
+        if mark == "dataset.json":
+            from data_prep import checksums  # which writes its files by this module
+
+            checksums.write(partial)
         with writing(out):
-            os.rename(partial, out)
+            put(partial, out)
             (out / note).unlink()
             (out / "lock").unlink()
 

@@ -10,7 +10,6 @@ carry their state from batch to batch, lm/*, begin each segment with an empty on
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from data_prep import stretch
+from data_prep.children import python
 from data_prep.whole_files import sweep, write_bytes, write_text
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Batches, Caffe
@@ -58,8 +58,9 @@ def train(
     for folder in ("snapshots", "logs"):
         (run.folder / folder).mkdir(exist_ok=True)
 
-    follower, drawn = Follower(run, solver.max_iter, compute.progress, board), time.monotonic()
-    while (done := run.done) < solver.max_iter:
+    done, drawn = run.begin_from(compute.progress), time.monotonic()
+    follower = Follower(run, solver.max_iter, done, compute.progress, board)
+    while done < solver.max_iter:
         if done and time.monotonic() - drawn > DRAWN_EVERY:
             run.draw_curve()
             drawn = time.monotonic()
@@ -67,10 +68,12 @@ def train(
         step = solver.snapshot or solver.max_iter
         end = min((done // step + 1) * step, solver.max_iter)
         _segment(run, solver, compute, (done, end), weights, share, follower)
-        if run.done <= done:
+        if not run.snapshots.has_form(end):
             raise TrainError(
-                f"{run.folder / 'snapshots'}: Caffe left no whole snapshot at iteration {end}; is the disk full?"
+                f"{run.snapshots.folder}: Caffe left no whole snapshot at iteration {end}; is the disk full?"
             )
+        run.snapshots.seal(end)
+        done = end
     if solver.test_iter and follower.lacks_last_test:
         _test(run, solver, compute, share, follower)
     follower.finish()
@@ -100,8 +103,10 @@ def _segment(
     log = run.folder / "logs" / f"from-{start:07d}.log"
     if weights and not start:
         _start_from(weights, run.folder, compute, log)
+        if why := run.fault(0):
+            raise TrainError(f"{why}; is the disk full?")
     run.note_device(start, compute.about(), compute.blas_threads)
-    state = _state(run, start) if start or weights else None
+    state, before = _state(run, start) if start or weights else None, run.snapshots.stamps()
     with _solving(piece, compute, log, state, start * max(solver.iter_size, 1), share) as caffe:
         try:
             follower.follow(caffe.log_lines(), end)
@@ -113,6 +118,7 @@ def _segment(
         except KeyboardInterrupt:
             # The terminal has sent Ctrl-C to Caffe as well; it writes a snapshot and stops. From elsewhere, pass it on.
             caffe.interrupt()
+            run.snapshots.seal_new(before)
             raise
 
 
@@ -175,7 +181,7 @@ def _start_from(weights: Sequence[Path], folder: Path, compute: Compute, log: Pa
     """Writes the snapshot of iteration 0 that holds these weights; `log` begins with what was taken of them."""
     binary = [as_caffemodel(path, folder).resolve() for path in weights]
     log.unlink(missing_ok=True)
-    with Caffe(compute, [sys.executable, "-m", "lrcn.engine.start_weights", *map(str, binary)], log, folder) as caffe:
+    with Caffe(compute, python("lrcn.engine.start_weights", *binary), log, folder) as caffe:
         caffe.wait()
     for path in set(binary) - {path.resolve() for path in weights}:
         path.unlink()
