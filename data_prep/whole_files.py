@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, TypedDict
@@ -130,6 +130,18 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, ours: str) -> None:
+    """Removes from a folder the files whose names in it match `ours`, those that our commands make there, and folders
+    that are empty then; what else is in it stays."""
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if is_new(path.name) or re.fullmatch(ours, path.relative_to(folder).as_posix()):
+            with suppress(OSError):
+                path.unlink()
+                path.parent.rmdir()  # if that was the last
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def check_ours(folder: Path, marks: Collection[str], names: Collection[str]) -> None:
