@@ -27,8 +27,14 @@ MEND = "give a JPEG, PNG, BMP, GIF, TIFF, WebP or PPM"
 def open_image(path: Place, error: Fault, mend: str = MEND) -> Iterator[Image]:
     """An image file, opened by Pillow and not yet decoded; its size is within the bounds. Whatever Pillow raises within
     becomes `error`, one line; errors of that class pass."""
-    content = read_bytes(path, error, mend)
-    with reading(path, "image", error, mend), _opened(content, path, error, mend) as image:
+    with opened(read_bytes(path, error, mend), path, error, mend) as image:
+        yield image
+
+
+@contextmanager
+def opened(content: bytes, name: Place, error: Fault, mend: str = MEND) -> Iterator[Image]:
+    """What `open_image` gives, of an encoded image that `name` names."""
+    with reading(name, "image", error, mend), _opened(content, name, error, mend) as image:
         yield image
 
 
@@ -68,7 +74,7 @@ def size_of(content: bytes, name: Place, error: Fault, mend: str = MEND) -> tupl
         with suppress(ValueError):
             height, width, *_ = simplejpeg.decode_jpeg_header(content)
             return width, height
-    with reading(name, "image", error, mend), _opened(content, name, error, mend) as image:
+    with opened(content, name, error, mend) as image:
         return image.size
 
 

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from lrcn.commands import completion
-from lrcn.commands.common import FILE, Contained, Progress, say
+from lrcn.commands.common import FILE, Contained, Progress, check_apart, say
 from lrcn.commands.experiment import check_heard, experiment_options, mounts, open_experiment, words
 from lrcn.commands.options import CUT, LENGTH, gpu_options, jobs_option, release_options, tensorboard_option
 
@@ -188,7 +188,9 @@ def _score_results(results, references, data, out, part, tokens, name):
             "prepared captions.json) or --data DIR"
         )
     out = out or Path("runs") / "caption-results"
-    return score_results(results, references or data / "captions.json", out, part, tokens, name or results.stem)
+    references = references or data / "captions.json"
+    check_apart(out / "results.json", results, references)
+    return score_results(results, references, out, part, tokens, name or results.stem)
 
 
 def _one_file(files):

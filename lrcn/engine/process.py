@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # it brings OpenCV, and programs in Caffe's process import th
 MESSAGE = "lrcn-error: "  # begins the line for the user among Caffe's own
 FATAL = re.compile(r"^F\d{4,8} \S+ +\d+ ([\w.]+:\d+)\] (.*)")
 UNWRITTEN = "SerializeToOstream"  # the check of Caffe's that fails where a snapshot cannot be written
+FULL = 64 << 10  # bytes that are left of a disk on which Caffe's log has found no place, at most
+GOES_ON = "free some and run the same command again, it goes on where it stopped"
 LAST_LINES = 400  # of a log, in which the reason stands
 
 _prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec a lock may be held that nobody releases
@@ -152,8 +154,22 @@ class Caffe:
 
 def explain(lines: Iterable[str], status: int, log) -> str:
     """The one line, out of the last of Caffe's log, that says why it ended."""
-    ended = f"Caffe ended with {'signal' if status < 0 else 'status'} {abs(status)}; its log: {log}"
-    return reason(lines, log) or ended
+    ended = f"Caffe ended with {'signal' if status < 0 else 'status'} {abs(status)}"
+    if status == -signal.SIGXFSZ:
+        return f"{ended}: it may not write so large a file; raise that limit (ulimit -f) and run the same command again"
+    if why := reason(lines, log):
+        return why
+    if _is_full(Path(log).parent):  # where it could say nothing
+        return f"{ended}: no space left in {Path(log).parent}; {GOES_ON}"
+    return f"{ended}; its log: {log}"
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < FULL or (disk.f_files > 0 and not disk.f_favail)
 
 
 def reason(lines: Iterable[str], log) -> str | None:
@@ -164,7 +180,7 @@ def reason(lines: Iterable[str], log) -> str | None:
             return line.split(MESSAGE, 1)[1]
     for line in lines:
         if fatal := FATAL.match(line):
-            full = "; is the disk full?" if UNWRITTEN in fatal[2] else ""
+            full = f"; is the disk full? {GOES_ON}" if UNWRITTEN in fatal[2] else ""
             return f"Caffe stopped at {fatal[1]}: {fatal[2]}{full} (log: {log})"
     return None
 

@@ -89,6 +89,8 @@ class Job(Workspace):
         weights, name, given = start.weights, self.experiment.name, self.given(start, resume)
         if self.files:
             raise SpecError(f"{next(iter(self.files.values()))}: is evaluated in place of a training; open another job")
+        if not resume:
+            self._check_apart(start)
         if start.vocabulary and not any("vocabulary" in self._stage(each).variant.table for each in given):
             raise SpecError(f"--vocabulary {start.vocabulary}: goes with --trained, of sentences; leave it out")
         for folder, file in self._files_of(start).items():
@@ -147,6 +149,13 @@ class Job(Workspace):
                         f"{stage.folder}: {key} = {iteration}: {folder} leaves a snapshot every {step} iterations, the "
                         f"last at {last}; name one of these, or set its snapshot"
                     )
+
+    def _check_apart(self, start: Start) -> None:
+        """SpecError where a file that is started from lies in a run that is to begin anew, and would go with it."""
+        for file in filter(None, [start.weights, *self._files_of(start).values()]):
+            for _, _, run in self.runs():
+                if Path(file).resolve().is_relative_to(run.folder.resolve()):
+                    raise SpecError(f"{file}: lies in {run.folder}, which --fresh empties; copy it elsewhere first")
 
     def given(self, start: Start, resume: bool = True) -> dict[str, Path]:
         """The files of stages that are not trained here: the user's, and those that an earlier call took, which resume
