@@ -1,6 +1,6 @@
 """Parts of a preparation that are done apart, on machines that know nothing of each other, and put together later.
 
-    OUT.shards/3-of-64/shard.json     written last: what it was made of, by which versions, and what came out
+    OUT.shards/3-of-64/shard.json     written last: what it was made of, by which versions, what came out; a checksum
     OUT.shards/3-of-64/recipe.json    all that the whole is made of, so that `merge` needs no more than the shards
     OUT.shards/3-of-64/frames, flow   images as a data set has them
     OUT.shards/3-of-64/work           activations, of features
@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lmdb
 from google.protobuf.message import DecodeError
@@ -28,6 +29,7 @@ from data_prep import DataError, room, store
 from data_prep.dataset import Video
 from data_prep.whole_files import new_folder, remove_file, write_json, write_text, writing
 from data_prep.workers import Shard, difference, versions
+from readers.json_files import read_json
 
 MARK, RECIPE = "shard.json", "recipe.json"
 # What is sharded -> suffix of the folder.
@@ -74,7 +76,8 @@ class Part:
 
     def finish(self, results: dict) -> None:
         """results: what came out, beside images."""
-        write_json(self.folder / MARK, {"prepared": self.made_of, "results": results})
+        about = json.loads(json.dumps({"prepared": self.made_of, "results": results}))
+        write_json(self.folder / MARK, about | {"checksum": _checksum(about)})
 
 
 @contextmanager
@@ -243,11 +246,16 @@ def _content(place: Path, name: str) -> bytes:
 
 def _about(place: Path) -> dict:
     """What shard.json says. Errors: DataError."""
-    with suppress(ValueError, RecursionError):
-        about = json.loads(_content(place, MARK))
-        if isinstance(about, dict) and about.keys() == {"prepared", "results"}:
+    _content(place, MARK)
+    with suppress(DataError):
+        about = read_json(place / MARK, dict[str, Any], DataError)
+        if about.pop("checksum", None) == _checksum(about):
             return about
     raise DataError(f"{place / MARK}: is not as it was written; {AGAIN}")
+
+
+def _checksum(about: dict) -> str:
+    return _sum(json.dumps(about, sort_keys=True).encode())
 
 
 def _check_agree(places: list[Path]) -> None:
