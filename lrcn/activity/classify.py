@@ -7,7 +7,6 @@ that a video scores here what it scores there.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from lrcn.activity.clip_gates import ClipGates, clip_gates, clip_of, has_lstm, o
 from lrcn.activity.evaluate import MODALITIES, STRIDE, Scoring, net_job, run_score
 from lrcn.activity.sampler import image_range
 from lrcn.engine.compute import Compute, Progress
+from lrcn.engine.scratch import Scratch
 from lrcn.results.tables import aligned
 from lrcn.trained_net import TrainedNet
 from netspecs import catalogue
@@ -215,8 +215,7 @@ def classify_videos(
     images = read_videos(videos, net, compute.progress)
     clips = _clips(videos, images, nets, extras.clip) if extras.gates else {}
     flow_images = [[]] * len(videos)
-    with tempfile.TemporaryDirectory(prefix="lrcn-classify-") as name:
-        folder = Path(name)
+    with Scratch() as folder:
         data = write_dataset(folder / "data", images, net, "flow" in nets, compute.progress)
         for modality, each in nets.items():
             more = of_job(each, clips[modality]) if extras.gates else {}
