@@ -27,7 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, captions, room, store, tacos, videos
+from data_prep import DataError, captions, checksums, room, store, tacos, videos
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.features import output_folder
 from data_prep.frames import VideoFile, encode_jpeg
@@ -35,6 +35,7 @@ from data_prep.list_order import ListOrder
 from data_prep.snippets import read_snippets
 from data_prep.source_files import read_source
 from data_prep.stills import write_stills as write_shuffled
+from data_prep.synced import put
 from data_prep.videos import FrameOptions
 from data_prep.whole_files import new_folder, write_json, write_text, writing
 from data_prep.workers import VIDEOS, Counted, Work, no_progress
@@ -350,7 +351,7 @@ def _write_video(job) -> None:
             f"{path}: OpenCV cannot write motion JPEG here; install opencv-contrib-python-headless from a wheel"
         )
     with writing(path):
-        os.replace(beside, path)
+        put(beside, path)
 
 
 def plans(seed: int, train: int, test: int) -> list[Plan]:
@@ -616,6 +617,7 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, work: Work = Wo
     description |= {"height": STILL, "width": STILL, "fps": None, "splits": [1], "seed": seed}
     write_json(out / "dataset.json", description)
     write_shuffled(Dataset(out))
+    checksums.write(out)
     return out
 
 

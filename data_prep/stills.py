@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from pathlib import Path
 
-import lmdb
 import numpy as np
 
 from data_prep import DataError, room, store
 from data_prep.dataset import Dataset, Video, list_text
-from data_prep.whole_files import locked, read_json, write_json, writing
+from data_prep.synced import put
+from data_prep.whole_files import MARK, check_ours, locked, read_json, remove, remove_file, write_json, writing
 from data_prep.workers import Counted, no_progress
 
 NOTE = "stills.json"  # written last: says that the folder is whole, and what it was made with
@@ -78,22 +77,26 @@ def _check_room(data: Path, images: int, progress) -> None:
 
 def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, progress) -> None:
     partial, begun = place.with_name(place.name + ".partial"), "making.json"
+    check_ours(place, [NOTE], [NOTE, *store.FILES])
+    check_ours(partial, [begun], [begun, NOTE, *store.FILES])
     with locked(partial):
         if not (partial / begun).exists() or read_json(partial / begun) != note:
             with writing(partial):
-                for item in partial.iterdir():
-                    if item.name != "lock":
-                        item.unlink()
+                for item in (NOTE, *store.FILES):
+                    remove_file(partial / item)
             write_json(partial / begun, note)
         _fill(data, partial, name, videos, note, progress)
         write_json(partial / NOTE, note)
+        old = place.with_name(f".{place.name}.{MARK}")
         with writing(place):
+            remove(old)  # of a call that was killed
             if place.exists():
                 store.close_reader(place)
-                shutil.rmtree(place)
+                os.rename(place, old)
             for leaving in (begun, "lock"):
                 (partial / leaving).unlink()
-            os.rename(partial, place)
+            put(partial, place)
+            remove(old)
 
 
 def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict, progress) -> None:
@@ -103,9 +106,7 @@ def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict,
     order = np.arange(images, dtype=np.min_scalar_type(images))  # all that is held of each image
     np.random.default_rng([note["seed"], split, name.startswith("test")]).shuffle(order)
     source = store.reader(data / "frames")
-    with writing(partial):
-        target = lmdb.open(str(partial), map_size=store.FIRST_MAP)
-    with target, source.begin() as stored:
+    with store.writer(partial) as target, source.begin() as stored:
         done, pending, size = target.stat()["entries"], [], 0  # they come in the order of their positions
         progress(what, done, images)
         for position in range(done, images):

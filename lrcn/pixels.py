@@ -7,13 +7,14 @@ Images are BGR uint8, (height, width, 3).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import simplejpeg
+
+from data_prep import CORRUPT, CorruptImage
+from readers import images
 
 if TYPE_CHECKING:  # loader processes begin sooner without
     from data_prep.dataset import Dataset
@@ -119,19 +120,14 @@ class Transform:
 
 
 def decode(jpeg: bytes, name: str) -> np.ndarray:
-    """The image. ValueError names one that does not decode.
-
-    simplejpeg gives OpenCV's very pixels sooner; what it refuses, and what is to be turned as Exif says, is OpenCV's.
-    """
-    if jpeg.startswith(b"\xff\xd8") and b"Exif\0" not in jpeg:
-        with suppress(ValueError):
-            return simplejpeg.decode_jpeg(jpeg, "BGR")
-    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
-    if image is None:
-        raise ValueError(f"{name}: not a readable image; prepare the data set again")
-    return image
+    """The image. CorruptImage names one that does not decode, or of which anything is missing."""
+    if jpeg.startswith(b"\xff\xd8"):
+        image = images.whole_jpeg(jpeg, name, CorruptImage, CORRUPT)
+        if b"Exif\0" not in jpeg:
+            return image  # else OpenCV turns it as Exif says
+    return images.decode(jpeg, name, cv2.IMREAD_COLOR, CorruptImage, CORRUPT)
 
 
 def read(dataset: Dataset, modality: str, video: str, number: int) -> np.ndarray:
-    """An image of a data set. ValueError names one that is missing or does not decode."""
+    """An image of a data set. DataError names one that is missing, CorruptImage one that is damaged."""
     return decode(dataset.jpeg(modality, video, number), f"{dataset.folder}: {modality} image {number} of {video}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,7 +18,7 @@ from lrcn.commands.terminal import beneath, one_line
 from lrcn.engine.container import BARS
 from prototxt_gen import SpecError
 from readers import printable
-from readers.text import read_text
+from readers.json_files import parse_json
 
 FILLED = ("out", "tensorboard")  # parameters that name what a command writes
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -251,24 +250,17 @@ def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]
         name = name.strip().replace("-", "_")
         values.pop(name, None)  # the name too, which would speak of the file
         try:
-            values[name] = json.loads(text)
-        except ValueError:
+            values[name] = parse_json(text, f"--set {name}", object, SpecError)
+        except SpecError:
             values[name] = text
     return values
 
 
 def _read_config(config: Path) -> dict[str, Any]:
     from netspecs.variant import NameFromFile
+    from readers.toml_files import read_toml
 
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-
-    try:
-        values = tomllib.loads(read_text(config, SpecError))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise click.UsageError(f"{config}: not TOML: {error}") from None
+    values = read_toml(config, dict[str, Any], SpecError)
 
     def named(table):
         return {NameFromFile(name, str(config)): value for name, value in table.items()}

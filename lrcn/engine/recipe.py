@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from data_prep.children import python
+from data_prep.synced import put
 from lrcn.engine import engines, nvidia, sources
 from lrcn.engine.engines import Cuda, Engine, EngineError, Progress, Spec
 from lrcn.engine.sources import last_line
@@ -59,7 +60,7 @@ def build(
                     _make(spec, tree or sources.fetch(source, report), jobs, lock, report)
                     engine = engines.read(root)
         with contextlib.suppress(OSError):  # a cache that cannot be written to is good enough to read
-            os.utime(root / "engine.json")
+            os.utime(root / engines.RECORD)
         return engine
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -109,7 +110,7 @@ def _make(spec: Spec, tree: Path, jobs: int | None, lock: int, report: Progress)
     report("trying Caffe", 0, 0)
     _record(spec, stage)
     shutil.rmtree(root, ignore_errors=True)  # what lies there, if anything, has lost its engine.json
-    os.rename(stage, root)
+    put(stage, root)
     shutil.rmtree(work, ignore_errors=True)
 
 
@@ -220,7 +221,7 @@ def _record(spec: Spec, stage: Path) -> None:
         if not _lacks_avx512(blas):
             record |= {"blas": blas, "kernels": kernels}
     del record["root"]  # it moves, and whoever reads the record knows from where
-    (stage / "engine.json").write_text(json.dumps(record, indent=1) + "\n")
+    (stage / engines.RECORD).write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _lacks_avx512(blas: str) -> bool:

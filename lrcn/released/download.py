@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from data_prep import DataError
+from data_prep.synced import put
 from data_prep.whole_files import write_json, writing
 from data_prep.workers import Counted
 
@@ -51,8 +52,7 @@ def fetch(url: str, path: Path, size: int | None, check: Callable[[Path], None],
             note.unlink(missing_ok=True)
             raise
         with writing(path):
-            os.fsync(file.fileno())
-            os.replace(part, path)
+            put(part, path)
             note.unlink(missing_ok=True)
 
 

@@ -456,7 +456,7 @@ def _of_files(
             f"{files[net]}: its words are needed: give --vocabulary, the vocabulary.txt it was trained with"
         )
     folder = Path(out) if out else experiment.out_folder.with_name(f"{experiment.out_folder.name}-weights")
-    if runs := [run for run in runs_in(folder) if run.note]:
+    if runs := runs_in(folder):
         raise TrainError(
             f"{folder}: holds the run {runs[0].folder.name}, whose results these would overwrite; give another --out"
         )
@@ -478,7 +478,7 @@ def _usual_data(experiment: Experiment, out: Path) -> Path:
 def _trained_on(experiment: Experiment, out: Path) -> Path | None:
     """The data set that the last of the runs in `out` was trained on, where that still lies there."""
     note = Run(out / experiment.stages[-1].folder).note if "{" not in experiment.stages[-1].net else None
-    folder = Path(note["settings"].get("data", "")) if note else None
+    folder = Path(str(note["settings"].get("data", ""))) if note else None
     return folder if folder and (folder / "dataset.json").exists() else None
 
 

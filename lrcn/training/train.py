@@ -59,8 +59,9 @@ def train(
     for folder in ("snapshots", "logs"):
         (run.folder / folder).mkdir(exist_ok=True)
 
-    follower, drawn = Follower(run, solver.max_iter, compute.progress, board), time.monotonic()
-    while (done := run.done) < solver.max_iter:
+    done, drawn = run.begin_from(compute.progress), time.monotonic()
+    follower = Follower(run, solver.max_iter, done, compute.progress, board)
+    while done < solver.max_iter:
         if done and time.monotonic() - drawn > DRAWN_EVERY:
             run.draw_curve()
             drawn = time.monotonic()
@@ -68,10 +69,12 @@ def train(
         step = solver.snapshot or solver.max_iter
         end = min((done // step + 1) * step, solver.max_iter)
         _segment(run, solver, compute, (done, end), weights, share, follower)
-        if run.done <= done:
+        if not run.snapshots.has_form(end):
             raise TrainError(
-                f"{run.folder / 'snapshots'}: Caffe left no whole snapshot at iteration {end}; is the disk full?"
+                f"{run.snapshots.folder}: Caffe left no whole snapshot at iteration {end}; is the disk full?"
             )
+        run.snapshots.seal(end)
+        done = end
     if solver.test_iter and follower.lacks_last_test:
         _test(run, solver, compute, share, follower)
     follower.finish()
@@ -101,8 +104,10 @@ def _segment(
     log = run.folder / "logs" / f"from-{start:07d}.log"
     if weights and not start:
         _start_from(weights, run.folder, compute, log)
+        if why := run.fault(0):
+            raise TrainError(f"{why}; is the disk full?")
     run.note_device(start, compute.about(), compute.blas_threads)
-    state = _state(run, start) if start or weights else None
+    state, before = _state(run, start) if start or weights else None, run.snapshots.stamps()
     with _solving(piece, compute, log, state, start * max(solver.iter_size, 1), share) as caffe:
         try:
             follower.follow(caffe.log_lines(), end)
@@ -114,6 +119,7 @@ def _segment(
         except KeyboardInterrupt:
             # The terminal has sent Ctrl-C to Caffe as well; it writes a snapshot and stops. From elsewhere, pass it on.
             caffe.interrupt()
+            run.snapshots.seal_new(before)
             raise
 
 

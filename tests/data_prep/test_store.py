@@ -123,7 +123,7 @@ def test_a_missing_frame_or_lmdb_is_named(dataset):
     with pytest.raises(DataError, match="lacks v_a.0009.jpg"):
         held.jpeg("rgb", "v_a", 9)
     os.remove(dataset / "flow" / "data.mdb")
-    with pytest.raises(DataError, match="flow: no readable LMDB"):
+    with pytest.raises(DataError, match=r"flow/data\.mdb: no such file"):
         held.check("flow")
 
 
@@ -131,7 +131,9 @@ def test_an_lmdb_that_was_cut_is_named(dataset):
     file = dataset / "frames/data.mdb"
     store.close_reader(dataset / "frames")
     os.truncate(file, file.stat().st_size - 1)
-    with pytest.raises(DataError, match=r"frames/data\.mdb: is cut off, it had [0-9]+ bytes; copy it anew"):
+    with pytest.raises(
+        DataError, match=r"frames/data\.mdb: is cut off, it had [0-9]+ bytes and has [0-9]+; copy it anew"
+    ):
         Dataset(dataset).check("rgb")
 
 
