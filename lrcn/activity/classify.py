@@ -28,6 +28,7 @@ from lrcn.results.tables import aligned
 from lrcn.trained_net import TrainedNet
 from netspecs import catalogue
 from prototxt_gen import SpecError
+from readers.paths import checked
 
 COLUMNS = {"rgb": "RGB", "flow": "flow", "fused": "fused"}
 
@@ -141,6 +142,8 @@ def _in_folder(top: Path, progress: Progress) -> list[Path]:
         others = ", ".join(map(str, sorted(images, key=_in_natural_order)))
         progress(f"passed over, beside videos: {others}; give a folder itself if its images are a video's frames", 0, 0)
     videos = files or ([top] if top in images else list(images))
+    for video in videos:
+        checked(video, DataError)
     return sorted(videos, key=_in_natural_order)
 
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lrcn.engine.engines import EngineError
+from readers.paths import checked
 
 MARK = ".lrcn-scratch"  # the file with the lock: no folder without it is taken for one of ours
 PREFIX = f"lrcn-{re.sub('[^A-Za-z0-9]', '', socket.gethostname())}-"  # $TMPDIR may be shared, and locks not
@@ -28,10 +29,7 @@ class Scratch:
 
     def __init__(self) -> None:
         parent = Path(tempfile.gettempdir()).absolute()
-        try:
-            str(parent).encode()
-        except UnicodeEncodeError:
-            raise EngineError(f"TMPDIR {parent}: its name is not UTF-8; set TMPDIR to another folder") from None
+        checked(parent, EngineError, "TMPDIR ")
         _sweep(parent)
         self._lock = None
         while self._lock is None:

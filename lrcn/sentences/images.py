@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from data_prep import DataError, frames
+from readers.paths import checked
 
 SUFFIXES = frames.IMAGES | {".gif"}
 MOST_NAMED = 20  # images in a line of those that cannot be read
@@ -69,5 +70,7 @@ def images_in(paths: Iterable) -> list[Path]:
         listed = sorted(inside, key=frames.natural)
         if not listed:
             raise DataError(f"{path}: holds no image; name a folder with images in it, or images")
+        for path in listed:
+            checked(path, DataError)
         images += listed
     return images

@@ -76,5 +76,5 @@ def test_a_folder_that_is_swept_before_it_is_marked_is_made_anew(temporary, monk
 
 def test_a_temporary_folder_whose_name_is_not_utf8(temporary, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(temporary / "d\udcff"))
-    with pytest.raises(EngineError, match="^TMPDIR .*not UTF-8; set TMPDIR to another folder$"):
+    with pytest.raises(EngineError, match="^TMPDIR .*not UTF-8; rename it, or name another$"):
         Scratch()
