@@ -52,6 +52,7 @@ def _run() -> tuple[int, str]:
         if container.inside():
             container.begin()
         status = cli.main(spread_settings(sys.argv[1:]), standalone_mode=False)
+        signals.check()
         if sys.stdout is not None:
             sys.stdout.flush()
         return status or 0, ""
