@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lrcn.engine.scratch import is_scratch
+
 if TYPE_CHECKING:  # it brings OpenCV, and programs in Caffe's process import this module
     from lrcn.engine.compute import Compute
 
@@ -62,17 +64,16 @@ class Caffe:
         folder: str | Path | None = None,
         batches: Batches = Batches(),
         talks: bool = False,
-        log_name: str | None = None,
     ) -> None:
         """Begins `command`: the engine's tool, or `data_prep.children.python(MODULE, ...)`.
 
         log: the file to which Caffe adds what it says; it writes it itself, so no line is lost when this process is
-        killed. log_name: what to call it where it does not stay. folder: where Caffe runs, here by default.
+        killed. folder: where Caffe runs, here by default.
         batches: what the project's data layers give. talks: whether it reads lines on standard input, from `tell`, and
         writes `lines`.
         """
         compute.check_ends()
-        self.log, self.log_name, self._compute = Path(log), log_name or log, compute
+        self.log, self._compute = Path(log), compute
         with self.log.open("a") as file:
             self._begin = file.tell()
             self.process = subprocess.Popen(
@@ -120,7 +121,7 @@ class Caffe:
         with self.log.open("rb") as file:
             file.seek(self._begin)
             last = deque((line.decode(errors="replace").rstrip() for line in file), LAST_LINES)
-        return CaffeError(explain(last, self.process.wait(), self.log_name))
+        return CaffeError(explain(last, self.process.wait(), None if is_scratch(self.log) else self.log))
 
     def tell(self, line: str) -> None:
         with suppress(BrokenPipeError):  # why it is gone is said where its answer is missed
@@ -152,13 +153,18 @@ class Caffe:
         self.wait()
 
 
-def explain(lines: Iterable[str], status: int, log) -> str:
-    """The one line, out of the last of Caffe's log, that says why it ended."""
+def explain(lines: Iterable[str], status: int, log: Path | str | None) -> str:
+    """The one line, out of the last of Caffe's log, that says why it ended. log: where it can be read on; None where it
+    does not stay."""
+    lines = list(lines)
     ended = f"Caffe ended with {'signal' if status < 0 else 'status'} {abs(status)}"
     if status == -signal.SIGXFSZ:
         return f"{ended}: it may not write so large a file; raise that limit (ulimit -f) and run the same command again"
     if why := reason(lines, log):
         return why
+    if log is None:
+        last = next((line for line in reversed(lines) if line), None)
+        return f"{ended}; it said last: {last}" if last else f"{ended}, and said nothing"
     if _is_full(Path(log).parent):  # where it could say nothing
         return f"{ended}: no space left in {Path(log).parent}; {GOES_ON}"
     return f"{ended}; its log: {log}"
@@ -172,7 +178,7 @@ def _is_full(folder: Path) -> bool:
     return disk.f_bavail * disk.f_frsize < FULL or (disk.f_files > 0 and not disk.f_favail)
 
 
-def reason(lines: Iterable[str], log) -> str | None:
+def reason(lines: Iterable[str], log: Path | str | None) -> str | None:
     """What the last lines of Caffe's log say of a bad end, in one; None where they say nothing."""
     lines = list(lines)
     for line in lines:
@@ -181,7 +187,7 @@ def reason(lines: Iterable[str], log) -> str | None:
     for line in lines:
         if fatal := FATAL.match(line):
             full = f"; is the disk full? {GOES_ON}" if UNWRITTEN in fatal[2] else ""
-            return f"Caffe stopped at {fatal[1]}: {fatal[2]}{full} (log: {log})"
+            return f"Caffe stopped at {fatal[1]}: {fatal[2]}{full}" + (f" (log: {log})" if log is not None else "")
     return None
 
 
