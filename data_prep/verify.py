@@ -17,6 +17,7 @@ from typing import Any
 from data_prep import CorruptImage, DataError, checksums, stills, store
 from data_prep.dataset import Dataset, Video
 from data_prep.workers import Counted, Work
+from readers.images import decode_whole
 
 AT_ONCE = 2000  # records in a job
 FEW = 20_000  # records that one process goes through sooner than others begin
@@ -254,13 +255,11 @@ def _bad_images(job) -> tuple[int, list[tuple[str, str]]]:
 
 def _why_bad(environment, image: tuple[str, str, int], sums: dict[str, str] | None, size) -> str:
     """Why an image is bad, "" where it is not. sums: its video's; None: it is decoded."""
-    from readers.images import whole_jpeg
-
     modality, name, number = image
     try:
         jpeg = bytes(store.read_jpeg(environment, modality, name, number, sums))
         if sums is None:
-            pixels = whole_jpeg(jpeg, "", CorruptImage, "")
+            pixels = decode_whole(jpeg, "", CorruptImage, "")
             if None not in size and pixels.shape[:2] != size:
                 return f"has {pixels.shape[0]}x{pixels.shape[1]} pixels, where {size[0]}x{size[1]} are due"
     except CorruptImage as error:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from data_prep import CORRUPT, CorruptImage
-from readers import images
+from readers.images import decode_whole
 
 if TYPE_CHECKING:  # loader processes begin sooner without
     from data_prep.dataset import Dataset
@@ -119,13 +119,9 @@ class Transform:
         return out
 
 
-def decode(jpeg: bytes, name: str) -> np.ndarray:
+def decode(content: bytes, name: str) -> np.ndarray:
     """The image. CorruptImage names one that does not decode, or of which anything is missing."""
-    if jpeg.startswith(b"\xff\xd8"):
-        image = images.whole_jpeg(jpeg, name, CorruptImage, CORRUPT)
-        if b"Exif\0" not in jpeg:
-            return image  # else OpenCV turns it as Exif says
-    return images.decode(jpeg, name, cv2.IMREAD_COLOR, CorruptImage, CORRUPT)
+    return decode_whole(content, name, CorruptImage, CORRUPT)
 
 
 def read(dataset: Dataset, modality: str, video: str, number: int) -> np.ndarray:
