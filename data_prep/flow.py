@@ -20,7 +20,7 @@ from data_prep.dataset import Dataset, Video, index_text
 from data_prep.flow_images import BOUND, SCALE, ZERO, FlowImages, decode, encode
 from data_prep.frames import decode as decode_image
 from data_prep.frames import encode_jpeg
-from data_prep.whole_files import locked, read_json, remove_file, write_json
+from data_prep.whole_files import check_ours, locked, read_json, remove_file, write_json
 from data_prep.workers import Counted, Work
 
 LIMIT = 2  # levels from 0 and 255 at which motion counts as clipped: JPEG does not keep the ends to the level
@@ -246,14 +246,16 @@ def prepare_flow(
     if made_elsewhere and made_elsewhere.bound is not None:
         wanted["bound"] = made_elsewhere.bound
         work.remark(made_elsewhere.remark())
+    marks = [note, *store.FILES] if there else [note]  # what lies there is ours where dataset.json tells of it
+    check_ours(place, marks, [note, *store.FILES])
     with locked(place):
         if there:
+            write_json(place / note, {"replaced": there.get("algorithm")})  # from here on the folder bears our mark
             _describe(dataset, None)
         if not (place / note).exists() or read_json(place / note) != wanted:
             store.close_reader(place)
-            for item in place.iterdir():
-                if item.name != "lock":
-                    item.unlink()
+            for name in store.FILES:
+                remove_file(place / name)
             write_json(place / note, wanted)
         size = dataset.height, dataset.width
         write(dataset.folder, index, algorithm, size, made_elsewhere, work)

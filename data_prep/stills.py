@@ -6,7 +6,7 @@ That layer reads an LMDB in the order of its keys and shuffles nothing, so the k
 from __future__ import annotations
 
 import hashlib
-import shutil
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, TypedDict
@@ -17,7 +17,7 @@ from msgspec import Meta
 from data_prep import DataError, room, store
 from data_prep.dataset import Dataset, Video, list_text
 from data_prep.synced import put
-from data_prep.whole_files import locked, write_json, writing
+from data_prep.whole_files import MARK, check_ours, locked, remove, remove_file, write_json, writing
 from data_prep.workers import Counted, no_progress
 from readers.json_files import read_json
 
@@ -128,22 +128,26 @@ def _check_room(data: Path, images: int, progress) -> None:
 
 def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, progress) -> None:
     partial, begun = place.with_name(place.name + ".partial"), "making.json"
+    check_ours(place, [NOTE], [NOTE, *store.FILES])
+    check_ours(partial, [begun], [begun, NOTE, *store.FILES])
     with locked(partial):
         if not _says(partial / begun, note):
             with writing(partial):
-                for item in partial.iterdir():
-                    if item.name != "lock":
-                        item.unlink()
+                for item in (NOTE, *store.FILES):
+                    remove_file(partial / item)
             write_json(partial / begun, note)
         _fill(data, partial, name, videos, note, progress)
         write_json(partial / NOTE, note)
+        old = place.with_name(f".{place.name}.{MARK}")
         with writing(place):
+            remove(old)  # of a call that was killed
             if place.exists():
                 store.close_reader(place)
-                shutil.rmtree(place)
+                os.rename(place, old)
             for leaving in (begun, "lock"):
                 (partial / leaving).unlink()
             put(partial, place)
+            remove(old)
 
 
 def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict, progress) -> None:

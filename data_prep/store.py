@@ -5,7 +5,9 @@ Import is kept light: the data layer's workers read through this module.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lmdb
 
@@ -14,6 +16,7 @@ from data_prep.whole_files import writing
 from readers.lmdb_files import check_lmdb, close_lmdb, open_lmdb
 
 MODALITIES = {"rgb": "frames", "flow": "flow"}  # modality -> folder of its LMDB
+FILES = ("data.mdb", "lock.mdb", checksums.NAME, checksums.JOURNAL)  # of an LMDB
 
 
 COMMIT_BYTES = 32 << 20  # images are committed in groups of about this size, whole videos only
@@ -73,15 +76,12 @@ class ImageWriter:
 
     def add(self, video: str, label: int, jpegs: list[bytes], height: int, width: int) -> None:
         """Images of one video in order; numbered from 1 (flow: from 2)."""
-        from prototxt_gen import caffe_pb2
-
         sums = []
         for number, jpeg in enumerate(jpegs, first_number(self.modality)):
-            datum = caffe_pb2.Datum(channels=3, height=height, width=width, data=jpeg, label=label, encoded=True)
-            value = datum.SerializeToString(deterministic=True)
-            self._pending.append((key(self.modality, video, number), value))
+            record = jpeg, label, height, width
+            self._pending.append((key(self.modality, video, number), record))
+            sums.append(checksums.of_record(_datum(record)))
             self._bytes += len(jpeg)
-            sums.append(checksums.of_record(value))
         self._pending_sums[video] = "".join(sums)
         if self._bytes >= COMMIT_BYTES:
             self.commit()
@@ -89,7 +89,7 @@ class ImageWriter:
     def commit(self) -> None:
         if self._pending:
             self._sums.add(self._pending_sums)
-        put(self.environment, self._pending)
+        put(self.environment, self._pending, _datum)
         self._forget()
 
     def _forget(self) -> None:
@@ -113,12 +113,22 @@ def stored_bytes(jpegs: list[bytes]) -> int:
 _PAGE, _BESIDE = 4096, 160  # bytes; of an image's page head, key and Datum, and its share of the tree
 
 
-def put(environment: lmdb.Environment, items: list[tuple[bytes, bytes]]) -> None:
-    """Stores keys and values, all or none; the map grows as it must. Errors: DataError."""
+def _datum(image: tuple[bytes, int, int, int]) -> bytes:
+    """Caffe's Datum of (JPEG, label, height, width)."""
+    from prototxt_gen import caffe_pb2
+
+    jpeg, label, height, width = image
+    datum = caffe_pb2.Datum(channels=3, height=height, width=width, data=jpeg, label=label, encoded=True)
+    return datum.SerializeToString(deterministic=True)
+
+
+def put(environment: lmdb.Environment, items: list[tuple[bytes, Any]], value: Callable[[Any], bytes] = bytes) -> None:
+    """Stores keys and values, all or none; the map grows as it must. value: makes of an item what is stored, one after
+    the other, so that an image that a video repeats is in memory once. Errors: DataError."""
     while items:
         try:
             with writing(environment.path()), environment.begin(write=True) as transaction:
-                transaction.cursor().putmulti(items)
+                transaction.cursor().putmulti((name, value(item)) for name, item in items)
             return
         except DataError as error:
             if not isinstance(error.__cause__, lmdb.MapFullError):

@@ -5,6 +5,7 @@ stills for Caffe's Data layer; on all cores, and a run that was cut off goes on.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 from collections import Counter
@@ -21,6 +22,7 @@ from data_prep.list_order import ListOrder
 from data_prep.spellings import Spellings
 from data_prep.whole_files import new_folder, write_json, write_text, writing
 from data_prep.workers import Counted, Work
+from readers.bounds import check_pixels
 from readers.text import read_lines
 
 SAMPLE = 64  # stored images that are decoded again at the end
@@ -44,6 +46,13 @@ class FrameOptions:
     algorithm: str | None = "dis"
     every: int = 1
     skip_unreadable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and not 0 < self.fps < math.inf:
+            raise DataError(f"--fps {self.fps}: no number of frames a second; give 30, say")
+        if max(self.size) > frames.LONGEST:
+            raise DataError(f"--size {self.height} {self.width}: a JPEG has {frames.LONGEST} a side at most; give less")
+        check_pixels(self.width, self.height, "--size", DataError)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import import_module
 
 import click
 
-from lrcn.commands import completion
+from lrcn import signals
+from lrcn.commands import completion, terminal
 from lrcn.engine import container
 
 COMMANDS = {  # name -> the module of lrcn.commands that has it, under its name
@@ -33,28 +35,40 @@ COMMANDS = {  # name -> the module of lrcn.commands that has it, under its name
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 the honest answer is no, 2 bad usage or bad input, 130 interrupted."""
+    """Exit codes: 0 done, 1 the honest answer is no, 2 bad usage or bad input; 130 interrupted, 143 terminated, 129
+    hung up."""
+    with terminal.escaping(), signals.ending_in_order():
+        status, line = _run()
+        if line:
+            print(line, file=sys.stderr)
+    sys.exit(status)
+
+
+def _run() -> tuple[int, str]:
+    """(exit code, what is to be told of the end)."""
     try:
         if container.inside():
             container.begin()
-        sys.exit(cli.main(spread_settings(sys.argv[1:]), standalone_mode=False))
-    except click.exceptions.Abort:
-        code, line = 130, "interrupted; the same command goes on from here"
+        status = cli.main(spread_settings(sys.argv[1:]), standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status or 0, ""
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return signals.told()
     except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message(), file=sys.stderr)
-        sys.exit(2)
+        return 2, error.format_message()
     except click.ClickException as error:
-        code, line = 2, error.format_message()
+        line = re.sub(r"\s*\n\s*", " ", error.format_message())  # of Click's own: choices, a line each
     except BrokenPipeError:
-        sys.exit(0)
+        terminal.nobody_reads()
+        return 0, ""
     except OSError as error:
-        code, line = 2, f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        line = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     except Exception as error:
         if not isinstance(error, _for_the_user()):
             raise
-        code, line = 2, str(error)
-    print(f"lrcn: {line}", file=sys.stderr)
-    sys.exit(code)
+        line = str(error)
+    return 2, f"lrcn: {terminal.one_line(line)}"
 
 
 def _for_the_user() -> tuple[type[Exception], ...]:

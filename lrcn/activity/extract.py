@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import numpy as np
 from google.protobuf.message import Message
 
 from data_prep import DataError, room, shards
+from data_prep.children import python
 from data_prep.dataset import Dataset
 from data_prep.features import Gathered, output_folder, write_part
 from data_prep.whole_files import new_folder, write_json, write_text
@@ -307,7 +307,7 @@ class _Extractor:
         write_text(folder / "job.json", json.dumps(job))
         log = folder / "caffe.log"
         log.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "lrcn.activity.activations", folder / "job.json"]
+        command = python("lrcn.activity.activations", folder / "job.json")
         with Caffe(compute, command, log, talks=True) as caffe:
             for line in caffe.lines():
                 tell(*map(int, line.split()))

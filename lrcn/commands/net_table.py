@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -120,7 +121,7 @@ def _netless(source: Source, phase: str, why: str) -> Chosen:
 def _net_path(name: str, folder: Path) -> Path | None:
     """A net's file: counted from here, from the solver's folder, or from one above it, where Caffe may be run."""
     for start in (Path(), folder, *folder.absolute().parents):
-        if (start / name).is_file():
+        if os.path.isfile(start / name):
             return start / name
     return None
 

@@ -19,6 +19,8 @@ from contextlib import suppress
 
 import numpy as np
 
+from data_prep.children import python
+
 # glibc else gives the memory of an image back to the system and asks for it again, image by image, which costs a worker
 # a tenth of its time. Bytes.
 KEEPING_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
@@ -29,7 +31,7 @@ class LoaderError(RuntimeError):
 
 
 class Crew:
-    """`count` processes `python -m MODULE` that fill `slots`, float32 (number, *shape), in shared memory.
+    """`count` processes of a module that fill `slots`, float32 (number, *shape), in shared memory.
 
     Orders go to the workers by turns, in whose module `serve` carries them out.
     """
@@ -39,14 +41,9 @@ class Crew:
         os.ftruncate(memory, 4 * number * int(np.prod(shape)))
         self.slots = _slots(memory, number, shape)
         # Inside the caffe tool sys.executable is a guess; whoever began Caffe says which Python it is.
-        command = [
-            os.environ.get("LRCN_PYTHON", sys.executable),
-            "-m",
-            module,
-            str(memory),
-            json.dumps([number, *shape]),
-            json.dumps(settings),
-        ]
+        executable = os.environ.get("LRCN_PYTHON", sys.executable)
+        sizes = json.dumps([number, *shape])
+        command = python(module, memory, sizes, json.dumps(settings), executable=executable)
         self.workers = [  # pipes without buffers here: `has_done` asks the pipe itself
             subprocess.Popen(
                 command,

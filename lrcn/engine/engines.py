@@ -23,6 +23,8 @@ import sysconfig
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
+from data_prep.children import absolute
+
 SOURCE_FOLDERS = ("src", "include", "python", "tools")  # the parts of Caffe's tree that the recipe reads
 
 RECORD = "engine.json"  # in an engine's folder, whole if and only if the engine is
@@ -84,7 +86,7 @@ class Engine:
         env = dict(os.environ)
         env.pop("PYTHONHOME", None)
         packages = [self.root / "python", _HERE.parent, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-        env["PYTHONPATH"] = _joined([*map(str, packages), *env.get("PYTHONPATH", "").split(os.pathsep)])
+        env["PYTHONPATH"] = _joined([*map(str, packages), *absolute(env.get("PYTHONPATH", ""))])
         env["PATH"] = _joined([os.path.dirname(sys.executable), *env.get("PATH", os.defpath).split(os.pathsep)])
         env["GLOG_logtostderr"], env["GLOG_minloglevel"] = "1", "0"
         return self._with_kernels(env)

@@ -62,7 +62,7 @@ class Caffe:
         talks: bool = False,
         log_name: str | None = None,
     ) -> None:
-        """Begins `command`: the engine's tool, or [sys.executable, "-m", MODULE, ...].
+        """Begins `command`: the engine's tool, or `data_prep.children.python(MODULE, ...)`.
 
         log: the file to which Caffe adds what it says; it writes it itself, so no line is lost when this process is
         killed. log_name: what to call it where it does not stay. folder: where Caffe runs, here by default.

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.children import python
 from data_prep.workers import CAPTIONS, IMAGES
 from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.process import Caffe
@@ -67,7 +67,7 @@ class ImageNet:
                 job["nets"][name] = str(self.folder / f"{name}.prototxt")
                 (self.folder / f"{name}.prototxt").write_text(to_text(net))
             (self.folder / "job.json").write_text(json.dumps(job | self.compute.device))
-            command = [sys.executable, "-m", "lrcn.sentences.sentence_net", self.folder / "job.json"]
+            command = python("lrcn.sentences.sentence_net", self.folder / "job.json")
             self.caffe = Caffe(self.compute, command, self.folder / "caffe.log", talks=True)
         return self.caffe
 

@@ -11,7 +11,6 @@ carry their state from batch to batch, lm/*, begin each segment with an empty on
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from data_prep import stretch
+from data_prep.children import python
 from data_prep.whole_files import write_bytes, write_text
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Batches, Caffe
@@ -182,7 +182,7 @@ def _start_from(weights: Sequence[Path], folder: Path, compute: Compute, log: Pa
     """Writes the snapshot of iteration 0 that holds these weights; `log` begins with what was taken of them."""
     binary = [as_caffemodel(path, folder).resolve() for path in weights]
     log.unlink(missing_ok=True)
-    with Caffe(compute, [sys.executable, "-m", "lrcn.engine.start_weights", *map(str, binary)], log, folder) as caffe:
+    with Caffe(compute, python("lrcn.engine.start_weights", *binary), log, folder) as caffe:
         caffe.wait()
     for path in set(binary) - {path.resolve() for path in weights}:
         path.unlink()

@@ -131,7 +131,9 @@ def test_an_lmdb_that_was_cut_is_named(dataset):
     file = dataset / "frames/data.mdb"
     store.close_reader(dataset / "frames")
     os.truncate(file, file.stat().st_size - 1)
-    with pytest.raises(DataError, match=r"frames/data\.mdb: is cut off, it had [0-9]+ bytes and has [0-9]+; copy it anew"):
+    with pytest.raises(
+        DataError, match=r"frames/data\.mdb: is cut off, it had [0-9]+ bytes and has [0-9]+; copy it anew"
+    ):
         Dataset(dataset).check("rgb")
 
 
