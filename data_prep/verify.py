@@ -171,7 +171,7 @@ def _check_images(verdict: Verdict, dataset: Dataset, work: Work) -> None:
     for modality, name in store.MODALITIES.items():
         if modality == "flow" and (folder / name / "making.json").exists():
             verdict.remarks.append(f"{folder / name}: is being made, or was cut off; `lrcn prepare flow` goes on")
-        elif modality == "rgb" or dataset.description.get("flow"):
+        elif modality == "rgb" or dataset.description.get("flow", (folder / name / "data.mdb").exists()):
             _check_records(verdict, dataset, modality, videos, mends[modality], work)
     for place in sorted(folder.glob("stills_*")):
         if (place / stills.NOTE).exists():

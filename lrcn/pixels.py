@@ -7,6 +7,7 @@ Images are BGR uint8, (height, width, 3).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 
 from data_prep import CORRUPT, CorruptImage
+from data_prep.store import first_number
 from readers.images import decode_whole
 
 if TYPE_CHECKING:  # loader processes begin sooner without
@@ -124,6 +126,28 @@ def decode(content: bytes, name: str) -> np.ndarray:
     return decode_whole(content, name, CorruptImage, CORRUPT)
 
 
-def read(dataset: Dataset, modality: str, video: str, number: int) -> np.ndarray:
-    """An image of a data set. DataError names one that is missing, CorruptImage one that is damaged."""
+def read(dataset: Dataset, modality: str, video: str, number: int, passed_over: list[str] | None = None) -> np.ndarray:
+    """An image of a data set. DataError names one that is missing, CorruptImage one that is damaged.
+
+    passed_over: where this is a list, the nearest image of the video that is whole stands in place of a damaged one,
+    the earlier of two, and the list has a line more; an error remains where the video has none.
+    """
+    try:
+        return _read(dataset, modality, video, number)
+    except CorruptImage as error:
+        if passed_over is None:
+            raise CorruptImage(f"{error}; `train` and `evaluate` go on without it with --on-corrupt skip") from None
+        for other in _nearest(number, range(first_number(modality), dataset.index[video].frames + 1)):
+            with suppress(CorruptImage):
+                image = _read(dataset, modality, video, other)
+                passed_over.append(f"{modality} image {number} of {video} is damaged, {other} stands in its place")
+                return image
+        raise
+
+
+def _read(dataset: Dataset, modality: str, video: str, number: int) -> np.ndarray:
     return decode(dataset.jpeg(modality, video, number), f"{dataset.folder}: {modality} image {number} of {video}")
+
+
+def _nearest(number: int, numbers: range) -> list[int]:
+    return sorted((other for other in numbers if other != number), key=lambda other: (abs(other - number), other))

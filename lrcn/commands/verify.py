@@ -16,7 +16,9 @@ MOST = 20  # lines of one kind; --json has all
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Processes that read images; one a core by default.")
+@click.option(
+    "--workers", type=click.IntRange(1), metavar="N", help="Processes that read images; one a core by default."
+)
 @JSON
 def verify(folder, workers, as_json):
     """Hold a data set, a run, or a folder of runs against its own checksums, and name what is bad.

@@ -21,12 +21,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lrcn.engine.crew import PASSED_OVER
+
 if TYPE_CHECKING:  # it brings OpenCV, and programs in Caffe's process import this module
     from lrcn.engine.compute import Compute
 
 MESSAGE = "lrcn-error: "  # begins the line for the user among Caffe's own
 FATAL = re.compile(r"^F\d{4,8} \S+ +\d+ ([\w.]+:\d+)\] (.*)")
 UNWRITTEN = "SerializeToOstream"  # the check of Caffe's that fails where a snapshot cannot be written
+READING = ("data_transformer.cpp", "db_lmdb.cpp", "db_lmdb.hpp", "data_layer.cpp", "image_data_layer.cpp")
 LAST_LINES = 400  # of a log, in which the reason stands
 
 _prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec a lock may be held that nobody releases
@@ -130,6 +133,7 @@ class Caffe:
             self._compute.check_ends()
             yield line.rstrip("\n")
         self.wait()
+        tell_passed_over([self.log], self._compute)
 
     def log_lines(self) -> Iterator[str]:
         """What it adds to its log, as it does, a whole line each, until its end. Raises CaffeError where that is a bad
@@ -150,6 +154,22 @@ class Caffe:
         self.wait()
 
 
+def tell_passed_over(logs: Iterable[Path], compute: Compute) -> None:
+    """Says how many damaged images were passed over, by Caffe's logs."""
+    images: dict[str, None] = {}
+    for log in logs:
+        with log.open("rb") as file:
+            text = (line.decode(errors="replace").rstrip() for line in file if PASSED_OVER.encode() in line)
+            images |= dict.fromkeys(line.partition(PASSED_OVER)[2] for line in text)
+    if images:
+        compute.progress(
+            f"{len(images)} damaged image{'s were' if len(images) > 1 else ' was'} passed over: {next(iter(images))}"
+            f"{', and others' if len(images) > 1 else ''}; `lrcn verify` names all that are damaged",
+            0,
+            0,
+        )
+
+
 def explain(lines: Iterable[str], status: int, log) -> str:
     """The one line, out of the last of Caffe's log, that says why it ended."""
     ended = f"Caffe ended with {'signal' if status < 0 else 'status'} {abs(status)}; its log: {log}"
@@ -164,8 +184,10 @@ def reason(lines: Iterable[str], log) -> str | None:
             return line.split(MESSAGE, 1)[1]
     for line in lines:
         if fatal := FATAL.match(line):
-            full = "; is the disk full?" if UNWRITTEN in fatal[2] else ""
-            return f"Caffe stopped at {fatal[1]}: {fatal[2]}{full} (log: {log})"
+            why = "; is the disk full?" if UNWRITTEN in fatal[2] else ""
+            if fatal[1].partition(":")[0] in READING:
+                why = "; is an image of the data set damaged? `lrcn verify` tells"
+            return f"Caffe stopped at {fatal[1]}: {fatal[2]}{why} (log: {log})"
     return None
 
 

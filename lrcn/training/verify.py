@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def verify(folder: Path, work: Work = Work()) -> list[Verdict]:
 def _of_results(folder: Path, paths: list[Path]) -> Verdict:
     verdict = Verdict(folder, "results", checked={"files": len(paths)})
     for path in paths:
-        _add(verdict, path, lambda path=path: read_results(path), SCORE_AGAIN)
+        _add(verdict, path, partial(read_results, path), SCORE_AGAIN)
     return verdict
 
 
@@ -74,7 +75,7 @@ def _of_run(run: Run, work: Work) -> Verdict:
         _add(verdict, devices, lambda: read_json(devices, list[Stretch], DataError), again)
     _check_weights(verdict, run, work)
     for path in _measured(run.folder):
-        _add(verdict, path, lambda path=path: _read_measured(path), SCORE_AGAIN)
+        _add(verdict, path, partial(_read_measured, path), SCORE_AGAIN)
     return verdict
 
 
@@ -83,17 +84,16 @@ def _check_nets(verdict: Verdict, run: Run, mark: Path, again: str) -> None:
     identity = _add(verdict, mark, lambda: read_json(mark, dict[str, Any], DataError), again)
     looked_at = 0
     for name in ("train_test", "deploy", "solver"):
-        path = run.folder / f"{name}.prototxt"
+        path, is_net = run.folder / f"{name}.prototxt", name != "solver"
         if not path.exists():
             if identity and name in identity:
                 verdict.faults.append(Fault(str(path), "is gone", again))
             continue
         looked_at += 1
-        message = _add(verdict, path, lambda: parse(path, "solver" if name == "solver" else "net"), again)
+        message = _add(verdict, path, partial(parse, path, "net" if is_net else "solver"), again)
         due = (identity or {}).get(name)
         if message is None or not isinstance(due, str):
             continue
-        is_net = name != "solver"
         if to_text(without_paths(message) if is_net else message) != (_bare(due) if is_net else due):
             verdict.faults.append(Fault(str(path), f"is not the one that was trained, by {MARK}", again))
     verdict.checked["prototxt files"] = looked_at

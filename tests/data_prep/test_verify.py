@@ -12,15 +12,15 @@ from data_prep.verify import verify
 from data_prep.workers import Work
 from prototxt_gen import caffe_pb2
 
-from .videofiles import files_of, prepare_small
+from tests.damaged import damage, records, without_checksums
+
+from .videofiles import files_of, prepare_small, write_classes
 
 ALONE = Work(1)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    from .videofiles import write_classes
-
     place = tmp_path_factory.mktemp("made")
     return prepare_small(write_classes(place / "videos", 4), None, place / "d")
 
@@ -28,24 +28,6 @@ def made(tmp_path_factory):
 @pytest.fixture
 def data(made, tmp_path):
     return shutil.copytree(made, tmp_path / "d")
-
-
-def damage(folder, key):
-    """Flips a bit in the middle of a record, wherever it lies in the file: pages of before are still there."""
-    store.close_reader(folder)
-    with lmdb.open(str(folder), readonly=True, lock=False) as database, database.begin() as transaction:
-        value = transaction.get(key)
-    file = folder / "data.mdb"
-    damaged = bytearray(value)
-    damaged[len(value) // 2] ^= 4
-    file.write_bytes(file.read_bytes().replace(value, damaged))
-
-
-def without_checksums(folder):
-    """As an earlier lrcn made it."""
-    for path in folder.rglob(checksums.NAME):
-        path.unlink()
-    return folder
 
 
 def bad(verdict):
@@ -81,12 +63,6 @@ def test_a_bad_record_is_named_in_each_lmdb(data, with_sums):
             still.decode(),
         }
         assert "`lrcn prepare flow" in next(f.mend for f in verdict.faults if "flow_image" in f.where)
-
-
-def records(folder):
-    store.close_reader(folder)
-    with lmdb.open(str(folder), readonly=True, lock=False) as database, database.begin() as transaction:
-        return dict(transaction.cursor())
 
 
 def test_the_data_layer_names_a_bad_record_too(data):
@@ -128,10 +104,6 @@ def test_one_of_an_earlier_lrcn_is_read(data):
     assert said[f"{data / 'frames'}: v_Run_1.0003.jpg"] == "is gone"
     assert said[f"{data / 'frames'}: v_Run_1.0002.jpg"] == "is damaged (Premature end of JPEG file)"
     assert said[f"{data / 'frames'}: v_Run_2.0001.jpg"] == "is damaged (no record of an image)"
-    with pytest.raises(CorruptImage, match="no readable JPEG"):
-        from lrcn import pixels
-
-        pixels.read(Dataset(data), "rgb", "v_Run_1", 2)
 
 
 def test_a_damaged_lmdb_is_one_line(data):
