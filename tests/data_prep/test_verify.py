@@ -11,7 +11,6 @@ from data_prep.dataset import Dataset
 from data_prep.verify import verify
 from data_prep.workers import Work
 from prototxt_gen import caffe_pb2
-
 from tests.damaged import damage, records, without_checksums
 
 from .videofiles import files_of, prepare_small, write_classes
