@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lrcn.engine.crew import PASSED_OVER
 from lrcn.engine.scratch import is_scratch
 
 if TYPE_CHECKING:  # it brings OpenCV, and programs in Caffe's process import this module
@@ -31,6 +32,7 @@ FATAL = re.compile(r"^F\d{4,8} \S+ +\d+ ([\w.]+:\d+)\] (.*)")
 UNWRITTEN = "SerializeToOstream"  # the check of Caffe's that fails where a snapshot cannot be written
 FULL = 64 << 10  # bytes that are left of a disk on which Caffe's log has found no place, at most
 GOES_ON = "free some and run the same command again, it goes on where it stopped"
+READING = ("data_transformer.cpp", "db_lmdb.cpp", "db_lmdb.hpp", "data_layer.cpp", "image_data_layer.cpp")
 LAST_LINES = 400  # of a log, in which the reason stands
 
 _prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec a lock may be held that nobody releases
@@ -133,6 +135,7 @@ class Caffe:
             self._compute.check_ends()
             yield line.rstrip("\n")
         self.wait()
+        tell_passed_over([self.log], self._compute)
 
     def log_lines(self) -> Iterator[str]:
         """What it adds to its log, as it does, a whole line each, until its end. Raises CaffeError where that is a bad
@@ -151,6 +154,22 @@ class Caffe:
                 if not over:
                     time.sleep(0.05)
         self.wait()
+
+
+def tell_passed_over(logs: Iterable[Path], compute: Compute) -> None:
+    """Says how many damaged images were passed over, by Caffe's logs."""
+    images: dict[str, None] = {}
+    for log in logs:
+        with log.open("rb") as file:
+            text = (line.decode(errors="replace").rstrip() for line in file if PASSED_OVER.encode() in line)
+            images |= dict.fromkeys(line.partition(PASSED_OVER)[2] for line in text)
+    if images:
+        compute.progress(
+            f"{len(images)} damaged image{'s were' if len(images) > 1 else ' was'} passed over: {next(iter(images))}"
+            f"{', and others' if len(images) > 1 else ''}; `lrcn verify` names all that are damaged",
+            0,
+            0,
+        )
 
 
 def explain(lines: Iterable[str], status: int, log: Path | str | None) -> str:
@@ -186,8 +205,10 @@ def reason(lines: Iterable[str], log: Path | str | None) -> str | None:
             return line.split(MESSAGE, 1)[1]
     for line in lines:
         if fatal := FATAL.match(line):
-            full = f"; is the disk full? {GOES_ON}" if UNWRITTEN in fatal[2] else ""
-            return f"Caffe stopped at {fatal[1]}: {fatal[2]}{full}" + (f" (log: {log})" if log is not None else "")
+            why = f"; is the disk full? {GOES_ON}" if UNWRITTEN in fatal[2] else ""
+            if fatal[1].partition(":")[0] in READING:
+                why = "; is an image of the data set damaged? `lrcn verify` tells"
+            return f"Caffe stopped at {fatal[1]}: {fatal[2]}{why}" + (f" (log: {log})" if log is not None else "")
     return None
 
 
