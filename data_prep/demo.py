@@ -39,6 +39,7 @@ from data_prep.synced import put
 from data_prep.videos import FrameOptions
 from data_prep.whole_files import new_folder, read_json, write_json, write_text, writing
 from data_prep.workers import VIDEOS, Counted, Work, no_progress
+from readers.paths import checked
 
 VERSION = 1  # of the generator; data made by another one are never taken for this one's
 HEIGHT, WIDTH, FPS = 64, 80, 12
@@ -334,7 +335,9 @@ def _write_video(job) -> None:
     plan, path = job
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name("new_" + path.name)
-    writer = cv2.VideoWriter(str(beside), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"MJPG"), FPS, (WIDTH, HEIGHT))
+    writer = cv2.VideoWriter(
+        checked(beside, DataError), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"MJPG"), FPS, (WIDTH, HEIGHT)
+    )
     images = plan.frames()
     for image in images:
         writer.write(image)

@@ -209,11 +209,6 @@ def width() -> int | None:
     return None
 
 
-def one_line(text: object) -> str:
-    """What quotes a file, to be printed: a terminal obeys nothing of it."""
-    return printable(str(text)).replace("\n", "\\n")
-
-
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 

@@ -21,7 +21,7 @@ from data_prep import stretch
 from data_prep.children import python
 from data_prep.whole_files import sweep, write_bytes, write_text
 from lrcn.engine.compute import Compute
-from lrcn.engine.process import GOES_ON, Batches, Caffe
+from lrcn.engine.process import GOES_ON, Batches, Caffe, tell_passed_over
 from lrcn.engine.ranks import Ranks
 from lrcn.training.board import Board
 from lrcn.training.follower import Follower
@@ -77,6 +77,7 @@ def train(
     if solver.test_iter and follower.lacks_last_test:
         _test(run, solver, compute, share, follower)
     follower.finish()
+    tell_passed_over(sorted(run.folder.glob("logs/from-*.log")), compute)
     run.draw_curve()
     run.thin(done, kept)
     sweep(run.folder / "stretch", stretch.MADE)
