@@ -264,7 +264,7 @@ RUNS = {
     ),
     "run-evaluate": Reader(
         seeds.run,
-        {"run/*/*.json": "json", "run/*/scores.npz": "npz", "run/*/*.prototxt": "text"},
+        {"run/*/*.json": "json", "run/*/*.prototxt": "text"},
         "evaluate activity/single-frame-flow --data in/data --out in/run",
         right=2,
         own=("run/single-frame-flow/lock",),
