@@ -50,5 +50,7 @@ def share_out(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict
     for setting in common:
         if setting not in known:
             whose = " and ".join(shares) if len(shares) < 3 else f"any of these {len(shares)} nets"
-            raise SpecError(f"{file_prefix(setting)}no setting '{shortened(setting)}' in {whose}{nearest(setting, known)}")
+            raise SpecError(
+                f"{file_prefix(setting)}no setting '{shortened(setting)}' in {whose}{nearest(setting, known)}"
+            )
     return shares

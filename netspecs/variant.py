@@ -253,7 +253,9 @@ class Variant:
     def read(self, name: str, value: Any) -> Any:
         """A value of a setting as `settings` holds it. Raises SpecError for an unknown setting, or a wrong kind."""
         if name not in self.table:
-            raise SpecError(f"{file_prefix(name)}{self.name} has no setting '{shortened(name)}'{nearest(name, self.table)}")
+            raise SpecError(
+                f"{file_prefix(name)}{self.name} has no setting '{shortened(name)}'{nearest(name, self.table)}"
+            )
         kind = self.table[name].kind
         try:
             return kind.read(plain(value))

@@ -87,8 +87,10 @@ def _list_text(source: str) -> str:
     try:
         content = read_bytes(source, SpecError, "name a text file")
         if content.startswith(b"\xef\xbb\xbf"):
-            raise SpecError("begins with a byte order mark, which Caffe takes for a part of its first name; save it as "
-            "UTF-8 without one")
+            raise SpecError(
+                "begins with a byte order mark, which Caffe takes for a part of its first name; save it as "
+                "UTF-8 without one"
+            )
         return decoded(content, source, SpecError)
     except SpecError as error:
         raise SpecError(f"'{source}' cannot be read as a list: {error}") from None

@@ -263,7 +263,9 @@ class _Walk:
             sources = [latest.get(name) for name in layer.bottom]
             for name, source in zip(layer.bottom, sources):
                 if source is None:
-                    self._problem(index, "bottom", f"no layer makes its bottom '{name}'{self._mend(name, makers, latest)}")
+                    self._problem(
+                        index, "bottom", f"no layer makes its bottom '{name}'{self._mend(name, makers, latest)}"
+                    )
                 else:
                     read.readers[source] += 1
             read.sources.append(sources)

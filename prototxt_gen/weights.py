@@ -324,7 +324,9 @@ def _hdf5_layers(path: Path, file: Any) -> Layers:
         datasets = {index: dataset(group, index) for index in indices}
         known = all(one is not None and one.dtype.kind in "fiu" for one in datasets.values())
         if not (isinstance(group, h5py.Group) and known and all(re.fullmatch("[0-9]{1,3}", it) for it in indices)):
-            raise SpecError(f"{path}: layer '{printable(name)}' holds something else than numbers in the datasets 0, 1, ...")
+            raise SpecError(
+                f"{path}: layer '{printable(name)}' holds something else than numbers in the datasets 0, 1, ..."
+            )
         blobs: list[Blob | None] = [None] * (1 + max(map(int, indices), default=-1))
         for index, one in datasets.items():
             blobs[int(index)] = Blob(tuple(one.shape), False, one.size)

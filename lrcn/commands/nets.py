@@ -273,7 +273,9 @@ def nets_check(context, files, phase, stages, folder, lenient, as_json):
         print(json.dumps([asdict(finding) for each in findings.values() for finding in each], indent=1))
     else:
         for name, each in findings.items():
-            print(*map(one_line, each), sep="\n") if each else say(f"{name}: nothing found in {', '.join(looked_at[name])}")
+            print(*map(one_line, each), sep="\n") if each else say(
+                f"{name}: nothing found in {', '.join(looked_at[name])}"
+            )
     context.exit(1 if any(findings.values()) else 0)
 
 

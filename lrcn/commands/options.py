@@ -117,6 +117,16 @@ def jobs_option(what: str):
     )
 
 
+ON_CORRUPT = click.option(
+    "--on-corrupt",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="At a damaged image of a video: stop and name it, or show the nearest whole one of the video in its place, and"
+    " say at the end how often.",
+)
+
+
 def tensorboard_option(what: str):
     """--tensorboard DIR. what: is written there, in words."""
     return click.option(
