@@ -38,7 +38,7 @@ LR_POLICIES = ("fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid")
 _RECORDS = 20000  # of a database, whose labels are read
 _NUMBERS = 1 << 26  # of HDF5 files, which are read for labels and words
 _MOST_STAGES = 6  # of which every combination is tried
-_LAYERS = 100_000  # that are looked at in all states together, where a net leaves many open
+_LAYERS = 100_000  # with their rules, that are looked at in all states together, where a net leaves many open
 _FEWEST_STATES = 8  # of a phase that are looked at, however large the net
 
 # Blocks that choose between Caffe's own code and cuDNN.
@@ -466,7 +466,8 @@ class _Check:
 def _open_states(net: pb.NetParameter) -> list[pb.NetState]:
     """Both phases, each with every combination of the stages that its rules name (if many: of few rules), as far as
     `_LAYERS` reaches."""
-    states, most = [], max(_FEWEST_STATES, _LAYERS // max(1, 2 * len(net.layer)))
+    work = sum(1 + len(layer.include) + len(layer.exclude) for layer in net.layer)
+    states, most = [], max(_FEWEST_STATES, _LAYERS // max(1, 2 * work))
     for phase in pb.TRAIN, pb.TEST:
         rules = [
             rule
