@@ -28,16 +28,18 @@ from typing import TypedDict
 import cv2
 import numpy as np
 
-from data_prep import DataError, captions, room, store, tacos, videos
+from data_prep import DataError, captions, checksums, room, store, tacos, videos
 from data_prep.dataset import Dataset, Video, index_text, list_text
 from data_prep.features import output_folder
 from data_prep.frames import VideoFile, encode_jpeg
 from data_prep.list_order import ListOrder
 from data_prep.snippets import read_snippets
 from data_prep.stills import write_stills as write_shuffled
+from data_prep.synced import put
 from data_prep.videos import FrameOptions
 from data_prep.whole_files import new_folder, read_json, write_json, write_text, writing
 from data_prep.workers import VIDEOS, Counted, Work, no_progress
+from readers.paths import checked
 
 VERSION = 1  # of the generator; data made by another one are never taken for this one's
 HEIGHT, WIDTH, FPS = 64, 80, 12
@@ -333,7 +335,9 @@ def _write_video(job) -> None:
     plan, path = job
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name("new_" + path.name)
-    writer = cv2.VideoWriter(str(beside), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"MJPG"), FPS, (WIDTH, HEIGHT))
+    writer = cv2.VideoWriter(
+        checked(beside, DataError), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"MJPG"), FPS, (WIDTH, HEIGHT)
+    )
     images = plan.frames()
     for image in images:
         writer.write(image)
@@ -350,7 +354,7 @@ def _write_video(job) -> None:
             f"{path}: OpenCV cannot write motion JPEG here; install opencv-contrib-python-headless from a wheel"
         )
     with writing(path):
-        os.replace(beside, path)
+        put(beside, path)
 
 
 def plans(seed: int, train: int, test: int) -> list[Plan]:
@@ -616,6 +620,7 @@ def write_stills(out: Path, seed: int = 1701, count: int = 8000, work: Work = Wo
     description |= {"height": STILL, "width": STILL, "fps": None, "splits": [1], "seed": seed}
     write_json(out / "dataset.json", description)
     write_shuffled(Dataset(out))
+    checksums.write(out)
     return out
 
 

@@ -20,6 +20,8 @@ from data_prep.whole_files import write_bytes, writing
 from prototxt_gen.states import is_in
 from readers.hdf5 import open_hdf5
 
+MADE = r"[0-9]+(-[0-9]+)?\.(txt|h5)"  # what `take_share` makes in its folder
+
 
 def take_share(net, whole, state, rank: int, ranks: int, run: Path, name: str = "ranks") -> None:
     """Makes those layers of `net` that read data in `state` from files read the share of process `rank` of `ranks`.

@@ -8,7 +8,6 @@ and round; so the same items in the same order, beginning elsewhere, are what an
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,12 +16,14 @@ import lmdb
 import numpy as np
 
 from data_prep import DataError, store
-from data_prep.whole_files import write_bytes, writing
+from data_prep.whole_files import sweep, write_bytes, writing
 from prototxt_gen.states import is_in
 from readers.hdf5 import dataset, open_hdf5
 from readers.text import read_bytes
 
 AGAIN = "prepare the data set again"
+
+MADE = r"[0-9]+(/data\.mdb|/lock\.mdb|\.txt|-(tail|head)\.h5)"  # what `begin_at` makes in its folder
 
 
 def begin_at(net, state, first: int, last: int, run: Path, name: str = "stretch") -> bool:
@@ -34,7 +35,7 @@ def begin_at(net, state, first: int, last: int, run: Path, name: str = "stretch"
     HDF5Data, stay as they are. Errors: DataError.
     """
     folder, changed = Path(run) / name, False
-    shutil.rmtree(folder, ignore_errors=True)
+    sweep(folder, MADE)
     for number, layer in enumerate(net.layer):
         param = source_of(layer)
         if param is None or not is_in(layer, state) or getattr(param, "shuffle", False):
@@ -65,8 +66,6 @@ def source_of(layer):
 def copy_images(source: Path, target: Path, first: int, count: int) -> None:
     """`count` images of the LMDB `source` from position `first` on, round and round, as a new LMDB `target`; no image
     twice. Errors: DataError."""
-    if target.exists():
-        shutil.rmtree(target)
     with writing(target), store.reader(source).begin() as stored:
         count_stored = stored.stat()["entries"]
         size = os.stat(source / "data.mdb").st_size * 2

@@ -5,6 +5,7 @@ stills for Caffe's Data layer; on all cores, and a run that was cut off goes on.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 from collections import Counter
@@ -15,12 +16,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, flow, frames, list_order, room, shards, stills, store
+from data_prep import DataError, checksums, flow, frames, list_order, room, shards, stills, store
 from data_prep.dataset import Dataset, Video, index_text, list_text, without_videos
 from data_prep.list_order import ListOrder
 from data_prep.spellings import Spellings
 from data_prep.whole_files import new_folder, write_json, write_text, writing
 from data_prep.workers import Counted, Work
+from readers.bounds import check_pixels
 from readers.text import number, read_lines
 
 SAMPLE = 64  # stored images that are decoded again at the end
@@ -44,6 +46,13 @@ class FrameOptions:
     algorithm: str | None = "dis"
     every: int = 1
     skip_unreadable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and not 0 < self.fps < math.inf:
+            raise DataError(f"--fps {self.fps}: no number of frames a second; give 30, say")
+        if max(self.size) > frames.LONGEST:
+            raise DataError(f"--size {self.height} {self.width}: a JPEG has {frames.LONGEST} a side at most; give less")
+        check_pixels(self.width, self.height, "--size", DataError)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -388,14 +397,17 @@ def _add_splits(dataset: Dataset, lists: dict[str, list[str]], splits: list[int]
         if not videos:
             raise DataError(f"{name}: none of its videos could be read; fetch the videos again or mend the list")
         if not (dataset.folder / name).exists():
-            write_text(dataset.folder / name, list_text(videos))
+            with checksums.changing(dataset.folder, name):
+                write_text(dataset.folder / name, list_text(videos))
         elif name.startswith("train") and dataset.read_list(name) != videos:
             work.remark(_other_order(dataset, name))
     for split in splits:
         stills.write_stills(dataset, split, every, progress=work.progress)
     if new := set(splits) - set(dataset.description["splits"]):
         every_split = sorted({*dataset.description["splits"], *new})
-        write_json(dataset.folder / "dataset.json", dataset.description | {"splits": every_split})
+        with checksums.changing(dataset.folder, "dataset.json"):
+            write_json(dataset.folder / "dataset.json", dataset.description | {"splits": every_split})
+    checksums.complete(dataset.folder, "dataset.json", *lists)  # where a run was cut off in between
 
 
 def _other_order(dataset: Dataset, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from prototxt_gen.weights import AFRESH, Entry, check_finite, plan, read_weights
 
 # Layers whose first blob has a row for each class, or for each word and the end of a sentence.
 CLASSIFIERS, WORDS = ("fc8-ucf", "fc8-final"), ("predict", "embedding")
+ONCE = 1 << 20  # bytes of a file from which on it is read once for its digest, as long as it stays as it is
 
 
 @dataclass(frozen=True)
@@ -83,29 +85,36 @@ def name_of(folder: Path) -> str:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file of weights. SpecError where it cannot be read."""
-    content = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
-            while piece := file.read(1 << 22):
-                content.update(piece)
+        stat = os.stat(path)
+        if stat.st_size < ONCE:
+            return _sha256(path)
+        return _digest(os.path.abspath(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror}; --weights takes a .caffemodel") from None
+
+
+@lru_cache(64)
+def _digest(path: str, *_changed: int) -> str:
+    return _sha256(path)
+
+
+def _sha256(path: str | Path) -> str:
+    content = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 22):
+            content.update(piece)
     return content.hexdigest()
 
 
 def check_same(weights: Path, due: str) -> None:
     """Errors: DataError where a file of weights is not that of this `digest`, taken on another machine."""
     try:
-        same = _digest(weights, weights.stat().st_mtime_ns) == due
-    except OSError as error:
-        raise DataError(f"{weights}: {error.strerror}; weights must lie under the same path everywhere") from None
+        same = digest(weights) == due
+    except SpecError as error:
+        raise DataError(f"{error}; weights must lie under the same path everywhere") from None
     if not same:
         raise DataError(f"{weights}: is not the same as where the work is given out; bring the same there")
-
-
-@lru_cache(4)
-def _digest(weights: Path, _changed: int) -> str:
-    return digest(weights)
 
 
 def files_of(nets: Sequence[TrainedNet]) -> dict[str, dict[str, str]]:

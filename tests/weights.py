@@ -8,8 +8,13 @@ from prototxt_gen.shapes import infer
 
 def write_weights(path, net, seed=0, **changes):
     """Random weights of a net as a .caffemodel; changes: a layer's blobs by their shapes, or None to leave it out."""
+    return write_layers(path, infer(net, "TEST").rows, seed, **changes)
+
+
+def write_layers(path, rows, seed=0, **changes):
+    """The same of what Caffe makes of a net, the rows of `infer`."""
     made, rng = caffe_pb2.NetParameter(), np.random.default_rng(seed)
-    for row in infer(net, "TEST").rows:
+    for row in rows:
         shapes = changes.get(row.layer.name, row.weights)
         if shapes:
             layer = made.layer.add(name=row.layer.name, type=row.layer.type)

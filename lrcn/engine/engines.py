@@ -23,8 +23,12 @@ import sysconfig
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
+from data_prep.children import absolute
+from readers.paths import checked
+
 SOURCE_FOLDERS = ("src", "include", "python", "tools")  # the parts of Caffe's tree that the recipe reads
 
+RECORD = "engine.json"  # in an engine's folder, whole if and only if the engine is
 KERNELS = "OPENBLAS_CORETYPE"  # the variable that chooses OpenBLAS's
 
 _HERE = Path(__file__).resolve().parents[1]
@@ -83,7 +87,7 @@ class Engine:
         env = dict(os.environ)
         env.pop("PYTHONHOME", None)
         packages = [self.root / "python", _HERE.parent, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-        env["PYTHONPATH"] = _joined([*map(str, packages), *env.get("PYTHONPATH", "").split(os.pathsep)])
+        env["PYTHONPATH"] = _joined([*map(str, packages), *absolute(env.get("PYTHONPATH", ""))])
         env["PATH"] = _joined([os.path.dirname(sys.executable), *env.get("PATH", os.defpath).split(os.pathsep)])
         env["GLOG_logtostderr"], env["GLOG_minloglevel"] = "1", "0"
         return self._with_kernels(env)
@@ -118,16 +122,18 @@ def find(source: str | None = None, cuda: bool = False, nccl: bool = False) -> E
         fitting = [engine for engine in fitting if engine.version == version]
     if not fitting:
         options = (f" --source {source}" if source else "") + (" --cuda" if cuda else "")
-        raise EngineError(f"no Caffe engine{' for GPUs' if cuda else ''}: run `lrcn caffe build{options}`")
+        damaged = next((path for path in _records() if _recorded(path.parent) is None), None)
+        why = f" ({damaged}: damaged, or of another lrcn)" if damaged else ""
+        raise EngineError(f"no Caffe engine{' for GPUs' if cuda else ''}{why}: run `lrcn caffe build{options}`")
     of_several = [engine for engine in fitting if nccl and engine.gpu and engine.gpu["nccl"]]
-    return max(of_several or fitting, key=lambda engine: (engine.root / "engine.json").stat().st_mtime)
+    return max(of_several or fitting, key=lambda engine: (engine.root / RECORD).stat().st_mtime)
 
 
 def cache() -> Path:
     """The folder for everything that can be made again."""
     own = os.environ.get("LRCN_CACHE")
     folder = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrcn"
-    return folder.expanduser().absolute()
+    return Path(checked(folder.expanduser().absolute(), EngineError, "LRCN_CACHE "))
 
 
 # ---- which engine is which -----------------------------------------------------------------------------------------
@@ -230,17 +236,48 @@ def root_for(spec: Spec) -> Path:
 def read(root: Path) -> Engine | None:
     """The engine at `root`; None where there is no whole one: engine.json is there if and only if all the rest is.
     NVIDIA's libraries lie elsewhere, and one that has lost them is whole no more."""
-    try:
-        engine = Engine(root=root, **json.loads((root / "engine.json").read_text()))
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):  # damaged; of another version of lrcn
+    if (engine := _recorded(root)) is None:
         return None
-    return engine if all(os.path.exists(path) for path in (engine.gpu or {}).get("libraries", ())) else None
+    needed = [engine.caffe, *(engine.gpu["libraries"] if engine.gpu else ())]
+    return engine if all(os.path.exists(path) for path in needed) else None
+
+
+def _recorded(root: Path) -> Engine | None:
+    """What engine.json says; None where there is none, or it is damaged or another lrcn's."""
+    try:
+        engine = Engine(root=root, **json.loads((root / RECORD).read_text(encoding="utf-8")))
+        return engine if _has_kinds(engine) else None
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def _has_kinds(engine: Engine) -> bool:
+    """Whether what was read is of the kinds that are written. By hand: engines are built with a bare Python too."""
+    texts = (engine.source, engine.version, engine.blas, engine.flags, engine.compiler, engine.python, engine.kernels)
+    if not all(isinstance(text, str) and "\0" not in text for text in texts) or type(engine.cuda) is not bool:
+        return False
+    if not (isinstance(engine.made_for, dict) and all(isinstance(fact, str) for fact in engine.made_for.values())):
+        return False
+    gpu = engine.gpu
+    if not engine.cuda:
+        return gpu is None
+    if not isinstance(gpu, dict) or not {"toolkit", "cudnn", "architectures", "nccl", "libraries"} <= gpu.keys():
+        return False
+    lists = (gpu["architectures"], gpu["libraries"])
+    return isinstance(gpu["toolkit"], str) and all(
+        isinstance(each, list) and all(isinstance(text, str) for text in each) for each in lists
+    )
+
+
+def _records() -> list[Path]:
+    """What engines in the cache, whole or not, say of themselves."""
+    return sorted((cache() / "engines").glob(f"*/{RECORD}"))
 
 
 def _whole_engines() -> list[Engine]:
     """Those in the cache that fit this Python, machine and recipe."""
     here = {cuda: fit(cuda=cuda) for cuda in (False, True)}
-    engines = [read(path.parent) for path in sorted((cache() / "engines").glob("*/engine.json"))]
+    engines = [read(path.parent) for path in _records()]
     return [
         engine
         for engine in engines

@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from data_prep.children import python
+from data_prep.synced import put
 from lrcn.engine import engines, nvidia, sources
 from lrcn.engine.engines import Cuda, Engine, EngineError, Progress, Spec
 from lrcn.engine.sources import last_line
@@ -58,7 +60,7 @@ def build(
                     _make(spec, tree or sources.fetch(source, report), jobs, lock, report)
                     engine = engines.read(root)
         with contextlib.suppress(OSError):  # a cache that cannot be written to is good enough to read
-            os.utime(root / "engine.json")
+            os.utime(root / engines.RECORD)
         return engine
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -108,7 +110,7 @@ def _make(spec: Spec, tree: Path, jobs: int | None, lock: int, report: Progress)
     report("trying Caffe", 0, 0)
     _record(spec, stage)
     shutil.rmtree(root, ignore_errors=True)  # what lies there, if anything, has lost its engine.json
-    os.rename(stage, root)
+    put(stage, root)
     shutil.rmtree(work, ignore_errors=True)
 
 
@@ -219,7 +221,7 @@ def _record(spec: Spec, stage: Path) -> None:
         if not _lacks_avx512(blas):
             record |= {"blas": blas, "kernels": kernels}
     del record["root"]  # it moves, and whoever reads the record knows from where
-    (stage / "engine.json").write_text(json.dumps(record, indent=1) + "\n")
+    (stage / engines.RECORD).write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _lacks_avx512(blas: str) -> bool:
@@ -250,6 +252,7 @@ def _step(command: list[str], work: Path, lock: int, report: Progress) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            cwd=work,  # where Python, asked by CMake, looks for modules first
             env=env,
             text=True,
             errors="replace",
@@ -295,7 +298,7 @@ def _try_out(engine: Engine, kernels: str = "") -> str:
     env |= {"GLOG_minloglevel": "2"} | ({engines.KERNELS: kernels} if kernels else {})
     for command in (
         [str(engine.caffe), "--version"],
-        [sys.executable, "-m", "lrcn.engine.try_out", str(engine.root / "lib" / "libcaffe.so")],
+        python("lrcn.engine.try_out", engine.root / "lib" / "libcaffe.so"),
     ):
         process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env)
         if process.returncode:

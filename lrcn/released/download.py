@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias, TypedDict
 
 from data_prep import DataError
+from data_prep.synced import put
 from data_prep.whole_files import write_json, writing
 from data_prep.workers import Counted
 from readers.json_files import read_json
@@ -42,17 +43,20 @@ def fetch(url: str, path: Path, size: int | None, check: Callable[[Path], None],
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     part, note = path.with_name(path.name + ".part"), path.with_name(path.name + ".part.json")
+    begun = part.stat().st_size if part.exists() else 0
+    if begun and begun != size and not note.exists():
+        raise DataError(f"{part}: was not begun by this command; move it elsewhere, or to {path.name} if it is whole")
     with _held(part) as file:
         _receive(url, file, note, size, path, report)
         try:
             check(part)
         except DataError:
-            part.unlink()
-            note.unlink(missing_ok=True)
+            if note.exists():  # else it is somebody's who has put it there
+                part.unlink()
+                note.unlink()
             raise
         with writing(path):
-            os.fsync(file.fileno())
-            os.replace(part, path)
+            put(part, path)
             note.unlink(missing_ok=True)
 
 

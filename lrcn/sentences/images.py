@@ -11,6 +11,7 @@ import numpy as np
 
 from data_prep import DataError, frames
 from readers.images import MEND, decode, opened
+from readers.paths import checked
 from readers.text import read_bytes
 
 SUFFIXES = frames.IMAGES | {".gif"}
@@ -63,5 +64,7 @@ def images_in(paths: Iterable) -> list[Path]:
         listed = sorted(inside, key=frames.natural)
         if not listed:
             raise DataError(f"{path}: holds no image; name a folder with images in it, or images")
+        for path in listed:
+            checked(path, DataError)
         images += listed
     return images

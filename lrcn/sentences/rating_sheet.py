@@ -23,7 +23,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -37,7 +36,7 @@ from data_prep import DataError, vocabulary
 from data_prep.coco import file_places
 from data_prep.frames import small_jpeg
 from data_prep.spellings import Files
-from data_prep.whole_files import write_bytes, write_json, write_text, writing
+from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
 from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Progress
 from lrcn.results.published import TABLE4_IMAGES
@@ -127,14 +126,14 @@ def write_sheet(
         if _json(out / KEY).get("sheet") != key["sheet"]:
             raise DataError(f"{out}: holds another sheet, whose answers need its {KEY}; name another --out")
         return out
-    if out.exists() and (not out.is_dir() or any(not each.name.startswith("sheet") for each in out.iterdir())):
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: is there already and is no sheet; name another --out")
     check_images(paths.values())
-    for unfinished in out.glob("sheet*"):  # of a run that was cut off: the key is written last
-        shutil.rmtree(unfinished)
-    for part in range(1, draw.parts + 1):
-        _write_part(out / f"sheet{part if draw.parts > 1 else ''}", key, part, paths, progress)
-    write_json(out / KEY, key)
+    with new_folder(out, {"sheet": key["sheet"]}, mark=KEY) as folder:
+        if folder:
+            for part in range(1, draw.parts + 1):
+                _write_part(folder / f"sheet{part if draw.parts > 1 else ''}", key, part, paths, progress)
+            write_json(folder / KEY, key)
     return out
 
 
@@ -201,7 +200,7 @@ def _key(captions: Mapping[str, Mapping], images: Sequence, draw: Draw, random: 
 def _write_part(folder: Path, key: Mapping, part: int, paths: Mapping[Any, Path], progress: Progress) -> None:
     """A page of the sheet, and its pictures."""
     with writing(folder):
-        (folder / "images").mkdir(parents=True)
+        (folder / "images").mkdir(parents=True, exist_ok=True)  # of a run that was cut off
     entries = {name: entry for name, entry in key["images"].items() if entry["part"] == part}
     for done, (name, entry) in enumerate(entries.items()):
         write_bytes(folder / "images" / f"{name}.jpg", small_jpeg(read_image(paths[entry["image_id"]]), SIDE))

@@ -15,14 +15,13 @@ from lrcn.training.run import Run, TrainError
 
 
 class Follower:
-    """Of a run, which is to have `last` iterations. progress is told of iterations, with loss and test beside them,
+    """Of a run, which has `done` iterations of `last`. progress is told of iterations, with loss and test beside them,
     `board`, where there is one, of all that is measured, what is in the logs already included."""
 
-    def __init__(self, run: Run, last: int, progress: Progress, board: Board | None = None) -> None:
+    def __init__(self, run: Run, last: int, done: int, progress: Progress, board: Board | None = None) -> None:
         self.run, self.last, self.progress, self.board = run, last, progress, board
         self.curve, self._followed = run.log.update(), False
         if board:
-            done = run.done
             for iteration, row in sorted(self.curve.rows.items()):
                 if iteration < done or iteration == last:
                     for name, value in row.items():

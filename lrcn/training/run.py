@@ -3,8 +3,9 @@
 RUN/run.json                the run's identity: prototxt without paths, digests of starting weights and data set
 RUN/stage.json              what is trained: variant, settings, and what is known of the data set
 RUN/*.prototxt              the nets and the solver, which `caffe` alone can load in this folder
-RUN/snapshots/              net_iter_N.caffemodel and .solverstate
-RUN/given.caffemodel        the weights of a net that was trained elsewhere, in place of all of that but the first two
+RUN/snapshots/              net_iter_N.caffemodel and .solverstate, and the checksums of both
+RUN/given.caffemodel        the weights of a net that was trained elsewhere, in place of all of that but the first two;
+                            given.sha256: its checksum
 RUN/algorithms.txt          the algorithms of convolutions that a GPU tried out and chose; of the second of several GPUs
                             algorithms-1.txt, and so on
 RUN/devices.json            what it was trained on, from which iteration on
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import platform
 import posixpath
 import threading
@@ -26,17 +26,23 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, TypeVar
 
 from data_prep.dataset import Dataset
-from data_prep.whole_files import copy, sync, write_bytes, write_json
+from data_prep.whole_files import copy, write_bytes, write_json
+from data_prep.workers import Progress
+from lrcn.activity import clip_settings
 from lrcn.results import curves
 from lrcn.trained_net import TrainedNet, digest
+from lrcn.training import checksums
 from lrcn.training.logs import LogFiles
+from lrcn.training.records import DEVICES, MARK, NOTE, Mark, Note, Stretch
+from lrcn.training.snapshots import MODEL, STATE, SUMS, Filling, Snapshots, misfit
 from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError, caffe_pb2, parse, to_text
-from prototxt_gen.weights import binary_of_hdf5
+from prototxt_gen.weights import binary_of_hdf5, plan
+from readers.json_files import read_json
 
 Files = Mapping[str, Any]  # a variant's: "train_test", "deploy", ... NetParameter, "solver" SolverParameter
 VOCABULARIES = ("vocabulary.txt", "slot_vocabulary.txt")
@@ -48,6 +54,7 @@ DIFFERENCES = {  # of two runs' identities, in words
 }
 
 
+Kind = TypeVar("Kind")
 _DRAWING = threading.Lock()  # Matplotlib draws for one thread at a time
 LOOKS = 5  # in a row that find a lock taken by one that trains, and not by one that looks on
 USUAL = {"precision": "fp32", "fast": False}  # how it computes, of which an identity says what is otherwise
@@ -79,30 +86,37 @@ class Run:
     # ---- what it is --------------------------------------------------------------------------------------------
 
     @property
-    def note(self) -> dict[str, Any] | None:
+    def note(self) -> Note | None:
         """stage.json; None where there is none that can be read."""
         try:
-            note = json.loads((self.folder / "stage.json").read_text(encoding="utf-8"))
-            return note if note["settings"] and note["variant"] and "classes" in note else None
-        except (OSError, ValueError, KeyError, TypeError):
+            return self.read_note()
+        except TrainError:
             return None
 
     @property
+    def begun(self) -> bool:
+        """Whether something says what is trained here, be it damaged."""
+        return (self.folder / NOTE).exists()
+
+    @property
     def variant(self) -> Variant:
-        return catalogue.get(self._known()["variant"])
+        return catalogue.get(self.read_note()["variant"])
 
     @property
     def settings(self) -> dict[str, Any]:
         """The settings that it is trained with. TrainError where it does not say."""
-        note = self._known()
+        note = self.read_note()
         table = catalogue.get(note["variant"]).table  # an earlier lrcn's may have a setting more
         return {name: value for name, value in note["settings"].items() if name in table}
 
-    def _known(self) -> dict[str, Any]:
-        if (note := self.note) is None:
-            if (self.folder / "stage.json").exists():
-                raise TrainError(f"{self.folder / 'stage.json'}: cannot be read; give `lrcn train` again")
+    def read_note(self) -> Note:
+        """stage.json. TrainError where there is none, or none that can be read."""
+        if not self.begun:
             raise TrainError(f"{self.folder}: holds no training; run `lrcn train` first")
+        path, mend = self.folder / NOTE, "give `lrcn train` again, which writes it"
+        note = _read(path, Note, mend)
+        if note["variant"] not in catalogue.names():
+            raise TrainError(f"{path}: {note['variant']!r} is no net of the catalogue; {mend}")
         return note
 
     def keep(self, variant: Variant, settings: Mapping[str, Any], about_data: Mapping[str, Any], data: Path) -> None:
@@ -111,13 +125,17 @@ class Run:
         for name in VOCABULARIES:
             if (data / name).exists():
                 write_bytes(self.folder / name, (data / name).read_bytes())
-        write_json(self.folder / "stage.json", {"variant": variant.name, "settings": settings, **about_data})
+        write_json(self.folder / NOTE, {"variant": variant.name, "settings": settings, **about_data})
 
     # ---- how far it is -----------------------------------------------------------------------------------------
 
+    @property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.folder / "snapshots")
+
     def snapshot(self, iteration: int) -> Path:
         """The .caffemodel of an iteration, there or not."""
-        return self.folder / "snapshots" / f"net_iter_{iteration}.caffemodel"
+        return self.snapshots.model(iteration)
 
     @property
     def given(self) -> Path | None:
@@ -135,12 +153,8 @@ class Run:
         """What it was trained on, stretch by stretch: {"from": iteration, "gpu": `Compute.about`, None for the CPU}, on
         the CPU "threads" of the BLAS besides, where they are known; [] where that was not noted."""
         try:
-            noted: list[dict[str, Any]] = json.loads((self.folder / "devices.json").read_text(encoding="utf-8"))
-            return [
-                {"from": each["from"], "gpu": each["gpu"]} | ({"threads": each["threads"]} if "threads" in each else {})
-                for each in noted
-            ]
-        except (OSError, ValueError, KeyError, TypeError):
+            return [dict(each) for each in _read(self.folder / DEVICES, list[Stretch], "")]
+        except TrainError:
             return []
 
     @property
@@ -155,46 +169,72 @@ class Run:
         now = {"gpu": gpu} | ({"threads": threads} if threads and gpu is None else {})
         if not stretches or {"from": stretches[-1]["from"], **now} != stretches[-1]:
             stretches.append({"from": start, **now})
-        write_json(self.folder / "devices.json", stretches)
+        write_json(self.folder / DEVICES, stretches)
 
     @property
     def done(self) -> int:
-        """The iteration of the last snapshot that is whole, 0 where there is none.
+        """The iteration of the last snapshot whose files are whole by their form, 0 where there is none."""
+        return self.snapshots.last
 
-        Caffe writes the .caffemodel first and then the .solverstate, whose last field is `current_step`: a state that
-        has it closes a whole pair.
-        """
-        states = self.folder.glob("snapshots/net_iter_*.solverstate")
-        for iteration in sorted((int(path.stem.split("_")[-1]) for path in states), reverse=True):
-            if _is_whole(_state(self.snapshot(iteration))) and self.snapshot(iteration).exists():
+    def begin_from(self, progress: Progress) -> int:
+        """The iteration of the last snapshot that is whole, of which all is read; 0 where there is none. progress: is
+        told of those after it."""
+        for iteration in reversed(self.snapshots.iterations(STATE)):
+            if not iteration:
+                continue
+            if why := self.fault(iteration):
+                progress(f"{why}; the snapshot of iteration {iteration} is passed over", 0, 0)
+            else:
+                if not self.snapshots.sums(iteration).exists():
+                    self.snapshots.seal(iteration)
                 return iteration
         return 0
+
+    def fault(self, iteration: int) -> str | None:
+        """Why an iteration's snapshot is none to go on from, in a line; None of a whole one. Reads all of it."""
+        return self.snapshots.fault(iteration, self._filling())
+
+    def _filling(self) -> Filling | None:
+        """What weights fill of the net that is trained here; None where it does not say which that is."""
+        try:
+            settings = self.variant.settings(**self.settings)
+            files, inputs = self.variant.files(**settings), self.variant.input_shapes(**settings)["train"]
+        except (TrainError, SpecError):
+            return None
+        stages, python = files["solver"].train_state.stage, clip_settings.top_shapes
+        return lambda weights: plan(files["train_test"], weights, "TRAIN", stages, inputs=inputs, python=python)
 
     def thin(self, done: int, kept: Kept) -> None:
         """Removes the snapshots before iteration `done`, the last whole one's, but for those that are `kept`.
 
-        The one that is gone on from is on the disk by then. Of each other the state goes first, so that what a killed
-        call leaves of it looks like no whole one; the next call removes the rest.
+        The one that is gone on from is on the disk by then. What a killed call leaves of another looks like no whole
+        one; the next call removes the rest.
         """
         if kept.last is None:
             return
-        there = {int(path.stem.split("_")[-1]) for path in self.folder.glob("snapshots/net_iter_*")}
-        whole = [each for each in sorted(there) if each <= done and _state(self.snapshot(each)).exists()]
-        old = [each for each in there if each < done and each not in whole[-kept.last :] and each not in kept.always]
+        snapshots = self.snapshots
+        whole = [each for each in snapshots.iterations(STATE) if each <= done]
+        old = [
+            each
+            for each in snapshots.iterations()
+            if each < done and each not in whole[-kept.last :] and each not in kept.always
+        ]
         if old:
-            sync(self.snapshot(done), _state(self.snapshot(done)), self.folder / "snapshots")
+            snapshots.sync(done)
         for iteration in old:
-            _state(self.snapshot(iteration)).unlink(missing_ok=True)
-            self.snapshot(iteration).unlink(missing_ok=True)
+            snapshots.remove(iteration)
 
     @property
     def iterations(self) -> int | None:
-        """The iterations that it is to have; None where its solver cannot be read."""
+        """The iterations that it is to have; None where neither its settings nor its solver say."""
+        note = self.note
+        if note and type(last := note["settings"].get("max_iter")) is int and last > 0:
+            return last
         try:
             solver: Any = parse(self.folder / "solver.prototxt", "solver")
         except (SpecError, OSError):
             return None
-        return int(solver.max_iter)
+        return int(solver.max_iter) or None
 
     @property
     def finished(self) -> bool:
@@ -205,25 +245,41 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        """The .caffemodel that it ended with, or was given. TrainError where it has not ended."""
+        """The .caffemodel that it ended with, or was given, of which all is read. TrainError where it has not ended,
+        and where the file is damaged."""
         if self.given:
+            why = misfit(self.given, None)
+            if checksums.differs(self.given.with_suffix(SUMS), self.given):
+                why = f"{self.given}: is not as it was written, by its checksum in given{SUMS}"
+            if why:
+                raise TrainError(f"{why}; `lrcn train --fresh` takes it anew")
             return self.given
         last = self.iterations
         if last is None:
+            self.read_note()
             raise TrainError(f"{self.folder}: holds no training; run `lrcn train` first")
+        self._check_whole(last)
         if self.done < last:
             raise TrainError(f"{self.folder}: not trained to iteration {last} yet; run `lrcn train` first")
         return self.snapshot(last)
+
+    def _check_whole(self, iteration: int) -> None:
+        """TrainError where an iteration's .caffemodel is there, and damaged."""
+        if self.snapshot(iteration).exists() and (
+            why := self.snapshots.fault(iteration, self._filling(), with_state=False)
+        ):
+            later = any(each > iteration for each in self.snapshots.iterations(STATE))
+            mend = "train it again with --fresh, or another --out" if later else "`lrcn train` makes it again"
+            raise TrainError(f"{why}; {mend}")
 
     def weights_at(self, iteration: int | None) -> Path:
         """The .caffemodel of an iteration; for None, and of a net that was given, `weights`. TrainError where it has no
         whole snapshot of it."""
         if iteration is None or self.given:
             return self.weights
+        self._check_whole(iteration)
         if not self.snapshot(iteration).exists() or self.done < iteration:
-            there = sorted(
-                int(path.stem.split("_")[-1]) for path in self.folder.glob("snapshots/net_iter_*.caffemodel")
-            )
+            there = self.snapshots.iterations(MODEL)
             raise TrainError(
                 f"{self.folder}: has no snapshot of iteration {iteration}"
                 + (f", only of {', '.join(map(str, there))}" if there else "; run `lrcn train` first")
@@ -236,7 +292,7 @@ class Run:
 
         Raises TrainError where the training has not come so far, and where a setting clashes with it.
         """
-        note, weights = self._known(), self.weights_at(at)
+        note, weights = self.read_note(), self.weights_at(at)
         return TrainedNet(
             self.variant,
             self._with(changes or {}),
@@ -274,15 +330,17 @@ class Run:
 
     def clear(self) -> None:
         """Forgets the training: snapshots, logs, identity, weights that it was given."""
-        for pattern in ("snapshots/*", "logs/*", "run.json", "given.caffemodel", "algorithms*", "devices.json"):
-            for old in self.folder.glob(pattern):
+        for iteration in self.snapshots.iterations():
+            self.snapshots.remove(iteration)
+        for pattern in ("logs/*.log", MARK, "given.*", "algorithms*.txt", DEVICES):
+            for old in filter(Path.is_file, self.folder.glob(pattern)):
                 old.unlink()
 
     def take(self, weights: Path, data_set: Any) -> None:
         """Takes the weights of a net that was trained elsewhere. data_set: the identity of the one that it is used on.
         TrainError where another training has left something."""
         identity = {"weights": digests([weights]), "data_set": data_set}
-        before = _read_mark(self.folder / "run.json")
+        before = self._mark()
         if self._has_learnt() or (self.given and before != identity):
             raise TrainError(
                 f"{self.folder}: holds {'other given weights' if self.given else 'a training'}; choose another --out, "
@@ -290,30 +348,36 @@ class Run:
             )
         if not self.given:
             self.clear()
-            write_json(self.folder / "run.json", identity)  # first: weights that lie here are those that it tells of
+            write_json(self.folder / MARK, identity)  # first: weights that lie here are those that it tells of
             here = self.folder / "given.caffemodel"
             if weights.name.endswith(".h5"):
                 write_bytes(here, binary_of_hdf5(weights))
             else:
                 copy(weights, here)
+            checksums.write(here.with_suffix(SUMS), [here])
 
     def claim(
         self, identity: Mapping[str, Any], settings: Mapping[str, Any], description: Mapping[str, Any] | None = None
     ) -> None:
         """Marks the folder as this run's, or refuses where another, or one with other settings, has left a snapshot
         there: TrainError. description: of the data set, which an earlier lrcn noted in place of its identity."""
-        mark = self.folder / "run.json"
-        before = _read_mark(mark)
+        try:
+            before = self._mark()
+        except TrainError:
+            if self._has_learnt():
+                raise
+            self.clear()  # nothing is lost
+            before = None
         if before is not None:
-            mine = json.loads(json.dumps(dict(identity)))
-            if isinstance(before.get("data_set"), dict):
-                mine["data_set"] = {name: (description or {}).get(name) for name in before["data_set"]}
-            differing = sorted(name for name in before.keys() | mine.keys() if before.get(name) != mine.get(name))
+            there, mine = dict(before), json.loads(json.dumps(dict(identity)))
+            if isinstance(described := before["data_set"], dict):
+                mine["data_set"] = {name: (description or {}).get(name) for name in described}
+            differing = sorted(name for name in there.keys() | mine.keys() if there.get(name) != mine.get(name))
             if differing and not self._has_learnt():  # it failed before there was anything to lose
                 self.clear()
             elif differing:
                 computed = [
-                    f"{name} ({before.get(name, usual)} there, {mine.get(name, usual)} here)"
+                    f"{name} ({there.get(name, usual)} there, {mine.get(name, usual)} here)"
                     for name, usual in USUAL.items()
                     if name in differing
                 ]
@@ -325,15 +389,33 @@ class Run:
                     f"{self.folder}: holds a run that differs in {', '.join(what)}; choose another --out, or --fresh "
                     "to begin anew"
                 )
-        write_json(mark, identity)
+        write_json(self.folder / MARK, identity)
+
+    def _mark(self) -> Mark | None:
+        """run.json without the paths that an earlier lrcn wrote; None where there is none. Of given weights it has no
+        net. TrainError where it cannot be read."""
+        path = self.folder / MARK
+        if not path.exists():
+            return None
+        mend = "put back what it was, or begin anew with `lrcn train --fresh`"
+        mark = _read(path, Mark, mend)
+        if "train_test" not in mark and mark.keys() != {"weights", "data_set"}:
+            raise TrainError(f"{path}: damaged (it lacks train_test); {mend}")
+        if "train_test" in mark:
+            try:
+                mark["train_test"] = to_text(without_paths(parse(mark["train_test"])))
+            except ValueError as error:
+                raise TrainError(f"{path}: damaged (its train_test: {error}); {mend}") from None
+        return mark
 
     def _has_learnt(self) -> bool:
         """Whether weights lie there, even of a snapshot that is not whole, but for those that the run began with."""
-        return any(path != self.snapshot(0) for path in self.folder.glob("snapshots/*.caffemodel"))
+        return any(self.snapshots.iterations(MODEL))
 
     def check_data(self, dataset: Dataset, modality: str | None, split: int) -> None:
         """TrainError where the run was trained on another data set."""
-        noted = (_read_mark(self.folder / "run.json") or {}).get("data_set")
+        mark = self._mark()
+        noted = mark["data_set"] if mark else None
         if isinstance(noted, dict):
             same = all(dataset.description.get(name) == value for name, value in noted.items())
         else:
@@ -348,7 +430,7 @@ class Run:
 
     def _other_settings(self, settings: Mapping[str, Any]) -> str:
         """The settings that differ from the run's, in words."""
-        mine = (self.note or {}).get("settings", {})
+        mine = note["settings"] if (note := self.note) else {}
         names = [name for name in settings if name in mine and name != "data" and settings[name] != mine[name]]
         return ", ".join(f"{name} ({mine[name]} there, {settings[name]} here)" for name in names)
 
@@ -370,6 +452,15 @@ class Run:
         curve.write_csv(self.folder / "curve.csv")
         with _DRAWING:
             curves.of_training(curve.table, self.folder.name, self.folder / "curve.png")
+
+
+def _read(path: Path, kind: type[Kind], mend: str) -> Kind:
+    """What an earlier call wrote. TrainError where it cannot be read, or is of another kind."""
+    try:
+        return read_json(path, kind, ValueError)
+    except ValueError as error:
+        why = str(error).removeprefix(f"{path}: ").split("; ")[0]
+        raise TrainError(f"{path}: damaged ({why}); {mend}") from None
 
 
 # ---- who is at work ----------------------------------------------------------------------------------------
@@ -401,7 +492,7 @@ def is_at_work_in(folder: Path) -> bool | None:
     """Whether a process of this system, in a container of it or not, trains in a folder; None where the last that did
     was of another system, whose lock on a network's disk may not be seen here."""
     try:
-        with (folder / "lock").open() as lock:
+        with (folder / "lock").open(errors="replace") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -422,42 +513,9 @@ def _this_system() -> str:
 # ---- the runs of a folder ----------------------------------------------------------------------------------
 
 
-def _state(snapshot: Path) -> Path:
-    """The .solverstate beside a snapshot's .caffemodel."""
-    return snapshot.with_suffix(".solverstate")
-
-
-def _is_whole(state: Path) -> bool:
-    """Whether a .solverstate has its last field, `current_step`. Its history, hundreds of MB of a large net, is stepped
-    over."""
-    size, number = state.stat().st_size, 0
-    with state.open("rb") as file:
-        while file.tell() < size:
-            tag = _varint(file)
-            number, kind = tag >> 3, tag & 7
-            if kind not in (0, 2):  # the message has numbers, text and messages alone
-                return False
-            value = _varint(file)
-            if kind == 2:
-                file.seek(value, os.SEEK_CUR)
-        return number == caffe_pb2.SolverState.CURRENT_STEP_FIELD_NUMBER and file.tell() == size
-
-
-def _varint(file: BinaryIO) -> int:
-    """A number of protobuf's; of one that is cut off, what is there, after which nothing more is."""
-    value = shift = 0
-    while byte := file.read(1):
-        value |= (byte[0] & 127) << shift
-        shift += 7
-        if byte[0] < 128:
-            return value
-    file.seek(1, os.SEEK_CUR)  # past the end, where a whole message does not come to
-    return value
-
-
 def runs_in(folder: Path) -> list[Run]:
     """The runs in a folder, or the one that it is, by name."""
-    notes = [*Path(folder).glob("*/stage.json"), *Path(folder).glob("stage.json")]
+    notes = [*Path(folder).glob(f"*/{NOTE}"), *Path(folder).glob(NOTE)]
     return [Run(place) for place in sorted(note.parent for note in notes if note.is_file())]
 
 
@@ -497,20 +555,6 @@ def without_paths(net: Any) -> caffe_pb2.NetParameter:
             settings = json.loads(layer.python_param.param_str)
             layer.python_param.param_str = json.dumps(settings | {"data": "", "workers": 1}, sort_keys=True)
     return bare
-
-
-def _read_mark(mark: Path) -> dict[str, Any] | None:
-    """run.json without the paths that an earlier lrcn wrote; None where there is none. Of given weights it has no
-    net."""
-    try:
-        before: dict[str, Any] = json.loads(mark.read_text(encoding="utf-8"))
-        if set(before) == {"weights", "data_set"}:
-            return before
-        return before | {"train_test": to_text(without_paths(parse(before["train_test"])))}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise TrainError(f"{mark}: cannot be read; --fresh begins anew") from None
 
 
 def digests(weights: Sequence[Path]) -> str | list[str] | None:

@@ -93,9 +93,12 @@ def _layers_of(work: Workspace, training: Training, before: Training | None) -> 
     run, iteration = work.start_of(training.stage, training.split), training.stage.start_at
     if run is None:
         return set()
-    if before is None or (run.finished and (iteration is None or run.given or run.snapshot(iteration).exists())):
+    try:
         file = run.weights_at(iteration)
         return {name for name, blobs in weight_files.read_weights(file).layers if blobs}
+    except TrainError:
+        if before is None:
+            raise
     return {row.layer.name for row in before.net.rows if row.weights}
 
 

@@ -10,8 +10,6 @@ carry their state from batch to batch, lm/*, begin each segment with an empty on
 
 from __future__ import annotations
 
-import shutil
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,14 +18,15 @@ from typing import Any
 from google.protobuf.message import Message
 
 from data_prep import stretch
-from data_prep.whole_files import write_bytes, write_text
+from data_prep.children import python
+from data_prep.whole_files import sweep, write_bytes, write_text
 from lrcn.engine.compute import Compute
-from lrcn.engine.process import Batches, Caffe
+from lrcn.engine.process import GOES_ON, Batches, Caffe, tell_passed_over
 from lrcn.engine.ranks import Ranks
 from lrcn.training.board import Board
 from lrcn.training.follower import Follower
 from lrcn.training.run import Files, Kept, Run, TrainError
-from lrcn.training.share import write_solvers
+from lrcn.training.share import MADE_FOR_RANKS, write_solvers
 from prototxt_gen import caffe_pb2, parse, solver_states, to_text
 from prototxt_gen.weights import binary_of_hdf5
 
@@ -59,8 +58,9 @@ def train(
     for folder in ("snapshots", "logs"):
         (run.folder / folder).mkdir(exist_ok=True)
 
-    follower, drawn = Follower(run, solver.max_iter, compute.progress, board), time.monotonic()
-    while (done := run.done) < solver.max_iter:
+    done, drawn = run.begin_from(compute.progress), time.monotonic()
+    follower = Follower(run, solver.max_iter, done, compute.progress, board)
+    while done < solver.max_iter:
         if done and time.monotonic() - drawn > DRAWN_EVERY:
             run.draw_curve()
             drawn = time.monotonic()
@@ -68,17 +68,20 @@ def train(
         step = solver.snapshot or solver.max_iter
         end = min((done // step + 1) * step, solver.max_iter)
         _segment(run, solver, compute, (done, end), weights, share, follower)
-        if run.done <= done:
+        if not run.snapshots.has_form(end):
             raise TrainError(
-                f"{run.folder / 'snapshots'}: Caffe left no whole snapshot at iteration {end}; is the disk full?"
+                f"{run.snapshots.folder}: Caffe left no whole snapshot at iteration {end}; is the disk full? {GOES_ON}"
             )
+        run.snapshots.seal(end)
+        done = end
     if solver.test_iter and follower.lacks_last_test:
         _test(run, solver, compute, share, follower)
     follower.finish()
+    tell_passed_over(sorted(run.folder.glob("logs/from-*.log")), compute)
     run.draw_curve()
     run.thin(done, kept)
-    for folder in ("stretch", "ranks"):
-        shutil.rmtree(run.folder / folder, ignore_errors=True)
+    sweep(run.folder / "stretch", stretch.MADE)
+    sweep(run.folder / "ranks", MADE_FOR_RANKS)
     return run.snapshot(solver.max_iter)
 
 
@@ -101,8 +104,10 @@ def _segment(
     log = run.folder / "logs" / f"from-{start:07d}.log"
     if weights and not start:
         _start_from(weights, run.folder, compute, log)
+        if why := run.fault(0):
+            raise TrainError(f"{why}; is the disk full? {GOES_ON}")
     run.note_device(start, compute.about(), compute.blas_threads)
-    state = _state(run, start) if start or weights else None
+    state, before = _state(run, start) if start or weights else None, run.snapshots.stamps()
     with _solving(piece, compute, log, state, start * max(solver.iter_size, 1), share) as caffe:
         try:
             follower.follow(caffe.log_lines(), end)
@@ -114,6 +119,7 @@ def _segment(
         except KeyboardInterrupt:
             # The terminal has sent Ctrl-C to Caffe as well; it writes a snapshot and stops. From elsewhere, pass it on.
             caffe.interrupt()
+            run.snapshots.seal_new(before)
             raise
 
 
@@ -176,7 +182,7 @@ def _start_from(weights: Sequence[Path], folder: Path, compute: Compute, log: Pa
     """Writes the snapshot of iteration 0 that holds these weights; `log` begins with what was taken of them."""
     binary = [as_caffemodel(path, folder).resolve() for path in weights]
     log.unlink(missing_ok=True)
-    with Caffe(compute, [sys.executable, "-m", "lrcn.engine.start_weights", *map(str, binary)], log, folder) as caffe:
+    with Caffe(compute, python("lrcn.engine.start_weights", *binary), log, folder) as caffe:
         caffe.wait()
     for path in set(binary) - {path.resolve() for path in weights}:
         path.unlink()

@@ -59,12 +59,15 @@ def writer(out: Path, task: str, name: str | None = None) -> TrainedNet:
     """The net of a task, "caption", "video" or "lm", that its last training left. name: lrcn-2f, decoder-prob, or what
     is there, by default. TrainError where there is none, or not such a one."""
     runs: dict[str, Run] = {}
+    damaged = [run for run in runs_in(out) if run.note is None]
     for run in _finished(runs_in(out)):
         note = run.note
         if note and note["variant"] in [variant.name for variant in catalogue.variants(task)]:
             other = runs.get(short := run.variant.short_name)
             if other is None or _turn(other) < _turn(run):
                 runs[short] = run
+    if damaged and name not in runs:
+        damaged[0].read_note()
     if not runs:
         raise _none(out, task)
     run = runs[_chosen(out, name, list(runs), USUAL[task], next(iter(runs)))]

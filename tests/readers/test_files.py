@@ -90,7 +90,7 @@ def test_returns_alone_end_no_line(tmp_path):
 
 
 def test_what_a_terminal_would_obey_is_escaped():
-    assert printable("a\x1b[31m\x9b\u202e\ud800\x7f\r") == r"a\x1b[31m\x9b\u202e\ud800\x7f\r"
+    assert printable("a\x1b[31m\x9b\u202e\ud800\x7f\r") == r"a\u001b[31m\u009b\u202e\ud800\u007f\u000d"
     harmless = "Cô gái\tđọc 読む\né 👩‍🔬"
     assert printable(harmless) == harmless
 

@@ -66,7 +66,7 @@ class Caption(SentenceTask):
         for training in [each for each in STARTS if each in trainings]:
             starts = [folder_of(variant, before) for before in STARTS[training]]
             here = [start for start in starts if any(start == stage.folder for stage in stages)]
-            there = [start for start in starts if Run(out / start).note]
+            there = [start for start in starts if Run(out / start).begun]
             start = next(iter([*here, *there, *starts]), None)
             name = None if training == "train" else folder_of(variant, training)
             stages.append(Stage(variant.name, {"stage": training}, start, name=name))

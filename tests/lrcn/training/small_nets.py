@@ -6,12 +6,15 @@ import os
 import signal
 
 from data_prep.dataset import Dataset
+from lrcn.activity import clip_settings
 from lrcn.engine.compute import Compute
 from lrcn.training import train
 from lrcn.training.job import settings_of
 from lrcn.training.run import Run, identity_of
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
+from prototxt_gen.shapes import infer
+from tests.weights import write_layers
 
 SMALL_CLIPS = {
     "backbone": "tiny",
@@ -133,20 +136,40 @@ def train_small(dataset, folder, variant="activity/lrcn-fc6-rgb", weights=(), fr
     return run.net()
 
 
-def write_snapshot(folder, iteration, whole=True, net=True):
-    """A snapshot as Caffe leaves it: whole, cut off within its state, or without its .caffemodel."""
+def write_snapshot(folder, iteration, whole=True, net=True, rows=()):
+    """A snapshot as Caffe leaves it: whole, cut off within its state, or without its .caffemodel. rows: of the net,
+    as `infer` has them; a net of one layer without weights by default."""
     state = caffe_pb2.SolverState(iter=iteration, current_step=0)
     state.history.add().data.extend([1.0] * 10)
     content = state.SerializeToString()
     path = Run(folder).snapshot(iteration)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".solverstate").write_bytes(content if whole else content[:-1])
-    if net:
-        path.write_bytes(b"net")
+    if net and rows:
+        write_layers(path, rows)
+    elif net:
+        made = caffe_pb2.NetParameter()
+        made.layer.add(name="data")
+        path.write_bytes(made.SerializeToString())
 
 
-def write_finished(folder, files):
-    """What is left of a run that has come to its end, as far as it is asked for that."""
+def small_run(folder, *iterations, net="lrcn-fc6-flow", **changes):
+    """A run of a small net of activity/* on no data set, with snapshots of these iterations; `rows`: of its net, as
+    `infer` has them."""
+    run, variant = Run(folder), catalogue.get(f"activity/{net}")
+    settings = variant.settings(**small_table1(net) | {"data": "/a/data"} | changes)
+    files, inputs = variant.files(**settings), variant.input_shapes(**settings)["train"]
+    run.folder.mkdir(parents=True)
+    run.claim(identity_of(files, [], "digest"), settings)
+    run.keep(variant, settings, {"classes": ["a", "b", "c"], "fps": None, "flow": None}, folder)
+    run.rows = infer(files["train_test"], "TRAIN", inputs=inputs, python=clip_settings.top_shapes).rows
+    for iteration in iterations:
+        write_snapshot(folder, iteration, rows=run.rows)
+    return run
+
+
+def write_finished(folder, files, rows=()):
+    """What is left of a run that has come to its end, as far as it is asked for that. rows: as in `write_snapshot`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "solver.prototxt").write_text(to_text(files["solver"]))
-    write_snapshot(folder, files["solver"].max_iter)
+    write_snapshot(folder, files["solver"].max_iter, rows=rows)

@@ -29,7 +29,7 @@ from tests.lrcn.training.small_nets import write_snapshot
 def go_on(run: Run, folder: Path, begin: int, end: int, last: int = 15, lines=None) -> None:
     """As a call of `lrcn train` that goes on from snapshot `begin` to `end`, or as far as `lines` of the log go."""
     with Board(folder) as writer:
-        follower = Follower(run, last, lambda *_: None, writer)
+        follower = Follower(run, last, run.done, lambda *_: None, writer)
         for first in range(begin, end, 5):
             text = log_of(first, first + 5)
             with (run.folder / "logs" / f"from-{first:07d}.log").open("a") as log:
@@ -75,21 +75,23 @@ def test_the_splits_of_a_net_that_are_trained_side_by_side_are_told_apart(tmp_pa
     told = []
     for split in (1, 2):
         (folder := split_folder(tmp_path, split) / "lrcn-fc6-rgb" / "logs").mkdir(parents=True)
-        follower = Follower(Run(folder.parent), 5, lambda what, done, total: told.append(str(what)))
+        follower = Follower(Run(folder.parent), 5, 0, lambda what, done, total: told.append(str(what)))
         follower.follow(log_of(0, 5).splitlines(), 5)
     assert len(told) == 10 and {*told} == {"lrcn-fc6-rgb", "split2/lrcn-fc6-rgb"}
 
 
 def test_what_was_written_before_the_end_of_a_call_that_failed_is_there(run, tmp_path):
     with Board(tmp_path / "tb") as board, pytest.raises(TrainError, match="diverged"):
-        Follower(run, 15, lambda *_: None, board).follow(log_of(0, 5, lambda i: "nan" if i == 3 else 1).splitlines(), 5)
+        Follower(run, 15, run.done, lambda *_: None, board).follow(
+            log_of(0, 5, lambda i: "nan" if i == 3 else 1).splitlines(), 5
+        )
     assert scalars(tmp_path / "tb")["loss/smoothed"] == [(0, 1), (1, 1), (2, 1)]
 
 
 def test_a_full_disk_ends_the_curve_and_not_the_training(run, tmp_path):
     told = []
     with Board(tmp_path / "tb") as board:
-        follower = Follower(run, 15, lambda what, done, total: told.append((str(what), done, total)), board)
+        follower = Follower(run, 15, run.done, lambda what, done, total: told.append((str(what), done, total)), board)
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (400, limits[1]))  # no file grows over 400 bytes
         try:

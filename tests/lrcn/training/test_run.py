@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lrcn.activity import clip_settings
 from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
@@ -14,6 +15,7 @@ from lrcn.training.job import open_job
 from lrcn.training.run import Kept, Run, TrainError, identity_of, runs_in
 from netspecs import catalogue
 from prototxt_gen import SpecError, caffe_pb2, to_text
+from prototxt_gen.shapes import infer
 from tests.commands import lrcn, refused
 from tests.datasets import make_dataset
 from tests.lrcn.training.small_nets import set_options, small_table1, write_finished, write_snapshot
@@ -38,7 +40,7 @@ def test_the_last_whole_snapshot_counts(tmp_path):
     assert run.done == 100
     state = caffe_pb2.SolverState(iter=160)
     run.snapshot(160).with_suffix(".solverstate").write_bytes(state.SerializeToString())
-    run.snapshot(160).write_bytes(b"net")
+    run.snapshot(160).write_bytes(run.snapshot(100).read_bytes())
     assert run.done == 100
 
 
@@ -58,7 +60,7 @@ def test_what_is_no_run_and_what_has_not_ended_say_so(dataset, tmp_path):
     with pytest.raises(TrainError, match="run: not trained to iteration 5000 yet; run `lrcn train` first"):
         assert run.weights
     (run.folder / "stage.json").write_text('{"variant": 3')
-    with pytest.raises(TrainError, match="stage.json: cannot be read; give `lrcn train` again"):
+    with pytest.raises(TrainError, match=r"stage.json: damaged \(.*\); give `lrcn train` again"):
         assert run.settings
 
 
@@ -82,7 +84,7 @@ def write_earlier(training, folder, settings=None):
     """run.json and stage.json as lrcn wrote them when a run was known by its paths, of a run that has ended; the data
     set lay in `folder`."""
     run, dataset = training.run, training.dataset
-    write_finished(run.folder, training.files)
+    write_finished(run.folder, training.files, training.net.rows)
     identity = {
         "data_set": dataset.description,
         "solver": to_text(training.files["solver"]),
@@ -304,10 +306,11 @@ def test_before_any_snapshot_a_corrected_run_takes_the_place(tmp_path):
 def test_weights_whose_state_is_damaged_are_not_thrown_away_for_other_settings(tmp_path):
     run = claimed(tmp_path / "run", *identity())
     write_snapshot(run.folder, 2, whole=False)
+    content = run.snapshot(2).read_bytes()
     assert run.done == 0
     with pytest.raises(TrainError, match=r"differs in units .*--fresh"):
         claimed(run.folder, *identity(units=9))
-    assert run.snapshot(2).read_bytes() == b"net"
+    assert run.snapshot(2).read_bytes() == content
 
 
 def test_the_same_run_before_any_snapshot_keeps_what_it_has(tmp_path):
@@ -323,10 +326,15 @@ def test_the_same_run_before_any_snapshot_keeps_what_it_has(tmp_path):
 def test_a_mark_that_is_damaged_is_named(tmp_path, content):
     run = claimed(tmp_path / "run", *identity())
     (run.folder / "run.json").write_text(content, encoding="latin-1")
-    with pytest.raises(TrainError, match=r"^\S*run.json: cannot be read; --fresh begins anew$"):
+    write_snapshot(run.folder, 2)
+    with pytest.raises(
+        TrainError, match=r"^\S*run.json: damaged \(.*\); put back what it was, or begin anew with `lrcn train --f"
+    ):
         claimed(run.folder, *identity())
-    run.clear()
+    assert run.snapshot(2).exists()
+    run.snapshots.remove(2)  # nothing is lost then
     claimed(run.folder, *identity())
+    assert json.loads((run.folder / "run.json").read_text()) == identity()[1]
 
 
 # ---- what is set again -------------------------------------------------------------------------------------
@@ -337,7 +345,9 @@ def ended(tmp_path):
     """A run that has come to its end."""
     settings, mark = identity()
     run = claimed(tmp_path / "run", settings, mark)
-    write_finished(run.folder, LRCN.files(**settings))
+    files, inputs = LRCN.files(**settings), LRCN.input_shapes(**settings)["train"]
+    net = infer(files["train_test"], "TRAIN", inputs=inputs, python=clip_settings.top_shapes)
+    write_finished(run.folder, files, net.rows)
     return run
 
 
