@@ -4,9 +4,15 @@
 #   make test     every test, after make lint
 #   make test-fast  the tests that need no engine and are over in a moment
 #   make mutants  small changes of the code that no test notices; takes long, and has to be read
+#   make fuzz     damaged inputs to every reader: CASES=10000 SEED=1 READER=... CASE=...
+#   make kills    every command stopped and given again: KILLS=50 SEED=1 COMMAND=...
 #   make lint     what ruff, the order of imports and mypy say of the code
 #   make system   the system packages (apt, as root or with sudo that asks nothing)
-#   make venv     .venv, with this project and its Python packages
+#   make venv     .venv, with this project and its Python packages, each held against its hash in requirements/;
+#                 with UNPINNED=1 those that pyproject.toml allows and the index has now
+#   make lock     pin what pyproject.toml newly asks for; requirements/lock.sh --upgrade: the newest of all
+#   make oldest   the tests that need no engine, with the oldest versions that pyproject.toml allows and that have wheels;
+#                 make newest: with the newest. WITH=python3.13 picks a Python (uv asks UV_DEFAULT_INDEX, not pip's index)
 #   make engine   Caffe, built into ~/.cache/lrcn
 #   make docker   the image lrcn:cpu; make docker-cuda: lrcn:cuda, for NVIDIA's GPUs (docker/build.sh cuda takes options)
 #   make docker-test  build lrcn:cpu and train the demo in it; with Buildah (apt, as root) where Docker is not
@@ -18,6 +24,8 @@
 PYTHON ?= /usr/bin/python3
 SHELL := /bin/sh
 LRCN := .venv/bin/lrcn
+PIP := -m pip install --quiet --disable-pip-version-check
+PINNED := --require-hashes --only-binary :all:
 DEMO := demo demo-captions demo-video
 
 # Git fetches Caffe's sources; the rest is what docker/caffe/CMakeLists.txt asks for, and the tools that it runs under.
@@ -25,7 +33,7 @@ PACKAGES := git ca-certificates cmake ninja-build g++ python3-dev python3-venv p
   libboost-system-dev libboost-thread-dev libboost-filesystem-dev libboost-python-dev \
   libgoogle-glog-dev libgflags-dev libhdf5-dev libopenblas-dev libopencv-dev liblmdb-dev libgtest-dev
 
-.PHONY: demo test test-fast mutants lint system venv engine docker docker-cuda docker-test clean
+.PHONY: demo test test-fast mutants fuzz kills lint system venv lock oldest newest engine docker docker-cuda docker-test clean
 
 demo: engine
 	$(LRCN) prepare demo
@@ -49,8 +57,18 @@ test-fast: venv
 	.venv/bin/python -m pytest -m "not engine and not slow" -n auto --dist loadfile
 
 mutants: venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[mutants]'
+	.venv/bin/python $(PIP) $(PINNED) -r requirements/run.txt -r requirements/test.txt -r requirements/mutants.txt
 	.venv/bin/python benchmarks/mutants.py
+
+CASES ?= 10000
+KILLS ?= 50
+SEED ?= 1
+
+fuzz: venv
+	.venv/bin/python -m tests.faults.fuzz $(READER) --cases $(CASES) --seed $(SEED) $(CASE:%=--case %)
+
+kills: engine
+	.venv/bin/python -m tests.faults.kills $(if $(COMMAND),"$(COMMAND)") --kills $(KILLS) --seed $(SEED)
 
 lint: venv
 	.venv/bin/ruff format --check --quiet
@@ -78,15 +96,40 @@ system:
 venv: .venv/ready
 
 # `ready` comes last, so an environment that was cut off in the making is made anew.
-.venv/ready: pyproject.toml | system
+.venv/ready: pyproject.toml requirements/run.txt requirements/test.txt | system
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
 	  { echo "lrcn: $(PYTHON) is not Python 3.10 to 3.13: give another with PYTHON=..." >&2; exit 2; }
 	@minor=$$($(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])'); \
 	  /sbin/ldconfig -p | grep -q "libboost_python$$minor\.so" || \
 	  { echo "lrcn: no Boost.Python for $(PYTHON) here: give the distribution's own python3 with PYTHON=..." >&2; exit 2; }
 	@if [ ! -e .venv/ready ]; then rm -rf .venv; $(PYTHON) -m venv .venv; fi
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+ifdef UNPINNED
+	.venv/bin/python $(PIP) -e '.[test]'
+else
+	@.venv/bin/python $(PIP) $(PINNED) -r requirements/run.txt -r requirements/test.txt || { echo \
+	  "lrcn: not every pinned package is to be had here; make venv UNPINNED=1 takes what pyproject.toml allows" >&2; exit 2; }
+	.venv/bin/python $(PIP) --no-deps --no-build-isolation -e .
+endif
 	@touch .venv/ready
+
+lock: uv
+	requirements/lock.sh
+
+.PHONY: uv
+uv: venv
+	@.venv/bin/python $(PIP) $(PINNED) -r requirements/lock.txt
+
+WITH ?= $(PYTHON)
+oldest: ORDER := lowest-direct
+newest: ORDER := highest
+oldest newest: uv
+	rm -rf build/$@
+	$(WITH) -m venv build/$@
+	UV_PYTHON_DOWNLOADS=never .venv/bin/uv pip compile --quiet --resolution $(ORDER) --only-binary :all: \
+	  --python build/$@/bin/python --extra test pyproject.toml -o build/$@/packages.txt
+	build/$@/bin/python $(PIP) --only-binary :all: -r build/$@/packages.txt
+	build/$@/bin/python $(PIP) --no-deps --no-build-isolation -e .
+	build/$@/bin/python -m pytest -m "not engine" -n auto --dist loadfile
 
 docker:
 	docker/build.sh cpu

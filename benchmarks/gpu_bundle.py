@@ -14,7 +14,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import sysconfig
 import tarfile
 import tempfile
@@ -27,6 +26,7 @@ import lmdb
 import numpy as np
 from clips import stored, windows
 
+from data_prep import children
 from lrcn import engine
 from lrcn.activity import clip_settings
 from lrcn.engine.device import Gpu
@@ -149,7 +149,7 @@ def _copy_package(distribution: str, folder: Path, left_out) -> None:
 def pack_worker_packages(folder: Path, python: str) -> None:
     """What the loader's workers import beside what that machine has, for its Python."""
     wheels = [f"{name}=={metadata.version(name)}" for name in ("lmdb", "msgspec", "protobuf", "simplejpeg")]
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, "--no-deps", "--no-compile"]
+    command = children.python("pip", "install", "--quiet", "--target", folder, "--no-deps", "--no-compile")
     subprocess.run([*command, "--only-binary=:all:", f"--python-version={python}", *wheels], check=True)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from rows import Row, in_turn, main, quietly
 from train import to_learn
 
 from data_prep import store
+from data_prep.children import python
 from data_prep.workers import cores
 from lrcn.engine import blas
 from lrcn.training import experiment
@@ -40,8 +40,8 @@ def measure(asked: argparse.Namespace) -> list[Row]:
         (folder / "two.toml").write_text('kind = "frames"\nweights = "none"\n' + "".join(map(stage, ("rgb", "flow"))))
 
         def train(*options: str, **environment: str) -> None:
-            command = [sys.executable, "-m", "lrcn", "train", folder / "two.toml", "--data", data, "--fresh", *options]
-            command += ["--out", folder / "runs", "--set", f"max_iter={asked.iterations}"]
+            command = python("lrcn", "train", folder / "two.toml", "--data", data, "--fresh", *options)
+            command += ["--out", str(folder / "runs"), "--set", f"max_iter={asked.iterations}"]
             quietly(command, env=os.environ | environment)
 
         seconds = in_turn(train, lambda: train("--jobs", "1", **{blas.VARIABLE: str(cores())}), asked.times)

@@ -89,7 +89,7 @@ class InCaffe:
         command = [sys.executable, "-c", PROGRAM, str(folder / "net.prototxt")]
         environment = engine.find().environment() | {"GLOG_minloglevel": "2"}
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment
         )
         self.turn(1)  # until its workers are there
 

@@ -12,13 +12,13 @@ ends and the next reads the snapshot.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
 from clips import HEIGHT, WIDTH, stored, windows
 from rows import Row, in_turn, main, quietly
 
+from data_prep.children import python
 from data_prep.whole_files import read_json, write_json, write_text
 from lrcn.engine.compute import Compute
 from lrcn.training.job import open_job
@@ -61,7 +61,7 @@ def to_learn(data: Path, height: int, width: int) -> Path:
 
 def ours(data: Path, folder: Path, asked: argparse.Namespace) -> None:
     words = [f"{name}={value}" for name, value in settings(asked).items()]
-    command = [sys.executable, "-m", "lrcn", "train", NET, "--data", data, "--out", folder / "lrcn", "--from-scratch"]
+    command = python("lrcn", "train", NET, "--data", data, "--out", folder / "lrcn", "--from-scratch")
     quietly([*command, "--no-trial", "--set", *words])
 
 

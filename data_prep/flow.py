@@ -15,12 +15,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, flow_images, room, shards, store
+from data_prep import DataError, checksums, flow_images, room, shards, store
 from data_prep.dataset import Dataset, Video, index_text
 from data_prep.flow_images import BOUND, SCALE, ZERO, FlowImages, decode, encode
 from data_prep.frames import decode as decode_image
 from data_prep.frames import encode_jpeg
-from data_prep.whole_files import locked, read_json, remove_file, write_json
+from data_prep.whole_files import check_ours, locked, read_json, remove_file, write_json
 from data_prep.workers import Counted, Work
 
 LIMIT = 2  # levels from 0 and 255 at which motion counts as clipped: JPEG does not keep the ends to the level
@@ -230,7 +230,8 @@ def prepare_flow(
     if there and not replace:
         as_bound = bound is None if there.get("bound") is None else there["bound"] == (bound or BOUND)
         if as_bound and {name: there.get(name) for name in wanted} == wanted:
-            for leaving in ("making.json", "lock"):  # of a run that was cut off just before its end
+            checksums.complete(dataset.folder, "dataset.json")  # where a run was cut off just before its end
+            for leaving in ("making.json", "lock"):
                 remove_file(dataset.folder / store.MODALITIES["flow"] / leaving)
             return dataset.folder
         raise DataError(
@@ -245,24 +246,32 @@ def prepare_flow(
     if made_elsewhere and made_elsewhere.bound is not None:
         wanted["bound"] = made_elsewhere.bound
         work.remark(made_elsewhere.remark())
+    marks = [note, *store.FILES] if there else [note]  # what lies there is ours where dataset.json tells of it
+    check_ours(place, marks, [note, *store.FILES])
     with locked(place):
         if there:
-            write_json(dataset.folder / "dataset.json", dataset.description | {"flow": None})
+            write_json(place / note, {"replaced": there.get("algorithm")})  # from here on the folder bears our mark
+            _describe(dataset, None)
         if not (place / note).exists() or read_json(place / note) != wanted:
             store.close_reader(place)
-            for item in place.iterdir():
-                if item.name != "lock":
-                    item.unlink()
+            for name in store.FILES:
+                remove_file(place / name)
             write_json(place / note, wanted)
         size = dataset.height, dataset.width
         write(dataset.folder, index, algorithm, size, made_elsewhere, work)
         store.check_images(dataset.folder, "flow", index)
         figures = report(dataset.folder, index, algorithm, size, work) | wanted
-        write_json(dataset.folder / "dataset.json", dataset.description | {"flow": figures})
+        _describe(dataset, figures)
         for leaving in (note, "lock"):
             (place / leaving).unlink()
     work.remark(summary(figures))
     return dataset.folder
+
+
+def _describe(dataset: Dataset, figures: dict | None) -> None:
+    """Says in dataset.json what flow it has."""
+    with checksums.changing(dataset.folder, "dataset.json"):
+        write_json(dataset.folder / "dataset.json", dataset.description | {"flow": figures})
 
 
 def _recipe(dataset: Dataset, algorithm: str, replace: bool) -> dict:

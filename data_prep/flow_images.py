@@ -14,7 +14,7 @@ import numpy as np
 from data_prep import DataError, store
 from data_prep.dataset import Video
 from data_prep.frames import decode as decode_image
-from data_prep.frames import encode_jpeg, images_in
+from data_prep.frames import encode_jpeg, image_bytes, images_in
 from data_prep.spellings import folded
 
 SCALE, ZERO = 16, 128  # grey levels a pixel of motion, and the level of no motion
@@ -250,7 +250,7 @@ def read(job) -> list[bytes]:
 
 
 def _release(path: Path, height: int, width: int) -> bytes:
-    content = path.read_bytes()
+    content = image_bytes(path)
     image = decode_image(content)
     if image is None or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         kind = "not a readable image" if image is None else "not a flow image (three channels of 8 bits)"
@@ -271,7 +271,7 @@ def _of_pair(x: Path, y: Path, bound: float, height: int, width: int) -> bytes:
 
 def _grey(path: Path) -> np.ndarray:
     """The levels (H, W) float32 of a grey image, which may have three equal channels."""
-    image = decode_image(path.read_bytes())
+    image = decode_image(image_bytes(path))
     if image is None:
         raise DataError(f"{path}: not a readable image; make it again")
     if image.ndim == 3 and (image == image[..., :1]).all():

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections import defaultdict
 from pathlib import Path
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # a broken file is reported once, by us, in one line
+# A file is what holds a video, whatever it is called: no playlist, which has FFmpeg open other files and addresses.
+os.environ.setdefault(
+    "OPENCV_FFMPEG_CAPTURE_OPTIONS",
+    "protocol_whitelist;file|format_whitelist;3gp,asf,av1,avi,dv,flv,gif,h264,hevc,ivf,m4v,matroska,mjpeg,mov,mp4,mpeg,"
+    "mpegts,mpegvideo,mxf,nut,obu,ogg,rm,webm",
+)
 
 import cv2
 import numpy as np
 
 from data_prep import DataError
+from readers.bounds import check_bytes, check_pixels, setting
+from readers.paths import checked
 
 # OpenCV 5 moved it
 _set_log_level = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else cv2.setLogLevel
 JPEG_QUALITY = 95
+LONGEST = 65_500  # pixels of a JPEG's side, as libjpeg has it
 SHORTFALL = 0.05  # headers that promise up to this share (at least 2 frames) more than there is are common and harmless
+REPEATS = 3 * 3600 * 30  # of a video's frames at a rate, at most, where LRCN_MAX_REPEATS is not set: three hours at 30
 ROUNDING = 0.0015  # seconds: containers that count in milliseconds round a frame's time by up to one of them
 VIDEOS = {".avi", ".mp4", ".mkv", ".mov", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", ".m4v"}
 UPRIGHT = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH  # as it is stored, but turned as its EXIF says
@@ -43,7 +54,8 @@ class VideoFile:
     every frame as it is. Every frame is resized by itself to (height, width), 240x320 as the released layer does, so a
     change of size within the file does no harm; height None keeps the file's size.
     After iteration: `decoded` and `declared`, the frames that came and those that the header promised (0: not said).
-    Errors: DataError where the file does not open, holds no frame, or ends well before what its header promises.
+    Errors: DataError where the file does not open, holds no frame, ends well before what its header promises, or has
+    frames of more pixels than LRCN_MAX_PIXELS, or times by which more than LRCN_MAX_REPEATS frames would be repeats.
     """
 
     def __init__(self, path, height: int | None = 240, width: int | None = 320, fps: float | None = None):
@@ -54,13 +66,16 @@ class VideoFile:
         if not self.path.is_file():
             raise DataError(f"{self.path}: no such video file")
         before = _set_log_level(0)
+        path = checked(os.path.abspath(self.path), DataError)  # FFmpeg takes concat:x.avi for a request of its own
         # one thread: videos are shared out among processes, and a file's frames must not depend on how many there are
-        capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+        capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         _set_log_level(before)
         if not capture.isOpened():
             raise DataError(f"{self.path}: not a readable video; replace the file or remove it from the set")
         self.decoded, self._reached = 0, 0.0
         try:
+            width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+            check_pixels(int(width), int(height), self.path, DataError)  # OpenCV scales those that follow to the first
             self.declared = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
             yield from self._at_rate(capture) if self.fps else (image for image, _ in self._timed(capture))
         finally:
@@ -97,19 +112,31 @@ class VideoFile:
     def _at_rate(self, capture):
         """The frame nearest in time to each tick of the wanted rate; of two equally near the later."""
         count, nearest, nearest_time, interval = 0, None, 0.0, 1 / self.fps
+        most, repeats = setting("LRCN_MAX_REPEATS", REPEATS, DataError), 0
+
+        def until(end: float):
+            """The nearest frame, as often as it is due before this time."""
+            nonlocal count, repeats
+            repeats += max(0.0, end * self.fps - count - 1)
+            if repeats > most:
+                raise DataError(
+                    f"{self.path}: by the times in it its frame {self.decoded} comes {end:,.0f} s after the first, and"
+                    f" more than {most:,} frames would repeat another at {self.fps:g} a second; replace the file or"
+                    " remove it from the set, or set LRCN_MAX_REPEATS higher if that is right"
+                )
+            while count / self.fps < end - 1e-9:
+                yield nearest
+                count += 1
+
         for image, time in self._timed(capture):
             if nearest is not None:
                 interval = time - nearest_time
-                while count / self.fps < (nearest_time + time) / 2 - 1e-9:
-                    yield nearest
-                    count += 1
+                yield from until((nearest_time + time) / 2)
             nearest, nearest_time = image, time
         if nearest is not None:
             rate = capture.get(cv2.CAP_PROP_FPS)
             interval = 1 / rate if rate > 0 else interval
-            while count / self.fps < nearest_time + interval / 2 - 1e-9:
-                yield nearest
-                count += 1
+            yield from until(nearest_time + interval / 2)
 
 
 def is_hidden(name: str) -> bool:
@@ -164,7 +191,7 @@ def _lies_beside(path: Path) -> bool:
 
 
 def _is_grey(path: Path) -> bool:
-    image = decode(path.read_bytes())
+    image = decode(image_bytes(path))
     return image is not None and image.ndim == 2
 
 
@@ -212,18 +239,11 @@ def jpegs(path, height: int, width: int, fps: float | None = None) -> tuple[list
     """
     path = Path(path)
     if not path.is_dir():
-        video, encoded, before = VideoFile(path, height, width, fps), [], None
-        for image in video:
-            encoded.append(encoded[-1] if image is before else encode_jpeg(image))
-            before = image
-        return encoded, video.declared, video.decoded
+        video = VideoFile(path, height, width, fps)
+        return _encoded(video), video.declared, video.decoded
     encoded = []
     for file in frames_in(path):
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            mend = "replace the file or remove its video from the set"
-            raise DataError(f"{file}: {(error.strerror or str(error)).lower()}; {mend}") from None
+        content = image_bytes(file)
         image = decode(content)
         if image is None:
             raise DataError(f"{file}: not a readable image; replace the file or remove its video from the set")
@@ -235,6 +255,33 @@ def jpegs(path, height: int, width: int, fps: float | None = None) -> tuple[list
     if not encoded:
         raise DataError(f"{path}: no images in it; remove the folder from the set")
     return encoded, len(encoded), len(encoded)
+
+
+def _encoded(video: VideoFile) -> list[bytes]:
+    """The JPEGs of a video's frames; one that repeats the one before is in memory once. Errors: DataError."""
+    encoded: list[bytes] = []
+    before, size = None, 0
+    for image in video:
+        jpeg = encoded[-1] if image is before else encode_jpeg(image)
+        if encoded and jpeg == encoded[-1]:
+            jpeg = encoded[-1]
+        else:
+            size += len(jpeg)
+            check_bytes(size, video.path, DataError)
+        encoded.append(jpeg)
+        before = image
+    return encoded
+
+
+def image_bytes(file: Path) -> bytes:
+    """Of an image file. Errors: DataError."""
+    mend = "replace the file or remove its video from the set"
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):  # nobody may ever write into a pipe
+            raise DataError(f"{file}: is no file; {mend}")
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: {(error.strerror or str(error)).lower()}; {mend}") from None
 
 
 def decode(content: bytes, flags: int = UPRIGHT) -> np.ndarray | None:

@@ -5,19 +5,24 @@ Import is kept light: the data layer's workers read through this module.
 
 from __future__ import annotations
 
-import os
-import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lmdb
 
-from data_prep import DataError
+from data_prep import CORRUPT, CorruptImage, DataError, checksums
 from data_prep.whole_files import writing
+from readers.lmdb_files import check_lmdb, close_lmdb, open_lmdb
 
 MODALITIES = {"rgb": "frames", "flow": "flow"}  # modality -> folder of its LMDB
+FILES = ("data.mdb", "lock.mdb", checksums.NAME, checksums.JOURNAL)  # of an LMDB
 
 
 COMMIT_BYTES = 32 << 20  # images are committed in groups of about this size, whole videos only
+
+
+MEND = "copy it anew, or prepare the data set again"
 
 
 FIRST_MAP = 1 << 30  # LMDB's map size to begin with; it is address space, not disk, and doubles when full
@@ -27,6 +32,12 @@ def key(modality: str, video: str, number: int) -> bytes:
     """The authors' file name of image `number` (from 1; flow from 2) of a video, as an LMDB key."""
     prefix = "flow_image_" if modality == "flow" else ""
     return f"{prefix}{video}.{number:04d}.jpg".encode()
+
+
+def video_and_number(modality: str, name: bytes) -> tuple[str, int]:
+    """The other way round. ValueError for what is no such key."""
+    video, number, _ = name.decode().removeprefix("flow_image_" if modality == "flow" else "").rsplit(".", 2)
+    return video, int(number)
 
 
 def first_number(modality: str) -> int:
@@ -43,10 +54,9 @@ class ImageWriter:
 
     def __init__(self, folder: Path, modality: str):
         self.folder, self.modality = Path(folder) / MODALITIES[modality], modality
-        close_reader(self.folder)
-        with writing(self.folder):
-            self.environment = lmdb.open(str(self.folder), map_size=FIRST_MAP)
-        self._pending, self._bytes = [], 0
+        self.environment = writer(self.folder)
+        self._sums = checksums.Records(self.folder)
+        self._forget()
 
     def __enter__(self):
         return self
@@ -55,6 +65,7 @@ class ImageWriter:
         try:
             if kind is None:
                 self.commit()
+                self._sums.finish(self.environment.stat()["entries"], self._sums_of_stored)
         finally:
             self.environment.close()
 
@@ -65,18 +76,33 @@ class ImageWriter:
 
     def add(self, video: str, label: int, jpegs: list[bytes], height: int, width: int) -> None:
         """Images of one video in order; numbered from 1 (flow: from 2)."""
-        from prototxt_gen import caffe_pb2
-
+        sums = []
         for number, jpeg in enumerate(jpegs, first_number(self.modality)):
-            datum = caffe_pb2.Datum(channels=3, height=height, width=width, data=jpeg, label=label, encoded=True)
-            self._pending.append((key(self.modality, video, number), datum.SerializeToString(deterministic=True)))
+            record = jpeg, label, height, width
+            self._pending.append((key(self.modality, video, number), record))
+            sums.append(checksums.of_record(_datum(record)))
             self._bytes += len(jpeg)
+        self._pending_sums[video] = "".join(sums)
         if self._bytes >= COMMIT_BYTES:
             self.commit()
 
     def commit(self) -> None:
-        put(self.environment, self._pending)
-        self._pending, self._bytes = [], 0
+        if self._pending:
+            self._sums.add(self._pending_sums)
+        put(self.environment, self._pending, _datum)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pending, self._bytes, self._pending_sums = [], 0, {}
+
+    def _sums_of_stored(self) -> dict[str, str]:
+        """Video -> the checksums of its records, as they are stored."""
+        by_video: dict[str, dict[int, str]] = {}
+        with self.environment.begin(buffers=True) as transaction:
+            for name, value in transaction.cursor():
+                video, number = video_and_number(self.modality, bytes(name))
+                by_video.setdefault(video, {})[number] = checksums.of_record(value)
+        return {video: "".join(sums[number] for number in sorted(sums)) for video, sums in by_video.items()}
 
 
 def stored_bytes(jpegs: list[bytes]) -> int:
@@ -87,12 +113,22 @@ def stored_bytes(jpegs: list[bytes]) -> int:
 _PAGE, _BESIDE = 4096, 160  # bytes; of an image's page head, key and Datum, and its share of the tree
 
 
-def put(environment: lmdb.Environment, items: list[tuple[bytes, bytes]]) -> None:
-    """Stores keys and values, all or none; the map grows as it must. Errors: DataError."""
+def _datum(image: tuple[bytes, int, int, int]) -> bytes:
+    """Caffe's Datum of (JPEG, label, height, width)."""
+    from prototxt_gen import caffe_pb2
+
+    jpeg, label, height, width = image
+    datum = caffe_pb2.Datum(channels=3, height=height, width=width, data=jpeg, label=label, encoded=True)
+    return datum.SerializeToString(deterministic=True)
+
+
+def put(environment: lmdb.Environment, items: list[tuple[bytes, Any]], value: Callable[[Any], bytes] = bytes) -> None:
+    """Stores keys and values, all or none; the map grows as it must. value: makes of an item what is stored, one after
+    the other, so that an image that a video repeats is in memory once. Errors: DataError."""
     while items:
         try:
             with writing(environment.path()), environment.begin(write=True) as transaction:
-                transaction.cursor().putmulti(items)
+                transaction.cursor().putmulti((name, value(item)) for name, item in items)
             return
         except DataError as error:
             if not isinstance(error.__cause__, lmdb.MapFullError):
@@ -112,65 +148,53 @@ def _count(transaction, modality: str, video: str) -> int:
     return count
 
 
-# a process may open an LMDB only once, however many data layers read it: (process, device, folder) -> its state, opened
-_environments: dict[tuple, tuple[tuple, lmdb.Environment]] = {}
-_opening = threading.Lock()
-
-
-def reader(folder: Path) -> lmdb.Environment:
-    """An LMDB folder opened for reading, shared by all in this process; anew where its file has become another, as it
-    may while a cluster's worker lives. Errors: DataError."""
-    try:
-        identity, at = _identity(folder), os.stat(folder / "data.mdb")
-        state = at.st_ino, at.st_size, at.st_mtime_ns
-        with _opening:
-            before, environment = _environments.get(identity, (None, None))
-            if before != state:
-                _close(identity)
-                environment = lmdb.open(str(folder), readonly=True, lock=False, readahead=False, max_readers=64)
-                _check_size(environment)
-                _environments[identity] = state, environment
-        return environment
-    except (OSError, lmdb.Error) as error:
-        raise DataError(f"{folder}: no readable LMDB ({error}); prepare the data set again") from None
-
-
-def _check_size(environment: lmdb.Environment) -> None:
-    """Errors: DataError where a file was cut, as by a copy that was: reading what it lacks ends the process."""
-    due, file = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"], f"{environment.path()}/data.mdb"
-    if os.stat(file).st_size < due:
-        environment.close()
-        raise DataError(f"{file}: is cut off, it had {due} bytes; copy it anew, or prepare the data set again")
+def reader(folder: Path, tree: bool = True) -> lmdb.Environment:
+    """An LMDB folder opened for reading, shared by all in this process, once its pages have been checked; tree: all of
+    them, not their number alone. Errors: DataError."""
+    return open_lmdb(Path(folder), DataError, MEND, tree)
 
 
 def close_reader(folder: Path) -> None:
     """Before an LMDB is written to or removed: a process may not have it open twice."""
-    if folder.exists():
-        _close(_identity(folder))
+    close_lmdb(Path(folder))
 
 
-def _identity(folder: Path) -> tuple:
-    at = os.stat(folder)
-    return os.getpid(), at.st_dev, at.st_ino
+def writer(folder: Path) -> lmdb.Environment:
+    """An LMDB folder opened for writing; what is there of it is gone on with, once its pages have been checked. Errors:
+    DataError."""
+    close_reader(folder)
+    if (folder / "data.mdb").exists() and (folder / "data.mdb").stat().st_size:
+        check_lmdb(folder, DataError, "remove the folder and run the same command again")
+    with writing(folder):
+        return lmdb.open(str(folder), map_size=FIRST_MAP)
 
 
-def _close(identity: tuple) -> None:
-    _, environment = _environments.pop(identity, (None, None))
-    if environment:
-        environment.close()
+def read_jpeg(
+    environment: lmdb.Environment, modality: str, video: str, number: int, sums: dict[str, str] | None = None
+) -> bytes:
+    """An encoded image of an LMDB that `reader` opened. sums: its `checksums.of_records`. DataError where it lacks the
+    image, CorruptImage where that is damaged."""
+    from google.protobuf.message import DecodeError
 
-
-def read_jpeg(environment: lmdb.Environment, modality: str, video: str, number: int) -> bytes:
-    """An encoded image of an LMDB that `reader` opened."""
     from prototxt_gen import caffe_pb2
 
-    with environment.begin(buffers=True) as transaction:
-        value = transaction.get(key(modality, video, number))
-        if value is None:
-            raise DataError(
-                f"{environment.path()}: lacks {key(modality, video, number).decode()}; prepare the data set again"
-            )
-        return caffe_pb2.Datum.FromString(value).data
+    name = key(modality, video, number)
+    try:
+        with environment.begin(buffers=True) as transaction:
+            value = transaction.get(name)
+            if value is None:
+                raise DataError(f"{environment.path()}: lacks {name.decode()}; prepare the data set again")
+            if sums and video in sums and checksums.of_record(value) != due_sum(sums, modality, video, number):
+                raise CorruptImage(f"{environment.path()}: {name.decode()} is not as it was written; {CORRUPT}")
+            return caffe_pb2.Datum.FromString(value).data
+    except (lmdb.Error, DecodeError):
+        raise CorruptImage(f"{environment.path()}: {name.decode()} is damaged; {CORRUPT}") from None
+
+
+def due_sum(sums: dict[str, str], modality: str, video: str, number: int) -> str:
+    """The checksum of a video's image, out of `checksums.of_records`; "" where it tells none."""
+    begin = checksums.DIGITS * (number - first_number(modality))
+    return sums.get(video, "")[begin : begin + checksums.DIGITS]
 
 
 def check_images(folder: Path, modality: str, index) -> None:

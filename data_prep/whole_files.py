@@ -10,16 +10,19 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterable
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from typing import Any, TypedDict
 
 import lmdb
 
 from data_prep import DataError
 from data_prep.synced import put
-from readers.text import read_text
+from readers import json_files
 
+AGAIN = "prepare the data set again"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -68,24 +71,89 @@ def _check_place(path: Path) -> None:
         raise DataError(f"{path}: a device or a pipe, not a file; name a file")
 
 
+MARK = "lrcn-new"  # in the names of files that are being written: nobody else's file is called so
+
+
 @contextmanager
-def beside(path: Path):
-    """A name beside `path` to be written, which takes its place once it is whole and on the disk; nothing of it stays
-    where that fails or is interrupted. Errors: DataError."""
+def beside(path: Path, ending: str = ""):
+    """A file beside `path` to be written, which takes its place once it is whole and on the disk; nothing of it stays
+    where that fails or is interrupted. Where `path` is a link, the file takes its place, and what it named stays.
+
+    ending: of its name, for those who write by it. Errors: DataError.
+    """
     _check_place(path)
-    new = path.with_name(path.name + ".new")
     with writing(path):
+        new, lock = _claimed(path, ending)
+        with lock:
+            try:
+                yield new
+                put(new, path)
+            except BaseException:
+                new.unlink(missing_ok=True)
+                raise
+
+
+def _claimed(path: Path, ending: str):
+    """An empty file beside `path` that bears MARK, and the lock on it: one that a killed call left is taken over, one
+    that another call is writing is left to it."""
+    for number in count():
+        new = path.with_name(f".{path.name[:50]}.{MARK}{number or ''}{ending}")
+        lock = open(new, "ab")
         try:
-            yield new
-            put(new, path)
-        finally:
-            new.unlink(missing_ok=True)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        except OSError:  # a file system without locks
+            pass
+        if new.exists() and os.path.samestat(os.fstat(lock.fileno()), os.stat(new)):
+            lock.truncate(0)
+            return new, lock
+        lock.close()  # it has just taken its place
+    raise AssertionError("count() has no end")
 
 
 def remove_file(path: Path) -> None:
     """Where it is there; of what is not, a read-only disk would say that it is read-only."""
     if path.exists():
         path.unlink(missing_ok=True)
+
+
+def is_new(name: str) -> bool:
+    """Whether a file is one that a killed call was writing."""
+    return name.startswith(".") and f".{MARK}" in name
+
+
+def remove(path: Path) -> None:
+    """A file, a folder with all that is in it, or a link, whose target stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, ours: str) -> None:
+    """Removes from a folder the files whose names in it match `ours`, those that our commands make there, and folders
+    that are empty then; what else is in it stays."""
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if is_new(path.name) or re.fullmatch(ours, path.relative_to(folder).as_posix()):
+            with suppress(OSError):
+                path.unlink()
+                path.parent.rmdir()  # if that was the last
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def check_ours(folder: Path, marks: Collection[str], names: Collection[str]) -> None:
+    """Before a folder is emptied: DataError where it holds what is none of `names`, which our commands make there, or
+    anything but an empty lock and none of `marks`, by which it is known for theirs."""
+    items = sorted(folder.iterdir()) if folder.is_dir() else []
+    marked = any(item.name in marks for item in items)
+    for item in items:
+        if is_new(item.name) or (item.name == "lock" and not item.stat().st_size):
+            continue
+        if not marked or item.name not in names:
+            raise DataError(f"{item}: was not made by this command, which is to empty {folder}; move it elsewhere")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -139,7 +207,7 @@ def locked(folder: Path):
     """Keeps other processes from filling the folder at the same time. Errors: DataError where one does."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / "lock", "w")
+        lock = open(folder / "lock", "a")
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -170,7 +238,9 @@ def new_folder(out, settings: dict, may_differ=(), mark: str = "dataset.json"):
     nothing came to lie. Errors: DataError where
     OUT holds something else, or another process is filling it.
     """
-    out, settings = Path(os.path.abspath(out)), json.loads(json.dumps(settings))
+    # a link is left as it is, and the folder made where it leads
+    out = Path(os.path.realpath(out) if os.path.islink(out) else os.path.abspath(out))
+    settings = json.loads(json.dumps(settings))
     partial, note = out.with_name(out.name + ".partial"), "preparing.json"
 
     def differing(there: dict) -> list[str]:
@@ -178,7 +248,7 @@ def new_folder(out, settings: dict, may_differ=(), mark: str = "dataset.json"):
         return names if set(names) - set(may_differ) else []
 
     if (out / mark).exists():
-        if others := differing(read_json(out / mark).get("prepared", {})):
+        if others := differing(read_json(out / mark, Marked).get("prepared", {})):
             raise DataError(
                 f"{out}: already holds a dataset made with other settings ({', '.join(others)}); "
                 "name another folder or remove this one"
@@ -189,19 +259,16 @@ def new_folder(out, settings: dict, may_differ=(), mark: str = "dataset.json"):
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: is there already and is no dataset; name another folder")
+    _check_partial(partial, note)
     with locked(partial):
         if (out / mark).exists():
             raise DataError(f"{out}: another run has just prepared it; run the same command again")
         begun = (partial / note).exists()
-        if not begun or differing(read_json(partial / note)):
-            strangers = (
-                [] if begun else [p.name for p in partial.iterdir() if p.name != "lock" and not p.name.startswith(note)]
-            )
-            if strangers:
-                raise DataError(f"{partial}: holds files of someone else ({strangers[0]}); remove or rename it")
+        mend = f"remove {partial}, and run it again"
+        if not begun or differing(json_files.read_json(partial / note, dict[str, Any], DataError, mend)):
             for item in partial.iterdir():
                 if item.name not in ("lock", note):
-                    shutil.rmtree(item) if item.is_dir() else item.unlink()
+                    remove(item)
             write_json(partial / note, settings)
         try:
             yield partial
@@ -209,15 +276,31 @@ def new_folder(out, settings: dict, may_differ=(), mark: str = "dataset.json"):
             if {item.name for item in partial.glob("*")} <= {"lock", note}:
                 shutil.rmtree(partial, ignore_errors=True)
             raise
+        if mark == "dataset.json":
+            from data_prep import checksums  # which writes its files by this module
+
+            checksums.write(partial)
         with writing(out):
             put(partial, out)
             (out / note).unlink()
             (out / "lock").unlink()
 
 
-def read_json(path: Path) -> dict:
-    text = read_text(path, DataError, "prepare the data set again")
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); prepare the data set again") from None
+def _check_partial(partial: Path, note: str) -> None:
+    """DataError where it is there and no call of ours has begun it."""
+    if partial.is_dir() and not (partial / note).exists():
+        for item in sorted(partial.iterdir()):
+            ours = item.name.startswith(note) or is_new(item.name)  # NOTE.new: of an earlier lrcn
+            if not ours and not (item.name == "lock" and not item.stat().st_size):
+                raise DataError(f"{partial}: holds files of someone else ({item.name}); remove or rename it")
+
+
+class Marked(TypedDict, total=False):
+    """What is read of the file that says that a folder is whole."""
+
+    prepared: dict[str, Any]
+
+
+def read_json(path: Path, kind: type = dict[str, Any]) -> Any:
+    """A file of ours, of this kind. Errors: DataError."""
+    return json_files.read_json(path, kind, DataError, AGAIN)

@@ -9,6 +9,7 @@ import platform
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +26,7 @@ from types import ModuleType
 from typing import Protocol
 
 from data_prep import DataError
+from data_prep.children import multiprocessing_safely
 
 
 class Counted(str):
@@ -115,19 +117,32 @@ def cores() -> int:
 
 
 class _Process(SpawnProcess):
-    """Begins without the main module: the command line's imports would take a worker longer than its own; and with
-    Ctrl-C held back, of which it would tell in a traceback until it has a handler of its own."""
+    """Begins without the main module: the command line's imports would take a worker longer than its own."""
 
     @staticmethod
     def _Popen(process):
-        resource_tracker.ensure_running()  # which, where it begins in between, lets Ctrl-C through again
-        main, held_back = sys.modules["__main__"], signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:
-            return SpawnProcess._Popen(process)
+            with _beginning():
+                return SpawnProcess._Popen(process)
         finally:
             sys.modules["__main__"] = main
-            signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
+
+
+@contextmanager
+def _beginning():
+    """What multiprocessing begins within hears neither Ctrl-C nor that the terminal is gone: the parent does, and ends
+    it."""
+    deaf = {signal.SIGINT, signal.SIGHUP}
+    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, deaf)
+    try:
+        with multiprocessing_safely():
+            resource_tracker.ensure_running()  # which lets Ctrl-C through again
+            signal.pthread_sigmask(signal.SIG_BLOCK, deaf)
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
 
 
 class _Context(SpawnContext):
@@ -147,8 +162,6 @@ def become_worker() -> None:
 
 
 def _begin_worker() -> None:
-    signal.signal(signal.SIGINT, lambda *_: os._exit(1))  # Ctrl-C is told once, by the parent
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     become_worker()
     parent = multiprocessing.parent_process()
 
@@ -159,6 +172,7 @@ def _begin_worker() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+HEARD = 0.1  # seconds within which this process hears of a signal that ended its workers too
 AHEAD = 4  # jobs for each worker that are computed, or wait, before the first of them is taken
 
 
@@ -182,18 +196,20 @@ def in_order(submit: Callable, function: Callable, jobs: list, workers: Callable
 
 @contextmanager
 def _uninterrupted():
-    """Ctrl-C is heard at the end."""
+    """Signals that end this process are heard at the end."""
     if threading.current_thread() is not threading.main_thread():  # it never comes there
         yield
         return
     heard: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    numbers = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM  # the last: one of the others, put off
+    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if heard:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(heard[-1])
 
 
 def _end_together(pool: ProcessPoolExecutor) -> None:
@@ -219,7 +235,10 @@ class Processes:
 
     def __init__(self, count: int | None = None):
         self.count = count or cores()
-        self._pool = ProcessPoolExecutor(self.count, _Context(), _begin_worker) if self.count > 1 else None
+        self._pool = None
+        if self.count > 1:
+            with _beginning():  # its locks have a process that looks after them
+                self._pool = ProcessPoolExecutor(self.count, _Context(), _begin_worker)
 
     def __enter__(self) -> Processes:
         if self._pool:
@@ -229,8 +248,11 @@ class Processes:
                 _end_together(self._pool)
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_) -> None:
         if self._pool:
+            if kind in (KeyboardInterrupt, GeneratorExit):  # nobody waits for what they are at
+                for process in self._pool._processes.values():
+                    process.kill()
             self._pool.shutdown(cancel_futures=True)
 
     def results(self, function: Callable, jobs: list, alone: bool = False) -> Iterator[tuple]:
@@ -240,6 +262,7 @@ class Processes:
         try:
             yield from in_order(self._pool.submit, function, jobs, lambda: self.count)
         except BrokenProcessPool:
+            time.sleep(HEARD)
             raise DataError(
                 "a worker process was ended from outside; is memory short? Then give fewer (--workers), and run the"
                 " same command again: it goes on where it stopped"

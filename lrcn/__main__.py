@@ -1,12 +1,37 @@
-"""`python -m lrcn`, which is `lrcn`."""
+"""The program `lrcn`, and `python -m lrcn`."""
 
 import os
 import sys
+from contextlib import suppress
 
-# Python puts the current folder first among those it imports from, where a json.py of the user's would be taken.
-if sys.path[0] == os.getcwd() != os.path.dirname(os.path.dirname(os.path.abspath(__file__))):
-    del sys.path[0]
+from lrcn import signals
 
-from lrcn.cli import main
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # of this code
 
-main()
+
+def main() -> None:
+    signals.end_at_once()
+    _import_nothing_from_here()
+    from lrcn.cli import main as run  # after what makes it safe
+
+    try:
+        run()
+    except KeyboardInterrupt:  # it came as the command's end was being told
+        status, line = signals.told()
+        print(line, file=sys.stderr)
+        os._exit(status)
+
+
+def _import_nothing_from_here() -> None:
+    """`python -m` puts the current folder first among those that Python imports from, and PYTHONPATH's empty entries
+    mean it: a json.py of the user's would be taken, here and by what this process begins."""
+    stated = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    with suppress(FileNotFoundError):  # the current folder is gone
+        relative = {os.getcwd(), *(os.path.abspath(entry) for entry in stated)} - {ROOT, *stated} | {""}
+        sys.path[:] = [entry for entry in sys.path if entry not in relative]
+    if "PYTHONPATH" in os.environ:
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(os.path.isabs, stated))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from importlib import import_module
 
 import click
 
-from lrcn.commands import completion
+from data_prep import DataError
+from lrcn import signals
+from lrcn.commands import completion, terminal
 from lrcn.engine import container
+from readers.paths import checked
 
 COMMANDS = {  # name -> the module of lrcn.commands that has it, under its name
     "analyze": "analyze",
@@ -26,40 +31,55 @@ COMMANDS = {  # name -> the module of lrcn.commands that has it, under its name
     "report": "report",
     "sample": "sample",
     "train": "train",
+    "verify": "verify",
     "watch": "watch",
     "weights": "released",
 }
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 the honest answer is no, 2 bad usage or bad input, 130 interrupted."""
+    """Exit codes: 0 done, 1 the honest answer is no, 2 bad usage or bad input; 130 interrupted, 143 terminated, 129
+    hung up."""
+    with terminal.escaping(), signals.ending_in_order():
+        status, line = _run()
+        if line:
+            print(line, file=sys.stderr)
+    sys.exit(status)
+
+
+def _run() -> tuple[int, str]:
+    """(exit code, what is to be told of the end)."""
     try:
         if container.inside():
             container.begin()
-        sys.exit(cli.main(spread_settings(sys.argv[1:]), standalone_mode=False))
-    except click.exceptions.Abort:
-        code, line = 130, "interrupted; the same command goes on from here"
+        status = cli.main(spread_settings(sys.argv[1:]), standalone_mode=False)
+        signals.check()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status or 0, ""
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return signals.told()
     except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message(), file=sys.stderr)
-        sys.exit(2)
+        return 2, error.format_message()
     except click.ClickException as error:
-        code, line = 2, error.format_message()
+        line = re.sub(r"\s*\n\s*", " ", error.format_message())  # of Click's own: choices, a line each
     except BrokenPipeError:
-        sys.exit(0)
+        terminal.nobody_reads()
+        return 0, ""
     except OSError as error:
-        code, line = 2, f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        line = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    except UnicodeEncodeError as error:  # in a name found in a folder
+        line = f"{error.object}: a name that is not UTF-8; rename it"
     except Exception as error:
         if not isinstance(error, _for_the_user()):
             raise
-        code, line = 2, str(error)
-    print(f"lrcn: {line}", file=sys.stderr)
-    sys.exit(code)
+        line = str(error)
+    return 2, f"lrcn: {terminal.one_line(line)}"
 
 
 def _for_the_user() -> tuple[type[Exception], ...]:
     """The errors that are one line already. Their modules, some of which take long, are asked for where there is an
     error."""
-    from data_prep import DataError
     from lrcn.engine import EngineError
     from lrcn.engine.process import CaffeError
     from lrcn.results.compare import ResultsError
@@ -105,3 +125,9 @@ class Commands(click.Group):
 @click.version_option(package_name="lrcn")
 def cli():
     """Long-term Recurrent Convolutional Networks (Donahue et al., CVPR 2015) in real Caffe."""
+    for path in sys.argv[1:]:  # and what is no path: names of nets and settings are UTF-8 too
+        checked(path, DataError)
+    try:
+        checked(os.getcwd(), DataError, "the current folder, ")
+    except FileNotFoundError:
+        raise DataError("the current folder is gone; change to another") from None

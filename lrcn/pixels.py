@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import simplejpeg
+
+from data_prep import CORRUPT, CorruptImage
+from data_prep.store import first_number
+from readers.images import decode_whole
 
 if TYPE_CHECKING:  # loader processes begin sooner without
     from data_prep.dataset import Dataset
@@ -118,20 +121,33 @@ class Transform:
         return out
 
 
-def decode(jpeg: bytes, name: str) -> np.ndarray:
-    """The image. ValueError names one that does not decode.
+def decode(content: bytes, name: str) -> np.ndarray:
+    """The image. CorruptImage names one that does not decode, or of which anything is missing."""
+    return decode_whole(content, name, CorruptImage, CORRUPT)
 
-    simplejpeg gives OpenCV's very pixels sooner; what it refuses, and what is to be turned as Exif says, is OpenCV's.
+
+def read(dataset: Dataset, modality: str, video: str, number: int, passed_over: list[str] | None = None) -> np.ndarray:
+    """An image of a data set. DataError names one that is missing, CorruptImage one that is damaged.
+
+    passed_over: where this is a list, the nearest image of the video that is whole stands in place of a damaged one,
+    the earlier of two, and the list has a line more; an error remains where the video has none.
     """
-    if jpeg.startswith(b"\xff\xd8") and b"Exif\0" not in jpeg:
-        with suppress(ValueError):
-            return simplejpeg.decode_jpeg(jpeg, "BGR")
-    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
-    if image is None:
-        raise ValueError(f"{name}: not a readable image; prepare the data set again")
-    return image
+    try:
+        return _read(dataset, modality, video, number)
+    except CorruptImage as error:
+        if passed_over is None:
+            raise CorruptImage(f"{error}; `train` and `evaluate` go on without it with --on-corrupt skip") from None
+        for other in _nearest(number, range(first_number(modality), dataset.index[video].frames + 1)):
+            with suppress(CorruptImage):
+                image = _read(dataset, modality, video, other)
+                passed_over.append(f"{modality} image {number} of {video} is damaged, {other} stands in its place")
+                return image
+        raise
 
 
-def read(dataset: Dataset, modality: str, video: str, number: int) -> np.ndarray:
-    """An image of a data set. ValueError names one that is missing or does not decode."""
+def _read(dataset: Dataset, modality: str, video: str, number: int) -> np.ndarray:
     return decode(dataset.jpeg(modality, video, number), f"{dataset.folder}: {modality} image {number} of {video}")
+
+
+def _nearest(number: int, numbers: range) -> list[int]:
+    return sorted((other for other in numbers if other != number), key=lambda other: (abs(other - number), other))

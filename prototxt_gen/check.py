@@ -12,7 +12,9 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,18 +23,20 @@ import numpy as np
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.caffe_pb2 import LayerParameter as Layer
 from prototxt_gen.data_files import Unread, datum_labels, hdf5_values, words
-from prototxt_gen.errors import SpecError, nearest
+from prototxt_gen.errors import MOST_HINTS, SpecError, nearest
 from prototxt_gen.file_faults import absent, file_faults
 from prototxt_gen.netspec import LAYER_TYPES
 from prototxt_gen.shapes import NetShapes, Problem, Row, Shape, infer, show
 from prototxt_gen.states import filter_net, is_in, solver_states
 from prototxt_gen.text import Malformed, Source, read
 from prototxt_gen.upgrade import Place
+from readers.text import read_text
 
 SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 LR_POLICIES = ("fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid")
 
 _RECORDS = 20000  # of a database, whose labels are read
+_NUMBERS = 1 << 26  # of HDF5 files, which are read for labels and words
 _MOST_STAGES = 6  # of which every combination is tried
 
 # Blocks that choose between Caffe's own code and cuDNN.
@@ -59,6 +63,7 @@ _CLASSIFIERS = {
 
 
 Fault: TypeAlias = tuple[int | None, str, str]  # the layer's place in the net (None: the net's), field, message
+Faults: TypeAlias = dict[Fault, None]  # a set, in order
 Values: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Sources: TypeAlias = dict[int, list["Row | None"]]  # id of a row -> the row that makes each of its bottoms
 
@@ -112,7 +117,7 @@ def check(
     except Malformed as error:
         return [Finding(path, error.line, error.reason)]
     with _inside(folder):
-        findings = _Check(hooks, str(folder) if folder else "", passed_over)
+        findings = _Check(hooks, str(folder) if folder else "", passed_over is not None)
         if isinstance(source.message, pb.NetParameter):
             states = None
             if phase:
@@ -124,6 +129,8 @@ def check(
             findings.solver(source)
     if looked_at is not None:
         looked_at += dict.fromkeys(findings.looked_at)
+    if passed_over is not None:
+        passed_over += findings.of_fork.keys() - set(passed_over)
     return findings.sorted()
 
 
@@ -145,14 +152,21 @@ class _Part:
     """A net, and where it stands: in a file of its own, or in a field of a solver."""
 
     source: Source
-    field: Place = ()
+    place: Place = ()
+    shapes: dict[bytes, NetShapes] = field(default_factory=dict)  # state -> what the net is in it
 
     @property
     def net(self) -> pb.NetParameter:
-        return _at(self.source.message, self.field)
+        return _at(self.source.message, self.place)
 
     def line(self, *path: str | int) -> int:
-        return self.source.line(*self.field, *path)
+        return self.source.line(*self.place, *path)
+
+    def infer(self, state: pb.NetState, hooks: Hooks) -> NetShapes:
+        key = state.SerializeToString()
+        if key not in self.shapes:
+            self.shapes[key] = infer(self.net, state.phase, state.stage, state.level, python=hooks.shapes)
+        return self.shapes[key]
 
 
 def _at(message: Any, field: Place) -> Any:
@@ -163,9 +177,11 @@ def _at(message: Any, field: Place) -> Any:
 
 
 class _Check:
-    def __init__(self, hooks: Hooks, folder: str, passed_over: list[str] | None):
-        self.hooks, self.folder, self.passed_over = hooks, folder, passed_over
+    def __init__(self, hooks: Hooks, folder: str, lenient: bool):
+        self.hooks, self.folder, self.lenient = hooks, folder, lenient
+        self.of_fork: dict[str, None] = {}  # what is passed over, where that is asked for
         self.findings: dict[Finding, int] = {}  # -> its file's place among the files
+        self.files: dict[str, int] = {}  # that have findings -> that place
         self.looked_at: list[str] = []
         self.refused: dict[bytes, str] = {}  # a Python layer -> why it would not work
         self.gpu = False  # whether the nets run on a GPU for sure
@@ -175,16 +191,15 @@ class _Check:
         return sorted(self.findings, key=lambda finding: (self.findings[finding], finding.line))
 
     def add(self, source: Source, line: int, message: str) -> None:
-        files = {finding.path: place for finding, place in self.findings.items()}
         finding = Finding(source.name, line, message.replace("\n", " "))
-        self.findings.setdefault(finding, files.get(source.name, len(files)))
+        self.findings.setdefault(finding, self.files.setdefault(source.name, len(self.files)))
 
     def add_of_fork(self, source: Source, line: int, message: str) -> None:
         """What upstream Caffe lacks: a finding, unless such things are passed over."""
-        if self.passed_over is None:
+        if self.lenient:
+            self.of_fork[f"{source.name}:{line}: {message}"] = None
+        else:
             self.add(source, line, message)
-        elif (text := f"{source.name}:{line}: {message}") not in self.passed_over:
-            self.passed_over.append(text)
 
     # ---- any file ----
 
@@ -206,16 +221,21 @@ class _Check:
 
     # ---- nets ----
 
-    def net(self, part: _Part, states: list[pb.NetState] | None) -> list[NetShapes]:
-        """Check a net in `states` (None: those that its rules leave open), and return what it is in each."""
+    def net(self, part: _Part, states: list[pb.NetState] | None) -> None:
+        """Check a net in `states` (None: those that its rules leave open)."""
         if not self.text(part.source):
-            return []
+            return
         net, is_open = part.net, states is None
         if states is None:
             states = _open_states(net)
-        results = [self._infer(net, state) for state in states]
+        results = [part.infer(state, self.hooks) for state in states]
+        makers: dict[str, Layer] = {}
+        for layer in reversed(net.layer):
+            makers.update(dict.fromkeys(layer.top, layer))
         faults = [
-            [*_refusals(net, state, shapes), *self._data(shapes), *_vocabulary(shapes), *self._on_cpu(shapes)]
+            dict.fromkeys(
+                [*_refusals(makers, state, shapes), *self._data(shapes), *_vocabulary(shapes), *self._on_cpu(shapes)]
+            )
             for state, shapes in zip(states, results)
         ]
         chosen = _likely(net, states, results) if is_open else list(range(len(states)))
@@ -232,10 +252,6 @@ class _Check:
             is_of_fork = field == "type" and index is not None and net.layer[index].type not in ("", *LAYER_TYPES)
             add = self.add_of_fork if is_of_fork else self.add
             add(part.source, _line(part, index, field, fault[2]), name + message)
-        return results
-
-    def _infer(self, net: pb.NetParameter, state: pb.NetState) -> NetShapes:
-        return infer(net, state.phase, state.stage, state.level, python=self.hooks.shapes)
 
     def _on_cpu(self, shapes: NetShapes) -> Iterator[Fault]:
         """What only a GPU runs, unless the net is for one: a solver says so, a net alone does not."""
@@ -255,7 +271,8 @@ class _Check:
         """Files that are not there, and labels and words beyond what reads them."""
         faults: list[Fault] = []
         for row in shapes.rows:
-            faults += [(row.index, field, message) for field, message in file_faults(row.layer)]
+            hints = len(faults) < MOST_HINTS
+            faults += [(row.index, field, message) for field, message in file_faults(row.layer, hints)]
             if row.layer.type == "Python" and _is_data(row) and self.hooks.labels:
                 for top in row.layer.top:
                     self._values(row.layer, top)
@@ -302,7 +319,7 @@ class _Check:
                 values = self._read_values(layer, top)
             except SpecError as error:  # a hook's
                 self.refused[key[0]] = str(error)
-            except (OSError, ValueError, Unread):
+            except (OSError, ValueError):
                 pass  # what cannot be read is told elsewhere
             self.values[key] = None if values is None else np.unique(np.trunc(np.asarray(values, float)))
         return self.values[key]
@@ -314,17 +331,24 @@ class _Check:
             filler = fillers[min(number, len(fillers) - 1)] if fillers else pb.FillerParameter()
             return [filler.value] if filler.type == "constant" else None
         if layer.type == "HDF5Data":
-            names = words(Path(layer.hdf5_data_param.source).read_text(encoding="utf-8"))
-            pieces = [np.unique(np.trunc(piece)) for name in names for piece in hdf5_values(name, top)]
-            return np.concatenate(pieces) if pieces else np.empty(0)
+            return self._read_hdf5(words(read_text(layer.hdf5_data_param.source, Unread)), top)
         if layer.type == "ImageData" and number == 1:
-            lines = Path(layer.image_data_param.source).read_text(encoding="utf-8").split("\n")
+            lines = read_text(layer.image_data_param.source, Unread).split("\n")
             return [int(line.rpartition(" ")[2]) for line in lines if line.strip()]
         if layer.type == "Data" and number == 1 and layer.data_param.backend == pb.DataParameter.LMDB:
             return datum_labels(layer.data_param.source, _RECORDS)
         if layer.type == "Python" and self.hooks.labels:
             return self.hooks.labels(layer, top)
         return None
+
+    def _read_hdf5(self, files: list[str], name: str) -> Values:
+        """The different values of a dataset in these files, or of the beginning of a large one."""
+        different, left = np.empty(0), _NUMBERS
+        for file in files:
+            for piece in hdf5_values(file, name, left):
+                different = np.union1d(different, np.trunc(piece))
+                left -= piece.size
+        return different
 
     # ---- solvers ----
 
@@ -343,17 +367,20 @@ class _Check:
             if not part.source.message.IsInitialized():
                 self.text(part.source)
                 continue
-            states = []
+            states: dict[bytes, pb.NetState] = {}
+            every = solver_states(solver, part.net)
             for number, field in of_part:
-                state = solver_states(solver, part.net)[number]
-                shapes = self._infer(part.net, state)
+                state = every[number]
+                if (key := state.SerializeToString()) in states:
+                    continue
+                shapes = part.infer(state, self.hooks)
                 if part.net.layer and not any(_is_data(row) for row in shapes.rows):
                     without = f"no data layer of {part.source.name} is built in {_name(state)}"
                     self.add(source, source.line(field), without + _stages_mend(part.net, state))
                 else:
-                    states.append(state)
+                    states[key] = state
                     built.append((state, field, shapes))
-            self.net(part, states)
+            self.net(part, list(states.values()))
         self._shared(source, built)
 
     def _nets(self, source: Source) -> list[tuple[_Part, list[tuple[int, str]]]] | None:
@@ -474,9 +501,7 @@ def _likely(net: pb.NetParameter, states: list[pb.NetState], results: list[NetSh
     return chosen
 
 
-def _kept(
-    net: pb.NetParameter, states: list[pb.NetState], faults: list[list[Fault]], chosen: list[int]
-) -> list[list[Fault]]:
+def _kept(net: pb.NetParameter, states: list[pb.NetState], faults: list[Faults], chosen: list[int]) -> list[Faults]:
     """`faults` of the chosen states, and of others what is so in every state of the phase that builds the layer."""
     phases = {states[i].phase for i in chosen}
 
@@ -489,7 +514,7 @@ def _kept(
         )
 
     return [
-        of_state if i in chosen else [f for f in of_state if state.phase in phases and always(f, state.phase)]
+        of_state if i in chosen else {f: None for f in of_state if state.phase in phases and always(f, state.phase)}
         for i, (state, of_state) in enumerate(zip(states, faults))
     ]
 
@@ -532,17 +557,16 @@ def _name(state: pb.NetState) -> str:
 # ---- problems of a built net -------------------------------------------------------------------------------
 
 
-def _refusals(net: pb.NetParameter, state: pb.NetState, shapes: NetShapes) -> Iterator[Fault]:
-    """What `infer` says, and for a bottom that only other states make, in which they do."""
+def _refusals(makers: dict[str, Layer], state: pb.NetState, shapes: NetShapes) -> Iterator[Fault]:
+    """What `infer` says, and for a bottom that only other states make, in which they do. makers: blob -> the first
+    layer of all that makes it."""
     if not shapes.rows:
         yield None, "", "no layer is built: Caffe has nothing to run"
     for problem in shapes.problems:
         message = problem.message
         wanted = re.match("no layer makes its bottom '(.*?)'$", message)
-        if wanted:
-            makers = [layer for layer in net.layer if wanted[1] in layer.top and not _is_in(layer, state)]
-            if makers:
-                message += f" in {_name(state)}; layer '{makers[0].name}' does, and its rules leave it out there"
+        if wanted and (maker := makers.get(wanted[1])):
+            message += f" in {_name(state)}; layer '{maker.name}' does, and its rules leave it out there"
         yield problem.index, problem.field, message
 
 
@@ -566,41 +590,37 @@ def _sources(rows: list[Row]) -> Sources:
 
 def _origins(row: Row, number: int, sources: Sources) -> Iterator[tuple[Row, str]]:
     """The data layers, and their tops, whose values come unchanged to a row's bottom."""
-    maker = sources[id(row)][number]
-    if maker is None:
-        return
-    if _is_data(maker):
-        yield maker, row.layer.bottom[number]
-    elif maker.layer.type in _HAND_ON:
-        for below in range(len(maker.layer.bottom)):
-            yield from _origins(maker, below, sources)
-
-
-def _above(row: Row, sources: Sources) -> Iterator[Row]:
-    """All rows that a row's bottoms depend on, those of a shape alone too."""
-    seen, todo = set(), [row]
+    seen, todo = set(), [(row, number)]
     while todo:
-        for maker in sources[id(todo.pop())]:
-            if maker is not None and id(maker) not in seen:
-                seen.add(id(maker))
-                todo.append(maker)
-                yield maker
+        row, number = todo.pop()
+        maker, top = sources[id(row)][number], row.layer.bottom[number]
+        if maker is None or (id(maker), top) in seen:
+            continue
+        seen.add((id(maker), top))
+        if _is_data(maker):
+            yield maker, top
+        elif maker.layer.type in _HAND_ON:
+            todo += [(maker, below) for below in reversed(range(len(maker.layer.bottom)))]
 
 
 def _vocabulary(shapes: NetShapes) -> Iterator[Fault]:
     """A net that predicts a word for each word that it embeds has one vocabulary: as many words in as out."""
     sources = _sources(shapes.rows)
-    for row in shapes.rows:
+    embeds = [row for row in shapes.rows if row.layer.type == "Embed"]
+    bits = {id(row): 1 << number for number, row in enumerate(embeds)}
+    above: dict[int, int] = {}  # id of a row -> the bits of all that it depends on, for a shape alone too
+    for row in shapes.rows if embeds else ():
+        makers = [id(maker) for maker in sources[id(row)] if maker is not None]
+        above[id(row)] = reduce(or_, (above[maker] for maker in makers), bits.get(id(row), 0))
         below = row.bottoms[0] if row.bottoms else None
         if row.layer.type not in ("Softmax", "SoftmaxWithLoss") or not below:
             continue
-        above = list(_above(row, sources))
         classes = _classes(row)
         axis = row.layer.softmax_param.axis % len(below)
         words_shape = below[:axis] + below[axis + 1 :]
-        for embed in above:
+        for embed in embeds:
             words = embed.layer.embed_param.input_dim
-            if embed.layer.type == "Embed" and embed.bottoms[0] == words_shape and words != classes:
+            if above[id(row)] & bits[id(embed)] and embed.bottoms[0] == words_shape and words != classes:
                 yield (
                     embed.index,
                     "embed_param.input_dim",

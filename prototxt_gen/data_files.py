@@ -8,17 +8,20 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from prototxt_gen import caffe_pb2 as pb
+from prototxt_gen.errors import shortened
+from readers.text import number, read_bytes, read_text
+
+_MEND = "data of this kind are expected there"
 
 
-class Unread(Exception):
+class Unread(ValueError):
     """The data cannot be read here: why."""
 
 
@@ -47,54 +50,49 @@ class Dataset:
 
 def hdf5_datasets(path: str, names: Iterable[str]) -> dict[str, Dataset | None]:
     """What a file says of each of `names`; None where it has no such dataset. Raises Unread."""
-    with _hdf5(path) as (h5py, file):
-        kinds = {number: f"H5T_{kind}" for kind, number in vars(h5py.h5t).items() if kind in _KINDS}
-        datasets: dict[str, Dataset | None] = {}
-        for name in names:
-            dataset = file.get(name)
-            if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
-                datasets[name] = None
-            else:
-                datasets[name] = Dataset(
-                    tuple(dataset.shape), kinds.get(dataset.id.get_type().get_class(), "H5T_OTHER")
-                )
-        return datasets
+    from readers.hdf5 import dataset, open_hdf5
+
+    with open_hdf5(path, Unread, _MEND) as file:
+        return {name: _described(dataset(file, name)) for name in names}
 
 
-def hdf5_values(path: str, name: str) -> Iterator[Any]:
-    """A dataset's numbers, some rows at a time; nothing where it is none, or holds none. Raises Unread."""
-    dataset = hdf5_datasets(path, [name])[name]
-    if dataset is None or dataset.kind not in ("H5T_INTEGER", "H5T_FLOAT"):
-        return
-    with _hdf5(path) as (_, file):
-        for start in range(0, dataset.shape[0] if dataset.shape else 0, _ROWS):
-            yield file[name][start : start + _ROWS]
+def _described(dataset: Any) -> Dataset | None:
+    from h5py import h5t
+
+    kinds = {number: f"H5T_{kind}" for kind, number in vars(h5t).items() if kind in _KINDS}
+    if dataset is None:
+        return None
+    return Dataset(tuple(dataset.shape), kinds.get(dataset.id.get_type().get_class(), "H5T_OTHER"))
+
+
+def hdf5_values(path: str, name: str, most: int) -> Iterator[Any]:
+    """A dataset's first numbers, `most` at most, some rows at a time; nothing where it is none, or holds none. Raises
+    Unread."""
+    from readers.hdf5 import dataset, open_hdf5
+
+    with open_hdf5(path, Unread, _MEND) as file:
+        values = dataset(file, name)
+        described = _described(values)
+        if described is None or described.kind not in ("H5T_INTEGER", "H5T_FLOAT") or not values.size:
+            return
+        of_row = values.size // values.shape[0] if values.shape else most + 1
+        rows = min(values.shape[0], most // of_row) if values.shape else 0
+        for start in range(0, rows, step := max(1, _AT_ONCE // of_row)):
+            yield values[start : min(start + step, rows)]
 
 
 _KINDS = "INTEGER FLOAT TIME STRING BITFIELD OPAQUE COMPOUND REFERENCE ENUM VLEN ARRAY".split()
-_ROWS = 65536
-
-
-@contextmanager
-def _hdf5(path: str) -> Iterator[tuple[Any, Any]]:
-    """(h5py, the open file). What h5py says of a damaged one, of whatever kind, is Unread."""
-    if os.path.isdir(path):
-        raise Unread(f"{path}: a folder")
-    try:
-        import h5py
-
-        with h5py.File(path, "r") as file:
-            yield h5py, file
-    except (ImportError, OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Unread(f"{path}: {' '.join(str(error).split())}") from None
+_AT_ONCE = 1 << 20  # numbers
 
 
 def datum_shape(source: str, backend: int) -> tuple[int, int, int]:
     """Channels, height and width of the first image in a database."""
+    from readers.lmdb_files import read_records
+
     _exists(source)
     if backend != pb.DataParameter.LMDB:
         raise Unread(f"{source}: a LevelDB, which only Caffe reads")
-    for value in _records(source):
+    for _, value in read_records(source, Unread, ""):
         datum = _datum(source, value)
         return _decoded(datum.data, source) if datum.encoded else (datum.channels, datum.height, datum.width)
     raise Unread(f"{source}: an empty database")
@@ -102,8 +100,10 @@ def datum_shape(source: str, backend: int) -> tuple[int, int, int]:
 
 def datum_labels(source: str, most: int) -> list[int]:
     """The labels of the first records of an LMDB. Raises Unread."""
+    from readers.lmdb_files import read_records
+
     _exists(source)
-    return [_datum(source, value).label for value, _ in zip(_records(source), range(most))]
+    return [_datum(source, value).label for _, value in islice(read_records(source, Unread, ""), most)]
 
 
 def _datum(source: str, value: bytes) -> pb.Datum:
@@ -113,24 +113,6 @@ def _datum(source: str, value: bytes) -> pb.Datum:
         raise Unread(f"{source}: its first record is no Datum") from None
 
 
-def _records(source: str) -> Iterator[bytes]:
-    """The values of an LMDB, in order. Raises Unread; a file that was cut off, which would end the process, too."""
-    try:
-        import lmdb
-    except ImportError as error:
-        raise Unread(f"{source}: {error}") from None
-    is_folder = Path(source).is_dir()
-    try:
-        with lmdb.open(source, readonly=True, lock=False, subdir=is_folder) as database:
-            whole = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
-            if Path(source, "data.mdb" if is_folder else "").stat().st_size < whole:
-                raise Unread(f"{source}: cut off")
-            with database.begin() as transaction, transaction.cursor() as cursor:
-                yield from cursor.iternext(keys=False, values=True)
-    except (lmdb.Error, OSError) as error:
-        raise Unread(f"{source}: no LMDB ({' '.join(str(error).split())})") from None
-
-
 def image_size(source: str, root_folder: str) -> tuple[int, int]:
     """Height and width of the first image that `source` lists."""
     lines = _text(source).split("\n")
@@ -138,7 +120,7 @@ def image_size(source: str, root_folder: str) -> tuple[int, int]:
         raise Unread(f"{source} lists no image")
     path = root_folder + lines[0].rpartition(" ")[0]  # as Caffe joins them: no slash is added
     _exists(path)
-    return _decoded(Path(path).read_bytes(), path, turned=True)[1:]
+    return _decoded(read_bytes(path, Unread, _MEND), path, turned=True)[1:]
 
 
 def window_channels(source: str) -> int:
@@ -149,19 +131,23 @@ def window_channels(source: str) -> int:
             if mark != "#":
                 raise Unread(f"{source}: no window file, whose images begin with '#'")
             _index, _path, channels, _height, _width, windows = (next(fields) for _ in range(6))
-            for _ in range(6 * int(windows)):
+            for _ in range(6 * _whole(windows, source)):
                 next(fields)
-        return int(channels)
-    except (RuntimeError, StopIteration, TypeError, ValueError):
+        return _whole(channels, source)
+    except (RuntimeError, StopIteration):  # cut off
         raise Unread(f"{source}: no whole window file") from None
+
+
+def _whole(text: str, source: str) -> int:
+    value = number(text)
+    if value is None:
+        raise Unread(f"{source}: no window file: a number is due where '{shortened(text)}' stands")
+    return value
 
 
 def _text(source: str) -> str:
     _exists(source)
-    try:
-        return Path(source).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unread(f"{source}: {error}") from None
+    return read_text(source, Unread, _MEND)
 
 
 def _exists(path: str) -> None:
@@ -173,14 +159,9 @@ def _exists(path: str) -> None:
 
 def _decoded(data: bytes, where: str, turned: bool = False) -> tuple[int, int, int]:
     """turned: as EXIF says, which Caffe does to files and not to what a database holds."""
-    try:
-        import cv2
-        import numpy as np
+    import cv2
 
-        flags = cv2.IMREAD_COLOR if turned else cv2.IMREAD_UNCHANGED
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except ImportError as error:
-        raise Unread(f"{where}: {error}") from None
-    if image is None:
-        raise Unread(f"{where}: no image")
+    from readers.images import decode
+
+    image = decode(data, where, cv2.IMREAD_COLOR if turned else cv2.IMREAD_UNCHANGED, Unread, _MEND)
     return (1 if image.ndim == 2 else image.shape[2], *image.shape[:2])

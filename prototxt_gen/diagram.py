@@ -47,7 +47,7 @@ def draw(shapes: NetShapes, path: Path | str, title: str = "") -> None:
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise SpecError(f"{path}: a diagram is written as {' or '.join(FORMATS)}, by the file's ending")
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f".{path.name[:50]}.lrcn-new")  # as no file of the user's is called
     try:
         if path.suffix.lower() == ".svg":
             text = svg(shapes, title).replace(">", f">{PAGE}", 1)

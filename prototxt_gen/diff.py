@@ -24,7 +24,7 @@ from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.errors import SpecError
 from prototxt_gen.fields import Field, is_message, is_repeated
 from prototxt_gen.states import filter_net, is_in
-from prototxt_gen.text import Unknown, kind_of, read, scalar_text, to_text
+from prototxt_gen.text import Unknown, read, scalar_text, to_text
 
 FORK_ONLY = "a field that upstream Caffe does not have"
 
@@ -90,7 +90,8 @@ _SOLVER_TYPES = {
     "ADAM": "Adam",
 }
 _MANY = 20  # items of a list that a line shows
-_MANY_STAGES = 10  # stages up to which rules are compared state by state
+_MANY_STATES = 100_000  # states times rules, up to which rules are compared state by state
+_MANY_ALIKE = 8  # layers of one name, or that differ in their names alone, up to which the nearest is looked for
 
 
 Line: TypeAlias = tuple[str, str | None, str | None]  # what differs, and what either side says
@@ -159,10 +160,10 @@ def file_differences(
     `passed_over` they are left out and added to it, a line each. Raises SpecError with file and line for what cannot be
     read, and where one file is a net and the other a solver.
     """
-    kinds = kind_of(a), kind_of(b)
+    left, right = read(a, None), read(b, None)
+    kinds = [_kind(side.message) for side in (left, right)]
     if kinds[0] != kinds[1]:
         raise SpecError(f"{a} is a {kinds[0]} and {b} a {kinds[1]}; take two nets or two solvers")
-    left, right = read(a, kinds[0]), read(b, kinds[1])
     if kinds[0] == "solver":
         phase = None
     for source in left, right:
@@ -245,6 +246,10 @@ class _Net:
         if asked is not None:
             state = pb.NetState(phase=asked.phase, stage=[*net.state.stage, *asked.stage], level=asked.level)
         self.net, self.unknown, self.filtered = net, unknown, state is not None
+        self.of_layers: dict[int, list[Unknown]] = defaultdict(list)  # the unknown ones of each layer
+        for it in unknown:
+            if it.path[:1] == ("layer",):
+                self.of_layers[int(it.path[1])].append(it)
         self.layers = []
         for index, layer in enumerate(net.layer):
             if state is None or is_in(layer, state):
@@ -298,10 +303,6 @@ class _Layer:
     @property
     def name(self) -> str:
         return self.param.name
-
-    def unknown(self, side: "_Net") -> list[Unknown]:
-        """The fields of the layer that the schema lacks."""
-        return [it for it in side.unknown if it.path[:2] == ("layer", self.index)]
 
     def summary(self) -> str:
         """ "Dropout fc6 -> fc6": type, bottoms and tops."""
@@ -405,7 +406,7 @@ def _net_differences(a: _Net, b: _Net) -> list[Difference]:
             if i in moved:
                 differences.append(Difference(where, "moved", _place(a.layers, i), _place(b.layers, j)))
             differences += [Difference(where, *line) for line in _layer_lines(left, right)]
-            differences += _unknown_differences(where, left.unknown(a), right.unknown(b), 2)
+            differences += _unknown_differences(where, a.of_layers[left.index], b.of_layers[right.index], 2)
     return differences
 
 
@@ -448,17 +449,22 @@ def _paired(a: list[_Layer], b: list[_Layer]) -> list[tuple[int, int]]:
         for index, layer in enumerate(layers):
             groups[layer.name][side].append(index)
     pairs = [pair for left, right in groups.values() for pair in _nearest_pairs(a, b, left, right)]
-    lonely = sorted(set(range(len(b))) - {j for _, j in pairs})
+    lonely: dict[str, list[int]] = defaultdict(list)
+    for j in sorted(set(range(len(b))) - {j for _, j in pairs}):
+        lonely[b[j].summary()].append(j)
     for i in sorted(set(range(len(a))) - {i for i, _ in pairs}):
-        renamed = next((j for j in lonely if _renamed(a[i], b[j])), None)
+        alike = lonely[a[i].summary()]
+        renamed = next((j for j in alike[:_MANY_ALIKE] if _renamed(a[i], b[j])), None)
         if renamed is not None:
-            lonely.remove(renamed)
+            alike.remove(renamed)
             pairs.append((i, renamed))
     return sorted(pairs)
 
 
 def _nearest_pairs(a: list[_Layer], b: list[_Layer], left: list[int], right: list[int]) -> list[tuple[int, int]]:
-    """The layers of one name, `left` of A and `right` of B, in pairs that differ least."""
+    """The layers of one name, `left` of A and `right` of B, in pairs that differ least; of many in their order."""
+    if len(left) * len(right) > _MANY_ALIKE**2:
+        return list(zip(left, right))
 
     def distance(p: int, q: int) -> tuple[bool | int, ...]:
         mine, theirs = a[left[p]], b[right[q]]
@@ -482,7 +488,7 @@ def _nearest_pairs(a: list[_Layer], b: list[_Layer], left: list[int], right: lis
 
 
 def _renamed(a: _Layer, b: _Layer) -> bool:
-    return a.summary() == b.summary() and [what for what, *_ in _layer_lines(a, b)] == ["name"]
+    return [what for what, *_ in _layer_lines(a, b)] == ["name"]
 
 
 def _moved(pairs: list[tuple[int, int]]) -> set[int]:
@@ -505,12 +511,17 @@ def _moved(pairs: list[tuple[int, int]]) -> set[int]:
 def _merged(pairs: list[tuple[int, int]], a: int, b: int) -> list[tuple[int | None, int | None]]:
     """All layers of both, in the order of A; what B alone has stands behind what it follows there."""
     partner = dict(pairs)
-    order: list[tuple[int | None, int | None]] = [(i, partner.get(i)) for i in range(a)]
     theirs = set(partner.values())
-    for j in range(b):
-        if j not in theirs:
-            at = next((place + 1 for place, (_, other) in enumerate(order) if other == j - 1), 0) if j else 0
-            order.insert(at, (None, j))
+
+    def alone_from(j: int) -> list[tuple[int | None, int | None]]:
+        """The run of layers from `j` on that B alone has."""
+        end = next((other for other in range(j, b) if other in theirs), b)
+        return [(None, other) for other in range(j, end)]
+
+    order = alone_from(0)
+    for i in range(a):
+        j = partner.get(i)
+        order += [(i, j), *(alone_from(j + 1) if j is not None else [])]
     return order
 
 
@@ -569,12 +580,13 @@ def _same_rules(a: pb.LayerParameter, b: pb.LayerParameter) -> bool:
     """Whether both layers are in for the same states: tried out for every state that their rules can tell apart."""
     rules = [*a.include, *a.exclude, *b.include, *b.exclude]
     stages = sorted({stage for rule in rules for stage in (*rule.stage, *rule.not_stage)})
-    if any(layer.include and layer.exclude for layer in (a, b)) or len(stages) > _MANY_STAGES:
-        return list(a.include) == list(b.include) and list(a.exclude) == list(b.exclude)
     levels = {0}
     for rule in rules:
         levels |= {rule.min_level, rule.min_level - 1} if rule.HasField("min_level") else set()
         levels |= {rule.max_level, rule.max_level + 1} if rule.HasField("max_level") else set()
+    many = len(stages) > 16 or len(levels) * len(rules) << len(stages) > _MANY_STATES
+    if many or any(layer.include and layer.exclude for layer in (a, b)):
+        return list(a.include) == list(b.include) and list(a.exclude) == list(b.exclude)
     for phase, level in itertools.product((pb.TRAIN, pb.TEST), levels):
         for chosen in itertools.product((False, True), repeat=len(stages)):
             state = pb.NetState(phase=phase, stage=list(itertools.compress(stages, chosen)))

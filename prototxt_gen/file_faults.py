@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,14 +19,16 @@ from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen import data_files
 from prototxt_gen.caffe_pb2 import LayerParameter as Layer
 from prototxt_gen.data_files import Unread
-from prototxt_gen.errors import SpecError, nearest
-from prototxt_gen.layer_rules import Shape, count, show
-from readers.text import decoded
+from prototxt_gen.errors import SpecError, nearest, shortened
+from prototxt_gen.layer_rules import MAX_AXES, Shape, count, show
+from readers.text import decoded, read_bytes
 
 FileFault: TypeAlias = tuple[str, str]  # the field to blame, message
 
 MOST_VALUES = 2**31 - 1  # of a blob
 _SAMPLED = 50  # images of a list that are looked for
+_MOST_OF_A_MODULE = 1 << 20  # bytes of a Python file that is read
+_LOOKED_AT = 2000  # files of a folder, for one that is nearly called so
 _FROM_HERE = "paths count from the folder in which Caffe is run"
 
 # The field by which a layer names what it reads.
@@ -38,8 +41,9 @@ _SOURCES = {
 }
 
 
-def file_faults(layer: Layer) -> Iterator[FileFault]:
-    """(field, message) for each file that a layer names and that Caffe would not read, or not as is meant."""
+def file_faults(layer: Layer, hints: bool = True) -> Iterator[FileFault]:
+    """(field, message) for each file that a layer names and that Caffe would not read, or not as is meant. hints: with
+    the nearest name of those that are not there."""
     if layer.type in ("Data", "ImageData", "WindowData") and layer.transform_param.HasField("mean_file"):
         yield from (("transform_param.mean_file", why) for why in _mean(layer))
     if layer.type == "Python":
@@ -50,7 +54,7 @@ def file_faults(layer: Layer) -> Iterator[FileFault]:
     field, source = f"{block}.source", getattr(layer, block).source
     if not source:
         yield field, "it names no source: set source"
-    elif why := absent(source):
+    elif why := absent(source, hints):
         yield field, why
     elif layer.type == "Data":
         yield from _database(layer.data_param)
@@ -60,34 +64,33 @@ def file_faults(layer: Layer) -> Iterator[FileFault]:
         yield from _image_list(layer.image_data_param)
 
 
-def absent(name: str) -> str:
+def absent(name: str, hints: bool = True) -> str:
     """That there is no such file, with the nearest that there is; "" where it is there."""
     if os.path.exists(name):
         return ""
-    folder, suffix = Path(name).parent, Path(name).suffix
-    near = nearest(Path(name).name, _names(folder, suffix)) if folder.is_dir() else ""
-    return f"there is no '{name}'{near or f'; {_FROM_HERE}'}"
+    near = nearest(os.path.basename(name), _names(name)) if hints else ""
+    return f"there is no '{shortened(name)}'{near or f'; {_FROM_HERE}'}"
 
 
-def _names(folder: Path, suffix: str) -> list[str]:
+def _names(near: str) -> list[str]:
+    """What stands beside a file that is not there, under the same suffix; of a large folder, a part."""
+    suffix = Path(near).suffix
     try:
-        return [other.name for other in folder.iterdir() if other.suffix == suffix]
-    except OSError:
+        with os.scandir(os.path.dirname(near) or ".") as entries:
+            return [entry.name for entry in islice(entries, _LOOKED_AT) if Path(entry.name).suffix == suffix]
+    except (OSError, ValueError):
         return []
 
 
 def _list_text(source: str) -> str:
     """The text of a list. Raises SpecError, one line, for what Caffe reads otherwise than is meant."""
     try:
-        content = Path(source).read_bytes()
-    except OSError as error:
-        raise SpecError(f"'{source}' cannot be read as a list: {error.strerror}") from None
-    if content.startswith(b"\xef\xbb\xbf"):
-        raise SpecError(
-            f"'{source}' begins with a byte order mark, which Caffe takes for a part of its first name; save it as "
-            "UTF-8 without one"
-        )
-    try:
+        content = read_bytes(source, SpecError, "name a text file")
+        if content.startswith(b"\xef\xbb\xbf"):
+            raise SpecError(
+                "begins with a byte order mark, which Caffe takes for a part of its first name; save it as "
+                "UTF-8 without one"
+            )
         return decoded(content, source, SpecError)
     except SpecError as error:
         raise SpecError(f"'{source}' cannot be read as a list: {error}") from None
@@ -103,9 +106,9 @@ def _mean(layer: Layer) -> Iterator[str]:
         yield why
         return
     try:
-        mean = pb.BlobProto.FromString(Path(name).read_bytes())
-    except OSError as error:
-        yield f"the mean '{name}' cannot be read: {error.strerror}"
+        mean = pb.BlobProto.FromString(read_bytes(name, SpecError, "name a .binaryproto"))
+    except SpecError as error:
+        yield f"the mean '{name}' cannot be read: {error}"
         return
     except DecodeError:
         yield f"the mean '{name}' is no .binaryproto, as compute_image_mean writes one"
@@ -115,6 +118,8 @@ def _mean(layer: Layer) -> Iterator[str]:
     values = len(mean.double_data) or len(mean.data)
     if not values:
         yield f"the mean '{name}' holds no values"
+    elif len(shape) > MAX_AXES:
+        yield f"the mean '{name}' has {len(shape)} axes, and Caffe's blobs have {MAX_AXES} at most"
     elif values != count(shape):
         yield f"the mean '{name}' says that it is {show(shape)} and holds {values} values"
     else:
@@ -228,10 +233,10 @@ _KINDS = {
 
 
 def _database(block: pb.DataParameter) -> Iterator[FileFault]:
-    if Path(block.source).is_file():
+    if os.path.isfile(block.source):
         yield "data_param.source", f"'{block.source}' is a file, and Caffe wants the folder of a database: set that"
         return
-    has_lmdb = (Path(block.source) / "data.mdb").is_file() if Path(block.source).is_dir() else None
+    has_lmdb = os.path.isfile(os.path.join(block.source, "data.mdb"))
     if block.backend == pb.DataParameter.LEVELDB:
         if has_lmdb:
             default = "" if block.HasField("backend") else " (the default)"
@@ -278,7 +283,7 @@ def _bad_lines(lines: list[str]) -> Iterator[str]:
             bad.setdefault("an image of label 0: no label stands behind a blank", []).append(number)
         elif not label:
             bad.setdefault("an image of label 0, for the line ends in a blank", []).append(number)
-        elif not re.match(r"[+-]?\d", label):
+        elif not re.match("[+-]?[0-9]", label):
             bad.setdefault("an image of label 0, for the label is no number", []).append(number)
     for what, numbers in bad.items():
         others = f", and {len(numbers) - 1} more lines like it" if len(numbers) > 1 else ""
@@ -298,7 +303,8 @@ def _python_module(block: pb.PythonParameter) -> Iterator[FileFault]:
     if first in sys.stdlib_module_names:
         return
     # "" in sys.path, and PYTHONPATH's empty entries, are where Caffe is run, as here
-    loaded = [str(Path(file).parents[1]) for file in [getattr(sys.modules.get(first), "__file__", None)] if file]
+    file = getattr(sys.modules.get(first), "__file__", None)
+    loaded = [os.path.dirname(os.path.dirname(file))] if file else []
     paths = ["", *os.environ.get("PYTHONPATH", "").split(":"), *sys.path, *loaded]
     places = [Path(place) for place in dict.fromkeys(paths)]
     tops = [place for place in places if _module_file(place, first)]
@@ -307,7 +313,7 @@ def _python_module(block: pb.PythonParameter) -> Iterator[FileFault]:
         filter(None, files), key=lambda file: file.is_dir()
     )  # a folder alone gives way, wherever it stands
     if not tops:
-        near = nearest(first, [path.stem for path in places[0].glob("*.py")])
+        near = nearest(first, [name.removesuffix(".py") for name in _names(f"{first}.py")])
         mend = near or ": put its folder on PYTHONPATH"
         yield "python_param.module", f"there is no Python module '{first}' here nor on PYTHONPATH{mend}"
     elif not modules:
@@ -319,17 +325,19 @@ def _python_module(block: pb.PythonParameter) -> Iterator[FileFault]:
 def _module_file(folder: Path, name: str) -> Path | None:
     """The file, or the folder, that a module of this name lies in."""
     for path in folder / name / "__init__.py", folder / f"{name}.py":
-        if path.is_file():
+        if os.path.isfile(path):
             return path
-    built = next(iter(folder.glob(f"{name}.*so")), None) if folder.is_dir() else None
-    return built or (folder / name if (folder / name).is_dir() else None)
+    built = next(iter(folder.glob(f"{name}.*so")), None) if os.path.isdir(folder) else None
+    return built or (folder / name if os.path.isdir(folder / name) else None)
 
 
 def _may_define(file: Path, name: str) -> bool:
     """Whether a module may have this name, by its text alone."""
     try:
+        if file.stat().st_size > _MOST_OF_A_MODULE:
+            return True
         tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError):
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return True  # not for this to say
     for node in ast.walk(tree):
         names: list[Any] = [getattr(node, "name", None), getattr(node, "id", None)]

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen import data_files
 from prototxt_gen.caffe_pb2 import LayerParameter as Layer
-from prototxt_gen.errors import SpecError, nearest
+from prototxt_gen.errors import MOST_HINTS, SpecError, nearest
 from prototxt_gen.layer_rules import (
     AUTOMATIC_TOPS,
     LOSSES,
@@ -255,14 +255,17 @@ class _Walk:
     def _readers(self, layers: list[tuple[int | None, Layer]]) -> _Readers:
         latest: dict[str, TopAt] = {}
         read = _Readers()
+        makers: dict[str, str] = {}  # blob -> the first layer that makes it
+        for _, layer in layers:
+            for name in layer.top:
+                makers.setdefault(name, layer.name)
         for place, (index, layer) in enumerate(layers):
             sources = [latest.get(name) for name in layer.bottom]
             for name, source in zip(layer.bottom, sources):
                 if source is None:
-                    after = [other.name for _, other in layers if name in other.top]
-                    move = f"; layer '{after[0]}' makes it, further down: move it up" if after else ""
-                    hint = move or nearest(name, latest)
-                    self._problem(index, "bottom", f"no layer makes its bottom '{name}'{hint}")
+                    self._problem(
+                        index, "bottom", f"no layer makes its bottom '{name}'{self._mend(name, makers, latest)}"
+                    )
                 else:
                     read.readers[source] += 1
             read.sources.append(sources)
@@ -273,6 +276,12 @@ class _Walk:
                     read.readers[latest[name]] += 1
                     read.weighted.add(latest[name])
         return read
+
+    def _mend(self, name: str, makers: Mapping[str, str], latest: Iterable[str]) -> str:
+        """What to do about a bottom that no layer before makes. makers: of all blobs; latest: blobs that are there."""
+        if name in makers:
+            return f"; layer '{makers[name]}' makes it, further down: move it up"
+        return nearest(name, latest) if len(self.net.problems) < MOST_HINTS else ""
 
     # ---- one layer ----
 
@@ -318,7 +327,8 @@ class _Walk:
         layer, tops = row.layer, len(row.tops)
         need(layer.type != "", "type", "it has no type")
         if layer.type not in LAYER_TYPES:
-            raise Refusal("type", f"there is no layer type '{layer.type}'{nearest(layer.type, LAYER_TYPES)}")
+            hint = nearest(layer.type, LAYER_TYPES) if len(self.net.problems) < MOST_HINTS else ""
+            raise Refusal("type", f"there is no layer type '{layer.type}'{hint}")
         check_counts(layer, tops)
         need(
             len(layer.propagate_down) in (0, len(layer.bottom)),

@@ -6,8 +6,8 @@ decimal that reads back as the same float, small messages (a shape, a filler, a 
 
 import codecs
 import math
+import os
 import re
-from bisect import bisect
 from ctypes import c_double, c_float
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,14 +18,17 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from prototxt_gen import caffe_pb2 as pb
-from prototxt_gen.errors import SpecError, nearest
+from prototxt_gen.errors import MOST_HINTS, SpecError, nearest, shortened
 from prototxt_gen.fields import Field, is_message, is_repeated
 from prototxt_gen.upgrade import CannotUpgrade, Place, Upgrade
-from readers.text import decoded
+from readers.text import decoded, read_bytes
 
 KINDS: dict[str, type[Message]] = {"net": pb.NetParameter, "solver": pb.SolverParameter}
 
+_MEND = "a prototxt is expected here"
+_LARGEST = 1 << 25  # bytes of a file; the largest known nets have a hundredth
 _MOST = 300  # letters of a message
+_DEEPEST = 100  # messages within messages, the bound that protobuf has in binary files
 
 # What protobuf says of a layer in which the old format and today's are mixed.
 _MIXED = re.compile(
@@ -118,26 +121,37 @@ def parse(source: str | Path, kind: str = "net", unknown: list[Unknown] | None =
 
 
 def read(source: str | Path, kind: str | None = "net") -> Source:
-    """As `parse`, with the lines of all fields, and with the unknown ones set apart. kind None: as `kind_of` tells.
+    """As `parse`, with the lines of all fields, and with the unknown ones set apart. kind None: told by the fields' names.
 
     Raises Malformed with file and line for what is no prototxt, SpecError for what is no text file.
     """
     name, text = _text_of(source)
-    kind = kind or _kind_of(text)
-    walk = _Walk(text)
     try:
-        walk.fields((), KINDS[kind].DESCRIPTOR)
+        kind, walk = _walked(text, kind)
         message = text_format.Parse(walk.without_unknown(), KINDS[kind]())
-    except RecursionError:
-        raise Malformed(name, 1, "its messages stand too deep within one another") from None
+    except _TooDeep as error:
+        raise Malformed(
+            name, error.line, f"its messages stand too deep within one another, more than {_DEEPEST}"
+        ) from None
     except text_format.ParseError as error:
-        reason = str(error).split(" : ", 1)[-1].replace("\n", " ").replace('"prototxt_gen.', '"')
-        mend = _OF_TWO_FORMATS if _MIXED.search(reason) else ""
-        if len(reason) > _MOST:  # it quotes the line, however long
-            reason = f"{reason[: _MOST // 2]} ... {reason[-_MOST // 2 :]}"
-        raise Malformed(name, error.GetLine() or 1, f"{reason}{mend}") from None
+        raise Malformed(name, error.GetLine() or 1, _reason(error, text)) from None
     made = Source(name, message, walk.unknown, walk.places)
     return _upgraded(made) if isinstance(message, pb.NetParameter) and message.layers else made
+
+
+def _reason(error: text_format.ParseError, text: str) -> str:
+    """What protobuf says of a text, which may quote the line, however long: then what stands before the fault alone."""
+    reason = str(error).split(" : ", 1)[-1]
+    line = text.split("\n")[(error.GetLine() or 1) - 1]
+    if len(line) > _MOST and reason.startswith(f"'{line}'"):
+        end = (error.GetColumn() or 1) + _MOST // 10
+        start = max(0, end - _MOST // 2)
+        quoted = f"{'... ' * (start > 0)}{line[start:end]}{' ...' * (end < len(line))}"
+        reason = f"'{quoted}'{reason[len(line) + 2 :]}"
+    if len(reason) > 2 * _MOST:  # of a value that is no shorter
+        reason = f"{reason[:_MOST]} ... {reason[-_MOST:]}"
+    reason = reason.replace("\n", " ").replace('"prototxt_gen.', '"')
+    return reason + (_OF_TWO_FORMATS if _MIXED.search(reason) else "")
 
 
 def _upgraded(source: Source) -> Source:
@@ -166,47 +180,52 @@ def _upgraded(source: Source) -> Source:
     return Source(source.name, source.message, unknown, places)
 
 
-def kind_of(source: str | Path) -> str:
-    """ "net" or "solver", by the names of its outermost fields; "net" where they tell nothing. SpecError as `parse`."""
-    return _kind_of(_text_of(source)[1])
-
-
-def _kind_of(text: str) -> str:
-    walk = _Walk(text)
-    try:
-        walk.fields((), pb.NetParameter.DESCRIPTOR)
-    except RecursionError:
-        return "net"  # reading it says what is wrong
-    of_solver = pb.SolverParameter.DESCRIPTOR.fields_by_name
-    of_net = sum(len(place) == 2 and place[0] not in of_solver for place in walk.places)
-    return "solver" if sum(not it.path and it.field in of_solver for it in walk.unknown) > of_net else "net"
-
-
 def _text_of(source: str | Path) -> tuple[str, str]:
     """Name and text of a source."""
     if isinstance(source, str) and any(mark in source for mark in ":{\n"):
         return "text", source
-    try:
-        content = Path(source).read_bytes()
-    except OSError as error:
-        raise SpecError(f"{source}: {(error.strerror or str(error)).lower()}") from None
+    if os.path.isfile(source) and os.path.getsize(source) > _LARGEST:
+        raise SpecError(f"{source}: {os.path.getsize(source):,} bytes, where a prototxt has {_LARGEST:,} at most")
+    content = read_bytes(source, SpecError, _MEND)
     if content.startswith(codecs.BOM_UTF8):
         raise Malformed(
             str(source), 1, "begins with a byte order mark, at which Caffe stops; save it as UTF-8 without one"
         )
-    return str(source), decoded(content, source, SpecError, mend="a prototxt is expected here, not a .caffemodel")
+    return str(source), decoded(content, source, SpecError, f"{_MEND}, not a .caffemodel")
 
 
 _TOKEN = re.compile(
-    r"""(?:\s|\#[^\n]*)*(
-    [A-Za-z_][\w+-]* | (?:[0-9+-]|\.[0-9])[\w.+-]* | "(?:[^"\n\\]|\\.)*"? | '(?:[^'\n\\]|\\.)*'? | \S)""",
+    r"""\s+ | \#[^\n]* | (
+    [A-Za-z_][\w+-]* | (?:[0-9+-]|\.[0-9])[\w.+-]*
+    | "[^"\n\\]*(?:\\.[^"\n\\]*)*"? | '[^'\n\\]*(?:\\.[^'\n\\]*)*'? | \S)""",
     re.VERBOSE,
 )
 
 
+class _TooDeep(Exception):
+    """Messages within messages, beyond the bound: the line."""
+
+    def __init__(self, line: int):
+        super().__init__(line)
+        self.line = line
+
+
+def _walked(text: str, kind: str | None) -> "tuple[str, _Walk]":
+    """A text's kind, told by the names of its outermost fields where it is None ("net" where they tell nothing), and
+    the walk over it."""
+    walk = _Walk(text)
+    walk.fields((), KINDS[kind or "net"].DESCRIPTOR)
+    if kind is None:
+        of_solver = pb.SolverParameter.DESCRIPTOR.fields_by_name
+        of_net = sum(len(place) == 2 and place[0] not in of_solver for place in walk.places)
+        if sum(not it.path and it.field in of_solver for it in walk.unknown) > of_net:
+            return _walked(text, "solver")
+    return kind or "net", walk
+
+
 class _Walk:
     """Notes where the fields of a text stand, and `spans`, where the unknown ones begin and end. Stops without a word
-    where the text is no prototxt: protobuf says why."""
+    where the text is no prototxt: protobuf says why. Raises _TooDeep."""
 
     def __init__(self, text: str):
         self.text = text
@@ -214,20 +233,20 @@ class _Walk:
         self.unknown: list[Unknown] = []
         self.strange = ""  # a value of the field that is being walked which its enum lacks
         self.spans: list[tuple[int, int]] = []
-        self.newlines = [match.start() for match in re.finditer("\n", text)]
-        self.tokens = [*((match[1], *match.span(1)) for match in _TOKEN.finditer(text)), ("", len(text), len(text))]
-        self.at = 0
-
-    @property
-    def token(self) -> str:
-        """The next one; "" at the end."""
-        return self.tokens[self.at][0]
+        self.depth = 0
+        self.messages: dict[tuple[str, str, str], str] = {}  # what was said of an unknown field, or of its value
+        self.tokens = (match for match in _TOKEN.finditer(text) if match[1])
+        self.token, self.start, self.end, self.line = "", 0, 0, 1  # the next one, where it begins, where the last ended
+        self.step()
 
     def step(self) -> str:
-        """Go past the next token, and say which it was."""
-        token = self.token
-        self.at += token != ""
-        return token
+        """Go past the next token ("" at the end), and say which it was."""
+        passed, before = self.token, self.start
+        self.end = self.start + len(passed)
+        match = next(self.tokens, None)
+        self.token, self.start = (match[1], match.start()) if match else ("", len(self.text))
+        self.line += self.text.count("\n", before, self.start)
+        return passed
 
     def without_unknown(self) -> str:
         """The text with the unknown fields blanked, so that lines stay."""
@@ -238,15 +257,12 @@ class _Walk:
                 at = end
         return "".join([*pieces, self.text[at:]])
 
-    def line(self) -> int:
-        return bisect(self.newlines, self.tokens[self.at][1]) + 1
-
     def fields(self, path: Place, kind: Any, closing: str = "") -> bool:
         """Walk a message's fields, as its descriptor `kind` has them (None: unknown), up to `closing`; False where it
         is no prototxt."""
         seen: dict[Place, int] = {}
         while self.token != closing:
-            start, line, name = self.tokens[self.at][1], self.line(), self.step()
+            start, line, name = self.start, self.line, self.step()
             if not re.match(r"\w", name) or self.token not in (":", "{", "<"):
                 return False
             known = kind.fields_by_name.get(name) if kind else None
@@ -256,9 +272,8 @@ class _Walk:
             if self.token in (",", ";"):
                 self.step()
             if kind and (not known or self.strange):
-                end = self.tokens[self.at - 1][2]
-                self.spans.append((start, end))
-                text = " ".join(self.text[start:end].rstrip(",;").split())
+                self.spans.append((start, self.end))
+                text = " ".join(self.text[start : self.end].rstrip(",;").split())
                 self.unknown.append(Unknown(path, name, text, line, self.lacking(kind, name, known)))
         if closing:
             self.step()
@@ -267,10 +282,13 @@ class _Walk:
 
     def lacking(self, kind: Any, name: str, known: Field | None) -> str:
         """What the schema does not have of this field."""
-        if not known:
-            return f"{kind.name} has no field '{name}'{nearest(name, kind.fields_by_name)}"
-        mend = nearest(self.strange, known.enum_type.values_by_name)
-        return f"{kind.name}.{name} has no value '{self.strange}'{mend}"
+        key = kind.name, name, self.strange
+        if key not in self.messages:
+            wrong, right = (self.strange, known.enum_type.values_by_name) if known else (name, kind.fields_by_name)
+            hint = nearest(wrong, right) if len(self.messages) < MOST_HINTS else ""
+            place = f"{kind.name}.{name} has no value" if known else f"{kind.name} has no field"
+            self.messages[key] = f"{place} '{shortened(wrong)}'{hint}"
+        return self.messages[key]
 
     def values(self, path: Place | None, seen: dict[Place, int], line: int, known: Field | None) -> bool:
         """Walk what follows a field's name: a value, a message, or a list of them."""
@@ -280,7 +298,7 @@ class _Walk:
             return self.value(path, seen, line, known)
         self.step()
         while self.token != "]":
-            if not self.value(path, seen, self.line(), known):
+            if not self.value(path, seen, self.line, known):
                 return False
             if self.token == ",":
                 self.step()
@@ -294,7 +312,12 @@ class _Walk:
             self.places[path] = line
         first = self.step()
         if first in ("{", "<"):
-            return self.fields(path or (), known.message_type if known else None, "}" if first == "{" else ">")
+            self.depth += 1
+            if self.depth > _DEEPEST:
+                raise _TooDeep(self.line)
+            is_whole = self.fields(path or (), known.message_type if known else None, "}" if first == "{" else ">")
+            self.depth -= 1
+            return is_whole
         enum = known.enum_type if known else None
         if enum and re.match("[A-Za-z_]", first) and first not in enum.values_by_name:
             self.strange = first

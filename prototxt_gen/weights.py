@@ -7,6 +7,7 @@ also reads the two retired layer formats (V0, V1), which the schema leaves out, 
 
 import codecs
 import mmap
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,9 @@ from typing import Any, TypeAlias
 
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.errors import SpecError
-from prototxt_gen.shapes import NetShapes, Row, Shape, infer
+from prototxt_gen.layer_rules import MAX_AXES
+from prototxt_gen.shapes import FLOAT, NetShapes, Row, Shape, infer
+from readers import printable
 
 COPIED, AFRESH, CLASH, IGNORED, UNKNOWN = "copied", "initialised afresh", "clash", "ignored", "not known"
 
@@ -26,6 +29,9 @@ _V1, _V0 = {"name": 4, "blobs": 6}, {"name": 1, "blobs": 50}
 _NET_LAYER, _NET_LAYERS, _V1_LAYER = pb.NetParameter.DESCRIPTOR.fields_by_name["layer"].number, 2, 1
 _BLOB = {number: described.name for number, described in pb.BlobProto.DESCRIPTOR.fields_by_number.items()}
 _LEGACY = "num", "channels", "height", "width"
+_MOST_BYTES = 2**31 - 2**20  # of a message; the names and shapes of layers take some of them
+_MEND = "name a net's weights, a .caffemodel or .caffemodel.h5"
+_MEND_HDF5 = "Caffe takes a file for HDF5 whose name ends in .h5"
 
 
 @dataclass(frozen=True)
@@ -105,16 +111,17 @@ def read_weights(path: str | Path) -> Weights:
     Raises SpecError, one line, for what is neither or is cut off.
     """
     path = Path(path)
+    if not os.path.isfile(path):  # a pipe would have it wait, a device never end
+        raise SpecError(f"{path}: {'not a file' if os.path.exists(path) else 'no such file'}; {_MEND}")
+    if path.name.endswith(".h5"):
+        return Weights(str(path), _read_hdf5(path), True)
     try:
         with open(path, "rb") as file:
-            start = file.read(4096)
-            if path.name.endswith(".h5"):
-                return Weights(str(path), _read_hdf5(path), True)
-            _refuse_others(path, start)
+            _refuse_others(path, file.read(4096))
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return Weights(str(path), _read_binary(path, data), False)
     except OSError as error:
-        raise SpecError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise SpecError(f"{path}: {(error.strerror or str(error)).lower()}; {_MEND}") from None
 
 
 def plan(
@@ -295,34 +302,34 @@ def shape_text(shape: Shape) -> str:
 
 
 def _read_hdf5(path: Path) -> Layers:
-    import h5py
+    from readers.hdf5 import open_hdf5
 
-    if not h5py.is_hdf5(path):
-        raise SpecError(f"{path}: not an HDF5 file, though its name ends in .h5, by which Caffe goes")
-    try:
-        with h5py.File(path, "r") as file:
-            return _hdf5_layers(path, file)
-    except SpecError:
-        raise
-    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:  # h5py's, of damaged files
-        raise SpecError(f"{path}: a damaged HDF5 file: {' '.join(str(error).split())}") from None
+    with open_hdf5(path, SpecError, _MEND_HDF5) as file:
+        return _hdf5_layers(path, file)
 
 
 def _hdf5_layers(path: Path, file: Any) -> Layers:
     import h5py
 
-    if not isinstance(file.get("data"), h5py.Group):
-        state = "; give the .caffemodel.h5 beside it" if "history" in file else ""
+    from readers.hdf5 import dataset, member
+
+    data = member(file, "data")
+    if not isinstance(data, h5py.Group):
+        state = "; give the .caffemodel.h5 beside it" if "history" in list(file) else ""
         raise SpecError(f"{path}: holds no group 'data': not the weights of a net{state}")
     layers: Layers = []
-    for name, group in file["data"].items():
-        datasets = dict(group.items()) if isinstance(group, h5py.Group) else {"": group}
-        known = all(isinstance(dataset, h5py.Dataset) and dataset.dtype.kind in "fiu" for dataset in datasets.values())
-        if not known or not all(re.fullmatch("[0-9]{1,3}", index) for index in datasets):
-            raise SpecError(f"{path}: layer '{name}' holds something else than numbers in the datasets 0, 1, ...")
-        blobs: list[Blob | None] = [None] * (1 + max(map(int, datasets), default=-1))
-        for index, dataset in datasets.items():
-            blobs[int(index)] = Blob(tuple(dataset.shape), False, dataset.size)
+    for name in data:
+        group = member(data, name)
+        indices = list(group) if isinstance(group, h5py.Group) else []
+        datasets = {index: dataset(group, index) for index in indices}
+        known = all(one is not None and one.dtype.kind in "fiu" for one in datasets.values())
+        if not (isinstance(group, h5py.Group) and known and all(re.fullmatch("[0-9]{1,3}", it) for it in indices)):
+            raise SpecError(
+                f"{path}: layer '{printable(name)}' holds something else than numbers in the datasets 0, 1, ..."
+            )
+        blobs: list[Blob | None] = [None] * (1 + max(map(int, indices), default=-1))
+        for index, one in datasets.items():
+            blobs[int(index)] = Blob(tuple(one.shape), False, one.size)
         layers.append((name, blobs))
     return layers
 
@@ -349,40 +356,44 @@ def read_layer(path: str | Path, layer: str) -> list[Any]:
         raise SpecError(f"{path}: has no weights for {layer}; give the .caffemodel that was trained for this net")
     arrays = []
     for index, blob in enumerate(blobs):
-        values = np.concatenate([np.ravel(piece) for piece in _values(weights, layer, index, blob)])
-        arrays.append(values.astype(np.float32).reshape(blob.shape if blob else -1))
+        pieces = [np.ravel(piece).astype(np.float32) for piece in _values(weights, layer, index, blob)]
+        values = np.concatenate([*pieces, np.empty(0, np.float32)])
+        if blob is None or len(values) != prod(blob.shape):
+            shape = "" if blob is None else f" of {shape_text(blob.shape)}"
+            raise SpecError(f"{path}: blob {index}{shape} of layer '{layer}' holds {len(values):,} values; {_MEND}")
+        arrays.append(values.reshape(blob.shape))
     return arrays
 
 
 def _values(weights: Weights, name: str, index: int, blob: Blob | None) -> Iterator[Any]:
-    """The values of a blob, in pieces."""
+    """The values of a blob, in pieces. SpecError for one that is larger than the bounds allow."""
     import numpy as np
 
     if blob is None:
         return
     if weights.hdf5:
-        import h5py
+        from readers.hdf5 import open_hdf5, read_array
 
-        with h5py.File(weights.path, "r") as file:
-            held = file["data"][name]
-            yield held[str(index)][()] if isinstance(held, h5py.Group) else held[()]
+        with open_hdf5(weights.path, SpecError, _MEND_HDF5) as file:
+            yield read_array(file, f"data/{name}/{index}", weights.path, SpecError)
         return
     for at, count, kind in blob.packed:
         yield np.fromfile(weights.path, kind, count, offset=at)
 
 
 def binary_of_hdf5(path: Path) -> bytes:
-    """The weights of a .caffemodel.h5 as a .caffemodel, blob for blob. SpecError as `read_weights`."""
-    import h5py
-
-    net = pb.NetParameter()
-    for name, blobs in read_weights(path).layers:
+    """The weights of a .caffemodel.h5 as a .caffemodel, blob for blob. SpecError as `read_weights`, and for what is
+    larger than a .caffemodel can be."""
+    weights, net = read_weights(path), pb.NetParameter()
+    if sum(blob.values for _, blobs in weights.layers for blob in blobs if blob) * FLOAT >= _MOST_BYTES:
+        raise SpecError(f"{path}: holds more than the 2 GiB that protobuf takes in a .caffemodel; {_MEND}")
+    for name, blobs in weights.layers:
         layer = net.layer.add(name=name)
-        with h5py.File(path, "r") as file:
-            for index, blob in enumerate(blobs):
-                if blob is None:
-                    raise SpecError(f"{path}: layer '{name}' shares blob {index}; save the net as a .caffemodel")
-                layer.blobs.add(data=file["data"][name][str(index)][()].ravel()).shape.dim.extend(blob.shape)
+        for index, blob in enumerate(blobs):
+            if blob is None:
+                raise SpecError(f"{path}: layer '{name}' shares blob {index}; save the net as a .caffemodel")
+            [values] = _values(weights, name, index, blob)
+            layer.blobs.add(data=values.ravel()).shape.dim.extend(blob.shape)
     return bytes(net.SerializeToString())
 
 
@@ -469,6 +480,8 @@ def _read_blob(data: mmap.mmap, where: slice) -> Blob:
         elif name == "shape" and isinstance(value, slice):
             for _, dim in _fields(data, value.start, value.stop):
                 shape += [dim] if isinstance(dim, int) else _varints(data, dim)
+    if len(shape) > MAX_AXES:
+        raise _Cut(f"a blob of {len(shape)} axes ends at byte {where.stop}, and Caffe's have {MAX_AXES} at most")
     sizes = tuple(legacy.get(name, 0) for name in _LEGACY) if legacy else tuple(shape)
     return Blob(sizes, bool(legacy), values["double_data"] or values["data"], tuple(packed))
 

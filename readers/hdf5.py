@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from readers import reading
 from readers.bounds import check_bytes
+from readers.text import printable
 
 if TYPE_CHECKING:
     import h5py
     import numpy as np
 
     from readers import Fault, Place
+
+_MOST_LINKS = 16  # that lead on to one another, as many as HDF5 itself follows
 
 
 @contextmanager
@@ -35,15 +38,37 @@ def dataset(file: h5py.Group, name: str) -> h5py.Dataset | None:
     another file: a link to it, or storage outside."""
     import h5py
 
-    link: Any = file.get(name, getlink=True) if name in file or file.get(name, getclass=True, getlink=True) else None
-    if isinstance(link, h5py.ExternalLink):
-        raise ValueError(f"'{name}' is a link to another file")
-    there = file.get(name)
+    there = member(file, name)
     if not isinstance(there, h5py.Dataset) or there.shape is None:
         return None
     if there.is_virtual or there.external:
-        raise ValueError(f"'{name}' is stored in other files")
+        raise ValueError(f"'{printable(name)}' is stored in other files")
     return there
+
+
+def member(file: h5py.Group, name: str) -> h5py.HLObject | None:
+    """A group or a dataset; None where there is none of this name. ValueError, before anything is opened, where a link
+    on the way to it leads into another file, or many lead on to one another."""
+    import h5py
+
+    group, todo, soft = file, [part for part in reversed(name.split("/")) if part], 0
+    while todo:
+        part = todo.pop()
+        key = part.encode("utf-8", "surrogateescape")
+        if not isinstance(group, h5py.Group) or not group.id.links.exists(key):
+            return None
+        kind = group.id.links.get_info(key).type
+        if kind == h5py.h5l.TYPE_SOFT:
+            target = group.id.links.get_val(key).decode("utf-8", "surrogateescape")
+            group, soft = file.file if target.startswith("/") else group, soft + 1
+            todo += [step for step in reversed(target.split("/")) if step not in ("", ".")]
+            if soft > _MOST_LINKS:
+                raise ValueError(f"'{printable(name)}' is a link to a link to a link")
+        elif kind == h5py.h5l.TYPE_HARD:
+            group = group[part]
+        else:
+            raise ValueError(f"'{printable(name)}' is a link to another file")
+    return group
 
 
 def read_array(file: h5py.Group, name: str, path: Place, error: Fault) -> np.ndarray | None:

@@ -97,9 +97,10 @@ def number(text: str) -> int | None:
 
 
 def printable(text: str) -> str:
-    """A text with its control characters, those that turn the direction of writing, and halves of surrogate pairs
-    written as escapes, so that a terminal does not obey them. Line feeds and tabs stay."""
-    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
+    r"""A text with its control characters, those that turn the direction of writing, and halves of surrogate pairs
+    written as escapes, so that a terminal does not obey them. Line feeds and tabs stay. The escapes are JSON's, \u001b,
+    so that a JSON document stays one, and the same."""
+    return _UNPRINTABLE.sub(lambda match: rf"\u{ord(match[0]):04x}", text)
 
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

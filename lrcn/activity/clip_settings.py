@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import json
 
 from prototxt_gen import SpecError
+from readers.json_files import parse_json, short
 
 KEYS = {
     "data": str,
@@ -28,18 +28,15 @@ KEYS = {
 
 def read_settings(text: str) -> dict:
     """The settings in a `param_str`; ValueError names what is missing, unknown or senseless."""
-    try:
-        settings = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"ClipData: param_str is not JSON ({error})") from None
+    settings = parse_json(text, "ClipData: param_str", object, ValueError, "give the settings as a JSON object")
     if not isinstance(settings, dict):
-        raise ValueError(f"ClipData: param_str must be a JSON object, it is {text!r}")
+        raise ValueError(f"ClipData: param_str must be a JSON object, it is {short(settings)}")
     for key in settings.keys() - KEYS.keys():
         near = difflib.get_close_matches(key, KEYS, 1, 0)
         raise ValueError(f"ClipData: param_str has no setting {key!r}; did you mean {near[0]!r}?")
     for key, kind in KEYS.items():
         if type(settings.get(key)) is not kind:
-            raise ValueError(f"ClipData: param_str needs {key!r} as {kind.__name__}, it has {settings.get(key)!r}")
+            raise ValueError(f"ClipData: param_str needs {key!r} as {kind.__name__}, it has {short(settings.get(key))}")
     for key, known in {"modality": ("rgb", "flow"), "order": ("list", "shuffle")}.items():
         if settings[key] not in known:
             raise ValueError(f"ClipData: {key} is {settings[key]!r}; it must be one of {', '.join(known)}")

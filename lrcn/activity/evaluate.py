@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.children import python
 from data_prep.dataset import Dataset
 from data_prep.features import read_videos
 from data_prep.whole_files import write_text
@@ -123,7 +123,7 @@ def run_score(net: TrainedNet, job: dict, path: Path, compute: Compute, title: s
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
     compute = compute.keeping(net.algorithms)
-    with Caffe(compute, [sys.executable, "-m", "lrcn.activity.score", job_file], log, talks=True) as caffe:
+    with Caffe(compute, python("lrcn.activity.score", job_file), log, talks=True) as caffe:
         for line in caffe.lines():
             compute.progress(Counted(title, "videos"), *map(int, line.split()))
 

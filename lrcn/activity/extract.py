@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ import numpy as np
 from google.protobuf.message import Message
 
 from data_prep import DataError, room, shards
+from data_prep.children import python
 from data_prep.dataset import Dataset
 from data_prep.features import Gathered, output_folder, write_part
 from data_prep.whole_files import new_folder, write_json, write_text
@@ -32,6 +31,7 @@ from lrcn.activity.listed import Extraction, Listed, identity, places
 from lrcn.engine.compute import Compute
 from lrcn.engine.elsewhere import Terms, check_begun, traits
 from lrcn.engine.process import Caffe
+from lrcn.engine.scratch import Scratch
 from lrcn.pixels import Transform
 from lrcn.trained_net import check_same, digest
 from netspecs import catalogue
@@ -307,7 +307,7 @@ class _Extractor:
         write_text(folder / "job.json", json.dumps(job))
         log = folder / "caffe.log"
         log.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "lrcn.activity.activations", folder / "job.json"]
+        command = python("lrcn.activity.activations", folder / "job.json")
         with Caffe(compute, command, log, talks=True) as caffe:
             for line in caffe.lines():
                 tell(*map(int, line.split()))
@@ -335,10 +335,10 @@ class _Group:
 
 def _rows_of_group(asked: _Group) -> bytes:
     """The rows of a group's images, by the Caffe of the machine on which this is called. Errors: DataError."""
-    with asked.terms.kept() as compute, tempfile.TemporaryDirectory(prefix="lrcn-features-") as folder:
+    with asked.terms.kept() as compute, Scratch() as folder:
         asked.extractor.check_input()
-        asked.extractor.run(Path(folder), asked.images, compute, asked.terms.threads, lambda done, total: None)
-        return Path(folder, ROWS).read_bytes()
+        asked.extractor.run(folder, asked.images, compute, asked.terms.threads, lambda done, total: None)
+        return (folder / ROWS).read_bytes()
 
 
 # ---- shards ------------------------------------------------------------------------------------------------

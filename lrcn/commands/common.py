@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,13 +14,22 @@ from typing import Any
 import click
 
 from lrcn.commands import completion
+from lrcn.commands.terminal import beneath, one_line
 from lrcn.engine.container import BARS
 from prototxt_gen import SpecError
-from readers.text import read_text
+from readers import printable
+from readers.json_files import parse_json
 
 FILLED = ("out", "tensorboard")  # parameters that name what a command writes
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def check_apart(written: Path | None, *read: Path | None) -> None:
+    """UsageError where the file that a command writes is one that it reads."""
+    for path in read:
+        if written and path and written.is_file() and path.exists() and written.samefile(path):
+            raise click.UsageError(f"{written}: is a file that is read here; name another to be written")
 
 
 class WeightsFile(click.Path):
@@ -108,8 +116,8 @@ class Progress:
         if not total:  # a remark
             from tqdm import tqdm
 
-            tqdm.write(what, file=sys.stderr)
-            sys.stderr.flush()
+            tqdm.write(printable(what), file=beneath(sys.stderr))  # whose bars it takes away for a moment
+            beneath(sys.stderr).flush()
             return
         now, shown = time.monotonic(), self.each.get(what)
         if shown is None or (shown.over and done < total):
@@ -131,7 +139,7 @@ class _Shown:
     def __init__(self, what: str, done: int, total: int, now: float):
         self.tenth, self.begun, self.told, self.first, self.over = -1, now, now, done, False
         terminal = sys.stderr.isatty() or BARS in os.environ  # the caller's, where this is a container
-        self.bar = _bar(what, done, total) if terminal else None
+        self.bar = _bar(done, total) if terminal else None
 
     def tell(self, what: str, done: int, total: int, now: float) -> None:
         parts = progress_in_words(what, (self.first, done, total), now - self.begun)
@@ -151,10 +159,10 @@ class _Shown:
         self.over = True
 
 
-def _bar(what: str, done: int, total: int):
+def _bar(done: int, total: int):
     from tqdm import tqdm
 
-    return tqdm(desc=what, total=total, initial=done, bar_format="{desc} |{bar}|")
+    return tqdm(desc="", total=total, initial=done, bar_format="{desc} |{bar}|", file=beneath(sys.stderr))
 
 
 BAR_LETTERS = 5  # of a bar at least, with what encloses it
@@ -169,10 +177,10 @@ def progress_in_words(what: str, counts: tuple[int, int, int], seconds: float) -
     first, done, total = counts
     in_brackets = re.search(r" \((\w+)\)$", what)  # "wheels (MB)", as the engine's builders have it
     unit = getattr(what, "unit", "") or (in_brackets[1] if in_brackets else "")
-    count = f"{done}/{total}"
+    count, words = f"{done}/{total}", one_line(what)
     if not what.endswith((unit, f"({unit})")):  # "frames: 3/9" needs no "frame" again
         count = f"{unit[:-1]} {count}" if unit.endswith("s") else f"{count} {unit}"
-    parts = {"count": f"{what}: {count}"}
+    parts = {"count": f"{words}: {count}"}
     parts |= {name: f"{name} {value_in_words(name, value)}" for name, value in getattr(what, "measured", {}).items()}
     if done > first and seconds > 0:
         rate = (done - first) / seconds
@@ -232,7 +240,7 @@ def pass_over(lacking: Sequence[str], lenient: bool) -> None:
     if lacking and not lenient:
         raise SpecError(f"{lacking[0]} (--lenient passes over what only forks of Caffe have)")
     for line in lacking:
-        say(f"passed over: {line}")
+        say(f"passed over: {one_line(line)}")
 
 
 def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]:
@@ -249,24 +257,17 @@ def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]
         name = name.strip().replace("-", "_")
         values.pop(name, None)  # the name too, which would speak of the file
         try:
-            values[name] = json.loads(text)
-        except ValueError:
+            values[name] = parse_json(text, f"--set {name}", object, SpecError)
+        except SpecError:
             values[name] = text
     return values
 
 
 def _read_config(config: Path) -> dict[str, Any]:
     from netspecs.variant import NameFromFile
+    from readers.toml_files import read_toml
 
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-
-    try:
-        values = tomllib.loads(read_text(config, SpecError))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise click.UsageError(f"{config}: not TOML: {error}") from None
+    values = read_toml(config, dict[str, Any], SpecError)
 
     def named(table):
         return {NameFromFile(name, str(config)): value for name, value in table.items()}

@@ -12,6 +12,8 @@ import click
 
 from lrcn.commands.common import FOLDER, width
 from lrcn.commands.options import JSON
+from lrcn.commands.terminal import beneath
+from readers import printable
 
 SECONDS = 1.0  # between two looks
 CLEAR = "\x1b[J"  # from here on
@@ -46,11 +48,11 @@ def _redraw(watched) -> None:
             time.sleep(SECONDS if drawn else 0)
             text = f"{watched.folder}, {datetime.now():%H:%M:%S}\n\n{watched.text(width() - 1, curves=True)}"
             columns, rows = shutil.get_terminal_size()
-            lines = text.splitlines()
+            lines = text.split("\n")
             while _rows(lines, columns) >= rows and len(lines) > 1:  # those begun last are below
                 del lines[0]
             back = f"\x1b[{drawn}A\r" if drawn else ""
-            print(back + CLEAR + "\n".join(lines), flush=True)
+            print(back + CLEAR + printable("\n".join(lines)), file=beneath(sys.stdout), flush=True)
             drawn = _rows(lines, columns)
     except KeyboardInterrupt:
         print()

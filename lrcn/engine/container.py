@@ -168,6 +168,7 @@ def _create(api, arguments, mounts: list[Bind], image: str, gpu: Gpu | None) -> 
         tmpfs=scratch,
         network_mode="none",
         read_only=True,
+        cap_drop=["ALL"],
         log_config=LogConfig(type="none"),
         security_opt=["no-new-privileges", "label=disable"],  # SELinux would keep the mounts from the container
         group_add=None if namespace == "keep-id" or user == "0:0" else [str(group) for group in os.getgroups()],

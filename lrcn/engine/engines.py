@@ -23,6 +23,9 @@ import sysconfig
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
+from data_prep.children import absolute
+from readers.paths import checked
+
 SOURCE_FOLDERS = ("src", "include", "python", "tools")  # the parts of Caffe's tree that the recipe reads
 
 RECORD = "engine.json"  # in an engine's folder, whole if and only if the engine is
@@ -84,7 +87,7 @@ class Engine:
         env = dict(os.environ)
         env.pop("PYTHONHOME", None)
         packages = [self.root / "python", _HERE.parent, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-        env["PYTHONPATH"] = _joined([*map(str, packages), *env.get("PYTHONPATH", "").split(os.pathsep)])
+        env["PYTHONPATH"] = _joined([*map(str, packages), *absolute(env.get("PYTHONPATH", ""))])
         env["PATH"] = _joined([os.path.dirname(sys.executable), *env.get("PATH", os.defpath).split(os.pathsep)])
         env["GLOG_logtostderr"], env["GLOG_minloglevel"] = "1", "0"
         return self._with_kernels(env)
@@ -130,7 +133,7 @@ def cache() -> Path:
     """The folder for everything that can be made again."""
     own = os.environ.get("LRCN_CACHE")
     folder = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrcn"
-    return folder.expanduser().absolute()
+    return Path(checked(folder.expanduser().absolute(), EngineError, "LRCN_CACHE "))
 
 
 # ---- which engine is which -----------------------------------------------------------------------------------------

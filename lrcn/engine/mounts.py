@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from data_prep import DataError
-from lrcn.engine import EngineError
+from lrcn.engine import EngineError, cache
 from readers.text import read_lines
 
-MOUNTS = 64  # at most, about
+MOUNTS = 64  # beyond which folders that hold several stand for them, where they may
+MOST = 256  # of all
 SYSTEM = {
     "/",
     "/bin",
@@ -35,6 +37,11 @@ SYSTEM = {
 }  # mounted, they would hide the image's
 
 
+KERNEL = ("/dev", "/proc", "/run", "/sys", "/var/run")  # no data lies below these, but sockets and devices
+DISKS = ("/dev/shm", "/run/media")  # but for these
+LMDB = ("data.mdb", "lock.mdb")
+
+
 class Bind(NamedTuple):
     """A file or folder `source` of this machine, without links, that the container sees at `target`."""
 
@@ -45,32 +52,101 @@ class Bind(NamedTuple):
 
 def binds(reads: Iterable, writes: Iterable = ()) -> list[Bind]:
     """The mounts for what is read and what is written: each at the path that was given and at the one that its links
-    lead to, and also where links within it lead to. None for what is not there: the command then says so itself.
+    lead to. None for what is not there: the command then says so itself.
 
-    Raises EngineError for folders of the system, which would hide the image's own.
+    Links within are not followed: a data set or a run may come from others. Those that lead to what is mounted anyway
+    work as they are; of a folder that is read, those that name an LMDB, as of frames on another disk, have its files
+    mounted, to be read. Raises EngineError for another link that leads out, for sockets, pipes and devices, for folders
+    of the system, which would hide the image's own, and for too many mounts.
     """
     by_target: dict[str, Bind] = {}
     reads = gathered(map(os.path.abspath, reads))
-    waiting, walked = [(path, True, True) for path in writes] + [(path, False, True) for path in reads], set()
-    while waiting:
-        path, writable, by_user = waiting.pop()
-        path, source = os.path.abspath(path), os.path.realpath(path)
+    for given, writable in [*((path, True) for path in writes), *((path, False) for path in reads)]:
+        path, source = os.path.abspath(given), os.path.realpath(given)
         if not (os.path.isfile(source) or os.path.isdir(source)):
             continue
-        if not {path, source}.isdisjoint(SYSTEM):
-            if by_user:
-                raise EngineError(
-                    f"{path}: a folder of the system, which would hide the container's own; --engine "
-                    "docker takes files in folders of their own"
-                )
-            continue
+        if not {path, source}.isdisjoint(SYSTEM) or _is_kernels(path) or _is_kernels(source):
+            raise EngineError(
+                f"{path}: a folder of the system, which would hide the container's own; --engine docker takes files in"
+                " folders of their own"
+            )
         for target in (path, source):
-            writable = writable or (target in by_target and by_target[target].writable)
-            by_target[target] = Bind(source, target, writable)
-        if os.path.isdir(source) and (source, writable) not in walked:
-            walked.add((source, writable))
-            waiting += [(link, writable, False) for link in links(source)]
-    return _needed(by_target)
+            before = by_target.get(target)
+            by_target[target] = Bind(source, target, writable or (before is not None and before.writable))
+    asked = _needed(by_target)
+    for folder in {bind.source: bind for bind in asked}.values():
+        for link in links(folder.source):
+            for bind in _behind(link, folder, asked):
+                by_target.setdefault(bind.target, bind)
+    needed = _needed(by_target)
+    if len(needed) > MOST:
+        raise _too_many(needed[0].source, len(needed))
+    return needed
+
+
+def _behind(link: str, folder: Bind, asked: list[Bind]) -> list[Bind]:
+    """The mounts that a link within a mounted folder needs. Raises EngineError where it leads out of what is asked
+    for."""
+    target = os.path.abspath(os.path.join(os.path.dirname(link), os.readlink(link)))
+    source = os.path.realpath(target)
+    if not os.path.exists(source):  # the command meets it too
+        return []
+    if _is_within(target, (bind.target for bind in asked)):
+        return []
+    for bind in asked:
+        if _is_within(source, [bind.source]):
+            return [Bind(source, target, bind.writable)]
+    if not folder.writable and (binds_of_lmdb := _lmdb(source, target)):
+        return binds_of_lmdb
+    raise EngineError(
+        f"{link}: leads to {source}, and a container is shown no more than {folder.target}; put what it names in its"
+        " place, or leave --engine docker out"
+    )
+
+
+def _lmdb(source: str, target: str) -> list[Bind]:
+    """The mounts of an LMDB's files, to be read where a link names them and where they lie; none of what is no LMDB."""
+    names = [""] if os.path.basename(source) == LMDB[0] and os.path.isfile(source) else LMDB
+    files = {name: os.path.join(source, name).rstrip("/") for name in names}
+    files = {name: file for name, file in files.items() if os.path.isfile(file) and not os.path.islink(file)}
+    if names[0] not in files:
+        return []
+    return [
+        Bind(file, os.path.join(place, name).rstrip("/")) for name, file in files.items() for place in {source, target}
+    ]
+
+
+def _too_many(path: str, count: int) -> EngineError:
+    return EngineError(
+        f"{path}, ...: {count} files and folders, and a container is given {MOST} at most; bring them into one folder,"
+        " or leave --engine docker out"
+    )
+
+
+def _is_within(path: str, folders: Iterable[str]) -> bool:
+    """Whether it is one of these, or lies below one."""
+    return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+
+def _is_kernels(path: str) -> bool:
+    return _is_within(path, KERNEL) and not any(path.startswith(f"{disk}/") for disk in DISKS)
+
+
+def is_private(path: str) -> bool:
+    """Whether a file or folder is none that a data set may name: the system's, a home as a whole, what is hidden in
+    one, as .ssh is, or a folder that holds one of these."""
+    if _is_within(path, [str(cache())]):
+        return False
+    first = [*Path(path).parts, "", ""][2]
+    homes = {os.path.expanduser("~"), pwd.getpwuid(os.getuid()).pw_dir, "/root", f"/home/{first or '*'}"}
+    hidden = any(_is_within(path, [home]) and os.path.relpath(path, home).startswith(".") for home in homes - {"/"})
+    return (
+        hidden
+        or path in SYSTEM
+        or _is_kernels(path)
+        or _is_within(path, ("/boot", "/etc"))
+        or any(_is_within(home, [path]) for home in homes)
+    )
 
 
 def _needed(by_target: dict[str, Bind]) -> list[Bind]:
@@ -89,36 +165,48 @@ def _needed(by_target: dict[str, Bind]) -> list[Bind]:
 
 
 def links(folder: str) -> Iterator[str]:
-    """What the symbolic links within a folder name, as they name it."""
+    """The symbolic links within a folder. Raises EngineError for a socket, a pipe or a device there."""
     try:
         entries = list(os.scandir(folder))
-    except OSError:  # the command meets it too
+    except OSError:  # it is a file, or the command meets it too
         return
     for entry in entries:
         if entry.is_symlink():
-            yield os.path.join(folder, os.readlink(entry.path))
+            yield entry.path
         elif entry.is_dir(follow_symlinks=False):
             yield from links(entry.path)
+        elif not entry.is_file(follow_symlinks=False):
+            raise EngineError(
+                f"{entry.path}: a socket, a pipe or a device, which a container is not given; remove it, or leave"
+                " --engine docker out"
+            )
 
 
 def gathered(paths: Iterable[str], most: int = MOUNTS) -> list[str]:
-    """These files and folders; where they are more than `most`, folders that hold them in place of the deepest."""
-    current = set(paths)
+    """These files and folders; where they are more than `most`, folders that hold them in place of the deepest, but
+    for those that hold others' files too: homes, disks as a whole. Raises EngineError where they are beyond MOST."""
+    current = named = set(paths)
     while len(current) > most:
-        deepest = max(len(Path(path).parts) for path in current)
-        lifted = {
-            os.path.dirname(path) if len(Path(path).parts) == deepest and os.path.dirname(path) not in SYSTEM else path
-            for path in current
-        }
-        if lifted == current:
+        above = {path: os.path.dirname(path) for path in current if not _is_shared(os.path.dirname(path))}
+        if not above:
             break
-        current = lifted
+        deepest = max(len(Path(path).parts) for path in above)
+        current = {above[path] if path in above and len(Path(path).parts) == deepest else path for path in current}
+    if len(current) > most and len(named) <= MOST:  # of no use, so that no more is shown than is named
+        current = named
+    if len(current) > MOST:
+        raise _too_many(min(current), len(current))
     return sorted(current)
+
+
+def _is_shared(folder: str) -> bool:
+    return len(Path(folder).parts) < 3 or is_private(folder) or os.path.ismount(folder)
 
 
 def named_by(folder: Path) -> list[str]:
     """The folders and files outside of a prepared data set that it names by their paths: images, and the HDF5 files of
-    sentences or activations. Errors: DataError where `folder` is no data set."""
+    sentences or activations. Errors: DataError where `folder` is no data set, EngineError where it names what
+    `is_private`."""
     from data_prep.dataset import Dataset, described_images
 
     dataset, named = Dataset(folder), set()
@@ -138,4 +226,10 @@ def named_by(folder: Path) -> list[str]:
             }
     if isinstance(features := dataset.description.get("features"), str):
         named.add(str(dataset.located(features)))
+    for path in map(os.path.abspath, named):
+        if is_private(path) or is_private(os.path.realpath(path)):
+            raise EngineError(
+                f"{folder}: names files in {path}, which a container is not shown; bring them into a folder of data and"
+                " prepare the data set again, or leave --engine docker out"
+            )
     return gathered(map(os.path.abspath, named))

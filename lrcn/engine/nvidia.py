@@ -20,7 +20,6 @@ import hashlib
 import os
 import platform
 import shutil
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lrcn.engine.engines import EngineError, Progress, cache, lock
-from lrcn.engine.sources import call, last_line
+from lrcn.engine.sources import pip_download
 
 TOOLKIT = "13"  # the CUDA of `toolkit`
 
@@ -162,29 +161,12 @@ def _fetch_all(lacking: list[Wheel], root: Path, report: Progress) -> None:
 
 
 def _download(wheel: Wheel, work: Path, watch) -> Path:
-    """The wheel in `work`, checked; from the index that pip is set up with. watch: called now and then."""
-    wanted = work / "requirements.txt"
-    wanted.write_text(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
-    options = ["--no-deps", "--only-binary", ":all:", "--progress-bar", "off", "--dest", str(work), "-r", str(wanted)]
-    status, output = call([*pip, "download", *options], None, watch, TMPDIR=str(work))  # for /tmp may be small
-    archives = list(work.glob("*.whl"))
-    if "DO NOT MATCH THE HASHES" in output:
-        raise EngineError(f"the wheel {wheel.name} {wheel.version} has not the pinned sha256 {wheel.sha256}: refused")
-    if "No space left on device" in output:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if status or len(archives) != 1:
-        raise EngineError(
-            f"{wheel.name} {wheel.version} cannot be fetched with pip ({last_line(output)}); `--cuda system` takes the "
-            "machine's own toolkit"
-        )
-    with archives[0].open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != wheel.sha256:
-        raise EngineError(f"{archives[0].name} has sha256 {digest.hexdigest()} in place of {wheel.sha256}: refused")
-    return archives[0]
+    """The wheel in `work`, checked. watch: called now and then."""
+    pin, options = (wheel.name, wheel.version, wheel.sha256), ["--only-binary", ":all:"]
+    try:
+        return pip_download(pin, options, work, None, watch, TMPDIR=str(work))  # for /tmp may be small
+    except EngineError as error:
+        raise EngineError(f"{error}; `--cuda system` takes the machine's own toolkit") from None
 
 
 def _unpack(archive: Path, root: Path, name: str) -> None:
@@ -206,7 +188,9 @@ def _unpack(archive: Path, root: Path, name: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with wheel.open(member) as source, path.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
-            path.chmod(0o755 if member.external_attr >> 16 & 0o100 else 0o644)
+            if member.external_attr >> 16 & 0o100:
+                mode = path.stat().st_mode
+                path.chmod(mode | (mode & 0o444) >> 2)  # for those who may read it, as the umask has it
             if parts[-2] == "lib" and ".so." in path.name:
                 _link(path.with_name(path.name.split(".so.")[0] + ".so"), path.name)
     _link(root / "lib64", "lib")

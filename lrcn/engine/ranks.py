@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from data_prep.children import python
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import Batches, Caffe, CaffeError
 
@@ -26,7 +26,7 @@ class Ranks(Caffe):
 
         def how(rank: int) -> tuple[Compute, list[str], Batches]:
             gpu = compute.gpu.alone(rank)
-            command = [sys.executable, "-m", "lrcn.engine.rank", str(gpu), solvers[rank], *filter(None, [state])]
+            command = python("lrcn.engine.rank", gpu, solvers[rank], *filter(None, [state]))
             return replace(compute, gpu=gpu), command, Batches(first_batch, rank, len(solvers))
 
         alone, command, batches = how(0)

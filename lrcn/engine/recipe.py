@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from data_prep.children import python
 from data_prep.synced import put
 from lrcn.engine import engines, nvidia, sources
 from lrcn.engine.engines import Cuda, Engine, EngineError, Progress, Spec
@@ -251,6 +252,7 @@ def _step(command: list[str], work: Path, lock: int, report: Progress) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            cwd=work,  # where Python, asked by CMake, looks for modules first
             env=env,
             text=True,
             errors="replace",
@@ -296,7 +298,7 @@ def _try_out(engine: Engine, kernels: str = "") -> str:
     env |= {"GLOG_minloglevel": "2"} | ({engines.KERNELS: kernels} if kernels else {})
     for command in (
         [str(engine.caffe), "--version"],
-        [sys.executable, "-m", "lrcn.engine.try_out", str(engine.root / "lib" / "libcaffe.so")],
+        python("lrcn.engine.try_out", engine.root / "lib" / "libcaffe.so"),
     ):
         process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env)
         if process.returncode:

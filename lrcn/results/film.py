@@ -17,11 +17,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from data_prep import DataError
 from data_prep.frames import decode
-from data_prep.synced import put
-from data_prep.whole_files import write_bytes, writing
+from data_prep.whole_files import beside, write_bytes
 from lrcn.results import palette
 from lrcn.results.lettering import class_in_words, fitted, lettering, plain
 from lrcn.results.pictures import pyplot, whole_numbers
+from readers.paths import checked
 
 WIDTH, HEIGHT = 1280, 720
 SUFFIXES = (".mp4", ".gif")
@@ -206,20 +206,17 @@ def _told(pictures: Iterator[np.ndarray], tell: Callable[[int], None]) -> Iterat
 
 
 def _write_mp4(pictures: Iterable[np.ndarray], fps: float, path: Path) -> None:
-    beside = path.with_name(f"{path.stem}.part.mp4")
-    with writing(path):
-        try:
-            count = _encode(pictures, fps, beside, path)
-            if cv2.VideoCapture(str(beside)).get(cv2.CAP_PROP_FRAME_COUNT) != count:  # OpenCV does not say it itself
-                raise DataError(f"{path}: cannot be written to its end; see whether the disk is full, and call again")
-            put(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+    with beside(path, ".mp4") as new:
+        count = _encode(pictures, fps, new, path)
+        if cv2.VideoCapture(str(new)).get(cv2.CAP_PROP_FRAME_COUNT) != count:  # OpenCV does not say it itself
+            raise DataError(f"{path}: cannot be written to its end; see whether the disk is full, and call again")
 
 
 def _encode(pictures: Iterable[np.ndarray], fps: float, file: Path, path: Path) -> int:
     """Writes the video that is to be `path` into `file`; gives the number of its frames."""
-    writer = cv2.VideoWriter(str(file), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"vp09"), fps, (WIDTH, HEIGHT))
+    writer = cv2.VideoWriter(
+        checked(file, DataError), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"vp09"), fps, (WIDTH, HEIGHT)
+    )
     try:
         if not writer.isOpened():
             raise DataError(f"{path}: OpenCV cannot write VP9 there; see that the folder is yours, or name a .gif")

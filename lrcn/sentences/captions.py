@@ -29,7 +29,6 @@ import numpy as np
 from data_prep import DataError, vocabulary
 from data_prep.captions import Image
 from data_prep.dataset import Dataset
-from data_prep.source_files import image_key
 from data_prep.whole_files import read_json, write_bytes, write_json
 from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Compute, Progress
@@ -401,13 +400,12 @@ def score_results(path: Path, references: Path, part: str | None, row: str, toke
         notes.append(f"{len(captions)} of the {len(by_id)} images of {references} have a caption; these are scored")
     model = {"file": str(path), "generation": scores}
     if known_truth := truth.read(references.parent):
-        files = [image["file"] for image in read_json(references)["images"]]
-        file_of = dict(zip(map(image_key, caption_files.image_ids(files)), files))
-        model["truth"] = known_truth.measure({file_of[key]: caption for key, caption in captions.items()})
-    description = references.parent / "dataset.json"
+        file_of = caption_files.file_names(references)
+        model["truth"] = known_truth.measure({file_of.get(key, ""): caption for key, caption in captions.items()})
+    prepared = (references.parent / "dataset.json").exists()
     return {
         "dataset": {
-            "name": read_json(description)["name"] if description.exists() else references.stem,
+            "name": Dataset(references.parent).name if prepared else references.stem,
             "part": part or "all",
             "images": len(captions),
             "captions": sum(len(by_id[key]) for key in captions),

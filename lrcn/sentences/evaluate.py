@@ -9,7 +9,6 @@ what was damaged since, begins anew.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any, TypedDict, TypeVar
 import numpy as np
 
 from data_prep import DataError
-from data_prep.captions import PARTS, Image, as_texts
+from data_prep.captions import PARTS, Image
 from data_prep.dataset import Dataset, described_images
 from data_prep.whole_files import write_json, writing
 from data_prep.workers import Counted
@@ -85,18 +84,11 @@ def part_images(dataset: Dataset, part: str) -> list[Described]:
             f"{dataset.folder}: holds activations; evaluation reads the images, so give --data the "
             "captions with images, and --out the run that was fine-tuned on them"
         )
-    places = (f"{dataset.folder / 'captions.json'}: image {number}" for number in itertools.count(1))
     images, splits = [], set()
-    try:
-        for where, each in zip(places, described_images(dataset.folder)):
-            captions, split = as_texts(each["captions"], where), each["split"]
-            splits.add(split)
-            if split in PARTS[part]:
-                images.append(Described(each["file"], split, captions, dataset.located(each["file"])))
-    except (KeyError, TypeError):
-        raise DataError(
-            f"{dataset.folder / 'captions.json'}: not what `lrcn prepare` writes; prepare the data set again"
-        ) from None
+    for each in described_images(dataset.folder):
+        splits.add(each["split"])
+        if each["split"] in PARTS[part]:
+            images.append(Described(each["file"], each["split"], each["captions"], dataset.located(each["file"])))
     if not images:
         parts = [name for name in PARTS if splits.intersection(PARTS[name])]
         kind = "images" if dataset.kind == "captions" else "videos"

@@ -30,7 +30,7 @@ import numpy as np
 from data_prep import DataError, room, shards
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
-from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
+from data_prep.whole_files import AGAIN, new_folder, write_bytes, write_json, write_text, writing
 from data_prep.workers import Counted, Work
 from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.elsewhere import Terms, check_begun, traits
@@ -41,6 +41,7 @@ from lrcn.trained_net import TrainedNet, check_same, digest
 from prototxt_gen import SpecError, parse, to_text
 from prototxt_gen.part import Part, check_weights, part_for
 from readers.json_files import read_json
+from readers.text import read_lines
 
 BLOB = "fc7"
 VIEWS = 5
@@ -84,7 +85,7 @@ class _Features:
         """{part: the image of each caption, in order} as the data set names them."""
         lists = {name: self.dataset.folder / f"{name}_images.txt" for name in PARTS}
         return {
-            name: [line.rsplit(" ", 1)[0] for line in _lines(path)] for name, path in lists.items() if path.exists()
+            name: [line.rpartition(" ")[0] for line in _lines(path)] for name, path in lists.items() if path.exists()
         }
 
     @cached_property
@@ -364,4 +365,4 @@ def _write_npy(path: Path, values: np.ndarray) -> None:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    return read_lines(path, DataError, AGAIN)

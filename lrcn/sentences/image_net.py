@@ -4,17 +4,16 @@ long as an ImageNet is open."""
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.children import python
 from data_prep.workers import CAPTIONS, IMAGES
 from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.process import Caffe
+from lrcn.engine.scratch import Scratch
 from lrcn.pixels import Transform
 from lrcn.trained_net import check_filled
 from prototxt_gen import SpecError, nearest, to_text
@@ -57,7 +56,8 @@ class ImageNet:
             self.blobs = infer(nets["images"], "TEST").blobs
             self.batch, *self.input_shape = nets["images"].layer[0].input_param.shape[0].dim
         self.by_name, self.weights, self.compute, self.streams = nets, Path(weights), compute, streams
-        self.folder = Path(tempfile.mkdtemp(prefix="lrcn-captioner-"))
+        self.scratch = Scratch()
+        self.folder = self.scratch.path
 
     def _started(self) -> Caffe:
         """Caffe's process, which starts with the first order: where all is kept already, none is needed."""
@@ -67,7 +67,7 @@ class ImageNet:
                 job["nets"][name] = str(self.folder / f"{name}.prototxt")
                 (self.folder / f"{name}.prototxt").write_text(to_text(net))
             (self.folder / "job.json").write_text(json.dumps(job | self.compute.device))
-            command = [sys.executable, "-m", "lrcn.sentences.sentence_net", self.folder / "job.json"]
+            command = python("lrcn.sentences.sentence_net", self.folder / "job.json")
             self.caffe = Caffe(self.compute, command, self.folder / "caffe.log", talks=True)
         return self.caffe
 
@@ -78,10 +78,11 @@ class ImageNet:
         self.close()
 
     def close(self) -> None:
-        """Ends Caffe's process; its log stays where it says why Caffe failed."""
-        if self.caffe is None or not self.caffe.close():
-            shutil.rmtree(self.folder, ignore_errors=True)
+        """Ends Caffe's process."""
+        if self.caffe is not None:
+            self.caffe.close()
         self.caffe = None
+        self.scratch.close()
 
     def activations(
         self,

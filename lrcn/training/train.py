@@ -10,8 +10,6 @@ carry their state from batch to batch, lm/*, begin each segment with an empty on
 
 from __future__ import annotations
 
-import shutil
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,14 +18,15 @@ from typing import Any
 from google.protobuf.message import Message
 
 from data_prep import stretch
-from data_prep.whole_files import write_bytes, write_text
+from data_prep.children import python
+from data_prep.whole_files import sweep, write_bytes, write_text
 from lrcn.engine.compute import Compute
-from lrcn.engine.process import GOES_ON, Batches, Caffe
+from lrcn.engine.process import GOES_ON, Batches, Caffe, tell_passed_over
 from lrcn.engine.ranks import Ranks
 from lrcn.training.board import Board
 from lrcn.training.follower import Follower
 from lrcn.training.run import Files, Kept, Run, TrainError
-from lrcn.training.share import write_solvers
+from lrcn.training.share import MADE_FOR_RANKS, write_solvers
 from prototxt_gen import caffe_pb2, parse, solver_states, to_text
 from prototxt_gen.weights import binary_of_hdf5
 
@@ -78,10 +77,11 @@ def train(
     if solver.test_iter and follower.lacks_last_test:
         _test(run, solver, compute, share, follower)
     follower.finish()
+    tell_passed_over(sorted(run.folder.glob("logs/from-*.log")), compute)
     run.draw_curve()
     run.thin(done, kept)
-    for folder in ("stretch", "ranks"):
-        shutil.rmtree(run.folder / folder, ignore_errors=True)
+    sweep(run.folder / "stretch", stretch.MADE)
+    sweep(run.folder / "ranks", MADE_FOR_RANKS)
     return run.snapshot(solver.max_iter)
 
 
@@ -106,6 +106,7 @@ def _segment(
         _start_from(weights, run.folder, compute, log)
         if why := run.fault(0):
             raise TrainError(f"{why}; is the disk full? {GOES_ON}")
+        run.snapshots.seal(0)
     run.note_device(start, compute.about(), compute.blas_threads)
     state, before = _state(run, start) if start or weights else None, run.snapshots.stamps()
     with _solving(piece, compute, log, state, start * max(solver.iter_size, 1), share) as caffe:
@@ -182,7 +183,7 @@ def _start_from(weights: Sequence[Path], folder: Path, compute: Compute, log: Pa
     """Writes the snapshot of iteration 0 that holds these weights; `log` begins with what was taken of them."""
     binary = [as_caffemodel(path, folder).resolve() for path in weights]
     log.unlink(missing_ok=True)
-    with Caffe(compute, [sys.executable, "-m", "lrcn.engine.start_weights", *map(str, binary)], log, folder) as caffe:
+    with Caffe(compute, python("lrcn.engine.start_weights", *binary), log, folder) as caffe:
         caffe.wait()
     for path in set(binary) - {path.resolve() for path in weights}:
         path.unlink()

@@ -1,3 +1,5 @@
+import math
+import os
 import struct
 
 import cv2
@@ -5,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from data_prep import DataError
+from data_prep import DataError, frames
 from data_prep.frames import VideoFile, decode, encode_jpeg, frames_in, images_in, jpegs
 
-from .videofiles import write_video
+from .videofiles import prepare_small, write_video
 
 
 def test_every_frame_comes_at_the_wanted_size(tmp_path):
@@ -355,3 +357,104 @@ def test_images_that_exif_turns_are_stored_upright_without_it(tmp_path, kind, tu
     as_seen, as_stored = decode(jpeg), decode(jpeg, cv2.IMREAD_UNCHANGED)
     assert np.array_equal(as_seen, as_stored), "Caffe's Data layer does not turn it"
     assert np.abs(as_seen - seen).mean() < 12  # the edges of the colours, JPEG's and the sizes'
+
+
+# ---- what a header claims ----------------------------------------------------------------------------------
+
+
+def of_rate(path, scale, rate):
+    """An AVI of 6 frames whose header tells rate / scale frames a second."""
+    content = bytearray(write_video(path).read_bytes())
+    strh, avih = content.index(b"strh"), content.index(b"avih")
+    struct.pack_into("<II", content, strh + 8 + 20, scale, rate)
+    struct.pack_into("<I", content, avih + 8, min(1_000_000 * scale // rate, 2**32 - 1))
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("scale, rate", [(100_000, 1), (2**31 - 1, 1), (3600, 1)])
+def test_a_frame_rate_of_hours_is_refused_before_its_frames_are_repeated(tmp_path, scale, rate):
+    path = of_rate(tmp_path / "a.avi", scale, rate)
+    with pytest.raises(DataError, match="a.avi: by the times in it .* would repeat another at 30 a second"):
+        jpegs(path, 40, 48, fps=30)
+    assert len(jpegs(path, 40, 48)[0]) == 6  # as they are
+
+
+def test_a_gap_of_hours_between_two_frames_is_refused(tmp_path, monkeypatch):
+    path = variable_rate(tmp_path / "a.mkv", [0, 40, 80, 32_000])
+    assert len(jpegs(path, 40, 48, fps=30)[0]) == 961
+    monkeypatch.setenv("LRCN_MAX_REPEATS", "900")
+    with pytest.raises(
+        DataError, match="a.mkv: by the times in it its frame 4 comes 32 s after the first, .* 900 frames"
+    ):
+        jpegs(path, 40, 48, fps=30)
+    monkeypatch.setenv("LRCN_MAX_REPEATS", "1000")
+    assert len(jpegs(path, 40, 48, fps=30)[0]) == 961
+
+
+@pytest.mark.parametrize("fps", [1e9, 1e300])
+def test_a_rate_that_repeats_frames_without_end_is_refused(tmp_path, fps):
+    with pytest.raises(DataError, match="would repeat another at .* a second"):
+        jpegs(write_video(tmp_path / "a.avi"), 40, 48, fps=fps)
+
+
+def test_frames_of_too_many_pixels_are_refused(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.avi")
+    monkeypatch.setenv("LRCN_MAX_PIXELS", str(48 * 40))
+    assert len(jpegs(path, 40, 48)[0]) == 6
+    monkeypatch.setenv("LRCN_MAX_PIXELS", str(48 * 40 - 1))
+    with pytest.raises(DataError, match="a.avi: says that it is 48 x 40 pixels"):
+        jpegs(path, 40, 48)
+
+
+def test_frames_of_more_bytes_than_memory_are_refused_and_repeated_ones_count_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(frames, "check_bytes", lambda count, where, error: sizes.append(count))
+    sizes = []
+    encoded, *_ = jpegs(write_video(tmp_path / "a.avi", frames=4), 40, 48, fps=100)
+    assert len(encoded) > 30 and sizes[-1] == sum(map(len, set(encoded))) and len(sizes) == 4
+    assert len({id(jpeg) for jpeg in encoded}) == 4
+
+
+@pytest.mark.parametrize("content", [b"ffconcat version 1.0\nfile a.avi\n", b"#EXTM3U\n#EXTINF:10,\na.avi\n"])
+def test_a_playlist_is_no_video(tmp_path, content):
+    write_video(tmp_path / "a.avi")
+    (tmp_path / "list.avi").write_bytes(content)
+    with pytest.raises(DataError, match="list.avi: not a readable video"):
+        list(VideoFile(tmp_path / "list.avi"))
+
+
+def test_a_name_that_looks_like_an_address_is_a_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "concat:a.avi")
+    assert len(list(VideoFile("concat:a.avi"))) == 6
+
+
+def test_a_pipe_among_the_frames_is_none(pictures):
+    os.mkfifo(pictures / "i_13.jpg")
+    with pytest.raises(DataError, match="i_13.jpg: is no file; replace"):
+        jpegs(pictures, 40, 48)
+
+
+def test_a_video_whose_times_are_beyond_bounds_is_skipped_as_others_are(tmp_path):
+    for name in ("a", "b", "c"):
+        for class_name in ("A", "B"):
+            write_video(tmp_path / "v" / class_name / f"{class_name}{name}.avi")
+    of_rate(tmp_path / "v" / "A" / "odd.avi", 100_000, 1)
+    with pytest.raises(DataError, match="odd.avi: by the times in it"):
+        prepare_small(tmp_path / "v", None, tmp_path / "d", algorithm=None, fps=30)
+    data = prepare_small(tmp_path / "v", None, tmp_path / "d", algorithm=None, fps=30, skip_unreadable=True)
+    assert "A/odd.avi\tby the times in it" in (data / "skipped.tsv").read_text()
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"fps": math.nan}, "--fps nan: no number of frames a second"),
+        ({"fps": math.inf}, "--fps inf: no number of frames a second"),
+        ({"height": 65_501}, "--size 65501 48: a JPEG has 65500 a side at most"),
+        ({"height": 65_500, "width": 65_500}, "--size: says that it is 65500 x 65500 pixels"),
+    ],
+)
+def test_frames_that_cannot_be(tmp_path, options, message):
+    with pytest.raises(DataError, match=message):
+        prepare_small(tmp_path, None, tmp_path / "d", **options)

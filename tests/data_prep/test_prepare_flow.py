@@ -13,7 +13,7 @@ from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
 from data_prep.workers import Work
 
-from .videofiles import prepare_small, write_video
+from .videofiles import files_of, prepare_small, write_video
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_flow_made_afterwards_is_the_flow_made_at_once(bare, folder, tmp_path, c
     flow.prepare_flow(bare, work=Work(2, lambda *a: said.append(a)))
     assert contents(bare / "flow") == contents(at_once / "flow")
     assert described(bare) == described(at_once)
-    assert sorted(path.name for path in (bare / "flow").iterdir()) == ["data.mdb", "lock.mdb"]
+    assert sorted(path.name for path in (bare / "flow").iterdir()) == ["checksums.tsv", "data.mdb", "lock.mdb"]
     Dataset(bare).check("flow")
     assert ("flow", 8, 8) in said and "storing costs 0.0" in said[-1][0] and said[-1][1:] == (0, 0)
 
@@ -378,3 +378,42 @@ def test_what_holds_no_frames_is_refused(tmp_path):
     write_json(tmp_path / "dataset.json", {"name": "f", "kind": "features", "classes": ["a"], "mirror": True})
     with pytest.raises(DataError, match="holds features, not frames"):
         flow.prepare_flow(tmp_path)
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_images_where_the_flow_is_to_lie_are_the_users_and_stay(bare, images, link):
+    if link:
+        (bare / "flow").symlink_to(images)
+    else:
+        shutil.copytree(images, bare / "flow")
+    before = files_of(bare / "flow")
+    for given in (bare / "flow", None, images):
+        with pytest.raises(DataError, match="was not made by this command, which is to empty .*flow; move it"):
+            flow.prepare_flow(bare, images=given, work=Work(1))
+    assert files_of(bare / "flow") == before and len(before) == 44
+    assert described(bare) is None
+
+
+def test_a_file_of_the_users_among_the_flow_is_not_emptied_with_it(bare):
+    flow.prepare_flow(bare, "farneback", work=Work(1))
+    (bare / "flow" / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match="notes.txt: was not made by this command"):
+        flow.prepare_flow(bare, replace=True, work=Work(1))
+    Dataset(bare).check("flow")
+    assert described(bare)["algorithm"] == "farneback"
+    (bare / "flow" / "notes.txt").unlink()
+    flow.prepare_flow(bare, replace=True, work=Work(1))
+    assert described(bare)["algorithm"] == "dis"
+
+
+def test_what_a_call_cut_off_before_it_emptied_the_old_flow(bare, contents, monkeypatch):
+    """Killed between its note and the removal: the next call knows the old flow for ours."""
+    flow.prepare_flow(bare, "farneback", work=Work(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(flow, "remove_file", lambda path: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            flow.prepare_flow(bare, replace=True, work=Work(1))
+    assert described(bare) is None
+    flow.prepare_flow(bare, work=Work(1))
+    Dataset(bare).check("flow")
+    assert described(bare)["algorithm"] == "dis"

@@ -164,3 +164,18 @@ def test_the_note_tells_what_they_were_made_with(dataset):
     note = json.loads((stills.folder(dataset, "test") / stills.NOTE).read_text())
     assert (note["every"], note["seed"]) == (1, 1701)
     assert note["images"] == sum(v.frames for v in dataset.videos(1, "test"))
+
+
+@pytest.mark.parametrize("place", ["stills_train1", "stills_train1.partial"])
+@pytest.mark.parametrize("name", ["notes.txt", "data.mdb"])
+def test_a_folder_of_the_users_under_their_name_is_left(dataset, place, name):
+    mine = dataset.folder / place / name
+    if place == "stills_train1" and name == "data.mdb":
+        (dataset.folder / place / stills.NOTE).unlink()  # no mark of ours: it may be anyone's
+    else:
+        mine.parent.mkdir(exist_ok=True)
+        mine.write_text("mine")
+    before = mine.read_bytes()
+    with pytest.raises(DataError, match=f"{place}/{name}: was not made by this command, which is to empty"):
+        stills.write_stills(dataset, every=2)
+    assert mine.read_bytes() == before

@@ -12,12 +12,20 @@ def held_back(_=None):
     return signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
-def test_ctrl_c_waits_until_a_worker_has_its_handler():
+def test_workers_hear_neither_ctrl_c_nor_that_the_terminal_is_gone():
+    deaf = {signal.SIGINT, signal.SIGHUP}
     with ProcessPoolExecutor(1, workers._Context()) as pool:  # without what workers begin with
-        assert pool.submit(held_back).result() == {signal.SIGINT}
+        assert pool.submit(held_back).result() == deaf
     with workers.Processes(2) as crew:
-        assert [mask for _, mask in crew.results(held_back, [1, 2, 3])] == [set()] * 3
+        assert [mask for _, mask in crew.results(held_back, [1, 2, 3])] == [deaf] * 3
     assert held_back() == set()
+
+
+def test_workers_are_ended_where_the_parent_is_interrupted():
+    with pytest.raises(KeyboardInterrupt), workers.Processes(2) as crew:
+        crew._pool.submit(signal.pause)
+        raise KeyboardInterrupt
+    assert crew._pool._processes is None  # it waits until they have ended
 
 
 def test_ctrl_c_waits_until_all_workers_begin(monkeypatch):

@@ -203,7 +203,10 @@ def test_ctrl_c_is_handed_on_and_a_second_kills(monkeypatch, tmp_path, capfd, he
     monkeypatch.setattr(container, "connect", lambda: daemon)
     assert container.run(["train"], [], [tmp_path / "a" / "b"]) == 130
     assert daemon.calls == [signal.SIGINT, "removed"] and not (tmp_path / "a").exists()
-    assert daemon.settings["host_config"]["network_mode"] == "none"
+    host = daemon.settings["host_config"]
+    assert (host["network_mode"], host["cap_drop"], host["read_only"]) == ("none", ["ALL"], True)
+    assert "no-new-privileges" in host["security_opt"] and not {"privileged", "cap_add", "pid_mode"} & set(host)
+    assert host["devices"] is None and host["device_requests"] is None
     assert daemon.settings["user"] == f"{os.getuid()}:{os.getgid()}"
     assert capfd.readouterr().err == "begun\n" and signal.getsignal(signal.SIGINT) is heeded
 

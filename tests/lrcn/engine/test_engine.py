@@ -638,7 +638,7 @@ def test_a_pypi_download_with_another_hash_is_refused(toy, tmp_path, monkeypatch
     monkeypatch.setenv("PIP_FIND_LINKS", str(archive.parent))
     assert "has not the pinned sha256" in _refusal(engine.build, "pypi")
     assert not [path for path in (engine.cache() / "sources").iterdir() if path.is_dir()]
-    assert "in place of" in _refusal(sources._check_sha256, archive, sources.PYPI_SHA256)
+    assert "in place of" in _refusal(sources.check_sha256, archive, sources.PYPI_SHA256)
 
 
 def _git(*arguments, cwd):

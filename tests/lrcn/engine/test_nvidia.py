@@ -56,6 +56,9 @@ def _write_wheel(folder, name: str, content: dict[str, str]):
     return path
 
 
+CALL = sources.call
+
+
 @pytest.fixture
 def index(tmp_path, monkeypatch):
     """A folder with three wheels, which are copied where pip would fetch them, and an empty cache."""
@@ -76,14 +79,14 @@ def index(tmp_path, monkeypatch):
         shutil.copy(folder / f"{name.replace('-', '_')}-13.0.88-py3-none-any.whl", command[command.index("--dest") + 1])
         return 0, ""
 
-    monkeypatch.setattr(nvidia, "call", copy)
+    monkeypatch.setattr(sources, "call", copy)
     return folder
 
 
 @pytest.fixture
 def pip(index, monkeypatch):
     """The index, and pip itself to fetch from it."""
-    monkeypatch.setattr(nvidia, "call", sources.call)
+    monkeypatch.setattr(sources, "call", CALL)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     return index
@@ -127,6 +130,16 @@ def test_wheels_are_laid_out_as_a_toolkit(pip):
     assert (root / "lib64" / "libcudnn.so").read_text() == "library"
 
 
+def test_what_is_laid_out_is_for_those_that_the_umask_lets(index):
+    before = os.umask(0o027)
+    try:
+        root, _ = fetch("toolkit")
+    finally:
+        os.umask(before)
+    modes = {name: (root / name).stat().st_mode & 0o777 for name in ("bin", "bin/nvcc", "lib/libcudart.so.13")}
+    assert modes == {"bin": 0o750, "bin/nvcc": 0o750, "lib/libcudart.so.13": 0o640}
+
+
 def test_how_much_there_is_is_asked_while_pip_deletes(tmp_path, monkeypatch):
     scandir = os.scandir
     for path in (tmp_path / "one", tmp_path / "pip-unpack" / "two"):
@@ -150,7 +163,7 @@ def test_what_is_fetched_is_said_first_and_only_what_lacks_is_fetched(index, mon
         path.unlink()
     _, [remark] = fetch("toolkit", "cudnn")
     assert "NVIDIA's cuDNN 13.0.88 as wheels" in remark and "the cuDNN SLA" in remark and "EULA" not in remark
-    monkeypatch.setattr(nvidia, "call", lambda *command: pytest.fail("the index was asked again"))
+    monkeypatch.setattr(sources, "call", lambda *command: pytest.fail("the index was asked again"))
     assert fetch("toolkit", "cudnn") == (root, [])
 
 
@@ -160,7 +173,7 @@ def test_a_wheel_with_another_hash_is_refused_and_what_was_whole_stays(pip):
     for spoilt in (whole[:-50], whole.replace(b"library", b"malware")):
         path.write_bytes(spoilt)
         reason = refusal("toolkit")
-        assert "nvidia-runtime 13.0.88 has not the pinned sha256 " in reason and reason.endswith(": refused")
+        assert "nvidia-runtime 13.0.88 has not the pinned sha256 " in reason and ": refused; " in reason
         assert not list(nvidia.folder().rglob("libcudart*")) and (nvidia.folder() / "bin" / "nvcc").is_file()
     path.write_bytes(whole)
     (pip / "nvidia_nvcc-13.0.88-py3-none-any.whl").unlink()
@@ -173,7 +186,7 @@ def test_the_hash_is_taken_of_what_lies_here_and_not_left_to_pip(index, monkeypa
         _write_wheel(index, "nvidia-nvcc", {}).rename(f"{folder}/nvidia_nvcc-13.0.88-py3-none-any.whl")
         return 0, ""
 
-    monkeypatch.setattr(nvidia, "call", download)
+    monkeypatch.setattr(sources, "call", download)
     assert re.search("has sha256 [0-9a-f]{64} in place of [0-9a-f]{64}: refused", refusal("toolkit"))
 
 
@@ -230,7 +243,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_beside(index, monkeypatch):
             r"no space left for NVIDIA's wheels in \S+: free \d+\.\d GB, or set LRCN_CACHE", refusal("cudnn")
         )
     assert [path.name for path in nvidia.folder().parent.iterdir() if path.is_dir()] == [nvidia.folder().name]
-    monkeypatch.setattr(nvidia, "call", lambda *command, **more: (1, "ERROR: [Errno 28] No space left on device\n"))
+    monkeypatch.setattr(sources, "call", lambda *command, **more: (1, "ERROR: [Errno 28] No space left on device\n"))
     assert "no space left" in refusal("cudnn")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from fractions import Fraction
 from html.parser import HTMLParser
 
@@ -270,10 +271,25 @@ def test_the_same_again_another_seed_and_another_sheet(source):
     assert make(source).returncode == 0
     first = contents(source / "out")
     assert make(source).returncode == 0 and contents(source / "out") == first
+    key = json.loads((source / "out/key.json").read_text())
     (source / "out/key.json").unlink()  # as a run that was cut off leaves it
-    (source / "out/sheet/images/0001.jpg").write_bytes(b"")
+    (source / "out").rename(source / "out.partial")
+    (source / "out.partial/preparing.json").write_text(json.dumps({"sheet": key["sheet"]}))
+    (source / "out.partial/sheet/images/0001.jpg").write_bytes(b"")
     assert make(source).returncode == 0 and contents(source / "out") == first
     refused(make(source, "--seed", 3), "out: holds another sheet")
+
+
+def test_folders_that_are_called_like_sheets_are_the_users(source):
+    told = {"out": "out: is there already", "out.partial": "out.partial: holds files of someone else"}
+    for place in ("out/sheet-music", "out/sheet", "out.partial/sheet"):
+        mine = source / place / "score.txt"
+        mine.parent.mkdir(parents=True)
+        mine.write_text("mine")
+        refused(make(source), told[place.split("/")[0]])
+        assert mine.read_text() == "mine"
+        shutil.rmtree(source / place.split("/")[0])
+    assert make(source).returncode == 0
 
 
 def test_parts_share_the_images_out(source):
