@@ -32,6 +32,7 @@ COMMANDS = {  # name -> the module of lrcn.commands that has it, under its name
     "report": "report",
     "sample": "sample",
     "train": "train",
+    "verify": "verify",
     "watch": "watch",
     "weights": "released",
 }

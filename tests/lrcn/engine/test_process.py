@@ -38,7 +38,10 @@ def test_why_caffe_stopped():
     )
     assert "Unknown bottom blob 'fc9'" in line and "insert_splits.cpp:29" in line and "l.log" in line
     snapshot = "F1121 06:00:00.1 9 io.cpp:77] Check failed: proto.SerializeToOstream(&output) "
-    assert "io.cpp:77: Check failed" in (line := explain([snapshot], -6, "l.log")) and "is the disk full? (" in line
+    assert (
+        "io.cpp:77: Check failed" in (line := explain([snapshot], -6, "l.log"))
+        and "is the disk full? free some" in line
+    )
     assert "signal 9" in explain(["nothing"], -9, "l.log")
 
 
