@@ -16,7 +16,7 @@ from pathlib import Path
 import caffe
 from caffe.proto import caffe_pb2
 
-FITTING = "start.caffemodel"  # what of a file fits, in passing
+FITTING = ".start.caffemodel.lrcn-new"  # what of a file fits, in passing; no file of the user's is called so
 
 
 def main(paths: list[str]) -> None:
