@@ -240,7 +240,7 @@ def pass_over(lacking: Sequence[str], lenient: bool) -> None:
     if lacking and not lenient:
         raise SpecError(f"{lacking[0]} (--lenient passes over what only forks of Caffe have)")
     for line in lacking:
-        say(f"passed over: {line}")
+        say(f"passed over: {one_line(line)}")
 
 
 def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]:

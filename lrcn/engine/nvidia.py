@@ -188,7 +188,9 @@ def _unpack(archive: Path, root: Path, name: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with wheel.open(member) as source, path.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
-            path.chmod(0o755 if member.external_attr >> 16 & 0o100 else 0o644)
+            if member.external_attr >> 16 & 0o100:
+                mode = path.stat().st_mode
+                path.chmod(mode | (mode & 0o444) >> 2)  # for those who may read it, as the umask has it
             if parts[-2] == "lib" and ".so." in path.name:
                 _link(path.with_name(path.name.split(".so.")[0] + ".so"), path.name)
     _link(root / "lib64", "lib")

@@ -248,8 +248,9 @@ def fetch_weights(name: str, url: str | None, report: Report) -> str:
     published one. Raises SpecError for an unknown name, DataError, one line, for whatever keeps them from being there
     whole and as published."""
     one = release(name)
+    noted = one.path.with_name(one.path.name + ".sha256")
     if one.path.exists():
-        if why := one.file.difference(one.path):
+        if why := one.file.difference(one.path) or _other_than_noted(one.path, noted):
             raise DataError(f"{one.path}: {why}; remove it and fetch it again")
         return f"{name} is there: {one.path}"
     address = url or one.file.address
@@ -266,11 +267,21 @@ def fetch_weights(name: str, url: str | None, report: Report) -> str:
             except SpecError as error:
                 why = str(error).removeprefix(f"{part}: ")
                 raise DataError(f"{address}: sent no weights ({why}); removed, nothing is put at {one.path}") from None
+            if why := _other_than_noted(part, noted):
+                raise DataError(f"{address}: what it sent {why}; removed. To take it all the same, remove {noted}")
 
     fetch(address, one.path, one.file.size, check, report)
     if one.file.checksums:
         return f"{name}: {one.path}, as published ({' and '.join(one.file.checksums)})"
     sha256 = digests(one.path, ["SHA-256"])["SHA-256"]
-    beside = one.path.with_name(one.path.name + ".sha256")
-    write_text(beside, f"{sha256}  {one.path.name}\n")
-    return f"{name}: {one.path}, SHA-256 {sha256}; none was published to hold it against, so it is noted in {beside}"
+    write_text(noted, f"{sha256}  {one.path.name}\n")
+    return f"{name}: {one.path}, SHA-256 {sha256}; none was published to hold it against, so it is noted in {noted}"
+
+
+def _other_than_noted(path: Path, noted: Path) -> str:
+    """Why a file is not the one whose SHA-256 was noted when it was first fetched; "" where it is, or none was noted."""
+    if not noted.is_file():
+        return ""
+    first = noted.read_text(encoding="utf-8", errors="replace").split(" ")[0].strip()
+    sha256 = digests(path, ["SHA-256"])["SHA-256"]
+    return "" if sha256 == first else f"has SHA-256 {sha256}, where {first} was noted in {noted} of an earlier one"

@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from data_prep import DataError
+from data_prep import DataError, store
 from data_prep.dataset import Dataset
 from lrcn.engine import EngineError
 from lrcn.engine.cards import cards
@@ -117,6 +117,7 @@ class Job(Workspace):
                     "starts; add its training to --stages, or give the --out where it lies, or --trained FILE"
                 )
         self._check_iterations(to_do, resume)
+        _check_databases(to_do)
         filled = starting.filled_by(self, to_do, start, given)
         if not (dry_run or weights):
             remark = self._random_cnn(to_do, given)
@@ -367,6 +368,15 @@ class Job(Workspace):
             if each.score_at and each.variant.row in rows and each.net not in self.files
         ]
         return [replace(evaluation, notes=[*evaluation.notes, *notes]) for evaluation in evaluations]
+
+
+def _check_databases(trainings: Sequence[Training]) -> None:
+    """DataError for an LMDB that Caffe's own Data layer would read, and that would end it with a signal."""
+    for training in trainings:
+        for layer in training.files["train_test"].layer:
+            place = training.run.folder / layer.data_param.source
+            if layer.type == "Data" and (place / "data.mdb").exists():
+                store.reader(place)
 
 
 def open_job(

@@ -21,7 +21,7 @@ from data_prep import stretch
 from data_prep.children import python
 from data_prep.whole_files import MARK, sweep, write_bytes, write_text
 from lrcn.engine.compute import Compute
-from lrcn.engine.process import Batches, Caffe
+from lrcn.engine.process import GOES_ON, Batches, Caffe, tell_passed_over
 from lrcn.engine.ranks import Ranks
 from lrcn.training.board import Board
 from lrcn.training.follower import Follower
@@ -70,13 +70,14 @@ def train(
         _segment(run, solver, compute, (done, end), weights, share, follower)
         if not run.snapshots.has_form(end):
             raise TrainError(
-                f"{run.snapshots.folder}: Caffe left no whole snapshot at iteration {end}; is the disk full?"
+                f"{run.snapshots.folder}: Caffe left no whole snapshot at iteration {end}; is the disk full? {GOES_ON}"
             )
         run.snapshots.seal(end)
         done = end
     if solver.test_iter and follower.lacks_last_test:
         _test(run, solver, compute, share, follower)
     follower.finish()
+    tell_passed_over(sorted(run.folder.glob("logs/from-*.log")), compute)
     run.draw_curve()
     run.thin(done, kept)
     sweep(run.folder / "stretch", stretch.MADE)
@@ -104,7 +105,7 @@ def _segment(
     if weights and not start:
         _start_from(weights, run.folder, compute, log)
         if why := run.fault(0):
-            raise TrainError(f"{why}; is the disk full?")
+            raise TrainError(f"{why}; is the disk full? {GOES_ON}")
     run.note_device(start, compute.about(), compute.blas_threads)
     state, before = _state(run, start) if start or weights else None, run.snapshots.stamps()
     with _solving(piece, compute, log, state, start * max(solver.iter_size, 1), share) as caffe:

@@ -40,7 +40,7 @@ def test_whatever_is_written_is_read_again(tmp_path_factory, value):
     path = tmp_path_factory.getbasetemp() / "value.json"
     write_json(path, value)
     text = path.read_text(encoding="utf-8")
-    assert json.loads(text) == read_json(path) == value
+    assert json.loads(text) == read_json(path, object) == value
     assert "".join(text.split()) == "".join(json.dumps(value, indent=1, ensure_ascii=False).split())
 
 

@@ -130,6 +130,16 @@ def test_wheels_are_laid_out_as_a_toolkit(pip):
     assert (root / "lib64" / "libcudnn.so").read_text() == "library"
 
 
+def test_what_is_laid_out_is_for_those_that_the_umask_lets(index):
+    before = os.umask(0o027)
+    try:
+        root, _ = fetch("toolkit")
+    finally:
+        os.umask(before)
+    modes = {name: (root / name).stat().st_mode & 0o777 for name in ("bin", "bin/nvcc", "lib/libcudart.so.13")}
+    assert modes == {"bin": 0o750, "bin/nvcc": 0o750, "lib/libcudart.so.13": 0o640}
+
+
 def test_how_much_there_is_is_asked_while_pip_deletes(tmp_path, monkeypatch):
     scandir = os.scandir
     for path in (tmp_path / "one", tmp_path / "pip-unpack" / "two"):

@@ -205,6 +205,25 @@ def test_without_a_published_checksum_the_one_that_came_is_told_and_noted(server
     assert subprocess.run(["sha256sum", "-c", note.name], cwd=note.parent, capture_output=True).returncode == 0
 
 
+def test_without_a_published_checksum_the_first_that_came_is_the_one_that_is_taken(server, here):
+    one = here()
+    fetched("mine")
+    whole = server.content
+    server.content = whole + b"\n\x03net"  # weights as well, but other bytes
+    one.path.write_bytes(server.content)
+    with pytest.raises(DataError, match=f"{one.path}: has SHA-256 .* was noted .*; remove it and fetch it again"):
+        fetched("mine")
+    one.path.unlink()
+    note = one.path.with_name("mine.caffemodel.sha256")
+    with pytest.raises(
+        DataError, match=f"what it sent has SHA-256 .*; removed. To take it all the same, remove {note}"
+    ):
+        fetched("mine")
+    assert [path.name for path in one.path.parent.iterdir()] == [note.name]
+    server.content = whole
+    assert sums(whole)["SHA-256"] in fetched("mine") and one.path.read_bytes() == whole
+
+
 @pytest.mark.parametrize(
     "content",
     [

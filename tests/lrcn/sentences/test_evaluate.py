@@ -107,9 +107,9 @@ def test_parts_and_their_files(tmp_path):
     check_files(part_images(dataset, "val"))
     with pytest.raises(DataError, match=r"/gone/a.jpg: no such image any more \(1 of 1 are gone\)"):
         check_files(part_images(dataset, "train"))
-    for captions, said in ((None, "image 1 has no caption"), ([3], "image 1: its caption 1 is 3, no text")):
+    for captions, said in (("x", "captions: a list is due, not 'x'"), ([3], r"captions.0.: a text is due, not 3")):
         write_json(dataset.folder / "captions.json", {"images": [{"file": "a", "split": "val", "captions": captions}]})
-        with pytest.raises(DataError, match=f"captions.json: {said}"):
+        with pytest.raises(DataError, match=f"captions.json: at images.0..{said}"):
             part_images(dataset, "val")
     write_json(dataset.folder / "captions.json", {"images": [{"file": 3}]})
     with pytest.raises(DataError, match="captions.json"):
