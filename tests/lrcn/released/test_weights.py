@@ -215,7 +215,9 @@ def test_without_a_published_checksum_the_first_that_came_is_the_one_that_is_tak
         fetched("mine")
     one.path.unlink()
     note = one.path.with_name("mine.caffemodel.sha256")
-    with pytest.raises(DataError, match=f"what it sent has SHA-256 .*; removed. To take it all the same, remove {note}"):
+    with pytest.raises(
+        DataError, match=f"what it sent has SHA-256 .*; removed. To take it all the same, remove {note}"
+    ):
         fetched("mine")
     assert [path.name for path in one.path.parent.iterdir()] == [note.name]
     server.content = whole
