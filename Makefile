@@ -4,6 +4,8 @@
 #   make test     every test, after make lint
 #   make test-fast  the tests that need no engine and are over in a moment
 #   make mutants  small changes of the code that no test notices; takes long, and has to be read
+#   make fuzz     damaged inputs to every reader: CASES=10000 SEED=1 READER=... CASE=...
+#   make kills    every command stopped and given again: KILLS=50 SEED=1 COMMAND=...
 #   make lint     what ruff, the order of imports and mypy say of the code
 #   make system   the system packages (apt, as root or with sudo that asks nothing)
 #   make venv     .venv, with this project and its Python packages, each held against its hash in requirements/;
@@ -31,7 +33,7 @@ PACKAGES := git ca-certificates cmake ninja-build g++ python3-dev python3-venv p
   libboost-system-dev libboost-thread-dev libboost-filesystem-dev libboost-python-dev \
   libgoogle-glog-dev libgflags-dev libhdf5-dev libopenblas-dev libopencv-dev liblmdb-dev libgtest-dev
 
-.PHONY: demo test test-fast mutants lint system venv lock oldest newest engine docker docker-cuda docker-test clean
+.PHONY: demo test test-fast mutants fuzz kills lint system venv lock oldest newest engine docker docker-cuda docker-test clean
 
 demo: engine
 	$(LRCN) prepare demo
@@ -57,6 +59,16 @@ test-fast: venv
 mutants: venv
 	.venv/bin/python $(PIP) $(PINNED) -r requirements/run.txt -r requirements/test.txt -r requirements/mutants.txt
 	.venv/bin/python benchmarks/mutants.py
+
+CASES ?= 10000
+KILLS ?= 50
+SEED ?= 1
+
+fuzz: venv
+	.venv/bin/python -m tests.faults.fuzz $(READER) --cases $(CASES) --seed $(SEED) $(CASE:%=--case %)
+
+kills: engine
+	.venv/bin/python -m tests.faults.kills $(if $(COMMAND),"$(COMMAND)") --kills $(KILLS) --seed $(SEED)
 
 lint: venv
 	.venv/bin/ruff format --check --quiet

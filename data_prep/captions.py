@@ -26,22 +26,23 @@ import re
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from data_prep import DataError, frames, room, shards, vocabulary
+from data_prep import DataError, room, shards, vocabulary
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.list_order import check_seed
 from data_prep.row_files import write_files
-from data_prep.source_files import Table, is_json, parse_json, short
+from data_prep.source_files import Table, is_json
 from data_prep.spellings import Files
 from data_prep.whole_files import new_folder, write_json, write_lines, write_text, writing
 from data_prep.workers import IMAGES, Counted, Work, no_progress
-from readers.text import read_lines, read_text
+from readers.images import decode, opened
+from readers.json_files import convert, parse_json, short
+from readers.text import read_bytes, read_lines, read_text
 
 STEPS, STREAMS = 20, 100
 FILE_ROWS = 100_000  # of a file at most, as released
@@ -322,33 +323,34 @@ OTHERS = {b"GIF8": "a GIF", b"RIFF": "WebP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 def unreadable(path: str) -> str | None:
     """Why Caffe's ImageData cannot read an image file; None where it can. Grey and CMYK it turns to colour itself."""
     try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        return "no such file"
-    except OSError as error:
-        return error.strerror or "cannot be read"
+        content = read_bytes(path, DataError, "")
+    except DataError as error:
+        return _reason(path, error)
     kind = next((kind for magic, kind in READABLE.items() if content.startswith(magic)), None)
     if kind is None:
         other = next((kind for magic, kind in OTHERS.items() if content.startswith(magic)), None)
         return f"{other}, which Caffe may not read; convert it to JPEG" if other else "no JPEG, PNG or BMP image"
-    if kind in ENDS and ENDS[kind] not in content[-TAIL:] and _is_cut(content):
+    if kind in ENDS and ENDS[kind] not in content[-TAIL:] and _is_cut(content, path):
         return f"truncated {kind}"
     try:
-        image = frames.decode(content, cv2.IMREAD_REDUCED_COLOR_8)
-    except cv2.error:
-        image = None
-    return None if image is not None else f"damaged {kind}"
+        decode(content, path, cv2.IMREAD_REDUCED_COLOR_8, DataError, "")
+    except DataError as error:
+        return _reason(path, error) if "LRCN_MAX_PIXELS" in str(error) else f"damaged {kind}"
+    return None
 
 
-def _is_cut(content: bytes) -> bool:
+def _reason(path: str, error: DataError) -> str:
+    """Of a reader's line, without the file and the mend."""
+    return str(error).removeprefix(f"{path}: ").removesuffix("; ")
+
+
+def _is_cut(content: bytes, path: str) -> bool:
     """Whether an image lacks a part, which OpenCV may show grey. What phones write behind it does no harm."""
-    from PIL import Image as Picture
-
     try:
-        with Picture.open(BytesIO(content)) as image:
+        with opened(content, path, DataError) as image:
             image.load()
-    except (OSError, ValueError, SyntaxError):
-        return True
+    except DataError as error:
+        return "LRCN_MAX_PIXELS" not in str(error)
     return False
 
 
@@ -546,48 +548,39 @@ def _inputs(images: Iterable[Image], out: Path) -> str:
 
 
 # ---- any JSON or CSV ---------------------------------------------------------------------------------------
-def split_name(name, where: str) -> str:
+def split_name(name: str, where: str) -> str:
     """train, val, test or restval of a split's name as data sets have it. Errors: DataError."""
-    split = SPLITS.get(name.strip().lower()) if isinstance(name, str) else None
+    split = SPLITS.get(name.strip().lower())
     if split is None:
         raise DataError(f"{where}: split {short(name)}; it must be train, val, test or restval")
     return split
 
 
-def _records(path: Path) -> Iterator[tuple[str, object, object, object]]:
-    """(where, image, split, captions) of each entry of a JSON or CSV file: which of them, its content tells."""
+@dataclass
+class _Entry:
+    split: str
+    image: str | None = None
+    file: str | None = None
+    captions: str | list[str] | None = None
+    caption: str | list[str] | None = None
+
+
+def _records(path: Path) -> Iterator[tuple[str, _Entry]]:
+    """Each entry of a JSON or CSV file, which of them its content tells, and where it is."""
     text = read_text(path, DataError, "name a JSON or CSV file of captions")
     if path.suffix.lower() != ".json" and not is_json(text):
         for where, row in Table(text, path, ("image", "caption", "split")):
-            yield where, row["image"].strip(), row["split"], row["caption"]
+            yield where, _Entry(row["split"], row["image"].strip(), caption=row["caption"])
         return
-    content = parse_json(text, path)
+    content = parse_json(text, path, object, DataError)
     entries = content.get("images") if isinstance(content, dict) else content
-    if not isinstance(entries, list):
-        raise DataError(f"{path}: holds no list; give a list of {{image, captions, split}}")
-    for number, entry in enumerate(entries, 1):
+    mend = "give a list of {image, captions, split}"
+    for number, entry in enumerate(convert(entries, path, list[_Entry], DataError, mend), 1):
         where = f"{path}: entry {number}"
-        if not isinstance(entry, dict):
-            raise DataError(f"{where} is no {{image, captions, split}}; mend it")
         for one, other in (("captions", "caption"), ("image", "file")):
-            if one in entry and other in entry:
+            if None not in (getattr(entry, one), getattr(entry, other)):
                 raise DataError(f"{where} has {one} and {other}; give one of them")
-        captions = entry.get("captions", entry.get("caption"))
-        yield where, entry.get("image", entry.get("file")), entry.get("split"), captions
-
-
-def as_texts(captions: object, where: str) -> list[str]:
-    """The captions of an entry: a text, or a list of texts. Errors: DataError."""
-    if captions is None:
-        raise DataError(f"{where} has no caption; give a text, or a list of texts")
-    if isinstance(captions, str):
-        return [captions]
-    if not isinstance(captions, list):
-        raise DataError(f"{where}: its captions are {short(captions)}; give a text, or a list of texts")
-    for number, caption in enumerate(captions, 1):
-        if not isinstance(caption, str):
-            raise DataError(f"{where}: its caption {number} is {short(caption)}, no text; give a list of texts")
-    return captions
+        yield where, entry
 
 
 def read_captions(path, images=None) -> list[Image]:
@@ -597,16 +590,17 @@ def read_captions(path, images=None) -> list[Image]:
     """
     by_file: dict[str, Image] = {}
     find = ImageFolder(images)
-    for where, file, split, captions in _records(Path(path)):
-        if file is None or file == "":
+    for where, entry in _records(Path(path)):
+        if not (file := entry.image or entry.file):
             raise DataError(f"{where} has no image; name its file")
-        if not isinstance(file, str):
-            raise DataError(f"{where}: image is {short(file)}, no text; name its file")
-        captions, split = as_texts(captions, where), split_name(split, where)
+        captions = entry.caption if entry.captions is None else entry.captions
+        if captions is None:
+            raise DataError(f"{where} has no caption; give a text, or a list of texts")
+        split = split_name(entry.split, where)
         image = by_file.setdefault(file, Image(find(file), split, []))
         if image.split != split:
             raise DataError(f"{where}: {file} is in {image.split} already; an image has one split")
-        image.captions.extend(captions)
+        image.captions.extend([captions] if isinstance(captions, str) else captions)
     if not by_file:
         raise DataError(f"{path}: holds no caption; name a JSON or CSV file of captions")
     return list(by_file.values())

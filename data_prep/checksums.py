@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from data_prep import DataError
-from data_prep.whole_files import remove_file, write_text, writing
+from data_prep.whole_files import is_new, remove_file, write_text, writing
 from readers.text import read_lines
 
 NAME, JOURNAL = "checksums.tsv", "checksums.part"
@@ -125,7 +125,8 @@ def files_in(folder: Path) -> Iterator[str]:
             folders.clear()  # which have their own
             continue
         folders.sort()
-        yield from ((here / name).relative_to(folder).as_posix() for name in sorted(files) if name not in PASSING)
+        names = (name for name in sorted(files) if name not in PASSING and not is_new(name))
+        yield from ((here / name).relative_to(folder).as_posix() for name in names)
 
 
 def write(folder: Path) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_prep import DataError
 from data_prep.captions import Image, ImageFolder, split_name
 from data_prep.flickr30k import karpathy_images
-from data_prep.source_files import image_key, lines, read_source, short
+from data_prep.source_files import Id, image_key, lines
+from readers.json_files import convert, read_json, short
+from readers.text import number
 
-COCO_NAME = re.compile(r"(?:COCO_(?P<part>[a-z]+\d{4})_)?(?P<id>\d{12})(?P<ending>(?:\.\w+)?)")  # of 2014, or of 2017
+COCO_NAME = re.compile(r"(?:COCO_(?P<part>[a-z]+[0-9]{4})_)?(?P<id>[0-9]{12})(?P<ending>(?:\.\w+)?)")  # 2014, or 2017
+MEND = "name captions_train2014.json or the like"
 LISTS = {"train": ("train",), "val": ("val.val", "val"), "test": ("val.test", "test")}  # coco2014_cocoid.NAME.txt
 
 
@@ -22,57 +25,59 @@ class Annotations:
     """COCO's captions of a file: files, image id -> its file name, "" where the file names none; captions, image id ->
     those that it has, of images that the file lacks too. Ids are `image_key`s."""
 
-    files: dict[int | str, str]
-    captions: dict[int | str, list[str]]
+    files: dict[Id, str]
+    captions: dict[Id, list[str]]
+
+
+@dataclass
+class _Image:
+    id: Id
+    file_name: str = ""
+
+
+@dataclass
+class _Annotation:
+    image_id: Id
+    caption: str
+
+
+@dataclass
+class _Coco:
+    annotations: list[_Annotation]
+    images: list[_Image] = field(default_factory=list)
 
 
 def parse_annotations(content: object, path) -> Annotations:
     """What is in captions_train2014.json and the like. Errors: DataError."""
-    if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
-        raise DataError(
-            f"{path}: not COCO's captions (no list `annotations`); name captions_train2014.json or the like"
-        )
-    if not isinstance(images := content.get("images", []), list):
-        raise DataError(f"{path}: images is {short(images)}; fetch the file again")
-    files: dict[int | str, str] = {}
-    ids: dict[int | str, object] = {}  # as the file has them
-    for number, image in enumerate(images, 1):
-        where = f"{path}: image {number}"
-        key, name = _key(image, "id", where), image.get("file_name", "")
-        if not isinstance(name, str):
-            raise DataError(f"{where}: file_name is {short(name)}; give a text")
+    coco = convert(content, path, _Coco, DataError, MEND)
+    files: dict[Id, str] = {}
+    ids: dict[Id, Id] = {}  # as the file has them
+    for at, image in enumerate(coco.images, 1):
+        where = f"{path}: image {at}"
+        key = _key(image.id, "id", where)
         if key in files:
-            spelling = f", as {short(ids[key])} and as {short(image['id'])}" if ids[key] != image["id"] else ""
+            spelling = f", as {short(ids[key])} and as {short(image.id)}" if ids[key] != image.id else ""
             raise DataError(f"{where}: id {key} is there twice{spelling}; give each image an id of its own")
-        files[key], ids[key] = name, image["id"]
-    captions: dict[int | str, list[str]] = {}
-    for number, annotation in enumerate(content["annotations"], 1):
-        where = f"{path}: annotation {number}"
-        key = _key(annotation, "image_id", where)
-        if "caption" not in annotation:
-            raise DataError(f"{where}: has no caption; name captions_train2014.json or the like")
-        if not isinstance(caption := annotation["caption"], str):
-            raise DataError(f"{where}: caption is {short(caption)}, no text; mend it")
-        captions.setdefault(key, []).append(caption)
+        files[key], ids[key] = image.file_name, image.id
+    captions: dict[Id, list[str]] = {}
+    for at, annotation in enumerate(coco.annotations, 1):
+        key = _key(annotation.image_id, "image_id", f"{path}: annotation {at}")
+        captions.setdefault(key, []).append(annotation.caption)
     return Annotations(files, captions)
 
 
-def _key(entry: object, name: str, where: str) -> int | str:
-    if not isinstance(entry, dict) or name not in entry:
-        raise DataError(f"{where}: has no {name}; name captions_train2014.json or the like")
-    if (key := image_key(entry[name])) is None:
-        raise DataError(f"{where}: {name} is {short(entry[name])}; it must be a whole number, or a text")
+def _key(value: Id | None, name: str, where: str) -> Id:
+    if value is None or (key := image_key(value)) is None:
+        raise DataError(f"{where}: {name} is {short(value)}; it must be a whole number, or a text")
     return key
 
 
-def read_annotations(
-    paths, remark: Callable[[str], None] = lambda text: None
-) -> dict[int | str, tuple[str, list[str]]]:
+def read_annotations(paths, remark: Callable[[str], None] = lambda text: None) -> dict[Id, tuple[str, list[str]]]:
     """Image id -> file name, captions, of captions_train2014.json and the like. remark: called with what there is to
     say of annotations of images that a file lacks. Errors: DataError."""
-    by_id: dict[int | str, tuple[str, list[str]]] = {}
+    by_id: dict[Id, tuple[str, list[str]]] = {}
     for path in paths:
-        annotations = parse_annotations(read_source(path), path)
+        annotations = parse_annotations(read_json(path, object, DataError, MEND), path)
         for key, name in annotations.files.items():
             if key in by_id:
                 raise DataError(f"{path}: image {key} is in two annotation files; give each file once")
@@ -109,10 +114,10 @@ def _listed(split: Path):
         path = next((p for p in (split / f"coco2014_cocoid.{name}.txt" for name in names) if p.exists()), None)
         if path is None and part == "train":
             raise DataError(f"{split}: no coco2014_cocoid.train.txt; name a folder of id lists, or Karpathy's JSON")
-        for number, line in lines(path) if path else ():
-            if not line.strip().isdecimal():
-                raise DataError(f"{path}:{number}: {line.strip()!r} is no image id; give one a line")
-            yield part, f"{path}:{number}", int(line)
+        for at, line in lines(path) if path else ():
+            if (image := number(line.strip())) is None:
+                raise DataError(f"{path}:{at}: {short(line.strip())} is no image id; give one a line")
+            yield part, f"{path}:{at}", image
 
 
 def read_coco(
@@ -145,7 +150,7 @@ def read_coco(
                 known[key] = described
             if part != "restval" or restval is not None:
                 named.append(("train" if part == "restval" and restval == "train" else part, where, key))
-    taken: dict[int | str, Image] = {}
+    taken: dict[Id, Image] = {}
     find = ImageFolder(images)
 
     def image(part: str, name: str, captions: list[str]) -> Image:
@@ -167,9 +172,13 @@ def read_coco(
 
 def _karpathys(path):
     """(split, where, id, (file name, captions)) of each image of Karpathy's dataset_coco.json."""
-    for number, entry in enumerate(karpathy_images(path), 1):
-        where = f"{path}: image {number}"
-        if "cocoid" not in entry:
+    for at, entry in enumerate(karpathy_images(path), 1):
+        where = f"{path}: image {at}"
+        if entry.cocoid is None:
             raise DataError(f"{where} has no cocoid; name Karpathy's dataset_coco.json")
-        described = entry["filename"], [sentence["raw"] for sentence in entry["sentences"]]
-        yield split_name(entry["split"], ""), where, _key(entry, "cocoid", where), described
+        yield (
+            split_name(entry.split, where),
+            where,
+            _key(entry.cocoid, "cocoid", where),
+            (entry.filename, entry.captions),
+        )

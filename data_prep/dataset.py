@@ -23,15 +23,19 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict
+
+from msgspec import Meta
 
 from data_prep import DataError, checksums
 from data_prep.moved import Whereabouts
 from data_prep.store import MODALITIES, check_images, first_number, read_jpeg, reader
-from data_prep.whole_files import read_json
-from readers.text import read_lines
+from data_prep.whole_files import AGAIN, read_json
+from readers.json_files import convert, parse_json
+from readers.text import decoded, number, read_lines
 
 
 @dataclass(frozen=True)
@@ -58,25 +62,29 @@ def list_text(videos: list[Video]) -> str:
 
 
 def described_images(folder: Path) -> Iterator[dict]:
-    """The entries of the captions.json of a prepared data set, of which one at a time is in memory. DataError where it
-    cannot be read; KeyError, TypeError where it is not what `prepare` writes."""
+    """The entries of the captions.json of a prepared data set ({"file", "split", "captions"}, and "detail" of videos),
+    of which one at a time is in memory. DataError where it cannot be read, or is not what `prepare` writes."""
     path = folder / "captions.json"
-    try:
-        with open(path, encoding="utf-8") as file:
-            if file.readline() == '{"images": [\n':  # a line an image, as `prepare` writes it
-                yield from _entries(file)
+    if path.is_file():
+        with open(path, "rb") as file:
+            if file.readline() == b'{"images": [\n':  # a line an image, as `prepare` writes it
+                yield from _entries(file, path)
                 return
-    except (OSError, ValueError):
-        pass
-    yield from read_json(path)["images"]  # says what is wrong with it
+    content = read_json(path)
+    convert(content, path, DescribedImages, DataError, AGAIN)
+    yield from content["images"]
 
 
-def _entries(lines: Iterable[str]) -> Iterator[dict]:
-    for line in lines:
-        if line.startswith("]}"):
+def _entries(lines: Iterable[bytes], path: Path) -> Iterator[dict]:
+    for at, line in enumerate(lines, 2):
+        if line.startswith(b"]}"):
             return
-        yield json.loads(line.rstrip(",\n"))
-    raise ValueError("cut off")
+        where = f"{path}:{at}"
+        text = decoded(line.rstrip(b",\r\n"), where, DataError, AGAIN)
+        entry = parse_json(text, where, dict[str, Any], DataError, AGAIN)
+        convert(entry, where, DescribedImage, DataError, AGAIN)
+        yield entry
+    raise DataError(f"{path}: is cut off; {AGAIN}")
 
 
 def read_classes(path: str | os.PathLike) -> list[str]:
@@ -87,8 +95,8 @@ def read_classes(path: str | os.PathLike) -> list[str]:
     lines = [(at, line.strip()) for at, line in enumerate(read_lines(path, DataError, mend), 1)]
     lines = [(at, line) for at, line in lines if line]
     names = [line for _, line in lines]
-    first = [re.fullmatch(r"(\d+)[\s,;.:)]+(\S.*)", name) for name in names]
-    last = [re.fullmatch(r"(.*[^\s,;:])[\s,;:]+(\d+)", name) for name in names]
+    first = [re.fullmatch(r"([0-9]{1,18})[\s,;.:)]+(\S.*)", name) for name in names]
+    last = [re.fullmatch(r"(.*[^\s,;:])[\s,;:]+([0-9]{1,18})", name) for name in names]
     by_number = sorted((int(match[1]), match[2]) for match in first if match)
     without = next((at for (at, _), match in zip(lines, first) if not match), None)
     if names and without is None:
@@ -130,6 +138,93 @@ def _portable(value, left_out=frozenset()):
     return {name: _portable(part, left_out) for name, part in value.items() if name not in left_out}
 
 
+# ---- dataset.json and captions.json ------------------------------------------------------------------------
+
+Size = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+
+
+@dataclass
+class Described:
+    """What dataset.json says of every data set."""
+
+    name: str
+    kind: Literal["frames", "features", "captions", "semantics"]
+    prepared: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Extraction:
+    """By which net activations were made."""
+
+    blob: str = ""
+
+
+@dataclass
+class OfVideos:
+    classes: Annotated[list[str], Meta(min_length=1)]
+    mirror: bool
+    splits: list[Size] = field(default_factory=lambda: [1])
+
+
+@dataclass
+class OfFrames(OfVideos):
+    height: Size | None = None
+    width: Size | None = None
+    fps: float | None = None
+    flow: dict[str, Any] | None = None
+
+
+@dataclass(kw_only=True)
+class OfFeatures(OfVideos):
+    """Batches of T frames, D values each, of N videos."""
+
+    frames: Size
+    feature_size: Size
+    videos: Size
+    modality: str = "rgb"
+    extracted: Extraction = field(default_factory=Extraction)
+
+
+@dataclass
+class OfSentences:
+    vocabulary: Size
+    steps: Size
+    streams: Size
+    splits: dict[str, Any]
+    images: bool
+
+
+@dataclass
+class OfCaptions(OfSentences):
+    feature_size: Size | None = None
+    extracted: Extraction | None = None
+
+
+@dataclass
+class OfSemantics(OfSentences):
+    slots: Count
+    slot_words: Count
+    frames: Count
+    feature_size: Count
+    features: str | None
+
+
+KINDS: dict[str, type] = {"frames": OfFrames, "features": OfFeatures, "captions": OfCaptions, "semantics": OfSemantics}
+
+
+class DescribedImage(TypedDict):
+    """An entry of captions.json."""
+
+    file: str
+    split: str
+    captions: list[str]
+
+
+class DescribedImages(TypedDict):
+    images: list[DescribedImage]
+
+
 class Dataset:
     """A prepared folder, read only. Attributes: folder, name, kind, classes, mirror, height, width, index (video name
     -> Video), description.
@@ -151,18 +246,16 @@ class Dataset:
                     else "no prepared dataset (no dataset.json); make one with `lrcn prepare`"
                 )
             )
-        self.description = read_json(self.folder / "dataset.json")
-        try:
-            self.name, self.kind = self.description["name"], self.description["kind"]
-            of_videos = self.kind not in ("captions", "semantics")
-            self.classes = self.description["classes"] if of_videos else []
-            self.mirror = self.description["mirror"] if of_videos else None
-            self.height, self.width = self.description.get("height"), self.description.get("width")
-        except KeyError as error:
-            raise DataError(f"{self.folder / 'dataset.json'}: lacks {error}; prepare the data set again") from None
+        path = self.folder / "dataset.json"
+        self.description = read_json(path)
+        self.kind = convert(self.description, path, Described, DataError, AGAIN).kind
+        convert(self.description, path, KINDS[self.kind], DataError, AGAIN)
+        self.name = self.description["name"]
+        self.classes, self.mirror = self.description.get("classes", []), self.description.get("mirror")
+        self.height, self.width = self.description.get("height"), self.description.get("width")
 
     def _lines(self, path: Path) -> list[str]:
-        return read_lines(path, DataError, "prepare the data set again")
+        return read_lines(path, DataError, AGAIN)
 
     @cached_property
     def index(self) -> dict[str, Video]:
@@ -171,16 +264,17 @@ class Dataset:
 
     def _read_index(self) -> dict[str, Video]:
         path, index = self.folder / "videos.tsv", {}
-        for number, line in enumerate(self._lines(path)[1:], 2):
+        for at, line in enumerate(self._lines(path)[1:], 2):
             try:
-                name, class_name, label, frames = line.split("\t")
-                video = Video(name, class_name, int(label), int(frames))
-                fits = self.classes[video.label] == class_name and video.label >= 0 and video.frames > 0
-            except (ValueError, IndexError):
+                name, class_name, *numbers = line.split("\t")
+                label, frames = map(number, numbers)
+                video = Video(name, class_name, label, frames)
+                fits = self.classes[label] == class_name and frames > 0
+            except (ValueError, IndexError, TypeError):
                 fits = False
             if not fits:
                 raise DataError(
-                    f"{path}:{number}: not `video class label frames` of a class in dataset.json: {line!r}; prepare the"
+                    f"{path}:{at}: not `video class label frames` of a class in dataset.json: {line!r}; prepare the"
                     " data set again"
                 )
             index[name] = video
@@ -189,21 +283,20 @@ class Dataset:
     def read_list(self, name: str) -> list[Video]:
         """The videos of a list file (`Class/video label` a line), in its order."""
         path, videos = self.folder / name, []
-        for number, line in enumerate(self._lines(path), 1):
-            try:
-                entry, label = line.rsplit(None, 1)
-                class_name, video = entry.rsplit("/", 1)
-                label = int(label)
-            except ValueError:
-                raise DataError(f"{path}:{number}: not `Class/video label`: {line!r}; mend the list") from None
+        for at, line in enumerate(self._lines(path), 1):
+            entry, _, digits = line.replace("\t", " ").rstrip().rpartition(" ")
+            class_name, slash, video = entry.rstrip().rpartition("/")
+            label = number(digits)
+            if not slash or label is None:
+                raise DataError(f"{path}:{at}: not `Class/video label`: {line!r}; mend the list")
             if video not in self.index:
                 raise DataError(
-                    f"{path}:{number}: video {video} is not in videos.tsv; mend the list or prepare the data set again"
+                    f"{path}:{at}: video {video} is not in videos.tsv; mend the list or prepare the data set again"
                 )
             indexed = self.index[video]
             if (indexed.class_name, indexed.label) != (class_name, label):
                 raise DataError(
-                    f"{path}:{number}: {video} is {class_name} {label} here but {indexed.class_name} {indexed.label} in"
+                    f"{path}:{at}: {video} is {class_name} {label} here but {indexed.class_name} {indexed.label} in"
                     " videos.tsv; mend the list"
                 )
             videos.append(indexed)

@@ -23,6 +23,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import cv2
 import numpy as np
@@ -33,12 +34,12 @@ from data_prep.features import output_folder
 from data_prep.frames import VideoFile, encode_jpeg
 from data_prep.list_order import ListOrder
 from data_prep.snippets import read_snippets
-from data_prep.source_files import read_source
 from data_prep.stills import write_stills as write_shuffled
 from data_prep.synced import put
 from data_prep.videos import FrameOptions
-from data_prep.whole_files import new_folder, write_json, write_text, writing
+from data_prep.whole_files import new_folder, read_json, write_json, write_text, writing
 from data_prep.workers import VIDEOS, Counted, Work, no_progress
+from readers.paths import checked
 
 VERSION = 1  # of the generator; data made by another one are never taken for this one's
 HEIGHT, WIDTH, FPS = 64, 80, 12
@@ -334,7 +335,9 @@ def _write_video(job) -> None:
     plan, path = job
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name("new_" + path.name)
-    writer = cv2.VideoWriter(str(beside), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"MJPG"), FPS, (WIDTH, HEIGHT))
+    writer = cv2.VideoWriter(
+        checked(beside, DataError), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"MJPG"), FPS, (WIDTH, HEIGHT)
+    )
     images = plan.frames()
     for image in images:
         writer.write(image)
@@ -654,6 +657,17 @@ def prepare_semantics(out: Path, seed: int, progress=no_progress) -> None:
     tacos.prepare("demo videos", snippets, out / "semantics", options, phrases, progress)
 
 
+class _Truth(TypedDict):
+    slots: dict[str, str]
+
+
+class _Shown(TypedDict):
+    """An image of the captions that the demo wrote."""
+
+    image: str
+    truth: _Truth
+
+
 def prepare_captions(out: Path, seed: int, work: Work = Work()) -> None:
     """OUT/captions, the caption data set of OUT/pictures, and in it truth.json, which says of every picture what a
     caption of it must say."""
@@ -664,7 +678,7 @@ def prepare_captions(out: Path, seed: int, work: Work = Work()) -> None:
         return
     truths = {
         captions.located(entry["image"], source): entry["truth"]["slots"]
-        for entry in read_source(source / "captions.json")
+        for entry in read_json(source / "captions.json", list[_Shown])
     }
     phrases = {slot: {word: phrase(slot, word) for word in WORDS[slot]} for slot in next(iter(truths.values()))}
     write_json(out / "captions" / "truth.json", {"phrases": phrases, "images": truths})

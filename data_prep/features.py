@@ -16,10 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import struct
-import tokenize
 import zipfile
-import zlib
 from pathlib import Path
 
 import h5py
@@ -29,7 +26,9 @@ from data_prep import DataError, room
 from data_prep.dataset import Dataset, without_videos
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text
 from data_prep.workers import Work
-from readers.text import read_lines
+from readers.hdf5 import open_hdf5, read_array
+from readers.npz import open_npz
+from readers.text import read_lines, read_text
 
 FILE_BYTES = 256 << 20  # of `data` in one file; Caffe holds a file or two in memory
 BLOB_ELEMENTS = 2**31 - 1  # Caffe counts a blob's elements in an int
@@ -95,6 +94,7 @@ def write_sequences(folder: Path, stem: str, x, y, batches: np.ndarray) -> list[
     return names
 
 
+AGAIN = "prepare the features again"
 KEYS = ("x_tr", "y_tr", "x_te", "y_te", "classes")
 OTHERS = {  # how files begin that are given for an .npz
     b"\x93NUMPY": "one array (.npy), not several (.npz)",
@@ -107,18 +107,10 @@ OTHERS = {  # how files begin that are given for an .npz
 def _load(npz) -> dict[str, np.ndarray]:
     path = Path(npz)
     _check_is_npz(path)
-    arrays = {}
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in KEYS if key not in file]
-            if missing:
-                raise DataError(f"{path}: has no array {missing[0]}; it must hold {', '.join(KEYS)}")
-            for key in KEYS:
-                arrays[key] = plain_array(path, key, file)
-    except (OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise DataError(
-            f"{path}: not a readable .npz file ({error}); name the file that holds {', '.join(KEYS)}"
-        ) from None
+    with open_npz(path, DataError, f"name the file that holds {', '.join(KEYS)}") as file:
+        if missing := [key for key in KEYS if key not in file]:
+            raise DataError(f"{path}: has no array {missing[0]}; it must hold {', '.join(KEYS)}")
+        arrays = {key: file[key] for key in KEYS}
     classes = arrays["classes"]
     if classes.ndim != 1 or not len(classes):
         raise DataError(f"{path}: classes has shape {classes.shape}; it must be a list of names")
@@ -166,6 +158,8 @@ def _names(classes: np.ndarray, path) -> list[str]:
 
 def _check_is_npz(path: Path) -> None:
     """Errors: DataError where the file is no zip file, as an .npz is."""
+    if not path.is_file():
+        raise DataError(f"{path}: {'not a file' if path.exists() else 'no such file or directory'}; name an .npz file")
     try:
         with open(path, "rb") as file:
             begin = file.read(32)
@@ -176,20 +170,6 @@ def _check_is_npz(path: Path) -> None:
     kind = next((kind for magic, kind in OTHERS.items() if begin.startswith(magic)), "not an .npz file")
     kind = "a cut .npz file" if begin.startswith(b"PK") else kind if begin else "an empty file"
     raise DataError(f"{path}: {kind}; name the file that `numpy.savez` wrote of {', '.join(KEYS)}")
-
-
-def plain_array(path: Path, key: str, file) -> np.ndarray:
-    """An array of an .npz. Errors: DataError for one of Python's objects, which NumPy would unpickle, and run."""
-    try:
-        array = file[key]
-        if isinstance(array, np.ndarray):
-            return array
-        raise TypeError("no .npy")
-    except (ValueError, SyntaxError, TypeError, MemoryError, struct.error, tokenize.TokenError) as error:
-        if "allow_pickle" in str(error):
-            mend = "numpy.array([...], dtype=str)" if key == "classes" else "an array of numbers, all of one shape"
-            raise DataError(f"{path}: {key} is an array of Python's objects (pickled); save it as {mend}") from None
-        raise DataError(f"{path}: {key} cannot be read ({error}); save the file again") from None
 
 
 def output_folder(out) -> Path:
@@ -268,7 +248,7 @@ def _files(dataset: Dataset, part: str, split: int) -> list[Path]:
     listing = dataset.folder / f"{part}{split}_features.txt"
     if dataset.kind != "features" or not listing.exists():
         raise DataError(f"{listing}: no such list of feature files; make it with `lrcn prepare features`")
-    paths = [dataset.located(line) for line in listing.read_text(encoding="utf-8").split()]
+    paths = [dataset.located(line) for line in read_text(listing, DataError, AGAIN).split()]
     for path in paths:
         if not path.exists():
             raise DataError(f"{listing}: names {path}, which is not there; put it back or prepare the features again")
@@ -278,15 +258,11 @@ def _files(dataset: Dataset, part: str, split: int) -> list[Path]:
 def _read(path: Path, dataset: Dataset) -> dict[str, np.ndarray]:
     """The four arrays of a file, each of the shape that the dataset calls for."""
     length, size, videos = (dataset.description[key] for key in ("frames", "feature_size", "videos"))
-    try:
-        with h5py.File(path, "r") as file:
-            missing = [key for key in ("data", "label", "clip_markers", "video") if key not in file]
-            if missing:
-                raise DataError(f"{path}: has no dataset {missing[0]}; prepare the features again")
-            arrays = {key: file[key][...] for key in ("data", "label", "clip_markers", "video")}
-    except OSError as error:
-        raise DataError(f"{path}: not a readable HDF5 file ({error}); prepare the features again") from None
-    rows = len(arrays["data"])
+    with open_hdf5(path, DataError, AGAIN) as file:
+        arrays = {key: read_array(file, key, path, DataError) for key in ("data", "label", "clip_markers", "video")}
+    if missing := [key for key, array in arrays.items() if array is None]:
+        raise DataError(f"{path}: has no dataset {missing[0]}; {AGAIN}")
+    rows = len(np.atleast_1d(arrays["data"]))
     shapes = {
         "data": (rows, videos, size),
         "label": (rows, videos),
@@ -300,6 +276,8 @@ def _read(path: Path, dataset: Dataset) -> dict[str, np.ndarray]:
                 f" videos{', features' if key == 'data' else ''}) with {length} frames, {videos} videos, {size}"
                 " features; prepare the features again"
             )
+        if key == "video" and arrays[key].dtype.kind != "i":
+            raise DataError(f"{path}: video is {arrays[key].dtype}, no whole numbers; {AGAIN}")
         if key != "video" and arrays[key].dtype != np.float32:
             raise DataError(f"{path}: {key} is {arrays[key].dtype}; Caffe wants float32; prepare the features again")
     return arrays
@@ -363,7 +341,7 @@ def read_videos(data, part: str = "test", split: int = 1) -> tuple[list[np.ndarr
     x, y, names = read_sequences(data, part, split)
     listing = Path(data) / f"{part}{split}_sequences.tsv"
     if listing.exists():
-        names = [line.split("\t")[0] for line in read_lines(listing, DataError)[1:]]
+        names = [line.split("\t")[0] for line in read_lines(listing, DataError, AGAIN)[1:]]
     if len(names) != len(x):
         raise DataError(f"{listing}: names {len(names)} sequences where there are {len(x)}; prepare the features again")
     begins = [at for at, name in enumerate(names) if not at or name != names[at - 1]]

@@ -4,32 +4,50 @@ JSON of either or of COCO."""
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from data_prep import DataError
 from data_prep.captions import Image, ImageFolder, split_name
-from data_prep.source_files import lines, read_source, short
+from data_prep.source_files import Id, lines
 from data_prep.spellings import Spellings
+from readers.json_files import read_json
 
 LISTS = {"train": "train", "val": "val|dev", "test": "test"}  # split -> what a list's file name says
 
 
-def karpathy_images(path) -> list[dict]:
-    """The entries of a dataset_*.json, each with filename, split and sentences checked. Errors: DataError."""
-    content = read_source(path)
-    entries = content.get("images") if isinstance(content, dict) else None
-    if not isinstance(entries, list) or not entries:
-        raise DataError(f"{path}: no Karpathy split (no list `images`); name his dataset_coco.json or the like")
+@dataclass
+class _Sentence:
+    raw: str
+
+
+@dataclass
+class Entry:
+    """An image of Karpathy's."""
+
+    filename: str
+    sentences: list[_Sentence]
+    split: str
+    cocoid: Id | None = None
+
+    @property
+    def captions(self) -> list[str]:
+        return [sentence.raw for sentence in self.sentences]
+
+
+@dataclass
+class _Karpathy:
+    images: Annotated[list[Entry], Meta(min_length=1)]
+
+
+def karpathy_images(path) -> list[Entry]:
+    """The entries of a dataset_*.json, whose splits are known ones. Errors: DataError."""
+    entries = read_json(path, _Karpathy, DataError, "name Karpathy's dataset_coco.json or the like").images
     for number, entry in enumerate(entries, 1):
-        where = f"{path}: image {number}"
-        try:
-            name, raws = entry["filename"], [sentence["raw"] for sentence in entry["sentences"]]
-        except (KeyError, TypeError):
-            raise DataError(f"{where} lacks filename or sentences with raw; fetch the file again") from None
-        for what, text in [("its filename", name), *((f"raw of sentence {n}", raw) for n, raw in enumerate(raws, 1))]:
-            if not isinstance(text, str):
-                raise DataError(f"{where}: {what} is {short(text)}, no text; fetch the file again")
-        split_name(entry.get("split"), where)
+        split_name(entry.split, f"{path}: image {number}")
     return entries
 
 
@@ -74,12 +92,8 @@ def read_flickr(tokens, split, images=None) -> list[Image]:
             raise DataError(f"{split}: lists hold no captions; give the token file with --tokens")
     else:
         karpathy = karpathy_images(split)
-        named = [(split_name(e["split"], ""), f"{split}: image {n}", e["filename"]) for n, e in enumerate(karpathy, 1)]
-    captions = (
-        read_tokens(tokens)
-        if tokens is not None
-        else {entry["filename"]: [s["raw"] for s in entry["sentences"]] for entry in karpathy}
-    )
+        named = [(split_name(e.split, ""), f"{split}: image {n}", e.filename) for n, e in enumerate(karpathy, 1)]
+    captions = read_tokens(tokens) if tokens is not None else {entry.filename: entry.captions for entry in karpathy}
     taken: dict[str, Image] = {}
     find, spellings = ImageFolder(images), Spellings(captions)
     for part, where, name in named:

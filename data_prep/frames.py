@@ -21,6 +21,7 @@ import numpy as np
 
 from data_prep import DataError
 from readers.bounds import check_bytes, check_pixels, setting
+from readers.paths import checked
 
 # OpenCV 5 moved it
 _set_log_level = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else cv2.setLogLevel
@@ -65,7 +66,7 @@ class VideoFile:
         if not self.path.is_file():
             raise DataError(f"{self.path}: no such video file")
         before = _set_log_level(0)
-        path = os.path.abspath(self.path)  # FFmpeg takes concat:x.avi for a request of its own
+        path = checked(os.path.abspath(self.path), DataError)  # FFmpeg takes concat:x.avi for a request of its own
         # one thread: videos are shared out among processes, and a file's frames must not depend on how many there are
         capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         _set_log_level(before)

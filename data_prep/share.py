@@ -12,13 +12,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from data_prep import DataError
-from data_prep.stretch import files_of, lines_of, source_of, write_datasets
+from data_prep.stretch import AGAIN, files_of, lines_of, source_of, write_datasets
 from data_prep.whole_files import write_bytes, writing
 from prototxt_gen.states import is_in
+from readers.hdf5 import open_hdf5
+
+MADE = r"[0-9]+(-[0-9]+)?\.(txt|h5)"  # what `take_share` makes in its folder
 
 
 def take_share(net, whole, state, rank: int, ranks: int, run: Path, name: str = "ranks") -> None:
@@ -63,11 +65,8 @@ def deal_columns(source: Path, target: Path, ranks: int, names: Sequence[str], r
     dealt = []
     for number, file in enumerate(files_of(source)):
         path, made = Path(run) / os.fsdecode(file), target.with_name(f"{target.stem}-{number}.h5")
-        try:
-            with h5py.File(path, "r") as read:
-                datasets = {name: _dealt(read[name][:], ranks) for name in names}
-        except (OSError, KeyError) as error:
-            raise DataError(f"{path}: cannot be read ({error}); prepare the data set again") from None
+        with open_hdf5(path, DataError, AGAIN) as read:
+            datasets = {name: _dealt(read[name][:], ranks) for name in names}
         write_datasets(made, datasets)
         dealt.append(os.fsencode(os.path.relpath(made, run)))
     write_bytes(target, b"".join(file + b"\n" for file in dealt))

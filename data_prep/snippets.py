@@ -29,23 +29,26 @@ VIDEO_FIRST_LAST, or LEVEL/VIDEO_FIRST_LAST where levels are named.
 
 from __future__ import annotations
 
-import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from data_prep import DataError, vocabulary
 from data_prep.captions import SPLITS
-from data_prep.source_files import Table, TwoValues, is_json, lines, unambiguous
-from readers.text import read_text
+from data_prep.source_files import Table, is_json, lines
+from readers.json_files import parse_json, short
+from readers.text import number, read_text
 
 TOLERANCE = 0.01  # by which a slot's probabilities may miss a sum of 1
 FIXED = ("id", "split", "sentence", "detail", "group")
 SUFFIX = "_probability"
 _clean = vocabulary.clean
-_ODD = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?")
+ODD = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 Slots = dict[str, tuple[list[str], list[float]]]
 
@@ -82,23 +85,12 @@ def read_snippets(path, partial: bool = False, described: bool = True) -> list[S
     return list(by_id.values())
 
 
-def _lines(text: str, path: Path):
+def _lines(text: str, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """(where, object) of each line of a JSON Lines file that is not blank."""
-    for number, line in enumerate(text.split("\n"), 1):
+    for at, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            yield f"{path}:{number}", _object(line, f"{path}:{number}")
-
-
-def _object(line: str, where: str) -> dict:
-    try:
-        entry = json.loads(line, object_pairs_hook=unambiguous)
-    except TwoValues as error:
-        raise DataError(f"{where}: {error}; give each value a name of its own") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: is not JSON ({error}); give a JSON object a line") from None
-    if not isinstance(entry, dict):
-        raise DataError(f"{where}: is no object {{...}}; give a JSON object a line")
-    return entry
+            where = f"{path}:{at}"
+            yield where, parse_json(line, where, dict[str, Any], DataError, "give a JSON object a line")
 
 
 def _of_lines(text: str, path: Path, partial: bool, described: bool):
@@ -108,7 +100,7 @@ def _of_lines(text: str, path: Path, partial: bool, described: bool):
         slot_entries = entry.get("slots") or {}
         if not isinstance(slot_entries, dict):
             raise DataError(
-                f"{where}: slots of {name} is {_short(slot_entries)}; give {{slot: {{words, probabilities}}}}"
+                f"{where}: slots of {name} is {short(slot_entries)}; give {{slot: {{words, probabilities}}}}"
             )
         for slot, candidates in slot_entries.items():
             slot = _word(slot, f"{where}: a slot of {name}")
@@ -122,7 +114,7 @@ def _of_lines(text: str, path: Path, partial: bool, described: bool):
                 slots[slot] = words, probabilities
         truth_entries = entry.get("truth") or {}
         if not isinstance(truth_entries, dict):
-            raise DataError(f"{where}: truth of {name} is {_short(truth_entries)}; give {{slot: word}}")
+            raise DataError(f"{where}: truth of {name} is {short(truth_entries)}; give {{slot: word}}")
         for slot, word in truth_entries.items():
             truth[_word(slot, f"{where}: truth of {name}")] = _word(word, f"{where}: truth of {name}")
         if not described:
@@ -131,7 +123,7 @@ def _of_lines(text: str, path: Path, partial: bool, described: bool):
         sentences = entry.get("sentences")
         sentences = [sentences] if isinstance(sentences, str) else sentences
         if not isinstance(sentences, list) or not all(isinstance(text, str) for text in sentences):
-            raise DataError(f"{where}: sentences of {name} is {_short(sentences)}; give a list of texts")
+            raise DataError(f"{where}: sentences of {name} is {short(sentences)}; give a list of texts")
         yield (
             where,
             Snippet(
@@ -173,12 +165,10 @@ def _of_csv(text: str, path: Path, partial: bool, described: bool):
 
 def _word_of_csv(row: dict[str, str], slot: str, where: str) -> tuple[list[str], list[float]]:
     """A slot's word and its probability."""
-    text = row.get(slot + SUFFIX, "1")
-    try:
-        probability = float(text)
-    except ValueError:
-        raise DataError(f"{where}: probability {text!r} is no number; mend it") from None
-    return _candidates({"words": [row[slot]], "probabilities": [probability]}, where, partial=True)
+    text = row.get(slot + SUFFIX, "1").strip()
+    if not _NUMBER.fullmatch(text):
+        raise DataError(f"{where}: probability {short(text)} is no number; mend it")
+    return _candidates({"words": [row[slot]], "probabilities": [float(text)]}, where, partial=True)
 
 
 def _candidates(entry, where: str, partial: bool) -> tuple[list[str], list[float]]:
@@ -188,7 +178,7 @@ def _candidates(entry, where: str, partial: bool) -> tuple[list[str], list[float
     if isinstance(entry, str):
         entry = {"words": [entry]}
     if not isinstance(entry, dict) or not isinstance(entry.get("words"), list):
-        raise DataError(f"{where} is {_short(entry)}; give {{words, probabilities}}, a word, or null")
+        raise DataError(f"{where} is {short(entry)}; give {{words, probabilities}}, a word, or null")
     words = [_known(word) if isinstance(word, str) else "" for word in entry["words"]]
     if not all(words):
         _word(entry["words"][words.index("")], where)
@@ -199,29 +189,29 @@ def _candidates(entry, where: str, partial: bool) -> tuple[list[str], list[float
     if len(set(words)) < len(words):
         twice = next(word for word in words if words.count(word) > 1)
         raise DataError(f"{where}: word {twice!r} stands twice; add its probabilities up")
-    for word, number in zip(words, probabilities, strict=True):
-        if type(number) not in (int, float) or not 0 <= number <= 1 + TOLERANCE:
-            raise DataError(f"{where}: probability {_short(number)} of {word!r}; it must be a number from 0 to 1")
+    for word, each in zip(words, probabilities, strict=True):
+        if type(each) not in (int, float) or not 0 <= each <= 1 + TOLERANCE:
+            raise DataError(f"{where}: probability {short(each)} of {word!r}; it must be a number from 0 to 1")
     total = math.fsum(probabilities)
     if words and (total > 1 + TOLERANCE or total < 1 - TOLERANCE and not partial or total == 0):
         mend = "they must sum to 1 (where the likeliest words alone are given, say --partial)"
         raise DataError(f"{where}: its probabilities sum to {total:.6g}; {mend}")
     scale = total if words and (total > 1 or not partial) else 1
-    return words, [number / scale for number in probabilities]
+    return words, [each / scale for each in probabilities]
 
 
 def _name(value, where: str) -> str:
     """An id: text that can stand in a line."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or not value.strip() or _ODD.search(value):
-        raise DataError(f"{where}: id {_short(value)}; give the snippet a text of one line")
+    if not isinstance(value, str) or not value.strip() or ODD.search(value):
+        raise DataError(f"{where}: id {short(value)}; give the snippet a text of one line")
     return _clean(value)
 
 
 def _word(value, where: str) -> str:
     if not isinstance(value, str) or not _clean(value):
-        raise DataError(f"{where}: word {_short(value)}; give a text that is not empty")
+        raise DataError(f"{where}: word {short(value)}; give a text that is not empty")
     return _known(value)
 
 
@@ -233,20 +223,15 @@ def _known(word: str) -> str:
 
 def _text(value, where: str) -> str:
     if value is not None and not isinstance(value, (str, int)):
-        raise DataError(f"{where}: {_short(value)} where a text is due; mend it")
+        raise DataError(f"{where}: {short(value)} where a text is due; mend it")
     return _clean(str(value)) if value is not None else ""
 
 
 def _split(value, where: str) -> str:
     split = SPLITS.get(value.strip().lower()) if isinstance(value, str) else None
     if split not in ("train", "val", "test"):
-        raise DataError(f"{where}: split {_short(value)}; it must be train, val or test")
+        raise DataError(f"{where}: split {short(value)}; it must be train, val or test")
     return split
-
-
-def _short(value) -> str:
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def read_annotations(levels: dict[str, Path], splits, slots=None, partial: bool = False) -> list[Snippet]:
@@ -266,11 +251,11 @@ def read_annotations(levels: dict[str, Path], splits, slots=None, partial: bool 
         for where, video, first, last, sentence in _annotations(Path(folder)):
             if video not in split:
                 raise DataError(f"{where}: video {video} is not in {splits}; give it a split there")
-            try:
-                number = f"{video}_{int(first)}_{int(last)}"
-            except ValueError:
-                raise DataError(f"{where}: frames {first!r} to {last!r} are no whole numbers; mend the line") from None
-            name = _name(f"{level}/{number}" if level else number, where)
+            begin, end = number(first), number(last)
+            if begin is None or end is None:
+                raise DataError(f"{where}: frames {first!r} to {last!r} are no whole numbers; mend the line")
+            span = f"{video}_{begin}_{end}"
+            name = _name(f"{level}/{span}" if level else span, where)
             snippet = Snippet(name, split[video], {}, [], level, video)
             by_id.setdefault(name, snippet).sentences.append(sentence)
     if slots is not None:
@@ -285,8 +270,8 @@ def read_annotations(levels: dict[str, Path], splits, slots=None, partial: bool 
 
 
 def table(path: Path, separator: str | None):
-    for number, line in lines(path):
-        yield f"{path}:{number}", [cell.strip() for cell in line.split(separator)]
+    for at, line in lines(path):
+        yield f"{path}:{at}", [cell.strip() for cell in line.split(separator)]
 
 
 def _annotations(folder: Path):

@@ -1,25 +1,17 @@
-"""JSON and CSV files of captions that people have, read whole or refused in one line that says where they are wrong."""
+"""CSV files of captions that people have, read whole or refused in one line that says where they are wrong."""
 
 from __future__ import annotations
 
 import csv
-import json
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from data_prep import DataError
-from readers.text import read_lines, read_text
+from readers.text import number, read_lines
 
 SEPARATORS = ",\t;|"
 VALUES = {"split": "split (train, val or test)"}  # a column with what is to be in it
-MEND = "name the JSON file, or fetch it again"
-
-
-def read_source(path) -> object:
-    """A JSON file's content. Errors: DataError."""
-    return parse_json(read_text(path, DataError, MEND), path)
 
 
 def is_json(text: str) -> bool:
@@ -27,69 +19,23 @@ def is_json(text: str) -> bool:
     return text.lstrip()[:1] in ("[", "{")
 
 
-def parse_json(text: str, path) -> object:
-    """The content of a JSON file with this text. Errors: DataError, which tells a file that is cut off, and an object
-    with two values of one name."""
-    try:
-        return json.loads(text, object_pairs_hook=unambiguous)
-    except TwoValues as error:
-        raise DataError(f"{path}: {error}; give each value a name of its own") from None
-    except RecursionError:
-        raise DataError(f"{path}: cannot be read as JSON (too many brackets within brackets); {MEND}") from None
-    except ValueError as error:
-        cut = isinstance(error, json.JSONDecodeError) and (
-            error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-        )
-        if not text.strip():
-            raise DataError(f"{path}: an empty file; {MEND}") from None
-        if cut:
-            line = text.rstrip().count("\n") + 1
-            raise DataError(
-                f"{path}: cannot be read as JSON (cut off in the middle, at line {line}); fetch or save it again"
-            ) from None
-        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data" and is_json(text):
-            raise DataError(
-                f"{path}: cannot be read as JSON (a second value begins in line {error.lineno}); give one list of all"
-            ) from None
-        raise DataError(f"{path}: cannot be read as JSON ({error}); {MEND}") from None
-
-
-class TwoValues(Exception):
-    """What is there twice; part of a line for the user."""
-
-
-def unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A JSON object of its names and values. Raises TwoValues where Python would drop the first of two values."""
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise TwoValues(
-            f"an object has two values of {short(twice)}, {' and '.join(short(v) for n, v in pairs if n == twice)}"
-        )
-    return content
-
-
 def lines(path) -> list[tuple[int, str]]:
     """Number and text of each line that is not blank; a return within a line is a blank of its text. Errors:
     DataError."""
     numbered = enumerate(read_lines(path, DataError), 1)
-    return [(number, line.replace("\r", " ")) for number, line in numbered if line.strip()]
+    return [(at, line.replace("\r", " ")) for at, line in numbered if line.strip()]
 
 
-def short(value) -> str:
-    """A value as JSON has it, not too long for a line."""
-    text = json.dumps(value) if value is None or isinstance(value, bool) else ascii(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+Id = int | str  # of an image, as files have it
 
 
-def image_key(value):
+def image_key(value: Id) -> int | str | None:
     """An image's id: digits as a number, whether they came as a number or as text, other texts as they are but for how
-    their accents are composed; None for what is no id."""
-    if isinstance(value, str):
-        digits = re.fullmatch(r"\s*([0-9]{1,18})\s*", value)
-        return int(digits[1]) if digits else unicodedata.normalize("NFC", value) or None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    their accents are composed; None for an empty text."""
+    if isinstance(value, int):
+        return value
+    known = number(value.strip())
+    return unicodedata.normalize("NFC", value) or None if known is None else known
 
 
 class Table:

@@ -7,18 +7,31 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, TypedDict
 
 import numpy as np
+from msgspec import Meta
 
 from data_prep import DataError, room, store
 from data_prep.dataset import Dataset, Video, list_text
 from data_prep.synced import put
-from data_prep.whole_files import MARK, check_ours, locked, read_json, remove, remove_file, write_json, writing
+from data_prep.whole_files import MARK, check_ours, locked, remove, remove_file, write_json, writing
 from data_prep.workers import Counted, no_progress
+from readers.json_files import read_json
 
 NOTE = "stills.json"  # written last: says that the folder is whole, and what it was made with
 PARTS = ("train", "test")
+
+
+class Note(TypedDict):
+    """What stills.json says."""
+
+    list: str
+    every: Annotated[int, Meta(ge=1)]
+    seed: Annotated[int, Meta(ge=0)]
+    images: Annotated[int, Meta(ge=0)]
 
 
 def folder(dataset: Dataset, part: str, split: int = 1) -> Path:
@@ -51,20 +64,58 @@ def write_lists(
         raise DataError(f"every {every}: give 1 (all frames) or more")
     todo = {}
     for name, videos in lists.items():
-        note = {
-            "list": hashlib.sha256(list_text(videos).encode()).hexdigest(),
-            "every": every,
-            "seed": seed,
-            "images": sum(len(range(0, video.frames, every)) for video in videos),
-        }
+        note = note_of(videos, every, seed)
         place = Path(data) / f"stills_{name}"
-        if not (place / NOTE).exists() or read_json(place / NOTE) != note:
+        if not _says(place / NOTE, note):
             todo[name] = place, videos, note
     if not todo:
         return
     _check_room(Path(data), sum(note["images"] for *_, note in todo.values()), progress)
     for name, (place, videos, note) in todo.items():
         _write(Path(data), place, name, videos, note, progress)
+
+
+def _says(path: Path, note: Note) -> bool:
+    """Whether a file is there and says this; of one that is damaged what it is about is made anew."""
+    try:
+        return path.exists() and _read(path) == note
+    except DataError:
+        return False
+
+
+def note_of(videos: list[Video], every: int, seed: int) -> Note:
+    """What stills.json is to say."""
+    return {
+        "list": hashlib.sha256(list_text(videos).encode()).hexdigest(),
+        "every": every,
+        "seed": seed,
+        "images": sum(len(range(0, video.frames, every)) for video in videos),
+    }
+
+
+def read_note(place: Path) -> Note:
+    """The stills.json of an LMDB's folder. Errors: DataError."""
+    return _read(place / NOTE)
+
+
+def _read(path: Path) -> Note:
+    return read_json(path, Note, DataError, f"remove {path.parent} and make it again")
+
+
+def keys(name: str, videos: list[Video], note: Note, first: int = 0) -> Iterator[bytes]:
+    """The frames, by their keys, in the order in which "train1" and so on has them, from position `first` on."""
+    begins = np.cumsum([0, *(len(range(0, video.frames, note["every"])) for video in videos)])
+    split = int(name[len(name.rstrip("0123456789")) :])
+    order = np.arange(note["images"], dtype=np.min_scalar_type(note["images"]))  # all that is held of each image
+    np.random.default_rng([note["seed"], split, name.startswith("test")]).shuffle(order)
+    for image in map(int, order[first:]):
+        v = int(np.searchsorted(begins, image, "right")) - 1
+        yield store.key("rgb", videos[v].name, 1 + note["every"] * (image - int(begins[v])))
+
+
+def position_key(position: int, key: bytes) -> bytes:
+    """The key of a frame at its position."""
+    return b"%08d_%s" % (position, key)
 
 
 def _check_room(data: Path, images: int, progress) -> None:
@@ -80,7 +131,7 @@ def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, 
     check_ours(place, [NOTE], [NOTE, *store.FILES])
     check_ours(partial, [begun], [begun, NOTE, *store.FILES])
     with locked(partial):
-        if not (partial / begun).exists() or read_json(partial / begun) != note:
+        if not _says(partial / begun, note):
             with writing(partial):
                 for item in (NOTE, *store.FILES):
                     remove_file(partial / item)
@@ -101,23 +152,15 @@ def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, 
 
 def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict, progress) -> None:
     images, what = note["images"], Counted(f"stills {name}", "images")
-    begins = np.cumsum([0, *(len(range(0, video.frames, note["every"])) for video in videos)])
-    split = int(name[len(name.rstrip("0123456789")) :])
-    order = np.arange(images, dtype=np.min_scalar_type(images))  # all that is held of each image
-    np.random.default_rng([note["seed"], split, name.startswith("test")]).shuffle(order)
     source = store.reader(data / "frames")
     with store.writer(partial) as target, source.begin() as stored:
         done, pending, size = target.stat()["entries"], [], 0  # they come in the order of their positions
         progress(what, done, images)
-        for position in range(done, images):
-            image = int(order[position])
-            v = int(np.searchsorted(begins, image, "right")) - 1
-            number = 1 + note["every"] * (image - int(begins[v]))
-            key = store.key("rgb", videos[v].name, number)
+        for position, key in enumerate(keys(name, videos, note, done), done):
             value = stored.get(key)
             if value is None:
                 raise DataError(f"{data / 'frames'}: lacks {key.decode()}; prepare the data set again")
-            pending.append((b"%08d_%s" % (position, key), value))
+            pending.append((position_key(position, key), value))
             size += len(value)
             if size >= store.COMMIT_BYTES or position + 1 == images:
                 store.put(target, pending)

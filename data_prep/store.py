@@ -16,7 +16,7 @@ from data_prep.whole_files import writing
 from readers.lmdb_files import check_lmdb, close_lmdb, open_lmdb
 
 MODALITIES = {"rgb": "frames", "flow": "flow"}  # modality -> folder of its LMDB
-FILES = ("data.mdb", "lock.mdb")  # of an LMDB
+FILES = ("data.mdb", "lock.mdb", checksums.NAME, checksums.JOURNAL)  # of an LMDB
 
 
 COMMIT_BYTES = 32 << 20  # images are committed in groups of about this size, whole videos only

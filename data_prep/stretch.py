@@ -8,7 +8,6 @@ and round; so the same items in the same order, beginning elsewhere, are what an
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,8 +16,14 @@ import lmdb
 import numpy as np
 
 from data_prep import DataError, store
-from data_prep.whole_files import write_bytes, writing
+from data_prep.whole_files import sweep, write_bytes, writing
 from prototxt_gen.states import is_in
+from readers.hdf5 import dataset, open_hdf5
+from readers.text import read_bytes
+
+AGAIN = "prepare the data set again"
+
+MADE = r"[0-9]+(/data\.mdb|/lock\.mdb|\.txt|-(tail|head)\.h5)"  # what `begin_at` makes in its folder
 
 
 def begin_at(net, state, first: int, last: int, run: Path, name: str = "stretch") -> bool:
@@ -30,7 +35,7 @@ def begin_at(net, state, first: int, last: int, run: Path, name: str = "stretch"
     HDF5Data, stay as they are. Errors: DataError.
     """
     folder, changed = Path(run) / name, False
-    shutil.rmtree(folder, ignore_errors=True)
+    sweep(folder, MADE)
     for number, layer in enumerate(net.layer):
         param = source_of(layer)
         if param is None or not is_in(layer, state) or getattr(param, "shuffle", False):
@@ -61,8 +66,6 @@ def source_of(layer):
 def copy_images(source: Path, target: Path, first: int, count: int) -> None:
     """`count` images of the LMDB `source` from position `first` on, round and round, as a new LMDB `target`; no image
     twice. Errors: DataError."""
-    if target.exists():
-        shutil.rmtree(target)
     with writing(target), store.reader(source).begin() as stored:
         count_stored = stored.stat()["entries"]
         size = os.stat(source / "data.mdb").st_size * 2
@@ -97,7 +100,7 @@ def rotate_rows(source: Path, target: Path, first: int, names: Sequence[str], ru
     files = files_of(source)
     rows = [_rows(run / os.fsdecode(file), names[0]) for file in files]
     if not sum(rows):
-        raise DataError(f"{source}: names no rows; prepare the data set again")
+        raise DataError(f"{source}: names no rows; {AGAIN}")
     at, number = first % sum(rows), 0
     while at >= rows[number]:
         at, number = at - rows[number], number + 1
@@ -118,26 +121,24 @@ def files_of(source: Path) -> list[bytes]:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); prepare the data set again") from None
+    content = read_bytes(path, DataError, AGAIN)
     if not content.strip():
-        raise DataError(f"{path}: is empty; prepare the data set again")
+        raise DataError(f"{path}: is empty; {AGAIN}")
     return content
 
 
 def _rows(path: Path, name: str) -> int:
-    try:
-        with h5py.File(path, "r") as file:
-            return file[name].shape[0]
-    except (OSError, KeyError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); prepare the data set again") from None
+    with open_hdf5(path, DataError, AGAIN) as file:
+        rows = dataset(file, name)
+        if rows is None or not rows.shape:
+            raise DataError(f"{path}: has no rows of {name}; {AGAIN}")
+        return rows.shape[0]
 
 
 def _copy_rows(source: Path, target: Path, names: Sequence[str], rows: slice) -> None:
-    with h5py.File(source, "r") as read:
-        write_datasets(target, {name: read[name][rows] for name in names})
+    with open_hdf5(source, DataError, AGAIN) as read:
+        parts = {name: read[name][rows] for name in names}
+    write_datasets(target, parts)
 
 
 def write_datasets(target: Path, datasets: Mapping[str, np.ndarray]) -> None:

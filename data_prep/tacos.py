@@ -32,8 +32,10 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -42,12 +44,16 @@ import numpy as np
 from data_prep import DataError, captions, room, vocabulary
 from data_prep.captions import Image, SentenceOptions
 from data_prep.dataset import Dataset
-from data_prep.features import output_folder, plain_array, read_videos
-from data_prep.snippets import Snippet, table
+from data_prep.features import output_folder, read_videos
+from data_prep.snippets import ODD, Snippet, table
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
 from data_prep.workers import Counted, no_progress
+from readers import hdf5
+from readers.bounds import check_bytes
+from readers.npz import open_npz
 
 NONE = "<none>"
+MEND = "name an HDF5 or .npz file with activations (frames, D) for each id"
 FILE_BYTES = 256 << 20  # of `frames` in one file; Caffe holds a file or two in memory
 FILE_NUMBERS = 100_000  # of each dataset in a file of sentences at most
 SENTENCE = ("cont_sentence", "input_sentence", "target_sentence")
@@ -122,12 +128,18 @@ def one_hot(likeliest: np.ndarray, size: int) -> np.ndarray:
 
 def read_semantics(folder) -> tuple[list[str], np.ndarray, np.ndarray]:
     """The ids, map (snippets, T) and probabilities (snippets, W) of a prepared data set. Errors: DataError."""
-    path = Path(folder) / "semantics.h5"
-    try:
-        with h5py.File(path) as file:
-            return list(file["id"].asstr()), file["map"][()], file["probabilities"][()]
-    except (OSError, KeyError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); prepare the data set again") from None
+    path, mend = Path(folder) / "semantics.h5", "prepare the data set again"
+    with hdf5.open_hdf5(path, DataError, mend) as file:
+        ids = hdf5.dataset(file, "id")
+        names = list(ids.asstr()) if ids is not None else []
+        likeliest, vectors = (hdf5.read_array(file, name, path, DataError) for name in ("map", "probabilities"))
+    if likeliest is None or vectors is None or not likeliest.ndim == vectors.ndim == 2:
+        raise DataError(f"{path}: has no id, map (snippets, slots) and probabilities (snippets, words); {mend}")
+    if not len(names) == len(likeliest) == len(vectors) or likeliest.dtype.kind != "i" or vectors.dtype.kind != "f":
+        raise DataError(f"{path}: its id, map and probabilities are not of the same snippets; {mend}")
+    if likeliest.size and not 0 <= likeliest.min() <= likeliest.max() < vectors.shape[1]:
+        raise DataError(f"{path}: map has a word that is none of the {vectors.shape[1]}; {mend}")
+    return names, likeliest, vectors
 
 
 def check_semantics(dataset: Dataset, what: str) -> None:
@@ -159,52 +171,80 @@ class Frames:
     """
 
     def __init__(self, path, ids: list[str]):
-        self.path = Path(path)
-        try:
-            if self.path.is_dir():
-                self.file = of_features(self.path)
-            elif zipfile.is_zipfile(self.path):  # whatever its name
-                with np.load(self.path) as file:
-                    self.file = {name: plain_array(self.path, name, file) for name in ids if name in file}
-            else:
-                self.file = h5py.File(self.path)
-        except DataError:
-            raise
-        except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        self.path, self.size = Path(path), 0
+        self._counts: dict[str, int] = {}
+        self._held: dict[str, np.ndarray] | None = None  # of HDF5 none: it is read snippet by snippet
+        if self.path.is_dir():
+            self._held = of_features(self.path)
+        elif is_npz(self.path):
+            with open_npz(self.path, DataError, MEND) as file:
+                self._held = {name: file[name] for name in ids if name in file}
+        with self._arrays() as array_of:
+            for name in dict.fromkeys([*ids, *(self._held or ())]):
+                self._check(name, array_of(name))
+
+    @contextmanager
+    def _arrays(self) -> Iterator[Callable[[str], np.ndarray | h5py.Dataset | None]]:
+        if self._held is not None:
+            yield self._held.get
+        else:
+            with hdf5.open_hdf5(self.path, DataError, MEND) as file:
+                yield partial(hdf5.dataset, file)
+
+    def _check(self, name: str, activations: np.ndarray | h5py.Dataset | None) -> None:
+        if activations is None:
+            raise DataError(f"{self.path}: has no activations of {name}; give floating point (frames, D)")
+        shape, kind = activations.shape, activations.dtype
+        if len(shape) != 2 or 0 in shape or kind.kind != "f":
             raise DataError(
-                f"{self.path}: cannot be read ({error}); name an HDF5 or .npz file with activations "
-                "(frames, D) for each id"
-            ) from None
-        self.size = 0
-        for name in ids:
-            activations = self.file[name] if name in self.file else None
-            shape = getattr(activations, "shape", None)
-            if shape is None or len(shape) != 2 or 0 in shape or activations.dtype.kind != "f":
-                what = "has no" if shape is None else f"has {activations.dtype} {shape} as"
-                raise DataError(f"{self.path}: {what} activations of {name}; give floating point (frames, D)")
-            self.size = self.size or shape[1]
-            if shape[1] != self.size:
-                raise DataError(
-                    f"{self.path}: {shape[1]} values a frame of {name}, {self.size} of {ids[0]}; they must agree"
-                )
+                f"{self.path}: has {kind} {shape} as activations of {name}; give floating point (frames, D)"
+            )
+        first = next(iter(self._counts), name)
+        self.size = self.size or shape[1]
+        if shape[1] != self.size:
+            raise DataError(
+                f"{self.path}: {shape[1]} values a frame of {name}, {self.size} of {first}; they must agree"
+            )
+        self._counts[name] = shape[0]
 
     def count(self, name: str) -> int:
         """How many frames there are of a snippet."""
-        return len(self.file[name])
+        return self._counts[name]
 
     def read(self, name: str, steps: int) -> np.ndarray:
         """(steps, D) float32: evenly spaced from the first frame to the last, or, where there are fewer, all of them
         after rows of zeros."""
-        try:
-            with np.errstate(over="ignore"):  # what is beyond float32 is named below
-                frames = self.file[name][()].astype(np.float32)
-        except OSError as error:
-            raise DataError(f"{self.path}: {name} cannot be read ({error}); extract the activations again") from None
+        check_bytes(4 * self.size * max(steps, self._counts[name]), f"{self.path}: {name}", DataError)
+        with self._arrays() as array_of, np.errstate(over="ignore"):  # what is beyond float32 is named below
+            frames = array_of(name)[()].astype(np.float32)
         if not np.isfinite(frames).all():
             raise DataError(f"{self.path}: activations of {name} are not all finite; extract them again")
         if len(frames) > steps:
             return frames[evenly(len(frames), steps)]
         return np.concatenate([np.zeros((steps - len(frames), self.size), np.float32), frames])
+
+
+def is_npz(path: Path) -> bool:
+    """Whatever its name."""
+    return path.is_file() and zipfile.is_zipfile(path)
+
+
+def names_in(path: Path) -> list[str]:
+    """The ids in a file, or folder, for `Frames`. Errors: DataError."""
+    if path.is_dir():
+        return list(of_features(path))
+    names: list[str] = []
+    if is_npz(path):
+        with open_npz(path, DataError, MEND) as arrays:
+            names += arrays
+    else:
+        with hdf5.open_hdf5(path, DataError, MEND) as file:
+            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    if not names:
+        raise DataError(f"{path}: holds no activations; give (frames, D) for each id")
+    if odd := next(filter(ODD.search, names), None):
+        raise DataError(f"{path}: holds activations of {odd!a}; give each snippet an id of one line")
+    return names
 
 
 def markers(counts: np.ndarray, steps: int) -> np.ndarray:
@@ -232,6 +272,8 @@ def digest(path) -> str:
     """sha256 of a file, or of a folder's HDF5 files. Errors: DataError."""
     content, path = hashlib.sha256(), Path(path)
     for part in sorted(path.glob("*.h5")) if path.is_dir() else [path]:
+        if part.exists() and not part.is_file():
+            raise DataError(f"{part}: not a file; name an HDF5 or .npz file")
         try:
             with open(part, "rb") as file:
                 while block := file.read(1 << 22):

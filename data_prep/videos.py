@@ -23,7 +23,7 @@ from data_prep.spellings import Spellings
 from data_prep.whole_files import new_folder, write_json, write_text, writing
 from data_prep.workers import Counted, Work
 from readers.bounds import check_pixels
-from readers.text import read_lines
+from readers.text import number, read_lines
 
 SAMPLE = 64  # stored images that are decoded again at the end
 TEST_SHARE = 0.25  # of each class, where lists are drawn
@@ -94,7 +94,7 @@ def _frames_job(job):
         if not options.skip_unreadable:
             raise
         reason = str(error).rpartition(";")[0].removeprefix(str(source.path)).removeprefix(": ")
-        return reason.removeprefix("/").replace("\t", " ")
+        return " ".join(reason.removeprefix("/").split())
 
 
 def _is_text(name: str) -> bool:
@@ -210,7 +210,7 @@ def _write_frames(folder: Path, sources: list[Source], options: FrameOptions, ti
         writer.commit()
         index = [Video(s.name, s.class_name, s.label, writer.count(s.name)) for s in sources if s.name not in skipped]
     if uneven.exists():  # a run that was cut off and went on may have written a line twice
-        write_text(uneven, "".join(sorted(set(uneven.read_text(encoding="utf-8").splitlines(keepends=True)))))
+        write_text(uneven, "".join(f"{line}\n" for line in sorted(set(read_lines(uneven, DataError)))))
     return index, skipped
 
 
@@ -521,16 +521,16 @@ def prepare_folder(
 
 def _check_splits(numbers: list[int], lists: dict[str, list[str]], place: Path, work: Work) -> None:
     """Errors: DataError where a split lacks a list. Videos of both are counted to the user."""
-    for number in numbers:
+    for split in numbers:
         for part in stills.PARTS:
-            if not lists.get(f"{part}{number}.txt"):
+            if not lists.get(f"{part}{split}.txt"):
                 raise DataError(
-                    f"{place}: {part}{number}.txt is missing or empty; every split needs a train and a test list"
+                    f"{place}: {part}{split}.txt is missing or empty; every split needs a train and a test list"
                 )
-        trained = set(lists[f"train{number}.txt"])
-        if both := [video for video in lists[f"test{number}.txt"] if video in trained]:
+        trained = set(lists[f"train{split}.txt"])
+        if both := [video for video in lists[f"test{split}.txt"] if video in trained]:
             work.remark(
-                f"test{number}: {len(both)} videos, as {both[0]}, are in train{number} too; they test no learning"
+                f"test{split}: {len(both)} videos, as {both[0]}, are in train{split} too; they test no learning"
             )
 
 
@@ -561,20 +561,21 @@ def _list_lines(folder: Path, there: Spellings) -> list[Line]:
     lines = []
     for path in sorted(folder.glob("t[re]*[0-9].txt")):
         part = path.stem.rstrip("0123456789")
-        if part in stills.PARTS:
-            list_name = f"{part}{int(path.stem.removeprefix(part))}.txt"
+        split = number(path.stem.removeprefix(part))
+        if part in stills.PARTS and split is not None:
+            list_name = f"{part}{split}.txt"
             lines += [_line(where, list_name, text, there) for where, text in numbered_lines(path)]
     if lines:
         return lines
     for path in sorted(folder.glob("[!.]*_test_split[0-9].txt")):
-        class_name, _, number = path.stem.rpartition("_test_split")
+        class_name, _, split = path.stem.rpartition("_test_split")
         for where, text in numbered_lines(path):
             video, use = columns(text, 1)
             if use not in (["0"], ["1"], ["2"]):
                 raise DataError(f"{where}: not `video use` (1 training, 2 test, 0 neither): {text!r}; mend the list")
             if use != ["0"]:
                 part = stills.PARTS[int(use[0]) - 1]
-                lines.append(Line(where, f"{part}{number}.txt", class_name, bare(video), None))
+                lines.append(Line(where, f"{part}{split}.txt", class_name, bare(video), None))
     if not lines:
         official = "; for UCF-101's lists there is `lrcn prepare ucf101`" if list(folder.glob("trainlist*")) else ""
         raise DataError(

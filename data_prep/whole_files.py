@@ -11,16 +11,18 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from typing import Any, TypedDict
 
 import lmdb
 
 from data_prep import DataError
 from data_prep.synced import put
-from readers.text import read_text
+from readers import json_files
 
+AGAIN = "prepare the data set again"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -130,6 +132,18 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def sweep(folder: Path, ours: str) -> None:
+    """Removes from a folder the files whose names in it match `ours`, those that our commands make there, and folders
+    that are empty then; what else is in it stays."""
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if is_new(path.name) or re.fullmatch(ours, path.relative_to(folder).as_posix()):
+            with suppress(OSError):
+                path.unlink()
+                path.parent.rmdir()  # if that was the last
+    with suppress(OSError):
+        folder.rmdir()
+
+
 def check_ours(folder: Path, marks: Collection[str], names: Collection[str]) -> None:
     """Before a folder is emptied: DataError where it holds what is none of `names`, which our commands make there, or
     anything but an empty lock and none of `marks`, by which it is known for theirs."""
@@ -234,7 +248,7 @@ def new_folder(out, settings: dict, may_differ=(), mark: str = "dataset.json"):
         return names if set(names) - set(may_differ) else []
 
     if (out / mark).exists():
-        if others := differing(read_json(out / mark).get("prepared", {})):
+        if others := differing(read_json(out / mark, Marked).get("prepared", {})):
             raise DataError(
                 f"{out}: already holds a dataset made with other settings ({', '.join(others)}); "
                 "name another folder or remove this one"
@@ -250,7 +264,8 @@ def new_folder(out, settings: dict, may_differ=(), mark: str = "dataset.json"):
         if (out / mark).exists():
             raise DataError(f"{out}: another run has just prepared it; run the same command again")
         begun = (partial / note).exists()
-        if not begun or differing(read_json(partial / note)):
+        mend = f"remove {partial}, and run it again"
+        if not begun or differing(json_files.read_json(partial / note, dict[str, Any], DataError, mend)):
             for item in partial.iterdir():
                 if item.name not in ("lock", note):
                     remove(item)
@@ -280,9 +295,12 @@ def _check_partial(partial: Path, note: str) -> None:
                 raise DataError(f"{partial}: holds files of someone else ({item.name}); remove or rename it")
 
 
-def read_json(path: Path) -> dict:
-    text = read_text(path, DataError, "prepare the data set again")
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); prepare the data set again") from None
+class Marked(TypedDict, total=False):
+    """What is read of the file that says that a folder is whole."""
+
+    prepared: dict[str, Any]
+
+
+def read_json(path: Path, kind: type = dict[str, Any]) -> Any:
+    """A file of ours, of this kind. Errors: DataError."""
+    return json_files.read_json(path, kind, DataError, AGAIN)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from importlib import import_module
 
 import click
 
+from data_prep import DataError
 from lrcn import signals
 from lrcn.commands import completion, terminal
 from lrcn.engine import container
+from readers.paths import checked
 
 COMMANDS = {  # name -> the module of lrcn.commands that has it, under its name
     "analyze": "analyze",
@@ -28,6 +31,7 @@ COMMANDS = {  # name -> the module of lrcn.commands that has it, under its name
     "report": "report",
     "sample": "sample",
     "train": "train",
+    "verify": "verify",
     "watch": "watch",
     "weights": "released",
 }
@@ -49,6 +53,7 @@ def _run() -> tuple[int, str]:
         if container.inside():
             container.begin()
         status = cli.main(spread_settings(sys.argv[1:]), standalone_mode=False)
+        signals.check()
         if sys.stdout is not None:
             sys.stdout.flush()
         return status or 0, ""
@@ -63,6 +68,8 @@ def _run() -> tuple[int, str]:
         return 0, ""
     except OSError as error:
         line = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    except UnicodeEncodeError as error:  # in a name found in a folder
+        line = f"{error.object}: a name that is not UTF-8; rename it"
     except Exception as error:
         if not isinstance(error, _for_the_user()):
             raise
@@ -73,7 +80,6 @@ def _run() -> tuple[int, str]:
 def _for_the_user() -> tuple[type[Exception], ...]:
     """The errors that are one line already. Their modules, some of which take long, are asked for where there is an
     error."""
-    from data_prep import DataError
     from lrcn.engine import EngineError
     from lrcn.engine.process import CaffeError
     from lrcn.results.compare import ResultsError
@@ -119,3 +125,9 @@ class Commands(click.Group):
 @click.version_option(package_name="lrcn")
 def cli():
     """Long-term Recurrent Convolutional Networks (Donahue et al., CVPR 2015) in real Caffe."""
+    for path in sys.argv[1:]:  # and what is no path: names of nets and settings are UTF-8 too
+        checked(path, DataError)
+    try:
+        checked(os.getcwd(), DataError, "the current folder, ")
+    except FileNotFoundError:
+        raise DataError("the current folder is gone; change to another") from None

@@ -7,6 +7,7 @@ Images are BGR uint8, (height, width, 3).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ import cv2
 import numpy as np
 
 from data_prep import CORRUPT, CorruptImage
-from readers import images
+from data_prep.store import first_number
+from readers.images import decode_whole
 
 if TYPE_CHECKING:  # loader processes begin sooner without
     from data_prep.dataset import Dataset
@@ -119,15 +121,33 @@ class Transform:
         return out
 
 
-def decode(jpeg: bytes, name: str) -> np.ndarray:
+def decode(content: bytes, name: str) -> np.ndarray:
     """The image. CorruptImage names one that does not decode, or of which anything is missing."""
-    if jpeg.startswith(b"\xff\xd8"):
-        image = images.whole_jpeg(jpeg, name, CorruptImage, CORRUPT)
-        if b"Exif\0" not in jpeg:
-            return image  # else OpenCV turns it as Exif says
-    return images.decode(jpeg, name, cv2.IMREAD_COLOR, CorruptImage, CORRUPT)
+    return decode_whole(content, name, CorruptImage, CORRUPT)
 
 
-def read(dataset: Dataset, modality: str, video: str, number: int) -> np.ndarray:
-    """An image of a data set. DataError names one that is missing, CorruptImage one that is damaged."""
+def read(dataset: Dataset, modality: str, video: str, number: int, passed_over: list[str] | None = None) -> np.ndarray:
+    """An image of a data set. DataError names one that is missing, CorruptImage one that is damaged.
+
+    passed_over: where this is a list, the nearest image of the video that is whole stands in place of a damaged one,
+    the earlier of two, and the list has a line more; an error remains where the video has none.
+    """
+    try:
+        return _read(dataset, modality, video, number)
+    except CorruptImage as error:
+        if passed_over is None:
+            raise CorruptImage(f"{error}; `train` and `evaluate` go on without it with --on-corrupt skip") from None
+        for other in _nearest(number, range(first_number(modality), dataset.index[video].frames + 1)):
+            with suppress(CorruptImage):
+                image = _read(dataset, modality, video, other)
+                passed_over.append(f"{modality} image {number} of {video} is damaged, {other} stands in its place")
+                return image
+        raise
+
+
+def _read(dataset: Dataset, modality: str, video: str, number: int) -> np.ndarray:
     return decode(dataset.jpeg(modality, video, number), f"{dataset.folder}: {modality} image {number} of {video}")
+
+
+def _nearest(number: int, numbers: range) -> list[int]:
+    return sorted((other for other in numbers if other != number), key=lambda other: (abs(other - number), other))

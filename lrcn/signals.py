@@ -47,6 +47,12 @@ def ending_in_order() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def check() -> None:
+    """Raises KeyboardInterrupt where a signal that came at a bad moment is still to be heard."""
+    if signal.setitimer(signal.ITIMER_REAL, 0)[0]:
+        raise KeyboardInterrupt
+
+
 def _handle(handler: Any) -> None:
     for number in WORDS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # by nohup, or in the background of a shell

@@ -11,6 +11,7 @@ from typing import Any
 from netspecs import activity, caption, lm, video
 from netspecs.variant import Variant, file_prefix
 from prototxt_gen import SpecError, nearest
+from prototxt_gen.errors import shortened
 
 _VARIANTS = {variant.name: variant for task in (activity, caption, lm, video) for variant in task.VARIANTS}
 
@@ -29,7 +30,7 @@ def get(name: str) -> Variant:
     """The variant `name`; SpecError with the nearest known one where there is none."""
     if name not in _VARIANTS:
         raise SpecError(
-            f"{file_prefix(name)}there is no net '{name}'{nearest(name, _VARIANTS) or '; `lrcn nets list` names them'}"
+            f"{file_prefix(name)}there is no net '{shortened(name)}'{nearest(name, _VARIANTS) or '; `lrcn nets list` names them'}"
         )
     return _VARIANTS[name]
 
@@ -49,5 +50,7 @@ def share_out(values: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict
     for setting in common:
         if setting not in known:
             whose = " and ".join(shares) if len(shares) < 3 else f"any of these {len(shares)} nets"
-            raise SpecError(f"{file_prefix(setting)}no setting '{setting}' in {whose}{nearest(setting, known)}")
+            raise SpecError(
+                f"{file_prefix(setting)}no setting '{shortened(setting)}' in {whose}{nearest(setting, known)}"
+            )
     return shares

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from netspecs.sources import File, Ours, Source
 from prototxt_gen import SpecError, nearest
+from prototxt_gen.errors import shortened
 from prototxt_gen.fields import plain
 
 
@@ -72,6 +73,7 @@ def _read_flag(value: Any) -> bool:
 def _read_text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError
+    value.encode()  # halves of surrogate pairs, which stand for bytes that are not UTF-8, are no letters
     return value
 
 
@@ -251,11 +253,13 @@ class Variant:
     def read(self, name: str, value: Any) -> Any:
         """A value of a setting as `settings` holds it. Raises SpecError for an unknown setting, or a wrong kind."""
         if name not in self.table:
-            raise SpecError(f"{file_prefix(name)}{self.name} has no setting '{name}'{nearest(name, self.table)}")
+            raise SpecError(
+                f"{file_prefix(name)}{self.name} has no setting '{shortened(name)}'{nearest(name, self.table)}"
+            )
         kind = self.table[name].kind
         try:
             return kind.read(plain(value))
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             hint = str(error) if isinstance(error, ValueError) and str(error).startswith(";") else ""
-            what = f"{file_prefix(name)}{self.name}: {name}={value}"
+            what = f"{file_prefix(name)}{self.name}: {name}={shortened(value)}"
             raise SpecError(f"{what} makes no sense: it takes {kind.what}{hint}") from None

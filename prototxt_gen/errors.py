@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+from readers import printable
+
 
 class SpecError(ValueError):
     """A net, solver or setting that makes no sense. The message is one line: what is wrong, where, and the mend."""
@@ -21,6 +23,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{folded[close[0]]}'?" if close else ""
 
 
-def shortened(name: str) -> str:
-    """A name, as a message quotes it, however long."""
-    return name if len(name) <= 2 * _LONGEST else f"{name[:_LONGEST]}... ({len(name)} letters)"
+def shortened(name: object) -> str:
+    """A name or a value, as a message quotes it: on one line, and not too long for it."""
+    text = printable(str(name)).replace("\n", "\\n")
+    return text if len(text) <= 6 * _LONGEST else f"{text[:_LONGEST]}... ({len(text)} letters)"

@@ -245,7 +245,8 @@ def _database(block: pb.DataParameter) -> Iterator[FileFault]:
     try:
         data_files.datum_shape(block.source, block.backend)
     except Unread as error:
-        yield "data_param.source", f"{error}, where Caffe reads an LMDB of pictures"
+        if "already open" not in str(error):  # by this process, which knows it then
+            yield "data_param.source", f"{error}, where Caffe reads an LMDB of pictures"
 
 
 def _image_list(block: pb.ImageDataParameter) -> Iterator[FileFault]:

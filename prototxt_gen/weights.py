@@ -31,6 +31,7 @@ _BLOB = {number: described.name for number, described in pb.BlobProto.DESCRIPTOR
 _LEGACY = "num", "channels", "height", "width"
 _MOST_BYTES = 2**31 - 2**20  # of a message; the names and shapes of layers take some of them
 _MEND = "name a net's weights, a .caffemodel or .caffemodel.h5"
+_MEND_HDF5 = "Caffe takes a file for HDF5 whose name ends in .h5"
 
 
 @dataclass(frozen=True)
@@ -303,7 +304,7 @@ def shape_text(shape: Shape) -> str:
 def _read_hdf5(path: Path) -> Layers:
     from readers.hdf5 import open_hdf5
 
-    with open_hdf5(path, SpecError, _MEND) as file:
+    with open_hdf5(path, SpecError, _MEND_HDF5) as file:
         return _hdf5_layers(path, file)
 
 
@@ -373,7 +374,7 @@ def _values(weights: Weights, name: str, index: int, blob: Blob | None) -> Itera
     if weights.hdf5:
         from readers.hdf5 import open_hdf5, read_array
 
-        with open_hdf5(weights.path, SpecError, _MEND) as file:
+        with open_hdf5(weights.path, SpecError, _MEND_HDF5) as file:
             yield read_array(file, f"data/{name}/{index}", weights.path, SpecError)
         return
     for at, count, kind in blob.packed:

@@ -27,8 +27,14 @@ MEND = "give a JPEG, PNG, BMP, GIF, TIFF, WebP or PPM"
 def open_image(path: Place, error: Fault, mend: str = MEND) -> Iterator[Image]:
     """An image file, opened by Pillow and not yet decoded; its size is within the bounds. Whatever Pillow raises within
     becomes `error`, one line; errors of that class pass."""
-    content = read_bytes(path, error, mend)
-    with reading(path, "image", error, mend), _opened(content, path, error, mend) as image:
+    with opened(read_bytes(path, error, mend), path, error, mend) as image:
+        yield image
+
+
+@contextmanager
+def opened(content: bytes, name: Place, error: Fault, mend: str = MEND) -> Iterator[Image]:
+    """What `open_image` gives, of an encoded image that `name` names."""
+    with reading(name, "image", error, mend), _opened(content, name, error, mend) as image:
         yield image
 
 
@@ -47,17 +53,22 @@ def decode(content: bytes, name: Place, flags: int, error: Fault, mend: str = ME
     return image
 
 
-def whole_jpeg(content: bytes, name: Place, error: Fault, mend: str = MEND) -> np.ndarray:
-    """The pixels of a JPEG, BGR, as OpenCV gives them but for what Exif turns; in a third of the time. Raises `error`,
-    one line, for one of which anything is missing or damaged, as far as the format lets tell: OpenCV makes up what is.
-    """
-    import simplejpeg
+def decode_whole(content: bytes, name: Place, error: Fault, mend: str = MEND) -> np.ndarray:
+    """The pixels of an encoded image in colour, BGR, as OpenCV gives them; those of a JPEG in a third of the time.
+    Raises `error`, one line, for one of which anything is missing or damaged, as far as its format lets tell: of a JPEG
+    OpenCV makes up what is."""
+    if content.startswith(b"\xff\xd8"):
+        import simplejpeg
 
-    with reading(name, "JPEG", error, mend):
-        height, width, *_ = simplejpeg.decode_jpeg_header(content)
-        check_pixels(width, height, name, error)
-        pixels: np.ndarray = simplejpeg.decode_jpeg(content, "BGR")
-    return pixels
+        with reading(name, "JPEG", error, mend):
+            height, width, *_ = simplejpeg.decode_jpeg_header(content)
+            check_pixels(width, height, name, error)
+            pixels: np.ndarray = simplejpeg.decode_jpeg(content, "BGR")
+        if b"Exif\0" not in content:  # else OpenCV turns it as that says
+            return pixels
+    import cv2
+
+    return decode(content, name, cv2.IMREAD_COLOR, error, mend)
 
 
 def size_of(content: bytes, name: Place, error: Fault, mend: str = MEND) -> tuple[int, int]:
@@ -68,7 +79,7 @@ def size_of(content: bytes, name: Place, error: Fault, mend: str = MEND) -> tupl
         with suppress(ValueError):
             height, width, *_ = simplejpeg.decode_jpeg_header(content)
             return width, height
-    with reading(name, "image", error, mend), _opened(content, name, error, mend) as image:
+    with opened(content, name, error, mend) as image:
         return image.size
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind")
 
 MEND = "name the JSON file, or fetch it again"
+DIGITS = 300  # of a whole number: what is longer is no float
 DEEPEST = 100  # brackets within brackets, where Python itself gives up at some thousand
 
 
@@ -28,19 +29,19 @@ def read_json(path: Place, kind: type[Kind], error: Fault, mend: str = MEND) -> 
 
 def parse_json(text: str, path: Place, kind: type[Kind], error: Fault, mend: str = MEND) -> Kind:
     """The content of JSON, of this kind. Raises `error`, one line: empty, cut off, two values of one name, brackets
-    beyond `DEEPEST`, numbers of thousands of digits, half a surrogate pair, and as `convert`."""
+    beyond `DEEPEST`, numbers of hundreds of digits, half a surrogate pair, and as `convert`."""
     if not text.strip():
         raise error(f"{path}: an empty file; {mend}")
     if _depth(text) > DEEPEST:
         raise error(f"{path}: cannot be read as JSON (more than {DEEPEST} brackets within brackets); {mend}")
     try:
-        content = json.loads(text, object_pairs_hook=_unambiguous)
+        content = json.loads(text, object_pairs_hook=_unambiguous, parse_int=_whole_number)
     except _TwoValues as twice:
         raise error(f"{path}: {twice}; give each value a name of its own") from None
     except json.JSONDecodeError as reason:
         raise error(f"{path}: cannot be read as JSON ({_why(text, reason, mend)}") from None
     except ValueError:
-        raise error(f"{path}: cannot be read as JSON (a number of thousands of digits); {mend}") from None
+        raise error(f"{path}: cannot be read as JSON (a number of more than {DIGITS} digits); {mend}") from None
     if _HALF.search(text) and _is_half(json.dumps(content, ensure_ascii=False)):
         raise error(f"{path}: holds half of a surrogate pair (\\ud800 to \\udfff), which is no letter; mend that text")
     return convert(content, path, kind, error, mend)
@@ -56,10 +57,10 @@ def convert(content: object, path: Place, kind: type[Kind], error: Fault, mend: 
     try:
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as reason:
-        why, _, where = str(reason).partition(" - at `$")
-        why, place = why.replace("`", ""), where.rstrip("`").lstrip(".")
-        if wanted := re.fullmatch(r"Expected (.*), got [a-z]+|Expected ([^,]*)", why):
-            why = f"{wanted[1] or wanted[2]} is due, not {_at(content, place)}"
+        why, _, where = str(reason).partition(" - at `")
+        why, (place, value) = why.replace("`", ""), _at(content, where.removeprefix("$").rstrip("`"))
+        if wanted := re.fullmatch(r"Expected ([^,]*)(?:, got [a-z]+)?", why):
+            why = f"{_WORD.sub(lambda word: _WORDS[word[0]], wanted[1])} is due, not {short(value)}"
         else:
             why = why[0].lower() + why[1:]
         raise error(f"{path}: {f'at {place}: ' if place else ''}{why}; {mend}") from None
@@ -71,15 +72,30 @@ def short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _at(content: Any, place: str) -> str:
-    """The part of a value at msgspec's path, "images[3].id", in short; names of a dictionary, of which it says [...],
-    and those with dots in them lead nowhere."""
-    try:
-        for name, index in re.findall(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]", place):
+_WORDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object {...}",
+    "null": "null",
+    "|": "or",
+}
+_WORD = re.compile(r"str|int|float|bool|array|object|null|[|]")
+
+
+def _at(content: Any, place: str) -> tuple[str, Any]:
+    """The part of a value at msgspec's path, ".images[3].id", which it calls [...] where it is one of a dictionary's;
+    and the path, as far as it leads."""
+    there = ""
+    for name, index in re.findall(r"[.]([^.\[\]]+)|\[(\d+|[.]{3})\]", place):
+        try:
             content = content[name or int(index)]
-    except (KeyError, ValueError, IndexError, TypeError):
-        return "what is there"
-    return short(content)
+        except (KeyError, ValueError, IndexError, TypeError):
+            break
+        there += f".{name}" if name else f"[{index}]"
+    return there.lstrip("."), content
 
 
 def _depth(text: str) -> int:
@@ -110,6 +126,12 @@ def _why(text: str, reason: json.JSONDecodeError, mend: str) -> str:
     if reason.msg == "Extra data" and text.lstrip()[0] in "[{":
         return f"a second value begins in line {reason.lineno}); give one list of all"
     return f"{printable(str(reason))}); {mend}"
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > DIGITS:
+        raise ValueError
+    return int(digits)
 
 
 class _TwoValues(Exception):

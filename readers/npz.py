@@ -26,7 +26,7 @@ def open_npz(path: Place, error: Fault, mend: str = MEND) -> Iterator[Mapping[st
     errors of that class pass."""
     _check_file(path, error, mend)
     with reading(path, ".npz file", error, mend), zipfile.ZipFile(path) as archive:
-        yield _Arrays(archive, path, error)
+        yield _Arrays(archive, path, error, mend)
 
 
 def read_npy(path: Place, error: Fault, mend: str = MEND) -> np.ndarray:
@@ -37,8 +37,8 @@ def read_npy(path: Place, error: Fault, mend: str = MEND) -> np.ndarray:
 
 
 class _Arrays(Mapping[str, "np.ndarray"]):
-    def __init__(self, archive: zipfile.ZipFile, path: Place, error: Fault) -> None:
-        self._archive, self._path, self._error = archive, path, error
+    def __init__(self, archive: zipfile.ZipFile, path: Place, error: Fault, mend: str) -> None:
+        self._archive, self._path, self._error, self._mend = archive, path, error, mend
         members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
         self._members = {member.filename[: -len(".npy")]: member for member in members}
 
@@ -49,9 +49,9 @@ class _Arrays(Mapping[str, "np.ndarray"]):
         return len(self._members)
 
     def __getitem__(self, name: str) -> np.ndarray:
-        member = self._members[name]
-        with self._archive.open(member) as file:
-            return _array(file, member.file_size, f"{self._path}: {name}", self._error)
+        member, where = self._members[name], f"{self._path}: {name}"
+        with reading(where, "array", self._error, self._mend), self._archive.open(member) as file:
+            return _array(file, member.file_size, where, self._error)
 
 
 def _array(file: IO[bytes], size: int, where: Place, error: Fault) -> np.ndarray:
@@ -64,7 +64,7 @@ def _array(file: IO[bytes], size: int, where: Place, error: Fault) -> np.ndarray
         raise ValueError(f"version {version[0]}.{version[1]} of its header, not 1.0 or 2.0")
     shape, columns_first, dtype = header(file)
     if dtype.hasobject:
-        raise ValueError("it holds Python's objects, which are not read")
+        raise ValueError("Python's objects, which are not read: save numbers, or texts by dtype=str, all of one shape")
     due = prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or due > size:
         raise ValueError(f"its header claims {shape} of {dtype}, {due:,} bytes, where {size:,} are")

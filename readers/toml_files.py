@@ -18,6 +18,8 @@ else:
 
 Kind = TypeVar("Kind")
 
+_MOST_BITS = 4096  # of a whole number
+
 
 def read_toml(path: Place, kind: type[Kind], error: Fault, mend: str = "mend it") -> Kind:
     """The content of a file, of this kind. Raises `error`, one line: as `read_text` and `json_files.convert`, and for
@@ -25,8 +27,7 @@ def read_toml(path: Place, kind: type[Kind], error: Fault, mend: str = "mend it"
     text = read_text(path, error, mend)
     try:
         content = tomllib.loads(text)
-        if _is_deep(content):
-            raise RecursionError
+        _check(content)
     except tomllib.TOMLDecodeError as reason:
         raise error(f"{path}: cannot be read as TOML ({printable(str(reason))}); {mend}") from None
     except RecursionError:
@@ -36,10 +37,14 @@ def read_toml(path: Place, kind: type[Kind], error: Fault, mend: str = "mend it"
     return convert(content, path, kind, error, mend)
 
 
-def _is_deep(content: Any) -> bool:
-    """Whether tables and lists lie deeper within others than `DEEPEST`, as `a.b.c...` lets them without a bracket."""
+def _check(content: Any) -> None:
+    """RecursionError where tables and lists lie deeper within others than `DEEPEST`, as `a.b.c...` lets them without a
+    bracket; ValueError for a number of thousands of digits, of which Python reads hexadecimal ones alone."""
     level = [content]
     for _ in range(DEEPEST):
-        inner = (each.values() if isinstance(each, dict) else each for each in level)
-        level = [part for parts in inner for part in parts if isinstance(part, dict | list)]
-    return bool(level)
+        inner = [part for each in level for part in (each.values() if isinstance(each, dict) else each)]
+        if any(isinstance(part, int) and part.bit_length() > _MOST_BITS for part in inner):
+            raise ValueError
+        level = [part for part in inner if isinstance(part, dict | list)]
+    if level:
+        raise RecursionError

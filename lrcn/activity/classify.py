@@ -7,7 +7,6 @@ that a video scores here what it scores there.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +23,12 @@ from lrcn.activity.clip_gates import ClipGates, clip_gates, clip_of, has_lstm, o
 from lrcn.activity.evaluate import MODALITIES, STRIDE, Scoring, net_job, run_score
 from lrcn.activity.sampler import image_range
 from lrcn.engine.compute import Compute, Progress
+from lrcn.engine.scratch import Scratch
 from lrcn.results.tables import aligned
 from lrcn.trained_net import TrainedNet
 from netspecs import catalogue
 from prototxt_gen import SpecError
+from readers.paths import checked
 
 COLUMNS = {"rgb": "RGB", "flow": "flow", "fused": "fused"}
 
@@ -141,6 +142,8 @@ def _in_folder(top: Path, progress: Progress) -> list[Path]:
         others = ", ".join(map(str, sorted(images, key=_in_natural_order)))
         progress(f"passed over, beside videos: {others}; give a folder itself if its images are a video's frames", 0, 0)
     videos = files or ([top] if top in images else list(images))
+    for video in videos:
+        checked(video, DataError)
     return sorted(videos, key=_in_natural_order)
 
 
@@ -215,8 +218,7 @@ def classify_videos(
     images = read_videos(videos, net, compute.progress)
     clips = _clips(videos, images, nets, extras.clip) if extras.gates else {}
     flow_images = [[]] * len(videos)
-    with tempfile.TemporaryDirectory(prefix="lrcn-classify-") as name:
-        folder = Path(name)
+    with Scratch() as folder:
         data = write_dataset(folder / "data", images, net, "flow" in nets, compute.progress)
         for modality, each in nets.items():
             more = of_job(each, clips[modality]) if extras.gates else {}

@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from lrcn.engine.crew import Crew, serve
+from lrcn.engine.crew import ON_CORRUPT, SKIP, Crew, serve
 
 AHEAD = 2  # batches in memory: one that Caffe reads, one in the making
 AHEAD_OF_CARD = 3  # one that was copied to the card, one on its way, one in the making
@@ -98,6 +98,8 @@ class LoaderToCard(Loader):
 
 
 def _begin(settings: dict, slots: np.ndarray):
+    import os
+
     import cv2
 
     from data_prep.dataset import Dataset
@@ -105,13 +107,15 @@ def _begin(settings: dict, slots: np.ndarray):
     from lrcn.activity.sampler import Clip, clip_images
 
     cv2.setNumThreads(1)
-    dataset, modality, transform = Dataset(settings["data"]), settings["modality"], pixels.Transform.read(settings)
+    dataset, modality = Dataset(settings["data"], trusted=True), settings["modality"]
+    transform, skip = pixels.Transform.read(settings), os.environ.get(ON_CORRUPT) == SKIP
 
     def make(slot, v, *fields):
-        clip = Clip(*fields)
+        clip, passed_over = Clip(*fields), [] if skip else None
         for t, number in enumerate(clip_images(clip.first, settings["frames"], clip.last)):
-            image = transform.enlarged(pixels.read(dataset, modality, clip.video, number))
+            image = transform.enlarged(pixels.read(dataset, modality, clip.video, number, passed_over))
             transform.blob(transform.cut(image, clip.row, clip.column, clip.mirror), slots[slot, t, v])
+        return passed_over
 
     return make
 

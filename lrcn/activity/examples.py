@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import base64
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from lrcn.activity.evaluate import (
     with_averages,
 )
 from lrcn.engine.compute import Compute
+from lrcn.engine.scratch import Scratch
 from lrcn.results.compare import COLUMNS
 from lrcn.results.pictures import spread
 from lrcn.trained_net import TrainedNet, name_of
@@ -205,10 +205,10 @@ def _again(
     courses: dict[str, dict[str, list[np.ndarray]]] = {}
     gates: dict[str, list[dict[str, Any] | None]] = {}
     notes: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="lrcn-examples-") as name:
+    with Scratch() as folder:
         for net in nets:
             row, modality = net.variant.row, str(net.variant.modality)
-            path = Path(name) / net.folder.name / "scores.npz"
+            path = folder / net.folder.name / "scores.npz"
             path.parent.mkdir()
             data = {"data": str(subset.dataset.folder), "split": subset.split}
             job = net_job(net, scoring) | data | {"keep_clips": True}

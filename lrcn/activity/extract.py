@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from lrcn.activity.listed import Extraction, Listed, identity, places
 from lrcn.engine.compute import Compute
 from lrcn.engine.elsewhere import Terms, check_begun, traits
 from lrcn.engine.process import Caffe
+from lrcn.engine.scratch import Scratch
 from lrcn.pixels import Transform
 from lrcn.trained_net import check_same, digest
 from netspecs import catalogue
@@ -335,10 +335,10 @@ class _Group:
 
 def _rows_of_group(asked: _Group) -> bytes:
     """The rows of a group's images, by the Caffe of the machine on which this is called. Errors: DataError."""
-    with asked.terms.kept() as compute, tempfile.TemporaryDirectory(prefix="lrcn-features-") as folder:
+    with asked.terms.kept() as compute, Scratch() as folder:
         asked.extractor.check_input()
-        asked.extractor.run(Path(folder), asked.images, compute, asked.terms.threads, lambda done, total: None)
-        return Path(folder, ROWS).read_bytes()
+        asked.extractor.run(folder, asked.images, compute, asked.terms.threads, lambda done, total: None)
+        return (folder / ROWS).read_bytes()
 
 
 # ---- shards ------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrcn.engine.crew import Crew, serve
+from lrcn.engine.crew import SKIP, Crew, serve
 
 AHEAD_BYTES = 1 << 30  # of frames made ahead, at most
 
@@ -89,14 +89,16 @@ def _begin_pixels(job: dict, slots: np.ndarray):
     from lrcn import pixels
 
     cv2.setNumThreads(1)
-    dataset = Dataset(job["data"])
+    dataset, skip = Dataset(job["data"], trusted=True), job.get("on_corrupt") == SKIP
     transform = pixels.Transform.read(job | {"negate": "flow_negation" not in job})  # else `score` negates, if anybody
     centre = job.get("crops") == "centre"
 
     def make(slot, v, name, number):
-        image = transform.enlarged(pixels.read(dataset, job["modality"], name, number))
+        passed_over = [] if skip else None
+        image = transform.enlarged(pixels.read(dataset, job["modality"], name, number, passed_over))
         for crop, seen in zip([transform.centre(image)] if centre else transform.crops(image), slots[slot]):
             transform.blob(crop, seen)
+        return passed_over
 
     return make
 

@@ -10,8 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Annotated, TypedDict
 
-from data_prep.whole_files import read_json, write_json, writing
+from msgspec import Meta
+
+from data_prep import DataError
+from data_prep.whole_files import write_json, writing
+from readers.json_files import read_json
 
 GROUP = 64  # videos; a run that was cut off goes on after the last whole group
 ROWS = "rows.f32"
@@ -28,16 +33,35 @@ def count(groups: Iterable[Images]) -> int:
     return sum(len(numbers) for group in groups for _, numbers in group)
 
 
+class Done(TypedDict):
+    """groups.json."""
+
+    videos: Annotated[int, Meta(ge=0)]
+    frames: Annotated[int, Meta(ge=0)]
+
+
+NOTHING = Done(videos=0, frames=0)
+
+
 class Rows:
     """The file of rows of `size` values, a context manager. What goes beyond the whole groups that an earlier process
     left is cut off. Attributes: videos, images that are done."""
 
     def __init__(self, folder: Path, size: int):
         self.path, self._note = folder / ROWS, folder / "groups.json"
-        done = read_json(self._note) if self._note.exists() else {"videos": 0, "frames": 0}
-        self.videos, self.images, self._values = done["videos"], done["frames"], 4 * size
+        self._values, done = 4 * size, self._done()
         self._file = open(self.path, "ab")
+        if self._file.tell() < done["frames"] * self._values:  # rows were lost since: Caffe computes all anew
+            done = NOTHING
+        self.videos, self.images = done["videos"], done["frames"]
         self._file.truncate(self.images * self._values)
+
+    def _done(self) -> Done:
+        """What is noted; nothing where that was damaged since."""
+        try:
+            return read_json(self._note, Done, DataError) if self._note.exists() else NOTHING
+        except DataError:
+            return NOTHING
 
     def __enter__(self) -> Rows:
         return self

@@ -22,17 +22,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data_prep import DataError
 from data_prep.dataset import Dataset
 from data_prep.store import first_number
+from data_prep.whole_files import beside, writing
 from lrcn.activity.frame_loader import Frames
 from lrcn.activity.frame_net import FrameNet, Row, rows_of_clips, seam
 from lrcn.activity.sampler import clip_images, clip_starts, image_range
 from lrcn.engine.caffe_side import telling_the_user, use_device
+from readers.npz import open_npz
 
 SAVE_EVERY = 64  # videos
 TOGETHER = 16  # frames that go through the released script's single-frame net at once
 PLAIN = 5  # rows of a batch after which the released script negates x of flow
 CENTRE = 4  # which of a frame's crops
+MEND = "remove it and give `lrcn evaluate` again"
 BESIDE = (
     "workers",
     "keep_clips",
@@ -82,16 +86,22 @@ class Scores:
 
     def _take(self, path: Path) -> None:
         """What a file of this job has of the videos after those that are done: a part, or a whole one, or one of an
-        lrcn that had no parts, or kept what is no number."""
+        lrcn that had no parts, or kept what is no number. What is damaged has nothing."""
         if not path.exists():
             return
-        with np.load(path) as file:
-            done, begin = int(file["done"]), int(file["begin"]) if "begin" in file else 0
-            if str(file["job"]) != self.job or begin != self.done or not np.isfinite(file["sums"]).all():
-                return
-            for array, name in (self.sums, "sums"), (self.hits, "hits"), (self.weights, "weights"):
-                array[begin:done] = file[name][: done - begin]
-        self.done = done
+        sums = {"sums": self.sums, "hits": self.hits, "weights": self.weights}
+        try:
+            with open_npz(path, DataError) as file:
+                done, begin = int(file["done"]), int(file["begin"]) if "begin" in file else 0
+                if str(file["job"]) != self.job or begin != self.done or not begin <= done <= len(self.sums):
+                    return
+                there = {name: file[name][: done - begin] for name in sums}
+        except DataError:
+            return
+        if all(there[name].shape == sums[name][begin:done].shape and np.isfinite(there[name]).all() for name in sums):
+            for name, array in sums.items():
+                array[begin:done] = there[name]
+            self.done = done
 
     def add(self, clip: Clip, probs: np.ndarray, label: int) -> None:
         weights = clip.weights[:, None]
@@ -105,7 +115,8 @@ class Scores:
         """Keeps the videos up to `done`."""
         arrays = {"sums": self.sums, "hits": self.hits, "weights": self.weights}
         if done < len(self.sums) and not self.keep:
-            self.parts.mkdir(exist_ok=True)
+            with writing(self.parts):
+                self.parts.mkdir(exist_ok=True)
             some = {name: array[self.done : done] for name, array in arrays.items()}
             self._write(self.parts / f"{self.done:08d}.npz", some | {"begin": self.done, "done": done})
         elif done == len(self.sums):
@@ -121,37 +132,35 @@ class Scores:
         self.done = done
 
     def _write(self, path: Path, content: dict) -> None:
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
+        with beside(path) as new, new.open("wb") as file:
             np.savez(file, job=self.job, **content)
-        part.replace(path)
 
 
 def load(path) -> np.ndarray:
     """Mean softmax (V, T, classes) by position in the clip from a finished file of scores: the mean over its strides of
     the mean over a video's clips. A video too short for a single image of flow scores all classes alike."""
-    with np.load(path) as file:
+    with open_npz(path, DataError, MEND) as file:
         sums, weights = file["sums"], file["weights"][..., None, None]
     return np.where(weights > 0, sums / np.where(weights > 0, weights, 1), 1 / sums.shape[-1]).mean(1)
 
 
 def load_hits(path) -> np.ndarray:
     """Percent of the clips (T,) that are classified right by their frame t alone, over all clips of all videos."""
-    with np.load(path) as file:
+    with open_npz(path, DataError, MEND) as file:
         return (100 * file["hits"].sum(0) / np.maximum(file["weights"].sum(0)[:, None], 1)).mean(0)
 
 
 def load_clips(path) -> list[tuple[int, int, np.ndarray]]:
     """(video's number, number of the first image, softmax (T, classes)) of every clip, where the job kept them."""
-    with np.load(path) as file:
+    with open_npz(path, DataError, MEND) as file:
         return list(zip(file["clip_video"].tolist(), file["clip_first"].tolist(), file["clip_probs"]))
 
 
 def load_states(path, videos: int) -> list[dict[str, np.ndarray]]:
     """{blob: (T, ...)} of each video, the blobs of the job's "states"; empty where the video had no such clip."""
-    with np.load(path) as file:
+    with open_npz(path, DataError, MEND) as file:
         states: list[dict[str, np.ndarray]] = [{} for _ in range(videos)]
-        for name in file.files:
+        for name in file:
             v, slash, blob = name.partition("/")
             if slash:
                 states[int(v)][blob] = file[name]

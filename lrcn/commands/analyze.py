@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FILE, say
+from lrcn.commands.common import FILE, check_apart, say
 from lrcn.commands.options import JSON
 
 
@@ -32,6 +32,8 @@ def analyze(logs, out, points, as_json):
     """
     from lrcn.training import analysis
 
+    for path in (out, points):
+        check_apart(path, *logs)
     curves = analysis.read(logs)
     if as_json:
         print(json.dumps(analysis.document(curves), indent=1))

@@ -14,6 +14,7 @@ from lrcn.commands.common import (
     WEIGHTS,
     Contained,
     Progress,
+    check_apart,
     read_settings,
     run_or_file,
     settings_options,
@@ -157,6 +158,7 @@ def _ids(images, coco_json, listing):
         return None
     if coco_json.is_dir():
         raise click.UsageError(f"--coco-json {coco_json}: a folder; name a file")
+    check_apart(coco_json, listing, *images)
     ids = coco_ids(images, listing)
     coco_json.parent.mkdir(parents=True, exist_ok=True)
     return ids

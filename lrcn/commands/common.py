@@ -25,6 +25,13 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
+def check_apart(written: Path | None, *read: Path | None) -> None:
+    """UsageError where the file that a command writes is one that it reads."""
+    for path in read:
+        if written and path and written.is_file() and path.exists() and written.samefile(path):
+            raise click.UsageError(f"{written}: is a file that is read here; name another to be written")
+
+
 class WeightsFile(click.Path):
     """A .caffemodel, or the name of released weights that were fetched."""
 
@@ -233,7 +240,7 @@ def pass_over(lacking: Sequence[str], lenient: bool) -> None:
     if lacking and not lenient:
         raise SpecError(f"{lacking[0]} (--lenient passes over what only forks of Caffe have)")
     for line in lacking:
-        say(f"passed over: {line}")
+        say(f"passed over: {one_line(line)}")
 
 
 def read_settings(changes: Sequence[str], config: Path | None) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import click
 from click.core import ParameterSource
 
 from lrcn.commands import completion
-from lrcn.commands.common import FILE, Contained, Progress, say
+from lrcn.commands.common import FILE, Contained, Progress, check_apart, say
 from lrcn.commands.experiment import check_heard, experiment_options, mounts, open_experiment, words
-from lrcn.commands.options import CUT, LENGTH, gpu_options, jobs_option, release_options, tensorboard_option
+from lrcn.commands.options import CUT, LENGTH, ON_CORRUPT, gpu_options, jobs_option, release_options, tensorboard_option
 
 # Options that mean something to some tasks alone; the others refuse them rather than leave them unheard.
 OPTIONS = (
@@ -43,6 +43,7 @@ OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption
 @experiment_options
 @gpu_options(several=True)
 @jobs_option("nets")
+@ON_CORRUPT
 @click.option(
     "--frames",
     type=click.Choice(["mean", "last"]),
@@ -120,7 +121,7 @@ OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption
 @click.option("--name", help="caption/results: their row's name; the file's by default.")
 @tensorboard_option("the pictures, captions and the table, in DIR/OUT/evaluation")
 @click.pass_context
-def evaluate(context, experiment, gpu, jobs, tensorboard, **options):
+def evaluate(context, experiment, gpu, jobs, on_corrupt, tensorboard, **options):
     """Evaluate the nets that `lrcn train` trained, with the settings that they were trained with.
 
     Videos are classified. In OUT: results.json, for `lrcn compare`; per_class.tsv; confused.tsv, the pairs most often
@@ -168,7 +169,7 @@ def evaluate(context, experiment, gpu, jobs, tensorboard, **options):
         if "mean_slip" in its_own:
             check_heard(context, job.modalities)
         known = {name: value for name, value in chosen.items() if name in its_own and value is not None}
-        evaluations = job.evaluate(Compute(gpu=gpu, progress=progress), jobs, **known)
+        evaluations = job.evaluate(Compute(gpu=gpu, progress=progress, on_corrupt=on_corrupt), jobs, **known)
     progress.close()
     for evaluation in evaluations:
         print(evaluation.text)
@@ -188,7 +189,9 @@ def _score_results(results, references, data, out, part, tokens, name):
             "prepared captions.json) or --data DIR"
         )
     out = out or Path("runs") / "caption-results"
-    return score_results(results, references or data / "captions.json", out, part, tokens, name or results.stem)
+    references = references or data / "captions.json"
+    check_apart(out / "results.json", results, references)
+    return score_results(results, references, out, part, tokens, name or results.stem)
 
 
 def _one_file(files):

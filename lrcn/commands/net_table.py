@@ -12,14 +12,17 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from lrcn.activity import clip_settings
+from lrcn.commands.common import one_line
 from lrcn.results.tables import aligned
 from netspecs import catalogue
 from prototxt_gen import LAYER_TYPES, SpecError, nearest, solver_states, to_text
 from prototxt_gen import caffe_pb2 as pb
+from prototxt_gen.errors import shortened
 from prototxt_gen.fields import is_repeated
 from prototxt_gen.shapes import DATA_TYPES, NetShapes, Problem, Shape, infer, show
 from prototxt_gen.text import Source, read, scalar_text
 from prototxt_gen.weights import IGNORED, Plan, shape_text
+from readers import printable
 
 
 class Chosen(NamedTuple):
@@ -167,7 +170,7 @@ def as_text(chosen: Chosen, shapes: NetShapes, lenient: bool = False) -> str:
     kind = "note: passed over: " if lenient else "problem: "
     lacking = [kind + line for line in chosen.lacking]
     if chosen.solver and chosen.solver.netless:
-        return "\n".join([*solver, "", f"note: {chosen.solver.netless}", *lacking])
+        return printable("\n".join([*solver, "", f"note: {chosen.solver.netless}", *lacking]))
     lines = [*solver, *([""] if solver else []), heading(chosen), ""]
     rows = [["layer", "type", "tops", "parameters", "multiply-adds", "activations"]]
     for row in shapes.rows:
@@ -177,7 +180,7 @@ def as_text(chosen: Chosen, shapes: NetShapes, lenient: bool = False) -> str:
         numbers = [learned, _scaled(row.macs), _bytes(row.activation_bytes)]
         rows.append([row.layer.name, row.layer.type, tops[0] if tops else "", *numbers])
         rows += [["", "", top, "", "", ""] for top in tops[1:]]
-    lines += aligned(rows, left=3)
+    lines += aligned([list(map(shortened, row)) for row in rows], left=3)
     least = "at least " if shapes.unknown else ""
     total = [
         f"{least}{shapes.parameters:,} parameters",
@@ -187,12 +190,12 @@ def as_text(chosen: Chosen, shapes: NetShapes, lenient: bool = False) -> str:
     if chosen.phase == "TRAIN":
         total.append(f"about {_bytes(shapes.training_bytes()) or '0'} of GPU memory to train")
     lines += ["", ", ".join(total)]
-    lines += [f"note: {note}" for note in shapes.notes]
+    lines += [f"note: {one_line(note)}" for note in shapes.notes]
     lines += lacking
     for problem in shapes.problems:
         before = kind if _is_of_fork(chosen, problem) else "problem: "
-        lines.append(f"{before}{_where(chosen, problem)}{problem}")
-    return "\n".join(lines)
+        lines.append(one_line(f"{before}{_where(chosen, problem)}{problem}"))
+    return printable("\n".join(lines))
 
 
 def heading(chosen: Chosen) -> str:
@@ -209,7 +212,7 @@ def _solver_lines(solver: Solver) -> list[str]:
                 rows.append([field.name, scalar_text(field, item)])
             elif not isinstance(item, pb.NetParameter):
                 rows.append([field.name, " ".join(to_text(item).split())])
-    return [f"{solver.name}, a solver", "", *aligned(rows, left=2)]
+    return [f"{solver.name}, a solver", "", *aligned([list(map(shortened, row)) for row in rows], left=2)]
 
 
 def _is_of_fork(chosen: Chosen, problem: Problem) -> bool:
@@ -316,7 +319,7 @@ def weights_as_text(filled: Plan) -> str:
         total = f"Caffe would stop at {clashes} clash{'es' * (clashes > 1)} and copy nothing"
     else:
         total = f"copied: {filled.copied:,} of {filled.parameters:,} parameters ({share:.1f} %)"
-    return "\n".join([*aligned(rows, left=4), total])
+    return "\n".join([*aligned([list(map(shortened, row)) for row in rows], left=4), total])
 
 
 def weights_as_json(chosen: Chosen, caffemodel: Path, filled: Plan) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lrcn.commands.common import (
     FOLDER,
     WEIGHTS,
     lenient_option,
+    one_line,
     pass_over,
     read_settings,
     say,
@@ -234,7 +235,7 @@ def nets_diff(context, a, b, phase, stages, lenient, as_json):
         for name, lines in differences.items():
             if name and lines:
                 print(f"{name}:")
-            for line in lines:
+            for line in map(one_line, lines):
                 print(f"  {line}" if name else line)
         if same:
             say("the same")
@@ -272,7 +273,9 @@ def nets_check(context, files, phase, stages, folder, lenient, as_json):
         print(json.dumps([asdict(finding) for each in findings.values() for finding in each], indent=1))
     else:
         for name, each in findings.items():
-            print(*each, sep="\n") if each else say(f"{name}: nothing found in {', '.join(looked_at[name])}")
+            print(*map(one_line, each), sep="\n") if each else say(
+                f"{name}: nothing found in {', '.join(looked_at[name])}"
+            )
     context.exit(1 if any(findings.values()) else 0)
 
 
@@ -310,5 +313,5 @@ def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config,
     else:
         print(net_table.weights_as_text(filled))
         for note in filled.notes:
-            say(note)
+            say(one_line(note))
     context.exit(1 if filled.clashes else 0)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lrcn.engine.device import MOST_WORKSPACE, PRECISIONS, WORKSPACE, Gpu
+from readers.text import number
 
 OF_GPU = "lrcn.gpu"  # where in a context's `meta` lies what is asked of a GPU's precision and the like
 
@@ -24,10 +25,10 @@ class GpuNumbers(click.ParamType):
         return "N,..." if self.several else "N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        numbers = str(value).split(",")
-        if not all(number.strip().isdecimal() for number in numbers):
+        numbers = [number(text.strip()) for text in str(value).split(",")]
+        if None in numbers:
             self.fail(f"{value}: it takes a GPU's number, 0" + " or several, 0,1" * self.several, param, ctx)
-        chosen = tuple(map(int, numbers))
+        chosen = tuple(each for each in numbers if each is not None)
         if len(chosen) > 1 and not self.several:
             self.fail(
                 f"{value}: this command computes on one GPU; `lrcn train` and `lrcn evaluate` take several", param, ctx
@@ -114,6 +115,16 @@ def jobs_option(what: str):
         help=f"So many {what} at a time, of those that do not wait for each other; by default as many as have cores "
         "for their threads. A GPU each: --jobs 2 --gpu 0,1.",
     )
+
+
+ON_CORRUPT = click.option(
+    "--on-corrupt",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="At a damaged image of a video: stop and name it, or show the nearest whole one of the video in its place, and"
+    " say at the end how often.",
+)
 
 
 def tensorboard_option(what: str):

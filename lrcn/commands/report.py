@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lrcn.commands.common import FILE, say
+from lrcn.commands.common import FILE, check_apart, say
 
 
 @click.command()
@@ -20,6 +20,7 @@ def report(runs, out):
     """
     from lrcn.report.page import write_report
 
+    check_apart(out, *runs)
     left_out = write_report(runs or [Path("runs")], out)
     for line in left_out:
         say(f"left out: {line}")

@@ -54,9 +54,9 @@ def beneath(stream: TextIO) -> TextIO:
     return getattr(stream, "beneath", stream)
 
 
-def one_line(text: str) -> str:
+def one_line(text: object) -> str:
     r"""`printable`, and a line feed is `\n`, a tab `\t`."""
-    return printable(text).replace("\n", r"\n").replace("\t", r"\t")
+    return printable(str(text)).replace("\n", r"\n").replace("\t", r"\t")
 
 
 def nobody_reads() -> None:

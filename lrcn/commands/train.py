@@ -7,13 +7,14 @@ import click
 from lrcn.commands import completion
 from lrcn.commands.common import FILE, WEIGHTS, Contained, Progress, say, width
 from lrcn.commands.experiment import experiment_options, mounts, open_experiment
-from lrcn.commands.options import gpu_options, jobs_option, tensorboard_option
+from lrcn.commands.options import ON_CORRUPT, gpu_options, jobs_option, tensorboard_option
 
 
 @click.command(cls=Contained, mounts=mounts)
 @experiment_options
 @gpu_options(several=True)
 @jobs_option("trainings")
+@ON_CORRUPT
 @click.option(
     "--weights",
     type=WEIGHTS,
@@ -48,7 +49,21 @@ from lrcn.commands.options import gpu_options, jobs_option, tensorboard_option
     "and not with --dry-run.",
 )
 @tensorboard_option("loss, tests and learning rate by iteration, and the settings; those of a run lie in DIR/OUT/RUN")
-def train(gpu, jobs, weights, trained, vocabulary, from_scratch, resume, keep, dry_run, trial, tensorboard, **options):
+def train(
+    gpu,
+    jobs,
+    on_corrupt,
+    weights,
+    trained,
+    vocabulary,
+    from_scratch,
+    resume,
+    keep,
+    dry_run,
+    trial,
+    tensorboard,
+    **options,
+):
     """Train the nets of an EXPERIMENT in their order.
 
     EXPERIMENT: one of `lrcn experiments` (activity/table1 is all of Table 1), a TOML file of your own, or a net of the
@@ -70,7 +85,8 @@ def train(gpu, jobs, weights, trained, vocabulary, from_scratch, resume, keep, d
         progress.close()
     if dry_run:
         return
-    runs = job.train(start, resume, Compute(gpu=gpu, progress=progress), keep, tensorboard, jobs)
+    compute = Compute(gpu=gpu, progress=progress, on_corrupt=on_corrupt)
+    runs = job.train(start, resume, compute, keep, tensorboard, jobs)
     progress.close()
     say(outcome_text([standing_of(run, run.log, job.name_of(run), run.done) for run in runs], width()))
 

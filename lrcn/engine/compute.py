@@ -10,6 +10,7 @@ from typing import Any
 from data_prep.workers import Progress, no_progress
 from lrcn.engine import Engine, EngineError, blas, find
 from lrcn.engine.cards import cards, misfit
+from lrcn.engine.crew import ON_CORRUPT, SKIP
 from lrcn.engine.device import NAMES, PRECISIONS, Gpu
 
 __all__ = ["Compute", "Progress"]
@@ -20,8 +21,9 @@ class Compute:
     """An engine, the GPUs, None for the CPU, and who is told how far the work is.
 
     The engine by default: for GPUs one that was built for them; for the CPU whichever was built last. threads: of the
-    BLAS; None leaves them to it, which takes all cores. ends: once set, work is interrupted as by Ctrl-C. EngineError
-    where a GPU is not there or the engine does not compute on it.
+    BLAS; None leaves them to it, which takes all cores. ends: once set, work is interrupted as by Ctrl-C. on_corrupt:
+    what is done about a damaged image of a video: "stop", or "skip", by which the nearest whole one of the video stands
+    in its place, and the log says so. EngineError where a GPU is not there or the engine does not compute on it.
     """
 
     engine: Engine = None
@@ -29,6 +31,7 @@ class Compute:
     progress: Progress = no_progress
     threads: int | None = None
     ends: threading.Event | None = None
+    on_corrupt: str = "stop"
 
     def __post_init__(self) -> None:
         if not isinstance(self.gpu, Gpu | None):
@@ -41,8 +44,8 @@ class Compute:
     @property
     def device(self) -> dict[str, Any]:
         """What a job says of it to the program that runs Caffe, and what tells its results from another device's."""
-        gpu = self.gpu
-        return {"gpu": gpu.number, "precision": gpu.precision, "fast": gpu.fast} if gpu else {"gpu": None}
+        gpu, skip = self.gpu, {"on_corrupt": SKIP} if self.on_corrupt == SKIP else {}
+        return ({"gpu": gpu.number, "precision": gpu.precision, "fast": gpu.fast} if gpu else {"gpu": None}) | skip
 
     @property
     def manner(self) -> dict[str, Any]:
@@ -95,7 +98,7 @@ class Compute:
         """os.environ for a process that runs Caffe here."""
         inherited = {name: value for name, value in self.engine.environment().items() if name not in NAMES}
         threads = {blas.VARIABLE: str(self.blas_threads)} if self.blas_threads else {}
-        return inherited | (self.gpu.environment() if self.gpu else {}) | threads
+        return inherited | (self.gpu.environment() if self.gpu else {}) | threads | {ON_CORRUPT: self.on_corrupt}
 
 
 def _engine_for(gpu: Gpu | None) -> Engine:

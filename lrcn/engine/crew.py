@@ -26,6 +26,10 @@ from data_prep.children import python
 KEEPING_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 
 
+ON_CORRUPT, SKIP = "LRCN_ON_CORRUPT", "skip"  # what the data layer does about a damaged image: else it stops
+PASSED_OVER = "lrcn-passed-over: "  # begins a line of Caffe's log that names one
+
+
 class LoaderError(RuntimeError):
     """One line that names the file that could not be read."""
 
@@ -89,10 +93,19 @@ class Crew:
         worker = self._next_to_answer()
         answer = worker.stdout.readline()
         if not answer:
-            raise LoaderError(f"a loader process ended with status {worker.wait()}; is memory short?")
+            raise LoaderError(f"a loader process {_end_in_words(worker.wait())}")
         self.done += 1
-        if trouble := json.loads(answer):
+        trouble, passed_over = json.loads(answer)
+        for line in passed_over:
+            print(f"{PASSED_OVER}{line}", file=sys.stderr, flush=True)
+        if trouble:
             raise LoaderError(trouble)
+
+
+def _end_in_words(status: int) -> str:
+    if -status in (signal.SIGBUS, signal.SIGSEGV, signal.SIGABRT):
+        return f"was ended by {signal.Signals(-status).name}; is the data set damaged? `lrcn verify` tells"
+    return f"ended with status {status}; is memory short?"
 
 
 def _slots(memory: int, number: int, shape) -> np.ndarray:
@@ -110,20 +123,21 @@ def _end(workers):
 
 
 def serve(begin) -> None:
-    """The worker's side: `begin(settings, slots)` gives the function that carries out an order."""
+    """The worker's side: `begin(settings, slots)` gives the function that carries out an order, and may give what it
+    passed over, a line each."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for Caffe, which then ends its workers
     try:
         number, *shape = json.loads(sys.argv[2])
         carry_out = begin(json.loads(sys.argv[3]), _slots(int(sys.argv[1]), number, shape))
         for line in sys.stdin:
             name, *order = json.loads(line)
-            trouble = ""
+            trouble, passed_over = "", None
             try:
-                carry_out(*order)
+                passed_over = carry_out(*order)
             except ValueError as error:  # made for the user
                 trouble = str(error)
             except Exception as error:
                 trouble = f"{name}: {type(error).__name__}: {error}"
-            print(json.dumps(trouble), flush=True)
+            print(json.dumps([trouble, passed_over or []]), flush=True)
     except BrokenPipeError:
         os._exit(0)  # Caffe is gone, and nobody is there to be told

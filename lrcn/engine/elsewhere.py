@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep import DataError
-from data_prep.whole_files import read_json, write_json, writing
+from data_prep.whole_files import write_json, writing
 from data_prep.workers import cores, difference
 from lrcn.engine import EngineError
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.engine.engines import processor_flags
 from lrcn.engine.process import CaffeError
+from readers.json_files import read_json
 
 
 def traits(compute: Compute) -> dict[str, str]:
@@ -47,8 +48,8 @@ def _processor() -> str:
 def check_begun(folder: Path, now: dict[str, str]) -> None:
     """Notes in a folder, which is made, by which `traits` what comes to lie in it is computed. Errors: DataError where
     it was begun with others."""
-    note = folder / "computed_by.json"
-    if note.exists() and (odd := difference(read_json(note), now)):
+    note, mend = folder / "computed_by.json", f"remove {folder}"
+    if note.exists() and (odd := difference(read_json(note, dict[str, str], DataError, mend), now)):
         raise DataError(f"{folder.parent}: was begun by another Caffe: {odd}; go on where it was begun, or remove it")
     with writing(folder):
         folder.mkdir(exist_ok=True)

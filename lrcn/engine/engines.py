@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
 from data_prep.children import absolute
+from readers.paths import checked
 
 SOURCE_FOLDERS = ("src", "include", "python", "tools")  # the parts of Caffe's tree that the recipe reads
 
@@ -132,7 +133,7 @@ def cache() -> Path:
     """The folder for everything that can be made again."""
     own = os.environ.get("LRCN_CACHE")
     folder = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrcn"
-    return folder.expanduser().absolute()
+    return Path(checked(folder.expanduser().absolute(), EngineError, "LRCN_CACHE "))
 
 
 # ---- which engine is which -----------------------------------------------------------------------------------------

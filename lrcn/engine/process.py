@@ -21,12 +21,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lrcn.engine.crew import PASSED_OVER
+from lrcn.engine.scratch import is_scratch
+
 if TYPE_CHECKING:  # it brings OpenCV, and programs in Caffe's process import this module
     from lrcn.engine.compute import Compute
 
 MESSAGE = "lrcn-error: "  # begins the line for the user among Caffe's own
 FATAL = re.compile(r"^F\d{4,8} \S+ +\d+ ([\w.]+:\d+)\] (.*)")
 UNWRITTEN = "SerializeToOstream"  # the check of Caffe's that fails where a snapshot cannot be written
+FULL = 64 << 10  # bytes that are left of a disk on which Caffe's log has found no place, at most
+GOES_ON = "free some and run the same command again, it goes on where it stopped"
+READING = ("data_transformer.cpp", "db_lmdb.cpp", "db_lmdb.hpp", "data_layer.cpp", "image_data_layer.cpp")
 LAST_LINES = 400  # of a log, in which the reason stands
 
 _prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec a lock may be held that nobody releases
@@ -60,17 +66,16 @@ class Caffe:
         folder: str | Path | None = None,
         batches: Batches = Batches(),
         talks: bool = False,
-        log_name: str | None = None,
     ) -> None:
         """Begins `command`: the engine's tool, or `data_prep.children.python(MODULE, ...)`.
 
         log: the file to which Caffe adds what it says; it writes it itself, so no line is lost when this process is
-        killed. log_name: what to call it where it does not stay. folder: where Caffe runs, here by default.
+        killed. folder: where Caffe runs, here by default.
         batches: what the project's data layers give. talks: whether it reads lines on standard input, from `tell`, and
         writes `lines`.
         """
         compute.check_ends()
-        self.log, self.log_name, self._compute = Path(log), log_name or log, compute
+        self.log, self._compute = Path(log), compute
         with self.log.open("a") as file:
             self._begin = file.tell()
             self.process = subprocess.Popen(
@@ -118,7 +123,7 @@ class Caffe:
         with self.log.open("rb") as file:
             file.seek(self._begin)
             last = deque((line.decode(errors="replace").rstrip() for line in file), LAST_LINES)
-        return CaffeError(explain(last, self.process.wait(), self.log_name))
+        return CaffeError(explain(last, self.process.wait(), None if is_scratch(self.log) else self.log))
 
     def tell(self, line: str) -> None:
         with suppress(BrokenPipeError):  # why it is gone is said where its answer is missed
@@ -130,6 +135,7 @@ class Caffe:
             self._compute.check_ends()
             yield line.rstrip("\n")
         self.wait()
+        tell_passed_over([self.log], self._compute)
 
     def log_lines(self) -> Iterator[str]:
         """What it adds to its log, as it does, a whole line each, until its end. Raises CaffeError where that is a bad
@@ -150,13 +156,48 @@ class Caffe:
         self.wait()
 
 
-def explain(lines: Iterable[str], status: int, log) -> str:
-    """The one line, out of the last of Caffe's log, that says why it ended."""
-    ended = f"Caffe ended with {'signal' if status < 0 else 'status'} {abs(status)}; its log: {log}"
-    return reason(lines, log) or ended
+def tell_passed_over(logs: Iterable[Path], compute: Compute) -> None:
+    """Says how many damaged images were passed over, by Caffe's logs."""
+    images: dict[str, None] = {}
+    for log in logs:
+        with log.open("rb") as file:
+            text = (line.decode(errors="replace").rstrip() for line in file if PASSED_OVER.encode() in line)
+            images |= dict.fromkeys(line.partition(PASSED_OVER)[2] for line in text)
+    if images:
+        compute.progress(
+            f"{len(images)} damaged image{'s were' if len(images) > 1 else ' was'} passed over: {next(iter(images))}"
+            f"{', and others' if len(images) > 1 else ''}; `lrcn verify` names all that are damaged",
+            0,
+            0,
+        )
 
 
-def reason(lines: Iterable[str], log) -> str | None:
+def explain(lines: Iterable[str], status: int, log: Path | str | None) -> str:
+    """The one line, out of the last of Caffe's log, that says why it ended. log: where it can be read on; None where it
+    does not stay."""
+    lines = list(lines)
+    ended = f"Caffe ended with {'signal' if status < 0 else 'status'} {abs(status)}"
+    if status == -signal.SIGXFSZ:
+        return f"{ended}: it may not write so large a file; raise that limit (ulimit -f) and run the same command again"
+    if why := reason(lines, log):
+        return why
+    if log is None:
+        last = next((line for line in reversed(lines) if line), None)
+        return f"{ended}; it said last: {last}" if last else f"{ended}, and said nothing"
+    if _is_full(Path(log).parent):  # where it could say nothing
+        return f"{ended}: no space left in {Path(log).parent}; {GOES_ON}"
+    return f"{ended}; its log: {log}"
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < FULL or (disk.f_files > 0 and not disk.f_favail)
+
+
+def reason(lines: Iterable[str], log: Path | str | None) -> str | None:
     """What the last lines of Caffe's log say of a bad end, in one; None where they say nothing."""
     lines = list(lines)
     for line in lines:
@@ -164,8 +205,10 @@ def reason(lines: Iterable[str], log) -> str | None:
             return line.split(MESSAGE, 1)[1]
     for line in lines:
         if fatal := FATAL.match(line):
-            full = "; is the disk full?" if UNWRITTEN in fatal[2] else ""
-            return f"Caffe stopped at {fatal[1]}: {fatal[2]}{full} (log: {log})"
+            why = f"; is the disk full? {GOES_ON}" if UNWRITTEN in fatal[2] else ""
+            if fatal[1].partition(":")[0] in READING:
+                why = "; is an image of the data set damaged? `lrcn verify` tells"
+            return f"Caffe stopped at {fatal[1]}: {fatal[2]}{why}" + (f" (log: {log})" if log is not None else "")
     return None
 
 

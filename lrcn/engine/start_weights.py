@@ -16,6 +16,8 @@ from pathlib import Path
 import caffe
 from caffe.proto import caffe_pb2
 
+from lrcn.engine.caffe_side import telling_the_user
+
 FITTING = "start.caffemodel"  # what of a file fits, in passing
 
 
@@ -61,4 +63,5 @@ def _fits(blob, shape: list[int]) -> bool:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with telling_the_user():
+        main(sys.argv[1:])

@@ -43,13 +43,17 @@ def fetch(url: str, path: Path, size: int | None, check: Callable[[Path], None],
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     part, note = path.with_name(path.name + ".part"), path.with_name(path.name + ".part.json")
+    begun = part.stat().st_size if part.exists() else 0
+    if begun and begun != size and not note.exists():
+        raise DataError(f"{part}: was not begun by this command; move it elsewhere, or to {path.name} if it is whole")
     with _held(part) as file:
         _receive(url, file, note, size, path, report)
         try:
             check(part)
         except DataError:
-            part.unlink()
-            note.unlink(missing_ok=True)
+            if note.exists():  # else it is somebody's who has put it there
+                part.unlink()
+                note.unlink()
             raise
         with writing(path):
             put(part, path)

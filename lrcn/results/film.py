@@ -21,6 +21,7 @@ from data_prep.whole_files import beside, write_bytes
 from lrcn.results import palette
 from lrcn.results.lettering import class_in_words, fitted, lettering, plain
 from lrcn.results.pictures import pyplot, whole_numbers
+from readers.paths import checked
 
 WIDTH, HEIGHT = 1280, 720
 SUFFIXES = (".mp4", ".gif")
@@ -213,7 +214,9 @@ def _write_mp4(pictures: Iterable[np.ndarray], fps: float, path: Path) -> None:
 
 def _encode(pictures: Iterable[np.ndarray], fps: float, file: Path, path: Path) -> int:
     """Writes the video that is to be `path` into `file`; gives the number of its frames."""
-    writer = cv2.VideoWriter(str(file), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"vp09"), fps, (WIDTH, HEIGHT))
+    writer = cv2.VideoWriter(
+        checked(file, DataError), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"vp09"), fps, (WIDTH, HEIGHT)
+    )
     try:
         if not writer.isOpened():
             raise DataError(f"{path}: OpenCV cannot write VP9 there; see that the folder is yours, or name a .gif")

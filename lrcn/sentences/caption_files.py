@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from data_prep import DataError
-from data_prep.captions import as_texts
 from data_prep.coco import COCO_NAME, parse_annotations
 from data_prep.moved import Whereabouts
-from data_prep.source_files import image_key, read_source, short
+from data_prep.source_files import Id, image_key
 from data_prep.whole_files import write_json
+from readers.json_files import convert, read_json, short
+
+MEND = "name COCO's annotations, or the captions.json of a prepared data set"
 
 
-def read_results(path) -> dict:
+@dataclass
+class _Result:
+    image_id: Id
+    caption: str
+
+
+def read_results(path) -> dict[Id, str]:
     """{image's id: caption} of a file of COCO's results format: [{"image_id": 42, "caption": "..."}, ...]. Ids that are
     digits are numbers, as text too. DataError, one line, for another file, and for an image that is there twice."""
-    entries, captions, ids = read_source(path), {}, {}
-    if not isinstance(entries, list):
-        raise DataError(f'{path}: not results of COCO\'s format, a list of {{"image_id", "caption"}}')
-    for number, entry in enumerate(entries, 1):
+    captions: dict[Id, str] = {}
+    ids: dict[Id, Id] = {}
+    mend = 'give results in COCO\'s format, a list of {"image_id", "caption"}'
+    for number, entry in enumerate(read_json(path, list[_Result], DataError, mend), 1):
         where = f"{path}: entry {number}"
-        if not isinstance(entry, dict) or not {"image_id", "caption"} <= entry.keys():
-            raise DataError(f'{where} has no "image_id" or "caption"')
-        key, caption = image_key(entry["image_id"]), entry["caption"]
-        if key is None:
-            raise DataError(f"{where}: image_id is {short(entry['image_id'])}; it must be a whole number, or a text")
-        if not isinstance(caption, str):
-            raise DataError(f"{where}: caption is {short(caption)}, no text; give one text an image")
+        if (key := image_key(entry.image_id)) is None:
+            raise DataError(f"{where}: image_id is ''; it must be a whole number, or a text")
         if key in captions:
-            differ = ids[key] != entry["image_id"]
-            spelling = f", as {short(ids[key])} and as {short(entry['image_id'])}" if differ else ""
+            differ = ids[key] != entry.image_id
+            spelling = f", as {short(ids[key])} and as {short(entry.image_id)}" if differ else ""
             raise DataError(f"{where}: image {key} is there twice{spelling}; give one caption an image")
-        captions[key], ids[key] = caption, entry["image_id"]
+        captions[key], ids[key] = entry.caption, entry.image_id
     return captions
 
 
@@ -77,16 +82,28 @@ def coco_ids(files: Sequence, listing=None) -> list[int]:
     return list(ids)
 
 
+@dataclass
+class _Listed:
+    file_name: str | None = None
+    filename: str | None = None
+    cocoid: Id | None = None
+    id: Id | None = None
+
+
+@dataclass
+class _Listing:
+    images: list[_Listed]
+
+
 def _listed_ids(path) -> dict[str, int]:
     """{name of an image's file: its number} of COCO's annotations or of Karpathy's JSON. DataError for another file."""
-    content = read_source(path)
-    images = content.get("images") if isinstance(content, dict) else None
-    if not isinstance(images, list) or not all(isinstance(image, dict) for image in images):
-        raise DataError(f"{path}: neither COCO's annotations nor Karpathy's dataset_coco.json (no list `images`)")
+    mend = "name COCO's annotations or Karpathy's dataset_coco.json"
+    images = read_json(path, _Listing, DataError, mend).images
     ids = {}
     for image in images:
-        name, number = image.get("file_name", image.get("filename")), image_key(image.get("cocoid", image.get("id")))
-        if isinstance(name, str) and isinstance(number, int):
+        name, listed = image.file_name or image.filename, image.id if image.cocoid is None else image.cocoid
+        number = image_key(listed) if listed is not None else None
+        if name and isinstance(number, int):
             ids[Path(name).name] = number
     if not ids:
         raise DataError(f"{path}: its images have no id and file_name (or cocoid and filename)")
@@ -97,8 +114,8 @@ def read_references(path, split: str | None = None, remark: Callable[[str], None
     """{image's id: its captions} of COCO's annotations, or of the captions.json of a prepared data set, whose images go
     by `image_ids`; of one `split` there. Images without captions are left out; remark: called with how many they are.
     DataError, one line, for another file."""
-    content = read_source(path)
-    if isinstance(content, dict) and "annotations" in content:
+    content = read_json(path, dict[str, Any], DataError, MEND)
+    if "annotations" in content:
         annotations = parse_annotations(content, path)
         references = {key: annotations.captions.get(key, []) for key in annotations.files} | annotations.captions
     else:
@@ -112,17 +129,30 @@ def read_references(path, split: str | None = None, remark: Callable[[str], None
     return {key: captions for key, captions in references.items() if captions}
 
 
-def _prepared_captions(content: object, path, split: str | None) -> dict:
-    try:
-        images = content["images"]
-        ids = image_ids([image["file"] for image in images])
-        listed = [(key, image["split"], image["captions"]) for key, image in zip(ids, images)]
-    except (KeyError, TypeError):
-        raise DataError(f"{path}: neither COCO's annotations nor a prepared captions.json") from None
+@dataclass
+class _Described:
+    file: str
+    split: str
+    captions: str | list[str]
+
+
+@dataclass
+class _Prepared:
+    images: list[_Described]
+
+    @classmethod
+    def of(cls, content: object, path) -> _Prepared:
+        return convert(content, path, cls, DataError, MEND)
+
+    def by_id(self) -> dict[Id, _Described]:
+        return dict(zip(map(image_key, image_ids([image.file for image in self.images])), self.images))
+
+
+def _prepared_captions(content: object, path, split: str | None) -> dict[Id, list[str]]:
     return {
-        image_key(key): as_texts(captions, f"{path}: image {number}")
-        for number, (key, part, captions) in enumerate(listed, 1)
-        if split in (None, part)
+        key: [image.captions] if isinstance(image.captions, str) else image.captions
+        for key, image in _Prepared.of(content, path).by_id().items()
+        if split in (None, image.split)
     }
 
 
@@ -140,11 +170,16 @@ def _number(key: int | str) -> int | None:
     return key if isinstance(key, int) else coco_id(key)
 
 
-def image_files(path) -> dict:
-    """{image's id: its file} of what `read_references` reads, by the ids that results files use; COCO's annotations say
-    no folder. Images whose file is not named are left out."""
-    content = read_source(path)
+def file_names(path) -> dict[Id, str]:
+    """{image's id: its file, as it is named there} of what `read_references` reads, by the ids that results files use.
+    Images whose file is not named are left out."""
+    content = read_json(path, dict[str, Any], DataError, MEND)
     if "annotations" in content:
         return {key: name for key, name in parse_annotations(content, path).files.items() if name}
-    files, located = [image["file"] for image in content["images"]], Whereabouts(Path(path).parent)
-    return dict(zip(map(image_key, image_ids(files)), map(located, files)))
+    return {key: image.file for key, image in _Prepared.of(content, path).by_id().items()}
+
+
+def image_files(path) -> dict[Id, str]:
+    """The same with the place where each file is now; COCO's annotations say no folder."""
+    located = Whereabouts(Path(path).parent)
+    return {key: located(name) for key, name in file_names(path).items()}

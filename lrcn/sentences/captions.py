@@ -29,7 +29,6 @@ import numpy as np
 from data_prep import DataError, vocabulary
 from data_prep.captions import Image
 from data_prep.dataset import Dataset
-from data_prep.source_files import image_key
 from data_prep.whole_files import read_json, write_bytes, write_json
 from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Compute, Progress
@@ -44,10 +43,14 @@ from lrcn.sentences.evaluate import (
     check_files,
     claim,
     digest_of_captions,
+    digest_of_content,
+    digest_of_words,
     extent,
     kept,
     measure,
     part_images,
+    read_kept,
+    read_kept_arrays,
     sentences,
     titled,
 )
@@ -205,8 +208,8 @@ class _Rows:
         search, progress = self.search, titled(self.compute.progress, net.row)
         weights = {"weights": digest(net.weights)}
         seen = weights | _cut(net, search.cut)
-        identity = seen | {"images": digest_of_captions(self.images)}
         with Captioner.of(net, self.compute) as captioner:
+            identity = self._identity(net)
             cnn = _KeptActivations(captioner, net.folder, seen, search.cut, progress)
             features = cnn.of(self.images, search.part, BLOBS)
             said = sentences(captioner, features["fc8"], search, net.folder, identity, progress)
@@ -218,6 +221,12 @@ class _Rows:
                 self.models[net.row]["retrieval"] = retrieve(captioner, fc8, images, folder, identity, progress)
             if with_neighbours:
                 self._add_nearest(cnn, features, "-finetuned", weights | {"cnn": f"{net.row}, {net.training}"})
+
+    def _identity(self, net: TrainedNet) -> dict[str, Any]:
+        """What a net's captions of the images are known by."""
+        images = {"images": digest_of_captions(self.images), "content": digest_of_content(self.images)}
+        seen = {"weights": digest(net.weights)} | _cut(net, self.search.cut)
+        return seen | images | {"words": digest_of_words(net)}
 
     def take(self, others: _Rows) -> None:
         """Those of others, after its own."""
@@ -232,7 +241,7 @@ class _Rows:
         one is open."""
         search, progress = self.search, titled(self.compute.progress, f"{net.row}, examples")
         seen = {"weights": self.models[net.row]["weights"]} | _cut(net, search.cut)
-        identity = seen | {"images": digest_of_captions(self.images), "numbers": list(numbers)}
+        identity = self._identity(net) | {"numbers": list(numbers)}
         identity |= {"beam": examples.BEAM, "best": examples.BEAM, "length": search.length}
 
         def searched() -> list[list[Caption]]:
@@ -317,11 +326,12 @@ def activations(
 ) -> dict[str, np.ndarray]:
     """{blob: (N, D)} float32 of the images, kept in `folder`. identity: by which weights, and how they are cut."""
     files = hashlib.sha1("\n".join(image.file for image in images).encode()).hexdigest()
-    claim(folder, identity | {"files": files, "blobs": list(blobs)})
+    claim(folder, identity | {"files": files, "content": digest_of_content(images), "blobs": list(blobs)})
     parts, title = [], Counted(folder.name.replace("_", " of "), "images")
     for first in range(0, len(images), BLOCK):
         path, block = folder / f"{first:07d}.npz", images[first : first + BLOCK]
-        if not path.exists():
+        arrays = read_kept_arrays(path, blobs)
+        if arrays is None or any(len(array) != len(block) for array in arrays.values()):
             pixels = net.cut((read_image(image.path) for image in block), cut)
             arrays = net.activations(
                 pixels,
@@ -332,8 +342,7 @@ def activations(
             content = io.BytesIO()
             np.savez(content, **arrays)
             write_bytes(path, content.getvalue())
-        with np.load(path) as arrays:
-            parts.append({blob: arrays[blob] for blob in blobs})
+        parts.append({blob: arrays[blob] for blob in blobs})
     return {blob: np.concatenate([part[blob] for part in parts]) for blob in blobs}
 
 
@@ -348,7 +357,8 @@ def retrieve(
     """The results of `retrieval` on images, of which fc8 is (N, D), and all of their captions; every rank is kept in
     `folder`."""
     claim(folder, identity | {"retrieval_images": len(images)})
-    if not (folder / "retrieval.json").exists():
+    found = read_kept(folder / "retrieval.json", dict[str, dict[str, int | float]])
+    if found is None or read_kept(folder / QUERIES, dict[str, list[dict[str, Any]]]) is None:
         captions = [vocabulary.split(caption) for image in images for caption in image.captions]
         owners = [number for number, image in enumerate(images) for _ in image.captions]
         scores, ranks = retrieval.retrieve(captioner, fc8, captions, owners, progress, folder)
@@ -356,7 +366,8 @@ def retrieve(
         retrieval.write(folder, ranks, [image.file for image in images], captions, owners)
         for path in folder.glob("scores_*.npy"):
             path.unlink()
-    return read_json(folder / "retrieval.json")
+        found = ranks.results()
+    return found
 
 
 # ---- captions from elsewhere -------------------------------------------------------------------------------
@@ -389,13 +400,12 @@ def score_results(path: Path, references: Path, part: str | None, row: str, toke
         notes.append(f"{len(captions)} of the {len(by_id)} images of {references} have a caption; these are scored")
     model = {"file": str(path), "generation": scores}
     if known_truth := truth.read(references.parent):
-        files = [image["file"] for image in read_json(references)["images"]]
-        file_of = dict(zip(map(image_key, caption_files.image_ids(files)), files))
-        model["truth"] = known_truth.measure({file_of[key]: caption for key, caption in captions.items()})
-    description = references.parent / "dataset.json"
+        file_of = caption_files.file_names(references)
+        model["truth"] = known_truth.measure({file_of.get(key, ""): caption for key, caption in captions.items()})
+    prepared = (references.parent / "dataset.json").exists()
     return {
         "dataset": {
-            "name": read_json(description)["name"] if description.exists() else references.stem,
+            "name": Dataset(references.parent).name if prepared else references.stem,
             "part": part or "all",
             "images": len(captions),
             "captions": sum(len(by_id[key]) for key in captions),

@@ -1,29 +1,37 @@
 """What evaluation of captions, of videos and of language models shares: the part of a data set, the sentences of a
 net, how good they are, and results.json.
 
-What a net's run takes long to find is kept in the run's folder, in blocks, with the digests of weights and images that
-it is of, its `identity`: a call that was cut off goes on, and one with other weights begins anew.
+What a net's run takes long to find is kept in the run's folder, in blocks, with the digests of weights, words and
+images that it is of, its `identity`: a call that was cut off goes on, and one with other weights, words or images, or
+what was damaged since, begins anew.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, TypeVar
+
+import numpy as np
 
 from data_prep import DataError
-from data_prep.captions import PARTS, Image, as_texts
+from data_prep.captions import PARTS, Image
 from data_prep.dataset import Dataset, described_images
-from data_prep.whole_files import read_json, write_json
+from data_prep.whole_files import write_json, writing
 from data_prep.workers import Counted
 from lrcn.engine.compute import Progress
 from lrcn.sentences import caption_files, metrics, truth
 from lrcn.sentences.captioner import LENGTH, Caption, Captioner, Features
+from lrcn.trained_net import TrainedNet
+from readers.json_files import read_json
+from readers.npz import open_npz
+
+Kind = TypeVar("Kind")
+KEPT = ("[0-9]*.npz", "scores_*.npy", "retrieval*.tsv", "retrieval.json", "queries.json")  # in claimed folders
 
 # ---- what is evaluated -------------------------------------------------------------------------------------
 
@@ -60,6 +68,14 @@ class Described(Image):
 
     path: Path
 
+    @cached_property
+    def content(self) -> bytes:
+        """SHA-1 of the file. DataError where it cannot be read."""
+        try:
+            return hashlib.sha1(self.path.read_bytes()).digest()
+        except OSError as error:
+            raise DataError(f"{self.path}: {error.strerror}; put the image back") from None
+
 
 def part_images(dataset: Dataset, part: str) -> list[Described]:
     """The images of a part of a caption data set. DataError, one line, where there are none."""
@@ -68,18 +84,11 @@ def part_images(dataset: Dataset, part: str) -> list[Described]:
             f"{dataset.folder}: holds activations; evaluation reads the images, so give --data the "
             "captions with images, and --out the run that was fine-tuned on them"
         )
-    places = (f"{dataset.folder / 'captions.json'}: image {number}" for number in itertools.count(1))
     images, splits = [], set()
-    try:
-        for where, each in zip(places, described_images(dataset.folder)):
-            captions, split = as_texts(each["captions"], where), each["split"]
-            splits.add(split)
-            if split in PARTS[part]:
-                images.append(Described(each["file"], split, captions, dataset.located(each["file"])))
-    except (KeyError, TypeError):
-        raise DataError(
-            f"{dataset.folder / 'captions.json'}: not what `lrcn prepare` writes; prepare the data set again"
-        ) from None
+    for each in described_images(dataset.folder):
+        splits.add(each["split"])
+        if each["split"] in PARTS[part]:
+            images.append(Described(each["file"], each["split"], each["captions"], dataset.located(each["file"])))
     if not images:
         parts = [name for name in PARTS if splits.intersection(PARTS[name])]
         kind = "images" if dataset.kind == "captions" else "videos"
@@ -115,12 +124,44 @@ def extent(dataset: Dataset, part: str, images: Sequence[Image]) -> dict[str, An
 
 
 def claim(folder: Path, identity: dict[str, Any]) -> None:
-    """Empties the folder, but for what was kept of the very same identity."""
+    """Removes what was kept in the folder, but for that of the very same identity."""
     note = folder / "job.json"
-    if not (note.exists() and read_json(note) == identity):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        write_json(note, identity)
+    if read_kept(note, dict[str, Any]) == identity:
+        return
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        note.unlink(missing_ok=True)
+        for path in (each for pattern in KEPT for each in folder.glob(pattern)):
+            path.unlink()
+    write_json(note, identity)
+
+
+def read_kept(path: Path, kind: type[Kind]) -> Kind | None:
+    """What an earlier call kept, of this kind; None where there is nothing, or it was damaged since."""
+    try:
+        return read_json(path, kind, DataError)
+    except DataError:
+        return None
+
+
+def read_kept_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray] | None:
+    """The same of the arrays of an .npz, of numbers."""
+    try:
+        with open_npz(path, DataError) as arrays:
+            found = {name: arrays[name] for name in names}
+    except DataError:
+        return None
+    return found if all(array.dtype.kind == "f" for array in found.values()) else None
+
+
+def digest_of_content(images: Sequence[Described]) -> str:
+    """SHA-1 of the images' files, wherever they lie. DataError where one cannot be read."""
+    return hashlib.sha1(b"".join(image.content for image in images)).hexdigest()
+
+
+def digest_of_words(net: TrainedNet) -> str | None:
+    """SHA-1 of the words that a net says."""
+    return hashlib.sha1(net.vocabulary.read_bytes()).hexdigest() if net.vocabulary else None
 
 
 def digest_of_captions(images: Sequence[Image]) -> str:
@@ -146,15 +187,29 @@ def sentences(
 def kept(path: Path, identity: dict[str, Any], search: Callable[[], list[list[Caption]]]) -> list[list[Caption]]:
     """Several sentences of each image or video, the likeliest first: from the file where it is of the very same
     identity, else what the search finds."""
-    content = read_json(path) if path.exists() else {}
-    if content.get("job") != identity:
+    content = read_kept(path, _Kept)
+    if content is None or content["job"] != identity:
         sentences = [[_as_kept(each) for each in best] for best in search()]
         content = {"job": identity, "sentences": sentences}
         write_json(path, content)
     return [[Caption(each["words"], each["log_probs"]) for each in best] for best in content["sentences"]]
 
 
-def _as_kept(caption: Caption) -> dict[str, Any]:
+class _Sentence(TypedDict):
+    caption: str
+    log_prob: float
+    words: list[str]
+    log_probs: list[float]
+
+
+class _Kept(TypedDict):
+    """A file of sentences, several of each image or video."""
+
+    job: dict[str, Any]
+    sentences: list[list[_Sentence]]
+
+
+def _as_kept(caption: Caption) -> _Sentence:
     log_probs = [round(each, 6) for each in caption.log_probs]
     return {
         "caption": caption.text,
@@ -219,18 +274,40 @@ def measure(
 def write_results(path: Path, results: dict[str, Any]) -> dict[str, Any]:
     """Writes results.json; rows that are there already, of the same data, evaluation, engine, seed and weights from
     files, stay beside the new ones. Gives what was written."""
-    alike = ("task", "dataset", "evaluation", "engine", "gpu", "seed")
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        same = all(before.get(key) == json.loads(json.dumps(results.get(key))) for key in alike)
-        files, here = before.get("weights", {}), results.get("weights", {})
-        same = same and all(files.get(net, file)["sha256"] == file["sha256"] for net, file in here.items())
-        kept = {name: row for name, row in before["models"].items() if name not in results["models"]} if same else {}
-        results = results | ({"weights": files | here} if kept and files else {})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        kept = {}
+    before = read_kept(path, _Merged) or {"models": {}}
+    alike = ["task", "dataset", "evaluation", "engine", "gpu", "seed"]
+    alike += ["data_set"] if "data_set" in before else []  # an earlier lrcn's did not say so
+    same = all(before.get(key) == json.loads(json.dumps(results.get(key))) for key in alike)
+    files, here = before.get("weights", {}), results.get("weights", {})
+    same = same and all(files.get(net, file)["sha256"] == file["sha256"] for net, file in here.items())
+    kept = {name: row for name, row in before["models"].items() if name not in results["models"]} if same else {}
+    results = results | ({"weights": files | here} if kept and files else {})
     devices = (before.get("trained_on", {}) if kept else {}) | results.get("trained_on", {})
     results = results | ({"trained_on": devices} if devices else {}) | {"models": results["models"] | kept}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, results)
     return results
+
+
+class _File(TypedDict):
+    file: str
+    sha256: str
+
+
+class _Rows(TypedDict):
+    models: dict[str, dict[str, Any]]
+
+
+class _Merged(_Rows, total=False):
+    """What of results.json tells whether its rows may stand beside others."""
+
+    task: str
+    dataset: dict[str, Any]
+    data_set: str
+    evaluation: dict[str, Any]
+    engine: Any
+    gpu: Any
+    seed: int | None
+    weights: dict[str, _File]
+    trained_on: dict[str, list[dict[str, Any]]]

@@ -30,7 +30,7 @@ import numpy as np
 from data_prep import DataError, room, shards
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
-from data_prep.whole_files import new_folder, read_json, write_bytes, write_json, write_text, writing
+from data_prep.whole_files import AGAIN, new_folder, write_bytes, write_json, write_text, writing
 from data_prep.workers import Counted, Work
 from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.elsewhere import Terms, check_begun, traits
@@ -40,6 +40,8 @@ from lrcn.sentences.images import read_image
 from lrcn.trained_net import TrainedNet, check_same, digest
 from prototxt_gen import SpecError, parse, to_text
 from prototxt_gen.part import Part, check_weights, part_for
+from readers.json_files import read_json
+from readers.text import read_lines
 
 BLOB = "fc7"
 VIEWS = 5
@@ -83,7 +85,7 @@ class _Features:
         """{part: the image of each caption, in order} as the data set names them."""
         lists = {name: self.dataset.folder / f"{name}_images.txt" for name in PARTS}
         return {
-            name: [line.rsplit(" ", 1)[0] for line in _lines(path)] for name, path in lists.items() if path.exists()
+            name: [line.rpartition(" ")[0] for line in _lines(path)] for name, path in lists.items() if path.exists()
         }
 
     @cached_property
@@ -247,10 +249,11 @@ def _gather(
     """Writes FILE, (rows, D) float32: a row a view. A call after one that was cut off goes on. rows_of: gives those of
     each of some blocks."""
     path, note, total = folder / FILE, folder / "done.json", sum(map(len, blocks))
-    done = read_json(note)["images"] if note.exists() else 0
     ends = list(accumulate(map(len, blocks)))
-    before = bisect_right(ends, done)
+    before = bisect_right(ends, _done(note))
     with writing(path), open(path, "ab") as file:
+        if file.tell() < 4 * size * sum(map(_rows, blocks[:before])):  # rows were lost since: all are computed anew
+            before = 0
         file.truncate(4 * size * sum(map(_rows, blocks[:before])))  # what a run that was cut off left behind its note
     for end, rows in zip(ends[before:], rows_of(blocks[before:])):
         with writing(path), open(path, "ab") as file:
@@ -259,6 +262,14 @@ def _gather(
             os.fsync(file.fileno())
         write_json(note, {"images": end})
         progress(Counted(f"{BLOB}: images", "images"), end, total)
+
+
+def _done(note: Path) -> int:
+    """How many images are noted as done; none where the note was damaged since."""
+    try:
+        return read_json(note, dict[str, int], DataError).get("images", 0) if note.exists() else 0
+    except DataError:
+        return 0
 
 
 @dataclass(frozen=True)
@@ -354,4 +365,4 @@ def _write_npy(path: Path, values: np.ndarray) -> None:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    return read_lines(path, DataError, AGAIN)

@@ -4,8 +4,6 @@ long as an ImageNet is open."""
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from data_prep.children import python
 from data_prep.workers import CAPTIONS, IMAGES
 from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.process import Caffe
+from lrcn.engine.scratch import Scratch
 from lrcn.pixels import Transform
 from lrcn.trained_net import check_filled
 from prototxt_gen import SpecError, nearest, to_text
@@ -57,7 +56,8 @@ class ImageNet:
             self.blobs = infer(nets["images"], "TEST").blobs
             self.batch, *self.input_shape = nets["images"].layer[0].input_param.shape[0].dim
         self.by_name, self.weights, self.compute, self.streams = nets, Path(weights), compute, streams
-        self.folder = Path(tempfile.mkdtemp(prefix="lrcn-captioner-"))
+        self.scratch = Scratch()
+        self.folder = self.scratch.path
 
     def _started(self) -> Caffe:
         """Caffe's process, which starts with the first order: where all is kept already, none is needed."""
@@ -78,10 +78,11 @@ class ImageNet:
         self.close()
 
     def close(self) -> None:
-        """Ends Caffe's process; its log stays where it says why Caffe failed."""
-        if self.caffe is None or not self.caffe.close():
-            shutil.rmtree(self.folder, ignore_errors=True)
+        """Ends Caffe's process."""
+        if self.caffe is not None:
+            self.caffe.close()
         self.caffe = None
+        self.scratch.close()
 
     def activations(
         self,

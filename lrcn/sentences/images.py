@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from data_prep import DataError, frames
+from readers.images import MEND, decode, opened
+from readers.paths import checked
+from readers.text import read_bytes
 
 SUFFIXES = frames.IMAGES | {".gif"}
 MOST_NAMED = 20  # images in a line of those that cannot be read
@@ -20,27 +24,18 @@ def read_image(path) -> np.ndarray:
     or no image."""
     from PIL import Image, ImageOps
 
-    try:
-        with Image.open(path) as image:
-            image.load()  # the whole of it: OpenCV takes half an image for one
-            transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-            if image.format != "GIF" and image.mode != "CMYK" and not transparent:
-                pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-                if pixels is not None:
-                    return pixels
-            image = ImageOps.exif_transpose(image)
-            if transparent:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such image") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: a folder, not an image") from None
-    except Image.UnidentifiedImageError:
-        raise DataError(f"{path}: not an image, or of a kind that cannot be read") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: {str(error).lower() or 'cannot be read'}") from None
+    content = read_bytes(path, DataError, MEND)
+    with opened(content, path, DataError, MEND) as image:
+        image.load()  # the whole of it: OpenCV takes half an image for one
+        transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+        if image.format != "GIF" and image.mode != "CMYK" and not transparent:
+            with suppress(DataError):  # Pillow reads what OpenCV does not
+                return decode(content, path, cv2.IMREAD_COLOR, DataError, MEND)
+        image = ImageOps.exif_transpose(image)
+        if transparent:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
 
 
 def check_images(paths: Iterable) -> None:
@@ -69,5 +64,7 @@ def images_in(paths: Iterable) -> list[Path]:
         listed = sorted(inside, key=frames.natural)
         if not listed:
             raise DataError(f"{path}: holds no image; name a folder with images in it, or images")
+        for path in listed:
+            checked(path, DataError)
         images += listed
     return images

@@ -27,14 +27,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
 from data_prep import DataError, vocabulary
 from data_prep.coco import file_places
 from data_prep.frames import small_jpeg
-from data_prep.source_files import read_source
 from data_prep.spellings import Files
 from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
 from data_prep.workers import Counted, no_progress
@@ -42,6 +42,7 @@ from lrcn.engine.compute import Progress
 from lrcn.results.published import TABLE4_IMAGES
 from lrcn.sentences.images import check_images, read_image
 from lrcn.sentences.readable import readable
+from readers.json_files import convert, read_json, short
 
 CRITERIA = ("correctness", "grammar", "relevance")
 FORMAT = "lrcn ratings 1"
@@ -233,13 +234,37 @@ def _digest(key: Mapping) -> str:
 
 
 def _json(path) -> dict[str, Any]:
-    content = read_source(path)
-    return content if isinstance(content, dict) else {}
+    return read_json(path, dict[str, Any], DataError, "name the answers that a page saved, or the sheet's key.json")
 
 
 # ---- the answers -------------------------------------------------------------------------------------------
 
 Row = tuple[str, str, str]  # rater, image, criterion
+
+
+@dataclass
+class _Image:
+    image_id: int | str
+    part: int
+    captions: list[str]
+    systems: list[list[str]]
+
+
+@dataclass
+class _Key:
+    sheet: str
+    systems: Annotated[list[str], Meta(min_length=2, max_length=MOST)]
+    parts: int
+    images: dict[str, _Image]
+
+
+@dataclass
+class _Answers:
+    sheet: str
+    answers: dict[str, dict[str, list[int | None]]]
+    part: int = 1
+    rater: str = ""
+    saved: str | None = None
 
 
 def is_ratings(path) -> bool:
@@ -262,10 +287,10 @@ def collect(paths: Sequence) -> dict[str, Any]:
     key, answers = _read(paths)
     ranks, asked = _ranks(answers, key)
     full = {row: each for row, each in ranks.items() if None not in each}
-    totals = {name: [Fraction(0)] * len(CRITERIA) for name in key["systems"]}
+    totals = {name: [Fraction(0)] * len(CRITERIA) for name in key.systems}
     rows = [sum(criterion == row[2] for row in full) for criterion in CRITERIA]
     for (_, image, criterion), each in full.items():
-        for name, place in places(each, key["images"][image]["systems"]).items():
+        for name, place in places(each, key.images[image].systems).items():
             totals[name][CRITERIA.index(criterion)] += place
     return {
         "ratings": {
@@ -277,7 +302,7 @@ def collect(paths: Sequence) -> dict[str, Any]:
         "images": len({image for _, image, _ in full}),
         "rows": rows,
         "unfinished": [len(asked) - n for n in rows],
-        "sheet": key["sheet"],
+        "sheet": key.sheet,
     }
 
 
@@ -292,51 +317,56 @@ def places(ranks: Sequence[int], systems: Sequence[Sequence[str]]) -> dict[str, 
     }
 
 
-def _read(paths: Sequence) -> tuple[dict[str, Any], list[tuple[Any, dict[str, Any]]]]:
+def _read(paths: Sequence) -> tuple[_Key, list[tuple[Any, _Answers]]]:
     """The key, and (file, content) of the answers. Raises DataError where they are not all of the key's sheet."""
-    keys, answers = {}, []  # keys: sheet -> file
+    keys: dict[str, _Key] = {}
+    files: dict[str, Any] = {}  # of the keys
+    answers: list[tuple[Any, _Answers]] = []
     for path in paths:
         content = _json(path)
         if content.get("format") != FORMAT:
             raise DataError(f"{path}: neither the answers that a rating sheet saves nor its {KEY}")
         if "systems" in content:
-            keys[_read_key(path)["sheet"]] = path
+            key = _read_key(path, content)
+            keys[key.sheet], files[key.sheet] = key, path
         else:
-            answers.append((path, content))
+            answers.append((path, convert(content, path, _Answers, DataError, "save it anew from the page")))
     if not answers:
         raise DataError(f"{paths[0]}: the key alone; give the answers of the raters too")
     for path, content in answers:
-        sheet = content.get("sheet")
         for folder in (Path(path).resolve().parent, Path(path).resolve().parent.parent):
-            if is_ratings(folder / KEY) and _json(folder / KEY).get("sheet") == sheet and sheet not in keys:
-                keys[sheet] = folder / KEY
+            if content.sheet not in keys and is_ratings(folder / KEY):
+                key = _read_key(folder / KEY, _json(folder / KEY))
+                if key.sheet == content.sheet:
+                    keys[key.sheet], files[key.sheet] = key, folder / KEY
     if not keys:
         raise DataError(f"{answers[0][0]}: its sheet's {KEY} is not beside it; name it among the files")
     sheet = next(iter(keys))
-    key = _read_key(keys[sheet])
     for path, content in answers:
-        if content.get("sheet") != sheet:
-            raise DataError(f"{path}: answers of another sheet than {keys[sheet]}; collect them apart")
-    return key, answers
+        if content.sheet != sheet:
+            raise DataError(f"{path}: answers of another sheet than {files[sheet]}; collect them apart")
+    return keys[sheet], answers
 
 
-def _read_key(path) -> dict[str, Any]:
-    key = _json(path)
-    if not key.get("sheet") or key["sheet"] != _digest(key):
+def _read_key(path, content: Mapping[str, Any]) -> _Key:
+    key = convert(content, path, _Key, DataError, "fetch the original")
+    names = {image: [name for line in entry.systems for name in line] for image, entry in key.images.items()}
+    whole = all(sorted(each) == sorted(key.systems) for each in names.values())
+    lines = all(len(entry.captions) == len(entry.systems) for entry in key.images.values())
+    if key.sheet != _digest(content) or not whole or not lines:
         raise DataError(f"{path}: was changed since the sheet was made; fetch the original")
     return key
 
 
-def _ranks(answers: Sequence[tuple[Any, Mapping]], key: Mapping) -> tuple[dict[Row, list], set[tuple[str, str]]]:
+def _ranks(answers: Sequence[tuple[Any, _Answers]], key: _Key) -> tuple[dict[Row, list], set[tuple[str, str]]]:
     """The ranks of each row, and (rater, image) of all that were asked for. Raises DataError."""
     ranks: dict[Row, list] = {}
     asked = set()
-    for path, content in sorted(answers, key=lambda each: str(each[1].get("saved"))):
-        rater, part = content.get("rater"), content.get("part")
-        if not isinstance(rater, str) or not rater.strip():
+    for path, content in sorted(answers, key=lambda each: str(each[1].saved)):
+        rater = " ".join(content.rater.split())
+        if not rater:
             raise DataError(f'{path}: has no "rater"; fill the name in')
-        rater = " ".join(rater.split())
-        asked |= {(rater, image) for image, entry in key["images"].items() if entry["part"] == part}
+        asked |= {(rater, image) for image, entry in key.images.items() if entry.part == content.part}
         for image, criterion, later in _rows(path, content, key):
             earlier = ranks.get((rater, image, criterion))
             if earlier is None or None in earlier or None not in later:
@@ -344,27 +374,18 @@ def _ranks(answers: Sequence[tuple[Any, Mapping]], key: Mapping) -> tuple[dict[R
     return ranks, asked
 
 
-def _rows(path, content: Mapping, key: Mapping) -> Iterator[tuple[str, str, list]]:
+def _rows(path, content: _Answers, key: _Key) -> Iterator[tuple[str, str, list]]:
     """(image, criterion, ranks) of an answers file. Raises DataError where it does not fit the key."""
-    answers = content.get("answers")
-    if not isinstance(answers, dict):
-        raise DataError(f'{path}: has no "answers"; save it anew from the page')
-    for image, by_criterion in answers.items():
-        entry = key["images"].get(image)
-        if entry is None or entry["part"] != content.get("part") or not isinstance(by_criterion, dict):
-            raise DataError(
-                f"{path}: image {image!r} is not on part {content.get('part')!r} of its sheet; save it anew"
-            )
+    for image, by_criterion in content.answers.items():
+        entry = key.images.get(image)
+        if entry is None or entry.part != content.part:
+            raise DataError(f"{path}: image {image!r} is not on part {content.part} of its sheet; save it anew")
         for criterion, ranks in by_criterion.items():
-            lines = len(entry["captions"])
-            good = (
-                isinstance(ranks, list)
-                and len(ranks) == lines
-                and all(rank is None or (type(rank) is int and 1 <= rank <= lines) for rank in ranks)
-            )
+            lines = len(entry.captions)
+            good = len(ranks) == lines and all(rank is None or 1 <= rank <= lines for rank in ranks)
             if criterion not in CRITERIA or not good:
                 raise DataError(
-                    f"{path}: image {image}: {criterion} is {json.dumps(ranks)}; it must be one of "
+                    f"{path}: image {image}: {criterion} is {short(ranks)}; it must be one of "
                     f"{', '.join(CRITERIA)} with {lines} ranks from 1 to {lines} or null"
                 )
             yield image, criterion, ranks

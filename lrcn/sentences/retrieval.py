@@ -20,6 +20,7 @@ from data_prep.whole_files import write_bytes, write_json, write_text
 from data_prep.workers import Counted, no_progress
 from lrcn.engine.compute import Progress
 from lrcn.sentences.captioner import Captioner
+from readers.npz import read_npy
 
 RECALLS = (1, 5, 10)
 TOGETHER = 500  # captions scored at once
@@ -75,8 +76,8 @@ def retrieve(
     for first in range(0, len(order), TOGETHER):
         block = order[first : first + TOGETHER]
         path = folder / f"scores_{first:06d}.npy" if folder else None
-        if path and path.exists():
-            scores[:, block] = np.load(path)
+        if path and path.exists() and (before := _scores(path, (len(features), len(block)))) is not None:
+            scores[:, block] = before
             continue
         scores[:, block] = captioner.score(
             features,
@@ -91,6 +92,15 @@ def retrieve(
             write_bytes(path, content.getvalue())
     normalise(scores)
     return scores, rank(scores, owners)
+
+
+def _scores(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """What an earlier call kept; None where it was damaged since."""
+    try:
+        scores = read_npy(path, DataError)
+    except DataError:
+        return None
+    return scores if scores.shape == shape and scores.dtype == np.float64 else None
 
 
 def normalise(scores: np.ndarray) -> None:

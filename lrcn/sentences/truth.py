@@ -49,25 +49,28 @@ class Truth:
         return {slot: round(sum(each) / len(each), 6) for slot, each in counted.items()}
 
 
+@dataclass
+class _Truth:
+    """truth.json."""
+
+    phrases: dict[str, dict[str, str]]
+    images: dict[str, dict[str, str]]
+
+
 def read(folder) -> Truth | None:
     """The truth of a data set's folder; None where there is none. DataError, one line, for a file that is not whole."""
     path = Path(folder) / "truth.json"
     if not path.exists():
         return None
-    content = read_json(path)
-    try:
-        phrases = {
-            slot: {value: " ".join(words(phrase)) for value, phrase in values.items()}
-            for slot, values in content["phrases"].items()
-        }
-        for file, slots in content["images"].items():
-            for slot, value in slots.items():
-                if not phrases.get(slot, {}).get(value):
-                    raise DataError(
-                        f"{path}: {file} is {slot} {value!r}, for which there is no phrase; prepare the data set again"
-                    )
-        return Truth(phrases, content["images"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{path}: not a data set's truth ({type(error).__name__}: {error}); prepare the data set again"
-        ) from None
+    content = read_json(path, _Truth)
+    phrases = {
+        slot: {value: " ".join(words(phrase)) for value, phrase in values.items()}
+        for slot, values in content.phrases.items()
+    }
+    for file, slots in content.images.items():
+        for slot, value in slots.items():
+            if not phrases.get(slot, {}).get(value):
+                raise DataError(
+                    f"{path}: {file} is {slot} {value!r}, for which there is no phrase; prepare the data set again"
+                )
+    return Truth(phrases, content.images)

@@ -3,7 +3,6 @@ and in `lrcn describe` of a file."""
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,6 +61,8 @@ def of_dataset(dataset: Dataset, variant: Variant, settings: Mapping[str, Any], 
         return of_frames(tacos.Frames(dataset.located(dataset.description["features"]), list(ids)), ids, settings)
     all_ids, likeliest, probabilities = tacos.read_semantics(dataset.folder)
     row_of = {name: row for row, name in enumerate(all_ids)}
+    if lacking := [name for name in ids if name not in row_of]:
+        raise DataError(f"{dataset.folder / 'semantics.h5'}: lacks {lacking[0]}; prepare the data set again")
     rows = [row_of[name] for name in ids]
     return of_slots(variant, likeliest[rows], probabilities[rows])
 
@@ -99,9 +100,9 @@ def of_file(
     """
     path = Path(path)
     if reads_frames(variant):
-        ids = _ids(path)
+        ids = tacos.names_in(path)
         return ids, of_frames(tacos.Frames(path, ids), ids, settings)
-    if h5py.is_hdf5(path) or path.suffix == ".npz" or path.is_dir():
+    if path.is_dir() or path.suffix == ".npz" or (path.is_file() and h5py.is_hdf5(path)):
         raise DataError(
             f"{path}: holds activations, and {variant.name} reads what a CRF says of slots; give JSON Lines of "
             "id and slots, or name a video/encoder-decoder-frames with --model"
@@ -145,24 +146,3 @@ def slots_of(inputs: Inputs, run: Path) -> list[dict[str, list[tuple[str, float]
             slots[slot] += [(word, probability)] if probability else []
         snippets.append({slot: sorted(words, key=lambda word: -word[1]) for slot, words in slots.items()})
     return snippets
-
-
-def _ids(path: Path) -> list[str]:
-    """The names of the videos in a file for `tacos.Frames`."""
-    if path.is_dir():
-        return list(tacos.of_features(path))
-    try:
-        if path.suffix == ".npz":
-            with np.load(path) as file:
-                ids = list(file.files)
-        else:
-            ids = []
-            with h5py.File(path) as file:
-                file.visititems(lambda name, item: ids.append(name) if isinstance(item, h5py.Dataset) else None)
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path}: cannot be read ({error}); give an HDF5 or .npz file with activations (frames, D) for each id"
-        ) from None
-    if not ids:
-        raise DataError(f"{path}: holds no activations; give (frames, D) for each id")
-    return ids

@@ -22,7 +22,16 @@ from lrcn.engine.compute import Compute
 from lrcn.engine.side_by_side import Part, side_by_side
 from lrcn.sentences import examples, metrics, video_inputs
 from lrcn.sentences.captioner import Caption, Captioner
-from lrcn.sentences.evaluate import Search, digest_of_captions, extent, measure, part_images, sentences, titled
+from lrcn.sentences.evaluate import (
+    Search,
+    digest_of_captions,
+    digest_of_words,
+    extent,
+    measure,
+    part_images,
+    sentences,
+    titled,
+)
 from lrcn.trained_net import TrainedNet, digest, threads_of
 
 PAIR = ("object", "motion")  # truths that are reported together too: what a video shows, whatever else is said of it
@@ -60,7 +69,7 @@ def _describe(
     """A net's sentence of each video."""
     inputs = video_inputs.of_dataset(dataset, net.variant, net.settings, [video.file for video in videos])
     identity = {"weights": digest(net.weights), "videos": digest_of_captions(videos)}
-    identity["given"] = _digest_of_inputs(inputs)
+    identity |= {"given": _digest_of_inputs(inputs), "words": digest_of_words(net)}
     with Captioner.of(net, compute) as captioner:
         progress = titled(compute.progress, net.row)
         return sentences(captioner, inputs, search, net.folder, identity, progress)

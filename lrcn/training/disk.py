@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep import room, stills
-from data_prep.whole_files import read_json
 from lrcn.training.memory import TWO_HISTORIES
 from lrcn.training.run import TrainError
 from lrcn.training.workspace import Training
@@ -85,7 +84,7 @@ def _stretch(training: Training, iterations: int) -> int:
         if layer.type == "Data" and is_in(layer, state):
             stored = Path(layer.data_param.source)
             images = iterations * max(solver.iter_size, 1) * layer.data_param.batch_size
-            whole = read_json(stored / stills.NOTE)["images"] if (stored / stills.NOTE).exists() else images
+            whole = stills.read_note(stored)["images"] if (stored / stills.NOTE).exists() else images
             size += room.taken([stored / "data.mdb"]) * min(1, images / max(whole, 1))
     return round(size)
 

@@ -23,7 +23,7 @@ An experiment is a TOML file, one of those in `experiments/` or the user's own:
 
 from __future__ import annotations
 
-import sys
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -33,12 +33,7 @@ from typing import Any
 from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError, nearest
-from readers.text import read_text
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from readers.toml_files import read_toml
 
 FOLDER = Path(__file__).parent / "experiments"
 KEYS = {"about": str, "kind": str, "data": str, "weights": str, "extends": str, "settings": dict, "stages": list}
@@ -49,7 +44,9 @@ TAKES: dict[type, str] = {
     dict: "a table",
     list: "tables, each under a line [[stages]]",
 }
+MOST_EXTENDED = 20  # files one after the other
 KINDS = ("frames", "features", "captions", "semantics")
+_FOLDER = re.compile(r"(?![.]{0,2}$)[^/\x00-\x1f\x7f]+")  # beside which no other is written to
 ILSVRC, NONE = "ILSVRC-2012", "none"  # what `weights` may say
 
 
@@ -200,10 +197,7 @@ def read(name: str) -> Experiment:
 
 def _values(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """What a file says, with what it extends: "settings" is a list of tables, the extended ones first."""
-    try:
-        values = tomllib.loads(read_text(path, SpecError))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SpecError(f"{path}: not TOML: {error}") from None
+    values = read_toml(path, dict[str, Any], SpecError)
     _check_keys(f"{path}", values, KEYS)
     if values.get("weights", NONE) not in (ILSVRC, NONE):
         raise SpecError(f'{path}: weights = "{values["weights"]}": it takes "{ILSVRC}" or "{NONE}"')
@@ -212,6 +206,8 @@ def _values(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         extended = _extended(path, values.pop("extends"))
         if extended.resolve() in (path.resolve(), *above):
             raise SpecError(f"{path}: extends {extended}, which extends it")
+        if len(above) == MOST_EXTENDED:
+            raise SpecError(f"{path}: extends {extended}, as {MOST_EXTENDED} files before it do; write them as one")
         base = _values(extended, (path.resolve(), *above))
     whole = base | values
     whole["settings"] = [*base["settings"], values.get("settings", {})]
@@ -246,6 +242,8 @@ def _stage(path: Path, number: int, kind: str, values: Any) -> Stage:
     for name in values.get("settings", {}):
         if name not in known:
             raise SpecError(f"{where}: {net} has no setting '{name}'{nearest(name, known)}")
+    if not _FOLDER.fullmatch(values.get("name", "own")):
+        raise SpecError(f"{where}: name = {values['name']!r}: it takes the name of a folder of its own")
     if "start_at" in values and "start" not in values:
         raise SpecError(
             f"{where}: start_at = {values['start_at']} is of the stage that it starts from; name that: start"

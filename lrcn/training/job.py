@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from data_prep import DataError
+from data_prep import DataError, store
 from data_prep.dataset import Dataset
 from lrcn.engine import EngineError
 from lrcn.engine.cards import cards
@@ -89,6 +89,8 @@ class Job(Workspace):
         weights, name, given = start.weights, self.experiment.name, self.given(start, resume)
         if self.files:
             raise SpecError(f"{next(iter(self.files.values()))}: is evaluated in place of a training; open another job")
+        if not resume:
+            self._check_apart(start)
         if start.vocabulary and not any("vocabulary" in self._stage(each).variant.table for each in given):
             raise SpecError(f"--vocabulary {start.vocabulary}: goes with --trained, of sentences; leave it out")
         for folder, file in self._files_of(start).items():
@@ -115,6 +117,7 @@ class Job(Workspace):
                     "starts; add its training to --stages, or give the --out where it lies, or --trained FILE"
                 )
         self._check_iterations(to_do, resume)
+        _check_databases(to_do)
         filled = starting.filled_by(self, to_do, start, given)
         if not (dry_run or weights):
             remark = self._random_cnn(to_do, given)
@@ -147,6 +150,13 @@ class Job(Workspace):
                         f"{stage.folder}: {key} = {iteration}: {folder} leaves a snapshot every {step} iterations, the "
                         f"last at {last}; name one of these, or set its snapshot"
                     )
+
+    def _check_apart(self, start: Start) -> None:
+        """SpecError where a file that is started from lies in a run that is to begin anew, and would go with it."""
+        for file in filter(None, [start.weights, *self._files_of(start).values()]):
+            for _, _, run in self.runs():
+                if Path(file).resolve().is_relative_to(run.folder.resolve()):
+                    raise SpecError(f"{file}: lies in {run.folder}, which --fresh empties; copy it elsewhere first")
 
     def given(self, start: Start, resume: bool = True) -> dict[str, Path]:
         """The files of stages that are not trained here: the user's, and those that an earlier call took, which resume
@@ -358,6 +368,15 @@ class Job(Workspace):
             if each.score_at and each.variant.row in rows and each.net not in self.files
         ]
         return [replace(evaluation, notes=[*evaluation.notes, *notes]) for evaluation in evaluations]
+
+
+def _check_databases(trainings: Sequence[Training]) -> None:
+    """DataError for an LMDB that Caffe's own Data layer would read, and that would end it with a signal."""
+    for training in trainings:
+        for layer in training.files["train_test"].layer:
+            place = training.run.folder / layer.data_param.source
+            if layer.type == "Data" and (place / "data.mdb").exists():
+                store.reader(place)
 
 
 def open_job(

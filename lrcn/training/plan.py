@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from lrcn.engine.cards import cards
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.engine.process import Caffe
+from lrcn.engine.scratch import Scratch
 from lrcn.engine.side_by_side import Part, at_most, seconds, shares
 from lrcn.results.tables import aligned, duration
 from lrcn.training import beside, disk, memory, starting
@@ -101,14 +101,14 @@ def trial(files: Files, compute: Compute) -> Pace:
     solver.solver_mode = caffe_pb2.SolverParameter.GPU if compute.gpu else caffe_pb2.SolverParameter.CPU
     if solver.test_iter:
         solver.test_interval, solver.test_iter[:] = 1, [1] * len(solver.test_iter)
-    with tempfile.TemporaryDirectory(prefix="lrcn-trial-") as folder:
-        write_text(Path(folder) / "train_test.prototxt", to_text(files["train_test"]))
-        write_text(Path(folder) / "solver.prototxt", to_text(solver))
-        log = Path(folder) / "log"
+    with Scratch() as folder:
+        write_text(folder / "train_test.prototxt", to_text(files["train_test"]))
+        write_text(folder / "solver.prototxt", to_text(solver))
+        log = folder / "log"
         command = [str(compute.engine.caffe), "train", "--solver=solver.prototxt"]
         if compute.gpu:
             command.append(f"--gpu={compute.gpu.number}")
-        with Caffe(compute, command, log, folder, log_name="gone with the trial") as caffe:
+        with Caffe(compute, command, log, folder) as caffe:
             late = _wait(caffe)
         return late or pace(log.read_text(errors="replace"))
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data_prep.share import take_share
+from data_prep.share import MADE, take_share
 from data_prep.whole_files import write_text
 from lrcn.engine.device import Gpu
 from lrcn.training.tasks import task_of
 from lrcn.training.workspace import Training
 from prototxt_gen import SpecError, caffe_pb2, parse, solver_states, to_text
+
+MADE_FOR_RANKS = rf"{MADE}|(net|solver)-[0-9]+\.prototxt"  # the files in a run's folder `ranks`
 
 
 def share_of(training: Training, gpu: Gpu | None) -> Training:

@@ -10,7 +10,6 @@ carry their state from batch to batch, lm/*, begin each segment with an empty on
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,14 +19,14 @@ from google.protobuf.message import Message
 
 from data_prep import stretch
 from data_prep.children import python
-from data_prep.whole_files import write_bytes, write_text
+from data_prep.whole_files import sweep, write_bytes, write_text
 from lrcn.engine.compute import Compute
-from lrcn.engine.process import Batches, Caffe
+from lrcn.engine.process import GOES_ON, Batches, Caffe, tell_passed_over
 from lrcn.engine.ranks import Ranks
 from lrcn.training.board import Board
 from lrcn.training.follower import Follower
 from lrcn.training.run import Files, Kept, Run, TrainError
-from lrcn.training.share import write_solvers
+from lrcn.training.share import MADE_FOR_RANKS, write_solvers
 from prototxt_gen import caffe_pb2, parse, solver_states, to_text
 from prototxt_gen.weights import binary_of_hdf5
 
@@ -71,17 +70,18 @@ def train(
         _segment(run, solver, compute, (done, end), weights, share, follower)
         if not run.snapshots.has_form(end):
             raise TrainError(
-                f"{run.snapshots.folder}: Caffe left no whole snapshot at iteration {end}; is the disk full?"
+                f"{run.snapshots.folder}: Caffe left no whole snapshot at iteration {end}; is the disk full? {GOES_ON}"
             )
         run.snapshots.seal(end)
         done = end
     if solver.test_iter and follower.lacks_last_test:
         _test(run, solver, compute, share, follower)
     follower.finish()
+    tell_passed_over(sorted(run.folder.glob("logs/from-*.log")), compute)
     run.draw_curve()
     run.thin(done, kept)
-    for folder in ("stretch", "ranks"):
-        shutil.rmtree(run.folder / folder, ignore_errors=True)
+    sweep(run.folder / "stretch", stretch.MADE)
+    sweep(run.folder / "ranks", MADE_FOR_RANKS)
     return run.snapshot(solver.max_iter)
 
 
@@ -105,7 +105,7 @@ def _segment(
     if weights and not start:
         _start_from(weights, run.folder, compute, log)
         if why := run.fault(0):
-            raise TrainError(f"{why}; is the disk full?")
+            raise TrainError(f"{why}; is the disk full? {GOES_ON}")
     run.note_device(start, compute.about(), compute.blas_threads)
     state, before = _state(run, start) if start or weights else None, run.snapshots.stamps()
     with _solving(piece, compute, log, state, start * max(solver.iter_size, 1), share) as caffe:

@@ -433,14 +433,20 @@ def test_images_that_come_without_a_caption_are_counted(tmp_path):
     [
         (
             {"filename": "a.jpg", "sentences": [{"raw": "x"}, {"raw": None}]},
-            "image 1: raw of sentence 2 is null, no text",
+            "at images[0].sentences[1].raw: a text is due, not null",
         ),
-        ({"filename": 3, "sentences": []}, "image 1: its filename is 3, no text"),
-        ({"filename": "a.jpg", "sentences": None}, "image 1 lacks filename or sentences with raw"),
-        ({"filename": "a.jpg", "sentences": [["x"]]}, "image 1 lacks filename or sentences with raw"),
-        (3, "image 1 lacks filename or sentences with raw"),
-        ({"filename": "a.jpg", "sentences": [{"raw": "x"}], "split": None}, "image 1: split null; it must be"),
-        ({"filename": "a.jpg", "sentences": [{"raw": "x"}], "split": "train", "cocoid": 1.5}, "image 1: cocoid is 1.5"),
+        ({"filename": 3, "sentences": []}, "at images[0].filename: a text is due, not 3"),
+        ({"filename": "a.jpg", "sentences": None}, "at images[0].sentences: a list is due, not null"),
+        ({"filename": "a.jpg", "sentences": [["x"]]}, "at images[0].sentences[0]: an object {...} is due"),
+        (3, "at images[0]: an object {...} is due, not 3; name Karpathy's dataset_coco.json"),
+        (
+            {"filename": "a.jpg", "sentences": [{"raw": "x"}], "split": None},
+            "at images[0].split: a text is due, not null",
+        ),
+        (
+            {"filename": "a.jpg", "sentences": [{"raw": "x"}], "split": "train", "cocoid": 1.5},
+            "at images[0].cocoid: a whole number or a text or null is due, not 1.5",
+        ),
         ({"filename": "a.jpg", "sentences": [{"raw": "x"}], "split": "train"}, "image 1 has no cocoid"),
     ],
 )

@@ -51,5 +51,5 @@ def test_the_images_of_captions_json_come_one_by_one_however_it_is_laid_out(tmp_
         (tmp_path / "captions.json").write_text(text, encoding="utf-8")
         assert list(described_images(tmp_path)) == images
     (tmp_path / "captions.json").write_text(written[:-30], encoding="utf-8")
-    with pytest.raises(DataError, match="captions.json: cannot be read"):
+    with pytest.raises(DataError, match="captions.json:4: cannot be read as JSON .cut off"):
         list(described_images(tmp_path))

@@ -91,5 +91,5 @@ def test_only_what_caffe_does_not_deal_out_is_made_anew(tmp_path):
 
 def test_a_file_that_is_gone_is_named(tmp_path):
     (tmp_path / "all.txt").write_text("gone.h5\n")
-    with pytest.raises(DataError, match=r"gone.h5: cannot be read"):
+    with pytest.raises(DataError, match=r"gone.h5: no such file"):
         share.deal_columns(tmp_path / "all.txt", tmp_path / "dealt.txt", 2, ["cont"], tmp_path)

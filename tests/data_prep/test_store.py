@@ -163,7 +163,7 @@ def test_a_new_folder_appears_whole_or_not_at_all(tmp_path):
         prepare(out, {"seed": 1}, fail=True)
     assert not out.exists()
     assert prepare(out, {"seed": 1}) == "went on"
-    assert sorted(os.listdir(out)) == ["dataset.json", "work"] and os.listdir(out.parent) == ["d"]
+    assert sorted(os.listdir(out)) == ["checksums.tsv", "dataset.json", "work"] and os.listdir(out.parent) == ["d"]
     assert prepare(out, {"seed": 1}) == "there"
     with pytest.raises(DataError, match=r"other settings \(seed\)"):
         prepare(out, {"seed": 2})
@@ -201,7 +201,7 @@ def test_a_run_cut_off_just_after_the_renaming_is_tidied_up(tmp_path):
     (tmp_path / "d" / "lock").write_text("")
     (tmp_path / "d" / "preparing.json").write_text("{}")
     assert prepare(tmp_path / "d", {"seed": 1}) == "there"
-    assert sorted(os.listdir(tmp_path / "d")) == ["dataset.json", "work"]
+    assert sorted(os.listdir(tmp_path / "d")) == ["checksums.tsv", "dataset.json", "work"]
 
 
 @pytest.mark.parametrize(

@@ -388,7 +388,7 @@ def test_files_that_are_no_json_lines(tmp_path, content, said):
     with pytest.raises(DataError) as refused:
         snippets.read_snippets(tmp_path / "x.jsonl")
     assert said in str(refused.value) and str(refused.value).startswith(f"{tmp_path / 'x.jsonl'}")
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match="(?i)no such file"):
         snippets.read_snippets(tmp_path / "nowhere.jsonl")
 
 
@@ -597,9 +597,9 @@ def test_features_that_lack_a_snippet_or_are_none(tmp_path, kind):
     with pytest.raises(DataError, match="has no activations of v1"):
         prepare(tmp_path, basic(4), features=path)
     path.write_bytes(b"no such thing")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="no readable HDF5 file"):
         prepare(tmp_path, basic(4), features=path)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="(?i)no such file"):
         prepare(tmp_path, basic(4), features=tmp_path / "nowhere.h5")
 
 
@@ -613,7 +613,7 @@ def test_the_content_tells_the_kind_of_features(tmp_path, kind, other):
 
 def test_features_of_pythons_objects_are_not_unpickled(tmp_path):
     np.savez(tmp_path / "f.npz", v0=np.array([1, None], dtype=object))
-    with pytest.raises(DataError, match="f.npz: v0 is an array of Python's objects"):
+    with pytest.raises(DataError, match="f.npz: v0: no readable array .Python's objects"):
         tacos.Frames(tmp_path / "f.npz", ["v0"])
 
 

@@ -13,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep import DataError
-from data_prep.whole_files import beside, check_folder, check_ours, copy, new_folder, read_json, write_bytes, write_json
+from data_prep.whole_files import (
+    beside,
+    check_folder,
+    check_ours,
+    copy,
+    new_folder,
+    read_json,
+    sweep,
+    write_bytes,
+    write_json,
+)
 
 NUMBERS = st.integers() | st.floats(allow_nan=False)
 VALUES = st.recursive(
@@ -30,7 +40,7 @@ def test_whatever_is_written_is_read_again(tmp_path_factory, value):
     path = tmp_path_factory.getbasetemp() / "value.json"
     write_json(path, value)
     text = path.read_text(encoding="utf-8")
-    assert json.loads(text) == read_json(path) == value
+    assert json.loads(text) == read_json(path, object) == value
     assert "".join(text.split()) == "".join(json.dumps(value, indent=1, ensure_ascii=False).split())
 
 
@@ -208,6 +218,17 @@ def test_a_folder_is_emptied_by_its_mark_alone(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(DataError, match="notes.txt: was not made by this command"):
         check_ours(tmp_path, names[:1], names)
+
+
+def test_what_is_swept_goes_by_its_name_and_the_rest_stays(tmp_path):
+    for name in ("s/0/data.mdb", "s/0.txt", "s/.1.txt.lrcn-new", "s/notes.txt", "s/7/letters.txt", "gone/3/data.mdb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for folder in ("s", "gone", "never"):
+        sweep(tmp_path / folder, r"[0-9]+(/data\.mdb|\.txt)")
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+        *("s", "s/7", "s/7/letters.txt", "s/notes.txt")
+    ]
 
 
 def test_two_that_fill_a_folder(tmp_path):

@@ -5,6 +5,8 @@
 Each failing case is kept as a folder with the input as it was damaged, `cmd`, and what was said.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import shlex
@@ -12,10 +14,9 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -23,8 +24,10 @@ from tests.faults.inputs import READERS
 from tests.faults.mutate import KINDS
 from tests.faults.program import Program
 
-FAULTS = ("traceback", "signal", "hang", "memory", "lost", "words")
+FAULTS = ("traceback", "signal", "hang", "memory", "lost", "words")  # words: what is said, and the exit code
 OURS = ("in", "tmp", "home", "stdout", "stderr")  # in a case's folder; all else a command has written
+AGAIN = 3  # of so many cases one is looked at again, by the calls that come after
+CASES = 200  # of each reader in the tests
 KEPT = Path("build/faults")
 
 
@@ -53,6 +56,12 @@ class Tally:
     codes: Counter = field(default_factory=Counter)
     failures: list[Failure] = field(default_factory=list)
 
+    def plus(self, others: list[Tally]) -> Tally:
+        for each in others:
+            self.cases, self.codes = self.cases + each.cases, self.codes + each.codes
+            self.failures += each.failures
+        return self
+
     def count(self, fault: str) -> int:
         return sum(fault in failure.faults for failure in self.failures)
 
@@ -77,16 +86,19 @@ class Bench:
         self._clear()
 
     def right_input(self) -> dict[str, str]:
-        """What is wrong with a call on the right input."""
-        outcome, faults = self._call(self.reader.arguments)
-        self._clear()
-        if not faults and outcome.code != self.reader.right:
-            return {"words": f"exit code {outcome.code}: {outcome.stderr[-300:].decode()}"}
+        """What is wrong with calls on the right input."""
+        faults: dict[str, str] = {}
+        for arguments in self.reader.calls:
+            outcome, others = self._call(arguments)
+            self._clear()
+            if not others and outcome.code != self.reader.right:
+                others = {"words": f"exit code {outcome.code}: {outcome.stderr[-300:].decode()}"}
+            faults |= others
         return faults
 
     def case(self, seed: int, number: int, keep: Path | None) -> tuple[int | None, Failure | None]:
         arguments, damaged = self._damage(Random(f"{self.name}/{seed}/{number}"))
-        outcome, faults = self._call(arguments)
+        outcome, faults = self._call(arguments, again=number % AGAIN == 0)
         failure = Failure(self.name, seed, number, damaged, faults) if faults else None
         if failure and keep:
             self._keep(keep / f"{self.name}-{seed}-{number}", arguments, failure, outcome)
@@ -96,19 +108,19 @@ class Bench:
     def _damage(self, random: Random) -> tuple[list[str], str]:
         """The arguments then, and what was damaged."""
         if self.reader.damage:
-            return self.reader.damage(self.folder, self.reader.arguments, random)
+            return self.reader.damage(self.folder, self.reader.calls[0], random)
         path, kind = random.choice(self.damaged)
         (self.folder / "in" / path).write_bytes(KINDS[kind](self.right[path], random))
         self.reader.mend(self.folder)
-        return self.reader.arguments, str(path)
+        return random.choice(self.reader.calls), str(path)
 
-    def _call(self, arguments: list[str]):
+    def _call(self, arguments: list[str], again: bool = True):
         before = _content(self.folder / "in")
         outcome = self.program(self.folder, arguments, **self.reader.environment)
         faults = outcome.faults(self.reader.codes)
         if not faults:
             faults = self._lost(before, outcome)
-        if not faults and outcome.code == 0:
+        if not faults and outcome.code == 0 and again:
             faults = self._whole(arguments)
         return outcome, faults
 
@@ -178,43 +190,38 @@ def _content(folder: Path) -> dict[Path, bytes | None]:
     }
 
 
-@contextmanager
-def bench(name: str) -> Iterator[Bench]:
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder, Program() as program:
-        yield Bench(name, Path(folder), program)
-
-
-def campaign(name: str, cases: range, seed: int, keep: Path | None = KEPT) -> Tally:
+def campaign(program: Program, name: str, cases: range, seed: int, keep: Path | None = KEPT) -> Tally:
     """Tries these cases of a reader, all of them, whatever goes wrong."""
     tally = Tally(name)
-    with bench(name) as ready:
-        if faults := ready.right_input():
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        bench = Bench(name, Path(folder), program)
+        if faults := bench.right_input():
             tally.failures.append(Failure(name, seed, -1, "nothing damaged", faults))
         for number in cases:
-            code, failure = ready.case(seed, number, keep)
+            code, failure = bench.case(seed, number, keep)
             tally.cases += 1
             tally.codes[code] += 1
             tally.failures += [failure] if failure else []
     return tally
 
 
+_programs: list[Program] = []  # of this process, as long as it lives
+
+
+def _begin() -> None:
+    _programs.append(Program().__enter__())
+
+
+def _campaign(name: str, **options) -> Tally:
+    return campaign(*_programs, name, **options)
+
+
 def table(tallies: list[Tally]) -> str:
     """In Markdown: a row a reader."""
-    titles = [
-        "reader",
-        "cases",
-        "refused",
-        *(f"{fault}s" if fault in ("traceback", "signal", "hang") else fault for fault in FAULTS),
-    ]
-    rows = [titles, ["---"] + ["--:"] * (len(titles) - 1)]
-    for each in tallies:
-        rows.append(
-            [each.reader, f"{each.cases:,}", f"{each.codes[2]:,}", *(str(each.count(fault)) for fault in FAULTS)]
-        )
-    total = [sum(each.cases for each in tallies), sum(each.codes[2] for each in tallies)]
-    rows.append(
-        ["all", *(f"{n:,}" for n in total), *(str(sum(each.count(fault) for each in tallies)) for fault in FAULTS)]
-    )
+    rows = [["reader", "cases", "refused", *FAULTS], ["---"] + ["--:"] * (2 + len(FAULTS))]
+    for each in [*tallies, Tally("all").plus(tallies)]:
+        counts = [each.cases, each.codes[2], *map(each.count, FAULTS)]
+        rows.append([each.reader, *(f"{count:,}" for count in counts)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -232,10 +239,11 @@ def main() -> None:
     if unknown := set(names) - set(READERS):
         parser.error(f"{', '.join(sorted(unknown))}: no such reader; there are {', '.join(READERS)}")
     tallies = []
-    with ProcessPoolExecutor(options.jobs) as pool:
-        for tally in pool.map(campaign, names, *zip(*[(cases, options.seed, options.keep)] * len(names))):
+    with ProcessPoolExecutor(options.jobs, initializer=_begin) as pool:
+        for tally in pool.map(partial(_campaign, cases=cases, seed=options.seed, keep=options.keep), names):
             tallies.append(tally)
-            print(*tally.failures[:5], sep="\n", file=sys.stderr)
+            for failure in tally.failures[:5]:
+                print(failure, file=sys.stderr, flush=True)
             if len(tally.failures) > 5:
                 print(f"    and {len(tally.failures) - 5} more of {tally.reader}: {options.keep}", file=sys.stderr)
     print(table(tallies))

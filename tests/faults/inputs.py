@@ -16,7 +16,6 @@ CONTAINERS = {  # suffix -> codec
     ".avi": "MJPG",
     ".mkv": "MJPG",
     ".mp4": "mp4v",
-    ".mov": "mp4v",
     ".webm": "VP80",
     ".mpg": "mpg1",
     ".flv": "FLV1",
@@ -29,7 +28,8 @@ Damage = Callable[[Path, list[str], Random], tuple[list[str], str]]  # the argum
 @dataclass(frozen=True)
 class Reader:
     """make: fills the folder in/ with a right input. files: pattern of the files that are damaged -> how, a name of
-    `mutate.KINDS`. command: what reads it, with the folder above in/ as the current one. then: a command that reads
+    `mutate.KINDS`. command: what reads it, with the folder above in/ as the current one; of several, a line each, a
+    case draws one. then: a command that reads
     what the first one wrote, where that is well. right: its exit code on the right input, 2 where it lacks an engine.
     codes: exit codes that it may have. sound: raises where what a call wrote is not whole. own: what it may write in
     in/, as paths begin. mend: makes a damaged input agree with itself again, so that what lies deeper is reached.
@@ -48,8 +48,8 @@ class Reader:
     damage: Damage | None = None
 
     @property
-    def arguments(self) -> list[str]:
-        return shlex.split(self.command)
+    def calls(self) -> list[list[str]]:
+        return [shlex.split(line) for line in self.command.splitlines()]
 
 
 def _well_formed(folder: Path) -> None:
@@ -84,17 +84,22 @@ def _video(suffix: str) -> Reader:
 
 CHECKED = (0, 1, 2)
 NETS = {
-    "net": Reader(seeds.nets, {"net.prototxt": "net"}, "nets show in/net.prototxt --phase TEST --json"),
-    "net-check": Reader(seeds.nets, {"net.prototxt": "net"}, "nets check in/net.prototxt", codes=CHECKED),
-    "net-lenient": Reader(seeds.nets, {"net.prototxt": "net"}, "nets check in/net.prototxt --lenient", codes=CHECKED),
-    "net-diff": Reader(
-        seeds.nets, {"*.prototxt": "net"}, "nets diff in/net.prototxt in/other.prototxt", right=1, codes=CHECKED
+    "net": Reader(
+        seeds.nets,
+        {"net.prototxt": "net"},
+        "nets show in/net.prototxt --phase TEST --json\nnets check in/net.prototxt\n"
+        "nets check in/net.prototxt --lenient\nnets diff in/net.prototxt in/net.prototxt",
+        codes=CHECKED,
     ),
     "net-diagram": Reader(
         seeds.nets, {"net.prototxt": "net"}, "nets show in/net.prototxt --diagram out.svg", sound=_well_formed
     ),
-    "solver": Reader(seeds.nets, {"solver.prototxt": "solver"}, "nets check in/solver.prototxt", codes=CHECKED),
-    "solver-show": Reader(seeds.nets, {"solver.prototxt": "solver"}, "nets show in/solver.prototxt"),
+    "solver": Reader(
+        seeds.nets,
+        {"solver.prototxt": "solver"},
+        "nets check in/solver.prototxt\nnets show in/solver.prototxt",
+        codes=CHECKED,
+    ),
     "caffemodel": Reader(
         seeds.nets, {"w.caffemodel": "weights"}, "nets weights in/net.prototxt in/w.caffemodel", codes=CHECKED
     ),
@@ -108,9 +113,11 @@ NETS = {
         seeds.lmdb_net, {"data/stills_train1/data.mdb": "lmdb"}, "nets check in/net.prototxt", codes=CHECKED
     ),
     "source-images": Reader(
-        seeds.image_net, {"*.png": "picture", "images.txt": "text"}, "nets check in/net.prototxt", codes=CHECKED
+        seeds.image_net,
+        {"*.png": "picture", "images.txt": "text", "mean.binaryproto": "mean"},
+        "nets check in/net.prototxt",
+        codes=CHECKED,
     ),
-    "mean": Reader(seeds.image_net, {"mean.binaryproto": "mean"}, "nets check in/net.prototxt", codes=CHECKED),
     "clip-settings": Reader(
         seeds.clip_net,
         {"nets/*/*/train_test.prototxt": "text", "data/train1.txt": "text", "data/videos.tsv": "text"},
@@ -191,7 +198,6 @@ SENTENCES = {
     "karpathy": Reader(
         seeds.coco, {"k.json": "json"}, f"prepare coco --annotations in/a.json --split in/k.json {PREPARE}"
     ),
-    "karpathy-alone": Reader(seeds.coco, {"k.json": "json"}, f"prepare flickr30k --split in/k.json {PREPARE}"),
     "flickr30k": Reader(
         seeds.flickr,
         {"t.token": "text", "lists/*": "text"},
@@ -239,31 +245,22 @@ RUNS = {
     "experiment": Reader(
         seeds.experiment, {"e.toml": "text"}, "train in/e.toml --data in/data --out out --dry-run --no-trial"
     ),
-    "run-watch": Reader(
+    "run": Reader(
         seeds.run,
         {
             "run/*/*.json": "json",
-            "run/*/solver.prototxt": "solver",
             "run/*/logs/*": "text",
+            "run/*/solver.prototxt": "solver",
             "run/*/snapshots/*.solverstate": "state",
         },
-        "watch in/run --once",
-    ),
-    "run-analyze": Reader(
-        seeds.run,
-        {"run/*/*.json": "json", "run/*/logs/*": "text", "run/*/solver.prototxt": "solver"},
-        "analyze in/run --json",
+        "watch in/run --once\nanalyze in/run --json\n"
+        "train activity/single-frame-flow --data in/data --set backbone=tiny crop=16 --out in/run --dry-run",
     ),
     "run-report": Reader(
         seeds.run,
         {"run/*/*.json": "json", "run/*/logs/*": "text", "run/*/*.prototxt": "text"},
         "report in/run --out out.html",
         sound=_page,
-    ),
-    "run-train": Reader(
-        seeds.run,
-        {"run/*/*.json": "json", "run/*/snapshots/*.solverstate": "state", "run/*/solver.prototxt": "solver"},
-        "train activity/single-frame-flow --data in/data --set backbone=tiny crop=16 --out in/run --dry-run",
     ),
     "run-evaluate": Reader(
         seeds.run,
@@ -273,8 +270,11 @@ RUNS = {
         own=("run/single-frame-flow/lock",),
     ),
     "log": Reader(seeds.caffe_log, {"caffe.log": "text"}, "analyze in/caffe.log --json --csv out.csv"),
-    "results": Reader(seeds.results, {"r0.json": "json"}, "compare in/r0.json in/r1.json"),
-    "results-formats": Reader(seeds.results, {"*.json": "json"}, "compare in/r0.json in/c.json --format latex"),
+    "results": Reader(
+        seeds.results,
+        {"*.json": "json"},
+        "compare in/r0.json in/r1.json in/c.json\ncompare in/r0.json in/c.json --format latex",
+    ),
     "ratings": Reader(
         seeds.ratings,
         {"key.json": "json", "answers.json": "json"},
@@ -299,6 +299,13 @@ RUNS = {
         seeds.engine,
         {"cache/engines/x/engine.json": "json"},
         "caffe info",
+        right=2,
+        environment={"LRCN_CACHE": "in/cache"},
+    ),
+    "download": Reader(
+        seeds.download,
+        {"cache/weights/*.json": "json"},
+        "weights fetch caffenet --from http://127.0.0.1:9/x",
         right=2,
         environment={"LRCN_CACHE": "in/cache"},
     ),
@@ -343,7 +350,6 @@ SPOKEN = {
     "names-out": Reader(
         seeds.features, {}, "prepare features --npz in/f.npz --out out --videos 2", damage=spoken.other_out_name
     ),
-    "names-page": Reader(seeds.run, {}, "report in/run --out out.html", damage=spoken.other_out_name),
     "names-runs": Reader(seeds.run, {}, "report in/run --out out.html", damage=spoken.other_run_name),
 }
 READERS = NETS | VIDEOS | SENTENCES | RUNS | SPOKEN

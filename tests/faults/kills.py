@@ -51,7 +51,7 @@ COMMANDS = {
     "prepare ucf101": Command(
         seeds.ucf101, "prepare ucf101 --videos in/videos --splits in/lists --subset --out out --size 20 24 --workers 2"
     ),
-    "prepare merge": Command(seeds.shards, "prepare merge out/set --remove"),
+    "prepare merge": Command(seeds.shards, "prepare merge out/set --remove-shards"),
     "prepare captions": Command(
         seeds.captions, f"prepare captions --captions in/c.json --out out --workers 2 {SMALL}"
     ),
@@ -60,7 +60,7 @@ COMMANDS = {
         seeds.snippets, f"prepare tacos --snippets in/s.jsonl --features in/f.h5 --frames 2 --out out {SMALL}"
     ),
     "prepare features": Command(seeds.features, "prepare features --npz in/f.npz --out out --videos 2"),
-    "nets write": Command(seeds.settings, "nets write --all --explain --out out"),
+    "nets write": Command(seeds.settings, "nets write activity/lrcn-fc6-rgb caption/lrcn-2f lm/lstm-lm --explain --out out"),
     "nets show": Command(seeds.nets, "nets show in/net.prototxt --diagram out/net.svg"),
     "report": Command(seeds.outcome, "report in/a in/b --out out/report.html"),
     "analyze": Command(seeds.caffe_log, "analyze in/caffe.log --out out/curves.png --csv out/curves.csv"),

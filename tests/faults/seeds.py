@@ -1,6 +1,5 @@
 """Small right inputs, made here: a function fills a folder with what a reader takes."""
 
-import io
 import json
 import os
 import subprocess
@@ -421,6 +420,15 @@ def engine(folder: Path) -> None:
     write(folder / "cache/engines/x", engine__json=about)
 
 
+def download(folder: Path) -> None:
+    """What a fetch that was cut off has left."""
+    (folder / "cache/weights").mkdir(parents=True)
+    part = "bvlc_reference_caffenet.caffemodel.part"
+    (folder / "cache/weights" / part).write_bytes(b"x" * 10)
+    note = {"url": "http://127.0.0.1:9/x", "state": '"e"'}
+    (folder / "cache/weights" / f"{part}.json").write_text(json.dumps(note))
+
+
 def classified(folder: Path) -> None:
     """What `classify` takes beside an engine."""
     videos(folder)
@@ -434,9 +442,3 @@ def told(folder: Path) -> None:
     captions(folder)
     nets(folder)
     coco(folder)
-
-
-def npy(array) -> bytes:
-    out = io.BytesIO()
-    np.save(out, array)
-    return out.getvalue()

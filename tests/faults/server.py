@@ -18,6 +18,7 @@ import tempfile
 import threading
 import traceback
 from contextlib import suppress
+from importlib.metadata import entry_points
 from pathlib import Path
 
 PACKAGES = ("readers", "prototxt_gen", "netspecs", "data_prep", "lrcn")
@@ -29,8 +30,10 @@ def serve() -> None:
     """A line of JSON a call: {"arguments", "folder", "environment", "room", "seconds"}; a line of JSON as answer, as
     `_call` gives it. Ends with its standard input."""
     import_all()
+    [script] = entry_points(group="console_scripts", name="lrcn")
+    program = script.load()
     for line in sys.stdin:
-        print(json.dumps(_call(**json.loads(line))), flush=True)
+        print(json.dumps(_call(program, **json.loads(line))), flush=True)
 
 
 def import_all() -> None:
@@ -47,14 +50,14 @@ def import_all() -> None:
     gc.freeze()  # the children share these pages
 
 
-def _call(arguments, folder, environment, room, seconds):
+def _call(program, arguments, folder, environment, room, seconds):
     """What became of one call: its exit code, or the signal that ended it; whether it was stopped after `seconds`; the
     memory that it took, in bytes, beyond the server's; and whether it left a process behind. room: bytes of address
     space that it may have beyond the server's."""
     sys.stdout.flush()
     child = os.fork()
     if not child:
-        os._exit(_run(arguments, folder, environment, room))
+        os._exit(_run(program, arguments, folder, environment, room))
     number = os.pidfd_open(child)
     try:
         ended = bool(select.select([number], [], [], seconds)[0])
@@ -73,7 +76,7 @@ def _call(arguments, folder, environment, room, seconds):
     }
 
 
-def _run(arguments, folder, environment, room) -> int:
+def _run(program, arguments, folder, environment, room) -> int:
     """The child: calls the command line as the installed script does, and gives the exit code."""
     os.setsid()
     os.chdir(folder)
@@ -94,11 +97,9 @@ def _run(arguments, folder, environment, room) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["lrcn", *map(os.fsdecode, map(_bytes, arguments))]
-    from lrcn.cli import main
-
     code = 0
     try:
-        main()
+        program()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:

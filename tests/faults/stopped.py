@@ -10,6 +10,7 @@ and processes, and every report of progress: the work, as it advances, whatever 
 import os
 import signal
 import sys
+from importlib.metadata import entry_points
 
 COUNTED = {
     "open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate", "os.listdir", "os.scandir", "os.link",
@@ -17,14 +18,18 @@ COUNTED = {
 }  # fmt: skip
 
 
+IMPORTS = 20  # of which one counts: there are many, and little work between them
+
+
 def main() -> None:
     counts, number, name, whom = sys.argv[1:5]
-    sys.argv[1:5] = []
+    sys.argv[:] = ["lrcn", *sys.argv[5:]]
     del sys.path[0]  # the tests' own folder
-    sys.argv[0] = "lrcn"
-    me, left, done = os.getpid(), int(number), 0
+    [script] = entry_points(group="console_scripts", name="lrcn")
+    lrcn = script.load()
+    me, left, done, imports, telling = os.getpid(), int(number), 0, 0, False
 
-    def happened(event: str) -> None:
+    def happened() -> None:
         nonlocal done
         if os.getpid() != me:  # a forked child's
             return
@@ -33,26 +38,34 @@ def main() -> None:
             (os.killpg if whom == "group" else os.kill)(me, getattr(signal, name))
 
     def hear(event: str, arguments) -> None:
-        if event in COUNTED and not str(arguments[0]).endswith((".py", ".pyc", ".so", "__pycache__")):
-            happened(event)
+        nonlocal imports, telling
+        if event == "import":
+            imports += 1
+            if not telling and hasattr(sys.modules.get("lrcn.commands.common"), "Progress"):
+                telling = True
+                _tell_progress(sys.modules["lrcn.commands.common"].Progress, happened)
+            if imports % IMPORTS == 0:
+                happened()
+        elif event in COUNTED and not str(arguments[0]).endswith((".py", ".pyc", ".so", "__pycache__")):
+            happened()
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.addaudithook(hear)
-    from lrcn.cli import main as lrcn
-    from lrcn.commands.common import Progress
-
-    told = Progress.__call__
-
-    def tell(self, what, so_far, total):
-        happened("progress")
-        told(self, what, so_far, total)
-
-    Progress.__call__ = tell
     try:
         lrcn()
     finally:
         with open(counts, "w") as file:
             file.write(str(done))
+
+
+def _tell_progress(progress, happened) -> None:
+    told = progress.__call__
+
+    def tell(self, what, done, total):
+        happened()
+        told(self, what, done, total)
+
+    progress.__call__ = tell
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep import CorruptImage
 from lrcn import engine, pixels
 from lrcn.pixels import Transform
 from netspecs import catalogue

@@ -173,7 +173,7 @@ def whole_file(folder):
         ("net.caffemodel", lambda whole: b"\x0a\x03net", "holds no layers"),
         ("net.prototxt", lambda whole: NET.encode(), "a text file; a .caffemodel is expected"),
         ("net.caffemodel", lambda whole: b"\x89HDF\r\n\x1a\n", "only where its name ends in .h5"),
-        ("net.caffemodel.h5", lambda whole: whole, "not an HDF5 file"),
+        ("net.caffemodel.h5", lambda whole: whole, "no readable HDF5 file"),
         ("net.caffemodel", lambda whole: whole + field(2, field(4, b"old")), "both 'layer' and 'layers'"),
         ("net.prototxt", lambda whole: b"\xef\xbb\xbf" + NET.encode(), "a text file; a .caffemodel is expected"),
         ("net.caffemodel", lambda whole: NET.encode("utf-16"), "a text file; a .caffemodel is expected"),

@@ -199,6 +199,7 @@ class Activity(Task):
             "task": "activity",
             "experiment": work.experiment.name,
             "dataset": about,
+            "data_set": dataset.identity(split=split),
             "evaluation": options.description,
             "engine": compute.engine.info(),
             "gpu": compute.about(),

@@ -54,7 +54,7 @@ class SentenceTask(Task):
         """results.json of what was measured of nets, with who measured it."""
         about = {"task": nets[-1].variant.task, "experiment": work.experiment.name, **measured}
         about |= {"engine": compute.engine.info(), "gpu": compute.about(), "trained_on": trained_on(nets)}
-        about |= {"seed": nets[-1].seed, "git": revision()}
+        about |= {"data_set": work.dataset.identity(), "seed": nets[-1].seed, "git": revision()}
         about |= {"weights": files} if (files := files_of(nets)) else {}
         return write(path, about)
 

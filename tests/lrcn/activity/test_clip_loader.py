@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from data_prep import store
 from data_prep.dataset import Dataset
 from lrcn.activity.clip_loader import Loader, LoaderInPlace, LoaderToCard
 from lrcn.activity.sampler import Sampler
 from lrcn.engine.crew import LoaderError
+from tests.damaged import damage
 from tests.datasets import clip_settings, make_dataset
 
 
@@ -61,12 +63,29 @@ def test_batches_hold_the_pixels_that_the_draws_ask_for(dataset, modality):
 
 def test_a_broken_image_is_named(tmp_path):
     folder = make_dataset(tmp_path / "broken")
-    from data_prep import store
-
     with store.ImageWriter(folder, "rgb") as writer:
         writer.add("v_01", 1, [b"\xff\xd8 not a jpeg"] * 20, 24, 32)
     with pytest.raises(LoaderError, match="v_01"):
         batches(2, clip_settings(folder))
+
+
+def test_a_damaged_image_stops_or_the_nearest_whole_one_stands_in_its_place(tmp_path, monkeypatch, capfd):
+    damaged, mended = make_dataset(tmp_path / "d"), make_dataset(tmp_path / "e")
+    whole = {number: Dataset(mended).jpeg("rgb", "v_01", number) for number in range(1, 21)}
+    for number in (1, 8, 9):  # in whose place stand 2, 7 and 10
+        damage(damaged / "frames", store.key("rgb", "v_01", number))
+        whole[number] = whole[{1: 2, 8: 7, 9: 10}[number]]
+    with store.ImageWriter(mended, "rgb") as writer:
+        writer.add("v_01", 1, list(whole.values()), 24, 32)
+    settings = clip_settings(damaged, videos=6, frames=18)
+    with pytest.raises(LoaderError, match=r"v_01\.000[189]\.jpg is not as it was written; .* --on-corrupt skip"):
+        batches(2, settings)
+    monkeypatch.setenv("LRCN_ON_CORRUPT", "skip")
+    capfd.readouterr()
+    assert same(batches(2, settings), batches(2, settings | {"data": str(mended)}))
+    said = set(capfd.readouterr().err.splitlines())
+    assert "lrcn-passed-over: rgb image 8 of v_01 is damaged, 7 stands in its place" in said
+    assert "lrcn-passed-over: rgb image 9 of v_01 is damaged, 10 stands in its place" in said
 
 
 def alive(process):

@@ -107,9 +107,12 @@ def test_images_that_caffe_cannot_read(source, damage, said):
     "content, said",
     [
         ("[", "cannot be read as JSON (cut off in the middle, at line 1)"),
-        ("3", "holds no list"),
+        ("3", "a list is due, not 3; give a list of {image, captions, split}"),
         ('[{"image": "a.jpg", "caption": "x", "split": "tran"}]', "entry 1: split 'tran'"),
-        ('[{"image": "a.jpg", "caption": 3, "split": "train"}]', "entry 1: its captions are 3"),
+        (
+            '[{"image": "a.jpg", "caption": 3, "split": "train"}]',
+            "at [0].caption: a text or a list or null is due, not 3",
+        ),
         ('[{"caption": "x", "split": "train"}]', "entry 1 has no image"),
         (
             '[{"image": "a.jpg", "caption": "x", "split": "train"}, {"image": "a.jpg", "caption": "y", "split":"val"}]',

@@ -235,7 +235,7 @@ def test_settings_from_a_toml_file_and_several_after_one_set(tmp_path):
 @pytest.mark.parametrize(
     "text, said",
     [
-        ("units = ", "not TOML"),
+        ("units = ", "cannot be read as TOML"),
         ("unitz = 3", "did you mean 'units'?"),
         ('["lm/lstm-ml"]\nunits = 3', "did you mean 'lm/lstm-lm'?"),
         ('["lm/lstm-lm"]\nunitz = 3', "did you mean 'units'?"),
@@ -517,7 +517,7 @@ def test_write_keeps_files_that_were_edited(tmp_path):
         ("units = 'many'", "wrong.toml: lm/lstm-lm: units=many makes no sense"),
         ("['lm/lstm-lm']\nunist = 3", "wrong.toml: lm/lstm-lm has no setting 'unist'"),
         ("['lm/lstm-ml']\nunits = 3", "wrong.toml: there is no net 'lm/lstm-ml'"),
-        ("units", "wrong.toml: not TOML"),
+        ("units", "wrong.toml: cannot be read as TOML"),
     ],
 )
 def test_what_is_wrong_in_a_config_is_said_with_the_file(content, said, tmp_path):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from lrcn.engine.process import Batches, Caffe, CaffeError, explain
+from lrcn.engine.scratch import Scratch
 
 # What `Caffe` asks of a Compute
 ENGINE = SimpleNamespace(environment=lambda: {**os.environ, "PYTHONUNBUFFERED": "1"}, check_ends=lambda: None)
@@ -37,7 +38,10 @@ def test_why_caffe_stopped():
     )
     assert "Unknown bottom blob 'fc9'" in line and "insert_splits.cpp:29" in line and "l.log" in line
     snapshot = "F1121 06:00:00.1 9 io.cpp:77] Check failed: proto.SerializeToOstream(&output) "
-    assert "io.cpp:77: Check failed" in (line := explain([snapshot], -6, "l.log")) and "is the disk full? (" in line
+    assert (
+        "io.cpp:77: Check failed" in (line := explain([snapshot], -6, "l.log"))
+        and "is the disk full? free some" in line
+    )
     assert "signal 9" in explain(["nothing"], -9, "l.log")
 
 
@@ -58,9 +62,23 @@ def test_a_log_is_followed_line_by_line_and_says_why_caffe_ended(tmp_path):
             next(lines)
     assert caffe.close() == 3
     assert log.read_text().startswith("lrcn-error: of an earlier process\nfirst\nsecond\n")
-    with begin("import sys; sys.exit(1)", log, log_name="gone") as caffe:
-        with pytest.raises(CaffeError, match="^Caffe ended with status 1; its log: gone$"):
-            caffe.wait()
+
+
+@pytest.mark.parametrize(
+    ("program", "line"),
+    [
+        ("import sys; sys.exit('why\\n\\n')", "Caffe ended with status 1; it said last: why"),
+        ("import sys; sys.exit(3)", "Caffe ended with status 3, and said nothing"),
+        (
+            "import sys; sys.exit('F1121 06:00:00.1 9 a.cpp:1] Check failed: x')",
+            "Caffe stopped at a.cpp:1: Check failed: x",
+        ),
+    ],
+)
+def test_no_log_is_named_that_is_gone_when_its_name_is_read(program, line):
+    with Scratch() as folder, pytest.raises(CaffeError) as raised, begin(program, folder / "log") as caffe:
+        caffe.wait()
+    assert str(raised.value) == line
 
 
 def test_a_conversation_goes_on_after_each_answer(tmp_path):

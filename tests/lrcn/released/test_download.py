@@ -294,3 +294,23 @@ def test_a_full_disk_is_one_line(server, path, monkeypatch):
 def test_a_folder_that_cannot_be_made_is_one_line(server, tmp_path):
     (tmp_path / "file").write_text("")
     refused(server.url, tmp_path / "file" / "net.caffemodel", "cannot be written")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_part_that_somebody_else_began_is_left(server, path, known):
+    """As a browser does, under the same name."""
+    path.parent.mkdir()
+    part(path).write_bytes(CONTENT[:1000])
+    size = len(CONTENT) if known else None
+    refused(server.url, path, "net.caffemodel.part: was not begun by this command; move it elsewhere", size=size)
+    assert part(path).read_bytes() == CONTENT[:1000] and not server.asked
+
+
+def test_a_whole_part_of_somebody_elses_that_is_another_file_is_left(server, path):
+    def check(file):
+        raise DataError(f"{file}: has another checksum")
+
+    path.parent.mkdir()
+    part(path).write_bytes(b"x" * len(CONTENT))
+    refused(server.url, path, "has another checksum", size=len(CONTENT), check=check)
+    assert part(path).read_bytes() == b"x" * len(CONTENT)

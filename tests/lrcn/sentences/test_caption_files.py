@@ -37,15 +37,15 @@ def test_cocos_files(tmp_path):
     assert len(caption_files.read_references(tmp_path / "captions.json")) == 2
     bad = {
         "results": [
-            ("{}", "format"),
-            ('[{"image_id": 1}]', "entry 1"),
-            ("[3]", "entry 1"),
+            ("{}", "a list is due, not {}; give results in COCO's format"),
+            ('[{"image_id": 1}]', r"at \[0\]: object missing required field caption"),
+            ("[3]", r"at \[0\]: an object {...} is due, not 3"),
             ("{", "cannot be read as JSON"),
             ('[{"image_id": 1, "caption": "a"}, {"image_id": 1, "caption": "b"}]', "twice"),
         ],
         "references": [
-            ("[]", "neither"),
-            ('{"images": 3}', "neither"),
+            ("[]", "an object {...} is due"),
+            ('{"images": 3}', "at images: a list is due, not 3; name COCO's annotations, or the captions.json"),
             ('{"images": []}', "no images"),
             ('{"images": [{"id": 1}], "annotations": []}', "no image has a caption"),
         ],
@@ -74,15 +74,18 @@ def coco_of(*annotations, images=(1, 2)):
 @pytest.mark.parametrize(
     "results, said",
     [
-        ([{"image_id": 1.0, "caption": "a"}], "entry 1: image_id is 1.0; it must be"),
-        ([{"image_id": [1], "caption": "a"}], r"entry 1: image_id is \[1\]"),
-        ([{"image_id": True, "caption": "a"}], "entry 1: image_id is true"),
-        ([{"image_id": None, "caption": "a"}], "entry 1: image_id is null"),
+        ([{"image_id": 1.0, "caption": "a"}], r"at \[0\].image_id: a whole number or a text is due, not 1.0"),
+        ([{"image_id": [1], "caption": "a"}], r"at \[0\].image_id: a whole number or a text is due, not \[1\]"),
+        ([{"image_id": True, "caption": "a"}], r"at \[0\].image_id: .* is due, not true"),
+        ([{"image_id": None, "caption": "a"}], r"at \[0\].image_id: .* is due, not null"),
         ([{"image_id": "", "caption": "a"}], "entry 1: image_id is ''"),
-        ([{"image_id": {"a": 1}, "caption": "a"}], "entry 1: image_id is {"),
-        ([{"image_id": 1, "caption": ["a dog"]}], r"entry 1: caption is \['a dog'\], no text"),
-        ([{"image_id": 1, "caption": "a"}, {"image_id": 2, "caption": None}], "entry 2: caption is null, no text"),
-        ([{"image_id": 1, "caption": 7}], "entry 1: caption is 7, no text"),
+        ([{"image_id": {"a": 1}, "caption": "a"}], r"at \[0\].image_id: .* is due, not {"),
+        ([{"image_id": 1, "caption": ["a dog"]}], r"at \[0\].caption: a text is due, not \['a dog'\]"),
+        (
+            [{"image_id": 1, "caption": "a"}, {"image_id": 2, "caption": None}],
+            r"at \[1\].caption: a text is due, not null",
+        ),
+        ([{"image_id": 1, "caption": 7}], r"at \[0\].caption: a text is due, not 7"),
         ([{"image_id": 1, "caption": "a"}, {"image_id": "1", "caption": "b"}], "twice, as 1 and as '1'"),
         ('[{"image_id": 1, "image_id": 2, "caption": "a"}]', "two values of 'image_id', 1 and 2"),
         ('[{"image_id": 1, "capt', "cut off in the middle, at line 1"),
@@ -99,18 +102,24 @@ def test_what_is_wrong_with_an_entry_is_said(tmp_path, results, said):
 @pytest.mark.parametrize(
     "references, said",
     [
-        (coco_of((1, None)), "annotation 1: caption is null, no text"),
-        (coco_of((1, "a"), (2, ["b", "c"])), r"annotation 2: caption is \['b', 'c'\], no text"),
-        (coco_of((1, 3)), "annotation 1: caption is 3, no text"),
-        (coco_of((1.5, "a")), "annotation 1: image_id is 1.5"),
+        (coco_of((1, None)), r"at annotations\[0\].caption: a text is due, not null; name captions_train2014.json"),
+        (coco_of((1, "a"), (2, ["b", "c"])), r"at annotations\[1\].caption: a text is due, not \['b', 'c'\]"),
+        (coco_of((1, 3)), r"at annotations\[0\].caption: a text is due, not 3"),
+        (coco_of((1.5, "a")), r"at annotations\[0\].image_id: a whole number or a text is due, not 1.5"),
         (coco_of((1, "a"), images=(1, "1")), "image 2: id 1 is there twice, as 1 and as '1'"),
-        (coco_of((1, "a"), images=([1],)), r"image 1: id is \[1\]"),
-        ({"annotations": [3]}, "annotation 1: has no image_id"),
-        ({"annotations": [{"image_id": 1}]}, "annotation 1: has no caption"),
-        ({"annotations": 3, "images": []}, "no list `annotations`"),
+        (coco_of((1, "a"), images=([1],)), r"at images\[0\].id: a whole number or a text is due, not \[1\]"),
+        ({"annotations": [3]}, r"at annotations\[0\]: an object {...} is due, not 3"),
+        ({"annotations": [{"image_id": 1}]}, r"at annotations\[0\]: object missing required field caption"),
+        ({"annotations": 3, "images": []}, "at annotations: a list is due, not 3"),
         ({"images": [{"file": "a", "split": "test", "captions": "a dog"}]}, None),
-        ({"images": [{"file": "a", "split": "test", "captions": ["a", 3]}]}, "image 1: its caption 2 is 3, no text"),
-        ({"images": [{"file": "a", "split": "test", "captions": None}]}, "image 1 has no caption"),
+        (
+            {"images": [{"file": "a", "split": "test", "captions": ["a", 3]}]},
+            r"at images\[0\].captions\[1\]: a text is due, not 3",
+        ),
+        (
+            {"images": [{"file": "a", "split": "test", "captions": None}]},
+            r"at images\[0\].captions: a text or a list is due, not null",
+        ),
     ],
 )
 def test_references_that_are_no_texts(tmp_path, references, said):

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from data_prep import DataError
 from data_prep.dataset import Dataset
-from data_prep.whole_files import write_json
+from data_prep.whole_files import read_json, write_json
 from lrcn.results import compare, formats
 from lrcn.sentences import caption_files, metrics, truth
 from lrcn.sentences.captions import score_results
-from lrcn.sentences.evaluate import Search, check_files, part_images, write_results
+from lrcn.sentences.evaluate import Search, check_files, claim, part_images, write_results
 from lrcn.sentences.java import java
 from tests.commands import lrcn, no_java, refused
 from tests.shared import PUBLISHED_RESULTS, needs
@@ -107,9 +107,9 @@ def test_parts_and_their_files(tmp_path):
     check_files(part_images(dataset, "val"))
     with pytest.raises(DataError, match=r"/gone/a.jpg: no such image any more \(1 of 1 are gone\)"):
         check_files(part_images(dataset, "train"))
-    for captions, said in ((None, "image 1 has no caption"), ([3], "image 1: its caption 1 is 3, no text")):
+    for captions, said in (("x", "captions: a list is due, not 'x'"), ([3], r"captions.0.: a text is due, not 3")):
         write_json(dataset.folder / "captions.json", {"images": [{"file": "a", "split": "val", "captions": captions}]})
-        with pytest.raises(DataError, match=f"captions.json: {said}"):
+        with pytest.raises(DataError, match=f"captions.json: at images.0..{said}"):
             part_images(dataset, "val")
     write_json(dataset.folder / "captions.json", {"images": [{"file": 3}]})
     with pytest.raises(DataError, match="captions.json"):
@@ -484,3 +484,22 @@ def test_published_rows_are_those_of_the_paper():
         name.replace("lstm_", "").replace("decoder_crf", "decoder").replace("_", "-"): value
         for name, value in told.items()
     }
+
+
+def test_a_folder_is_claimed_by_its_note_alone(tmp_path):
+    folder = tmp_path / "fc8_test"
+    claim(folder, {"weights": 1})
+    (folder / "0000000.npz").write_text("kept")
+    claim(folder, {"weights": 1})
+    assert (folder / "0000000.npz").read_text() == "kept"
+    (folder / "job.json").write_text("{damaged")  # is ours, and made anew
+    claim(folder, {"weights": 1})
+    assert [path.name for path in folder.iterdir()] == ["job.json"] and read_json(folder / "job.json") == {"weights": 1}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("mine")
+    (folder / "link").symlink_to(tmp_path / "mine")
+    claim(folder, {"weights": 2})
+    assert [path.name for path in folder.iterdir()] == ["job.json"]
+    with pytest.raises(DataError, match="mine/letter.txt: was not made by this command, which is to empty"):
+        claim(tmp_path / "mine", {"weights": 2})
+    assert (tmp_path / "mine" / "letter.txt").read_text() == "mine"

@@ -6,12 +6,14 @@ import os
 import signal
 
 from data_prep.dataset import Dataset
+from lrcn.activity import clip_settings
 from lrcn.engine.compute import Compute
 from lrcn.training import train
 from lrcn.training.job import settings_of
 from lrcn.training.run import Run, identity_of
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2, to_text
+from prototxt_gen.shapes import infer
 from tests.weights import write_layers
 
 SMALL_CLIPS = {
@@ -149,6 +151,21 @@ def write_snapshot(folder, iteration, whole=True, net=True, rows=()):
         made = caffe_pb2.NetParameter()
         made.layer.add(name="data")
         path.write_bytes(made.SerializeToString())
+
+
+def small_run(folder, *iterations, net="lrcn-fc6-flow", **changes):
+    """A run of a small net of activity/* on no data set, with snapshots of these iterations; `rows`: of its net, as
+    `infer` has them."""
+    run, variant = Run(folder), catalogue.get(f"activity/{net}")
+    settings = variant.settings(**small_table1(net) | {"data": "/a/data"} | changes)
+    files, inputs = variant.files(**settings), variant.input_shapes(**settings)["train"]
+    run.folder.mkdir(parents=True)
+    run.claim(identity_of(files, [], "digest"), settings)
+    run.keep(variant, settings, {"classes": ["a", "b", "c"], "fps": None, "flow": None}, folder)
+    run.rows = infer(files["train_test"], "TRAIN", inputs=inputs, python=clip_settings.top_shapes).rows
+    for iteration in iterations:
+        write_snapshot(folder, iteration, rows=run.rows)
+    return run
 
 
 def write_finished(folder, files, rows=()):

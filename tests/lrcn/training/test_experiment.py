@@ -191,7 +191,9 @@ FRAMES = 'kind = "frames"\n'
 @pytest.mark.parametrize(
     "text, said",
     [
-        ("kind = frames", "not TOML"),
+        ("kind = frames", "cannot be read as TOML"),
+        ("a." * 5000 + "b = 1", "too many brackets or dots within another"),
+        ("a = " + "[" * 5000, "too many brackets or dots within another"),
         (b"\xff\xfe", "saved as UTF-16, not UTF-8; save it as UTF-8"),
         (FRAMES + "abuot = 'x'" + STAGE, "has no use for 'abuot'; did you mean 'about'?"),
         (FRAMES + "about = 3" + STAGE, "about = 3: it takes text"),
@@ -210,6 +212,8 @@ FRAMES = 'kind = "frames"\n'
             "stage 1: start_at = 5 is of the stage that it starts from; name that: start",
         ),
         (FRAMES + STAGE + "settings = 3", "stage 1: settings = 3: it takes a table"),
+        (FRAMES + STAGE + "name = '../x'", "stage 1: name = '../x': it takes the name of a folder"),
+        (FRAMES + STAGE + "name = '..'", "stage 1: name = '..': it takes the name of a folder"),
         (FRAMES + "[[stages]]\nname = 'x'", "stage 1: names no net"),
         (FRAMES + "[[stages]]\nnet = 'activity/single-frame-rbg'", "did you mean 'activity/single-frame-rgb'?"),
         (FRAMES + "[[stages]]\nnet = 'activity/lrcn-{layer}-rgb'", "{layer} and {modality} are of data sets of kind"),

@@ -1,6 +1,7 @@
 """With what a training starts, said before it: by weights from anywhere, and by stages that were trained elsewhere."""
 
 import re
+import shutil
 
 import h5py
 import numpy as np
@@ -66,6 +67,20 @@ def test_weights_that_fill_nothing_are_refused_before_anything_is_made(dataset, 
         with pytest.raises(TrainError, match=r"w.caffemodel: holds no layer that fits .*features.conv1, .*backbone"):
             act(job(dataset, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_in_a_run_that_is_to_begin_anew_are_not_lost(dataset, tmp_path, single):
+    for place in ("out/lrcn-fc6-rgb/snapshots/net_iter_2.caffemodel", "out/single-frame-rgb/given.caffemodel"):
+        file = tmp_path / place
+        file.parent.mkdir(parents=True)
+        shutil.copy(single, file)
+        (tmp_path / "link").symlink_to(file.parent)
+        for named in (file, tmp_path / "link" / file.name):
+            for start in (Start(named), Start(trained=[f"single-frame-rgb={named}"])):
+                with pytest.raises(SpecError, match="lies in .*, which --fresh empties; copy it elsewhere first"):
+                    job(dataset, tmp_path / "out").train(start, resume=False)
+        assert file.read_bytes() == single.read_bytes()
+        (tmp_path / "link").unlink()
 
 
 def bad_files(folder, whole):

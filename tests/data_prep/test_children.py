@@ -1,0 +1,59 @@
+"""Python processes that are begun in a folder full of modules with the names of others."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from data_prep import workers
+from data_prep.children import absolute, python
+from tests.trap import trap
+
+
+@pytest.fixture
+def trapped(tmp_path, monkeypatch):
+    told = trap(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert not told.exists(), told.read_text()
+
+
+def test_the_traps_work(tmp_path):
+    told = trap(tmp_path)
+    subprocess.run([sys.executable, "-m", "json.tool"], stdin=subprocess.DEVNULL, cwd=tmp_path)
+    assert "json" in told.read_text().split()
+
+
+@pytest.mark.usefixtures("trapped")
+def test_a_module_of_ours_is_the_main_one_and_has_its_arguments(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("modules")
+    (folder / "ours.py").write_text("import json, sys; print(__name__, json.dumps(sys.argv))")
+    done = subprocess.run(
+        python("ours", 1, folder / "a b"),
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == f'__main__ ["{folder}/ours.py", "1", "{folder}/a b"]'
+
+
+@pytest.mark.usefixtures("trapped")
+def test_modules_of_others(monkeypatch):
+    assert subprocess.run(python("pip", "--version"), capture_output=True, text=True).stdout.startswith("pip ")
+
+
+def found(name):
+    return __import__(name).__file__, sys.path
+
+
+@pytest.mark.usefixtures("trapped")
+def test_workers():
+    with workers.Processes(2) as crew:
+        for _, (file, path) in crew.results(found, ["json", "numpy", "socket"]):
+            assert not file.startswith(os.getcwd()) and os.getcwd() not in path and "" not in path
+
+
+def test_entries_of_a_search_path_that_name_the_current_folder():
+    assert absolute(":/mine::lib:.:/other:") == ["/mine", "/other"] and absolute("") == []

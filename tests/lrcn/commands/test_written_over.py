@@ -1,0 +1,38 @@
+"""A command writes over no file that it reads."""
+
+import pytest
+
+from tests.commands import lrcn, refused
+
+LOG = """\
+I1127 10:00:00.000000  1 solver.cpp:239] Iteration 0 (0 iter/s, 0s/20 iters), loss = 2.3
+I1127 10:00:00.000000  1 solver.cpp:258]     Train net output #0: loss = 2.3 (* 1 = 2.3 loss)
+I1127 10:00:01.000000  1 solver.cpp:239] Iteration 20 (20 iter/s, 1s/20 iters), loss = 2.1
+I1127 10:00:01.000000  1 solver.cpp:258]     Train net output #0: loss = 2.1 (* 1 = 2.1 loss)
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["analyze", "in.png", "--csv", "same"],
+        ["analyze", "in.png", "--out", "in.png"],
+        ["report", "in.png", "--out", "same"],
+        ["evaluate", "caption/results", "--results", "results.json", "--references", "in.png", "--out", "."],
+        ["evaluate", "caption/results", "--results", "in.png", "--references", "results.json", "--out", "."],
+    ],
+)
+def test_what_is_read_is_not_written_over(tmp_path, command):
+    """By whatever name: `same` is a link to the file, and results.json another."""
+    (tmp_path / "in.png").write_text(LOG)
+    for name in ("same", "results.json"):
+        (tmp_path / name).symlink_to("in.png")
+    refused(lrcn(*command, cwd=tmp_path), "is a file that is read here; name another to be written")
+    assert (tmp_path / "in.png").read_text() == LOG and (tmp_path / "same").is_symlink()
+
+
+def test_what_is_not_read_is(tmp_path):
+    (tmp_path / "log").write_text(LOG)
+    (tmp_path / "points.csv").write_text("of an earlier call")
+    assert lrcn("analyze", "log", "--csv", "points.csv", cwd=tmp_path).returncode == 0
+    assert "2.1" in (tmp_path / "points.csv").read_text()
