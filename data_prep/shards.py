@@ -262,11 +262,12 @@ class _About(TypedDict):
 
 def _about(place: Path) -> dict[str, Any]:
     """What shard.json says. Errors: DataError."""
-    text, mend = decoded(_content(place, MARK), place / MARK, DataError, AGAIN), f"is not as it was written; {AGAIN}"
-    about = dict(parse_json(text, place / MARK, _About, DataError, mend))
-    if about.pop("checksum") != _checksum(about):
-        raise DataError(f"{place / MARK}: {mend}")
-    return about
+    text = decoded(_content(place, MARK), place / MARK, DataError, AGAIN)
+    with suppress(DataError):
+        about = dict(parse_json(text, place / MARK, _About, DataError))
+        if about.pop("checksum") == _checksum(about):
+            return about
+    raise DataError(f"{place / MARK}: is not as it was written; {AGAIN}")
 
 
 def _checksum(about: dict) -> str:
