@@ -149,9 +149,9 @@ VIDEOS = {f"video{suffix}": _video(suffix) for suffix in CONTAINERS} | {
         own=("data/flow", "data/dataset.json", "data/stills_"),
     ),
     "frames": Reader(
-        seeds.frames,
+        seeds.without_flow,
         {"data/frames/data.mdb": "lmdb", "data/*.json": "json", "data/*.t??": "text"},
-        "prepare flow --data in/data --workers 1 --algorithm farneback --replace",
+        "prepare flow --data in/data --workers 1 --algorithm farneback",
         own=("data/flow", "data/dataset.json", "data/stills_"),
     ),
     "stills": Reader(

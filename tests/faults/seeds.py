@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -179,12 +180,14 @@ def ucf101(folder: Path) -> None:
     write_ucf101(folder, ("Jump", "Run"), groups=3, clips=1, frames=1)
 
 
+def without_flow(folder: Path) -> None:
+    frames(folder)
+    shutil.rmtree(folder / "data/flow")
+
+
 def flow_images(folder: Path) -> None:
     """A data set without flow, and images of flow, x and y, as others compute them."""
-    frames(folder)
-    for path in (folder / "data/flow").iterdir():
-        path.unlink()
-    (folder / "data/flow").rmdir()
+    without_flow(folder)
     (folder / "images").mkdir()
     for video in range(4):
         for number in range(2, 4):
