@@ -292,12 +292,16 @@ RUNS = {
         "report in/run --out out.html",
         sound=_page,
     ),
-    "run-evaluate": Reader(
+    "run-classify": Reader(
         seeds.run,
-        {"run/*/*.json": "json", "run/*/*.prototxt": "text"},
-        "evaluate activity/single-frame-flow --data in/data --out in/run",
+        {
+            "run/*/*.json": "json",
+            "run/*/*.prototxt": "text",
+            "run/*/snapshots/net_iter_40.solverstate": "state",
+            "run/*/snapshots/net_iter_40.caffemodel": "weights",
+        },
+        "classify in/v.avi --run in/run --out out",
         right=2,
-        own=("run/single-frame-flow/lock",),
     ),
     "log": Reader(seeds.caffe_log, {"caffe.log": "text"}, "analyze in/caffe.log --json --csv out.csv"),
     "results": Reader(
