@@ -30,9 +30,9 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from msgspec import Meta
 
-from data_prep import DataError, checksums
+from data_prep import DataError
 from data_prep.moved import Whereabouts
-from data_prep.store import MODALITIES, check_images, first_number, read_jpeg, reader
+from data_prep.store import check_images, first_number, jpeg_of
 from data_prep.whole_files import AGAIN, read_json
 from readers.json_files import convert, parse_json
 from readers.text import decoded, number, read_lines
@@ -245,7 +245,6 @@ class Dataset:
     def __init__(self, folder: str | os.PathLike, trusted: bool = False) -> None:
         """trusted: its LMDBs were checked by whoever began this process, as a loader's."""
         self.folder, self.trusted = Path(folder), trusted
-        self._sums: dict[str, dict[str, str] | None] = {}
         if not (self.folder / "dataset.json").exists():
             cut_off = self.folder.with_name(self.folder.name + ".partial").exists()
             raise DataError(
@@ -375,7 +374,4 @@ class Dataset:
         """The encoded image `number` (from 1; flow from 2) of a video. Decoded by OpenCV it is BGR; flow: see
         `data_prep.flow`. DataError where it is not there, CorruptImage where it is damaged.
         """
-        place = self.folder / MODALITIES[modality]
-        if modality not in self._sums:
-            self._sums[modality] = checksums.of_records(place)
-        return read_jpeg(reader(place, not self.trusted), modality, video, number, self._sums[modality])
+        return jpeg_of(self.folder, modality, video, number, not self.trusted)
