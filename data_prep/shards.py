@@ -260,8 +260,11 @@ class _About(TypedDict):
 
 def _about(place: Path) -> dict[str, Any]:
     """What shard.json says. Errors: DataError."""
-    text = decoded(_content(place, MARK), place / MARK, DataError, AGAIN)
-    return dict(parse_json(text, place / MARK, _About, DataError, f"is not as it was written; {AGAIN}"))
+    content = _content(place, MARK)
+    try:
+        return dict(parse_json(decoded(content, MARK, DataError), MARK, _About, DataError))
+    except DataError:
+        raise DataError(f"{place / MARK}: is not as it was written; {AGAIN}") from None
 
 
 def _check_agree(places: list[Path]) -> None:

@@ -92,6 +92,8 @@ def part_images(dataset: Dataset, part: str) -> list[Described]:
     if not images:
         parts = [name for name in PARTS if splits.intersection(PARTS[name])]
         kind = "images" if dataset.kind == "captions" else "videos"
+        if not parts:
+            raise DataError(f"{dataset.folder}: has no {kind}; prepare the data set again")
         raise DataError(
             f"{dataset.folder}: has no {kind} of {part}, only of {', '.join(parts)}"
             + (f"; give --part {parts[-1]}" if part == "test" else "")
