@@ -332,7 +332,8 @@ class Run:
         """Forgets the training: snapshots, logs, identity, weights that it was given."""
         for iteration in self.snapshots.iterations():
             self.snapshots.remove(iteration)
-        for pattern in ("logs/*.log", MARK, "given.*", "algorithms*.txt", DEVICES):
+        logs, given = ("logs/from-*.log", "logs/evaluate.log"), ("given.caffemodel", f"given{SUMS}")
+        for pattern in (*logs, *given, MARK, "algorithms*.txt", DEVICES):
             for old in filter(Path.is_file, self.folder.glob(pattern)):
                 old.unlink()
 
