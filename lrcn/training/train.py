@@ -106,6 +106,7 @@ def _segment(
         _start_from(weights, run.folder, compute, log)
         if why := run.fault(0):
             raise TrainError(f"{why}; is the disk full? {GOES_ON}")
+        run.snapshots.seal(0)
     run.note_device(start, compute.about(), compute.blas_threads)
     state, before = _state(run, start) if start or weights else None, run.snapshots.stamps()
     with _solving(piece, compute, log, state, start * max(solver.iter_size, 1), share) as caffe:
