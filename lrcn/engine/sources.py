@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from data_prep.children import python
+from data_prep.children import absolute, python
 from data_prep.synced import put
 from lrcn.engine.engines import SOURCE_FOLDERS, EngineError, Progress, cache, lock
 
@@ -81,9 +81,9 @@ def _fetch_pypi(work: Path) -> Path:
     stand_in.mkdir(parents=True)
     (stand_in / "__init__.py").touch()
     (stand_in / "build_meta.py").write_text(_BACKEND.format(folder=folder, metadata=metadata))
-    python_path = os.pathsep.join(filter(None, [str(stand_in.parent), os.environ.get("PYTHONPATH")]))
     options = ["--no-binary", PYPI_NAME, "--use-pep517", "--no-build-isolation"]
-    return pip_download((PYPI_NAME, PYPI_VERSION, PYPI_SHA256), options, work, FETCH_SECONDS, PYTHONPATH=python_path)
+    pin, modules = (PYPI_NAME, PYPI_VERSION, PYPI_SHA256), str(stand_in.parent.resolve())
+    return pip_download(pin, options, work, FETCH_SECONDS, PYTHONPATH=modules)
 
 
 _BACKEND = """\
@@ -117,6 +117,8 @@ def pip_download(
     requirements, files = work / "requirements.txt", work / "files"
     files.mkdir()
     requirements.write_text(f"{name}=={version} --hash=sha256:{sha256}\n")
+    paths = [environment.get("PYTHONPATH", ""), os.environ.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(entry for path in paths for entry in absolute(path))
     command = python("pip", "--quiet", "--disable-pip-version-check", "--no-cache-dir", "download")
     command += ["--no-deps", "--require-hashes", "--progress-bar", "off", *options]
     status, output = call([*command, "--dest", str(files), "-r", str(requirements)], seconds, watch, **environment)

@@ -279,7 +279,7 @@ def fetch_weights(name: str, url: str | None, report: Report) -> str:
 
 
 def _other_than_noted(path: Path, noted: Path) -> str:
-    """Why a file is not the one whose SHA-256 was noted when it was first fetched; "" where it is, or none was noted."""
+    """Why a file is not the one whose SHA-256 was noted at its first download; "" where it is, or none was noted."""
     if not noted.is_file():
         return ""
     first = noted.read_text(encoding="utf-8", errors="replace").split(" ")[0].strip()

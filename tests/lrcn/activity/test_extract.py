@@ -1,6 +1,7 @@
 """Activations extracted from a data set: what is refused, which frames are taken, and that they are Caffe's own."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -109,13 +110,12 @@ def test_a_net_of_the_catalogue_brings_its_own_mean(dataset):
 
 
 def test_the_mean_of_a_file_is_asked_for(dataset, net):
-    given = options(dataset, net, "out", "--modality", "flow")
-    at = given.index("--mean")
-    refused(
-        lrcn(*given[:at], *given[at + 4 :]),
+    mend = (
         "deploy.prototxt: does not say less which mean it sees pixels; give --mean BLUE GREEN RED, published: "
-        "103.939 116.779 123.68 (rgb) or 128 128 128 (flow)",
+        "103.939 116.779 123.68 (rgb) or 128 128 128 (flow)"
     )
+    with pytest.raises(SpecError, match=re.escape(mend)):
+        extract.source(str(net[0]), Dataset(dataset), "flow")
     transform = extract.source(str(net[0]), Dataset(dataset), "flow", mean=(3, 2, 1)).transform
     assert (transform.modality, transform.mean, transform.scale) == ("flow", [3, 2, 1], 1)
     assert (transform.height, transform.width) == (240, 320)

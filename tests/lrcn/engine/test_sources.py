@@ -59,6 +59,7 @@ def test_what_lies_in_the_current_folder_is_not_imported_by_pip(index, tmp_path,
     for name in ("pip", "runpy", "json", "setuptools"):
         (here / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     monkeypatch.chdir(here)
+    monkeypatch.setenv("PYTHONPATH", ".:")
     assert _fetched(tmp_path / "work").is_file() and not mark.exists()
 
 
