@@ -618,6 +618,12 @@ class ImageFolder:
     def __init__(self, folder):
         self.folder, self._files = folder, Files()
 
+    def within(self, where: str, *places: str) -> str:
+        """As called, of names that others published. DataError for one that leads out of the folder."""
+        if self.folder is not None and (odd := next(filter(_leads_out, places), None)):
+            raise DataError(f"{where}: {short(odd)} leads out of {self.folder}; give names of files in it")
+        return self(*places)
+
     def __call__(self, *places: str) -> str:
         """The absolute path of the file that lies in one of the places, the likeliest first; of the first of them
         whose folder is there, where it lies in none."""
@@ -626,6 +632,10 @@ class ImageFolder:
             return paths[0]
         there = next(filter(os.path.exists, paths), None) or next(filter(None, map(self._files.spelled, paths)), None)
         return there or next((path for path in paths if os.path.isdir(os.path.dirname(path))), paths[0])
+
+
+def _leads_out(name: str) -> bool:
+    return os.path.isabs(name) or ".." in name.split("/")
 
 
 def check_captions(dataset: Dataset, what: str, training: str = "train") -> None:

@@ -18,6 +18,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from data_prep import DataError
@@ -40,8 +41,15 @@ def of_records(folder: Path) -> dict[str, str] | None:
     """Video -> the checksums of its records in an LMDB's folder, one after the other; None where there are none.
     Errors: DataError where the file is not as it was written."""
     path = Path(folder) / NAME
-    if not path.exists():
+    try:
+        at = os.stat(path)
+    except FileNotFoundError:
         return None
+    return _read_records(path, (at.st_ino, at.st_size, at.st_mtime_ns))
+
+
+@lru_cache(maxsize=8)
+def _read_records(path: Path, _state: tuple[int, ...]) -> dict[str, str]:
     header, *lines = read_lines(path, DataError, AGAIN) or [""]
     if header != _header(lines):
         raise DataError(f"{path}: is not as it was written; {AGAIN}")
@@ -80,7 +88,7 @@ class Records:
         """Writes the checksums of all `stored` records. read_again(): gives them where some were stored by an earlier
         lrcn, which noted none."""
         try:
-            sums = of_records(self.folder) or {}
+            sums = dict(of_records(self.folder) or {})
         except DataError:
             sums = {}
         if self.journal.exists():

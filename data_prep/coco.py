@@ -153,8 +153,8 @@ def read_coco(
     taken: dict[Id, Image] = {}
     find = ImageFolder(images)
 
-    def image(part: str, name: str, captions: list[str]) -> Image:
-        return Image(name if images is None else find(*file_places(name)), part, captions)
+    def image(where: str, part: str, name: str, captions: list[str]) -> Image:
+        return Image(name if images is None else find.within(where, *file_places(name)), part, captions)
 
     for part, where, key in named:
         if key not in known:
@@ -162,11 +162,11 @@ def read_coco(
         if key in taken:
             raise DataError(f"{where}: image {key} is in {taken[key].split} already; it has one split")
         name, captions = known[key]
-        taken[key] = image(part, name, captions)
+        taken[key] = image(where, part, name, captions)
     if everything:
         for key, (name, captions) in known.items():
             if key not in taken:
-                taken[key] = image("restval", name, captions)
+                taken[key] = image(f"image {key}", "restval", name, captions)
     return list(taken.values())
 
 

@@ -23,16 +23,16 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 from msgspec import Meta
 
-from data_prep import DataError, checksums
+from data_prep import DataError
 from data_prep.moved import Whereabouts
-from data_prep.store import MODALITIES, check_images, first_number, read_jpeg, reader
+from data_prep.store import check_images, first_number, jpeg_of
 from data_prep.whole_files import AGAIN, read_json
 from readers.json_files import convert, parse_json
 from readers.text import decoded, number, read_lines
@@ -144,65 +144,61 @@ Size = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
-@dataclass
-class Described:
+class Described(TypedDict):
     """What dataset.json says of every data set."""
 
     name: str
     kind: Literal["frames", "features", "captions", "semantics"]
-    prepared: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
-class Extraction:
+# What it says of one of a kind; an earlier version's, or another's, may lack some of it
+
+
+class Extraction(TypedDict, total=False):
     """By which net activations were made."""
 
-    blob: str = ""
+    blob: str
 
 
-@dataclass
-class OfVideos:
+class OfVideos(TypedDict, total=False):
     classes: Annotated[list[str], Meta(min_length=1)]
     mirror: bool
-    splits: list[Size] = field(default_factory=lambda: [1])
+    splits: list[Size]
+    prepared: dict[str, Any]
 
 
-@dataclass
-class OfFrames(OfVideos):
-    height: Size | None = None
-    width: Size | None = None
-    fps: float | None = None
-    flow: dict[str, Any] | None = None
+class OfFrames(OfVideos, total=False):
+    height: Size | None
+    width: Size | None
+    fps: float | None
+    flow: dict[str, Any] | None
 
 
-@dataclass(kw_only=True)
-class OfFeatures(OfVideos):
+class OfFeatures(OfVideos, total=False):
     """Batches of T frames, D values each, of N videos."""
 
     frames: Size
     feature_size: Size
     videos: Size
-    modality: str = "rgb"
-    extracted: Extraction = field(default_factory=Extraction)
+    modality: str
+    extracted: Extraction
 
 
-@dataclass
-class OfSentences:
+class OfSentences(TypedDict, total=False):
     vocabulary: Size
     steps: Size
     streams: Size
     splits: dict[str, Any]
     images: bool
+    prepared: dict[str, Any]
 
 
-@dataclass
-class OfCaptions(OfSentences):
-    feature_size: Size | None = None
-    extracted: Extraction | None = None
+class OfCaptions(OfSentences, total=False):
+    feature_size: Size
+    extracted: Extraction
 
 
-@dataclass
-class OfSemantics(OfSentences):
+class OfSemantics(OfSentences, total=False):
     slots: Count
     slot_words: Count
     frames: Count
@@ -211,6 +207,20 @@ class OfSemantics(OfSentences):
 
 
 KINDS: dict[str, type] = {"frames": OfFrames, "features": OfFeatures, "captions": OfCaptions, "semantics": OfSemantics}
+
+
+class Description(dict[str, Any]):
+    """The content of dataset.json at `path`. Errors: DataError for what it lacks."""
+
+    def __init__(self, path: Path) -> None:
+        content = read_json(path)
+        kind = convert(content, path, Described, DataError, AGAIN)["kind"]
+        convert(content, path, KINDS[kind], DataError, AGAIN)
+        super().__init__(content)
+        self._path = path
+
+    def __missing__(self, name: str) -> Any:
+        raise DataError(f"{self._path}: lacks {name!r}; {AGAIN}")
 
 
 class DescribedImage(TypedDict):
@@ -235,7 +245,6 @@ class Dataset:
     def __init__(self, folder: str | os.PathLike, trusted: bool = False) -> None:
         """trusted: its LMDBs were checked by whoever began this process, as a loader's."""
         self.folder, self.trusted = Path(folder), trusted
-        self._sums: dict[str, dict[str, str] | None] = {}
         if not (self.folder / "dataset.json").exists():
             cut_off = self.folder.with_name(self.folder.name + ".partial").exists()
             raise DataError(
@@ -246,12 +255,11 @@ class Dataset:
                     else "no prepared dataset (no dataset.json); make one with `lrcn prepare`"
                 )
             )
-        path = self.folder / "dataset.json"
-        self.description = read_json(path)
-        self.kind = convert(self.description, path, Described, DataError, AGAIN).kind
-        convert(self.description, path, KINDS[self.kind], DataError, AGAIN)
-        self.name = self.description["name"]
-        self.classes, self.mirror = self.description.get("classes", []), self.description.get("mirror")
+        self.description = Description(self.folder / "dataset.json")
+        self.name, self.kind = self.description["name"], self.description["kind"]
+        of_videos = self.kind in ("frames", "features")
+        self.classes: list[str] = self.description["classes"] if of_videos else []
+        self.mirror: bool | None = self.description["mirror"] if of_videos else None
         self.height, self.width = self.description.get("height"), self.description.get("width")
 
     def _lines(self, path: Path) -> list[str]:
@@ -366,7 +374,4 @@ class Dataset:
         """The encoded image `number` (from 1; flow from 2) of a video. Decoded by OpenCV it is BGR; flow: see
         `data_prep.flow`. DataError where it is not there, CorruptImage where it is damaged.
         """
-        place = self.folder / MODALITIES[modality]
-        if modality not in self._sums:
-            self._sums[modality] = checksums.of_records(place)
-        return read_jpeg(reader(place, not self.trusted), modality, video, number, self._sums[modality])
+        return jpeg_of(self.folder, modality, video, number, not self.trusted)

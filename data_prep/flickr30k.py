@@ -104,5 +104,5 @@ def read_flickr(tokens, split, images=None) -> list[Image]:
             raise DataError(f"{where}: {name} has no caption in {tokens}; mend the list or name the right token file")
         if file in taken:
             raise DataError(f"{where}: {name} is in {taken[file].split} already; an image stands in one list, once")
-        taken[file] = Image(find(file), part, captions[file])
+        taken[file] = Image(find.within(where, file), part, captions[file])
     return list(taken.values())

@@ -15,13 +15,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, checksums, flow_images, room, shards, store
+from data_prep import CORRUPT, CorruptImage, DataError, checksums, flow_images, room, shards, store
 from data_prep.dataset import Dataset, Video, index_text
 from data_prep.flow_images import BOUND, SCALE, ZERO, FlowImages, decode, encode
 from data_prep.frames import decode as decode_image
 from data_prep.frames import encode_jpeg
 from data_prep.whole_files import check_ours, locked, read_json, remove_file, write_json
 from data_prep.workers import Counted, Work
+from readers.images import decode_whole
 
 LIMIT = 2  # levels from 0 and 255 at which motion counts as clipped: JPEG does not keep the ends to the level
 # alpha, delta and gamma weigh smoothness, colour constancy and gradient constancy; the values are OpenCV's own, named
@@ -78,13 +79,15 @@ def _blank(height: int, width: int) -> bytes:
 def _computed(job) -> list[bytes]:
     """Flow JPEGs of one video, from its stored frames; a frame repeated to the byte has not moved."""
     folder, video, count, algorithm = job
-    environment, estimate = store.reader(Path(folder) / store.MODALITIES["rgb"]), estimator(algorithm)
+    estimate, unsure = estimator(algorithm), checksums.of_records(Path(folder) / store.MODALITIES["rgb"]) is None
     jpegs, before, grey_before = [], None, None
     for number in range(1, count + 1):
-        jpeg = store.read_jpeg(environment, "rgb", video, number)
+        jpeg = store.jpeg_of(folder, "rgb", video, number)
         if jpeg == before:
             jpegs.append(_blank(*grey_before.shape))
             continue
+        if unsure:  # OpenCV would not tell what is missing
+            decode_whole(jpeg, f"{folder}: rgb image {number} of {video}", CorruptImage, CORRUPT)
         grey = decode_image(jpeg, cv2.IMREAD_GRAYSCALE)
         if before is not None:
             jpegs.append(encode_jpeg(encode(estimate(grey_before, grey)), full_colour=True))

@@ -13,8 +13,7 @@ import numpy as np
 
 from data_prep import DataError, store
 from data_prep.dataset import Video
-from data_prep.frames import decode as decode_image
-from data_prep.frames import encode_jpeg, image_bytes, images_in
+from data_prep.frames import encode_jpeg, images_in, read_image
 from data_prep.spellings import folded
 
 SCALE, ZERO = 16, 128  # grey levels a pixel of motion, and the level of no motion
@@ -250,11 +249,9 @@ def read(job) -> list[bytes]:
 
 
 def _release(path: Path, height: int, width: int) -> bytes:
-    content = image_bytes(path)
-    image = decode_image(content)
-    if image is None or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        kind = "not a readable image" if image is None else "not a flow image (three channels of 8 bits)"
-        raise DataError(f"{path}: {kind}; make it again")
+    content, image = read_image(path, "make it again")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise DataError(f"{path}: not a flow image (three channels of 8 bits); make it again")
     if image.shape[:2] != (height, width):
         return encode_jpeg(encode(resized(decode(image), height, width)), full_colour=True)
     return content if content[:2] == b"\xff\xd8" else encode_jpeg(image, full_colour=True)
@@ -271,9 +268,7 @@ def _of_pair(x: Path, y: Path, bound: float, height: int, width: int) -> bytes:
 
 def _grey(path: Path) -> np.ndarray:
     """The levels (H, W) float32 of a grey image, which may have three equal channels."""
-    image = decode_image(image_bytes(path))
-    if image is None:
-        raise DataError(f"{path}: not a readable image; make it again")
+    _, image = read_image(path, "make it again")
     if image.ndim == 3 and (image == image[..., :1]).all():
         image = image[..., 0]
     if image.ndim != 2 or image.dtype != np.uint8:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections import defaultdict
 from pathlib import Path
 
@@ -19,9 +18,11 @@ os.environ.setdefault(
 import cv2
 import numpy as np
 
+import readers.images
 from data_prep import DataError
 from readers.bounds import check_bytes, check_pixels, setting
 from readers.paths import checked
+from readers.text import read_bytes
 
 # OpenCV 5 moved it
 _set_log_level = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, "logging") else cv2.setLogLevel
@@ -191,8 +192,10 @@ def _lies_beside(path: Path) -> bool:
 
 
 def _is_grey(path: Path) -> bool:
-    image = decode(image_bytes(path))
-    return image is not None and image.ndim == 2
+    try:
+        return read_image(path)[1].ndim == 2
+    except DataError:  # it is told of where it is taken for a frame
+        return False
 
 
 def _series(images: list[Path]) -> list[list[Path]]:
@@ -243,10 +246,7 @@ def jpegs(path, height: int, width: int, fps: float | None = None) -> tuple[list
         return _encoded(video), video.declared, video.decoded
     encoded = []
     for file in frames_in(path):
-        content = image_bytes(file)
-        image = decode(content)
-        if image is None:
-            raise DataError(f"{file}: not a readable image; replace the file or remove its video from the set")
+        content, image = read_image(file)
         kept = image.shape == (height, width, 3) and content[:2] == b"\xff\xd8" and content[-2:] == b"\xff\xd9"
         if image.ndim == 2 or image.shape[2] != 3 or image.dtype != np.uint8:
             image = decode(content, cv2.IMREAD_COLOR)
@@ -273,15 +273,11 @@ def _encoded(video: VideoFile) -> list[bytes]:
     return encoded
 
 
-def image_bytes(file: Path) -> bytes:
-    """Of an image file. Errors: DataError."""
-    mend = "replace the file or remove its video from the set"
-    try:
-        if not stat.S_ISREG(file.stat().st_mode):  # nobody may ever write into a pipe
-            raise DataError(f"{file}: is no file; {mend}")
-        return file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file}: {(error.strerror or str(error)).lower()}; {mend}") from None
+def read_image(file: Path, mend: str = "replace the file or remove its video from the set") -> tuple[bytes, np.ndarray]:
+    """An image file, and its pixels as `decode` has them. Errors: DataError where it is none, or is beyond the bounds
+    of `readers.bounds`."""
+    content = read_bytes(file, DataError, mend)
+    return content, readers.images.decode(content, file, UPRIGHT, DataError, mend)
 
 
 def decode(content: bytes, flags: int = UPRIGHT) -> np.ndarray | None:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypedDict
 
 import lmdb
 from google.protobuf.message import DecodeError
@@ -28,6 +29,8 @@ from data_prep import DataError, room, store
 from data_prep.dataset import Video
 from data_prep.whole_files import new_folder, remove_file, write_json, write_text, writing
 from data_prep.workers import Shard, difference, versions
+from readers.json_files import parse_json
+from readers.text import decoded, read_bytes
 
 MARK, RECIPE = "shard.json", "recipe.json"
 # What is sharded -> suffix of the folder.
@@ -168,7 +171,8 @@ class Whole:
 
     def __init__(self, places: list[Path], copies: list[Path]):
         self.places, self.copies = places, copies
-        self.recipe = json.loads(_content(places[0], RECIPE))
+        text = decoded(_content(places[0], RECIPE), places[0] / RECIPE, DataError, AGAIN)
+        self.recipe = parse_json(text, places[0] / RECIPE, dict[str, Any], DataError, AGAIN)
         self.results = {place: _about(place)["results"] for place in places}
         made_by, own = _about(places[0])["prepared"]["versions"], versions()
         self.engine = {name: made_by[name] for name in made_by if name not in own}
@@ -238,16 +242,26 @@ def _content(place: Path, name: str) -> bytes:
     """Of a shard's shard.json or recipe.json. Errors: DataError."""
     if not (place / name).exists():
         raise DataError(f"{place}: is no whole shard, it lacks {name}; {AGAIN}")
-    return (place / name).read_bytes()
+    return read_bytes(place / name, DataError, AGAIN)
 
 
-def _about(place: Path) -> dict:
+class _Prepared(TypedDict):
+    recipe: str
+    shard: tuple[int, int]
+    versions: dict[str, str]
+
+
+class _About(TypedDict):
+    """shard.json."""
+
+    prepared: _Prepared
+    results: dict[str, Any]
+
+
+def _about(place: Path) -> dict[str, Any]:
     """What shard.json says. Errors: DataError."""
-    with suppress(ValueError, RecursionError):
-        about = json.loads(_content(place, MARK))
-        if isinstance(about, dict) and about.keys() == {"prepared", "results"}:
-            return about
-    raise DataError(f"{place / MARK}: is not as it was written; {AGAIN}")
+    text = decoded(_content(place, MARK), place / MARK, DataError, AGAIN)
+    return dict(parse_json(text, place / MARK, _About, DataError, f"is not as it was written; {AGAIN}"))
 
 
 def _check_agree(places: list[Path]) -> None:

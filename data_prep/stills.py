@@ -14,7 +14,7 @@ from typing import Annotated, TypedDict
 import numpy as np
 from msgspec import Meta
 
-from data_prep import DataError, room, store
+from data_prep import CORRUPT, CorruptImage, DataError, checksums, room, store
 from data_prep.dataset import Dataset, Video, list_text
 from data_prep.synced import put
 from data_prep.whole_files import MARK, check_ours, locked, remove, remove_file, write_json, writing
@@ -152,7 +152,7 @@ def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, 
 
 def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict, progress) -> None:
     images, what = note["images"], Counted(f"stills {name}", "images")
-    source = store.reader(data / "frames")
+    source, sums = store.reader(data / "frames"), checksums.of_records(data / "frames") or {}
     with store.writer(partial) as target, source.begin() as stored:
         done, pending, size = target.stat()["entries"], [], 0  # they come in the order of their positions
         progress(what, done, images)
@@ -160,6 +160,9 @@ def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict,
             value = stored.get(key)
             if value is None:
                 raise DataError(f"{data / 'frames'}: lacks {key.decode()}; prepare the data set again")
+            due = store.due_sum(sums, "rgb", *store.video_and_number("rgb", key))
+            if due and due != checksums.of_record(value):
+                raise CorruptImage(f"{data / 'frames'}: {key.decode()} is not as it was written; {CORRUPT}")
             pending.append((position_key(position, key), value))
             size += len(value)
             if size >= store.COMMIT_BYTES or position + 1 == images:

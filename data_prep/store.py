@@ -191,6 +191,13 @@ def read_jpeg(
         raise CorruptImage(f"{environment.path()}: {name.decode()} is damaged; {CORRUPT}") from None
 
 
+def jpeg_of(folder: Path, modality: str, video: str, number: int, tree: bool = True) -> bytes:
+    """An encoded image of a data set, held against its checksum where it has one. tree: see `reader`. Raises as
+    `read_jpeg`."""
+    place = Path(folder) / MODALITIES[modality]
+    return read_jpeg(reader(place, tree), modality, video, number, checksums.of_records(place))
+
+
 def due_sum(sums: dict[str, str], modality: str, video: str, number: int) -> str:
     """The checksum of a video's image, out of `checksums.of_records`; "" where it tells none."""
     begin = checksums.DIGITS * (number - first_number(modality))

@@ -69,7 +69,8 @@ def copy_images(source: Path, target: Path, first: int, count: int) -> None:
     with writing(target), store.reader(source).begin() as stored:
         count_stored = stored.stat()["entries"]
         size = os.stat(source / "data.mdb").st_size * 2
-        with lmdb.open(str(target), map_size=size, sync=False) as copies, stored.cursor() as cursor:
+        # lock: a file that lies in memory, whose writer a full disk would kill
+        with lmdb.open(str(target), map_size=size, sync=False, lock=False) as copies, stored.cursor() as cursor:
             cursor.set_range(b"%08d" % (first % count_stored))
             with copies.begin(write=True) as transaction:
                 for position in range(min(count, count_stored)):

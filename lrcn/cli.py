@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -68,6 +69,8 @@ def _run() -> tuple[int, str]:
         return 0, ""
     except OSError as error:
         line = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            line += "; see whose it is, or name another"
     except UnicodeEncodeError as error:  # in a name found in a folder
         line = f"{error.object}: a name that is not UTF-8; rename it"
     except Exception as error:

@@ -38,6 +38,8 @@ LR_POLICIES = ("fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid")
 _RECORDS = 20000  # of a database, whose labels are read
 _NUMBERS = 1 << 26  # of HDF5 files, which are read for labels and words
 _MOST_STAGES = 6  # of which every combination is tried
+_LAYERS = 100_000  # with their rules, that are looked at in all states together, where a net leaves many open
+_FEWEST_STATES = 8  # of a phase that are looked at, however large the net
 
 # Blocks that choose between Caffe's own code and cuDNN.
 _WITH_ENGINE = (
@@ -462,8 +464,10 @@ class _Check:
 
 
 def _open_states(net: pb.NetParameter) -> list[pb.NetState]:
-    """Both phases, each with every combination of the stages that its rules name (if many: of few rules)."""
-    states = []
+    """Both phases, each with every combination of the stages that its rules name (if many: of few rules), as far as
+    `_LAYERS` reaches."""
+    work = sum(1 + len(layer.include) + len(layer.exclude) for layer in net.layer)
+    states, most = [], max(_FEWEST_STATES, _LAYERS // max(1, 2 * work))
     for phase in pb.TRAIN, pb.TEST:
         rules = [
             rule
@@ -477,8 +481,10 @@ def _open_states(net: pb.NetParameter) -> list[pb.NetState]:
         else:
             sets = sorted({tuple(sorted(rule.stage)) for rule in rules})
             joined = (itertools.chain(*some) for n in range(4) for some in itertools.combinations(sets, n))
-            chosen = sorted({tuple(sorted(set(some))) for some in joined})
-        states += [pb.NetState(phase=phase, level=net.state.level, stage=[*net.state.stage, *some]) for some in chosen]
+            chosen = sorted({tuple(sorted(set(some))) for some in itertools.islice(joined, most)})
+        states += [
+            pb.NetState(phase=phase, level=net.state.level, stage=[*net.state.stage, *some]) for some in chosen[:most]
+        ]
     return states
 
 
@@ -609,6 +615,7 @@ def _vocabulary(shapes: NetShapes) -> Iterator[Fault]:
     embeds = [row for row in shapes.rows if row.layer.type == "Embed"]
     bits = {id(row): 1 << number for number, row in enumerate(embeds)}
     above: dict[int, int] = {}  # id of a row -> the bits of all that it depends on, for a shape alone too
+    said = set()
     for row in shapes.rows if embeds else ():
         makers = [id(maker) for maker in sources[id(row)] if maker is not None]
         above[id(row)] = reduce(or_, (above[maker] for maker in makers), bits.get(id(row), 0))
@@ -618,7 +625,8 @@ def _vocabulary(shapes: NetShapes) -> Iterator[Fault]:
         classes = _classes(row)
         axis = row.layer.softmax_param.axis % len(below)
         words_shape = below[:axis] + below[axis + 1 :]
-        for embed in embeds:
+        key = above[id(row)], words_shape, classes, row.layer.bottom[0]
+        for embed in embeds if key not in said else ():
             words = embed.layer.embed_param.input_dim
             if above[id(row)] & bits[id(embed)] and embed.bottoms[0] == words_shape and words != classes:
                 yield (
@@ -628,6 +636,7 @@ def _vocabulary(shapes: NetShapes) -> Iterator[Fault]:
                     f"'{row.layer.bottom[0]}' predicts {classes}: a word more or less on one side is never learned; "
                     f"set input_dim: {classes}, or num_output: {words} there",
                 )
+        said.add(key)
 
 
 def _classes(row: Row) -> int | None:

@@ -231,8 +231,10 @@ def _layered(nodes: list[Node]) -> Picture:
         depth[node] = max((depth[above] + 1 for above in node.above), default=0)
     boxes: dict[Node, Box] = {}
     picture, y = Picture(), 0.0
-    for level in sorted(set(depth.values()), reverse=True):
-        row = [node for node in nodes if depth[node] == level]
+    rows: dict[int, list[Node]] = {level: [] for level in sorted(set(depth.values()), reverse=True)}
+    for node in nodes:
+        rows[depth[node]].append(node)
+    for row in map(list, rows.values()):
         for node in row:
             boxes[node] = _group([node])
         below = {node: [boxes[b].x for b in node.below if b in boxes] for node in row}
@@ -247,13 +249,16 @@ def _layered(nodes: list[Node]) -> Picture:
             box.x, box.y = x + box.width / 2, y
             x += box.width + GAP
         y += max(boxes[node].height for node in row) + GAP
+    sides: dict[int, dict[Node, int]] = {}  # height -> what those of it read, from the left, each with its number
+    for level, row in rows.items():
+        read = dict.fromkeys(below for node in row for below in node.below)
+        sides[level] = {below: at for at, below in enumerate(sorted(read, key=lambda below: boxes[below].x), 1)}
     for node in nodes:
-        read = dict.fromkeys(below for above in nodes if depth[above] == depth[node] for below in above.below)
-        side = sorted(read, key=lambda below: boxes[below].x)
+        side = sides[depth[node]]
         feet = sorted(dict.fromkeys(node.below), key=lambda below: boxes[below].x)
         for number, foot in enumerate(feet):  # lines from different boxes bend at different heights
             place = (number + 1) / (len(feet) + 1) if len(feet) > 1 else None
-            picture.lift(boxes[foot], boxes[node], lane=(side.index(foot) + 1) / (len(side) + 1), place=place)
+            picture.lift(boxes[foot], boxes[node], lane=side[foot] / (len(side) + 1), place=place)
     picture.boxes = list(boxes.values())
     return picture
 
@@ -484,7 +489,10 @@ def _levels(nodes: list[Node]) -> list[list[Node]]:
         level[node] = max((level[below] + 1 for below in node.below if below in level), default=0)
         if node.kind == "recurrent":
             level[node] = taken = max(level[node], taken + 1)
-    return [[node for node in nodes if level[node] == at] for at in range(max(level.values(), default=-1) + 1)]
+    levels: list[list[Node]] = [[] for _ in range(max(level.values(), default=-1) + 1)]
+    for node in nodes:
+        levels[level[node]].append(node)
+    return levels
 
 
 def _columns(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from prototxt_gen import caffe_pb2 as pb
-from prototxt_gen.errors import SpecError
+from prototxt_gen.errors import SpecError, shortened
 from prototxt_gen.layer_rules import MAX_AXES
 from prototxt_gen.shapes import FLOAT, NetShapes, Row, Shape, infer
 from readers import printable
@@ -358,8 +358,8 @@ def read_layer(path: str | Path, layer: str) -> list[Any]:
     for index, blob in enumerate(blobs):
         pieces = [np.ravel(piece).astype(np.float32) for piece in _values(weights, layer, index, blob)]
         values = np.concatenate([*pieces, np.empty(0, np.float32)])
-        if blob is None or len(values) != prod(blob.shape):
-            shape = "" if blob is None else f" of {shape_text(blob.shape)}"
+        if blob is None or len(values) != prod(blob.shape) or min(blob.shape, default=0) < 0:
+            shape = "" if blob is None else f" of {shortened(shape_text(blob.shape))}"
             raise SpecError(f"{path}: blob {index}{shape} of layer '{layer}' holds {len(values):,} values; {_MEND}")
         arrays.append(values.reshape(blob.shape))
     return arrays

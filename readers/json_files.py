@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from readers.text import printable, read_text
@@ -58,7 +60,7 @@ def convert(content: object, path: Place, kind: type[Kind], error: Fault, mend: 
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as reason:
         why, _, where = str(reason).partition(" - at `")
-        why, (place, value) = why.replace("`", ""), _at(content, where.removeprefix("$").rstrip("`"))
+        why, (place, value) = why.replace("`", ""), _at(content, where.removeprefix("$").rstrip("`"), kind)
         if wanted := re.fullmatch(r"Expected ([^,]*)(?:, got [a-z]+)?", why):
             why = f"{_WORD.sub(lambda word: _WORDS[word[0]], wanted[1])} is due, not {short(value)}"
         else:
@@ -85,17 +87,38 @@ _WORDS = {
 _WORD = re.compile(r"str|int|float|bool|array|object|null|[|]")
 
 
-def _at(content: Any, place: str) -> tuple[str, Any]:
-    """The part of a value at msgspec's path, ".images[3].id", which it calls [...] where it is one of a dictionary's;
-    and the path, as far as it leads."""
-    there = ""
+def _at(content: Any, place: str, kind: type) -> tuple[str, Any]:
+    """The part of a value at msgspec's path, ".images[3].id", and the path as far as it leads. msgspec names no name of
+    a dictionary, which it calls [...]: it is found by trying."""
+    there: list[Any] = []
+    value = content
     for name, index in re.findall(r"[.]([^.\[\]]+)|\[(\d+|[.]{3})\]", place):
         try:
-            content = content[name or int(index)]
-        except (KeyError, ValueError, IndexError, TypeError):
+            step = name or (next(_culprits(content, there, value, kind)) if index == "..." else int(index))
+            value = value[step]
+        except (KeyError, IndexError, TypeError, AttributeError, StopIteration):
             break
-        there += f".{name}" if name else f"[{index}]"
-    return there.lstrip("."), content
+        there.append(step)
+    return "".join(f".{step}" if isinstance(step, str) else f"[{step}]" for step in there).lstrip("."), value
+
+
+def _culprits(content: Any, place: Sequence[Any], value: dict[str, Any], kind: type) -> Iterator[str]:
+    """Those of the names of a dictionary, at this place, of which each alone keeps the content from being of a kind."""
+    import msgspec
+
+    for name, each in value.items():
+        trial: Any = {name: each}
+        for end in range(len(place) - 1, -1, -1):
+            around = content
+            for step in place[:end]:
+                around = around[step]
+            around = copy(around)
+            around[place[end]] = trial
+            trial = around
+        try:
+            msgspec.convert(trial, kind)
+        except msgspec.ValidationError:
+            yield name
 
 
 def _depth(text: str) -> int:

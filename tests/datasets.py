@@ -72,6 +72,10 @@ def clip_settings(dataset, **changes):
     }
 
 
+# what dataset.json says of sentences, whatever they are
+SENTENCES = {"name": "c", "kind": "captions", "vocabulary": 9, "steps": 5, "streams": 2, "splits": {}, "images": True}
+
+
 def write_captions(folder, images):
     """Pictures of one colour, each with captions whose every word but the colour follows from the one before."""
     rng, entries = np.random.default_rng(0), []

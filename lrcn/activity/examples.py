@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from data_prep.dataset import Dataset, list_text
 from data_prep.features import read_videos
-from data_prep.frames import decode, small_jpeg
+from data_prep.frames import small_jpeg
 from data_prep.whole_files import write_text
+from lrcn import pixels
 from lrcn.activity import score
 from lrcn.activity.classify import fused_over_time, over_time, top_classes
 from lrcn.activity.clip_gates import clip_gates, clip_of, has_lstm, of_job
@@ -117,7 +117,7 @@ class _Videos:
         }
 
     def _thumbnail(self, name: str, number: int) -> str:
-        image = decode(self.dataset.jpeg("rgb", name, number), cv2.IMREAD_COLOR)
+        image = pixels.read(self.dataset, "rgb", name, number, passed_over=[])
         return base64.b64encode(small_jpeg(image, THUMBNAIL)).decode()
 
 

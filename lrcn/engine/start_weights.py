@@ -18,7 +18,7 @@ from caffe.proto import caffe_pb2
 
 from lrcn.engine.caffe_side import telling_the_user
 
-FITTING = "start.caffemodel"  # what of a file fits, in passing
+FITTING = ".start.caffemodel.lrcn-new"  # what of a file fits, in passing; no file of the user's is called so
 
 
 def main(paths: list[str]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import http.client
-import json
 import os
 import re
 import urllib.error
@@ -16,12 +15,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, TypeAlias, TypedDict
 
 from data_prep import DataError
 from data_prep.synced import put
 from data_prep.whole_files import write_json, writing
 from data_prep.workers import Counted
+from readers.json_files import read_json
 
 Report: TypeAlias = Callable[[str, int, int], None]  # (what, done, total); total 0: a remark
 
@@ -178,13 +178,20 @@ def _broken(url: str, at: int, total: int | None, why: str) -> DataError:
     return DataError(f"{url}: broke off after {at:,}{of} bytes ({why}); the same command goes on from there")
 
 
+class _Note(TypedDict):
+    """Beside a file that was begun."""
+
+    url: str
+    state: str | None
+
+
 def _state(note: Path, url: str) -> str | None:
     """What the server called the state of the file that was begun, where that was at this address."""
     try:
-        content = json.loads(note.read_text(encoding="utf-8"))
-        return content["state"] if content["url"] == url else None
-    except (OSError, ValueError, KeyError, TypeError):
+        content = read_json(note, _Note, DataError)
+    except DataError:  # it is begun anew
         return None
+    return content["state"] if content["url"] == url else None
 
 
 def _strong(etag: str | None) -> str | None:

@@ -6,7 +6,6 @@ what stands around it, or that no file can hold, becomes U+FFFD.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from lrcn.results.compare import ResultsError
 from lrcn.results.lettering import plain
 from lrcn.sentences.rating_sheet import collect, is_ratings
 from lrcn.training.run import Run, runs_in
+from readers.json_files import read_json
 
 Tell = Callable[[str], None]
 
@@ -135,14 +135,9 @@ def _examples(results: Path, tell: Tell) -> dict[str, Any] | None:
         if not path.is_file() or path == results:
             return None
         compare.check_size(path)
-        examples = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(examples, dict):
-            raise ValueError
-        return fit(examples)
-    except ResultsError as error:
+        return fit(read_json(path, dict[str, Any], ResultsError, "not the examples that `lrcn evaluate` writes"))
+    except (ResultsError, OSError) as error:
         tell(fit(str(error)))
-    except (OSError, ValueError, RecursionError):
-        tell(fit(f"{path}: not the examples that `lrcn evaluate` writes"))
     return None
 
 
@@ -153,6 +148,4 @@ def _ratings(paths: Sequence[Path], tell: Tell) -> dict[str, Any] | None:
         return fit(collect(paths))
     except DataError as error:
         tell(fit(str(error)))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        tell(fit(f"{', '.join(map(str, paths))}: not a key and answers of a rating sheet that fit together"))
     return None

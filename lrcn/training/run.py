@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from data_prep.dataset import Dataset
-from data_prep.whole_files import copy, write_bytes, write_json
+from data_prep.whole_files import copy, write_bytes, write_json, writing
 from data_prep.workers import Progress
 from lrcn.activity import clip_settings
 from lrcn.results import curves
@@ -332,7 +332,8 @@ class Run:
         """Forgets the training: snapshots, logs, identity, weights that it was given."""
         for iteration in self.snapshots.iterations():
             self.snapshots.remove(iteration)
-        for pattern in ("logs/*.log", MARK, "given.*", "algorithms*.txt", DEVICES):
+        logs, given = ("logs/from-*.log", "logs/evaluate.log"), ("given.caffemodel", f"given{SUMS}")
+        for pattern in (*logs, *given, MARK, "algorithms*.txt", DEVICES):
             for old in filter(Path.is_file, self.folder.glob(pattern)):
                 old.unlink()
 
@@ -470,8 +471,10 @@ def _read(path: Path, kind: type[Kind], mend: str) -> Kind:
 def at_work_in(folder: Path, kind: int = fcntl.LOCK_SH) -> Iterator[None]:
     """Lets whoever looks on see that somebody trains in a folder. kind: whether others may too, LOCK_SH, or not,
     LOCK_EX. TrainError where they may not, and one does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as lock:
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = (folder / "lock").open("a")
+    with opened as lock:
         for attempt in range(LOOKS + 1):  # one that looks on holds the lock too, for a moment
             try:
                 fcntl.flock(lock, kind | fcntl.LOCK_NB)
@@ -482,9 +485,10 @@ def at_work_in(folder: Path, kind: int = fcntl.LOCK_SH) -> Iterator[None]:
                         f"{folder}: another training is at work there; wait for it or choose another --out"
                     ) from None
                 time.sleep(0.05)
-        lock.truncate(0)
-        lock.write(_this_system())
-        lock.flush()
+        with writing(folder / "lock"):
+            lock.truncate(0)
+            lock.write(_this_system())
+            lock.flush()
         yield
 
 

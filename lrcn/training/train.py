@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 
 from data_prep import stretch
 from data_prep.children import python
-from data_prep.whole_files import sweep, write_bytes, write_text
+from data_prep.whole_files import MARK, sweep, write_bytes, write_text
 from lrcn.engine.compute import Compute
 from lrcn.engine.process import GOES_ON, Batches, Caffe, tell_passed_over
 from lrcn.engine.ranks import Ranks
@@ -106,6 +106,7 @@ def _segment(
         _start_from(weights, run.folder, compute, log)
         if why := run.fault(0):
             raise TrainError(f"{why}; is the disk full? {GOES_ON}")
+        run.snapshots.seal(0)
     run.note_device(start, compute.about(), compute.blas_threads)
     state, before = _state(run, start) if start or weights else None, run.snapshots.stamps()
     with _solving(piece, compute, log, state, start * max(solver.iter_size, 1), share) as caffe:
@@ -192,6 +193,6 @@ def as_caffemodel(path: Path, folder: Path) -> Path:
     """The file; of an HDF5 file, which only a net with all of its layers could take, a .caffemodel in `folder`."""
     if not path.name.endswith(".h5"):
         return path
-    made = folder / path.name.replace(".caffemodel", "").replace(".h5", ".caffemodel")
+    made = folder / f".{path.name[:50]}.{MARK}"
     write_bytes(made, binary_of_hdf5(path))
     return made

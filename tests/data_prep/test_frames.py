@@ -1,6 +1,7 @@
 import math
 import os
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -241,7 +242,7 @@ def test_images_of_another_size_or_kind_become_colour_jpeg_of_the_size(pictures)
 def test_a_bad_image_of_a_folder_is_named(pictures, content, capfd):
     content = (pictures / "i_7.jpg").read_bytes()[:20] if content is None else content
     (pictures / "i_7.jpg").write_bytes(content)
-    with pytest.raises(DataError, match="i_7.jpg: not a readable image; replace"):
+    with pytest.raises(DataError, match="i_7.jpg: not an image of a kind that is read; replace"):
         jpegs(pictures, 40, 48)
     assert capfd.readouterr() == ("", "")
 
@@ -251,7 +252,7 @@ def test_a_folder_is_no_image_and_a_link_to_nowhere_is_a_bad_one(pictures):
     assert len(jpegs(pictures, 40, 48)[0]) == 12
     (pictures / "i_7.jpg").unlink()
     (pictures / "i_7.jpg").symlink_to(pictures / "gone.jpg")
-    with pytest.raises(DataError, match="i_7.jpg: no such file or directory; replace"):
+    with pytest.raises(DataError, match="i_7.jpg: no such file; replace"):
         jpegs(pictures, 40, 48)
 
 
@@ -429,9 +430,25 @@ def test_a_name_that_looks_like_an_address_is_a_files(tmp_path, monkeypatch):
     assert len(list(VideoFile("concat:a.avi"))) == 6
 
 
+def test_images_of_too_many_pixels_are_refused_by_their_headers(pictures, monkeypatch):
+    monkeypatch.setenv("LRCN_MAX_PIXELS", str(48 * 40))
+    assert len(jpegs(pictures, 40, 48)[0]) == 12
+    (pictures / "i_2.png").write_bytes(claiming(30_000, 30_000))
+    (pictures / "i_2.jpg").unlink()
+    with pytest.raises(DataError, match="i_2.png: says that it is 30000 x 30000 pixels"):
+        jpegs(pictures, 40, 48)
+
+
+def claiming(width, height):
+    """A PNG of one row whose header tells this size."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(bytes(100)))]
+    parts = [struct.pack(">I", len(c)) + name + c + struct.pack(">I", zlib.crc32(name + c)) for name, c in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
 def test_a_pipe_among_the_frames_is_none(pictures):
     os.mkfifo(pictures / "i_13.jpg")
-    with pytest.raises(DataError, match="i_13.jpg: is no file; replace"):
+    with pytest.raises(DataError, match="i_13.jpg: not an image of a kind that is read; replace"):
         jpegs(pictures, 40, 48)
 
 

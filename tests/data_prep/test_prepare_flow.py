@@ -157,7 +157,7 @@ def test_images_of_another_size_are_resized_and_their_motion_with_them(bare, ima
         ),
         (
             lambda d: (d / "v_Run_2/flow_image_v_Run_2.0004.jpg").write_bytes(b"broken"),
-            "0004.jpg: not a readable image",
+            "0004.jpg: not an image of a kind that is read",
         ),
         (
             lambda d: cv2.imwrite(str(d / "v_Run_2/flow_image_v_Run_2.0004.jpg"), np.zeros((40, 48), np.uint8)),
@@ -278,7 +278,10 @@ def test_as_many_images_as_frames(bare, tmp_path):
             "v_Run_2: 5 pairs flow_x_00001.jpg, flow_y_00001.jpg of v_Run_2, whose 7 frames have 6; .*--fps",
         ),
         (lambda d: shutil.rmtree(d / "v_Run_2"), "lacks the flow images of v_Run_2, and those of 0 more videos"),
-        (lambda d: (d / "v_Run_2/flow_x_00004.jpg").write_bytes(b"no"), "flow_x_00004.jpg: not a readable image"),
+        (
+            lambda d: (d / "v_Run_2/flow_x_00004.jpg").write_bytes(b"no"),
+            "flow_x_00004.jpg: not an image of a kind that is read",
+        ),
         (
             lambda d: cv2.imwrite(str(d / "v_Run_2/flow_x_00004.jpg"), np.zeros((9, 9), np.uint8)),
             "flow_y_00004.jpg: is of another size than flow_x_00004.jpg",

@@ -245,10 +245,10 @@ import multiprocessing, os, signal, sys
 from data_prep import store, videos
 store.COMMIT_BYTES = 20000
 put, left = store.put, int(sys.argv[3])
-def put_and_die(environment, items):
+def put_and_die(environment, items, *more):
     global left
     left -= len(items)
-    put(environment, items)
+    put(environment, items, *more)
     if left <= 0:
         print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -519,7 +519,7 @@ def test_bad_videos_can_be_left_out(folder, tmp_path, workers):
     assert len(held.index) == 7 and held.description["skipped"] == 2
     assert (data / "skipped.tsv").read_text().splitlines()[1:] == [
         "Run/v_Run_2.avi\tnot a readable video",
-        "Run/v_Run_7\ti_3.jpg: not a readable image",
+        "Run/v_Run_7\ti_3.jpg: not an image of a kind that is read",
     ]
     assert len(held.videos(1, "train") + held.videos(1, "test")) == 7
 

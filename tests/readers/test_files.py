@@ -119,12 +119,12 @@ class Content(TypedDict, total=False):
         ("9" * 500, "more than 300 digits"),
         ('{"a": "\\ud800"}', "half of a surrogate pair"),
         ('{"a": ', "cut off"),
-        ('{"images": [{"id": 1}, {"id": "x"}]}', "at images[1].id: int is due, not 'x'"),
-        ('{"images": [{"id": true}]}', "at images[0].id: int is due, not true"),
-        ('{"images": [{"id": 1, "size": 0}]}', "at images[0].size: int >= 1 is due, not 0"),
+        ('{"images": [{"id": 1}, {"id": "x"}]}', "at images[1].id: a whole number is due, not 'x'"),
+        ('{"images": [{"id": true}]}', "at images[0].id: a whole number is due, not true"),
+        ('{"images": [{"id": 1, "size": 0}]}', "at images[0].size: a whole number >= 1 is due, not 0"),
         ('{"images": [{}]}', "required field id"),
-        ('{"named": {"x.y": 1}}', "object is due"),
-        ("[]", "object is due"),
+        ('{"named": {"x.y": 1}}', "an object {...} is due"),
+        ("[]", "an object {...} is due"),
     ],
 )
 def test_json_of_another_kind(text, words):
@@ -145,7 +145,7 @@ def test_json_of_its_kind_and_no_more_than_it_says(tmp_path):
         ("a" + ".a" * 3000 + " = 1", "brackets or dots"),
         ("a = " + "9" * 5000, "digits"),
         ("a = \x1b", "TOML"),
-        ("images = 3", "at images: array is due, not 3"),
+        ("images = 3", "at images: a list is due, not 3"),
     ],
 )
 def test_toml_of_another_kind(tmp_path, text, words):

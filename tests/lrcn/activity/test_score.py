@@ -105,6 +105,41 @@ def test_sequences_of_features_are_clips_one_after_another():
     ]
 
 
+@pytest.fixture
+def done(tmp_path):
+    """Scores of both videos, in their file."""
+    whole = scores(tmp_path, data_set="of these videos")
+    whole.add(score.Clip(0, "v", [3, 4], np.array([1.0, 1.0])), np.eye(2, 3), 1)
+    whole.save(2)
+    return whole
+
+
+@pytest.mark.parametrize(
+    "damage", ["empty", "half", "a bit", "a text", "no archive", "other shapes", "Python's objects"]
+)
+def test_damaged_scores_are_none_and_are_made_again(tmp_path, done, damage):
+    content = done.path.read_bytes()
+    assert scores(tmp_path, data_set="of these videos").done == 2
+    made = {"job": done.job, "done": 2, "sums": done.sums, "hits": done.hits, "weights": done.weights}
+    if damage == "other shapes":
+        np.savez(done.path, **made | {"hits": done.hits[:, :1]})
+    elif damage == "Python's objects":
+        np.savez(done.path, **made | {"sums": np.array([{}], object)})
+    else:
+        at = content.index(b"sums.npy") + 300
+        damaged = {"empty": b"", "half": content[: len(content) // 2], "a text": b"text\n", "no archive": bytes(999)}
+        flipped = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+        done.path.write_bytes(damaged.get(damage, flipped))
+    again = scores(tmp_path, data_set="of these videos")
+    assert again.done == 0 and not again.sums.any()
+    again.save(2)
+    assert scores(tmp_path, data_set="of these videos").done == 2
+
+
+def test_scores_of_another_data_set_are_none(tmp_path, done):
+    assert scores(tmp_path, data_set="of others under the same path").done == 0
+
+
 def test_clips_are_kept_where_the_job_says_so(tmp_path):
     kept = scores(tmp_path, keep_clips=True)
     one, two = np.array([[1, 0, 0], [0, 1, 0]]), np.array([[0, 0, 1], [0.5, 0.5, 0]])

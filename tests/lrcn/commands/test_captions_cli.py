@@ -84,7 +84,7 @@ def test_csv_is_read_as_json_is(source):
         ("gif", "a GIF"),
         ("truncated", "truncated"),
         ("empty", "no JPEG, PNG or BMP"),
-        ("folder", "directory"),
+        ("folder", "a folder, not a file"),
     ],
 )
 def test_images_that_caffe_cannot_read(source, damage, said):

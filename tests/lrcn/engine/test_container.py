@@ -17,6 +17,7 @@ from lrcn.cli import cli
 from lrcn.engine import code, container
 from lrcn.engine.device import Gpu
 from tests.commands import lrcn
+from tests.datasets import SENTENCES
 
 # ---- from the command line ---------------------------------------------------------------------------------
 
@@ -54,7 +55,7 @@ def test_commands_hand_on_what_was_typed_and_what_it_reads_and_fills(here, asked
 
 def test_experiments_fill_their_usual_folders(here, asked):
     (here / "data" / "lm-lstm-lm").mkdir()
-    write_json(here / "data" / "lm-lstm-lm" / "dataset.json", {"name": "c", "kind": "captions"})
+    write_json(here / "data" / "lm-lstm-lm" / "dataset.json", SENTENCES)
     for command in ("train", "evaluate"):
         CliRunner().invoke(cli, [command, "lm/lstm-lm", "--engine", "docker"], standalone_mode=False)
         _, reads, writes, _, _ = asked.pop()
@@ -70,7 +71,7 @@ def test_experiments_fill_their_usual_folders(here, asked):
 
 def test_weights_from_elsewhere_go_along(here, asked):
     (here / "data" / "lm-lstm-lm").mkdir()
-    write_json(here / "data" / "lm-lstm-lm" / "dataset.json", {"name": "c", "kind": "captions"})
+    write_json(here / "data" / "lm-lstm-lm" / "dataset.json", SENTENCES)
     for name in ("lm.caffemodel", "words.txt"):
         (here / name).write_text("x")
     model = ["--model", "lstm-lm=lm.caffemodel", "--vocabulary", "words.txt", "--engine", "docker"]

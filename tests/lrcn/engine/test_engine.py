@@ -283,13 +283,38 @@ def test_an_engine_whose_libraries_are_gone_is_not_in_the_way_and_is_made_again(
     assert engine.build(str(toy), SYSTEM) == for_gpus and len(_notes()) == before + 2
 
 
-@pytest.mark.parametrize("left", ["", "{", "[]", "\ufffe"], ids=["nothing", "a part", "a list", "no JSON"])
+RECORDS = {
+    "nothing": "",
+    "a part": "{",
+    "a list": "[]",
+    "no JSON": "\ufffe",
+    "lists without end": "[" * 100_000,
+    "a number without end": "9" * 10_000,
+    "other kinds": '{"source": 3}',
+}
+
+
+@pytest.mark.parametrize("left", [*RECORDS.values()], ids=[*RECORDS])
 def test_a_damaged_record_is_passed_over_and_its_engine_made_again(toy, left):
     """As a loss of power leaves it."""
     made = engine.build(str(toy))
     (made.root / "engine.json").write_text(left)
-    assert "no Caffe engine" in _refusal(engine.find)
+    assert f"no Caffe engine ({made.root / 'engine.json'}: damaged, or of another lrcn)" in _refusal(engine.find)
     assert engine.build(str(toy)) == engine.find() == made
+
+
+@pytest.mark.parametrize(
+    "change", [{"made_for": []}, {"gpu": "no"}, {"cuda": True, "gpu": {}}, {"version": None}, {"blas": "a\0b"}], ids=str
+)
+def test_a_record_of_other_kinds_hides_no_other_engine(toy, change):
+    made = engine.build(str(toy))
+    other = made.root.with_name("aaa")
+    other.mkdir()
+    (other / "engine.json").write_text(json.dumps(json.loads((made.root / "engine.json").read_text()) | change))
+    (made.root.with_name("zzz") / "engine.json").mkdir(parents=True)
+    assert engines.read(other) is None and engine.find() == made
+    (made.root / "bin" / "caffe").unlink()
+    assert engines.read(made.root) is None
 
 
 def test_the_recipes_files_for_gpus_are_no_matter_to_engines_for_cpus(toy, toolkit):

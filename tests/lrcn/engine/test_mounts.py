@@ -10,6 +10,9 @@ from data_prep.whole_files import write_json, write_text
 from lrcn.commands import experiment
 from lrcn.engine import EngineError
 from lrcn.engine.mounts import Bind, binds, gathered, is_private, named_by
+from tests.datasets import SENTENCES
+
+SEMANTICS = {"kind": "semantics", "slots": 1, "slot_words": 1, "frames": 0, "feature_size": 0}
 
 
 def test_everything_is_mounted_at_its_own_path(here):
@@ -130,13 +133,14 @@ def test_folders_that_hold_others_files_stand_for_none(folder):
 def test_what_a_data_set_names_is_mounted(here):
     data = here / "captions"
     data.mkdir()
-    write_json(data / "dataset.json", {"name": "c", "kind": "captions"})
-    write_json(data / "captions.json", {"images": [{"file": f"{here}/elsewhere/2.jpg"}, {"file": "word"}]})
+    write_json(data / "dataset.json", SENTENCES)
+    images = [{"file": file, "split": "train", "captions": []} for file in (f"{here}/elsewhere/2.jpg", "word")]
+    write_json(data / "captions.json", {"images": images})
     write_text(data / "train_images.txt", f"{here}/elsewhere/deep/1.jpg 0\n" * 3)
     write_text(data / "train_captions.txt", f"{here}/data/batch_0.h5\n")
     write_text(data / "vocabulary.txt", "<unk>\n/usr/bin/x\n")
     assert named_by(data) == [f"{here}/data", f"{here}/elsewhere", f"{here}/elsewhere/deep"]
-    write_json(data / "dataset.json", {"name": "c", "kind": "semantics", "features": f"{here}/f.h5"})
+    write_json(data / "dataset.json", SENTENCES | SEMANTICS | {"features": f"{here}/f.h5"})
     assert f"{here}/f.h5" in named_by(data)
 
 
@@ -150,7 +154,7 @@ def test_a_data_set_names_no_home_and_nothing_hidden_in_one(here, monkeypatch, p
     if link:
         (here / "innocent").symlink_to(folder)
         folder = here / "innocent"
-    write_json(here / "data" / "dataset.json", {"name": "c", "kind": "captions"})
+    write_json(here / "data" / "dataset.json", SENTENCES)
     write_text(here / "data" / "train_images.txt", f"{folder}/id_rsa 0\n")
     with pytest.raises(EngineError, match="data: names files in .*, which a container is not shown; bring them"):
         named_by(here / "data")

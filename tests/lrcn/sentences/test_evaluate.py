@@ -3,6 +3,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +13,9 @@ from data_prep.dataset import Dataset
 from data_prep.whole_files import read_json, write_json
 from lrcn.results import compare, formats
 from lrcn.sentences import caption_files, metrics, truth
-from lrcn.sentences.captions import score_results
-from lrcn.sentences.evaluate import Search, check_files, claim, part_images, write_results
+from lrcn.sentences.captioner import Caption
+from lrcn.sentences.captions import activations, score_results
+from lrcn.sentences.evaluate import Described, Search, check_files, claim, kept, part_images, write_results
 from lrcn.sentences.java import java
 from tests.commands import lrcn, no_java, refused
 from tests.shared import PUBLISHED_RESULTS, needs
@@ -436,8 +438,94 @@ def test_rows_stay_beside_new_ones_of_the_same_evaluation(tmp_path):
         "1nn-fc7": 0.2,
     }
     assert set(write_results(path, results_of(8, **{"lrcn-1u": row()}))["models"]) == {"lrcn-1u"}
-    path.write_text("{")
-    assert set(write_results(path, results_of(**{"lrcn-1u": row()}))["models"]) == {"lrcn-1u"}
+    for damaged in ("{", "[" * 9999, "[]", '{"models": [1]}', '{"models": {"lrcn-2f": 3}}', "9" * 9999):
+        path.write_text(damaged)
+        assert set(write_results(path, results_of(**{"lrcn-1u": row()}))["models"]) == {"lrcn-1u"}
+
+
+def test_rows_of_another_data_set_of_that_name_and_size_do_not_stay(tmp_path):
+    path = tmp_path / "results.json"
+    write_results(path, results_of(**{"lrcn-2f": row()}))  # an earlier lrcn did not say which it is
+    assert len(write_results(path, results_of(**{"lrcn-4f": row()}) | {"data_set": "one"})["models"]) == 2
+    assert len(write_results(path, results_of(**{"lrcn-1u": row()}) | {"data_set": "one"})["models"]) == 3
+    assert set(write_results(path, results_of(**{"1nn-fc7": row()}) | {"data_set": "other"})["models"]) == {"1nn-fc7"}
+
+
+# ---- what is kept ------------------------------------------------------------------------------------------
+
+CAPTIONS = [[Caption(["a", "dog"], [-0.5, -1.25, -0.125])]]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "",
+        "{",
+        "[]",
+        '{"job": {"weights": "w"}}',
+        '{"job": {"weights": "w"}, "sentences": [[{"words": 3}]]}',
+        '{"job": {"weights": "w"}, "sentences": ' + "[" * 9999,
+    ],
+)
+def test_sentences_that_were_damaged_are_searched_for_again(tmp_path, damage):
+    searches = []
+
+    def search():
+        searches.append(1)
+        return CAPTIONS
+
+    path, identity = tmp_path / "sentences_test.json", {"weights": "w"}
+    assert kept(path, identity, search) == kept(path, identity, search) == CAPTIONS and len(searches) == 1
+    path.write_text(damage)
+    assert kept(path, identity, search) == CAPTIONS and len(searches) == 2
+    assert kept(path, identity, search) == CAPTIONS and len(searches) == 2
+    assert kept(path, {"weights": "others"}, search) == CAPTIONS and len(searches) == 3
+
+
+@pytest.mark.parametrize("note", ["", "[]", '{"weights": "others"}', None])
+def test_of_a_claimed_folder_nothing_goes_but_what_was_kept_there(tmp_path, note):
+    folder = tmp_path / "features_test"
+    claim(folder, {"weights": "w"})
+    for name in ("0000000.npz", "scores_000500.npy", "retrieval.json", "holiday.jpg", "notes.txt"):
+        (folder / name).touch()
+    claim(folder, {"weights": "w"})
+    assert len(list(folder.iterdir())) == 6
+    (folder / "job.json").unlink() if note is None else (folder / "job.json").write_text(note)
+    claim(folder, {"weights": "w"})
+    assert sorted(path.name for path in folder.iterdir()) == ["holiday.jpg", "job.json", "notes.txt"]
+
+
+class Means:
+    """A net whose one activation of an image is its mean."""
+
+    def __init__(self):
+        self.seen = 0
+
+    def cut(self, images, how):
+        return images
+
+    def activations(self, images, blobs, progress, count):
+        means = np.array([[image.mean()] for image in images], np.float32)
+        self.seen += len(means)
+        return dict.fromkeys(blobs, means)
+
+
+def test_activations_are_kept_of_the_images_that_are_there_now(tmp_path):
+    """Others under the same names, as large as before, are other images."""
+    net, folder = Means(), tmp_path / "features_test"
+
+    def means(*values):
+        for number, value in enumerate(values):
+            (tmp_path / f"{number}.ppm").write_bytes(b"P6 2 2 255\n" + bytes([value]) * 12)
+        images = [Described(f"{n}.ppm", "test", ["a"], tmp_path / f"{n}.ppm") for n in range(len(values))]
+        return activations(net, images, ["fc8"], folder, {"weights": "w"})["fc8"].ravel().tolist()
+
+    assert means(10, 20) == means(10, 20) == [10, 20] and net.seen == 2
+    assert means(10, 30) == [10, 30] and net.seen == 4
+    for damage in (b"", (folder / "0000000.npz").read_bytes()[:-30], b"P6"):
+        (folder / "0000000.npz").write_bytes(damage)
+        seen = net.seen
+        assert means(10, 30) == [10, 30] and net.seen == seen + 2
 
 
 @pytest.mark.parametrize(

@@ -382,12 +382,14 @@ def test_answers_that_do_not_fit_are_refused_in_a_line(source):
 
     good = answered(page, "Anna")
     says("[", "cannot be read as JSON")
-    says([], "neither the answers")
+    says([], "an object {...} is due, not []; name the answers")
     says(good | {"rater": " "}, "rater")
     says(good | {"answers": None}, "answers")
     says(good | {"part": 2}, "image '0001' is not on part 2")
-    for bad in ([9, 1, 2], [1], "123", [True, 1, 2], [1.5, 1, 2], 3):
+    for bad in ([9, 1, 2], [1]):
         says(good | {"answers": {"0001": {"grammar": bad}}}, "image 0001: grammar is")
+    for bad in ("123", [True, 1, 2], [1.5, 1, 2], 3):
+        says(good | {"answers": {"0001": {"grammar": bad}}}, "at answers", "is due", "save it anew from the page")
     says(good | {"answers": {"0001": {"beauty": [1, 2, 3]}}}, "beauty")
     says(good | {"answers": {"9999": {}}}, "'9999'")
     says(good | {"sheet": "0" * 16}, "key.json is not beside it")
@@ -433,7 +435,7 @@ def test_images_missing_and_ids_unknown(source):
     refused(make(source), "4.jpg: no such image", "--images")
     for name in ("4.jpg", "7.jpg"):
         (source / name).write_bytes(b"no image")
-    refused(make(source), "4.jpg: not an image, or of a kind that cannot be read (and ", "7.jpg)")
+    refused(make(source), "4.jpg: not an image of a kind that is read; give a JPEG", "(and ", "7.jpg)")
     assert not (source / "out").exists()
     (source / "elsewhere").mkdir()
     assert cv2.imwrite(str(source / "elsewhere/4.jpg"), np.zeros((5, 5, 3), np.uint8))

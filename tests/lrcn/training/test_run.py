@@ -12,7 +12,7 @@ from lrcn.engine.cards import Card
 from lrcn.engine.compute import Compute
 from lrcn.engine.device import Gpu
 from lrcn.training.job import open_job
-from lrcn.training.run import Kept, Run, TrainError, identity_of, runs_in
+from lrcn.training.run import Kept, Run, TrainError, identity_of, is_at_work_in, runs_in
 from netspecs import catalogue
 from prototxt_gen import SpecError, caffe_pb2, to_text
 from prototxt_gen.shapes import infer
@@ -335,6 +335,58 @@ def test_a_mark_that_is_damaged_is_named(tmp_path, content):
     run.snapshots.remove(2)  # nothing is lost then
     claimed(run.folder, *identity())
     assert json.loads((run.folder / "run.json").read_text()) == identity()[1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "3",
+        "[]",
+        "{}",
+        "[" * 9999,
+        '{"variant": 3, "settings": {}, "classes": []}',
+        '{"variant": "activity/x"}',
+    ],
+)
+def test_a_note_that_is_damaged_is_named_and_written_anew(ended, content):
+    note = (ended.folder / "stage.json").read_text()
+    (ended.folder / "stage.json").write_text(content)
+    assert ended.note is None and ended.finished  # as its solver has it
+    for asked in (lambda: ended.settings, lambda: ended.variant, lambda: ended.net()):
+        with pytest.raises(TrainError, match=r"stage.json: .*; give `lrcn train` again, which writes it$"):
+            asked()
+    settings, mark = identity()
+    claimed(ended.folder, settings, mark)
+    assert (ended.folder / "stage.json").read_text() == note and ended.net().weights == ended.snapshot(4)
+
+
+@pytest.mark.parametrize("content", ["", "max_iter: ", "max_iter: 0", "\xff", "}"])
+def test_a_solver_that_is_damaged_ends_no_training(ended, content):
+    """An empty one would be at its end after no iteration."""
+    (ended.folder / "solver.prototxt").write_text(content, encoding="latin-1")
+    assert ended.iterations == 4 and ended.finished
+    ended.snapshots.remove(4)
+    assert not ended.finished
+    (ended.folder / "stage.json").unlink()
+    assert ended.iterations is None and not ended.finished
+
+
+@pytest.mark.parametrize("content", ["", "{", "[3]", '[{"from": "x", "gpu": null}]', '[{"from": 2}]', "[" * 9999])
+def test_devices_that_are_damaged_are_not_known(ended, content):
+    (ended.folder / "devices.json").write_text(content)
+    assert ended.devices == [] and ended.threads is None
+    ended.note_device(2, None, 3)
+    assert ended.devices == [{"from": 2, "gpu": None, "threads": 3}]
+
+
+def test_a_lock_with_anything_in_it_is_a_lock(ended):
+    (ended.folder / "lock").write_bytes(b"\xff\xfe")
+    assert is_at_work_in(ended.folder) is None
+    with ended.locked():
+        assert is_at_work_in(ended.folder) is True
+    assert is_at_work_in(ended.folder) is False
 
 
 # ---- what is set again -------------------------------------------------------------------------------------

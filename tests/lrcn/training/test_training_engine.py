@@ -29,6 +29,7 @@ from prototxt_gen import caffe_pb2, parse, to_text
 from tests.datasets import clip_settings, make_dataset
 from tests.lrcn.training.small_nets import small, train_files, train_small
 from tests.rounding import rounding, summands
+from tests.trap import trap
 from tests.weights import weights
 
 pytestmark = pytest.mark.engine
@@ -153,15 +154,17 @@ def _train_until_killed(dataset, out, moment, keep):
 def test_a_killed_training_ends_with_the_weights_of_an_uninterrupted_one(
     dataset, tmp_path, uninterrupted, moment, keep
 ):
-    """Of those that lose their snapshots on the way too; what a snapshot takes of the disk was known before."""
+    """Of those that lose their snapshots on the way too; what a snapshot takes of the disk was known before. Caffe and
+    the loaders import nothing from the folder of the run, nor from where they were begun."""
+    told = trap(tmp_path)
     arguments = dataset, tmp_path, moment, keep
     child = multiprocessing.get_context("spawn").Process(target=_train_until_killed, args=arguments)
     child.start()
     child.join()
-    assert child.exitcode == -signal.SIGKILL and Run(tmp_path).done < 20
+    assert child.exitcode == -signal.SIGKILL and Run(tmp_path).done < 20 and not told.exists()
     settings, files = small(dataset)
     assert weights(train_files(files, tmp_path, kept=Kept(keep and keep + 1, {5}))) == uninterrupted
-    assert [row["iteration"] for row in Run(tmp_path).curve()] == list(range(21))
+    assert [row["iteration"] for row in Run(tmp_path).curve()] == list(range(21)) and not told.exists()
     there = [Run(tmp_path).snapshot(iteration) for iteration in ((15, 20) if keep else (5, 10, 15, 20))]
     assert sorted(tmp_path.glob("snapshots/*.caffemodel")) == sorted(there)
     training = Training(Stage("activity/lrcn-fc6-rgb"), 1, Dataset(dataset), Run(tmp_path), settings, files)
@@ -289,7 +292,9 @@ def test_single_frames_go_on_where_the_last_snapshot_stood(dataset, tmp_path):
             return [value for _, value in transaction.cursor()]
 
     files = small(dataset, "activity/single-frame-rgb", reader="lmdb", max_iter=4, snapshot=2)[1]
+    (dataset / "stills_train1" / "lock.mdb").unlink(missing_ok=True)
     train_files(files, tmp_path / "run")
+    assert not (dataset / "stills_train1" / "lock.mdb").exists()  # LMDB's lock, which a reader of others' has none of
     assert (tmp_path / "run" / "stretch.prototxt").exists()
     assert not (tmp_path / "run" / "stretch").exists()  # the training is over
     net = parse(tmp_path / "run" / "stretch.prototxt")
