@@ -227,7 +227,7 @@ class DescribedImage(TypedDict):
     """An entry of captions.json."""
 
     file: str
-    split: str
+    split: Literal["train", "val", "test", "restval"]
     captions: list[str]
 
 

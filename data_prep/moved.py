@@ -48,7 +48,7 @@ class Whereabouts:
 
 def _prepared_in(folder: Path) -> str | None:
     """The folder that a data set was prepared in; None where that is `folder` itself, or no list tells."""
-    for listing in sorted(folder.glob("*.txt")):
+    for listing in filter(Path.is_file, sorted(folder.glob("*.txt"))):
         with open(listing, "rb") as file:
             entry = os.fsdecode(file.readline().rstrip(b"\n"))
         if not (os.path.isabs(entry) and entry.endswith(".h5")):

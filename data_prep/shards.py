@@ -262,9 +262,9 @@ class _About(TypedDict):
 
 def _about(place: Path) -> dict[str, Any]:
     """What shard.json says. Errors: DataError."""
-    text = decoded(_content(place, MARK), place / MARK, DataError, AGAIN)
+    content = _content(place, MARK)
     with suppress(DataError):
-        about = dict(parse_json(text, place / MARK, _About, DataError))
+        about = dict(parse_json(decoded(content, MARK, DataError), MARK, _About, DataError))
         if about.pop("checksum") == _checksum(about):
             return about
     raise DataError(f"{place / MARK}: is not as it was written; {AGAIN}")

@@ -103,7 +103,7 @@ def test_two_readers_of_one_folder_live_in_one_process(dataset):
         ("videos.tsv", "Run\t1\t2", "Run\t1\t0", "videos.tsv:3: not"),
         ("videos.tsv", "Run\t1\t2", "Run\t1\t3", r"lacks v b.0003.jpg"),
         ("videos.tsv", "Jump\t0\t3", "Jump\t0\t2", "holds 5 images where videos.tsv counts 4"),
-        ("dataset.json", '"kind"', '"sort"', "dataset.json: lacks 'kind'"),
+        ("dataset.json", '"kind"', '"sort"', "dataset.json: object missing required field kind"),
         ("dataset.json", "{", "", "dataset.json: cannot be read"),
     ],
 )

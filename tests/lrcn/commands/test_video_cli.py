@@ -169,7 +169,7 @@ def test_files_that_cannot_be_described(source, tmp_path):
     assert given.sum() == 1 and "no snippet has slot object" in said[-1]
     for text, words in (
         ("", "no snippet"),
-        ("{", "is not JSON"),
+        ("{", "cannot be read as JSON"),
         ('{"id": "a"}', "no slot that the net knows"),
         ('{"id": "a", "slots": {"tool": "knife"}}', "only tool"),
         ('{"id": "a", "slots": {"way": {"words": ["up"], "probabilities": [0.4]}}}', "sum to 0.4"),
