@@ -47,6 +47,7 @@ def decode(content: bytes, name: Place, flags: int, error: Fault, mend: str = ME
     with reading(name, "image", error, mend):
         width, height = size_of(content, name, error, mend)
         check_pixels(width, height, name, error)
+        _check_chunks(content, name, error, mend)
         image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     if image is None:
         raise error(f"{name}: not a readable image; {mend}")
@@ -81,6 +82,19 @@ def size_of(content: bytes, name: Place, error: Fault, mend: str = MEND) -> tupl
             return width, height
     with opened(content, name, error, mend) as image:
         return image.size
+
+
+PNG, MOST = b"\x89PNG\r\n\x1a\n", 1 << 24
+
+
+def _check_chunks(content: bytes, name: Place, error: Fault, mend: str) -> None:
+    """`error` for a PNG with a chunk that claims to be far longer than the file: OpenCV allocates what it claims."""
+    at = len(PNG)
+    while content.startswith(PNG) and at + 4 <= len(content):
+        length = int.from_bytes(content[at : at + 4], "big")
+        if length > max(MOST, len(content)):
+            raise error(f"{name}: has a part of {length:,} bytes, and {len(content):,} in all; {mend}")
+        at += 12 + length
 
 
 @contextmanager

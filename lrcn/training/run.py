@@ -23,7 +23,7 @@ import posixpath
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,7 +42,7 @@ from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError, caffe_pb2, parse, to_text
 from prototxt_gen.weights import binary_of_hdf5, plan
-from readers.json_files import read_json
+from readers.json_files import parse_json, read_json
 
 Files = Mapping[str, Any]  # a variant's: "train_test", "deploy", ... NetParameter, "solver" SolverParameter
 VOCABULARIES = ("vocabulary.txt", "slot_vocabulary.txt")
@@ -556,8 +556,9 @@ def without_paths(net: Any) -> caffe_pb2.NetParameter:
             if param.source:
                 param.source = posixpath.basename(param.source)
         if layer.python_param.layer == "ClipData":
-            settings = json.loads(layer.python_param.param_str)
-            layer.python_param.param_str = json.dumps(settings | {"data": "", "workers": 1}, sort_keys=True)
+            with suppress(SpecError):  # what is no JSON is of no net of ours, and stays as it is
+                settings = parse_json(layer.python_param.param_str, layer.name, dict[str, Any], SpecError)
+                layer.python_param.param_str = json.dumps(settings | {"data": "", "workers": 1}, sort_keys=True)
     return bare
 
 

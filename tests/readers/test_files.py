@@ -309,3 +309,11 @@ def test_pixels_are_bounded_before_they_are_decoded(tmp_path, monkeypatch):
     assert "set LRCN_MAX_PIXELS=4290250000" in complaint(decode, bytes(jpeg), "x", cv2.IMREAD_COLOR, Complaint)
     monkeypatch.setenv("LRCN_MAX_PIXELS", "11")
     assert "4 x 3" in complaint(decode, encoded("PNG"), "x", cv2.IMREAD_COLOR, Complaint)
+
+
+def test_a_part_of_a_png_that_claims_far_more_than_there_is_is_not_allocated():
+    png = cv2.imencode(".png", np.zeros((4, 5, 3), np.uint8))[1].tobytes()
+    at = png.index(b"IDAT") - 4
+    said = complaint(decode, png[:at] + b"\x7f\0\0\0" + png[at + 4 :], "a.png", cv2.IMREAD_COLOR, Complaint)
+    assert said.startswith("a.png: has a part of 2,130,706,432 bytes, and ")
+    assert decode(png, "a.png", cv2.IMREAD_COLOR, Complaint).shape == (4, 5, 3)
