@@ -1,6 +1,6 @@
 """Parts of a preparation that are done apart, on machines that know nothing of each other, and put together later.
 
-    OUT.shards/3-of-64/shard.json     written last: what it was made of, by which versions, and what came out
+    OUT.shards/3-of-64/shard.json     written last: what it was made of, by which versions, what came out; a checksum
     OUT.shards/3-of-64/recipe.json    all that the whole is made of, so that `merge` needs no more than the shards
     OUT.shards/3-of-64/frames, flow   images as a data set has them
     OUT.shards/3-of-64/work           activations, of features
@@ -77,7 +77,8 @@ class Part:
 
     def finish(self, results: dict) -> None:
         """results: what came out, beside images."""
-        write_json(self.folder / MARK, {"prepared": self.made_of, "results": results})
+        about = json.loads(json.dumps({"prepared": self.made_of, "results": results}))
+        write_json(self.folder / MARK, about | {"checksum": _checksum(about)})
 
 
 @contextmanager
@@ -256,15 +257,21 @@ class _About(TypedDict):
 
     prepared: _Prepared
     results: dict[str, Any]
+    checksum: str  # of these two
 
 
 def _about(place: Path) -> dict[str, Any]:
     """What shard.json says. Errors: DataError."""
     content = _content(place, MARK)
-    try:
-        return dict(parse_json(decoded(content, MARK, DataError), MARK, _About, DataError))
-    except DataError:
-        raise DataError(f"{place / MARK}: is not as it was written; {AGAIN}") from None
+    with suppress(DataError):
+        about = dict(parse_json(decoded(content, MARK, DataError), MARK, _About, DataError))
+        if about.pop("checksum") == _checksum(about):
+            return about
+    raise DataError(f"{place / MARK}: is not as it was written; {AGAIN}")
+
+
+def _checksum(about: dict) -> str:
+    return _sum(json.dumps(about, sort_keys=True).encode())
 
 
 def _check_agree(places: list[Path]) -> None:

@@ -129,7 +129,7 @@ def _check_room(data: Path, images: int, progress) -> None:
 def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, progress) -> None:
     partial, begun = place.with_name(place.name + ".partial"), "making.json"
     check_ours(place, [NOTE], [NOTE, *store.FILES])
-    check_ours(partial, [begun], [begun, NOTE, *store.FILES])
+    check_ours(partial, [begun, NOTE], [begun, NOTE, *store.FILES])  # at its very end NOTE alone is there
     with locked(partial):
         if not _says(partial / begun, note):
             with writing(partial):

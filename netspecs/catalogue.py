@@ -29,9 +29,8 @@ def variants(task: str | None = None) -> list[Variant]:
 def get(name: str) -> Variant:
     """The variant `name`; SpecError with the nearest known one where there is none."""
     if name not in _VARIANTS:
-        raise SpecError(
-            f"{file_prefix(name)}there is no net '{shortened(name)}'{nearest(name, _VARIANTS) or '; `lrcn nets list` names them'}"
-        )
+        hint = nearest(name, _VARIANTS) or "; `lrcn nets list` names them"
+        raise SpecError(f"{file_prefix(name)}there is no net '{shortened(name)}'{hint}")
     return _VARIANTS[name]
 
 

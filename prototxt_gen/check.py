@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -155,7 +155,9 @@ class _Part:
 
     source: Source
     place: Place = ()
-    shapes: dict[bytes, NetShapes] = field(default_factory=dict)  # state -> what the net is in it
+
+    def __post_init__(self) -> None:
+        self.shapes: dict[bytes, NetShapes] = {}  # state -> what the net is in it
 
     @property
     def net(self) -> pb.NetParameter:

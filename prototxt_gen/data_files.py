@@ -71,7 +71,7 @@ def hdf5_values(path: str, name: str, most: int) -> Iterator[Any]:
     from readers.hdf5 import dataset, open_hdf5
 
     with open_hdf5(path, Unread, _MEND) as file:
-        values = dataset(file, name)
+        values: Any = dataset(file, name)
         described = _described(values)
         if described is None or described.kind not in ("H5T_INTEGER", "H5T_FLOAT") or not values.size:
             return

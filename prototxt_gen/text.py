@@ -121,7 +121,7 @@ def parse(source: str | Path, kind: str = "net", unknown: list[Unknown] | None =
 
 
 def read(source: str | Path, kind: str | None = "net") -> Source:
-    """As `parse`, with the lines of all fields, and with the unknown ones set apart. kind None: told by the fields' names.
+    """As `parse`, with the lines of all fields, and with the unknown ones set apart. kind None: as the fields tell.
 
     Raises Malformed with file and line for what is no prototxt, SpecError for what is no text file.
     """

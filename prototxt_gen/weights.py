@@ -321,9 +321,11 @@ def _hdf5_layers(path: Path, file: Any) -> Layers:
     for name in data:
         group = member(data, name)
         indices = list(group) if isinstance(group, h5py.Group) else []
-        datasets = {index: dataset(group, index) for index in indices}
+        datasets: dict[str, Any] = {index: dataset(group, index) for index in indices}
         known = all(one is not None and one.dtype.kind in "fiu" for one in datasets.values())
-        if not (isinstance(group, h5py.Group) and known and all(re.fullmatch("[0-9]{1,3}", it) for it in indices)):
+        if not (
+            isinstance(group, h5py.Group) and known and all(re.fullmatch("0|[1-9][0-9]{0,2}", it) for it in indices)
+        ):
             raise SpecError(
                 f"{path}: layer '{printable(name)}' holds something else than numbers in the datasets 0, 1, ..."
             )

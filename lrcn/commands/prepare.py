@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def _making(out, who=None, becomes="is whole", kind="videos", by_caffe=False):
     from data_prep import cluster, shards
     from data_prep.workers import Processes, Work
 
+    _check_inputs(out)
     progress, (workers, executor, shard) = Progress(), who or (None, None, None)
     if executor is not None and workers:
         raise click.UsageError("--workers are of this machine; give either that or --executor")
@@ -49,6 +51,15 @@ def _making(out, who=None, becomes="is whole", kind="videos", by_caffe=False):
         yield Work(workers, progress, crew, shard)
     progress.close()
     say(f"{shards.place(out, shard, kind)} is whole" if shard else f"{out} {becomes}")
+
+
+def _check_inputs(out):
+    """UsageError for a path among the command's that lies where the data set is made, and could be emptied with it."""
+    made_in = Path(f"{os.path.realpath(out)}.partial")
+    for value in click.get_current_context().params.values():
+        for path in value if isinstance(value, tuple) else (value,):
+            if isinstance(path, Path) and path.resolve().is_relative_to(made_in):
+                raise click.UsageError(f"{path}: lies in {made_in}, where {out} is made; move it elsewhere")
 
 
 @prepare.command("demo")

@@ -126,14 +126,17 @@ def extent(dataset: Dataset, part: str, images: Sequence[Image]) -> dict[str, An
 
 
 def claim(folder: Path, identity: dict[str, Any]) -> None:
-    """Removes what was kept in the folder, but for that of the very same identity."""
+    """Removes what was kept in the folder, but for that of the very same identity. DataError where what goes by such
+    names lies there without a note of ours, which comes first and stays to the last."""
     note = folder / "job.json"
     if read_kept(note, dict[str, Any]) == identity:
         return
+    there = [path for pattern in KEPT for path in sorted(folder.glob(pattern))]
+    if there and not note.exists():
+        raise DataError(f"{there[0]}: was not made by this command, which would remove it; move it away")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        note.unlink(missing_ok=True)
-        for path in (each for pattern in KEPT for each in folder.glob(pattern)):
+        for path in there:
             path.unlink()
     write_json(note, identity)
 

@@ -7,6 +7,7 @@ while they grow. The lines are those of BVLC's Caffe and of its derivatives sinc
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import math
 import re
@@ -32,6 +33,7 @@ _LINE = re.compile(
 )
 _CLOCK = re.compile(r"\b[IWEF](?P<year>\d{4})?(?P<minute>\d{4} \d\d:\d\d):(?P<second>\d\d(?:\.\d{1,6})?)")
 _HALF_YEAR = 183 * 86400.0
+_LONGEST = 1 << 16  # bytes of a line; what is longer is taken for several
 OF_RUN = "logs/from-*.log"  # in a run's folder, from-N.log from iteration N on
 
 
@@ -194,9 +196,15 @@ class Curve:
 
     rows: dict[int, dict[str, float]] = field(default_factory=dict)
     clocks: dict[int, float] = field(default_factory=dict)
-    measured: dict[str, float] = field(default_factory=dict)
     sittings: list[Sitting] = field(default_factory=list)
+    _measured: dict[str, float] | None = field(default_factory=dict)  # None: to be made of the rows
     _new: bool = True  # whether the next iteration is the first of its sitting
+
+    @property
+    def measured(self) -> dict[str, float]:
+        if self._measured is None:
+            self._measured = {name: value for _, row in sorted(self.rows.items()) for name, value in row.items()}
+        return self._measured
 
     def add(self, entry: Entry) -> None:
         """Takes in what a line says."""
@@ -215,13 +223,14 @@ class Curve:
             self._new = False
         self._note_time(entry)
         if entry.name:
-            self.rows.setdefault(entry.iteration, {})[entry.name] = self.measured[entry.name] = entry.value
+            self.rows.setdefault(entry.iteration, {})[entry.name] = entry.value
+            if self._measured is not None:
+                self._measured[entry.name] = entry.value
 
     def _forget_after(self, iteration: int) -> None:
-        if late := [each for each in self.rows if each > iteration]:
-            for each in late:
-                del self.rows[each]
-            self.measured = {name: value for _, row in sorted(self.rows.items()) for name, value in row.items()}
+        while self.rows and next(reversed(self.rows)) > iteration:  # they rise
+            self.rows.popitem()
+            self._measured = None
 
     def _note_time(self, entry: Entry) -> None:
         sitting = self.sittings[-1]
@@ -336,11 +345,13 @@ class LogFiles:
 
     def _read(self, path: Path) -> None:
         reader = self._readers.setdefault(path, Reader())
+        if path.is_char_device() or path.is_block_device():
+            raise OSError(errno.EINVAL, "a device, which may never end", str(path))
         with path.open("rb") as file:
             if at := self._at.get(path, 0):  # a pipe is read from its beginning alone
                 file.seek(at)
-            for line in file:
-                if line.endswith(b"\n") or self._file:  # a line of a run is whole by and by
+            for line in iter(lambda: file.readline(_LONGEST), b""):
+                if line.endswith(b"\n") or self._file or len(line) == _LONGEST:  # a line of a run is whole by and by
                     self._at[path] = self._at.get(path, 0) + len(line)
                     if entry := reader.read(line.decode(errors="replace")):
                         self.curve.add(entry)

@@ -13,7 +13,7 @@ from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
 from data_prep.workers import Work
 
-from .videofiles import files_of, prepare_small, write_video
+from .videofiles import FEATURES, files_of, prepare_small, write_video
 
 
 @pytest.fixture
@@ -378,7 +378,7 @@ def test_a_one_frame_video_has_no_flow(folder, tmp_path):
 
 
 def test_what_holds_no_frames_is_refused(tmp_path):
-    write_json(tmp_path / "dataset.json", {"name": "f", "kind": "features", "classes": ["a"], "mirror": True})
+    write_json(tmp_path / "dataset.json", FEATURES)
     with pytest.raises(DataError, match="holds features, not frames"):
         flow.prepare_flow(tmp_path)
 

@@ -12,7 +12,7 @@ from data_prep.dataset import Dataset
 from data_prep.whole_files import write_json
 from prototxt_gen import caffe_pb2
 
-from .videofiles import prepare_small
+from .videofiles import FEATURES, prepare_small
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_stills_that_are_not_there_say_what_makes_them(dataset):
 
 
 def test_what_holds_no_frames_is_refused(tmp_path):
-    write_json(tmp_path / "dataset.json", {"name": "f", "kind": "features", "classes": ["a"], "mirror": True})
+    write_json(tmp_path / "dataset.json", FEATURES)
     with pytest.raises(DataError, match="holds features, not frames"):
         stills.write_stills(Dataset(tmp_path))
 

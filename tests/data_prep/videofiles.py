@@ -9,6 +9,16 @@ from data_prep.videos import FrameOptions, prepare_folder
 from data_prep.workers import Work, no_progress
 
 SIZE = (48, 40)  # width, height of the tests' videos
+# what dataset.json says of one that holds no frames
+FEATURES = {
+    "name": "f",
+    "kind": "features",
+    "classes": ["a"],
+    "mirror": True,
+    "frames": 1,
+    "feature_size": 1,
+    "videos": 1,
+}
 
 
 def write_video(path, frames=6, value=60, size=SIZE):

@@ -74,15 +74,11 @@ class Bench:
         (folder / "in").mkdir()
         self.reader.make(folder / "in")
         self.right = _content(folder / "in")
-        self.damaged = sorted(
-            {
-                (path.relative_to(folder / "in"), kind)
-                for pattern, kind in self.reader.files.items()
-                for path in (folder / "in").glob(pattern)
-                if path.is_file()
-            }
-        )
-        assert self.damaged or self.reader.damage, name
+        self.damaged = {  # pattern -> the files that it names, from the folder in/
+            pattern: sorted(p.relative_to(folder / "in") for p in (folder / "in").glob(pattern) if p.is_file())
+            for pattern in self.reader.files
+        }
+        assert all(self.damaged.values()), name
         self._clear()
 
     def right_input(self) -> dict[str, str]:
@@ -109,7 +105,8 @@ class Bench:
         """The arguments then, and what was damaged."""
         if self.reader.damage:
             return self.reader.damage(self.folder, self.reader.calls[0], random)
-        path, kind = random.choice(self.damaged)
+        pattern, kind = random.choice(list(self.reader.files.items()))
+        path = random.choice(self.damaged[pattern])
         (self.folder / "in" / path).write_bytes(KINDS[kind](self.right[path], random))
         self.reader.mend(self.folder)
         return random.choice(self.reader.calls), str(path)

@@ -165,6 +165,18 @@ VIDEOS = {f"video{suffix}": _video(suffix) for suffix in CONTAINERS} | {
         {"data/*/data.mdb": "lmdb", "data/*.json": "json", "data/stills_*/stills.json": "json", "data/*.t??": "text"},
         "train activity/lrcn-fc6-rgb --data in/data --set backbone=tiny crop=16 --out out --dry-run --from-scratch",
     ),
+    "verify": Reader(
+        seeds.frames,
+        {
+            "data/*/data.mdb": "lmdb",
+            "data/*.json": "json",
+            "data/*/*.json": "json",
+            "data/*.t??": "text",
+            "data/*/checksums.tsv": "text",
+        },
+        "verify in/data --workers 1",
+        codes=CHECKED,
+    ),
     "shards": Reader(
         seeds.shards,
         {"set.shards/*/*.json": "json", "set.shards/*/*/data.mdb": "lmdb"},
@@ -235,6 +247,12 @@ SENTENCES = {
         {"data/*.json": "json", "data/vocabulary.txt": "text", "data/*_*.txt": "text", "data/*/*.h5": "hdf5"},
         "train caption/lrcn-2f --data in/data --set backbone=tiny crop=16 --out out --dry-run --from-scratch",
     ),
+    "verify-sentences": Reader(
+        seeds.captions_set,
+        {"data/*.json": "json", "data/*.txt": "text", "data/*/*.h5": "hdf5"},
+        "verify in/data --workers 1",
+        codes=CHECKED,
+    ),
     "semantics-set": Reader(
         seeds.semantics_set,
         {"data/*.json": "json", "data/*.txt": "text", "data/*.h5": "hdf5"},
@@ -242,6 +260,18 @@ SENTENCES = {
     ),
 }
 RUNS = {
+    "verify-run": Reader(
+        seeds.run,
+        {
+            "run/*/*.json": "json",
+            "run/*/*.prototxt": "text",
+            "run/*/snapshots/*.solverstate": "state",
+            "run/*/snapshots/*.caffemodel": "weights",
+        },
+        "verify in/run",
+        right=1,  # its weights are not that net's
+        codes=CHECKED,
+    ),
     "experiment": Reader(
         seeds.experiment, {"e.toml": "text"}, "train in/e.toml --data in/data --out out --dry-run --no-trial"
     ),
@@ -264,7 +294,7 @@ RUNS = {
     ),
     "run-evaluate": Reader(
         seeds.run,
-        {"run/*/*.json": "json", "run/*/scores.npz": "npz", "run/*/*.prototxt": "text"},
+        {"run/*/*.json": "json", "run/*/*.prototxt": "text"},
         "evaluate activity/single-frame-flow --data in/data --out in/run",
         right=2,
         own=("run/single-frame-flow/lock",),

@@ -60,7 +60,9 @@ COMMANDS = {
         seeds.snippets, f"prepare tacos --snippets in/s.jsonl --features in/f.h5 --frames 2 --out out {SMALL}"
     ),
     "prepare features": Command(seeds.features, "prepare features --npz in/f.npz --out out --videos 2"),
-    "nets write": Command(seeds.settings, "nets write activity/lrcn-fc6-rgb caption/lrcn-2f lm/lstm-lm --explain --out out"),
+    "nets write": Command(
+        seeds.settings, "nets write activity/lrcn-fc6-rgb caption/lrcn-2f lm/lstm-lm --explain --out out"
+    ),
     "nets show": Command(seeds.nets, "nets show in/net.prototxt --diagram out/net.svg"),
     "report": Command(seeds.outcome, "report in/a in/b --out out/report.html"),
     "analyze": Command(seeds.caffe_log, "analyze in/caffe.log --out out/curves.png --csv out/curves.csv"),
@@ -72,6 +74,7 @@ COMMANDS = {
         "evaluate caption/rating-sheet --system a=in/a.json --system b=in/b.json --references in/ref.json --images in"
         " --count 3 --out out",
     ),
+    "verify": Command(seeds.frames, "verify in/data --workers 2"),
     "train": Command(seeds.frames, TRAINED, engine=True),
     "evaluate": Command(
         seeds.frames, "evaluate activity/single-frame-flow --data in/data --out out", (TRAINED,), engine=True

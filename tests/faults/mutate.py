@@ -17,6 +17,7 @@ import h5py
 import lmdb
 import numpy as np
 from google.protobuf import text_format
+from google.protobuf.message import DecodeError
 from PIL import Image
 
 from prototxt_gen import caffe_pb2 as pb
@@ -367,7 +368,10 @@ def damage_message(kind):
     def damage(content: bytes, random: Random) -> bytes:
         if random.random() < 0.5:
             return damage_bytes(content, random)
-        message = kind.FromString(content)
+        try:
+            message = kind.FromString(content)
+        except DecodeError:  # it is damaged already
+            return damage_bytes(content, random)
         for _ in range(random.choice([1, 1, 2])):
             _change_message(message, random)
         return message.SerializeToString()

@@ -10,7 +10,6 @@ import h5py
 import numpy as np
 from google.protobuf import text_format
 
-from lrcn.activity import score
 from lrcn.sentences import rating_sheet
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2 as pb
@@ -346,8 +345,6 @@ def run(folder: Path) -> None:
     write(run, run__json=identity)
     for iteration in (20, 40):
         write_snapshot(run, iteration)
-    scores = score.Scores(run / "scores.npz", {"strides": [8], "frames": 1, "keep_clips": False}, 2, 2)
-    scores.save(2)
 
 
 def results(folder: Path) -> None:

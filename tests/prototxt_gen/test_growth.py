@@ -98,7 +98,9 @@ def test_checking_many_layers(line, tmp_path, monkeypatch):
 
 
 def test_a_chain_of_labels_is_followed_without_recursion(tmp_path):
-    data = "layer { name: 'd' type: 'Input' top: 'a' top: 'b0' input_param { shape { dim: 4 dim: 3 } shape { dim: 4 } } }"
+    data = (
+        "layer { name: 'd' type: 'Input' top: 'a' top: 'b0' input_param { shape { dim: 4 dim: 3 } shape { dim: 4 } } }"
+    )
     loss = "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'a' bottom: 'b2000' top: 'loss' }\n"
     (tmp_path / "net.prototxt").write_text(layers(2000, CHAIN, data) + loss)
     assert check(tmp_path / "net.prototxt", "TEST") == []

@@ -13,7 +13,8 @@ from tests.prototxt_gen import hostile_weights
 
 NET = parse(
     "input: 'x' input_dim: 1 input_dim: 3 input_dim: 1 input_dim: 1\n"
-    "layer { name: 'fc' type: 'InnerProduct' bottom: 'x' top: 'y' inner_product_param { num_output: 2 bias_term: false } }"
+    "layer { name: 'fc' type: 'InnerProduct' bottom: 'x' top: 'y' "
+    "inner_product_param { num_output: 2 bias_term: false } }"
 )
 
 
@@ -62,11 +63,10 @@ def no_files(folder):
 
 
 def test_weights_that_are_no_file(tmp_path):
-    for name in no_files(tmp_path)[:-2]:
-        for path in (tmp_path / name, tmp_path / f"{name}.h5"):
-            if path.suffix:
-                path = path.with_name(f"link-{Path(name).name}.h5")
-                path.symlink_to(tmp_path / name)
+    for number, name in enumerate(no_files(tmp_path)[:-2]):
+        hdf5 = tmp_path / f"{number}.h5"
+        hdf5.symlink_to(tmp_path / name)
+        for path in tmp_path / name, hdf5:
             refused(lambda path=path: read_weights(path), path)
 
 

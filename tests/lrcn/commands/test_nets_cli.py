@@ -1,6 +1,8 @@
 """The commands `lrcn nets ...`: what they print, and with which exit code."""
 
 import json
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -239,12 +241,50 @@ def test_settings_from_a_toml_file_and_several_after_one_set(tmp_path):
         ("unitz = 3", "did you mean 'units'?"),
         ('["lm/lstm-ml"]\nunits = 3', "did you mean 'lm/lstm-lm'?"),
         ('["lm/lstm-lm"]\nunitz = 3', "did you mean 'units'?"),
+        ("units = " + "[" * 5000, "too many brackets or dots"),
+        ("units = " + "9" * 5000, "a number of thousands of digits"),
+        ("units = 0x" + "F" * 5000, "a number of thousands of digits"),
+        ("units = nan", "units=nan makes no sense"),
+        ('"a\\u001b[31m" = 1', "b[31m' in lm/lstm-lm"),
     ],
+    ids=str,
 )
 def test_a_wrong_toml_file_is_refused(tmp_path, text, said):
     (tmp_path / "wrong.toml").write_text(text)
     refused(lrcn("nets", "write", "lm/lstm-lm", "--config", "wrong.toml", "--out", "nets", cwd=tmp_path), said)
     assert not (tmp_path / "nets").exists()
+
+
+@pytest.mark.parametrize("value", ["[" * 60_000, "9" * 5000, '{"a": 1, "a": 2}', "a\nb", "\x1b[31m"], ids=ascii)
+def test_no_value_of_a_setting_breaks_the_line(value, tmp_path):
+    for name in "units", "data":
+        done = lrcn("nets", "write", "lm/lstm-lm", "--out", "nets", f"--set={name}={value}", cwd=tmp_path)
+        if done.returncode:
+            refused(done, "makes no sense")
+            assert len(done.stderr) < 800
+        assert not set(done.stdout + done.stderr) & {"\x1b"}
+
+
+HOSTILE = """
+layer { name: "a\\033[31m" type: "Input" top: "x\\nx" input_param { shape { dim: 1 } } }
+layer { name: "\\302\\233b" type: "R\\033eLU" bottom: "y\\033]0;t\\007" top: "\\342\\200\\256z" }
+layer { name: "c" type: "Python" top: "p" python_param { module: "\\033" } }
+solver_\x1b: 1
+"""
+
+
+def test_what_a_net_holds_is_no_order_to_the_terminal(tmp_path):
+    (tmp_path / "net.prototxt").write_text(HOSTILE.replace("solver_\x1b: 1\n", ""))
+    (tmp_path / "no.prototxt").write_text(HOSTILE)
+    for command in ("show net.prototxt", "check net.prototxt", "show net.prototxt --diagram d.svg", "show no.prototxt"):
+        done = lrcn("nets", *command.split(), cwd=tmp_path)
+        assert "Traceback" not in done.stderr
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", done.stdout + done.stderr), command
+    ElementTree.parse(tmp_path / "d.svg")
+    (tmp_path / "other.prototxt").write_text("layer { name: 'x' type: 'Input' top: 'y' }")
+    done = lrcn("nets", "diff", "net.prototxt", "other.prototxt", cwd=tmp_path)
+    assert done.returncode == 1 and len(done.stdout.split("\n")) < 12
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", done.stdout)
 
 
 def test_the_list_shows_task_place_parameters_and_inputs():

@@ -36,3 +36,16 @@ def test_what_is_not_read_is(tmp_path):
     (tmp_path / "points.csv").write_text("of an earlier call")
     assert lrcn("analyze", "log", "--csv", "points.csv", cwd=tmp_path).returncode == 0
     assert "2.1" in (tmp_path / "points.csv").read_text()
+
+
+def test_what_lies_where_a_data_set_is_made_is_not_taken_for_it(tmp_path):
+    """A preparation of other settings, which was cut off, has left the folder: it is emptied for these."""
+    mine = tmp_path / "out.partial" / "videos" / "A" / "a.avi"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    (tmp_path / "out.partial" / "preparing.json").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "out.partial" / "videos")
+    for videos in ("out.partial/videos", "link"):
+        done = lrcn("prepare", "videos", "--videos", videos, "--out", "out", cwd=tmp_path)
+        refused(done, f"{videos}: lies in ", "where out is made; move it elsewhere")
+    assert mine.read_text() == "mine"

@@ -245,3 +245,13 @@ def test_pictures_of_whatever_a_log_holds(tmp_path):
     for number, named in enumerate(({"a": logs["a"]}, {"b": logs["b"]}, {"c": logs["c"]}, logs)):
         analysis.draw({name: curve_of(text) for name, text in named.items()}, tmp_path / f"{number}.png")
         assert (tmp_path / f"{number}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_log_that_never_ends_or_goes_back_and_forth(tmp_path):
+    refused(lrcn("analyze", "/dev/zero", cwd=tmp_path), "/dev/zero: cannot be read (a device, which may never end)")
+    there = [f"Iteration {i}, loss = {i}" for i in range(20)]
+    back = [f"Iteration {i}, loss = {10 * i}" for _ in range(3) for i in (19, 18)]
+    (tmp_path / "a.log").write_text("\n".join([*there, "x" * 200_000, *back, ""]))
+    curve = LogFiles(tmp_path / "a.log").update()
+    assert curve.points("loss") == [*((i, i) for i in range(18)), (18, 180)]
+    assert curve.measured == {"loss": 180} and len(curve.sittings) == 4
