@@ -282,7 +282,10 @@ def test_an_array_that_claims_more_than_there_is(tmp_path):
     assert b"(2, 3, 4), }   " in content
     (tmp_path / "f.npz").write_bytes(content.replace(b"(2, 3, 4), }        ", b"(200000000, 3, 9), }"))
     said = refused(features.prepare_npz, tmp_path / "f.npz", tmp_path / "out")
-    assert "f.npz: x_tr: no readable array (its header claims (200000000, 3, 9)" in said and not (tmp_path / "out").exists()
+    assert (
+        "f.npz: x_tr: no readable array (its header claims (200000000, 3, 9)" in said
+        and not (tmp_path / "out").exists()
+    )
 
 
 def test_a_preparation_whose_note_is_damaged_says_what_to_remove(tmp_path):
