@@ -75,8 +75,8 @@ def test_a_log_is_followed_line_by_line_and_says_why_caffe_ended(tmp_path):
         ),
         (
             "import sys; sys.exit('F1121 06:00:00.1 9 data_transformer.cpp:1] Check failed: x')",
-            "Caffe stopped at data_transformer.cpp:1: Check failed: x; is an image of the data set damaged? `lrcn verify`"
-            " tells",
+            "Caffe stopped at data_transformer.cpp:1: Check failed: x; is an image of the data set damaged? `lrcn"
+            " verify` tells",
         ),
     ],
 )
