@@ -157,6 +157,8 @@ class Bench:
             if path.name not in ("in", "stdout", "stderr"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         (self.folder / "home").mkdir()
+        for lock in (self.folder / "in").rglob("lock.mdb"):
+            lock.unlink()
         there = _content(self.folder / "in")
         for path in there.keys() - self.right.keys():
             (self.folder / "in" / path).unlink()

@@ -149,9 +149,9 @@ VIDEOS = {f"video{suffix}": _video(suffix) for suffix in CONTAINERS} | {
         own=("data/flow", "data/dataset.json", "data/stills_"),
     ),
     "frames": Reader(
-        seeds.frames,
+        seeds.without_flow,
         {"data/frames/data.mdb": "lmdb", "data/*.json": "json", "data/*.t??": "text"},
-        "prepare flow --data in/data --workers 1 --algorithm farneback --replace",
+        "prepare flow --data in/data --workers 1 --algorithm farneback",
         own=("data/flow", "data/dataset.json", "data/stills_"),
     ),
     "stills": Reader(
@@ -292,12 +292,16 @@ RUNS = {
         "report in/run --out out.html",
         sound=_page,
     ),
-    "run-evaluate": Reader(
+    "run-classify": Reader(
         seeds.run,
-        {"run/*/*.json": "json", "run/*/*.prototxt": "text"},
-        "evaluate activity/single-frame-flow --data in/data --out in/run",
+        {
+            "run/*/*.json": "json",
+            "run/*/*.prototxt": "text",
+            "run/*/snapshots/net_iter_40.solverstate": "state",
+            "run/*/snapshots/net_iter_40.caffemodel": "weights",
+        },
+        "classify in/v.avi --run in/run --out out",
         right=2,
-        own=("run/single-frame-flow/lock",),
     ),
     "log": Reader(seeds.caffe_log, {"caffe.log": "text"}, "analyze in/caffe.log --json --csv out.csv"),
     "results": Reader(

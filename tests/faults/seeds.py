@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import h5py
 import numpy as np
 from google.protobuf import text_format
 
+from lrcn.activity import clip_settings
 from lrcn.sentences import rating_sheet
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2 as pb
+from prototxt_gen.shapes import infer
 from tests.commands import LRCN
 from tests.data_prep.videofiles import write_ucf101, write_video
 from tests.datasets import make_dataset
@@ -179,12 +182,14 @@ def ucf101(folder: Path) -> None:
     write_ucf101(folder, ("Jump", "Run"), groups=3, clips=1, frames=1)
 
 
+def without_flow(folder: Path) -> None:
+    frames(folder)
+    shutil.rmtree(folder / "data/flow")
+
+
 def flow_images(folder: Path) -> None:
     """A data set without flow, and images of flow, x and y, as others compute them."""
-    frames(folder)
-    for path in (folder / "data/flow").iterdir():
-        path.unlink()
-    (folder / "data/flow").rmdir()
+    without_flow(folder)
     (folder / "images").mkdir()
     for video in range(4):
         for number in range(2, 4):
@@ -343,8 +348,13 @@ def run(folder: Path) -> None:
     run = outcomes.write_run(folder / "run/single-frame-flow", "activity/single-frame-flow", **small, data="in/data")
     identity = {"data_set": {}, "solver": "", "train_test": "", "weights": None}
     write(run, run__json=identity)
+    variant = catalogue.get("activity/single-frame-flow")
+    settings = variant.settings(**small)
+    inputs = variant.input_shapes(**settings)["train"]
+    net = infer(variant.files(**settings)["train_test"], "TRAIN", inputs=inputs, python=clip_settings.top_shapes)
     for iteration in (20, 40):
-        write_snapshot(run, iteration)
+        write_snapshot(run, iteration, rows=net.rows)
+    write_video(folder / "v.avi", 3, size=(24, 20))
 
 
 def results(folder: Path) -> None:

@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from contextlib import suppress
 from importlib.metadata import entry_points
@@ -23,6 +24,7 @@ from pathlib import Path
 
 PACKAGES = ("readers", "prototxt_gen", "netspecs", "data_prep", "lrcn")
 LIBRARIES = ("cv2", "h5py", "jinja2", "lmdb", "matplotlib.backends.backend_agg", "matplotlib.pyplot", "PIL.Image")
+PATIENCE = 60  # seconds that what outlives its parent has to notice: no measure, a guard
 CAFFES = ("lrcn.clip_data", "lrcn.engine.rank")  # modules that run in Caffe alone
 
 
@@ -121,8 +123,11 @@ def _bytes(argument: str) -> bytes:
 
 
 def _end_group(leader: int) -> bool:
-    """Ends what is left of a child's group of processes; whether there was anything that lives on."""
+    """Whether any of a child's group of processes does not end with it; those are ended."""
     with suppress(ProcessLookupError):
+        for _ in range(PATIENCE * 100):
+            os.killpg(leader, 0)
+            time.sleep(0.01)
         os.killpg(leader, signal.SIGKILL)
         return True
     return False
