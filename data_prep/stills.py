@@ -119,7 +119,7 @@ def position_key(position: int, key: bytes) -> bytes:
 
 
 def _check_room(data: Path, images: int, progress) -> None:
-    with store.reader(data / "frames").begin() as transaction:
+    with store.reading(data / "frames") as transaction:
         stored = transaction.stat()["entries"]
     need = room.taken([data / "frames" / "data.mdb"]) * images / max(stored, 1)
     there, fewer = room.taken(data.glob("stills_*.partial/data.mdb")), ", or take fewer frames (--every K)"
@@ -152,8 +152,8 @@ def _write(data: Path, place: Path, name: str, videos: list[Video], note: dict, 
 
 def _fill(data: Path, partial: Path, name: str, videos: list[Video], note: dict, progress) -> None:
     images, what = note["images"], Counted(f"stills {name}", "images")
-    source, sums = store.reader(data / "frames"), checksums.of_records(data / "frames") or {}
-    with store.writer(partial) as target, source.begin() as stored:
+    sums = checksums.of_records(data / "frames") or {}
+    with store.writer(partial) as target, store.reading(data / "frames") as stored:
         done, pending, size = target.stat()["entries"], [], 0  # they come in the order of their positions
         progress(what, done, images)
         for position, key in enumerate(keys(name, videos, note, done), done):

@@ -5,7 +5,8 @@ Import is kept light: the data layer's workers read through this module.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class ImageWriter:
 
     def count(self, video: str) -> int:
         """How many images of the video are stored, those not yet committed left out."""
-        with self.environment.begin() as transaction:
+        with telling_of_records(self.folder), self.environment.begin() as transaction:
             return _count(transaction, self.modality, video)
 
     def add(self, video: str, label: int, jpegs: list[bytes], height: int, width: int) -> None:
@@ -154,6 +155,23 @@ def reader(folder: Path, tree: bool = True) -> lmdb.Environment:
     return open_lmdb(Path(folder), DataError, MEND, tree)
 
 
+@contextmanager
+def reading(folder: Path) -> Iterator[lmdb.Transaction]:
+    """The records of an LMDB folder. DataError for one whose own pages are damaged, which the check leaves unread."""
+    environment = reader(folder)
+    with telling_of_records(folder), environment.begin() as transaction:
+        yield transaction
+
+
+@contextmanager
+def telling_of_records(folder: Path) -> Iterator[None]:
+    """Turns what LMDB raises on a record into one line."""
+    try:
+        yield
+    except lmdb.Error as error:
+        raise DataError(f"{folder}: a record is damaged ({error}); {CORRUPT}") from None
+
+
 def close_reader(folder: Path) -> None:
     """Before an LMDB is written to or removed: a process may not have it open twice."""
     close_lmdb(Path(folder))
@@ -207,8 +225,7 @@ def due_sum(sums: dict[str, str], modality: str, video: str, number: int) -> str
 def check_images(folder: Path, modality: str, index) -> None:
     """Compares the videos of an index with what the dataset folder's LMDB holds. Errors: DataError."""
     place, first = Path(folder) / MODALITIES[modality], first_number(modality)
-    environment = reader(place)
-    with environment.begin() as transaction:
+    with reading(place) as transaction:
         for video in index:
             for number in {first, video.frames} if video.images(modality) else ():
                 if transaction.get(key(modality, video.name, number)) is None:

@@ -64,6 +64,10 @@ class _Meta:
     transaction: int
 
 
+class _BeingWritten(_Damage):
+    """It is no damage."""
+
+
 def open_lmdb(path: Place, error: Fault, mend: str = MEND, tree: bool = True) -> lmdb.Environment:
     """An LMDB, a folder or a file alone (MDB_NOSUBDIR), opened for reading, without a lock: it writes nothing, and the
     file may be another user's.
@@ -148,7 +152,7 @@ def _line(file: Path, reason: Exception, mend: str) -> str:
         why = str(reason)
     else:
         why = f"no readable LMDB ({getattr(reason, 'strerror', None) or ' '.join(str(reason).split())})"
-    return "; ".join(filter(None, (f"{file}: {why}", mend)))
+    return "; ".join(filter(None, (f"{file}: {why}", "" if isinstance(reason, _BeingWritten) else mend)))
 
 
 # ---- pages -------------------------------------------------------------------------------------------------
@@ -220,7 +224,7 @@ def _check(pages: _Pages, tree: bool) -> int:
         except _Damage:
             if pages.meta() == meta:
                 raise
-    raise _Damage("is being written by another process; wait for its end")
+    raise _BeingWritten("is being written by another process; wait for its end")
 
 
 def _check_state(pages: _Pages, meta: _Meta, tree: bool) -> None:

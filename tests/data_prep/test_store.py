@@ -1,6 +1,7 @@
 import json
 import os
 
+import lmdb
 import pytest
 
 from data_prep import DataError, store
@@ -135,6 +136,12 @@ def test_an_lmdb_that_was_cut_is_named(dataset):
         DataError, match=r"frames/data\.mdb: is cut off, it had [0-9]+ bytes and has [0-9]+; copy it anew"
     ):
         Dataset(dataset).check("rgb")
+
+
+def test_what_lmdb_says_of_a_record_is_one_line(dataset):
+    with pytest.raises(DataError, match=r"frames: a record is damaged \(wrong page\); `lrcn verify`"):
+        with store.reading(dataset / "frames"):
+            raise lmdb.CorruptedError("wrong page")  # as newer ones do, where an older one looks at no such page
 
 
 def test_a_folder_that_is_not_whole_says_what_to_do(tmp_path):

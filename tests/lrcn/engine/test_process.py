@@ -73,6 +73,11 @@ def test_a_log_is_followed_line_by_line_and_says_why_caffe_ended(tmp_path):
             "import sys; sys.exit('F1121 06:00:00.1 9 a.cpp:1] Check failed: x')",
             "Caffe stopped at a.cpp:1: Check failed: x",
         ),
+        (
+            "import sys; sys.exit('F1121 06:00:00.1 9 data_transformer.cpp:1] Check failed: x')",
+            "Caffe stopped at data_transformer.cpp:1: Check failed: x; is an image of the data set damaged? `lrcn"
+            " verify` tells",
+        ),
     ],
 )
 def test_no_log_is_named_that_is_gone_when_its_name_is_read(program, line):

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import unicodedata
+from random import Random
 
 import pytest
 
@@ -188,3 +189,55 @@ def test_what_is_no_number_is_none(tmp_path):
     [table] = [each for each in compare.tables([compare.read(path)]) if each.name == "table3"]
     assert table.rows[0].numbers["BLEU-1"].measured is None
     json.loads(formats.json_text([table]), parse_constant=pytest.fail)
+
+
+ODD_VALUES = [None, True, -1, 0, 10**299, 1e308, float("nan"), "", "x", [], {}, [1], {"a": 1}, 1.5]
+
+
+def changed(content, random):
+    """The content with some of its parts left out, or of another kind."""
+    content = json.loads(json.dumps(content))
+    for _ in range(random.choice([1, 1, 2, 4])):
+        at = content
+        while at and random.random() < 0.7:
+            inner = [each for each in (at.values() if isinstance(at, dict) else at) if isinstance(each, dict | list)]
+            if not inner:
+                break
+            at = random.choice(inner)
+        if at:
+            place = random.choice(list(at) if isinstance(at, dict) else range(len(at)))
+            if random.random() < 0.4:
+                del at[place]
+            else:
+                at[place] = random.choice(ODD_VALUES)
+    return content
+
+
+@pytest.mark.parametrize("task", ["activity", "caption", "video", "lm", "other"])
+def test_what_is_read_can_be_shown_beside_any_other(tmp_path, task):
+    """Any subset of fields, of any kinds, in several files that are compared together: refused in a line, or shown."""
+    random = Random(task)
+    perplexity = {"test": {"perplexity": 9.5, "captions": 45, "words": 300}}
+    rows = {
+        "activity": {"single-frame": {"rgb": {"accuracy": 70.5, "videos": 50}, "flow": {"accuracy": 60.0}}},
+        "lm": {"lstm-lm": {"perplexity": perplexity}},
+        "other": {"net": {"score": 3, "word": "x"}},
+    }.get(task, {"lrcn-2f": row() | {"by_detail": {"short": {"BLEU-4": 0.3}}, "truth": {"all": 0.5}}})
+    about = {"name": "d", "classes": ["a", "b"], "test_videos": 50, "split": 1} if task == "activity" else None
+    stretch = {"gpu": {"precision": "tf32", "deterministic": False, "cards": [{"name": "H100"}]}, "from": 0}
+    whole = results_of(**rows) | {"task": task, "trained_on": {"net": [stretch, {"gpu": None, "from": 5}]}}
+    whole |= {"dataset": about} if about else {}
+    shown = 0
+    for _ in range(60):
+        readable = []
+        for seed in range(3):
+            path = tmp_path / f"{seed}.json"
+            path.write_text(json.dumps(changed(whole | {"seed": seed}, random)))
+            try:
+                readable.append(compare.read(path))
+            except compare.ResultsError as error:
+                assert str(error).startswith(str(path)) and "\n" not in str(error)
+        for form in formats.FORMATS.values():
+            form(compare.tables(readable))
+        shown += len(readable)
+    assert shown > 20
