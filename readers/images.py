@@ -90,7 +90,7 @@ PNG, MOST = b"\x89PNG\r\n\x1a\n", 1 << 24
 def _check_chunks(content: bytes, name: Place, error: Fault, mend: str) -> None:
     """`error` for a PNG with a chunk that claims to be far longer than the file: OpenCV allocates what it claims."""
     at = len(PNG)
-    while content.startswith(PNG) and at + 4 <= len(content):
+    while content.startswith(PNG) and at + 4 <= len(content) and content[at + 4 : at + 8] != b"IEND":
         length = int.from_bytes(content[at : at + 4], "big")
         if length > max(MOST, len(content)):
             raise error(f"{name}: has a part of {length:,} bytes, and {len(content):,} in all; {mend}")
