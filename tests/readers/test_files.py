@@ -2,7 +2,9 @@
 
 import io
 import os
+import signal
 import struct
+import subprocess
 import zipfile
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
@@ -54,6 +56,26 @@ def test_a_pipe_that_somebody_writes_to_is_read(tmp_path):
     os.close(writing)
     assert read_lines(f"/dev/fd/{reading}", Complaint) == ["a 0", "b 1"]
     os.close(reading)
+
+
+def test_a_pipe_that_never_ends_is_left_at_the_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(bounds, "GIB", 1 << 12)
+    monkeypatch.setenv("LRCN_MAX_GIB", "1")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", 'exec yes > "$0"', pipe], stderr=subprocess.DEVNULL) as writer:
+        while not (line := said(pipe)):  # until the other side is open
+            pass
+        assert "GiB of memory, more than" in line
+        assert writer.wait() == -signal.SIGPIPE
+
+
+def said(path) -> str:
+    try:
+        assert not read_bytes(path, Complaint, "mend")
+        return ""
+    except Complaint as error:
+        return str(error)
 
 
 def test_a_file_larger_than_is_allowed_is_not_read(tmp_path, monkeypatch):
@@ -124,6 +146,11 @@ class Content(TypedDict, total=False):
         ('{"images": [{"id": 1, "size": 0}]}', "at images[0].size: a whole number >= 1 is due, not 0"),
         ('{"images": [{}]}', "required field id"),
         ('{"named": {"x.y": 1}}', "an object {...} is due"),
+        (
+            '{"named": {"a": {"id": 1}, "b.c": {"id": "x"}, "d": {"id": null}}}',
+            "at named.b.c.id: a whole number is due",
+        ),
+        ('{"a": 1, "b": 2, "c": 3, "b": 4, "b": 5, "c": 6}', "two values of 'b', 2 and 4"),
         ("[]", "an object {...} is due"),
     ],
 )
