@@ -92,6 +92,21 @@ def test_a_bound_that_is_no_number_is_told(monkeypatch, value):
     assert f"LRCN_MAX_PIXELS={value}: no whole number" in complaint(bounds.check_pixels, 1, 1, "x", Complaint)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_of_an_odd_image_that_is_taken_nothing_is_printed(tmp_path, capfd, kind):
+    content = io.BytesIO()
+    Image.new("RGB", (40, 40), "red").save(content, kind)
+    content = content.getvalue()
+    content = (
+        content[:-2] + b"odd bytes" + content[-2:] if kind == "JPEG" else content.replace(b"\x17\x01", b"\x19\xfd")
+    )
+    assert cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) is not None
+    assert capfd.readouterr().err  # or there is nothing to be kept from
+    assert decode(content, "x", cv2.IMREAD_COLOR, Complaint).shape == (40, 40, 3)
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "after"
+
+
 # ---- text ----------------------------------------------------------------------------------------------------
 
 
