@@ -3,10 +3,12 @@ programs, and some are read by nobody's care."""
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from readers import reading
@@ -48,7 +50,8 @@ def decode(content: bytes, name: Place, flags: int, error: Fault, mend: str = ME
         width, height = size_of(content, name, error, mend)
         check_pixels(width, height, name, error)
         _check_chunks(content, name, error, mend)
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        with _in_silence:
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     if image is None:
         raise error(f"{name}: not a readable image; {mend}")
     return image
@@ -95,6 +98,33 @@ def _check_chunks(content: bytes, name: Place, error: Fault, mend: str) -> None:
         if length > max(MOST, len(content)):
             raise error(f"{name}: has a part of {length:,} bytes, and {len(content):,} in all; {mend}")
         at += 12 + length
+
+
+class _Silence:
+    """Within it nothing reaches standard error: libjpeg and libtiff, within OpenCV, write there themselves what they
+    think of an image, as of bytes too many, which thousands of sound photographs have."""
+
+    def __init__(self) -> None:
+        self._lock, self._threads, self._before = Lock(), 0, -1
+
+    def __enter__(self) -> None:
+        with self._lock, suppress(OSError):  # it is closed
+            if not self._threads:
+                self._before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, 2)
+                os.close(nowhere)
+            self._threads += 1
+
+    def __exit__(self, *raised: object) -> None:
+        with self._lock:
+            self._threads = max(self._threads - 1, 0)
+            if not self._threads and self._before >= 0:
+                os.dup2(self._before, 2)
+                os.close(self._before)
+                self._before = -1
+
+
+_in_silence = _Silence()
 
 
 @contextmanager
