@@ -88,6 +88,15 @@ def test_it_has_the_layers_and_shapes_of_its_net(run):
         assert run.weights
 
 
+def test_it_is_of_the_iteration_that_its_name_says(run):
+    for path in run.snapshots.folder.glob("net_iter_2.*"):  # renamed, checksums and all
+        path.with_name(path.name.replace("_2.", "_4.")).write_bytes(path.read_bytes())
+    iteration, [told] = begun(run)
+    assert iteration == 2 and "net_iter_4.solverstate: is of iteration 2, whatever its name says" in told
+    with pytest.raises(TrainError, match="not trained to iteration 4 yet"):
+        assert run.weights
+
+
 def test_of_several_damaged_ones_all_are_told_of(run):
     for iteration in (2, 4):
         run.snapshot(iteration).write_bytes(b"")
