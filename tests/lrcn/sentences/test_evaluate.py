@@ -272,6 +272,21 @@ def test_what_numbers_are_of_is_said_whole():
     assert compare.conditions(otherwise) == "seed 7, BVLC's Caffe, last frame of each clip, stride 4 and 8"
 
 
+def test_damaged_images_that_were_passed_over_are_said():
+    counts = {"lrcn-fc6-rgb": {"training": 2, "test": 0}, "lrcn-fc6-flow": {"training": 3, "test": 1}}
+    assert compare.damaged_in_words([{"passed_over": {}}, {}]) == ""
+    said = ", 5 damaged images passed over in training, 1 damaged image passed over in test"
+    assert compare.damaged_in_words([{"passed_over": counts}, {}]) == said
+    data = {"name": "small", "classes": ["a", "b"], "test_videos": 4, "split": 1}
+    models = {"lrcn-fc6": {"rgb": {"accuracy": 50.0}}}
+    one = {"task": "activity", "experiment": "x", "dataset": data, "models": models, "seed": 7, "passed_over": counts}
+    assert compare.measured_on(one).endswith("split 1, seed 7" + said)
+    others = [one | {"dataset": data | {"split": 2}, "passed_over": {}}, one | {"seed": 8}]
+    for other, over in zip(others, ("splits 1-2", "seeds 7, 8")):
+        on = {row.on for row in compare.tables([one, other])[0].rows if over in row.on}
+        assert on and all("5 damaged images" in each or "10 damaged images" in each for each in on), on
+
+
 def on(precision="fp32", deterministic=True):
     card = {"name": "NVIDIA H200", "capability": "9.0"}
     return {"cards": [card], "driver": "580.1", "precision": precision, "deterministic": deterministic}
