@@ -1,6 +1,7 @@
 """Snapshots: which are whole, however they were damaged, and which is gone on from; weights that a run was given."""
 
 import hashlib
+import json
 import subprocess
 
 import pytest
@@ -188,3 +189,17 @@ def test_given_weights_without_a_checksum_are_read_all_the_same(run, tmp_path):
     taken.given.write_bytes(caffe_pb2.NetParameter(name="nothing").SerializeToString())
     with pytest.raises(TrainError, match="holds no layers"):
         assert taken.weights
+
+
+def test_snapshots_without_a_word_of_whose_they_are_are_nobodys(run):
+    """As in a run that was half copied: they may be of another data set, or other settings."""
+    before = (run.folder / "run.json").read_text()
+    for damage in (lambda path: path.unlink(), lambda path: path.symlink_to("nowhere")):
+        damage(run.folder / "run.json")
+        with pytest.raises(TrainError, match=r"run\.json: is gone, and snapshots are there; put back what it was"):
+            run.claim(json.loads(before), {})
+        with pytest.raises(TrainError, match=r"run\.json: is gone; put back what it was"):
+            run.check_data(None, "flow", 1)
+    (run.folder / "run.json").unlink()
+    (run.folder / "run.json").write_text(before)
+    run.claim(json.loads(before), {})
