@@ -94,7 +94,7 @@ def conditions(results: Results) -> str:
     return ", ".join([*_whose(results), *_engines(results), *_computed(results)]) + otherwise
 
 
-def damaged_in_words(group: Sequence[Results]) -> str:
+def damaged_in_words(group: Sequence[Mapping[str, Any]]) -> str:
     """Of results in whose trainings or tests others were shown in the place of damaged images; "" of other ones."""
     counts = [net for results in group for net in results.get("passed_over", {}).values()]
     words = []
