@@ -76,6 +76,7 @@ class Results:
     seed: int | None = None
     weights: dict[str, Any] = field(default_factory=dict)
     trained_on: dict[str, list[Stretch]] = field(default_factory=dict)
+    passed_over: dict[str, dict[str, Count]] = field(default_factory=dict)
 
 
 # ---- activity ----------------------------------------------------------------------------------------------

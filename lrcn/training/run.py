@@ -56,6 +56,7 @@ DIFFERENCES = {  # of two runs' identities, in words
 
 Kind = TypeVar("Kind")
 _DRAWING = threading.Lock()  # Matplotlib draws for one thread at a time
+MARK_MEND = "put back what it was, or begin anew with `lrcn train --fresh`"
 LOOKS = 5  # in a row that find a lock taken by one that trains, and not by one that looks on
 USUAL = {"precision": "fp32", "fast": False}  # how it computes, of which an identity says what is otherwise
 
@@ -369,6 +370,8 @@ class Run:
                 raise
             self.clear()  # nothing is lost
             before = None
+        if before is None and self._has_learnt():
+            raise TrainError(f"{self.folder / MARK}: is gone, and snapshots are there; {MARK_MEND}")
         if before is not None:
             there, mine = dict(before), json.loads(json.dumps(dict(identity)))
             if isinstance(described := before["data_set"], dict):
@@ -398,8 +401,7 @@ class Run:
         path = self.folder / MARK
         if not path.exists():
             return None
-        mend = "put back what it was, or begin anew with `lrcn train --fresh`"
-        mark = _read(path, Mark, mend)
+        mark, mend = _read(path, Mark, MARK_MEND), MARK_MEND
         if "train_test" not in mark and mark.keys() != {"weights", "data_set"}:
             raise TrainError(f"{path}: damaged (it lacks train_test); {mend}")
         if "train_test" in mark:
@@ -416,7 +418,9 @@ class Run:
     def check_data(self, dataset: Dataset, modality: str | None, split: int) -> None:
         """TrainError where the run was trained on another data set."""
         mark = self._mark()
-        noted = mark["data_set"] if mark else None
+        if mark is None:
+            raise TrainError(f"{self.folder / MARK}: is gone; {MARK_MEND}")
+        noted = mark["data_set"]
         if isinstance(noted, dict):
             same = all(dataset.description.get(name) == value for name, value in noted.items())
         else:
