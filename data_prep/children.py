@@ -14,6 +14,12 @@ from contextlib import contextmanager
 
 _NOT_FROM_HERE = 'import sys; sys.path[:1] == [""] and sys.path.pop(0); '
 _MODULE = _NOT_FROM_HERE + 'import runpy; runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)'
+# What fails, or is cleared away, because the parent was killed is nobody's news.
+_UNHEARD = (
+    "import os, warnings; told, warned = sys.excepthook, warnings.showwarning; "
+    "sys.excepthook = lambda *what: os.getppid() == {0} and told(*what); "
+    "warnings.showwarning = lambda *what, **where: os.getppid() == {0} and warned(*what, **where); "
+)
 
 
 def python(module: str, *arguments: object, executable: str = sys.executable) -> list[str]:
@@ -33,10 +39,11 @@ def multiprocessing_safely() -> Iterator[None]:
     from multiprocessing import util  # heavier than what imports this module
 
     spawn = util.spawnv_passfds
+    begin = _NOT_FROM_HERE + _UNHEARD.format(os.getpid())
 
     def spawn_safely(path: str, command: list[str], descriptors: object) -> int:
         program = command.index("-c") + 1
-        command[program] = _NOT_FROM_HERE + command[program]
+        command[program] = begin + command[program]
         return spawn(path, command, descriptors)
 
     util.spawnv_passfds = spawn_safely

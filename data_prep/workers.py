@@ -20,7 +20,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from itertools import islice
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, util
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
 from typing import Protocol
@@ -138,11 +138,19 @@ def _beginning():
     held_back = signal.pthread_sigmask(signal.SIG_BLOCK, deaf)
     try:
         with multiprocessing_safely():
-            resource_tracker.ensure_running()  # which lets Ctrl-C through again
+            _track_resources()
             signal.pthread_sigmask(signal.SIG_BLOCK, deaf)
             yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
+
+
+def _track_resources() -> None:
+    """Begins the process that looks after locks, if there is none, which ends with this one and not after it."""
+    tracker = resource_tracker._resource_tracker
+    if tracker._fd is None:
+        util.Finalize(None, tracker._stop, exitpriority=-1)  # after those of the locks
+    tracker.ensure_running()  # which lets Ctrl-C through again
 
 
 class _Context(SpawnContext):
@@ -179,30 +187,35 @@ AHEAD = 4  # jobs for each worker that are computed, or wait, before the first o
 def in_order(submit: Callable, function: Callable, jobs: list, workers: Callable[[], int]) -> Iterator[tuple]:
     """(job, function(job)) in the order of `jobs`. submit(function, job) gives a Future; workers(): how many there are,
     which may change: they bound what is computed ahead, and so the memory that results wait in.
+
+    What is left where it is given up is its crew's to end: to a future that is cancelled here, the thread of a pool
+    whose workers are killed just then could tell nothing.
     """
     waiting, left = deque(), iter(jobs)
-    try:
-        while True:
-            room = max(AHEAD * workers() - len(waiting), 0)
-            waiting.extend((job, submit(function, job)) for job in islice(left, room))
-            if not waiting:
-                return
-            job, future = waiting.popleft()
-            yield job, future.result()
-    finally:
-        for _, future in waiting:
-            future.cancel()
+    while True:
+        room = max(AHEAD * workers() - len(waiting), 0)
+        waiting.extend((job, submit(function, job)) for job in islice(left, room))
+        if not waiting:
+            return
+        job, future = waiting.popleft()
+        yield job, future.result()
 
 
 @contextmanager
-def _uninterrupted():
-    """Signals that end this process are heard at the end."""
+def _uninterrupted(at_once: Callable[[], None] = lambda: None):
+    """Signals that end this process are heard at the end; `at_once` is called as each comes."""
     if threading.current_thread() is not threading.main_thread():  # it never comes there
         yield
         return
     heard: list[int] = []
+
+    def hear(number: int, _: object) -> None:
+        heard.append(number)
+        at_once()
+
     numbers = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM  # the last: one of the others, put off
-    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in numbers}
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, hear) for number in heeded}
     try:
         yield
     finally:
@@ -235,30 +248,41 @@ class Processes:
 
     def __init__(self, count: int | None = None):
         self.count = count or cores()
-        self._pool = None
+        self._pool, self._begun, self._at_work = None, [], False
         if self.count > 1:
             with _beginning():  # its locks have a process that looks after them
                 self._pool = ProcessPoolExecutor(self.count, _Context(), _begin_worker)
 
     def __enter__(self) -> Processes:
         if self._pool:
-            with _uninterrupted():  # what is begun by halves cannot be ended
-                while len(self._pool._processes) < self.count:
-                    self._pool.submit(import_module, "data_prep.videos")
-                _end_together(self._pool)
+            try:
+                with _uninterrupted():  # what is begun by halves cannot be ended
+                    while len(self._pool._processes) < self.count:
+                        self._pool.submit(import_module, "data_prep.videos")
+                    self._begun = list(self._pool._processes.values())
+                    _end_together(self._pool)
+            except KeyboardInterrupt:
+                self.__exit__(KeyboardInterrupt)
+                raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None = None, *_) -> None:
         if self._pool:
-            if kind in (KeyboardInterrupt, GeneratorExit):  # nobody waits for what they are at
-                for process in self._pool._processes.values():
-                    process.kill()
-            self._pool.shutdown(cancel_futures=True)
+            # Join, interrupted, takes the pool's thread for ended, and Python's exit closes the queue under it.
+            with _uninterrupted(self._kill):
+                if kind in (KeyboardInterrupt, GeneratorExit) or not self._at_work:  # nobody waits for what they do
+                    self._kill()
+                self._pool.shutdown(cancel_futures=True)
+
+    def _kill(self) -> None:
+        for process in self._begun:
+            process.kill()
 
     def results(self, function: Callable, jobs: list, alone: bool = False) -> Iterator[tuple]:
         if not self._pool:
             yield from ((job, function(job)) for job in jobs)
             return
+        self._at_work = True
         try:
             yield from in_order(self._pool.submit, function, jobs, lambda: self.count)
         except BrokenProcessPool:

@@ -1,5 +1,10 @@
 """The program `lrcn`, and `python -m lrcn`."""
 
+import _signal  # type: ignore[import-not-found]  # of C: what `signal` brings takes long enough for a Ctrl-C
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # until `end_at_once`: no traceback
+
 import os
 import sys
 from contextlib import suppress

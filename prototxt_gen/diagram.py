@@ -8,6 +8,7 @@ blob they change; what is done in place to data as they come in is not drawn. La
 needs matplotlib.
 """
 
+import io
 import re
 import warnings
 from collections.abc import Callable, Iterable
@@ -39,24 +40,23 @@ FLOW, RECURRENCE, STATIC = "#3c4650", "#b04a3f", "#b8742c"
 
 
 def draw(shapes: NetShapes, path: Path | str, title: str = "") -> None:
-    """Draw `infer`'s net into an .svg or .png file, which appears whole or not at all. The same net gives the same
-    bytes.
+    """Draw `infer`'s net into an .svg or .png file. The same net gives the same bytes. Raises as `drawn`."""
+    Path(path).write_bytes(drawn(shapes, path, title))
 
-    Raises SpecError for another suffix, for a net without layers, or where matplotlib is missing for .png.
-    """
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
+
+def drawn(shapes: NetShapes, path: Path | str, title: str = "") -> bytes:
+    """What `draw` writes. Raises SpecError for another suffix, for a net without layers, or where matplotlib is missing
+    for .png."""
+    ending = Path(path).suffix.lower()
+    if ending not in FORMATS:
         raise SpecError(f"{path}: a diagram is written as {' or '.join(FORMATS)}, by the file's ending")
-    part = path.with_name(f".{path.name[:50]}.lrcn-new")  # as no file of the user's is called
     try:
-        if path.suffix.lower() == ".svg":
+        if ending == ".svg":
             text = svg(shapes, title).replace(">", f">{PAGE}", 1)
-            part.write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n', encoding="utf-8")
-        else:
-            _render(_picture(shapes), part, title, totals(shapes))
+            return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'.encode()
+        return _rendered(_picture(shapes), title, totals(shapes))
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
-    part.replace(path)
 
 
 def svg(shapes: NetShapes, title: str = "") -> str:
@@ -625,7 +625,7 @@ def _box_lines(box: Box) -> list[tuple[float, float, str, str, str]]:
     ]
 
 
-def _render(picture: Picture, path: Path, title: str, about: str) -> None:
+def _rendered(picture: Picture, title: str, about: str) -> bytes:
     try:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -652,7 +652,9 @@ def _render(picture: Picture, path: Path, title: str, about: str) -> None:
             axes.text(left + MARGIN, y, line, fontsize=size, weight=weight, va="center")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph")  # a letter that the font has not is drawn as a box
-            figure.savefig(path, format="png", metadata={"Software": None})
+            content = io.BytesIO()
+            figure.savefig(content, format="png", metadata={"Software": None})
+            return content.getvalue()
 
 
 def _frame(picture: Picture, title: str, about: str) -> tuple[float, float, float, float]:

@@ -13,6 +13,7 @@ from lrcn.commands.common import (
     FILE,
     FOLDER,
     WEIGHTS,
+    check_apart,
     lenient_option,
     one_line,
     pass_over,
@@ -176,13 +177,17 @@ def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient,
     Without --phase it is the training net where there is one; without --stage a NAME's solver says the stages. What
     only forks of Caffe have is a problem, or with --lenient a note.
     """
+    from data_prep.whole_files import write_bytes
     from lrcn.commands import net_table
-    from prototxt_gen.diagram import draw
+    from prototxt_gen.diagram import drawn
 
+    check_apart(diagram, Path(net))
     chosen = net_table.choose(net, kind, read_settings(changes, config), phase, stages)
     shapes = net_table.look(chosen, level, dict(map(net_table.read_input, inputs)))
     if diagram:
-        draw(shapes, diagram, title=net_table.heading(chosen))
+        content = drawn(shapes, diagram, title=net_table.heading(chosen))
+        diagram.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(diagram, content)
     if as_json:
         print(json.dumps(net_table.as_json(chosen, shapes, level), indent=1))
     else:

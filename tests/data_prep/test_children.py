@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from multiprocessing import util
 
 import pytest
 
 from data_prep import workers
-from data_prep.children import absolute, python
+from data_prep.children import absolute, multiprocessing_safely, python
 from tests.trap import trap
 
 
@@ -53,6 +54,18 @@ def test_workers():
     with workers.Processes(2) as crew:
         for _, (file, path) in crew.results(found, ["json", "numpy", "socket"]):
             assert not file.startswith(os.getcwd()) and os.getcwd() not in path and "" not in path
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_what_fails_in_a_worker_whose_parent_was_killed_is_told_nobody(monkeypatch, alive):
+    monkeypatch.setattr(util, "spawnv_passfds", lambda path, command, descriptors: command)
+    with multiprocessing_safely():
+        command = util.spawnv_passfds("", [sys.executable, "-c", "warnings.warn('w'); raise FileNotFoundError"], ())
+    if not alive:
+        command = ["sh", "-c", '"$@"; exit $?', "sh", *command]  # another parent than this one
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert [words in done.stderr for words in ("FileNotFoundError", "UserWarning: w")] == [alive, alive]
 
 
 def test_entries_of_a_search_path_that_name_the_current_folder():

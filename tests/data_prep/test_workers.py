@@ -1,5 +1,8 @@
 import os
 import signal
+import subprocess
+import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import Connection
 
@@ -40,8 +43,44 @@ def test_ctrl_c_waits_until_all_workers_begin(monkeypatch):
     crew = workers.Processes(2)
     with pytest.raises(KeyboardInterrupt), crew:
         pass
-    assert len(crew._pool._processes) == 2
-    crew.__exit__()
+    assert len(crew._begun) == 2 and not any(process.is_alive() for process in crew._begun)
+
+
+def test_ctrl_c_while_workers_are_waited_for(monkeypatch):
+    with pytest.raises(KeyboardInterrupt), workers.Processes(2) as crew:
+        list(crew.results(abs, [1]))
+        crew._pool.submit(signal.pause)
+        end = crew._pool.shutdown
+        monkeypatch.setattr(crew._pool, "shutdown", lambda **how: (signal.raise_signal(signal.SIGINT), end(**how)))
+    assert not any(process.is_alive() for process in crew._begun)
+
+
+def pause_unless_first(number):
+    return number and signal.pause()
+
+
+def test_workers_that_are_killed_once_their_work_was_given_up(monkeypatch):
+    in_threads = []
+    monkeypatch.setattr(threading, "excepthook", in_threads.append)
+    with workers.Processes(2) as crew:
+        results = crew.results(pause_unless_first, list(range(20)))
+        next(results)
+        results.close()
+        crew._kill()
+    assert in_threads == []
+
+
+def test_what_looks_after_locks_ends_with_the_process_and_not_after_it():
+    program = (
+        "from data_prep import workers\n"
+        "with workers.Processes(2) as crew:\n"
+        "    list(crew.results(abs, [1]))\n"
+        "print(workers.resource_tracker._resource_tracker._pid)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
 
 
 def test_a_worker_that_is_killed():

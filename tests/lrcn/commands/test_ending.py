@@ -98,3 +98,18 @@ def test_temporary_folders_go_with_the_command_that_is_terminated(tmp_path, monk
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     assert ended_at(TERMINATED, "experiments", "show", "demo") == ENDS[signal.SIGTERM]
     assert not os.listdir(tmp_path)
+
+
+AT_FIRST = """
+import os, sys
+def look(event, arguments):
+    if event == "import" and arguments[0] == "lrcn.signals":
+        os.kill(os.getpid(), 2)
+sys.addaudithook(look)
+from lrcn.__main__ import main
+main()
+"""
+
+
+def test_ctrl_c_before_the_program_can_tell_of_it():
+    assert ended_at(AT_FIRST, "--version") == (-signal.SIGINT, "")

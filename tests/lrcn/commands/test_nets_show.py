@@ -89,10 +89,12 @@ def test_the_table_adds_up():
 
 @pytest.mark.parametrize("suffix", ["svg", "png"])
 def test_diagrams_are_written(suffix, tmp_path):
-    out = tmp_path / f"net.{suffix}"
+    out = tmp_path / "drawings" / f"net.{suffix}"
     assert lrcn("nets", "show", "lm/lstm-lm", "--diagram", out).returncode == 0
     assert out.stat().st_size > 5000
     refused(lrcn("nets", "show", "lm/lstm-lm", "--diagram", tmp_path / "net.gif"), ".svg or .png")
+    refused(lrcn("nets", "show", out, "--diagram", out), f"{out}: is a file that is read here")
+    assert list(out.parent.iterdir()) == [out]
 
 
 def test_bad_usage_is_one_line(written):
