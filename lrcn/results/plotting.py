@@ -20,7 +20,7 @@ SETTINGS = "matplotlibrc"  # beside other things, which programs it starts
 def matplotlib() -> ModuleType:
     """The package, to be called before any part of it is imported. Where its user's home has no place for its settings
     and caches, they go to a folder that the next command sweeps if this one is killed."""
-    if not os.environ.get("MPLCONFIGDIR") and not all(map(_is_writable, _folders())):
+    if not os.environ.get("MPLCONFIGDIR") and not _has_places():
         scratch = Scratch()
         atexit.register(scratch.close)
         os.environ["MPLCONFIGDIR"] = str(scratch.path)
@@ -28,18 +28,17 @@ def matplotlib() -> ModuleType:
         return importlib.import_module("matplotlib")
 
 
-def _folders() -> list[Path]:
-    """Of Matplotlib's settings and of its caches, in its user's home."""
-    places = ("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache")
-    return [Path(os.environ.get(name) or f"~/{place}").expanduser() / "matplotlib" for name, place in places]
-
-
-def _is_writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK)
+def _has_places() -> bool:
+    """Whether its user's home has one for its settings and one for its caches."""
+    for name, place in ("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache"):
+        try:
+            folder = Path(os.environ.get(name) or f"~/{place}").expanduser() / "matplotlib"
+            folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, RuntimeError):  # RuntimeError: a user who is not known here
+            return False
+        if not os.access(folder, os.W_OK):
+            return False
+    return True
 
 
 @contextmanager
