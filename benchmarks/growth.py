@@ -55,8 +55,11 @@ def videos(folder: Path, count: int) -> Path:
 
 def apart(write: Callable[..., None], *arguments) -> None:
     """Writes stand-in data in a process of its own, whose memory is not counted."""
+    from data_prep.children import multiprocessing_safely
+
     maker = multiprocessing.get_context("spawn").Process(target=write, args=arguments)
-    maker.start()
+    with multiprocessing_safely():
+        maker.start()
     maker.join()
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from beam import write_weights
 from rows import Row, in_turn, main, quietly
 
 from data_prep import store
+from data_prep.children import python, python_program
 from data_prep.dataset import Video, index_text, list_text
 from data_prep.whole_files import write_json, write_text
 from lrcn.activity.evaluate import STRIDE
@@ -97,12 +97,12 @@ def measure(asked: argparse.Namespace) -> list[Row]:
         def scored(program: list[str], out: str) -> None:
             (folder / out).unlink(missing_ok=True)
             (folder / "job.json").write_text(json.dumps(job | {"out": str(folder / out)}))
-            command = [sys.executable, *program, folder / "job.json"]
+            command = [*program, folder / "job.json"]
             quietly(command, env=environment)
 
         once, twice = in_turn(
-            lambda: scored(["-m", "lrcn.activity.score"], "once.npz"),
-            lambda: scored(["-c", WHOLE], "twice.npy"),
+            lambda: scored(python("lrcn.activity.score"), "once.npz"),
+            lambda: scored(python_program(WHOLE), "twice.npy"),
             asked.turns,
         )
         with np.load(folder / "once.npz") as scores:

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import rows
 
+from data_prep.children import python_program
+
 LRCN = Path(sys.executable).with_name("lrcn")
 COMPLETION = {"_LRCN_COMPLETE": "bash_complete", "COMP_WORDS": "lrcn train ", "COMP_CWORD": "2"}
 
@@ -37,7 +39,7 @@ def measure(asked: argparse.Namespace) -> list[rows.Row]:
                 stderr=subprocess.DEVNULL,
             )
 
-        click = functools.partial(call, sys.executable, "-c", "import click")
+        click = functools.partial(call, *python_program("import click"))
         ways = {
             "lrcn --help": (functools.partial(call, LRCN, "--help"), 0.2),
             "lrcn nets list": (functools.partial(call, LRCN, "nets", "list"), 0.2),

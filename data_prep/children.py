@@ -27,6 +27,11 @@ def python(module: str, *arguments: object, executable: str = sys.executable) ->
     return [executable, "-c", _MODULE, module, *map(str, arguments)]
 
 
+def python_program(text: str, *arguments: object) -> list[str]:
+    """The same for `python -c TEXT ARGUMENTS`."""
+    return [sys.executable, "-c", _NOT_FROM_HERE + text, *map(str, arguments)]
+
+
 def absolute(path: str) -> list[str]:
     """The entries of a search path, as PYTHONPATH's, that name the same folder wherever they are read. An empty one,
     as in `PYTHONPATH=$PYTHONPATH:/mine`, is the current folder to Python."""

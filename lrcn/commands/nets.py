@@ -179,12 +179,15 @@ def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient,
     """
     from data_prep.whole_files import write_bytes
     from lrcn.commands import net_table
+    from lrcn.results.plotting import matplotlib
     from prototxt_gen.diagram import drawn
 
     check_apart(diagram, Path(net))
     chosen = net_table.choose(net, kind, read_settings(changes, config), phase, stages)
     shapes = net_table.look(chosen, level, dict(map(net_table.read_input, inputs)))
     if diagram:
+        if diagram.suffix.lower() == ".png":
+            matplotlib()
         content = drawn(shapes, diagram, title=net_table.heading(chosen))
         diagram.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(diagram, content)

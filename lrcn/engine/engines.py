@@ -130,10 +130,13 @@ def find(source: str | None = None, cuda: bool = False, nccl: bool = False) -> E
 
 
 def cache() -> Path:
-    """The folder for everything that can be made again."""
-    own = os.environ.get("LRCN_CACHE")
-    folder = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrcn"
-    return Path(checked(folder.expanduser().absolute(), EngineError, "LRCN_CACHE "))
+    """The folder for everything that can be made again. Raises EngineError where its name is none, or nobody's."""
+    own, caches = os.environ.get("LRCN_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    try:
+        folder = Path(own or Path(caches or "~/.cache", "lrcn")).expanduser().absolute()
+    except RuntimeError:  # a user who is not known here, as in a container
+        raise EngineError(f"{own or '~'}: there is no such home; set HOME, or LRCN_CACHE to a folder") from None
+    return Path(checked(folder, EngineError, "LRCN_CACHE "))
 
 
 # ---- which engine is which -----------------------------------------------------------------------------------------

@@ -137,8 +137,7 @@ def is_private(path: str) -> bool:
     one, as .ssh is, or a folder that holds one of these."""
     if _is_within(path, [str(cache())]):
         return False
-    first = [*Path(path).parts, "", ""][2]
-    homes = {os.path.expanduser("~"), pwd.getpwuid(os.getuid()).pw_dir, "/root", f"/home/{first or '*'}"}
+    homes = _homes(path)
     hidden = any(_is_within(path, [home]) and os.path.relpath(path, home).startswith(".") for home in homes - {"/"})
     return (
         hidden
@@ -147,6 +146,19 @@ def is_private(path: str) -> bool:
         or _is_within(path, ("/boot", "/etc"))
         or any(_is_within(home, [path]) for home in homes)
     )
+
+
+def _homes(path: str) -> set[str]:
+    """The caller's, by its links too, and those that a path may lie in."""
+    first = [*Path(path).parts, "", ""][2]
+    homes = {os.path.expanduser("~"), "/root", f"/home/{first or '*'}"}
+    with contextlib.suppress(KeyError):  # a user who is not known here
+        homes.add(pwd.getpwuid(os.getuid()).pw_dir)
+    for folder in map(str, [Path(path), *Path(path).parents]):
+        with contextlib.suppress(KeyError, OSError):
+            if os.path.realpath(pwd.getpwuid(os.stat(folder).st_uid).pw_dir) == os.path.realpath(folder):
+                homes.add(folder)
+    return homes | set(map(os.path.realpath, homes))
 
 
 def _needed(by_target: dict[str, Bind]) -> list[Bind]:

@@ -51,21 +51,22 @@ def _fetch_bvlc(work: Path) -> Path:
     """An archive of BVLC_COMMIT. Git names a commit by the hash of its content, so what has that name is it."""
     if not shutil.which("git"):
         raise EngineError("git is missing: apt-get install git")
-    repository = work / "repository"
+    repository = work.absolute() / "repository"
     git = ["git", "--git-dir", str(repository)]
     for command, seconds in (
         (["git", "ls-remote", BVLC_URL, "HEAD"], REACH_SECONDS),
         (["git", "init", "--quiet", "--bare", str(repository)], REACH_SECONDS),
         ([*git, "fetch", "--quiet", "--depth", "1", BVLC_URL, BVLC_COMMIT], FETCH_SECONDS),
     ):
-        status, output = call(command, seconds)
+        status, output = call(command, seconds, folder=work)  # git goes by the .git of the folder that it runs in
         if status:
             raise EngineError(f"Caffe's sources cannot be fetched from {BVLC_URL} ({last_line(output)})")
-    status, output = call([*git, "rev-parse", "FETCH_HEAD"], REACH_SECONDS)
+    status, output = call([*git, "rev-parse", "FETCH_HEAD"], REACH_SECONDS, folder=work)
     if output.strip() != BVLC_COMMIT:
         raise EngineError(f"{BVLC_URL} sent {output.strip()} in place of commit {BVLC_COMMIT}: refused")
-    archive = work / "caffe.tar"
-    status, output = call([*git, "archive", "-o", str(archive), BVLC_COMMIT, *SOURCE_FOLDERS], FETCH_SECONDS)
+    archive = work.absolute() / "caffe.tar"
+    pack = [*git, "archive", "-o", str(archive), BVLC_COMMIT, *SOURCE_FOLDERS]
+    status, output = call(pack, FETCH_SECONDS, folder=work)
     if status:
         raise EngineError(f"git cannot unpack commit {BVLC_COMMIT} ({last_line(output)})")
     return archive
@@ -157,16 +158,27 @@ def _unpack(archive: Path, tree: Path) -> None:
 
 
 def call(
-    command: list[str], seconds: float | None, watch: Callable[[], None] | None = None, **environment: str
+    command: list[str],
+    seconds: float | None,
+    watch: Callable[[], None] | None = None,
+    folder: Path | None = None,
+    **environment: str,
 ) -> tuple[int, str]:
     """Run a command that asks nothing; (exit status, all that it printed). Past its time it is ended, children too.
 
-    watch: called twice a second while it runs. environment: what it sees besides this process's.
+    watch: called twice a second while it runs. folder: in which it runs, here by default. environment: what it sees
+    besides this process's.
     """
     env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **environment}
     with tempfile.TemporaryFile("w+", errors="replace") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env, start_new_session=True
+            command,
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             while watch and process.poll() is None:

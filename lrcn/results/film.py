@@ -21,6 +21,7 @@ from data_prep.whole_files import beside, write_bytes
 from lrcn.results import palette
 from lrcn.results.lettering import class_in_words, fitted, lettering, plain
 from lrcn.results.pictures import pyplot, whole_numbers
+from lrcn.results.plotting import matplotlib
 from readers.paths import checked
 
 WIDTH, HEIGHT = 1280, 720
@@ -96,6 +97,7 @@ def frames(film: Film) -> Iterator[np.ndarray]:
 
 
 def _font() -> str:
+    matplotlib()
     from matplotlib import font_manager
 
     return font_manager.findfont("DejaVu Sans")

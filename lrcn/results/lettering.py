@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
+from lrcn.results.plotting import matplotlib
+
 FONT = "DejaVu Sans"  # comes with Matplotlib
 _JOINERS = "\u200c\u200d"  # of Persian and of the scripts of India; all other format characters are not drawn
 _RESOLUTION = 720  # dots per inch at which text is measured
@@ -33,10 +35,8 @@ def class_in_words(name: str) -> str:
 @contextmanager
 def lettering(texts: Iterable[str] = ()) -> Iterator[None]:
     """Within it Matplotlib draws text as it stands, dollar signs too, in fonts that have the letters of `texts`."""
-    import matplotlib
-
     style = {"font.family": families(texts), "text.parse_math": False, "pdf.fonttype": 42}  # 42: letters stay letters
-    with matplotlib.rc_context(style), warnings.catch_warnings():
+    with matplotlib().rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a letter that no font here has is drawn as a box
         log = logging.getLogger("matplotlib.font_manager")
         level = log.level
@@ -50,6 +50,7 @@ def lettering(texts: Iterable[str] = ()) -> Iterator[None]:
 def families(texts: Iterable[str]) -> list[str]:
     """The fonts in which a letter is looked for, in order: Matplotlib's own, then for each letter that it lacks the
     first installed one that has it."""
+    matplotlib()
     from matplotlib import font_manager
 
     missing = set("".join(texts)) - _letters(font_manager.findfont(FONT))
@@ -78,6 +79,7 @@ def _letters(file: str) -> frozenset[str]:
 
 @cache
 def _renderer():
+    matplotlib()
     from matplotlib.backends.backend_agg import RendererAgg
 
     return RendererAgg(1, 1, _RESOLUTION)
@@ -85,6 +87,7 @@ def _renderer():
 
 def width(text: str, points: float, weight: str = "normal") -> float:
     """Of the text on one line, in inches."""
+    matplotlib()
     from matplotlib.font_manager import FontProperties
 
     font = FontProperties(size=points, weight=weight)

@@ -13,15 +13,14 @@ from data_prep.whole_files import beside
 from lrcn.results import palette
 from lrcn.results.lettering import class_in_words, fitted, lettering, plain, wrapped
 from lrcn.results.palette import COLOURS, DASHES, MARKERS
+from lrcn.results.plotting import matplotlib
 
 
 def pyplot():
-    import matplotlib
+    matplotlib().use("Agg")
+    from matplotlib import pyplot
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot
-
-    return matplotlib.pyplot
+    return pyplot
 
 
 def save(figure, path: Path, vector: bool = False) -> None:

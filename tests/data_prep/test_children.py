@@ -8,7 +8,7 @@ from multiprocessing import util
 import pytest
 
 from data_prep import workers
-from data_prep.children import absolute, multiprocessing_safely, python
+from data_prep.children import absolute, multiprocessing_safely, python, python_program
 from tests.trap import trap
 
 
@@ -43,6 +43,13 @@ def test_a_module_of_ours_is_the_main_one_and_has_its_arguments(tmp_path_factory
 @pytest.mark.usefixtures("trapped")
 def test_modules_of_others(monkeypatch):
     assert subprocess.run(python("pip", "--version"), capture_output=True, text=True).stdout.startswith("pip ")
+
+
+@pytest.mark.usefixtures("trapped")
+def test_a_program_of_ours():
+    command = python_program("import json, sys; print(sys.argv, sys.path)", "a b")
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.startswith("['-c', 'a b'] [") and "''" not in printed
 
 
 def found(name):

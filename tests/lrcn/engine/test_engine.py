@@ -598,6 +598,12 @@ def test_a_caffe_that_does_not_run_is_no_engine(toy):
     _refusal(engine.find)
 
 
+def test_a_cache_in_a_home_that_is_not_there(monkeypatch):
+    monkeypatch.setenv("LRCN_CACHE", "~nobody-of-that-name/cache")
+    told = "~nobody-of-that-name/cache: there is no such home; set HOME, or LRCN_CACHE to a folder"
+    assert _refusal(engines.cache) == told
+
+
 def test_a_missing_tool_and_a_cache_that_cannot_be_made(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(recipe.shutil, "which", lambda name: None if name == "ninja" else name)
     assert _refusal(engine.build, str(toy)) == "ninja is missing: apt-get install ninja-build"

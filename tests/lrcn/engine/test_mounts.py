@@ -1,8 +1,10 @@
 """What `--engine docker` mounts."""
 
 import os
+import pwd
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -167,6 +169,22 @@ def test_what_is_the_systems_or_somebodys_is_private(path):
     assert is_private(path) and is_private(os.path.dirname(path))
     for data in ("/home/u/data", "/root/data", "/data", "/dev/shm/data", "/run/media/u/disk/data", "/mnt/disk/data"):
         assert not is_private(data)
+
+
+def test_a_home_is_its_owners_wherever_it_lies_and_whatever_leads_to_it(tmp_path, monkeypatch):
+    home = tmp_path / "disk" / "u"
+    home.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(home)
+    who = SimpleNamespace(pw_dir=str(tmp_path / "link"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: {os.getuid(): who}[number])
+    for named in home, tmp_path / "link":
+        assert is_private(str(named)) and is_private(f"{named}/.ssh") and not is_private(f"{named}/data")
+    assert gathered([str(home / f"{number}") for number in range(2)], most=1) == [f"{home}/0", f"{home}/1"]
+
+
+def test_a_user_who_is_not_known_here(monkeypatch):
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    assert is_private("/home/u") and not is_private("/data")
 
 
 def test_what_was_fetched_lies_hidden_and_is_read(here, monkeypatch):

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -98,3 +99,20 @@ def test_links_and_paths_out_of_an_archive_are_passed_over(tmp_path):
     assert not (tree / "src" / "net.cpp").stat().st_mode & 0o6111
     assert {path.name for path in tmp_path.iterdir()} == {"outside", "caffe.tar", "a"}
     assert not list(outside.iterdir()) and [path.name for path in (tmp_path / "a").iterdir()] == ["tree"]
+
+
+def test_git_does_not_go_by_the_current_folder(tmp_path, monkeypatch):
+    """A repository's settings say which program an address stands for."""
+    here, mark = tmp_path / "here", tmp_path / "mark"
+    subprocess.run(["git", "init", "--quiet", str(here)], check=True)
+    for name, value in {
+        "protocol.ext.allow": "always",
+        f"url.ext::sh -c touch% {mark}.insteadOf": sources.BVLC_URL,
+    }.items():
+        subprocess.run(["git", "-C", str(here), "config", name, value], check=True)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "ext")  # and so no network
+    (tmp_path / "work").mkdir()
+    with pytest.raises(EngineError, match="cannot be fetched"):
+        sources._fetch_bvlc(tmp_path / "work")
+    assert not mark.exists()
