@@ -687,13 +687,23 @@ OF_PAGES = [_field_of_meta] * 3 + [_field_of_page] * 3 + [_number_of_node, _swap
 
 
 def _other_records(content, random):
-    """Another environment, whole, whose keys or records are damaged."""
+    """Another environment, whole, whose keys or records are damaged.
+
+    By the file's name: a new folder may have the number of one that is gone, whose environment somebody has open still,
+    and LMDB takes it for that.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "data.mdb").write_bytes(content)
-        with lmdb.open(folder, readonly=True, lock=False) as environment, environment.begin() as transaction:
+        file = Path(folder, "data.mdb")
+        file.write_bytes(content)
+        alone = {"subdir": False, "lock": False}
+        with lmdb.open(str(file), readonly=True, **alone) as environment, environment.begin() as transaction:
             records = [(bytes(key), bytes(value)) for key, value in transaction.cursor()]
     with tempfile.TemporaryDirectory() as folder:
-        with lmdb.open(folder, map_size=1 << 26) as environment, environment.begin(write=True) as transaction:
+        file = Path(folder, "data.mdb")
+        with (
+            lmdb.open(str(file), map_size=1 << 26, **alone) as environment,
+            environment.begin(write=True) as transaction,
+        ):
             for _ in range(random.choice([1, 1, 3])):
                 at = random.randrange(len(records))
                 key, value = records[at]
@@ -709,7 +719,7 @@ def _other_records(content, random):
                 )
             for key, value in random.choice([records, records, records[1:], records[: len(records) // 2], []]):
                 transaction.put(key[:500] or b"x", value)
-        return Path(folder, "data.mdb").read_bytes()
+        return file.read_bytes()
 
 
 # ---- pictures ----------------------------------------------------------------------------------------------
