@@ -241,7 +241,7 @@ def new_folder(out, settings: dict, may_differ=(), mark: str = "dataset.json"):
     # a link is left as it is, and the folder made where it leads
     out = Path(os.path.realpath(out) if os.path.islink(out) else os.path.abspath(out))
     settings = json.loads(json.dumps(settings))
-    partial, note = out.with_name(out.name + ".partial"), "preparing.json"
+    partial, note = Path(f"{out}.partial"), "preparing.json"
 
     def differing(there: dict) -> list[str]:
         names = sorted(name for name in there.keys() | settings.keys() if not same(there.get(name), settings.get(name)))
