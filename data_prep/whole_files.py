@@ -213,6 +213,8 @@ def locked(folder: Path):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise DataError(f"{folder}: another run is preparing it; wait for that one to end") from None
+        if not ((folder / "lock").exists() and os.path.samestat(os.fstat(lock.fileno()), os.stat(lock.name))):
+            raise DataError(f"{folder}: another run has just prepared it; run the same command again")
         yield
 
 
