@@ -573,7 +573,7 @@ def _records(path: Path) -> Iterator[tuple[str, _Entry]]:
             yield where, _Entry(row["split"], row["image"].strip(), caption=row["caption"])
         return
     content = parse_json(text, path, object, DataError)
-    entries = content.get("images") if isinstance(content, dict) else content
+    entries = content["images"] if isinstance(content, dict) and "images" in content else content
     mend = "give a list of {image, captions, split}"
     for number, entry in enumerate(convert(entries, path, list[_Entry], DataError, mend), 1):
         where = f"{path}: entry {number}"

@@ -48,6 +48,15 @@ def of_records(folder: Path) -> dict[str, str] | None:
     return _read_records(path, (at.st_ino, at.st_size, at.st_mtime_ns))
 
 
+def header_of_records(folder: Path) -> str:
+    """The first line of the checksums of an LMDB's records, which tells of all of them; "" where there are none."""
+    try:
+        with open(Path(folder) / NAME, "rb") as file:
+            return file.readline(1000).decode("ascii", "replace").rstrip()
+    except OSError:
+        return ""
+
+
 @lru_cache(maxsize=8)
 def _read_records(path: Path, _state: tuple[int, ...]) -> dict[str, str]:
     header, *lines = read_lines(path, DataError, AGAIN) or [""]

@@ -30,9 +30,9 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from msgspec import Meta
 
-from data_prep import DataError
+from data_prep import DataError, checksums
 from data_prep.moved import Whereabouts
-from data_prep.store import check_images, first_number, jpeg_of
+from data_prep.store import MODALITIES, check_images, first_number, first_pages, jpeg_of
 from data_prep.whole_files import AGAIN, read_json
 from readers.json_files import convert, parse_json
 from readers.text import decoded, number, read_lines
@@ -352,6 +352,22 @@ class Dataset:
             for image in described_images(self.folder):
                 name = os.path.basename(image["file"]) if os.path.isabs(image["file"]) else image["file"]
                 digest.update(json.dumps(image | {"file": name}, sort_keys=True).encode())
+        return digest.hexdigest()
+
+    def stamp(self, modality: str | None, split: int) -> str:
+        """A sha256 that changes where what nets are shown in testing was made or brought anew beside the same lists: of
+        the checksums of a modality's images and the first pages of their LMDB, or, for None, those of the test files of
+        activations, and their sizes. Hundreds of GB are not read for it, and a copy has the same. DataError for what is
+        not there."""
+        digest = hashlib.sha256()
+        if modality is not None:
+            place = self.folder / MODALITIES[modality]
+            digest.update(checksums.header_of_records(place).encode())
+            digest.update(first_pages(place))
+        else:
+            sums = checksums.of_files(self.folder) or {}
+            for path in sorted(self.folder.glob(f"test{split}_*.h5")):
+                digest.update(json.dumps([path.name, path.stat().st_size, sums.get(path.name)]).encode())
         return digest.hexdigest()
 
     def _about(self, modality: str | None) -> dict:

@@ -28,7 +28,7 @@ from data_prep.whole_files import new_folder, write_bytes, write_json, write_tex
 from data_prep.workers import Work
 from readers.hdf5 import open_hdf5, read_array
 from readers.npz import open_npz
-from readers.text import read_lines, read_text
+from readers.text import read_lines, read_text, twice
 
 FILE_BYTES = 256 << 20  # of `data` in one file; Caffe holds a file or two in memory
 BLOB_ELEMENTS = 2**31 - 1  # Caffe counts a blob's elements in an int
@@ -149,10 +149,10 @@ def _names(classes: np.ndarray, path) -> list[str]:
     except UnicodeDecodeError:
         raise DataError(f"{path}: classes are not UTF-8; save them as numpy.array([...], dtype=str)") from None
     for name in names:
-        if not name.strip() or re.search("[\t\n\r]", name):
+        if not name.strip() or re.search("[\t\n\r\ud800-\udfff]", name):
             raise DataError(f"{path}: classes holds {name!r}; give each class a name of one line")
-        if names.count(name) > 1:
-            raise DataError(f"{path}: classes holds {name!r} twice; give each class a name of its own")
+    if name := twice(names):
+        raise DataError(f"{path}: classes holds {name!r} twice; give each class a name of its own")
     return names
 
 

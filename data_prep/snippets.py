@@ -41,7 +41,7 @@ from data_prep import DataError, vocabulary
 from data_prep.captions import SPLITS
 from data_prep.source_files import Table, is_json, lines
 from readers.json_files import parse_json, short
-from readers.text import number, read_text
+from readers.text import number, read_text, twice
 
 TOLERANCE = 0.01  # by which a slot's probabilities may miss a sum of 1
 FIXED = ("id", "split", "sentence", "detail", "group")
@@ -142,7 +142,8 @@ def _of_csv(text: str, path: Path, partial: bool, described: bool):
     by_id: dict[str, tuple[str, Snippet]] = {}
     rows = Table(text, path, FIXED[:3] if described else FIXED[:1])
     slots = [name for name in rows.columns if name not in FIXED and not name.endswith(SUFFIX)]
-    loose = [name for name in rows.columns if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) not in slots]
+    known = set(slots)
+    loose = [name for name in rows.columns if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) not in known]
     if loose or not all(name and name == _clean(name) for name in rows.columns):
         wrong = f"column {loose[0]} is of no slot" if loose else "a column has no name, or an odd one"
         raise DataError(f"{path}: {wrong}; mend line 1")
@@ -186,9 +187,8 @@ def _candidates(entry, where: str, partial: bool) -> tuple[list[str], list[float
     if not isinstance(probabilities, list) or len(probabilities) != len(words):
         count = len(probabilities) if isinstance(probabilities, list) else "no list of"
         raise DataError(f"{where}: {len(words)} words and {count} probabilities; give one for each")
-    if len(set(words)) < len(words):
-        twice = next(word for word in words if words.count(word) > 1)
-        raise DataError(f"{where}: word {twice!r} stands twice; add its probabilities up")
+    if word := twice(words):
+        raise DataError(f"{where}: word {word!r} stands twice; add its probabilities up")
     for word, each in zip(words, probabilities, strict=True):
         if type(each) not in (int, float) or not 0 <= each <= 1 + TOLERANCE:
             raise DataError(f"{where}: probability {short(each)} of {word!r}; it must be a number from 0 to 1")
@@ -222,7 +222,7 @@ def _known(word: str) -> str:
 
 
 def _text(value, where: str) -> str:
-    if value is not None and not isinstance(value, (str, int)):
+    if value is not None and (not isinstance(value, (str, int)) or isinstance(value, bool)):
         raise DataError(f"{where}: {short(value)} where a text is due; mend it")
     return _clean(str(value)) if value is not None else ""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from data_prep import DataError
-from readers.text import number, read_lines
+from readers.text import number, read_lines, twice
 
 SEPARATORS = ",\t;|"
 VALUES = {"split": "split (train, val or test)"}  # a column with what is to be in it
@@ -55,9 +55,8 @@ class Table:
         self.columns = headers[self.separator]
         if lacking := [name for name in needed if name not in self.columns]:
             raise DataError(f"{path}: has no column {lacking[0]}; {line_1}")
-        named = [name for name in self.columns if name]
-        if twice := next((name for name in named if named.count(name) > 1), None):
-            raise DataError(f"{path}:1: two columns {twice!r}; give each column a name of its own")
+        if name := twice(filter(None, self.columns)):
+            raise DataError(f"{path}:1: two columns {name!r}; give each column a name of its own")
 
     def _reader(self, separator: str):
         lines = StringIO(self.text, newline="\n")

@@ -172,6 +172,16 @@ def telling_of_records(folder: Path) -> Iterator[None]:
         raise DataError(f"{folder}: a record is damaged ({error}); {CORRUPT}") from None
 
 
+def first_pages(folder: Path) -> bytes:
+    """What an LMDB says of itself: its two meta pages, which differ where it was written otherwise. Errors: DataError
+    where it cannot be read."""
+    try:
+        with open(folder / "data.mdb", "rb") as file:
+            return file.read(2 * _PAGE)
+    except OSError as error:
+        raise DataError(f"{folder / 'data.mdb'}: {error.strerror}; {MEND}") from None
+
+
 def close_reader(folder: Path) -> None:
     """Before an LMDB is written to or removed: a process may not have it open twice."""
     close_lmdb(Path(folder))

@@ -102,6 +102,8 @@ class SlotVocabulary:
         """map (snippets, T) int32, the entries of the likeliest words, the first of equals; probabilities (snippets, W)
         float32; and the (slot, word) that are unknown.
         """
+        what = f"{len(snippets)} snippets with {len(self.slots)} slots of {len(self.entries)} words"
+        check_bytes(4 * len(snippets) * (len(self.slots) + self.size), what, DataError)
         likeliest = np.zeros((len(snippets), len(self.slots)), np.int32)
         vectors, unknown = np.zeros((len(snippets), self.size), np.float32), {}
         place = {slot: k for k, slot in enumerate(self.slots)}

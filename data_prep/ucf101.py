@@ -29,17 +29,17 @@ class Entry:
 
 def read_classes(folder: Path) -> list[str]:
     """classInd.txt: `1 ApplyEyeMakeup` a line. Label 0 is its class 1. Errors: DataError."""
-    path, classes = Path(folder) / "classInd.txt", []
+    path, classes = Path(folder) / "classInd.txt", dict[str, str]()
     for where, line in _lines(path):
         number, name = (*re.split(r"[\s,;]+", line, maxsplit=1), "")[:2]
         if number != str(len(classes) + 1) or not name:
             raise DataError(f"{where}: not `{len(classes) + 1} Class`: {line!r}; take the file from ucfTrainTestlist")
         if name in classes:
             raise DataError(f"{where}: class {name} is there twice; take the file from ucfTrainTestlist")
-        classes.append(name)
+        classes[name] = where
     if not classes:
         raise DataError(f"{path}: names no class; take the file from ucfTrainTestlist")
-    return classes
+    return list(classes)
 
 
 def read_list(path: Path, classes: list[str], labelled: bool) -> list[Entry]:

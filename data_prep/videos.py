@@ -23,7 +23,7 @@ from data_prep.spellings import Spellings
 from data_prep.whole_files import new_folder, write_json, write_text, writing
 from data_prep.workers import Counted, Work
 from readers.bounds import check_pixels
-from readers.text import number, read_lines
+from readers.text import number, read_lines, twice
 
 SAMPLE = 64  # stored images that are decoded again at the end
 TEST_SHARE = 0.25  # of each class, where lists are drawn
@@ -501,8 +501,8 @@ def prepare_folder(
     if class_list and class_list.exists():
         spellings = Spellings(files)
         classes = [spellings.one_of(class_name, where) for where, class_name in numbered_lines(class_list)]
-        if twice := next((name for name, count in Counter(classes).items() if count > 1), None):
-            raise DataError(f"{class_list}: class {twice} is in it twice; remove one of the lines")
+        if name := twice(classes):
+            raise DataError(f"{class_list}: class {name} is in it twice; remove one of the lines")
         for odd in sorted(set(classes) ^ set(files)) if not loose else ():
             lacking = "has no folder of videos" if odd in classes else "is not in the class list"
             raise DataError(f"{class_list}: class {odd} {lacking} in {root}; make the two agree")

@@ -70,8 +70,11 @@ def _run() -> tuple[int, str]:
         line = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             line += "; see whose it is, or name another"
+    except MemoryError as error:
+        line = f"out of memory ({error or 'it does not say how much was asked for'}); give less, or more memory"
     except UnicodeEncodeError as error:  # in a name found in a folder
-        line = f"{error.object}: a name that is not UTF-8; rename it"
+        name = error.object[: error.start].rpartition("\n")[2] + error.object[error.start :].partition("\n")[0]
+        line = f"{name}: a name that is not UTF-8; rename it"
     except Exception as error:
         if not isinstance(error, _for_the_user()):
             raise

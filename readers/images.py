@@ -3,10 +3,12 @@ programs, and some are read by nobody's care."""
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from readers import reading
@@ -47,7 +49,9 @@ def decode(content: bytes, name: Place, flags: int, error: Fault, mend: str = ME
     with reading(name, "image", error, mend):
         width, height = size_of(content, name, error, mend)
         check_pixels(width, height, name, error)
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        _check_chunks(content, name, error, mend)
+        with _in_silence:
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     if image is None:
         raise error(f"{name}: not a readable image; {mend}")
     return image
@@ -81,6 +85,46 @@ def size_of(content: bytes, name: Place, error: Fault, mend: str = MEND) -> tupl
             return width, height
     with opened(content, name, error, mend) as image:
         return image.size
+
+
+PNG, MOST = b"\x89PNG\r\n\x1a\n", 1 << 24
+
+
+def _check_chunks(content: bytes, name: Place, error: Fault, mend: str) -> None:
+    """`error` for a PNG with a chunk that claims to be far longer than the file: OpenCV allocates what it claims."""
+    at = len(PNG)
+    while content.startswith(PNG) and at + 4 <= len(content) and content[at + 4 : at + 8] != b"IEND":
+        length = int.from_bytes(content[at : at + 4], "big")
+        if length > max(MOST, len(content)):
+            raise error(f"{name}: has a part of {length:,} bytes, and {len(content):,} in all; {mend}")
+        at += 12 + length
+
+
+class _Silence:
+    """Within it nothing reaches standard error: libjpeg and libtiff, within OpenCV, write there themselves what they
+    think of an image, as of bytes too many, which thousands of sound photographs have."""
+
+    def __init__(self) -> None:
+        self._lock, self._threads, self._before = Lock(), 0, -1
+
+    def __enter__(self) -> None:
+        with self._lock, suppress(OSError):  # it is closed
+            if not self._threads:
+                self._before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, 2)
+                os.close(nowhere)
+            self._threads += 1
+
+    def __exit__(self, *raised: object) -> None:
+        with self._lock:
+            self._threads = max(self._threads - 1, 0)
+            if not self._threads and self._before >= 0:
+                os.dup2(self._before, 2)
+                os.close(self._before)
+                self._before = -1
+
+
+_in_silence = _Silence()
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from readers.text import printable, read_text
+from readers.text import printable, read_text, twice
 
 if TYPE_CHECKING:
     from readers import Fault, Place
@@ -38,8 +38,8 @@ def parse_json(text: str, path: Place, kind: type[Kind], error: Fault, mend: str
         raise error(f"{path}: cannot be read as JSON (more than {DEEPEST} brackets within brackets); {mend}")
     try:
         content = json.loads(text, object_pairs_hook=_unambiguous, parse_int=_whole_number)
-    except _TwoValues as twice:
-        raise error(f"{path}: {twice}; give each value a name of its own") from None
+    except _TwoValues as reason:
+        raise error(f"{path}: {reason}; give each value a name of its own") from None
     except json.JSONDecodeError as reason:
         raise error(f"{path}: cannot be read as JSON ({_why(text, reason, mend)}") from None
     except ValueError:
@@ -94,20 +94,20 @@ def _at(content: Any, place: str, kind: type) -> tuple[str, Any]:
     value = content
     for name, index in re.findall(r"[.]([^.\[\]]+)|\[(\d+|[.]{3})\]", place):
         try:
-            step = name or (next(_culprits(content, there, value, kind)) if index == "..." else int(index))
+            step = name or (_culprit(content, there, value, kind) if index == "..." else int(index))
             value = value[step]
-        except (KeyError, IndexError, TypeError, AttributeError, StopIteration):
+        except (KeyError, IndexError, TypeError):
             break
         there.append(step)
     return "".join(f".{step}" if isinstance(step, str) else f"[{step}]" for step in there).lstrip("."), value
 
 
-def _culprits(content: Any, place: Sequence[Any], value: dict[str, Any], kind: type) -> Iterator[str]:
-    """Those of the names of a dictionary, at this place, of which each alone keeps the content from being of a kind."""
-    import msgspec
-
-    for name, each in value.items():
-        trial: Any = {name: each}
+def _culprit(content: Any, place: Sequence[Any], value: dict[str, Any], kind: type) -> str:
+    """That of the names of a dictionary, at this place, which keeps the content from being of a kind: by halves."""
+    names, fault = list(value), _fault(content, kind)
+    while len(names) > 1:
+        half = names[: len(names) // 2]
+        trial: Any = {name: value[name] for name in half}
         for end in range(len(place) - 1, -1, -1):
             around = content
             for step in place[:end]:
@@ -115,10 +115,19 @@ def _culprits(content: Any, place: Sequence[Any], value: dict[str, Any], kind: t
             around = copy(around)
             around[place[end]] = trial
             trial = around
-        try:
-            msgspec.convert(trial, kind)
-        except msgspec.ValidationError:
-            yield name
+        names = half if _fault(trial, kind) == fault else names[len(half) :]
+    return names[0]
+
+
+def _fault(content: Any, kind: type) -> str:
+    """What msgspec says of it."""
+    import msgspec
+
+    try:
+        msgspec.convert(content, kind)
+    except msgspec.ValidationError as reason:
+        return str(reason)
+    return ""
 
 
 def _depth(text: str) -> int:
@@ -165,9 +174,7 @@ def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """A JSON object of its names and values. Raises _TwoValues where Python would drop the first of two values."""
     content = dict(pairs)
     if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _TwoValues(
-            f"an object has two values of {short(twice)}, {' and '.join(short(v) for n, v in pairs if n == twice)}"
-        )
+        name = twice(name for name, _ in pairs)
+        one, other, *_ = (short(value) for each, value in pairs if each == name)
+        raise _TwoValues(f"an object has two values of {short(name)}, {one} and {other}")
     return content

@@ -7,7 +7,8 @@ import errno
 import os
 import re
 import stat
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from readers import Fault, Place
@@ -34,8 +35,9 @@ def read_bytes(path: Place, error: Fault, mend: str) -> bytes:
 
     try:
         with open(path, "rb", opener=_at_once) as file:
-            check_bytes(os.fstat(file.fileno()).st_size, path, error)
-            return file.read()
+            size = os.fstat(file.fileno()).st_size
+            check_bytes(size, path, error)
+            return file.read() if size else _of_pipe(file, path, error)
     except FileNotFoundError:
         raise error(f"{path}: no such file; {mend}") from None
     except IsADirectoryError:
@@ -48,6 +50,17 @@ def read_bytes(path: Place, error: Fault, mend: str) -> bytes:
         raise error(f"{printable(str(path))}: no file can have this name; {mend}") from None  # NUL in it
     except MemoryError:
         raise error(f"{path}: asks for more memory than there is; {mend}") from None
+
+
+def _of_pipe(file: IO[bytes], path: Place, error: Fault) -> bytes:
+    """What is written to a pipe, or stands in a file that does not say its size, unless it is too much."""
+    from readers.bounds import check_bytes
+
+    content = bytearray()
+    while part := file.read(1 << 20):
+        content += part
+        check_bytes(len(content), path, error)
+    return bytes(content)
 
 
 def _at_once(path: str, flags: int) -> int:
@@ -88,6 +101,16 @@ def read_lines(path: Place, error: Fault, mend: str = MEND) -> list[str]:
         raise error(f"{path}: its lines end in carriage returns alone; save it with line feeds")
     lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
+
+
+def twice(names: Iterable[str]) -> str | None:
+    """The first of names that comes a second time."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def number(text: str) -> int | None:

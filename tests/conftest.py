@@ -1,5 +1,7 @@
 """Tests that need the built engine come last, so that the fast ones speak first; and none is timed, whatever the
-machine is busy with."""
+machine is busy with. Ctrl-C is heard, also where a shell that runs them in the background has it ignored."""
+
+import signal
 
 from hypothesis import settings
 
@@ -7,6 +9,9 @@ from tests.browser import chromium  # noqa: F401 - a fixture
 
 settings.register_profile("lrcn", deadline=None)
 settings.load_profile("lrcn")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

@@ -89,6 +89,7 @@ def score_net(net: TrainedNet, compute: Compute, scoring: Scoring = Scoring()) -
         "labels": test_labels(dataset, settings["split"]).tolist(),
         "data_set": dataset.identity(net.variant.modality, settings["split"]),
     }
+    job["stamp"] = dataset.stamp(job["modality"], settings["split"])
     if job["modality"] is None:
         job["sequences"] = [len(x) for x in read_videos(dataset.folder, "test", settings["split"])[0]]
     if job["modality"] is None or job["frames"] == 1:  # no clips: every frame is seen once

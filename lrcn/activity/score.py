@@ -13,7 +13,7 @@ import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -63,7 +63,8 @@ class Scores:
 
     sums (V, S, T, classes) of the softmax; hits (V, S, T): how many clips were classified right by that frame alone;
     weights (V, S): how many clips there were; clips: (video's number, first image, softmax (T, classes)), where the job
-    keeps them; states: what an LSTM did, by "VIDEO'S NUMBER/BLOB", where the job asks for it.
+    keeps them; states: what an LSTM did, by "VIDEO'S NUMBER/BLOB", where the job asks for it; passed_over: of the
+    damaged images in whose place others stood, a line each.
 
     Until all videos are done, each part of them lies in a file of its own in a folder beside, so that what is written
     does not grow with their square; a job that keeps clips has no parts, and begins anew.
@@ -79,6 +80,7 @@ class Scores:
             0,
         )
         self.keep, self.clips, self.states = job["keep_clips"], [], {}
+        self.passed_over: set[str] = set()
         self.parts = path.with_suffix(".parts")
         if not self.keep:
             for part in [path, *sorted(self.parts.glob("*.npz"))]:
@@ -96,12 +98,14 @@ class Scores:
                 if str(file["job"]) != self.job or begin != self.done or not begin <= done <= len(self.sums):
                     return
                 there = {name: file[name][: done - begin] for name in sums}
+                passed_over = _passed_over(file)
         except DataError:
             return
         if all(there[name].shape == sums[name][begin:done].shape and np.isfinite(there[name]).all() for name in sums):
             for name, array in sums.items():
                 array[begin:done] = there[name]
             self.done = done
+            self.passed_over |= passed_over
 
     def add(self, clip: Clip, probs: np.ndarray, label: int) -> None:
         weights = clip.weights[:, None]
@@ -133,7 +137,8 @@ class Scores:
 
     def _write(self, path: Path, content: dict) -> None:
         with beside(path) as new, new.open("wb") as file:
-            np.savez(file, job=self.job, **content)
+            lines = {"passed_over": sorted(self.passed_over)} if self.passed_over else {}
+            np.savez(file, job=self.job, **content, **lines)
 
 
 def load(path) -> np.ndarray:
@@ -148,6 +153,16 @@ def load_hits(path) -> np.ndarray:
     """Percent of the clips (T,) that are classified right by their frame t alone, over all clips of all videos."""
     with open_npz(path, DataError, MEND) as file:
         return (100 * file["hits"].sum(0) / np.maximum(file["weights"].sum(0)[:, None], 1)).mean(0)
+
+
+def load_passed_over(path) -> set[str]:
+    """The lines that name the damaged images in whose place others were shown."""
+    with open_npz(path, DataError, MEND) as file:
+        return _passed_over(file)
+
+
+def _passed_over(file: Mapping[str, np.ndarray]) -> set[str]:
+    return set(file["passed_over"].tolist()) if "passed_over" in file else set()
 
 
 def load_clips(path) -> list[tuple[int, int, np.ndarray]]:
@@ -327,6 +342,7 @@ def run(job: dict) -> None:
                 if states["first"][clip.v] == clip.images[0]:
                     scores.states |= {f"{clip.v}/{blob}": net.of_centre(blob, g) for blob in states["blobs"]}
             print(at_once[-1].v, len(clips), flush=True)
+        scores.passed_over |= frames.crew.passed_over.keys()
         scores.save(end)
         print(end, len(clips), flush=True)
 

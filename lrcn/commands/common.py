@@ -17,7 +17,6 @@ from lrcn.commands import completion
 from lrcn.commands.terminal import beneath, one_line
 from lrcn.engine.container import BARS
 from prototxt_gen import SpecError
-from readers import printable
 from readers.json_files import parse_json
 
 FILLED = ("out", "tensorboard")  # parameters that name what a command writes
@@ -116,7 +115,7 @@ class Progress:
         if not total:  # a remark
             from tqdm import tqdm
 
-            tqdm.write(printable(what), file=beneath(sys.stderr))  # whose bars it takes away for a moment
+            tqdm.write(one_line(what), file=beneath(sys.stderr))  # whose bars it takes away for a moment
             beneath(sys.stderr).flush()
             return
         now, shown = time.monotonic(), self.each.get(what)

@@ -68,9 +68,15 @@ def beneath(stream: TextIO) -> TextIO:
     return getattr(stream, "beneath", stream)
 
 
+LONGEST, END = 2000, 500  # letters of a line, and of them those that its end, with the mend, has where it is cut
+
+
 def one_line(text: object) -> str:
-    r"""`printable`, and a line feed is `\n`, a tab `\t`."""
-    return printable(str(text)).replace("\n", r"\n").replace("\t", r"\t")
+    r"""`printable`, and a line feed is `\n`, a tab `\t`; what quotes a file's megabytes is cut in the middle."""
+    text = str(text)
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST - END]} [... {len(text) - LONGEST:,} letters ...] {text[-END:]}"
+    return printable(text).replace("\n", r"\n").replace("\t", r"\t")
 
 
 def nobody_reads() -> None:

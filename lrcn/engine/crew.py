@@ -60,6 +60,7 @@ class Crew:
             for _ in range(count)
         ]
         os.close(memory)
+        self.passed_over: dict[str, None] = {}  # lines, each once
         self.asked = self.done = 0
         weakref.finalize(self, _end, self.workers)
 
@@ -98,6 +99,7 @@ class Crew:
         trouble, passed_over = json.loads(answer)
         for line in passed_over:
             print(f"{PASSED_OVER}{line}", file=sys.stderr, flush=True)
+            self.passed_over[line] = None
         if trouble:
             raise LoaderError(trouble)
 

@@ -156,16 +156,22 @@ class Caffe:
         self.wait()
 
 
-def tell_passed_over(logs: Iterable[Path], compute: Compute) -> None:
-    """Says how many damaged images were passed over, by Caffe's logs."""
+def passed_over(logs: Iterable[Path]) -> list[str]:
+    """The damaged images that were passed over, a line each, by Caffe's logs."""
     images: dict[str, None] = {}
     for log in logs:
         with log.open("rb") as file:
             text = (line.decode(errors="replace").rstrip() for line in file if PASSED_OVER.encode() in line)
             images |= dict.fromkeys(line.partition(PASSED_OVER)[2] for line in text)
+    return list(images)
+
+
+def tell_passed_over(logs: Iterable[Path], compute: Compute) -> None:
+    """Says how many damaged images were passed over, by Caffe's logs."""
+    images = passed_over(logs)
     if images:
         compute.progress(
-            f"{len(images)} damaged image{'s were' if len(images) > 1 else ' was'} passed over: {next(iter(images))}"
+            f"{len(images)} damaged image{'s were' if len(images) > 1 else ' was'} passed over: {images[0]}"
             f"{', and others' if len(images) > 1 else ''}; `lrcn verify` names all that are damaged",
             0,
             0,

@@ -12,7 +12,7 @@ from lrcn.report import charts
 from lrcn.report.charts import Axis, Line
 from lrcn.report.sources import fit
 from lrcn.results import curves, palette
-from lrcn.results.compare import engine_words
+from lrcn.results.compare import damaged_in_words, engine_words
 from lrcn.results.tables import duration
 from lrcn.training.logs import Curve
 from lrcn.training.run import Run
@@ -140,6 +140,8 @@ def in_short(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     trained = dict.fromkeys(_device(each["gpu"]) for each in stretches)
     pairs += [("trained on", ", ".join(trained))] if trained else []
     pairs += [("evaluated on", _device(gpu))] if "gpu" in results else []
+    damaged = damaged_in_words([results]).removeprefix(", ")
+    pairs += [("data", damaged)] if damaged else []
     return pairs + ([("seed", str(results["seed"]))] if results.get("seed") is not None else [])
 
 

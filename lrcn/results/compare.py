@@ -74,7 +74,7 @@ def check_size(path) -> None:
 
 
 def measured_on(results: Results) -> str:
-    return f"{data_in_words(results['dataset'])}, {conditions(results)}"
+    return f"{data_in_words(results['dataset'])}, {conditions(results)}{damaged_in_words([results])}"
 
 
 def data_in_words(data: Mapping[str, Any]) -> str:
@@ -92,6 +92,16 @@ def conditions(results: Results) -> str:
     if negation := evaluation.get("flow_negation"):
         otherwise += f", flow's x negated: {negation}"
     return ", ".join([*_whose(results), *_engines(results), *_computed(results)]) + otherwise
+
+
+def damaged_in_words(group: Sequence[Mapping[str, Any]]) -> str:
+    """Of results in whose trainings or tests others were shown in the place of damaged images; "" of other ones."""
+    counts = [net for results in group for net in results.get("passed_over", {}).values()]
+    words = []
+    for kind in ("training", "test"):
+        if images := sum(net.get(kind, 0) for net in counts):
+            words.append(f"{images} damaged image{'s' * (images > 1)} passed over in {kind}")
+    return "".join(f", {each}" for each in words)
 
 
 def engine_words(engine: Mapping[str, Any] | None) -> str | None:
@@ -409,11 +419,13 @@ def _rows_of(kind: _Kind, group: Sequence[Results], measured: Measured, on: str)
 def _mean_on(kind: _Kind, group: Sequence[Results], over: str) -> str:
     if over == "seeds":
         seeds = ", ".join(str(results["seed"]) for results in group)
-        return f"{kind.on(group[0] | {'seed': None})}, mean of seeds {seeds}"
+        one = kind.on(group[0] | {"seed": None, "passed_over": {}})
+        return f"{one}, mean of seeds {seeds}{damaged_in_words(group)}"
     splits, data = [results["dataset"]["split"] for results in group], group[0]["dataset"]
+    damaged = damaged_in_words(group)
     whole = splits[-1] - splits[0] == len(splits) - 1
     names = f"{splits[0]}-{splits[-1]}" if whole else ", ".join(map(str, splits))
-    return f"{data['name']}: {len(data['classes'])} classes, mean of splits {names}, {conditions(group[0])}"
+    return f"{data['name']}: {len(data['classes'])} classes, mean of splits {names}, {conditions(group[0])}{damaged}"
 
 
 def _means(measured: Sequence[Measured]) -> Measured:

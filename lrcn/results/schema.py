@@ -14,6 +14,7 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Split = Annotated[int, Meta(ge=1)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Portion = Annotated[float, Meta(ge=0, le=1)]
+Score = Annotated[float, Meta(ge=0, le=100)]  # CIDEr alone is above 1, and 10 at most
 
 
 @dataclass
@@ -75,6 +76,7 @@ class Results:
     seed: int | None = None
     weights: dict[str, Any] = field(default_factory=dict)
     trained_on: dict[str, list[Stretch]] = field(default_factory=dict)
+    passed_over: dict[str, dict[str, Count]] = field(default_factory=dict)
 
 
 # ---- activity ----------------------------------------------------------------------------------------------
@@ -111,7 +113,13 @@ class Part:
 
 
 Ranks = TypedDict(
-    "Ranks", {"R@1": Percent | None, "R@5": Percent | None, "R@10": Percent | None, "median_rank": float | None}
+    "Ranks",
+    {
+        "R@1": Percent | None,
+        "R@5": Percent | None,
+        "R@10": Percent | None,
+        "median_rank": Annotated[float, Meta(ge=1)] | None,
+    },
 )
 
 
@@ -130,13 +138,13 @@ class Retrieval:
 Generation = TypedDict(
     "Generation",
     {
-        "BLEU-1": float | None,
-        "BLEU-2": float | None,
-        "BLEU-3": float | None,
-        "BLEU-4": float | None,
-        "METEOR": float | None,
-        "ROUGE-L": float | None,
-        "CIDEr": float | None,
+        "BLEU-1": Score | None,
+        "BLEU-2": Score | None,
+        "BLEU-3": Score | None,
+        "BLEU-4": Score | None,
+        "METEOR": Score | None,
+        "ROUGE-L": Score | None,
+        "CIDEr": Score | None,
     },
     total=False,
 )

@@ -10,6 +10,7 @@ baselines of Table 3, the captions of the nearest training image. And captions f
     OUT/NET/sentences_PART.json     the sentences with their log probabilities
     OUT/NET/beams_PART.json         the sentences of a beam of some images
     OUT/NET/retrieval_PART/         retrieval.json, the rank of each image and caption, and some queries
+    OUT/images_PART.json            which content the images had, by size and time of their files
     OUT/neighbours/                 fc7 and fc8 of the CNN before its training here
 """
 
@@ -48,6 +49,7 @@ from lrcn.sentences.evaluate import (
     extent,
     kept,
     measure,
+    note_contents,
     part_images,
     read_kept,
     read_kept_arrays,
@@ -105,6 +107,9 @@ def evaluate_captions(
     images = part_images(dataset, search.part)
     training = part_images(dataset, "train") if neighbours else []
     check_files([*images, *training])
+    note_contents(images, out / f"images_{search.part}.json", compute.progress)
+    if training:
+        note_contents(training, out / "images_train.json", compute.progress)
     reference = next((net for net in nets if net.variant.name == "caption/lrcn-2f"), nets[0])
     finetuned = reference if neighbours and (reference.training or "").startswith("finetune") else None
 

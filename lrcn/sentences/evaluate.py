@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -109,6 +110,30 @@ def check_files(images: Sequence[Described]) -> None:
             f"{gone[0]}: no such image any more ({len(gone)} of {len(images)} are gone); put them back, or "
             "prepare the data set again from where they are now"
         )
+
+
+def note_contents(images: Sequence[Described], path: Path, progress: Progress) -> None:
+    """Finds the content of each image, which is read once: the note at `path` has it for later calls, for as long as
+    size and time of the file stay. A part of COCO has 13 GB. DataError where one cannot be read."""
+    before, now = read_kept(path, dict[str, tuple[int, int, str]]) or {}, {}
+    for number, image in enumerate(images):
+        stamp = _stamp(image.path)
+        *noted, digest = before.get(image.file, (0, 0, ""))
+        if (*noted,) == stamp and re.fullmatch("[0-9a-f]{40}", digest):
+            vars(image)["content"] = bytes.fromhex(digest)
+        else:
+            progress(Counted("images that are read", "images"), number + 1, len(images))
+        now[image.file] = (*stamp, image.content.hex())
+    if now != before:
+        write_json(path, now)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        at = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; put the image back") from None
+    return at.st_size, at.st_mtime_ns
 
 
 def extent(dataset: Dataset, part: str, images: Sequence[Image]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ import posixpath
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,7 +42,7 @@ from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError, caffe_pb2, parse, to_text
 from prototxt_gen.weights import binary_of_hdf5, plan
-from readers.json_files import read_json
+from readers.json_files import parse_json, read_json
 
 Files = Mapping[str, Any]  # a variant's: "train_test", "deploy", ... NetParameter, "solver" SolverParameter
 VOCABULARIES = ("vocabulary.txt", "slot_vocabulary.txt")
@@ -56,6 +56,7 @@ DIFFERENCES = {  # of two runs' identities, in words
 
 Kind = TypeVar("Kind")
 _DRAWING = threading.Lock()  # Matplotlib draws for one thread at a time
+MARK_MEND = "put back what it was, or begin anew with `lrcn train --fresh`"
 LOOKS = 5  # in a row that find a lock taken by one that trains, and not by one that looks on
 USUAL = {"precision": "fp32", "fast": False}  # how it computes, of which an identity says what is otherwise
 
@@ -369,6 +370,8 @@ class Run:
                 raise
             self.clear()  # nothing is lost
             before = None
+        if before is None and self._has_learnt():
+            raise TrainError(f"{self.folder / MARK}: is gone, and snapshots are there; {MARK_MEND}")
         if before is not None:
             there, mine = dict(before), json.loads(json.dumps(dict(identity)))
             if isinstance(described := before["data_set"], dict):
@@ -398,8 +401,7 @@ class Run:
         path = self.folder / MARK
         if not path.exists():
             return None
-        mend = "put back what it was, or begin anew with `lrcn train --fresh`"
-        mark = _read(path, Mark, mend)
+        mark, mend = _read(path, Mark, MARK_MEND), MARK_MEND
         if "train_test" not in mark and mark.keys() != {"weights", "data_set"}:
             raise TrainError(f"{path}: damaged (it lacks train_test); {mend}")
         if "train_test" in mark:
@@ -416,7 +418,9 @@ class Run:
     def check_data(self, dataset: Dataset, modality: str | None, split: int) -> None:
         """TrainError where the run was trained on another data set."""
         mark = self._mark()
-        noted = mark["data_set"] if mark else None
+        if mark is None:
+            raise TrainError(f"{self.folder / MARK}: is gone; {MARK_MEND}")
+        noted = mark["data_set"]
         if isinstance(noted, dict):
             same = all(dataset.description.get(name) == value for name, value in noted.items())
         else:
@@ -556,8 +560,9 @@ def without_paths(net: Any) -> caffe_pb2.NetParameter:
             if param.source:
                 param.source = posixpath.basename(param.source)
         if layer.python_param.layer == "ClipData":
-            settings = json.loads(layer.python_param.param_str)
-            layer.python_param.param_str = json.dumps(settings | {"data": "", "workers": 1}, sort_keys=True)
+            with suppress(SpecError):  # what is no JSON is of no net of ours, and stays as it is
+                settings = parse_json(layer.python_param.param_str, layer.name, dict[str, Any], SpecError)
+                layer.python_param.param_str = json.dumps(settings | {"data": "", "workers": 1}, sort_keys=True)
     return bare
 
 

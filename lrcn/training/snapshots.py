@@ -27,6 +27,7 @@ from prototxt_gen.weights import COPIED, IGNORED, UNKNOWN, Plan, Weights, read_w
 MODEL, STATE, SUMS = ".caffemodel", ".solverstate", ".sha256"
 _OURS = re.compile(r"net_iter_(0|[1-9][0-9]{0,9})\.(caffemodel|solverstate|sha256)")
 _LAYERS = {caffe_pb2.NetParameter.LAYER_FIELD_NUMBER, 2}  # 2: `layers`, as files of 2014 have them
+_ITERATION = caffe_pb2.SolverState.ITER_FIELD_NUMBER
 _LAST_OF_STATE = caffe_pb2.SolverState.CURRENT_STEP_FIELD_NUMBER
 
 Filling = Callable[[Weights], Plan]  # what a file of weights fills of the net
@@ -59,8 +60,14 @@ class Snapshots:
         return next(filter(self.has_form, reversed(self.iterations(STATE))), 0)
 
     def has_form(self, iteration: int) -> bool:
-        """Whether both files go to their ends. Caffe writes the state last, and `current_step` last of it."""
-        return _has_layers(self.model(iteration)) and _fields(self.state(iteration))[-1:] == [_LAST_OF_STATE]
+        """Whether both files go to their ends, and are of this iteration. Caffe writes the state last, and
+        `current_step` last of it."""
+        return _has_layers(self.model(iteration)) and self._iteration_of(iteration) == iteration
+
+    def _iteration_of(self, iteration: int) -> int | None:
+        """The iteration that the state in a file of this one says; None where it does not go to its end."""
+        fields = _fields(self.state(iteration))
+        return dict(fields).get(_ITERATION, 0) if [number for number, _ in fields[-1:]] == [_LAST_OF_STATE] else None
 
     def fault(self, iteration: int, filling: Filling | None, with_state: bool = True) -> str | None:
         """Why the snapshot of an iteration is none to start from; None of a whole one. Reads all of it. filling: what
@@ -68,6 +75,8 @@ class Snapshots:
         model, state = self.model(iteration), self.state(iteration)
         if with_state and not self.has_form(iteration):
             path = model if not _has_layers(model) else state
+            if path == state and (other := self._iteration_of(iteration)) is not None:
+                return f"{path}: is of iteration {other}, whatever its name says"
             return f"{path}: is cut off or damaged" if path.exists() else f"{path}: is gone"
         for path in (model, state) if with_state else (model,):
             if checksums.differs(self.sums(iteration), path):
@@ -114,13 +123,13 @@ def misfit(path: Path, filling: Filling | None) -> str | None:
 
 
 def _has_layers(path: Path) -> bool:
-    return not _LAYERS.isdisjoint(_fields(path))
+    return not _LAYERS.isdisjoint(number for number, _ in _fields(path))
 
 
-def _fields(path: Path) -> list[int]:
-    """The numbers of the fields of a message in a file, in order; none where it does not end with a field. What they
-    hold, hundreds of MB of a large net, is stepped over."""
-    numbers: list[int] = []
+def _fields(path: Path) -> list[tuple[int, int]]:
+    """The fields of a message in a file, in order: of each its number, and its value or how many bytes it has; none
+    where it does not end with a field. What they hold, hundreds of MB of a large net, is stepped over."""
+    fields: list[tuple[int, int]] = []
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -128,11 +137,11 @@ def _fields(path: Path) -> list[int]:
                 tag = _varint(file)
                 if not tag >> 3 or tag & 7 not in (0, 2):  # Caffe's have numbers, text and messages alone
                     return []
-                numbers.append(tag >> 3)
                 value = _varint(file)
+                fields.append((tag >> 3, value))
                 if tag & 7 == 2:
                     file.seek(min(value, size + 1), os.SEEK_CUR)
-            return numbers if file.tell() == size else []
+            return fields if file.tell() == size else []
     except OSError:
         return []
 

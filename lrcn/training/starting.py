@@ -33,7 +33,7 @@ def filled_by(work: Workspace, trainings: Sequence[Training], start: Start, give
             from_stage = _layers_of(work, training, here.get((training.split, before)))
         for filling in fillings:
             others = from_stage.union(*(other.filled for other in fillings if other is not filling))
-            if filling.path == str(start.weights):
+            if filling.path == str(start.weights) or not training.run.done:  # a run that was begun so goes on
                 _check(training, filling, others)
             lines += _lines(training, filling, from_stage, others)
     return lines

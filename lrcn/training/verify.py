@@ -25,6 +25,7 @@ from readers.npz import open_npz
 from readers.text import read_text
 
 AGAIN = "`lrcn train` makes what comes after the last whole one again"
+OLD = "remove net_iter_{}.*: `lrcn train` goes on from that of iteration {}, which is whole; --fresh makes all anew"
 SCORE_AGAIN = "remove it and give `lrcn evaluate` again"
 
 
@@ -109,12 +110,15 @@ def _bare(net: str) -> str:
 
 def _check_weights(verdict: Verdict, run: Run, work: Work) -> None:
     snapshots = run.snapshots
-    every, sealed = snapshots.iterations(), 0
-    for done, iteration in enumerate(every, 1):
+    every, whole, sealed = snapshots.iterations(), -1, 0
+    for done, iteration in enumerate(reversed(every), 1):
         sealed += snapshots.sums(iteration).exists()
         if why := run.fault(iteration):
             where, _, what = why.partition(": ")
-            verdict.faults.append(Fault(where, what.partition("; ")[0], AGAIN))
+            mend = AGAIN if whole < 0 else OLD.format(iteration, whole)
+            verdict.faults.append(Fault(where, what.partition("; ")[0], mend))
+        else:
+            whole = max(whole, iteration)
         work.progress(Counted(f"{run.folder.name}: snapshots", "snapshots"), done, len(every))
     if run.given:
         _add(verdict, run.given, lambda: run.weights, "`lrcn train --fresh` takes them anew")

@@ -114,6 +114,7 @@ def test_read_sequences_gives_every_video_once_in_its_place(tmp_path, part, shor
         ({"classes": np.array(["a", "b", "a"])}, "classes holds 'a' twice"),
         ({"classes": np.array(["a", "", "b"])}, "classes holds ''; give each class a name of one line"),
         ({"classes": np.array(["a", "b\nc", "d"])}, r"classes holds 'b\\nc'; give each class a name of one line"),
+        ({"classes": np.array(["a", "b", "\ud800"])}, r"classes holds '\\ud800'; give"),
         ({"classes": np.array([b"\xff", b"b", b"c"])}, "classes are not UTF-8"),
     ],
 )

@@ -163,6 +163,15 @@ def test_published_names_that_lead_out_of_the_folder(tmp_path, name):
         assert read(None)[0].file == name  # no file is opened
 
 
+def test_other_kinds_of_values_are_named_as_they_are(tmp_path):
+    write_json(tmp_path / "c.json", {"pictures": []})
+    assert "a list is due, not {'pictures': []}" in refused(read_captions, tmp_path / "c.json")
+    write_json(tmp_path / "c.json", {"images": 3})
+    assert "a list is due, not 3" in refused(read_captions, tmp_path / "c.json")
+    (tmp_path / "c.jsonl").write_text('{"id": "a", "sentences": ["x"], "split": "train", "detail": true}')
+    assert "c.jsonl:1: true where a text is due" in refused(snippets.read_snippets, tmp_path / "c.jsonl")
+
+
 def test_halves_of_surrogate_pairs_are_refused(tmp_path):
     (tmp_path / "c.json").write_text('[{"image": "a", "caption": "x \\ud800", "split": "train"}]')
     assert "half of a surrogate pair" in refused(read_captions, tmp_path / "c.json")

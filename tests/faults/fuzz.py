@@ -26,8 +26,8 @@ from tests.faults.program import Program
 
 FAULTS = ("traceback", "signal", "hang", "memory", "lost", "words")  # words: what is said, and the exit code
 OURS = ("in", "tmp", "home", "stdout", "stderr")  # in a case's folder; all else a command has written
-AGAIN = 3  # of so many cases one is looked at again, by the calls that come after
-CASES = 200  # of each reader in the tests
+AGAIN = 8  # of so many cases one is looked at again, by the calls that come after
+CASES = 200  # of each kind of input in the tests
 KEPT = Path("build/faults")
 
 

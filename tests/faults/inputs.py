@@ -387,3 +387,42 @@ SPOKEN = {
     "names-runs": Reader(seeds.run, {}, "report in/run --out out.html", damage=spoken.other_run_name),
 }
 READERS = NETS | VIDEOS | SENTENCES | RUNS | SPOKEN
+KINDS = {  # of input, by the part of the tests that tries them -> the readers that share what a test tries
+    "nets": {
+        "nets": ("net", "net-diagram"),
+        "solvers": ("solver",),
+        "weights": ("caffemodel", "caffemodel-hdf5"),
+        "sources": ("source-hdf5", "source-lmdb", "source-images", "clip-settings"),
+        "settings": ("settings",),
+        "engines": ("engine", "download"),
+    },
+    "videos": {
+        "videos": tuple(f"video{suffix}" for suffix in CONTAINERS),
+        "images": ("video-folders", "flow-images", "captions-images", "to-caption"),
+        "lists": ("video-lists", "ucf101", "classes"),
+        "data sets": ("frames", "stills", "data-set"),
+        "whole folders": ("verify", "verify-sentences", "verify-run"),
+        "shards": ("shards",),
+    },
+    "sentences": {
+        "captions": ("captions", "captions-csv"),
+        "vocabularies": ("vocabulary",),
+        "annotations": ("coco", "karpathy"),
+        "tokens": ("flickr30k",),
+        "snippets": ("snippets", "snippets-csv", "tacos"),
+        "activations": ("features", "frames-hdf5", "frames-npz"),
+        "data sets": ("features-set", "captions-set", "semantics-set"),
+    },
+    "runs": {
+        "experiments": ("experiment",),
+        "runs": ("run", "run-report", "run-classify"),
+        "logs": ("log",),
+        "results": ("results", "report"),
+        "ratings": ("ratings",),
+        "generated captions": ("generated", "rating-sheet"),
+    },
+    "spoken": {
+        "arguments": ("arguments",),
+        "names": ("names-videos", "names-data", "names-images", "names-out", "names-runs"),
+    },
+}

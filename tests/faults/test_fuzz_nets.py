@@ -1,13 +1,15 @@
-"""Nets, solvers, weights and settings, damaged; `make fuzz` tries more."""
+"""Nets, solvers, weights, what they read, settings and engines, damaged; `make fuzz` tries more."""
 
 import pytest
 
 from tests.faults.fuzz import CASES, campaign
-from tests.faults.inputs import NETS
+from tests.faults.inputs import KINDS
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reader", NETS)
-def test_a_damaged_input_is_refused_in_one_line_or_taken(program, reader):
-    tally = campaign(program, reader, range(CASES), seed=1)
-    assert not tally.failures, "\n".join(map(str, tally.failures))
+@pytest.mark.parametrize("kind", KINDS["nets"])
+def test_a_damaged_input_is_refused_in_one_line_or_taken(program, kind):
+    readers = KINDS["nets"][kind]
+    for reader in readers:
+        tally = campaign(program, reader, range(CASES // len(readers)), seed=1)
+        assert not tally.failures, "\n".join(map(str, tally.failures))

@@ -1,13 +1,15 @@
-"""Captions, sentences, features, and their data sets, damaged; `make fuzz` tries more."""
+"""Captions, sentences, activations, and their data sets, damaged; `make fuzz` tries more."""
 
 import pytest
 
 from tests.faults.fuzz import CASES, campaign
-from tests.faults.inputs import SENTENCES
+from tests.faults.inputs import KINDS
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reader", SENTENCES)
-def test_a_damaged_input_is_refused_in_one_line_or_taken(program, reader):
-    tally = campaign(program, reader, range(CASES), seed=1)
-    assert not tally.failures, "\n".join(map(str, tally.failures))
+@pytest.mark.parametrize("kind", KINDS["sentences"])
+def test_a_damaged_input_is_refused_in_one_line_or_taken(program, kind):
+    readers = KINDS["sentences"][kind]
+    for reader in readers:
+        tally = campaign(program, reader, range(CASES // len(readers)), seed=1)
+        assert not tally.failures, "\n".join(map(str, tally.failures))

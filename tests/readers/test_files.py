@@ -2,7 +2,9 @@
 
 import io
 import os
+import signal
 import struct
+import subprocess
 import zipfile
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
@@ -56,6 +58,26 @@ def test_a_pipe_that_somebody_writes_to_is_read(tmp_path):
     os.close(reading)
 
 
+def test_a_pipe_that_never_ends_is_left_at_the_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(bounds, "GIB", 1 << 12)
+    monkeypatch.setenv("LRCN_MAX_GIB", "1")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", 'exec yes > "$0"', pipe], stderr=subprocess.DEVNULL) as writer:
+        while not (line := said(pipe)):  # until the other side is open
+            pass
+        assert "GiB of memory, more than" in line
+        assert writer.wait() == -signal.SIGPIPE
+
+
+def said(path) -> str:
+    try:
+        assert not read_bytes(path, Complaint, "mend")
+        return ""
+    except Complaint as error:
+        return str(error)
+
+
 def test_a_file_larger_than_is_allowed_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setenv("LRCN_MAX_GIB", "1")
     with open(tmp_path / "sparse", "wb") as file:
@@ -68,6 +90,21 @@ def test_a_file_larger_than_is_allowed_is_not_read(tmp_path, monkeypatch):
 def test_a_bound_that_is_no_number_is_told(monkeypatch, value):
     monkeypatch.setenv("LRCN_MAX_PIXELS", value)
     assert f"LRCN_MAX_PIXELS={value}: no whole number" in complaint(bounds.check_pixels, 1, 1, "x", Complaint)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_of_an_odd_image_that_is_taken_nothing_is_printed(tmp_path, capfd, kind):
+    content = io.BytesIO()
+    Image.new("RGB", (40, 40), "red").save(content, kind)
+    content = content.getvalue()
+    content = (
+        content[:-2] + b"odd bytes" + content[-2:] if kind == "JPEG" else content.replace(b"\x17\x01", b"\x19\xfd")
+    )
+    assert cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) is not None
+    assert capfd.readouterr().err  # or there is nothing to be kept from
+    assert decode(content, "x", cv2.IMREAD_COLOR, Complaint).shape == (40, 40, 3)
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "after"
 
 
 # ---- text ----------------------------------------------------------------------------------------------------
@@ -124,6 +161,11 @@ class Content(TypedDict, total=False):
         ('{"images": [{"id": 1, "size": 0}]}', "at images[0].size: a whole number >= 1 is due, not 0"),
         ('{"images": [{}]}', "required field id"),
         ('{"named": {"x.y": 1}}', "an object {...} is due"),
+        (
+            '{"named": {"a": {"id": 1}, "b.c": {"id": "x"}, "d": {"id": null}}}',
+            "at named.b.c.id: a whole number is due",
+        ),
+        ('{"a": 1, "b": 2, "c": 3, "b": 4, "b": 5, "c": 6}', "two values of 'b', 2 and 4"),
         ("[]", "an object {...} is due"),
     ],
 )
@@ -309,3 +351,11 @@ def test_pixels_are_bounded_before_they_are_decoded(tmp_path, monkeypatch):
     assert "set LRCN_MAX_PIXELS=4290250000" in complaint(decode, bytes(jpeg), "x", cv2.IMREAD_COLOR, Complaint)
     monkeypatch.setenv("LRCN_MAX_PIXELS", "11")
     assert "4 x 3" in complaint(decode, encoded("PNG"), "x", cv2.IMREAD_COLOR, Complaint)
+
+
+def test_a_part_of_a_png_that_claims_far_more_than_there_is_is_not_allocated():
+    png = cv2.imencode(".png", np.zeros((4, 5, 3), np.uint8))[1].tobytes()
+    at = png.index(b"IDAT") - 4
+    said = complaint(decode, png[:at] + b"\x7f\0\0\0" + png[at + 4 :], "a.png", cv2.IMREAD_COLOR, Complaint)
+    assert said.startswith("a.png: has a part of 2,130,706,432 bytes, and ")
+    assert decode(png, "a.png", cv2.IMREAD_COLOR, Complaint).shape == (4, 5, 3)

@@ -18,6 +18,7 @@ from lrcn.activity.evaluate import Scoring
 from lrcn.activity.examples import examples
 from lrcn.engine.code import revision
 from lrcn.engine.compute import Compute
+from lrcn.engine.process import passed_over
 from lrcn.engine.side_by_side import Part, side_by_side
 from lrcn.results.formats import measured_text
 from lrcn.trained_net import TrainedNet, check_filled, files_of, threads_of, trained_on
@@ -204,6 +205,7 @@ class Activity(Task):
             "engine": compute.engine.info(),
             "gpu": compute.about(),
             "trained_on": trained_on(nets),
+            **({"passed_over": damaged} if (damaged := _passed_over(nets, paths)) else {}),
             "seed": next((net.seed for net in nets if net.seed is not None), None),
             "git": revision(),
             **({"weights": files} if (files := files_of(nets)) else {}),
@@ -216,6 +218,18 @@ class Activity(Task):
             shown, more = examples(dataset, split, nets, scores, labels, options, with_threads)
             write_json(folder / "examples.json", shown)
         return Evaluation(results, folder / f"results{ending}.json", measured_text(results), [*notes, *more])
+
+
+def _passed_over(nets: Sequence[TrainedNet], paths: Mapping[Path, Path]) -> dict[str, dict[str, int]]:
+    """{net: {"training", "test"}}: in the place of how many damaged images others were shown (--on-corrupt skip); of
+    those nets of which it was any. paths: of the files of scores, by the folders of the nets."""
+    counts = {}
+    for net in nets:
+        logs = sorted(net.folder.glob("logs/from-*.log")) if net.seed is not None else []
+        damaged = {"training": len(passed_over(logs)), "test": len(score.load_passed_over(paths[net.folder]))}
+        if any(damaged.values()):
+            counts[net.folder.name] = damaged
+    return counts
 
 
 def extracted_layer(dataset: Dataset) -> str:

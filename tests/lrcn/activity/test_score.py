@@ -13,6 +13,7 @@ from data_prep.dataset import Dataset
 from lrcn.activity import score
 from lrcn.activity.frame_loader import Frames
 from lrcn.engine.crew import LoaderError
+from tests.damaged import damage
 from tests.datasets import make_dataset
 
 
@@ -175,6 +176,27 @@ def test_scores_of_another_job_are_not_taken(tmp_path):
     reordered = dict(reversed(job("", frames=2, strides=[4, 8]).items()))
     assert score.Scores(tmp_path / "s.npz", reordered, 2, 3).done == 1
     assert scores(tmp_path, crop=20).done == 0 and not scores(tmp_path, crop=20).sums.any()
+
+
+def test_what_was_passed_over_is_kept_with_the_scores(tmp_path):
+    """By each process that scored a part, and by one that finds all of them done."""
+    for v, lines in enumerate([{"a"}, {"a", "b"}]):
+        kept = scores(tmp_path)
+        kept.add(score.Clip(v, "v", [1, 2], np.array([1.0, 1.0])), np.ones((2, 3)), 0)
+        kept.passed_over |= lines
+        kept.save(v + 1)
+    assert score.load_passed_over(kept.path) == scores(tmp_path).passed_over == {"a", "b"}
+
+
+def test_the_loader_tells_which_damaged_frames_it_passed_over(tmp_path):
+    folder = make_dataset(tmp_path / "data")
+    damage(folder / "frames", store.key("rgb", "v_02", 3))
+    settings = job(folder, on_corrupt="skip")
+    wanted = [(0, "v_02", number, 1) for number in (3, 4)]
+    frames = Frames(settings, (10, 3, 16, 16), wanted, together=2, ahead=1)
+    assert np.array_equal(frames[0, 3], Frames(settings, (10, 3, 16, 16), [(0, "v_02", 2, 1)], 1, 1)[0, 2])
+    assert frames[0, 4].any()
+    assert list(frames.crew.passed_over) == ["rgb image 3 of v_02 is damaged, 2 stands in its place"]
 
 
 @pytest.mark.parametrize("modality", ["rgb", "flow"])

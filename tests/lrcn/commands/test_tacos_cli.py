@@ -43,7 +43,7 @@ def test_json_lines_csv_and_refusals(source):
     )
     refused(
         prepare("tacos", "--snippets", source / "set.jsonl", "--features", source / "set.csv", "--out", source / "x"),
-        "set.csv: cannot be read",
+        "set.csv: no readable HDF5 file",
     )
     (source / "bad.jsonl").write_text(
         '{"id": "a", "split": "train", "slots": {"x": {"words": ["b"], "probabilities": [0.5]}}, "sentences": ["c"]}'

@@ -35,6 +35,14 @@ def test_lines_and_letters_stay():
     assert written(f"{NAMED}\n\tb\n", "utf-8") == f"{NAMED}\n\tb\n"
 
 
+def test_a_message_that_quotes_a_long_value_is_short_and_keeps_its_mend(tmp_path):
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/classInd.txt").write_text(f"{'1' * 1_000_000} A\n")
+    call = lrcn("prepare", "ucf101", "--videos", tmp_path, "--splits", tmp_path / "lists", "--out", tmp_path / "out")
+    refused(call, "classInd.txt:1: not `1 Class`: '1111", "take the file from ucfTrainTestlist")
+    assert len(call.stderr) < 3000
+
+
 def test_what_steers_the_terminal_goes_beneath():
     below = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     assert beneath(Escaping(below)) is below and beneath(below) is below

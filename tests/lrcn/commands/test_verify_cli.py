@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -88,6 +89,20 @@ def test_a_run_whole_and_damaged(run, tmp_path):
     assert said["solver.prototxt"] == "is not the one that was trained, by run.json"
     assert said["net_iter_2.caffemodel"].startswith("is not as it was written")
     assert of_run["strangers"] == ["snapshots/notes"] and len(of_results["faults"]) == 1
+
+
+@pytest.mark.parametrize(
+    "damaged, mend", [(2, "remove net_iter_2.*: .* iteration 4, which is whole"), (4, "`lrcn train` makes what comes")]
+)
+def test_what_mends_a_snapshot_depends_on_whether_a_later_one_is_whole(run, damaged, mend):
+    os.truncate(run.snapshot(damaged), 20)
+    code, [of_run] = verdicts(run.folder)
+    [fault] = of_run["faults"]
+    assert code == 1 and re.match(mend, fault["mend"])
+    if damaged == 2:
+        for path in run.snapshots.folder.glob("net_iter_2.*"):
+            path.unlink()
+        assert verdicts(run.folder)[0] == 0
 
 
 def test_what_is_neither_is_refused(tmp_path):

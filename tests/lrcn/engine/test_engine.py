@@ -218,7 +218,7 @@ def test_a_change_to_a_source_file_makes_another_engine_and_one_to_a_test_does_n
 def test_the_files_that_the_dockerfile_copies_build_an_engine_with_a_bare_python(toy, tmp_path):
     bare = tmp_path / "bare"
     dockerfile = (ROOT / "docker" / "Dockerfile").read_text().replace("\\\n", " ")
-    copied = re.findall(r"^COPY ((?:(?:lrcn|data_prep)/\S+ +)+)/", dockerfile, re.MULTILINE)
+    copied = re.findall(r"^COPY ((?:(?:lrcn|data_prep|readers)/\S+ +)+)/", dockerfile, re.MULTILINE)
     for name in " ".join(copied).split():
         (bare / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, bare / name)

@@ -2,6 +2,7 @@
 5."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -15,7 +16,17 @@ from lrcn.results import compare, formats
 from lrcn.sentences import caption_files, metrics, truth
 from lrcn.sentences.captioner import Caption
 from lrcn.sentences.captions import activations, score_results
-from lrcn.sentences.evaluate import Described, Search, check_files, claim, kept, part_images, write_results
+from lrcn.sentences.evaluate import (
+    Described,
+    Search,
+    check_files,
+    claim,
+    digest_of_content,
+    kept,
+    note_contents,
+    part_images,
+    write_results,
+)
 from lrcn.sentences.java import java
 from tests.commands import lrcn, no_java, refused
 from tests.shared import PUBLISHED_RESULTS, needs
@@ -270,6 +281,21 @@ def test_what_numbers_are_of_is_said_whole():
     assert compare.conditions(activity) == "seed 7, BVLC's Caffe"
     otherwise = activity | {"evaluation": {"frames": "last", "strides": [4, 8]}}
     assert compare.conditions(otherwise) == "seed 7, BVLC's Caffe, last frame of each clip, stride 4 and 8"
+
+
+def test_damaged_images_that_were_passed_over_are_said():
+    counts = {"lrcn-fc6-rgb": {"training": 2, "test": 0}, "lrcn-fc6-flow": {"training": 3, "test": 1}}
+    assert compare.damaged_in_words([{"passed_over": {}}, {}]) == ""
+    said = ", 5 damaged images passed over in training, 1 damaged image passed over in test"
+    assert compare.damaged_in_words([{"passed_over": counts}, {}]) == said
+    data = {"name": "small", "classes": ["a", "b"], "test_videos": 4, "split": 1}
+    models = {"lrcn-fc6": {"rgb": {"accuracy": 50.0}}}
+    one = {"task": "activity", "experiment": "x", "dataset": data, "models": models, "seed": 7, "passed_over": counts}
+    assert compare.measured_on(one).endswith("split 1, seed 7" + said)
+    others = [one | {"dataset": data | {"split": 2}, "passed_over": {}}, one | {"seed": 8}]
+    for other, over in zip(others, ("splits 1-2", "seeds 7, 8")):
+        on = {row.on for row in compare.tables([one, other])[0].rows if over in row.on}
+        assert on and all("5 damaged images" in each or "10 damaged images" in each for each in on), on
 
 
 def on(precision="fp32", deterministic=True):
@@ -532,6 +558,31 @@ def test_activations_are_kept_of_the_images_that_are_there_now(tmp_path):
         (folder / "0000000.npz").write_bytes(damage)
         seen = net.seen
         assert means(10, 30) == [10, 30] and net.seen == seen + 2
+
+
+def test_images_are_read_once_for_as_long_as_size_and_time_stay(tmp_path):
+    paths, note, read = [tmp_path / f"{number}.jpg" for number in range(3)], tmp_path / "images_test.json", []
+    for path in paths:
+        path.write_bytes(path.name.encode())
+
+    def digest():
+        images = [Described(path.name, "test", ["a"], path) for path in paths]
+        read.clear()
+        note_contents(images, note, lambda what, done, total: read.append(done))
+        return digest_of_content(images)
+
+    first = digest()
+    assert read == [1, 2, 3] and digest() == first and read == []
+    times = paths[1].stat().st_atime_ns, paths[1].stat().st_mtime_ns + 1
+    paths[1].write_bytes(b"2.jpg")
+    os.utime(paths[1], ns=times)
+    assert digest() != first and read == [2]
+    for damage in (b"", b"[]", note.read_bytes()[:-9], b'{"0.jpg": [5, 1, "x"]}'):
+        note.write_bytes(damage)
+        assert digest() != first and read == [1, 2, 3]
+    paths[2].unlink()
+    with pytest.raises(DataError, match=r"2\.jpg: No such file.*; put the image back"):
+        digest()
 
 
 @pytest.mark.parametrize(

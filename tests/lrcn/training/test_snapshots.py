@@ -1,6 +1,7 @@
 """Snapshots: which are whole, however they were damaged, and which is gone on from; weights that a run was given."""
 
 import hashlib
+import json
 import subprocess
 
 import pytest
@@ -85,6 +86,15 @@ def test_it_has_the_layers_and_shapes_of_its_net(run):
     iteration, [told] = begun(run)
     assert iteration == 2 and "layer fc8-final of its net: the file has no such layer" in told
     with pytest.raises(TrainError, match="layer fc8-final of its net"):
+        assert run.weights
+
+
+def test_it_is_of_the_iteration_that_its_name_says(run):
+    for path in run.snapshots.folder.glob("net_iter_2.*"):  # renamed, checksums and all
+        path.with_name(path.name.replace("_2.", "_4.")).write_bytes(path.read_bytes())
+    iteration, [told] = begun(run)
+    assert iteration == 2 and "net_iter_4.solverstate: is of iteration 2, whatever its name says" in told
+    with pytest.raises(TrainError, match="not trained to iteration 4 yet"):
         assert run.weights
 
 
@@ -179,3 +189,17 @@ def test_given_weights_without_a_checksum_are_read_all_the_same(run, tmp_path):
     taken.given.write_bytes(caffe_pb2.NetParameter(name="nothing").SerializeToString())
     with pytest.raises(TrainError, match="holds no layers"):
         assert taken.weights
+
+
+def test_snapshots_without_a_word_of_whose_they_are_are_nobodys(run):
+    """As in a run that was half copied: they may be of another data set, or other settings."""
+    before = (run.folder / "run.json").read_text()
+    for damage in (lambda path: path.unlink(), lambda path: path.symlink_to("nowhere")):
+        damage(run.folder / "run.json")
+        with pytest.raises(TrainError, match=r"run\.json: is gone, and snapshots are there; put back what it was"):
+            run.claim(json.loads(before), {})
+        with pytest.raises(TrainError, match=r"run\.json: is gone; put back what it was"):
+            run.check_data(None, "flow", 1)
+    (run.folder / "run.json").unlink()
+    (run.folder / "run.json").write_text(before)
+    run.claim(json.loads(before), {})

@@ -63,9 +63,12 @@ def test_weights_that_fill_nothing_are_refused_before_anything_is_made(dataset, 
     for layer in content.layer:
         layer.name = f"features.{layer.name}"
     file.write_bytes(content.SerializeToString())
-    for act in (lambda opened: opened.train(Start(file)), lambda opened: opened.check_start(Start(file), dry_run=True)):
-        with pytest.raises(TrainError, match=r"w.caffemodel: holds no layer that fits .*features.conv1, .*backbone"):
-            act(job(dataset, tmp_path / "out"))
+    for start in (Start(file), Start(trained=[str(file)])):
+        for act in (lambda opened: opened.train(start), lambda opened: opened.check_start(start, dry_run=True)):
+            with pytest.raises(
+                TrainError, match=r"w.caffemodel: holds no layer that fits .*features.conv1, .*backbone"
+            ):
+                act(job(dataset, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
