@@ -106,8 +106,11 @@ venv: .venv/ready
 ifdef UNPINNED
 	.venv/bin/python $(PIP) -e '.[test]'
 else
-	@.venv/bin/python $(PIP) $(PINNED) -r requirements/run.txt -r requirements/test.txt || { echo \
-	  "lrcn: not every pinned package is to be had here; make venv UNPINNED=1 takes what pyproject.toml allows" >&2; exit 2; }
+	@.venv/bin/python $(PIP) $(PINNED) -r requirements/run.txt -r requirements/test.txt 2>.venv/said \
+	  || { cat .venv/said >&2; if grep -q "DO NOT MATCH THE HASHES" .venv/said; then \
+	  echo "lrcn: the index has another file than the one that requirements/ pins, which was not installed; see whose it is" >&2; \
+	  else echo "lrcn: not every pinned package is to be had here; make venv UNPINNED=1 takes what pyproject.toml allows" >&2; \
+	  fi; exit 2; }
 	.venv/bin/python $(PIP) --no-deps --no-build-isolation -e .
 endif
 	@touch .venv/ready

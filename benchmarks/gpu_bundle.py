@@ -147,10 +147,16 @@ def _copy_package(distribution: str, folder: Path, left_out) -> None:
 
 
 def pack_worker_packages(folder: Path, python: str) -> None:
-    """What the loader's workers import beside what that machine has, for its Python."""
-    wheels = [f"{name}=={metadata.version(name)}" for name in ("lmdb", "msgspec", "protobuf", "simplejpeg")]
-    command = children.python("pip", "install", "--quiet", "--target", folder, "--no-deps", "--no-compile")
-    subprocess.run([*command, "--only-binary=:all:", f"--python-version={python}", *wheels], check=True)
+    """What the loader's workers import beside what that machine has, for its Python: the files that are pinned."""
+    pinned = (HERE.parent / "requirements" / "run.txt").read_text()
+    names = "lmdb", "msgspec", "protobuf", "simplejpeg"
+    pins = [re.search(rf"^{name}==(?:.*\\\n)*.*$", pinned, re.MULTILINE)[0] for name in names]
+    options = ["--target", folder, "--no-deps", "--no-compile", "--only-binary=:all:", f"--python-version={python}"]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(pins))
+        file.flush()
+        command = children.python("pip", "install", "--quiet", "--require-hashes", *options, "-r", file.name)
+        subprocess.run(command, check=True)
 
 
 def pack_code(folder: Path) -> None:

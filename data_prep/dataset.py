@@ -246,7 +246,7 @@ class Dataset:
         """trusted: its LMDBs were checked by whoever began this process, as a loader's."""
         self.folder, self.trusted = Path(folder), trusted
         if not (self.folder / "dataset.json").exists():
-            cut_off = self.folder.with_name(self.folder.name + ".partial").exists()
+            cut_off = Path(f"{self.folder.absolute()}.partial").exists()
             raise DataError(
                 f"{self.folder}: "
                 + (

@@ -55,8 +55,7 @@ def parse(text: str) -> Shard:
 
 def folder_of(out, kind: str) -> Path:
     """Where the shards of a data set lie."""
-    out = Path(out).absolute()
-    return out.with_name(f"{out.name}.{KINDS[kind]}")
+    return Path(f"{Path(out).absolute()}.{KINDS[kind]}")
 
 
 def beside(out) -> list[Path]:

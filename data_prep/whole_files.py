@@ -213,6 +213,8 @@ def locked(folder: Path):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise DataError(f"{folder}: another run is preparing it; wait for that one to end") from None
+        if not ((folder / "lock").exists() and os.path.samestat(os.fstat(lock.fileno()), os.stat(lock.name))):
+            raise DataError(f"{folder}: another run has just prepared it; run the same command again")
         yield
 
 
@@ -241,7 +243,7 @@ def new_folder(out, settings: dict, may_differ=(), mark: str = "dataset.json"):
     # a link is left as it is, and the folder made where it leads
     out = Path(os.path.realpath(out) if os.path.islink(out) else os.path.abspath(out))
     settings = json.loads(json.dumps(settings))
-    partial, note = out.with_name(out.name + ".partial"), "preparing.json"
+    partial, note = Path(f"{out}.partial"), "preparing.json"
 
     def differing(there: dict) -> list[str]:
         names = sorted(name for name in there.keys() | settings.keys() if not same(there.get(name), settings.get(name)))

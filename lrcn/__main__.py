@@ -16,6 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # of this co
 
 def main() -> None:
     signals.end_at_once()
+    _open_standard_streams()
     _import_nothing_from_here()
     from lrcn.cli import main as run  # after what makes it safe
 
@@ -25,6 +26,19 @@ def main() -> None:
         status, line = signals.told()
         print(line, file=sys.stderr)
         os._exit(status)
+
+
+def _open_standard_streams() -> None:
+    """A stream that was closed (`>&-`) goes nowhere. Else the next file that is opened takes its number, and a data set
+    what a library of C says on standard error."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the first number that is free, which is this one
+            os.set_inheritable(number, True)
+            if getattr(sys, name) is None:
+                setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8"))
 
 
 def _import_nothing_from_here() -> None:

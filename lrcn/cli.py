@@ -55,8 +55,7 @@ def _run() -> tuple[int, str]:
             container.begin()
         status = cli.main(spread_settings(sys.argv[1:]), standalone_mode=False)
         signals.check()
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return status or 0, ""
     except (click.exceptions.Abort, KeyboardInterrupt):
         return signals.told()

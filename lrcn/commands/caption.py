@@ -84,6 +84,7 @@ def caption(images, model, length, cut, as_json, coco_json, ids, gates, out, gpu
     people write them; --json and --coco-json have the words as the net says them, which are scored.
     """
     from lrcn.engine.compute import Compute
+    from lrcn.results.pictures import check_drawn_over
     from lrcn.sentences.caption_files import write_results
     from lrcn.sentences.captioner import Captioner
     from lrcn.sentences.images import check_images, images_in, read_image
@@ -91,12 +92,14 @@ def caption(images, model, length, cut, as_json, coco_json, ids, gates, out, gpu
 
     if coco_json and gates:
         raise click.UsageError("--gates: draws pictures, which --coco-json takes the place of; give one of them")
-    strategy, best, out = _strategy(options), options["best"], _pictures(options["run"], out)
+    strategy, best, named, out = _strategy(options), options["best"], out, _pictures(options["run"], out)
     net = _net(model, out, options)
     images = images_in(images)
     ids = _ids(images, coco_json, ids)
     paths = [None] * len(images) if coco_json else _picture_paths(images, out)
     gate_paths = _picture_paths(images, out, "-gates") if gates else [None] * len(images)
+    if named:
+        check_drawn_over(filter(None, [*paths, *gate_paths]))
     check_images(images)
     progress = Progress()
     with Captioner.of(net, Compute(gpu=gpu, progress=progress)) as captioner:

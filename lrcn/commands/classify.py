@@ -89,7 +89,7 @@ def classify(
     nets = _nets(context, out, options)
     check_heard(context, nets)
     arguments, videos = videos, classifying.videos_in(videos, progress)
-    _check_pictures(_pictures(run, out), [*arguments, *videos])
+    _check_pictures(out, _pictures(run, out), arguments, videos, gates)
     extras = _extras(videos, nets, gates, clip, film, options)
     scoring = Scoring(mean_slip=mean_slip, flow_negation=flow_negation)
     compute = Compute(gpu=gpu, progress=progress)
@@ -132,14 +132,17 @@ def _extras(videos, nets, gates, clip, film, options):
     return Extras(beside, bool(film), gates, clip)
 
 
-def _check_pictures(folder, inputs):
+def _check_pictures(out, folder, arguments, videos, gates):
     """UsageError where pictures would lie among the frames that are read, or in place of one; DataError where none can
-    be written."""
+    be written, or one would take the place of a file of the user's."""
     from data_prep.whole_files import check_folder
+    from lrcn.results.pictures import check_drawn_over, picture_names
 
     check_folder(folder)
-    if any(each.is_dir() and each.resolve() == folder.resolve() for each in inputs):
+    if any(each.is_dir() and each.resolve() == folder.resolve() for each in [*arguments, *videos]):
         raise click.UsageError(f"--out {folder}: is a folder that is read; name another for the pictures")
+    if out:
+        check_drawn_over(out / name for ending in ["", "-gates"][: 1 + gates] for name in picture_names(videos, ending))
 
 
 def _check_film(film, videos):

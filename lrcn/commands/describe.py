@@ -38,6 +38,8 @@ def describe(file, run, model, beam, length, partial, as_json, out, gpu):
     """
     from data_prep.whole_files import check_folder
     from lrcn.engine.compute import Compute
+    from lrcn.results.pictures import check_drawn_over
+    from lrcn.sentences import described as drawing
     from lrcn.sentences import video_inputs
     from lrcn.sentences.captioner import Captioner
     from lrcn.sentences.readable import readable
@@ -48,6 +50,8 @@ def describe(file, run, model, beam, length, partial, as_json, out, gpu):
     video_inputs.check_kind(file)
     net, progress = writer(run, "video", model), Progress()
     ids, inputs = video_inputs.of_file(file, net.variant, net.settings, net.folder, partial, say)
+    if out:
+        check_drawn_over(drawing.paths(ids, out))
     with Captioner.of(net, Compute(gpu=gpu, progress=progress)) as captioner:
         described = captioner.beam(inputs, beam, beam, length)
     progress.close()

@@ -17,7 +17,8 @@ from readers import printable
 
 
 class Escaping(TextIOWrapper):
-    """A stream with what `printable` escapes written as escapes, and so what its encoding lacks."""
+    """A stream with what `printable` escapes written as escapes, and so what its encoding lacks. What it raises where
+    that finds no place names it."""
 
     def __init__(self, beneath: TextIO):
         super().__init__(
@@ -26,8 +27,21 @@ class Escaping(TextIOWrapper):
         self.beneath = beneath
 
     def write(self, text: str) -> int:
-        super().write(printable(text))
+        with self._named():
+            super().write(printable(text))
         return len(text)
+
+    def flush(self) -> None:
+        with self._named():
+            super().flush()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            name = {"<stdout>": "standard output"}.get(self.beneath.name, self.beneath.name)
+            raise OSError(error.errno, error.strerror, name) from None
 
 
 @contextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from data_prep import DataError
 from data_prep.whole_files import beside
 from lrcn.results import palette
 from lrcn.results.lettering import class_in_words, fitted, lettering, plain, wrapped
@@ -23,13 +25,29 @@ def pyplot():
     return pyplot
 
 
+MARK = "lrcn"  # in each PNG
+
+
+def check_drawn_over(paths: Iterable[Path]) -> None:
+    """DataError where a file takes one of these places which is no picture of lrcn's: a photograph of the same name."""
+    for path in paths:
+        if path.exists() and not _is_ours(path):
+            raise DataError(f"{path}: is there already, and was not drawn by lrcn; move it, or give another --out")
+
+
+def _is_ours(path: Path) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        return f"tEXtSoftware\0{MARK}".encode() in file.read(1024)
+    return False
+
+
 def save(figure, path: Path, vector: bool = False) -> None:
     """A PNG, or PDF by its name, cut to all that is drawn; vector: and beside it the same as PDF, for a paper."""
     path = Path(path)
     try:
         for each in [path, path.with_suffix(".pdf")][: 1 + vector]:
             kind = each.suffix[1:].lower()
-            about = {"CreationDate": None} if kind == "pdf" else {"Software": None}  # the same bytes each time
+            about = {"CreationDate": None} if kind == "pdf" else {"Software": MARK}  # the same bytes each time
             with beside(each) as new:
                 figure.savefig(new, dpi=150, format=kind, bbox_inches="tight", pad_inches=0.12, metadata=about)
     finally:

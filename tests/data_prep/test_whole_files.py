@@ -18,6 +18,7 @@ from data_prep.whole_files import (
     check_folder,
     check_ours,
     copy,
+    locked,
     new_folder,
     read_json,
     sweep,
@@ -238,3 +239,16 @@ def test_two_that_fill_a_folder(tmp_path):
         write_json(folder / "dataset.json", {"prepared": {}})
     with open(tmp_path / "d" / "dataset.json") as file:  # and nobody holds anything afterwards
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_folder_that_another_run_puts_into_its_place_as_it_is_locked(tmp_path, monkeypatch):
+    partial, lock = tmp_path / "partial", fcntl.flock
+
+    def lock_late(*arguments):
+        partial.rename(tmp_path / "whole")
+        lock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    with pytest.raises(DataError, match="partial: another run has just prepared it; run the same command again$"):
+        with locked(partial):
+            raise AssertionError("it is not ours")

@@ -80,13 +80,25 @@ def test_progress_names_on_one_line():
     ("command", "ends"),
     [
         ("nets list | true; exit ${PIPESTATUS[0]}", (0, "")),
-        ("nets list >/dev/full", (2, "lrcn: [Errno 28] No space left on device\n")),
+        ("nets list >/dev/full", (2, "lrcn: standard output: No space left on device\n")),
         ("nets list >&-", (0, "")),
+        ("nets list 2>&- >/dev/null", (0, "")),
+        ("nets list <&- >&- 2>&-", (0, "")),
     ],
 )
 def test_output_that_nobody_takes(command, ends):
     done = subprocess.run(["bash", "-c", f"'{LRCN}' {command}"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == ends
+
+
+def test_a_file_does_not_take_the_number_of_a_stream_that_is_closed():
+    program = (
+        "import os, sys; from lrcn.__main__ import _open_standard_streams; _open_standard_streams(); "
+        "print(1, file=sys.stdout, flush=True); print(2, file=sys.stderr); sys.stdin.read() == '' and "
+        "sys.exit(os.open(os.devnull, os.O_RDONLY))"
+    )
+    command = f"'{sys.executable}' -c \"{program}\" <&- >&- 2>&-"
+    assert subprocess.run(["bash", "-c", command]).returncode > 2
 
 
 def test_a_name_that_is_not_utf8(tmp_path):

@@ -38,6 +38,16 @@ def test_what_is_not_read_is(tmp_path):
     assert "2.1" in (tmp_path / "points.csv").read_text()
 
 
+@pytest.mark.parametrize("command", ["prepare flow --data {}", "prepare stills --data {}", "train demo --data {}"])
+@pytest.mark.parametrize("folder", [".", "/"])
+def test_a_folder_without_a_name_of_its_own_is_no_data_set(tmp_path, command, folder):
+    refused(lrcn(*command.format(folder).split(), cwd=tmp_path), f"{folder}: no prepared dataset")
+
+
+def test_no_data_set_is_made_in_place_of_the_root():
+    refused(lrcn("prepare", "demo", "--out", "/"), "/: is there already and is no dataset; name another folder")
+
+
 def test_what_lies_where_a_data_set_is_made_is_not_taken_for_it(tmp_path):
     """A preparation of other settings, which was cut off, has left the folder: it is emptied for these."""
     mine = tmp_path / "out.partial" / "videos" / "A" / "a.avi"

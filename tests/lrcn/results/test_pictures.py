@@ -34,6 +34,17 @@ def made(classes, videos=40, seed=1):
     return {"confusion": counts.tolist(), "accuracy": 100 * np.trace(counts) / counts.sum()}
 
 
+def test_what_lrcn_drew_is_drawn_over_and_nothing_else(tmp_path):
+    ours, others, folder = tmp_path / "ours.png", tmp_path / "photo.png", tmp_path / "folder.png"
+    pictures.save(pictures.pyplot().figure(), ours)
+    pictures.check_drawn_over([ours, tmp_path / "none.png"])
+    cv2.imwrite(str(others), np.zeros((8, 8, 3), np.uint8))
+    folder.mkdir()
+    for path in others, folder:
+        with pytest.raises(DataError, match=f"^{path}: is there already, and was not drawn by lrcn; move it, or give"):
+            pictures.check_drawn_over([ours, path])
+
+
 def names(count):
     return [f"{first}un{second}ast" for first in string.ascii_uppercase for second in string.ascii_uppercase][:count]
 

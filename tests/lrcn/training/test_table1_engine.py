@@ -417,4 +417,9 @@ def test_classify_refuses_before_it_starts(run, videos, tmp_path):
     refused(lrcn("classify", videos[0], *usual, "--clip", 2), "--clip 2", "give --gates")
     refused(lrcn("classify", videos[0], *usual, "--gates", "--clip", 9), "v_ä.avi: rgb has 3 clips", "no clip 9")
     refused(lrcn("classify", videos[0], *usual, "--gates", "--model", "single-frame"), "has no LSTM")
+    photo = tmp_path / "photos" / f"{videos[0].stem}.png"
+    photo.parent.mkdir()
+    photo.write_text("mine")
+    refused(lrcn("classify", videos[0], "--run", run[0], "--out", photo.parent), f"{photo}: is there already")
+    assert photo.read_text() == "mine"
     assert not out.exists()
