@@ -39,6 +39,7 @@ SYSTEM = {
 
 KERNEL = ("/dev", "/proc", "/run", "/sys", "/var/run")  # no data lies below these, but sockets and devices
 DISKS = ("/dev/shm", "/run/media")  # but for these
+PROGRAMS = ("/bin", "/boot", "/etc", "/lib", "/lib64", "/sbin", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/sbin")
 LMDB = ("data.mdb", "lock.mdb")
 
 
@@ -109,7 +110,7 @@ def _lmdb(source: str, target: str) -> list[Bind]:
     names = [""] if os.path.basename(source) == LMDB[0] and os.path.isfile(source) else LMDB
     files = {name: os.path.join(source, name).rstrip("/") for name in names}
     files = {name: file for name, file in files.items() if os.path.isfile(file) and not os.path.islink(file)}
-    if names[0] not in files:
+    if names[0] not in files or any(map(is_private, files.values())):
         return []
     return [
         Bind(file, os.path.join(place, name).rstrip("/")) for name, file in files.items() for place in {source, target}
@@ -143,7 +144,7 @@ def is_private(path: str) -> bool:
         hidden
         or path in SYSTEM
         or _is_kernels(path)
-        or _is_within(path, ("/boot", "/etc"))
+        or _is_within(path, PROGRAMS)
         or any(_is_within(home, [path]) for home in homes)
     )
 
@@ -178,20 +179,22 @@ def _needed(by_target: dict[str, Bind]) -> list[Bind]:
 
 def links(folder: str) -> Iterator[str]:
     """The symbolic links within a folder. Raises EngineError for a socket, a pipe or a device there."""
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:  # it is a file, or the command meets it too
-        return
-    for entry in entries:
-        if entry.is_symlink():
-            yield entry.path
-        elif entry.is_dir(follow_symlinks=False):
-            yield from links(entry.path)
-        elif not entry.is_file(follow_symlinks=False):
-            raise EngineError(
-                f"{entry.path}: a socket, a pipe or a device, which a container is not given; remove it, or leave"
-                " --engine docker out"
-            )
+    folders = [folder]
+    while folders:
+        try:
+            entries = list(os.scandir(folders.pop()))
+        except OSError:  # it is a file, or the command meets it too
+            continue
+        for entry in entries:
+            if entry.is_symlink():
+                yield entry.path
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            elif not entry.is_file(follow_symlinks=False):
+                raise EngineError(
+                    f"{entry.path}: a socket, a pipe or a device, which a container is not given; remove it, or leave"
+                    " --engine docker out"
+                )
 
 
 def gathered(paths: Iterable[str], most: int = MOUNTS) -> list[str]:

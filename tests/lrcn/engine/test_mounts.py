@@ -1,8 +1,10 @@
 """What `--engine docker` mounts."""
 
+import inspect
 import os
 import pwd
 import socket
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -163,7 +165,7 @@ def test_a_data_set_names_no_home_and_nothing_hidden_in_one(here, monkeypatch, p
 
 
 @pytest.mark.parametrize(
-    "path", ["/run/user/0", "/var/run", "/etc/ssl", "/dev", "/proc/1", "/root", "/home", "/home/u"]
+    "path", ["/usr/lib/python3", "/run/user/0", "/var/run", "/etc/ssl", "/dev", "/proc/1", "/root", "/home", "/home/u"]
 )
 def test_what_is_the_systems_or_somebodys_is_private(path):
     assert is_private(path) and is_private(os.path.dirname(path))
@@ -180,6 +182,26 @@ def test_a_home_is_its_owners_wherever_it_lies_and_whatever_leads_to_it(tmp_path
     for named in home, tmp_path / "link":
         assert is_private(str(named)) and is_private(f"{named}/.ssh") and not is_private(f"{named}/data")
     assert gathered([str(home / f"{number}") for number in range(2)], most=1) == [f"{home}/0", f"{home}/1"]
+
+
+def test_more_folders_within_one_another_than_calls_can_be(here):
+    (here / "data").joinpath(*["d"] * 300).mkdir(parents=True)
+    most = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 150)
+    try:
+        assert binds(["data"]) == [Bind(f"{here}/data", f"{here}/data")]
+    finally:
+        sys.setrecursionlimit(most)
+
+
+def test_a_database_that_is_hidden_in_a_home_is_not_shown(here, monkeypatch):
+    monkeypatch.setenv("HOME", str(here))
+    hidden = here / ".hidden"
+    hidden.mkdir()
+    (hidden / "data.mdb").touch()
+    (here / "data" / "frames").symlink_to(hidden)
+    with pytest.raises(EngineError, match=f"frames: leads to {hidden}, and a container is shown no more"):
+        binds(["data"])
 
 
 def test_a_user_who_is_not_known_here(monkeypatch):
