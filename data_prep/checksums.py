@@ -5,8 +5,8 @@
     DATA/frames/checksums.tsv   video, crc32: of each of its records in their order, 8 digits each; in the header a
     DATA/flow/checksums.tsv     blake2b of the rest
 
-They say nothing of where a data set lies, nor of how often its preparation was cut off, and are no part of its
-identity. One that an earlier lrcn made has none.
+They say nothing of where a data set lies, but for lists that do, nor of how often its preparation was cut off, and are
+no part of its identity. One that an earlier lrcn made has none.
 
 Import is kept light: the data layer's workers read through this module.
 """

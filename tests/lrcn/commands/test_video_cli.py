@@ -304,7 +304,7 @@ def test_describe_on_the_command_line(run, source, tmp_path):
     refused(said("one.jsonl", "--run", run, "--model", "decoder-pro"), "has no decoder-pro", "decoder-prob")
     refused(said("one.jsonl", "--run", tmp_path), "holds no trained net that describes videos")
     refused(said(source / "f.h5", "--run", run), "holds activations")
-    refused(said("one.jsonl", "--run", run, "--model", "encoder-decoder-frames"), "one.jsonl: cannot be read")
+    refused(said("one.jsonl", "--run", run, "--model", "encoder-decoder-frames"), "one.jsonl: no readable HDF5 file")
     refused(lrcn("caption", "x.jpg", "--run", run, cwd=tmp_path), "holds no captioner but video/")
     other = shutil.copytree(run / "decoder-prob", tmp_path / "other")
     (other / "slot_vocabulary.txt").write_text("<none>\nobject\tcat\n")

@@ -412,7 +412,7 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(run, data, tmp_path):
     refused(lrcn("caption", tmp_path / "x.jpg", "--run", tmp_path / "run", "--model", "lrcn-2g"), "lrcn-2g", "lrcn-1u")
     refused(lrcn("caption", tmp_path / "x.jpg", "--run", tmp_path), "no trained captioner")
     refused(lrcn("caption", tmp_path / "x.jpg"), "--run")
-    refused(lrcn("caption", tmp_path / "x.jpg", "--run", tmp_path / "run"), "x.jpg", "no such image")
+    refused(lrcn("caption", tmp_path / "x.jpg", "--run", tmp_path / "run"), "x.jpg", "no such file")
 
 
 def test_a_picture_that_went_away_is_named(run, data):
