@@ -21,7 +21,12 @@ def merge(
     Errors: DataError where shards are missing, damaged, or do not go together.
     """
     places = [[folder] for folder in shards.beside(out)]
+    if remove:
+        for each in [folders] if folders else places:
+            shards.finish_removal(each)
     sets = [whole for each in ([folders] if folders else places) if (whole := shards.find(each))]
+    if not sets and remove and (Path(out) / "dataset.json").exists():
+        return Path(out)  # a call that was cut off at its very end
     if not sets:
         raise DataError(f"{(folders or places[0])[0]}: no shards in it; make them with `lrcn prepare ... --shard K/N`")
     merging = MERGING | others

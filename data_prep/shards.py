@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ from readers.json_files import parse_json
 from readers.text import decoded, read_bytes
 
 MARK, RECIPE = "shard.json", "recipe.json"
+REMOVED = ".lrcn-removed"  # ends the name of a shard that is being removed: its data set is whole
 # What is sharded -> suffix of the folder.
 KINDS = {
     "videos": "shards",
@@ -182,19 +184,48 @@ class Whole:
         return room.taken(place / store.MODALITIES[modality] / "data.mdb" for place in self.places)
 
     def remove(self) -> None:
-        """Removes all that shards are made of, and no more. Errors: DataError."""
+        """Removes all that shards are made of, and no more. What is cut off, `finish_removal` goes on with. Errors:
+        DataError."""
         every = [*self.places, *self.copies]
         for place in every:
             with writing(place):
                 for folder in (place / name for name in FOLDERS):
                     store.close_reader(folder)
-                    if folder.exists():
-                        shutil.rmtree(folder)
-                for name in FILES:
-                    remove_file(place / name)
-        for folder in (*every, *{place.parent for place in every}):
-            with suppress(OSError):  # not empty
-                folder.rmdir()
+                os.rename(place, place.with_name(place.name + REMOVED))
+        for place in every:
+            _remove(place.with_name(place.name + REMOVED))
+
+
+def _remove(place: Path) -> None:
+    with writing(place):
+        for folder in (place / name for name in FOLDERS):
+            if folder.exists():
+                shutil.rmtree(folder)
+        for name in FILES:
+            remove_file(place / name)
+    with suppress(OSError):  # not empty
+        place.rmdir()
+    with suppress(OSError):
+        place.parent.rmdir()
+    if place.exists():  # for what a user put there
+        with writing(place):
+            os.rename(place, place.with_name(place.name.removesuffix(REMOVED)))
+
+
+def finish_removal(folders: Sequence[Path]) -> None:
+    """Goes on removing shards where a call was cut off: those that it had renamed, and those that it was yet to.
+    Errors: DataError."""
+    renamed = [path for folder in folders if folder.is_dir() for path in folder.glob(f"*-of-*{REMOVED}")]
+    numbers = {path.name.removesuffix(REMOVED) for path in renamed}
+    there = {path: f"{number}-of-{count}" for path, number, count, partial in _named(folders) if not partial}
+    counts = {int(name.rpartition("-")[2]) for name in numbers}
+    if len(counts) == 1 and len(numbers | {*there.values()}) == max(counts) and len({*there.values()}) < max(counts):
+        for path in there:
+            with writing(path):
+                os.rename(path, path.with_name(path.name + REMOVED))
+            renamed.append(path.with_name(path.name + REMOVED))
+    for path in renamed:
+        _remove(path)
 
 
 def find(folders: Sequence[Path]) -> Whole | None:
