@@ -20,15 +20,17 @@ def merge(
     folders: where shards lie, if not beside the data set. remove: whether they go once the data set is whole.
     Errors: DataError where shards are missing, damaged, or do not go together.
     """
-    places = [[folder] for folder in shards.beside(out)]
+    places = [folders] if folders else [[folder] for folder in shards.beside(out)]
     if remove:
-        for each in [folders] if folders else places:
+        for each in places:
             shards.finish_removal(each)
-    sets = [whole for each in ([folders] if folders else places) if (whole := shards.find(each))]
+        if (Path(out) / "dataset.json").exists():  # those that a call which was cut off has removed are not missed
+            places = [[folder for folder in each if folder.exists()] for each in places]
+    sets = [whole for each in places if each and (whole := shards.find(each))]
     if not sets and remove and (Path(out) / "dataset.json").exists():
-        return Path(out)  # a call that was cut off at its very end
+        return Path(out)
     if not sets:
-        raise DataError(f"{(folders or places[0])[0]}: no shards in it; make them with `lrcn prepare ... --shard K/N`")
+        raise DataError(f"{places[0][0]}: no shards in it; make them with `lrcn prepare ... --shard K/N`")
     merging = MERGING | others
     for whole in sets:
         kind = whole.recipe["kind"]

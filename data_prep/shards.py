@@ -215,9 +215,15 @@ def _remove(place: Path) -> None:
 def finish_removal(folders: Sequence[Path]) -> None:
     """Goes on removing shards where a call was cut off: those that it had renamed, and those that it was yet to.
     Errors: DataError."""
-    renamed = [path for folder in folders if folder.is_dir() for path in folder.glob(f"*-of-*{REMOVED}")]
+    named = [folder.with_name(folder.name + REMOVED) for folder in folders if not folder.exists()]
+    renamed = [path for path in named if path.exists()]
+    renamed += [path for folder in folders if folder.is_dir() for path in folder.glob(f"*-of-*{REMOVED}")]
     numbers = {path.name.removesuffix(REMOVED) for path in renamed}
-    there = {path: f"{number}-of-{count}" for path, number, count, partial in _named(folders) if not partial}
+    there = {
+        path: f"{number}-of-{count}"
+        for path, number, count, partial in _named(folders)
+        if not partial and path.exists()
+    }
     counts = {int(name.rpartition("-")[2]) for name in numbers}
     if len(counts) == 1 and len(numbers | {*there.values()}) == max(counts) and len({*there.values()}) < max(counts):
         for path in there:

@@ -181,6 +181,22 @@ def test_a_shard_under_anothers_name(archive, tmp_path):
         merge.merge(out)
 
 
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("gone", [[], ["1-of-2"], ["1-of-2", "2-of-2"]])
+def test_a_removal_that_was_cut_off_goes_on(archive, tmp_path, gone, named):
+    out, place = tmp_path / "d", tmp_path / "d.shards"
+    in_shards(shard_of_ucf101(archive, out), [1, 2], 2)
+    merge.merge(out)
+    before = files_of(out)
+    for name in ("1-of-2", "2-of-2"):
+        if name in gone:
+            shutil.rmtree(place / name)
+    if len(gone) < 2:  # and the next had only got its other name
+        (place / "2-of-2").rename(place / "2-of-2.lrcn-removed")
+    merge.merge(out, [place / "1-of-2", place / "2-of-2"] if named else (), remove=True)
+    assert files_of(out) == before and not any(place.glob("*"))
+
+
 def test_shards_that_are_named_themselves_and_copies(archive, tmp_path):
     whole = prepare_small_ucf101(archive, tmp_path / "whole", "all")
     out, place = tmp_path / "d", tmp_path / "d.shards"
