@@ -189,12 +189,16 @@ def close_reader(folder: Path) -> None:
 
 def writer(folder: Path) -> lmdb.Environment:
     """An LMDB folder opened for writing; what is there of it is gone on with, once its pages have been checked. Errors:
-    DataError."""
+    DataError.
+
+    Without LMDB's own lock: whoever writes holds that of the folder, and on a full disk a page of LMDB's that cannot be
+    had ends the process with a signal.
+    """
     close_reader(folder)
     if (folder / "data.mdb").exists() and (folder / "data.mdb").stat().st_size:
         check_lmdb(folder, DataError, "remove the folder and run the same command again")
     with writing(folder):
-        return lmdb.open(str(folder), map_size=FIRST_MAP)
+        return lmdb.open(str(folder), map_size=FIRST_MAP, lock=False)
 
 
 def read_jpeg(

@@ -33,7 +33,7 @@ def test_flow_made_afterwards_is_the_flow_made_at_once(bare, folder, tmp_path, c
     flow.prepare_flow(bare, work=Work(2, lambda *a: said.append(a)))
     assert contents(bare / "flow") == contents(at_once / "flow")
     assert described(bare) == described(at_once)
-    assert sorted(path.name for path in (bare / "flow").iterdir()) == ["checksums.tsv", "data.mdb", "lock.mdb"]
+    assert sorted(path.name for path in (bare / "flow").iterdir()) == ["checksums.tsv", "data.mdb"]
     Dataset(bare).check("flow")
     assert ("flow", 8, 8) in said and "storing costs 0.0" in said[-1][0] and said[-1][1:] == (0, 0)
 
