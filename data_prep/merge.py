@@ -21,13 +21,13 @@ def merge(
     Errors: DataError where shards are missing, damaged, or do not go together.
     """
     places = [folders] if folders else [[folder] for folder in shards.beside(out)]
-    if remove:
+    is_left_over = remove and (Path(out) / "dataset.json").exists()  # of a call that was cut off as it removed them
+    if is_left_over:
         for each in places:
             shards.finish_removal(each)
-        if (Path(out) / "dataset.json").exists():  # those that a call which was cut off has removed are not missed
-            places = [[folder for folder in each if folder.exists()] for each in places]
+        places = [[folder for folder in each if folder.exists()] for each in places]
     sets = [whole for each in places if each and (whole := shards.find(each))]
-    if not sets and remove and (Path(out) / "dataset.json").exists():
+    if not sets and is_left_over:
         return Path(out)
     if not sets:
         raise DataError(f"{places[0][0]}: no shards in it; make them with `lrcn prepare ... --shard K/N`")
