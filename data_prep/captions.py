@@ -31,14 +31,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep import DataError, room, shards, vocabulary
+from data_prep import DataError, checksums, room, shards, vocabulary
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
 from data_prep.list_order import check_seed
 from data_prep.row_files import write_files
 from data_prep.source_files import Table, is_json
 from data_prep.spellings import Files
-from data_prep.whole_files import new_folder, write_json, write_lines, write_text, writing
+from data_prep.whole_files import write_json, write_lines, write_text, writing
 from data_prep.workers import IMAGES, Counted, Work, no_progress
 from readers.images import decode, opened
 from readers.json_files import convert, parse_json, short
@@ -421,7 +421,7 @@ def prepare(
         recipe |= {"options": vars(options), "with_images": with_images, "skip_unreadable": skip_unreadable}
         _check_shard(recipe, files, out, work)
         return out
-    with new_folder(out, settings) as folder:
+    with checksums.new_data_set(out, settings) as folder:
         if folder is None:
             return out
         left, bare = cleaned.left, cleaned.bare

@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from data_prep import DataError
-from data_prep.whole_files import is_new, remove_file, write_text, writing
+from data_prep.whole_files import is_new, new_folder, remove_file, write_text, writing
 from readers.text import read_lines
 
 NAME, JOURNAL = "checksums.tsv", "checksums.part"
@@ -144,6 +144,15 @@ def files_in(folder: Path) -> Iterator[str]:
         folders.sort()
         names = (name for name in sorted(files) if name not in PASSING and not is_new(name))
         yield from ((here / name).relative_to(folder).as_posix() for name in names)
+
+
+@contextmanager
+def new_data_set(out, settings: dict, may_differ: tuple[str, ...] = ()) -> Iterator[Path | None]:
+    """`new_folder` of a data set, which has its checksums as it appears."""
+    with new_folder(out, settings, may_differ) as folder:
+        yield folder
+        if folder:
+            write(folder)
 
 
 def write(folder: Path) -> None:

@@ -37,7 +37,7 @@ from data_prep.snippets import read_snippets
 from data_prep.stills import write_stills as write_shuffled
 from data_prep.synced import put
 from data_prep.videos import FrameOptions
-from data_prep.whole_files import new_folder, read_json, write_json, write_text, writing
+from data_prep.whole_files import read_json, write_json, write_text, writing
 from data_prep.workers import VIDEOS, Counted, Work, no_progress
 from readers.paths import checked
 
@@ -426,7 +426,7 @@ def prepare(out, seed: int = 1701, sizes: Sizes = Sizes(), work: Work = Work()) 
         "splits": SPLITS,
     }
     out = output_folder(out)
-    with new_folder(out, settings) as folder:
+    with checksums.new_data_set(out, settings) as folder:
         if folder is not None:
             need = BYTES * sizes.videos_per_class / Sizes.videos_per_class
             room.check(folder, need, "the demo's data sets", work.progress, room.taken(folder.rglob("*")))
@@ -681,4 +681,5 @@ def prepare_captions(out: Path, seed: int, work: Work = Work()) -> None:
         for entry in read_json(source / "captions.json", list[_Shown])
     }
     phrases = {slot: {word: phrase(slot, word) for word in WORDS[slot]} for slot in next(iter(truths.values()))}
-    write_json(out / "captions" / "truth.json", {"phrases": phrases, "images": truths})
+    with checksums.changing(out / "captions", "truth.json"):
+        write_json(out / "captions" / "truth.json", {"phrases": phrases, "images": truths})

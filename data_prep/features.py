@@ -22,9 +22,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from data_prep import DataError, room
+from data_prep import DataError, checksums, room
 from data_prep.dataset import Dataset, without_videos
-from data_prep.whole_files import new_folder, write_bytes, write_json, write_text
+from data_prep.whole_files import write_bytes, write_json, write_text
 from data_prep.workers import Work
 from readers.hdf5 import open_hdf5, read_array
 from readers.npz import open_npz
@@ -218,7 +218,7 @@ def prepare_npz(npz, out, videos: int = 24, seed: int = 1701, work: Work = Work(
         "seed": seed,
         "file_bytes": FILE_BYTES,
     }
-    with new_folder(out, settings) as folder:
+    with checksums.new_data_set(out, settings) as folder:
         if folder is None:
             return out
         need = 4 * (arrays["x_tr"].size + arrays["x_te"].size)

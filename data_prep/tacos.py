@@ -41,12 +41,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from data_prep import DataError, captions, room, vocabulary
+from data_prep import DataError, captions, checksums, room, vocabulary
 from data_prep.captions import Image, SentenceOptions
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder, read_videos
 from data_prep.snippets import ODD, Snippet, table
-from data_prep.whole_files import new_folder, write_bytes, write_json, write_text, writing
+from data_prep.whole_files import write_bytes, write_json, write_text, writing
 from data_prep.workers import Counted, no_progress
 from readers import hdf5
 from readers.bounds import check_bytes
@@ -337,7 +337,7 @@ def prepare(
     if not words.slots and options.features is None:
         raise DataError(f"{name}: no training snippet has a slot; give slots, or activations of frames (--features)")
     frames = Frames(options.features, [snippet.id for snippet in snippets]) if options.features else None
-    with new_folder(out, settings) as folder:
+    with checksums.new_data_set(out, settings) as folder:
         if folder is None:
             return out
         if bare:

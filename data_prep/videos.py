@@ -20,7 +20,7 @@ from data_prep import DataError, checksums, flow, frames, list_order, room, shar
 from data_prep.dataset import Dataset, Video, index_text, list_text, without_videos
 from data_prep.list_order import ListOrder
 from data_prep.spellings import Spellings
-from data_prep.whole_files import new_folder, write_json, write_text, writing
+from data_prep.whole_files import write_json, write_text, writing
 from data_prep.workers import Counted, Work
 from readers.bounds import check_pixels
 from readers.text import number, read_lines, twice
@@ -148,7 +148,7 @@ def fill(
     options: FrameOptions,
     work: Work,
 ) -> None:
-    """Fills `folder` (see `new_folder`) with frames, flow, stills, index, lists, and last `dataset.json`.
+    """Fills `folder` (see `checksums.new_data_set`) with frames, flow, stills, index, lists, and last `dataset.json`.
 
     lists: file name -> names of videos, in their order; each split in the description has two, and its stills.
     description: what `dataset.json` says beside sizes and flow: name, classes, mirror, splits, seed, prepared.
@@ -314,7 +314,7 @@ def _prepare(videos: VideoSet, settings: dict, out, options: FrameOptions, order
     labels = {source.name: source.label for source in videos.sources}
     for name, members in lists.items():
         _remark_absent(name, videos.classes, [labels[member] for member in members], work)
-    with new_folder(out, settings, may_differ=ORDER) as folder:
+    with checksums.new_data_set(out, settings, may_differ=ORDER) as folder:
         if folder:
             hint = "" if order.keep else "; --keep-order leaves them as they are"
             work.remark(order.remark(lists) + hint)

@@ -278,10 +278,6 @@ def new_folder(out, settings: dict, may_differ=(), mark: str = "dataset.json"):
             if {item.name for item in partial.glob("*")} <= {"lock", note}:
                 shutil.rmtree(partial, ignore_errors=True)
             raise
-        if mark == "dataset.json":
-            from data_prep import checksums  # which writes its files by this module
-
-            checksums.write(partial)
         with writing(out):
             put(partial, out)
             (out / note).unlink()

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import Message
 
-from data_prep import DataError, room, shards
+from data_prep import DataError, checksums, room, shards
 from data_prep.children import python
 from data_prep.dataset import Dataset
 from data_prep.features import Gathered, output_folder, write_part
-from data_prep.whole_files import new_folder, write_json, write_text
+from data_prep.whole_files import write_json, write_text
 from data_prep.workers import Counted, Progress, Work, cores
 from lrcn.activity.groups import ROWS, Images, count, gather, groups_of
 from lrcn.activity.listed import Extraction, Listed, identity, places
@@ -215,7 +215,7 @@ Tell = Callable[[int, int], None]  # how many images are done, of how many
 def _make(out: Path, features: Features, origin: dict[str, Any], fill: Fill, progress: Progress) -> None:
     """The data set, of rows that `fill` writes. origin: of the rows."""
     extraction, listed, modality = features.extraction, features.listed, features.modality
-    with new_folder(out, features.settings) as folder:
+    with checksums.new_data_set(out, features.settings) as folder:
         if folder is None:
             return
         need = 4 * features.size * listed.rows(extraction.frames)

@@ -27,10 +27,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from data_prep import DataError, room, shards
+from data_prep import DataError, checksums, room, shards
 from data_prep.dataset import Dataset
 from data_prep.features import output_folder
-from data_prep.whole_files import AGAIN, new_folder, write_bytes, write_json, write_text, writing
+from data_prep.whole_files import AGAIN, write_bytes, write_json, write_text, writing
 from data_prep.workers import Counted, Work
 from lrcn.engine.compute import Compute, Progress
 from lrcn.engine.elsewhere import Terms, check_begun, traits
@@ -173,7 +173,7 @@ def merge_shards(whole: shards.Whole, out: Path, work: Work = Work()) -> Path:
 def _make(out: Path, features: _Features, fill: Callable[[Path, list[Block]], None], progress: Progress) -> Path:
     """The data set, of rows that `fill` writes into a folder, FILE."""
     dataset, listed, files, prepared = features.dataset, features.listed, features.files, features.prepared
-    with new_folder(out, dict(prepared), may_differ=("captions",)) as folder:  # they may have been moved
+    with checksums.new_data_set(out, dict(prepared), may_differ=("captions",)) as folder:  # they may have been moved
         if folder is None:
             return out
         blocks = features.blocks()

@@ -5,8 +5,9 @@ import lmdb
 import pytest
 
 from data_prep import DataError, store
+from data_prep.checksums import new_data_set
 from data_prep.dataset import Dataset, Video, index_text, list_text
-from data_prep.whole_files import new_folder, write_json, write_text
+from data_prep.whole_files import write_json, write_text
 from prototxt_gen import caffe_pb2
 
 
@@ -153,7 +154,7 @@ def test_a_folder_that_is_not_whole_says_what_to_do(tmp_path):
 
 
 def prepare(out, settings, fail=False):
-    with new_folder(out, settings) as folder:
+    with new_data_set(out, settings) as folder:
         if folder is None:
             return "there"
         found = (folder / "work").exists()
@@ -195,7 +196,7 @@ def test_files_of_others_are_not_touched(tmp_path):
 
 
 def test_two_preparations_of_one_folder_do_not_mix(tmp_path):
-    with new_folder(tmp_path / "d", {}) as folder:
+    with new_data_set(tmp_path / "d", {}) as folder:
         with pytest.raises(DataError, match="another run"):
             prepare(tmp_path / "d", {})
         write_json(folder / "dataset.json", {"prepared": {}})
@@ -216,11 +217,11 @@ def test_a_run_cut_off_just_after_the_renaming_is_tidied_up(tmp_path):
 )
 def test_numbers_that_went_through_float32_are_the_same_settings(tmp_path, now, known):
     """Caffe's own layers hold a mean of 103.939 as float32; an earlier lrcn noted it from there."""
-    with new_folder(tmp_path / "d", {"shown": {"mean": [103.93900299072266, 1]}}) as folder:
+    with new_data_set(tmp_path / "d", {"shown": {"mean": [103.93900299072266, 1]}}) as folder:
         write_json(folder / "dataset.json", {"prepared": {"shown": {"mean": [103.93900299072266, 1]}}})
     if known:
-        with new_folder(tmp_path / "d", {"shown": {"mean": now}}) as folder:
+        with new_data_set(tmp_path / "d", {"shown": {"mean": now}}) as folder:
             assert folder is None
     else:
-        with pytest.raises(DataError, match="other settings"), new_folder(tmp_path / "d", {"shown": {"mean": now}}):
+        with pytest.raises(DataError, match="other settings"), new_data_set(tmp_path / "d", {"shown": {"mean": now}}):
             pass

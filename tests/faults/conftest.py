@@ -1,4 +1,4 @@
-"""What the tests of faults share."""
+"""What the tests of faults share. They are several files because a core takes a file at a time."""
 
 import pytest
 

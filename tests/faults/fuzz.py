@@ -204,6 +204,12 @@ def campaign(program: Program, name: str, cases: range, seed: int, keep: Path | 
     return tally
 
 
+def failures(program: Program, readers: list[str]) -> list[str]:
+    """Of as many cases as a kind of input has in the tests, shared among its readers."""
+    cases = range(CASES // len(readers))
+    return [str(each) for reader in readers for each in campaign(program, reader, cases, seed=1).failures]
+
+
 _programs: list[Program] = []  # of this process, as long as it lives
 
 
