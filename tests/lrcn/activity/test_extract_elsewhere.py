@@ -53,8 +53,11 @@ def prepare(made_of, out, work):
 
 
 def content(folder):
-    """Lists name the folder that they are in."""
-    return {path.name: path.read_bytes().replace(bytes(folder), b"HERE") for path in sorted(folder.iterdir())}
+    """Lists name the folder that they are in, so that neither they nor their checksums are alike elsewhere."""
+    contents = {path.name: path.read_bytes().replace(bytes(folder), b"HERE") for path in sorted(folder.iterdir())}
+    checksums = contents["checksums.tsv"].splitlines()
+    contents["checksums.tsv"] = b"\n".join(line for line in checksums if b"_features.txt\t" not in line)
+    return contents
 
 
 @pytest.fixture(scope="module")
