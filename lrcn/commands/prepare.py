@@ -159,6 +159,17 @@ def prepare_ucf101(videos, splits, out, split, subset, workers, executor, shard,
     help="train1.txt and test1.txt (`Class/video label` a line), classes.txt; or HMDB-51's lists; a seeded draw by"
     " default.",
 )
+@click.option(
+    "--test-share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Without --lists: how many of each class are drawn for testing; 0.25 by default.",
+)
+@click.option(
+    "--group-by",
+    metavar="REGEX",
+    help="Without --lists: videos in whose names it matches the same text, 'scene[0-9]+' say, are all for training or"
+    " all for testing.",
+)
 @click.option("--out", type=FOLDER, required=True)
 @_SIZE
 @click.option(
@@ -175,14 +186,18 @@ def prepare_ucf101(videos, splits, out, split, subset, workers, executor, shard,
 @_who_works
 def prepare_videos(videos, lists, out, flow, mirror, workers, executor, shard, **options):
     """Frames and flow of videos, a folder a class; with --lists also of videos in one folder."""
+    from data_prep.draw import Draw
     from data_prep.list_order import ListOrder
     from data_prep.videos import FrameOptions, prepare_folder
 
+    draw = {name: options[name] for name in ("test_share", "group_by") if options[name] is not None}
+    if lists and draw:
+        raise click.UsageError("--test-share and --group-by are of a draw; with --lists there is none")
     algorithm = None if flow == "none" else flow
     frames = FrameOptions(*options["size"], options["fps"], algorithm, options["every"], options["skip_unreadable"])
     order = ListOrder(options["seed"], options["keep_order"])
     with _making(out, (workers, executor, shard)) as work:
-        prepare_folder(videos, lists, out, frames, order, work, mirror)
+        prepare_folder(videos, lists or Draw(**draw), out, frames, order, work, mirror)
 
 
 def _caption_options(command):
