@@ -14,7 +14,7 @@ from lrcn.commands.options import JSON
 
 def _picture(context, param, path):
     if path and path.suffix.lower() not in (".png", ".pdf"):
-        raise click.BadParameter(f"{path}: ends in neither .png nor .pdf; name it so")
+        raise click.BadParameter(f"{path}: ends in neither .png nor .pdf; name a file with one of these endings")
     return path
 
 

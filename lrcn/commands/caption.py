@@ -112,7 +112,7 @@ def caption(images, model, length, cut, as_json, coco_json, ids, gates, out, gpu
     from lrcn.sentences.readable import readable
 
     if coco_json and gates:
-        raise click.UsageError("--gates: draws pictures, which --coco-json takes the place of; give one of them")
+        raise click.UsageError("--gates draws pictures, --coco-json draws none; give one of them")
     strategy, best, named, out = _strategy(options), options["best"], out, _pictures(options["run"], out)
     net = _net(model, out, options)
     images = images_in(images)
@@ -177,7 +177,7 @@ def _ids(images, coco_json, listing):
     from lrcn.sentences.caption_files import coco_ids
 
     if listing and not coco_json:
-        raise click.UsageError("--ids: tells the ids for --coco-json; give both")
+        raise click.UsageError("--ids: goes with --coco-json; give both")
     if not coco_json:
         return None
     if coco_json.is_dir():
@@ -197,7 +197,7 @@ def _picture_paths(images, out, ending=""):
     taken = {path.resolve() for path in paths}
     for image in images:
         if image.resolve() in taken:
-            raise click.UsageError(f"{image}: a picture of the same name would take its place; give another --out")
+            raise click.UsageError(f"{image}: would be overwritten by the picture of the same name; give another --out")
     return paths
 
 
@@ -208,7 +208,9 @@ def _strategy(options):
     if drawn and beam is not None:
         raise click.UsageError("--beam searches and --temperature or --samples draws: give one of them")
     if best is not None and best > ((samples if drawn else beam) or 1):
-        raise click.UsageError(f"--best {best}: there are no more than --{'samples' if drawn else 'beam'} sentences")
+        raise click.UsageError(
+            f"--best {best}: is more than the sentences that --{'samples' if drawn else 'beam'} asks for; raise that"
+        )
     if not drawn:
         return {"beam": beam or 1}
     temperature = 1.0 if temperature is None else temperature
@@ -228,8 +230,8 @@ def _net(model, out, options):
     if run_or_file(options["run"], needed, beside, {"--model": model}):
         return writer(options["run"], "caption", model)
     if catalogue.get(name).task != "caption":
-        raise SpecError(f"{name}: describes no images; caption/* do, `lrcn nets list` names them")
+        raise SpecError(f"{name}: is not a net that describes images; name a caption/... of `lrcn nets list`")
     changes = catalogue.share_out(read_settings(options["changes"], options["config"]), [name])[name]
     if "vocabulary" in changes:
-        raise click.UsageError("--set vocabulary: follows from the words of --vocabulary; leave it out")
+        raise click.UsageError("--set vocabulary: is the number of words in --vocabulary; leave it out")
     return TrainedNet.of_file(name, options["weights"], out, changes, vocabulary=vocabulary)

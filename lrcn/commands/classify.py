@@ -138,7 +138,7 @@ def _extras(videos, nets, gates, clip, film, options):
     from lrcn.training.trained import single_frames
 
     if clip and not gates:
-        raise click.UsageError(f"--clip {clip}: names the clip whose gates are drawn; give --gates with it")
+        raise click.UsageError(f"--clip {clip}: goes with --gates; give both")
     beside = {}
     if film:
         _check_film(film, videos)
@@ -166,9 +166,9 @@ def _check_film(film, videos):
     from lrcn.results.film import SUFFIXES
 
     if film.suffix.lower() not in SUFFIXES:
-        raise click.UsageError(f"--video {film}: is written as {' or '.join(SUFFIXES)}; name such a file")
+        raise click.UsageError(f"--video {film}: name a file that ends in {' or '.join(SUFFIXES)}")
     if len(videos) != 1:
-        raise click.UsageError(f"--video {film}: shows one video, and here are {len(videos)}; give one at a time")
+        raise click.UsageError(f"--video {film}: shows one video, but {len(videos)} are given; give one at a time")
     if film.resolve() == videos[0].resolve():
         raise click.UsageError(f"--video {film}: is the video itself; name another file")
     check_folder(film.parent)
@@ -187,10 +187,12 @@ def _nets(context, out, options):
     if run_or_file(options["run"], needed, beside, {"--model": options["model"], "--split": told["split"]}):
         nets = classifiers(options["run"], options["split"], options["model"])
         if told["rgb_weight"] and len(nets) < 2:
-            raise click.UsageError(f"--rgb-weight: {options['run']} has no two nets of a row to fuse; leave it out")
+            raise click.UsageError(
+                f"--rgb-weight: {options['run']} has no RGB net and flow net of one row; leave it out"
+            )
         return nets
     if told["rgb_weight"] and not options["flow_weights"]:
-        raise click.UsageError("--rgb-weight: weighs RGB beside flow; give --flow-weights, or leave it out")
+        raise click.UsageError("--rgb-weight: needs a flow net too; give --flow-weights, or leave it out")
     changes = read_settings(options["changes"], options["config"])
     files = [options["weights"], options["flow_weights"]]
     return nets_of_files(options["net"], files, read_classes(options["classes"]), _pictures(None, out), changes)

@@ -29,7 +29,7 @@ def check_apart(written: Path | None, *read: Path | None) -> None:
     """UsageError where the file that a command writes is one that it reads."""
     for path in read:
         if written and path and written.is_file() and path.exists() and written.samefile(path):
-            raise click.UsageError(f"{written}: is a file that is read here; name another to be written")
+            raise click.UsageError(f"{written}: is a file that this command reads; name another one to write")
 
 
 class WeightsFile(click.Path):
@@ -245,7 +245,7 @@ def lenient_option(command):
 def pass_over(lacking: Sequence[str], lenient: bool) -> None:
     """Name what Caffe's schema lacks of a file; SpecError unless --lenient asks to pass over it."""
     if lacking and not lenient:
-        raise SpecError(f"{lacking[0]} (--lenient passes over what only forks of Caffe have)")
+        raise SpecError(f"{lacking[0]} (--lenient ignores what only forks of Caffe have)")
     for line in lacking:
         say(f"passed over: {one_line(line)}")
 

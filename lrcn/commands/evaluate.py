@@ -166,7 +166,9 @@ def evaluate(context, experiment, gpu, jobs, on_corrupt, tensorboard, **options)
         if options["vocabulary"] and not from_files:
             raise click.UsageError("--vocabulary: goes with --model FILE; a run has its own, leave it out")
         if options["seed"] is not None and from_files:
-            raise click.UsageError(f"--seed {options['seed']}: a file of weights tells no seed; leave it out")
+            raise click.UsageError(
+                f"--seed {options['seed']}: selects a training, but files of weights are given; leave it out"
+            )
         chosen = {name: options.get(name) for name in its_own} | {"rows": words(options["rows"])}
         if "weights" in its_own:
             chosen["weights"] = _one_file(chosen["weights"])
@@ -205,7 +207,9 @@ def _one_file(files):
     from lrcn.released.weights import weights_file
 
     if len(files) > 1:
-        raise click.UsageError(f"--weights {' '.join(files)}: takes one .caffemodel here, the CNN's; nets have --model")
+        raise click.UsageError(
+            f"--weights {' '.join(files)}: takes one .caffemodel here, the CNN's; give weights of the nets as --model"
+        )
     return weights_file(files[0]) if files else None
 
 

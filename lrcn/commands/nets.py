@@ -258,7 +258,7 @@ def nets_diff(context, a, b, phase, stages, lenient, as_json):
     from prototxt_gen.diff import file_differences
 
     if stages and not phase:
-        raise click.UsageError("--stage says more of a --phase; give it too")
+        raise click.UsageError("--stage: goes with --phase; give both")
     if a.is_dir() != b.is_dir():
         raise click.UsageError("give two files or two folders")
     if a.is_dir():
@@ -319,7 +319,7 @@ def nets_check(context, files, phase, stages, folder, lenient, as_json):
     from prototxt_gen.check import Hooks, check
 
     if stages and not phase:
-        raise click.UsageError("--stage says more of a --phase; give it too")
+        raise click.UsageError("--stage: goes with --phase; give both")
     hooks = Hooks(clip_settings.top_shapes, clip_settings.labels)
     looked_at = {name: [] for name in files}
     passed_over = [] if lenient else None

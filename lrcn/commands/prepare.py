@@ -46,7 +46,7 @@ def _making(out, who=None, becomes="is whole", kind="videos", by_caffe=False):
     _check_inputs(out)
     progress, (workers, executor, shard) = Progress(), who or (None, None, None)
     if executor is not None and workers:
-        raise click.UsageError("--workers are of this machine; give either that or --executor")
+        raise click.UsageError("--workers uses this machine, --executor a cluster; give one of them")
     shard = None if shard is None else shards.parse(shard)  # "" is a variable that is not set
     if executor is not None:
         crew = cluster.connected(executor, progress)
@@ -487,7 +487,7 @@ def prepare_tacos(snippets, annotations, splits, slots, partial, out, **options)
         described = reading.read_snippets(snippets, partial)
     else:
         if splits is None:
-            raise click.UsageError("--splits is missing: a file with a video and train, val or test a line")
+            raise click.UsageError("--splits is missing: a file with lines of a video and train, val or test")
         described = reading.read_annotations(_levels(annotations), splits, slots, partial)
     with _making(out) as work:
         name = snippets.stem if snippets else "tacos"
@@ -671,7 +671,9 @@ def prepare_features(data, net, weights, npz, out, workers, executor, shard, **o
         if any((data, net, weights)):
             raise click.UsageError("give either --npz, or --data with --net and --weights")
         if executor or shard:
-            raise click.UsageError("--executor and --shard are for activations that Caffe computes; --npz has them")
+            raise click.UsageError(
+                "--executor and --shard: do not go with --npz, whose activations are computed already; leave them out"
+            )
         from data_prep.features import prepare_npz
 
         with _making(out) as work:

@@ -85,5 +85,5 @@ def _net(options):
         return writer(options["run"], "lm")
     changes = catalogue.share_out(read_settings(options["changes"], options["config"]), [NET])[NET]
     if "vocabulary" in changes:
-        raise click.UsageError("--set vocabulary: follows from the words of --vocabulary; leave it out")
+        raise click.UsageError("--set vocabulary: is the number of words in --vocabulary; leave it out")
     return TrainedNet.of_file(NET, options["weights"], Path(), changes, vocabulary=options["vocabulary"])
