@@ -256,16 +256,18 @@ def nets_diff(context, a, b, phase, stages, lenient, as_json):
 @click.option(
     "--folder",
     type=click.Path(exists=True, file_okay=False),
-    help="Where Caffe will be run, from which the paths in the files count (the current folder).",
+    help="Where Caffe will be run, from which the paths in the files count.",
 )
+@click.option("--no-data", is_flag=True, help="Leave out the data that the nets read: lists, databases, means.")
 @lenient_option
 @JSON
 @click.pass_context
-def nets_check(context, files, phase, stages, folder, lenient, as_json):
+def nets_check(context, files, phase, stages, folder, no_data, lenient, as_json):
     """What Caffe would only say while crashing, as FILE:LINE: what is wrong; the mend. Exit code 1 where something is.
 
     A solver is checked with its nets, in every state in which it builds them. For a net alone, --phase and --stage say
-    in which; without them it is every state that its rules leave open.
+    in which; without them it is every state that its rules leave open. Without --folder, paths count from the current
+    folder, or from the file's own where more of the named files lie there.
     """
     from lrcn.activity import clip_settings
     from prototxt_gen.check import Hooks, check
@@ -273,18 +275,28 @@ def nets_check(context, files, phase, stages, folder, lenient, as_json):
     if stages and not phase:
         raise click.UsageError("--stage says more of a --phase; give it too")
     hooks = Hooks(clip_settings.top_shapes, clip_settings.labels)
-    looked_at = {name: [] for name in files}
-    passed_over = [] if lenient else None
-    findings = {name: check(name, phase, stages, folder, hooks, looked_at[name], passed_over) for name in files}
-    pass_over(passed_over or (), lenient)
+    checked = {name: check(name, phase, stages, folder, hooks, lenient, not no_data) for name in files}
+    findings = [finding for each in checked.values() for finding in each.findings]
+    pass_over(dict.fromkeys(line for each in checked.values() for line in each.passed_over), lenient)
     if as_json:
-        print(json.dumps([asdict(finding) for each in findings.values() for finding in each], indent=1))
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
-        for name, each in findings.items():
-            print(*map(one_line, each), sep="\n") if each else say(
-                f"{name}: nothing found in {', '.join(looked_at[name])}"
-            )
-    context.exit(1 if any(findings.values()) else 0)
+        for name, each in checked.items():
+            print(*map(one_line, each.findings), sep="\n") if each.findings else say(f"{name}: {all_right(each)}")
+        about_data = sum(finding.about_data for finding in findings)
+        if about_data and not no_data:
+            say(f"{about_data} of {len(findings)} are about the data that the nets read: --no-data leaves them out")
+    context.exit(1 if findings else 0)
+
+
+def all_right(checked):
+    """That nothing was found: in which states, from which folder, and what could not be looked at."""
+    text = f"nothing found in {', '.join(checked.states)}"
+    if checked.folder:
+        text += f"; paths count from {checked.folder}"
+    if checked.unknown:
+        text += f"; not looked at, as only data tell them: the shapes of {', '.join(checked.unknown)}"
+    return text
 
 
 @nets.command("weights")
