@@ -32,7 +32,7 @@ def nets():
 
 @nets.command("list")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.nets)
-@click.option("--task", type=click.Choice(["activity", "caption", "lm", "video"]), help="Only this task's nets.")
+@click.option("--task", metavar="TASK", shell_complete=completion.tasks, help="Only this task's nets.")
 @JSON
 def nets_list(names, task, as_json):
     """Every net: task, place in the paper, parameters, inputs. With a NAME: its settings and their published values."""
@@ -41,6 +41,8 @@ def nets_list(names, task, as_json):
     from netspecs import catalogue
     from prototxt_gen.shapes import infer
 
+    if task not in (None, *catalogue.tasks()):
+        raise click.UsageError(f"--task {task}: it takes one of {', '.join(catalogue.tasks())}")
     rows = [variant for variant in map(catalogue.get, names or catalogue.names()) if task in (None, variant.task)]
     inputs = {v.name: v.input_shapes()["train"] for v in rows}
 

@@ -291,6 +291,7 @@ def test_the_list_shows_task_place_parameters_and_inputs():
     done = lrcn("nets", "list", "--task", "caption")
     lines = done.stdout.splitlines()
     assert len(lines) == 9 and lines[0].split() == ["name", "task", "paper", "parameters", "inputs"]
+    refused(lrcn("nets", "list", "--task", "captions"), "it takes one of activity, caption, lm, video")
     line = next(line for line in lines if line.startswith("caption/lrcn-2f "))
     for words in "caption", "Tables 2 and 3, LRCN-2f", "98.58 M", "data 100x3x227x227", "input_sentence 20x100":
         assert words in line
