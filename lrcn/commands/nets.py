@@ -39,7 +39,7 @@ def nets():
     ],
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.nets)
-@option("--task", type=click.Choice(["activity", "caption", "lm", "video"]), help="List the nets of one task only.")
+@option("--task", metavar="TASK", shell_complete=completion.tasks, help="List the nets of one task only.")
 @JSON
 def nets_list(names, task, as_json):
     """List the nets, or the settings of those that are named.
@@ -51,6 +51,8 @@ def nets_list(names, task, as_json):
     from netspecs import catalogue
     from prototxt_gen.shapes import infer
 
+    if task not in (None, *catalogue.tasks()):
+        raise click.UsageError(f"--task {task}: it takes one of {', '.join(catalogue.tasks())}")
     rows = [variant for variant in map(catalogue.get, names or catalogue.names()) if task in (None, variant.task)]
     inputs = {v.name: v.input_shapes()["train"] for v in rows}
 
@@ -296,19 +298,26 @@ def nets_diff(context, a, b, phase, stages, lenient, as_json):
     context.exit(0 if same else 1)
 
 
-@nets.command("check", examples=[("Check a solver and its nets", "lrcn nets check nets/lm/lstm-lm/solver.prototxt")])
+@nets.command(
+    "check",
+    examples=[
+        ("Check a solver and its nets", "lrcn nets check nets/lm/lstm-lm/solver.prototxt"),
+        ("The same before the data are there", "lrcn nets check nets/lm/lstm-lm/solver.prototxt --no-data"),
+    ],
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @option(
     "--folder",
     type=click.Path(exists=True, file_okay=False),
-    show_default="the current folder",
+    show_default="the current folder, or the file's own if more of its files lie there",
     help="Folder in which Caffe will run: relative paths in the files start there.",
 )
+@option("--no-data", is_flag=True, help="Leave out the data that the nets read: lists, databases, means.")
 @lenient_option
 @JSON
 @state_options
 @click.pass_context
-def nets_check(context, files, phase, stages, folder, lenient, as_json):
+def nets_check(context, files, phase, stages, folder, no_data, lenient, as_json):
     """Find mistakes in nets and solvers before Caffe does.
 
     Each mistake is a line: FILE:LINE: what is wrong; how to mend it. The data files of a net are looked into too. A
@@ -321,18 +330,28 @@ def nets_check(context, files, phase, stages, folder, lenient, as_json):
     if stages and not phase:
         raise click.UsageError("--stage: goes with --phase; give both")
     hooks = Hooks(clip_settings.top_shapes, clip_settings.labels)
-    looked_at = {name: [] for name in files}
-    passed_over = [] if lenient else None
-    findings = {name: check(name, phase, stages, folder, hooks, looked_at[name], passed_over) for name in files}
-    pass_over(passed_over or (), lenient)
+    checked = {name: check(name, phase, stages, folder, hooks, lenient, not no_data) for name in files}
+    findings = [finding for each in checked.values() for finding in each.findings]
+    pass_over(dict.fromkeys(line for each in checked.values() for line in each.passed_over), lenient)
     if as_json:
-        print(json.dumps([asdict(finding) for each in findings.values() for finding in each], indent=1))
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
-        for name, each in findings.items():
-            print(*map(one_line, each), sep="\n") if each else say(
-                f"{name}: nothing found in {', '.join(looked_at[name])}"
-            )
-    context.exit(1 if any(findings.values()) else 0)
+        for name, each in checked.items():
+            print(*map(one_line, each.findings), sep="\n") if each.findings else say(f"{name}: {all_right(each)}")
+        about_data = sum(finding.about_data for finding in findings)
+        if about_data and not no_data:
+            say(f"{about_data} of {len(findings)} are about the data that the nets read: --no-data leaves them out")
+    context.exit(1 if findings else 0)
+
+
+def all_right(checked):
+    """That nothing was found: in which states, from which folder, and what could not be looked at."""
+    text = f"nothing found in {', '.join(checked.states)}"
+    if checked.folder:
+        text += f"; paths count from {checked.folder}"
+    if checked.unknown:
+        text += f"; not looked at, as only data tell them: the shapes of {', '.join(checked.unknown)}"
+    return text
 
 
 @nets.command(
