@@ -81,6 +81,29 @@ def nets_list(names, task, as_json):
         print(*table_or_records(titles, table, width(), right=(3,)), sep="\n")
 
 
+def _words_option(command):
+    """--vocabulary FILE: `_values` counts its words."""
+    return click.option(
+        "--vocabulary",
+        "words",
+        type=FILE,
+        help="A vocabulary.txt, a word a line: the nets say these words and the end of a sentence.",
+    )(command)
+
+
+def _values(changes, config, words):
+    """The settings of --set, --config and --vocabulary."""
+    values = read_settings(changes, config)
+    if words is None:
+        return values
+    tables = [table for table in values.values() if isinstance(table, dict)]
+    if any("vocabulary" in each for each in (values, *tables)):
+        raise click.UsageError("vocabulary: is set, and follows from the words of --vocabulary; leave one of them out")
+    from data_prep import vocabulary
+
+    return values | {"vocabulary": vocabulary.outputs(vocabulary.read(words))}
+
+
 @nets.command("write")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.nets)
 @click.option("--all", "everything", is_flag=True, help="Every net of the catalogue, every split and stage of it.")
@@ -88,8 +111,9 @@ def nets_list(names, task, as_json):
 @click.option("--explain", is_flag=True, help="Say beside each value which setting it is and where that comes from.")
 @click.option("--out", type=FOLDER, required=True, help="A folder a net is made in this one.")
 @click.option("--force", is_flag=True, help="Overwrite files that were edited since, or that lrcn did not write.")
+@_words_option
 @settings_options
-def nets_write(names, everything, published, explain, out, force, changes, config):
+def nets_write(names, everything, published, explain, out, force, words, changes, config):
     """Write train_test.prototxt, deploy.prototxt and solver.prototxt of nets."""
     from lrcn import net_files
     from netspecs import catalogue
@@ -98,10 +122,12 @@ def nets_write(names, everything, published, explain, out, force, changes, confi
         raise click.UsageError(
             "name the nets to write, or give one of --all and --published; `lrcn nets list` shows them"
         )
-    values = read_settings(changes, config)
+    values = _values(changes, config, words)
     if published:
         if values:
-            raise click.UsageError("--published writes what the authors published: it takes no --set and no --config")
+            raise click.UsageError(
+                "--published writes what the authors published: it takes no --set, --config or --vocabulary"
+            )
         if explain:
             raise click.UsageError("--published writes the release itself; --explain goes with a NAME or --all")
         texts = net_files.published_texts()
@@ -167,11 +193,12 @@ def state_options(command):
     metavar="BLOB=SIZES",
     help="The shape of a data layer's top, as data=24,3,227,227; more than once.",
 )
+@_words_option
 @settings_options
 @lenient_option
 @JSON
 @click.option("--diagram", type=FILE, metavar="OUT.svg|OUT.png", help="Draw the net, too.")
-def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient, as_json, diagram):
+def nets_show(net, phase, stages, level, kind, inputs, words, changes, config, lenient, as_json, diagram):
     """Layers of a net with their shapes, parameters, multiply-adds and memory; of a solver its fields and its net.
 
     Without --phase it is the training net where there is one; without --stage a NAME's solver says the stages. What
@@ -183,7 +210,7 @@ def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient,
     from prototxt_gen.diagram import drawn
 
     check_apart(diagram, Path(net))
-    chosen = net_table.choose(net, kind, read_settings(changes, config), phase, stages)
+    chosen = net_table.choose(net, kind, _values(changes, config, words), phase, stages)
     shapes = net_table.look(chosen, level, dict(map(net_table.read_input, inputs)))
     if diagram:
         if diagram.suffix.lower() == ".png":
@@ -292,11 +319,12 @@ def nets_check(context, files, phase, stages, folder, lenient, as_json):
 @click.argument("caffemodel", metavar="CAFFEMODEL", type=WEIGHTS)
 @state_options
 @click.option("--deploy", "kind", flag_value="deploy", help="A NAME's deploy net, not the one that trains and tests.")
+@_words_option
 @settings_options
 @lenient_option
 @JSON
 @click.pass_context
-def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config, lenient, as_json):
+def nets_weights(context, net, caffemodel, phase, stages, kind, words, changes, config, lenient, as_json):
     """What Caffe would copy from weights into a net, layer by layer. Exit code 1 where it would stop at a clash.
 
     Without --phase it is the training net where there is one; without --stage a NAME's solver says the stages.
@@ -305,7 +333,7 @@ def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config,
     from lrcn.commands import net_table
     from prototxt_gen.weights import plan, read_weights
 
-    chosen = net_table.choose(net, kind, read_settings(changes, config), phase, list(stages))
+    chosen = net_table.choose(net, kind, _values(changes, config, words), phase, list(stages))
     net_table.refuse_netless(chosen)
     pass_over(chosen.lacking, lenient)
     filled = plan(

@@ -161,7 +161,7 @@ class Caption(SentenceTask):
         neighbours = Neighbours(first_cnn(work, options.weights)) if options.neighbours else None
         measured = captions.evaluate_captions(work.dataset, nets, work.out, options, neighbours, compute, jobs)
         if neighbours and "1nn-fc8" not in measured["models"]:
-            left_out = "1nn-fc8 is" if neighbours.cnn else "nearest neighbours are"
+            left_out = "1nn-fc8 is" if neighbours.cnn else "1nn-fc7 and 1nn-fc8 are"
             measured["notes"].append(
                 f"{left_out} left out, for want of the CNN as it was before training; --weights FILE gives it"
             )
