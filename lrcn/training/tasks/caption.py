@@ -138,9 +138,10 @@ class Caption(SentenceTask):
                 continue
             if not features and stage.training in FROZEN:
                 # As published, frozen layers have no fillers: Caffe leaves them 0, and the net sees nothing.
-                file = VGG16 if each.settings["backbone"] == "vgg16" else pretrained.CAFFENET.released
+                name = "vgg16" if each.settings["backbone"] == "vgg16" else "caffenet"
                 raise TrainError(
-                    f"{stage.folder} trains on a frozen CNN, whose weights must be given: --weights {file.name}, say"
+                    f"{stage.folder} trains on a frozen CNN, whose weights must be given: `lrcn weights fetch {name}`, "
+                    f"then --weights {name}"
                 )
             what = "fc8" if features else "its CNN"
             return f"{stage.folder}: {what} starts from random weights; the paper's starts from ILSVRC-2012 weights"
