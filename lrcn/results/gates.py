@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lrcn.results import palette
-from lrcn.results.lettering import fitted, lettering, plain
+from lrcn.results.lettering import fitted, lettering, plain, wrapped
 from lrcn.results.pictures import new_figure, save
 
 MAPS = {  # what is drawn: in words, lowest value, highest (None: as far as it goes), colours
@@ -62,7 +62,7 @@ def _draw(columns: Sequence[Column], title: str, axis: str, path: Path) -> None:
         below = figure.add_subplot(grid[len(heights) - 1, at], sharex=first)
         _scores(below, column)
         below.set_xlabel(axis, fontsize=8)
-    figure.suptitle(fitted(plain(title), size[0], 12), fontsize=12)
+    figure.suptitle("\n".join(wrapped(plain(title), size[0], 12, most=2)), fontsize=12)
     save(figure, path)
 
 
