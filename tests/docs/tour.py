@@ -1,6 +1,6 @@
 """docs/tour.ipynb, run from its first cell to its last in a folder that has the demo's data sets and runs.
 
-    python -m tests.docs.tour        keeps what comes out in docs/tour.ipynb; call it where `make demo` was called
+python -m tests.docs.tour        keeps what comes out in docs/tour.ipynb; call it where `make demo` was called
 """
 
 from __future__ import annotations
