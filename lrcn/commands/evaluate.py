@@ -221,7 +221,8 @@ def _refuse_others(context, experiment, heard):
     " a number; json.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-def compare(results, form, as_json):
+@click.option("--chart", type=FILE, metavar="FILE.svg", help="Draw the shares with their intervals, too.")
+def compare(results, form, as_json, chart):
     """Set what was measured beside the paper's tables, several splits or seeds with their mean and spread.
 
     RESULTS: results.json files, and for Table 4 the answers that rating sheets saved (with their key.json); by default
@@ -237,9 +238,18 @@ def compare(results, form, as_json):
 
     if as_json and form not in (None, "json"):
         raise click.UsageError(f"--json and --format {form}: give one of them")
+    if chart and chart.suffix.lower() != ".svg":
+        raise click.UsageError(f"--chart {chart}: is drawn as SVG; name it FILE.svg")
     paths = results or results_in(Path("runs"))
     if not paths:
         raise click.UsageError("no results in runs/*/results.json; `lrcn evaluate` writes them")
     rated = [path for path in paths if is_ratings(path)]
     compared = tables([read(path) for path in paths if path not in rated], collect(rated) if rated else None)
+    if chart:
+        from data_prep.whole_files import write_text
+        from lrcn.report.shares import svg
+
+        drawn = svg(compared)
+        chart.parent.mkdir(parents=True, exist_ok=True)
+        write_text(chart, drawn)
     print(FORMATS["json" if as_json else form or "text"]([table for table in compared if table.measured]))
