@@ -229,7 +229,8 @@ def compare(results, form, as_json, chart):
     runs/*/results.json, runs/*/split*/results.json and runs/*/results_lm.json.
 
     A model's row has what was measured; the 95 % interval of a share, by Wilson's score, where the test set is so small
-    that it is over a point wide; what is published, and the difference, marked where they are of other data.
+    that it is over a point wide; what is published, and the difference, marked where they are of other data. Numbers
+    have the decimals that one test item more or less would change, two at most; csv and json have all.
     """
     from lrcn.results.compare import read, tables
     from lrcn.results.formats import FORMATS

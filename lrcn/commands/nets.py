@@ -171,7 +171,8 @@ def state_options(command):
 @lenient_option
 @JSON
 @click.option("--diagram", type=FILE, metavar="OUT.svg|OUT.png", help="Draw the net, too.")
-def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient, as_json, diagram):
+@click.option("--brief", is_flag=True, help="In the drawing: names and sizes alone, to be read where it is small.")
+def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient, as_json, diagram, brief):
     """Layers of a net with their shapes, parameters, multiply-adds and memory; of a solver its fields and its net.
 
     Without --phase it is the training net where there is one; without --stage a NAME's solver says the stages. What
@@ -188,7 +189,7 @@ def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient,
     if diagram:
         if diagram.suffix.lower() == ".png":
             matplotlib()
-        content = drawn(shapes, diagram, title=net_table.heading(chosen))
+        content = drawn(shapes, diagram, net_table.heading(chosen), brief)
         diagram.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(diagram, content)
     if as_json:

@@ -33,7 +33,7 @@ def test_the_ten_lines_of_python_train_and_evaluate(tmp_path):
     assert re.search(r"^decoder-prob +100 +50 x 21 words +random weights", plan, re.M)
     assert "measured on demo videos, test: 40 videos, 200 sentences, beam 5" in table
     shown, bleu = re.search(r"decoder-prob(?: +[\d.]+){3} +([\d.]+)", table)[1], float(table.splitlines()[-1])
-    assert float(shown) == pytest.approx(100 * bleu, abs=0.005) and 0 < bleu < 1
+    assert float(shown) == pytest.approx(100 * bleu, abs=0.5) and 0 < bleu < 1
     assert (tmp_path / "runs" / "short" / "results_beam5.json").is_file()
 
 
