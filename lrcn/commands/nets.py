@@ -233,11 +233,12 @@ def state_options(command):
 @lenient_option
 @JSON
 @option("--diagram", type=FILE, help="Draw the net too, as .svg or .png.")
+@option("--brief", is_flag=True, help="Draw names and sizes alone, for where there is little room.")
 @state_options
 @section("State of the net", option("--level", type=int, default=0, help="Level, for the rules that ask for one."))
 @_words_option
 @settings_options
-def nets_show(net, phase, stages, level, kind, inputs, words, changes, config, lenient, as_json, diagram):
+def nets_show(net, phase, stages, level, kind, inputs, words, changes, config, lenient, as_json, diagram, brief):
     """Show a net's layers, shapes, parameters and memory.
 
     NAME is a net of `lrcn nets list`, FILE any prototxt; of a solver its fields are shown, and its net. Without --phase
@@ -254,7 +255,7 @@ def nets_show(net, phase, stages, level, kind, inputs, words, changes, config, l
     if diagram:
         if diagram.suffix.lower() == ".png":
             matplotlib()
-        content = drawn(shapes, diagram, title=net_table.heading(chosen))
+        content = drawn(shapes, diagram, net_table.heading(chosen), brief)
         diagram.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(diagram, content)
     if as_json:

@@ -192,7 +192,7 @@ def test_progress_names_what_is_counted_and_measured(capsys, monkeypatch):
     reports += [("a remark", 0, 0), (VIDEOS, 1, 200), ("wheels (MB)", 2, 9), (Counted("caffenet", "MiB"), 3, 7)]
     assert told(capsys, monkeypatch, [0.0, 40.0, 41.0, 42.0, 43.0, 44.0], reports) == [
         "lrcn-2f: iteration 0/1000",
-        "lrcn-2f: iteration 400/1000, loss 0.873, test accuracy 63.4 %, 10.0 iterations/s, about 60 s left",
+        "lrcn-2f: iteration 400/1000, loss 0.873, test accuracy 63 %, 10.0 iterations/s, about 60 s left",
         "flow: video 0/2",
         "a remark",
         "videos: 1/200",
