@@ -1,0 +1,115 @@
+"""The `lrcn` that blocks on stand-ins find: the program itself, on the CPU, whose nets are small and are trained for a
+few iterations, and which takes the stand-ins for UCF-101 and for released weights.
+
+    python -m tests.docs.small train activity/table1 --data data/ucf101 --weights hybrid --gpu 0
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Any
+
+from data_prep import ucf101
+from lrcn.released import weights
+from lrcn.training import experiment
+from netspecs import catalogue
+from netspecs.variant import Variant
+from prototxt_gen import SpecError
+
+CLASSES, VIDEOS = ["Archery", "Bowling", "Diving", "Typing"], 16  # of the stand-in for UCF-101
+# of every net: what it is by itself, where neither the data nor an experiment says otherwise
+SIZES = {
+    "backbone": "tiny",
+    "fc8": 8,
+    "height": 40,
+    "width": 48,
+    "crop": 32,
+    "batch": 6,
+    "test_batch": 4,
+    "videos": 3,
+    "test_videos": 2,
+    "units": 8,
+    "embedding": 8,
+    "workers": 1,
+    "deploy_clips": 2,
+    "deploy_streams": 50,
+}
+TINY = {"widths": [4, 4, 4], "fc6": 8, "fc7": 8}
+# and how it is trained, whatever an experiment says
+ITERATIONS = {"max_iter": 4, "snapshot": 4, "test_interval": 4, "test_iter": 1, "display": 1, "average_loss": 1}
+PUBLISHED = ("hybrid", "caffenet", "vgg16")
+OF_GPU = {"--gpu": 1, "--precision": 1, "--workspace": 1, "--fast": 0}  # option -> how many values it takes
+
+
+def shrink() -> None:
+    """Makes this process one of small nets."""
+    for variant in catalogue.variants():
+        _shrink(variant)
+    share_out, read = catalogue.share_out, experiment.read
+
+    def short(values, names):
+        names = list(names)
+        shares = share_out(values, names)
+        return {name: _short(catalogue.get(name), shares[name]) for name in names}
+
+    def early(name):
+        whole = read(name)
+        return dataclasses.replace(whole, stages=tuple(map(_early, whole.stages)))
+
+    catalogue.share_out, experiment.read = short, early
+    ucf101.CLASSES, ucf101.VIDEOS = len(CLASSES), VIDEOS
+    for name, release in weights.RELEASES.items():
+        file = dataclasses.replace(release.file, size=None, checksums={})
+        weights.RELEASES[name] = dataclasses.replace(release, file=file)
+
+
+def _shrink(variant: Variant) -> None:
+    for name, value in SIZES.items():
+        if name in variant.table:
+            variant.table[name] = variant.table[name]._replace(default=value)
+    if "backbone" in variant.presets:
+        tiny = variant.presets["backbone"]["tiny"] | TINY
+        variant.presets["backbone"] = variant.presets["backbone"] | {"tiny": {**tiny, "crop": SIZES["crop"]}}
+
+
+def _short(variant: Variant, settings: dict[str, Any]) -> dict[str, Any]:
+    if settings.get("backbone") in PUBLISHED:
+        settings = settings | {"backbone": "tiny"}
+    return {name: value for name, value in ITERATIONS.items() if name in variant.table} | settings
+
+
+def _early(stage: experiment.Stage) -> experiment.Stage:
+    """A stage that starts from, and is scored by, a snapshot that there is."""
+    at = ITERATIONS["snapshot"]
+    return dataclasses.replace(stage, start_at=stage.start_at and at, score_at=stage.score_at and at)
+
+
+def on_the_cpu(arguments: list[str]) -> list[str]:
+    """A command's arguments without what they say of GPUs."""
+    kept, skipped = [], 0
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        if skipped:
+            skipped -= 1
+        elif name in OF_GPU:
+            skipped = 0 if equals else OF_GPU[name]
+        else:
+            kept.append(argument)
+    return kept
+
+
+def main() -> None:
+    from lrcn.__main__ import main as run
+
+    sys.argv[1:] = on_the_cpu(sys.argv[1:])
+    if sys.argv[1:2] != ["nets"] or sys.argv[2:3] == ["weights"]:
+        try:
+            shrink()
+        except SpecError as error:
+            sys.exit(f"tests.docs.small: {error}")
+    run()
+
+
+if __name__ == "__main__":
+    main()
