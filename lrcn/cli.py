@@ -13,29 +13,19 @@ import click
 from data_prep import DataError
 from lrcn import signals
 from lrcn.commands import completion, terminal
+from lrcn.commands.help import Group
 from lrcn.engine import container
 from readers.paths import checked
 
-COMMANDS = {  # name -> the module of lrcn.commands that has it, under its name
-    "analyze": "analyze",
-    "bench": "bench",
-    "caffe": "caffe",
-    "caption": "caption",
-    "classify": "classify",
-    "compare": "evaluate",
-    "data": "released",
-    "describe": "describe",
-    "evaluate": "evaluate",
-    "experiments": "experiments",
-    "nets": "nets",
-    "prepare": "prepare",
-    "report": "report",
-    "sample": "sample",
-    "train": "train",
-    "verify": "verify",
-    "watch": "watch",
-    "weights": "released",
+SECTIONS = {  # title in the help -> name -> the module of lrcn.commands that has it, under its name
+    "Nets": {"nets": "nets", "weights": "released"},
+    "Data": {"data": "released", "prepare": "prepare", "verify": "verify"},
+    "Training": {"experiments": "experiments", "train": "train", "watch": "watch", "analyze": "analyze"},
+    "Results": {"evaluate": "evaluate", "compare": "evaluate", "report": "report"},
+    "Using trained nets": {"classify": "classify", "caption": "caption", "describe": "describe", "sample": "sample"},
+    "This machine": {"caffe": "caffe", "bench": "bench"},
 }
+COMMANDS = {name: module for commands in SECTIONS.values() for name, module in commands.items()}
 
 
 def main() -> None:
@@ -108,14 +98,21 @@ def spread_settings(arguments: list[str]) -> list[str]:
 completion.turn_on(spread_settings)
 
 
-class Commands(click.Group):
+class Commands(Group):
     """The modules of commands, imported as they are asked for."""
 
     def list_commands(self, ctx):
-        return list(COMMANDS)
+        return sorted(COMMANDS)
 
     def get_command(self, ctx, name):
         return getattr(import_module(f"lrcn.commands.{COMMANDS[name]}"), name) if name in COMMANDS else None
+
+    def format_commands(self, ctx, formatter):
+        longest = max(map(len, COMMANDS))
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                purposes = [self.get_command(ctx, name).get_short_help_str(formatter.width) for name in names]
+                formatter.write_dl([(name.ljust(longest), purpose) for name, purpose in zip(names, purposes)])
 
     def resolve_command(self, ctx, args):
         if args[:1] == ["evaluate"]:
@@ -126,10 +123,24 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    examples=[
+        ("List the nets of the paper, and write one", "lrcn nets list\nlrcn nets write caption/lrcn-2f --out nets"),
+        (
+            "Make the demo's data, train on them, and compare the results with the paper",
+            "lrcn prepare demo\nlrcn train demo\nlrcn evaluate demo\nlrcn compare",
+        ),
+    ],
+)
 @click.version_option(package_name="lrcn")
 def cli():
-    """Long-term Recurrent Convolutional Networks (Donahue et al., CVPR 2015) in real Caffe."""
+    """LRCN in Caffe: write its nets, train them, compare them with the paper.
+
+    Long-term Recurrent Convolutional Networks (Donahue et al., CVPR 2015) classify videos, and describe images and
+    videos in sentences. `lrcn COMMAND --help` explains a command.
+    """
     for path in sys.argv[1:]:  # and what is no path: names of nets and settings are UTF-8 too
         checked(path, DataError)
     try:

@@ -445,7 +445,7 @@ VARIANTS = [
         released=released,
         pixel_mean=pixel_mean,
         editions="split",
-        presets=dict(backbone=backbones.DEFAULTS),
+        presets=dict(backbone=backbones.PRESETS),
         check=check,
     )
     for modality in ("rgb", "flow")
@@ -464,7 +464,7 @@ VARIANTS = [
         pixel_mean=pixel_mean,
         fixed=dict(layer=layer),
         editions="split",
-        presets=dict(backbone=backbones.DEFAULTS),
+        presets=dict(backbone=backbones.PRESETS),
         check=check,
     )
     for layer in ("fc6", "fc7")

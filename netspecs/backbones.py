@@ -2,11 +2,11 @@
 
 Each is a function `(n, s, train, ways) -> fc6` that adds its layers to the NetSpec `n`, reading `data`, and returns the
 top of fc6. `s` holds the settings; `train` is False for a deploy net, which has no dropout; `ways` says how the weights
-learn.
+learn. `@backbone` above it says what comes with it, and makes its name one that the setting `backbone` takes.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +17,7 @@ from prototxt_gen import layers as L
 from prototxt_gen.netspec import Top
 
 Ways = Sequence[dict[str, Any]]
+_Add = Callable[[NetSpec, SimpleNamespace, bool, Ways], Top]
 
 # One way to learn: weights at the net's rate and decay; biases at twice the rate, without decay.
 LEARN: Ways = [dict(param=[dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_mult=0)])]
@@ -25,6 +26,37 @@ LEARN: Ways = [dict(param=[dict(lr_mult=1, decay_mult=1), dict(lr_mult=2, decay_
 def gaussian(std: float, bias: float) -> dict[str, Any]:
     """Fillers: normal weights, constant bias."""
     return dict(weight_filler=dict(type="gaussian", std=std), bias_filler=dict(type="constant", value=bias))
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A backbone by name: the function that adds its layers, how its fc7 starts, and the settings that come with it,
+    `widths` among them.
+
+    `least_crop` is the smallest square, in pixels, that leaves every layer something to read; `groups` into how many
+    parts it splits its channels.
+    """
+
+    add: _Add
+    fillers: dict[str, Any]
+    least_crop: int
+    groups: int
+    defaults: dict[str, Any]
+
+
+BACKBONES: dict[str, Backbone] = {}
+PRESETS: dict[str, dict[str, Any]] = {}  # backbone -> the settings that come with it
+
+
+def backbone(fillers: dict[str, Any], least_crop: int = 0, groups: int = 1, **defaults: Any) -> Callable[[_Add], _Add]:
+    """Above the function of a backbone: names it in BACKBONES, as the function is named."""
+
+    def name(add: _Add) -> _Add:
+        BACKBONES[add.__name__] = Backbone(add, fillers, least_crop, groups, defaults)
+        PRESETS[add.__name__] = defaults
+        return add
+
+    return name
 
 
 HYBRID = gaussian(0.01, 0.1)
@@ -50,6 +82,7 @@ SETTINGS = {
 }
 
 
+@backbone(HYBRID, least_crop=49, groups=2, widths=[96, 384, 512, 512, 384], crop=227)
 def hybrid(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     """The paper's base net (section 4.1): a cross of CaffeNet and Zeiler and Fergus's net, for 3x227x227 frames."""
     conv1, conv2, conv3, conv4, conv5 = s.widths
@@ -67,6 +100,7 @@ def hybrid(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     return dropout(n, "drop6", fc6, s.drop6, train)
 
 
+@backbone(gaussian(0.005, 1), least_crop=39, groups=2, widths=[96, 256, 384, 384, 256], crop=227)
 def caffenet(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     """CaffeNet, the reference net of BVLC Caffe, for 3x227x227 pictures: reads the images of image description."""
     conv1, conv2, conv3, conv4, conv5 = s.widths
@@ -84,6 +118,7 @@ def caffenet(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     return dropout(n, "drop6", fc6, s.drop6, train)
 
 
+@backbone(MSRA, least_crop=1, widths=[64] * 2 + [128] * 2 + [256] * 3 + [512] * 6, crop=224)
 def vgg16(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     """VGG-16 (Simonyan and Zisserman's configuration D), for 3x224x224 pictures: thirteen convolutions of 3x3."""
     widths, below = iter(s.widths), n.data
@@ -97,6 +132,7 @@ def vgg16(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     return dropout(n, "drop6", fc6, s.drop6, train)
 
 
+@backbone(MSRA, least_crop=5, widths=[16, 32, 48], fc6=128, fc7=128, crop=56, height=64, width=80, scale=0.02)
 def tiny(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     """The demo's net: three small convolutions that two CPU cores train in minutes. Not the paper's.
 
@@ -113,6 +149,7 @@ def tiny(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     return dropout(n, "drop6", fc6, s.drop6, train)
 
 
+@backbone(HYBRID, widths=[])
 def features(n: NetSpec, s: SimpleNamespace, train: bool, ways: Ways) -> Top:
     """No CNN: the frames come as precomputed activations, (T, N, D) or (T*N, D), of fc6 or, if `given` says so, of fc7,
     taken after the ReLU.
@@ -178,70 +215,15 @@ def dropout(n: NetSpec, name: str, top: Top, ratio: float, train: bool, in_place
     return n[name]
 
 
-# ---- by name -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """A backbone by name: the function that adds its layers, how its fc7 starts, and the settings that come with it.
-
-    `least_crop` is the smallest square, in pixels, that leaves every layer something to read; `groups` into how many
-    parts it splits its channels.
-    """
-
-    add: Callable[[NetSpec, SimpleNamespace, bool, Ways], Top]
-    fillers: dict[str, Any]
-    convolutions: int
-    least_crop: int
-    groups: int = 1
-    defaults: dict[str, Any] = field(default_factory=dict)
-
-
-BACKBONES = {
-    "hybrid": Backbone(
-        hybrid,
-        HYBRID,
-        convolutions=5,
-        least_crop=49,
-        groups=2,
-        defaults=dict(widths=[96, 384, 512, 512, 384], crop=227),
-    ),
-    "caffenet": Backbone(
-        caffenet,
-        gaussian(0.005, 1),
-        convolutions=5,
-        least_crop=39,
-        groups=2,
-        defaults=dict(widths=[96, 256, 384, 384, 256], crop=227),
-    ),
-    "vgg16": Backbone(
-        vgg16,
-        MSRA,
-        convolutions=13,
-        least_crop=1,
-        defaults=dict(widths=[64] * 2 + [128] * 2 + [256] * 3 + [512] * 6, crop=224),
-    ),
-    "tiny": Backbone(
-        tiny,
-        MSRA,
-        convolutions=3,
-        least_crop=5,
-        defaults=dict(widths=[16, 32, 48], fc6=128, fc7=128, crop=56, height=64, width=80, scale=0.02),
-    ),
-    "features": Backbone(features, HYBRID, convolutions=0, least_crop=0, defaults=dict(widths=[])),
-}
-
-DEFAULTS = {name: backbone.defaults for name, backbone in BACKBONES.items()}
-
-
 def check(s: SimpleNamespace) -> None:
     """SpecError where the settings do not fit the backbone."""
-    backbone = BACKBONES[s.backbone]
-    if len(s.widths) != backbone.convolutions:
-        raise SpecError(f"widths={s.widths}: backbone {s.backbone} has {backbone.convolutions} convolutions")
-    if any(width % backbone.groups for width in s.widths):
+    chosen = BACKBONES[s.backbone]
+    convolutions = len(chosen.defaults["widths"])
+    if len(s.widths) != convolutions:
+        raise SpecError(f"widths={s.widths}: backbone {s.backbone} has {convolutions} convolutions")
+    if any(width % chosen.groups for width in s.widths):
         raise SpecError(f"widths={s.widths} must be even: backbone {s.backbone} splits its channels into two groups")
-    if s.crop < backbone.least_crop:
-        raise SpecError(f"crop={s.crop} is too small: backbone {s.backbone} takes {backbone.least_crop} at least")
+    if s.crop < chosen.least_crop:
+        raise SpecError(f"crop={s.crop} is too small: backbone {s.backbone} takes {chosen.least_crop} at least")
     if s.backbone != "features" and s.crop > min(s.height, s.width):
         raise SpecError(f"crop={s.crop} does not fit into pictures of height={s.height} and width={s.width}")

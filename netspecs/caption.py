@@ -230,7 +230,7 @@ def variant(architecture: str, backbone: str, **defaults: Any) -> Variant:
         released=lambda s: solvers.caption_released(architecture, backbone, s.stage),
         pixel_mean=pixel_mean,
         fixed=dict(layers=layers, factored=factored),
-        presets=dict(backbone=backbones.DEFAULTS, stage=solvers.caption_stages(architecture, backbone)),
+        presets=dict(backbone=backbones.PRESETS, stage=solvers.caption_stages(architecture, backbone)),
         check=check,
         extra=dict(deploy_images=images),
         editions="stage",

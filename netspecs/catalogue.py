@@ -2,7 +2,7 @@
 
     get("activity/lrcn-fc6-rgb").files(videos=8)["train_test"]
 
-A new variant is one more entry in its task module's VARIANTS.
+A new variant is one more entry in its task module's VARIANTS; a new task one more module here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,6 +24,11 @@ def names() -> list[str]:
 def variants(task: str | None = None) -> list[Variant]:
     """All variants, or those of one task, in the paper's order."""
     return [variant for variant in _VARIANTS.values() if task in (None, variant.task)]
+
+
+def tasks() -> list[str]:
+    """The names of all tasks, in the paper's order."""
+    return list(dict.fromkeys(variant.task for variant in _VARIANTS.values()))
 
 
 def get(name: str) -> Variant:

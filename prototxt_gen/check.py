@@ -1,6 +1,6 @@
 """What Caffe would only say while crashing, and some of what it would not say at all: said beforehand, with the line.
 
-    for finding in check("solver.prototxt"):
+    for finding in check("solver.prototxt").findings:
         print(finding)                          # solver.prototxt:7: there is no lr_policy 'stpe'; did you mean 'step'?
 
 A solver is checked with its nets, in every state in which it builds them. A net alone is checked in the state asked
@@ -24,7 +24,7 @@ from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.caffe_pb2 import LayerParameter as Layer
 from prototxt_gen.data_files import Unread, datum_labels, hdf5_values, words
 from prototxt_gen.errors import MOST_HINTS, SpecError, nearest
-from prototxt_gen.file_faults import absent, file_faults
+from prototxt_gen.file_faults import absent, data_faults, named_files, naming_faults
 from prototxt_gen.netspec import LAYER_TYPES
 from prototxt_gen.shapes import NetShapes, Problem, Row, Shape, infer, show
 from prototxt_gen.states import filter_net, is_in, solver_states
@@ -72,14 +72,32 @@ Sources: TypeAlias = dict[int, list["Row | None"]]  # id of a row -> the row tha
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong in a file: str() is `FILE:LINE: what is wrong; the mend`."""
+    """Something wrong in a file: str() is `FILE:LINE: what is wrong; the mend`. about_data: with the data that a layer
+    reads, not with the net."""
 
     path: str
     line: int
     message: str
+    about_data: bool = False
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.message}"
+
+
+@dataclass
+class Checked:
+    """What was found, in the order of files and lines, and what it is about.
+
+    states: in which the nets were built, as "TEST with on-val". folder: from which paths were counted, "" for the
+    current one. unknown: tops of data layers whose shapes nothing says. passed_over: what only forks of Caffe have, a
+    line each.
+    """
+
+    findings: list[Finding]
+    states: Sequence[str] = ()
+    folder: str = ""
+    unknown: Sequence[str] = ()
+    passed_over: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -100,16 +118,15 @@ def check(
     stages: Iterable[str] = (),
     folder: str | Path | None = None,
     hooks: Hooks = Hooks(),
-    looked_at: list[str] | None = None,
-    passed_over: list[str] | None = None,
-) -> list[Finding]:
-    """Everything found wrong with the net or solver file at `path`, in the order of files and lines.
+    lenient: bool = False,
+    data: bool = True,
+) -> Checked:
+    """Everything found wrong with the net or solver file at `path`.
 
     `phase` and `stages` set the one state in which a net alone is checked. `folder` is where Caffe will be run: paths
-    within the files count from there (None: the current folder). While it works, the process itself is in `folder`.
-    Where a list is given as `looked_at`, the states that the findings are about are added to it, as "TEST with on-val".
-    Where one is given as `passed_over`, fields and layer types that only forks of Caffe have are no findings, but lines
-    of it.
+    within the files count from there. None: from the current folder, or from the file's own where that has more of
+    what it names. While it works, the process itself is in that folder. lenient: fields and layer types that only forks
+    of Caffe have are no findings. Without `data` no file is opened that a layer reads, and none is missed.
 
     Raises SpecError where `path` cannot be read as text, or there is no such phase.
     """
@@ -117,23 +134,42 @@ def check(
     try:
         source = read(Path(path), None)
     except Malformed as error:
-        return [Finding(path, error.line, error.reason)]
+        return Checked([Finding(path, error.line, error.reason)])
+    folder = _nearest_folder(source) if folder is None else str(folder)
+    beside = os.path.relpath(os.path.dirname(path) or ".", folder or ".")
     with _inside(folder):
-        findings = _Check(hooks, str(folder) if folder else "", passed_over is not None)
+        work = _Check(hooks, folder, lenient, data)
         if isinstance(source.message, pb.NetParameter):
             states = None
             if phase:
                 filter_net(pb.NetParameter(), phase)  # a phase that is none is the caller's error
                 state = source.message.state
                 states = [pb.NetState(phase=phase.upper(), level=state.level, stage=[*state.stage, *stages])]
-            findings.net(_Part(source), states)
+            work.net(_Part(source, beside), states)
         else:
-            findings.solver(source)
-    if looked_at is not None:
-        looked_at += dict.fromkeys(findings.looked_at)
-    if passed_over is not None:
-        passed_over += findings.of_fork.keys() - set(passed_over)
-    return findings.sorted()
+            work.solver(source, beside)
+    return work.checked()
+
+
+def _nearest_folder(source: Source) -> str:
+    """The folder in which more of the files lie that a net or solver names by relative paths: "", which is the current
+    one, or the file's own."""
+    beside = os.path.dirname(source.name)
+    names = [name for name in _named_files(source.message) if not os.path.isabs(name)]
+    here, there = (sum(os.path.exists(os.path.join(each, name)) for name in names) for each in ("", beside))
+    return beside if there > here else ""
+
+
+def _named_files(message: pb.NetParameter | pb.SolverParameter) -> Iterator[str]:
+    """The nets that a solver names, and the data that the layers written in this very file name."""
+    if isinstance(message, pb.NetParameter):
+        nets = [message]
+    else:
+        yield from filter(None, [message.net, message.train_net, *message.test_net])
+        nets = [message.net_param, message.train_net_param, *message.test_net_param]
+    for net in nets:
+        for layer in net.layer:
+            yield from named_files(layer)
 
 
 @contextmanager
@@ -154,6 +190,7 @@ class _Part:
     """A net, and where it stands: in a file of its own, or in a field of a solver."""
 
     source: Source
+    beside: str  # the folder of its file, as seen from where Caffe is run
     place: Place = ()
 
     def __post_init__(self) -> None:
@@ -166,10 +203,10 @@ class _Part:
     def line(self, *path: str | int) -> int:
         return self.source.line(*self.place, *path)
 
-    def infer(self, state: pb.NetState, hooks: Hooks) -> NetShapes:
+    def infer(self, state: pb.NetState, hooks: Hooks, data: bool) -> NetShapes:
         key = state.SerializeToString()
         if key not in self.shapes:
-            self.shapes[key] = infer(self.net, state.phase, state.stage, state.level, python=hooks.shapes)
+            self.shapes[key] = infer(self.net, state.phase, state.stage, state.level, python=hooks.shapes, data=data)
         return self.shapes[key]
 
 
@@ -181,21 +218,23 @@ def _at(message: Any, field: Place) -> Any:
 
 
 class _Check:
-    def __init__(self, hooks: Hooks, folder: str, lenient: bool):
-        self.hooks, self.folder, self.lenient = hooks, folder, lenient
+    def __init__(self, hooks: Hooks, folder: str, lenient: bool, data: bool):
+        self.hooks, self.folder, self.lenient, self.data = hooks, folder, lenient, data
         self.of_fork: dict[str, None] = {}  # what is passed over, where that is asked for
         self.findings: dict[Finding, int] = {}  # -> its file's place among the files
         self.files: dict[str, int] = {}  # that have findings -> that place
-        self.looked_at: list[str] = []
+        self.states: dict[str, None] = {}  # that the findings are about
+        self.unknown: dict[str, None] = {}  # tops of data layers without a shape
         self.refused: dict[bytes, str] = {}  # a Python layer -> why it would not work
         self.gpu = False  # whether the nets run on a GPU for sure
         self.values: dict[tuple[bytes, str], Values | None] = {}  # (a data layer, its top) -> what it holds
 
-    def sorted(self) -> list[Finding]:
-        return sorted(self.findings, key=lambda finding: (self.findings[finding], finding.line))
+    def checked(self) -> Checked:
+        findings = sorted(self.findings, key=lambda finding: (self.findings[finding], finding.line))
+        return Checked(findings, list(self.states), self.folder, list(self.unknown), list(self.of_fork))
 
-    def add(self, source: Source, line: int, message: str) -> None:
-        finding = Finding(source.name, line, message.replace("\n", " "))
+    def add(self, source: Source, line: int, message: str, about_data: bool = False) -> None:
+        finding = Finding(source.name, line, message.replace("\n", " "), about_data)
         self.findings.setdefault(finding, self.files.setdefault(source.name, len(self.files)))
 
     def add_of_fork(self, source: Source, line: int, message: str) -> None:
@@ -232,18 +271,22 @@ class _Check:
         net, is_open = part.net, states is None
         if states is None:
             states = _open_states(net)
-        results = [part.infer(state, self.hooks) for state in states]
+        results = [part.infer(state, self.hooks, self.data) for state in states]
         makers: dict[str, Layer] = {}
         for layer in reversed(net.layer):
             makers.update(dict.fromkeys(layer.top, layer))
+        of_data = [self._data(shapes, part.beside) for shapes in results]
+        about_data = set(itertools.chain(*of_data))
         faults = [
             dict.fromkeys(
-                [*_refusals(makers, state, shapes), *self._data(shapes), *_vocabulary(shapes), *self._on_cpu(shapes)]
+                [*_refusals(makers, state, shapes), *_naming(shapes), *data]
+                + [*_vocabulary(shapes), *self._on_cpu(shapes)]
             )
-            for state, shapes in zip(states, results)
+            for state, shapes, data in zip(states, results, of_data)
         ]
         chosen = _likely(net, states, results) if is_open else list(range(len(states)))
-        self.looked_at += [_name(states[i]) for i in chosen]
+        self.states.update(dict.fromkeys(_name(states[i]) for i in chosen))
+        self.unknown.update(dict.fromkeys(itertools.chain(*(_unknown(results[i]) for i in chosen))))
         if is_open:
             faults = _kept(net, states, faults, chosen)
         for fault in dict.fromkeys(itertools.chain(*faults)):
@@ -253,9 +296,11 @@ class _Check:
             if len(holds) < len(built):
                 message = f"{message} ({' and '.join(dict.fromkeys(map(_name, holds)))})"
             name = "" if index is None else f"layer '{net.layer[index].name}': "
-            is_of_fork = field == "type" and index is not None and net.layer[index].type not in ("", *LAYER_TYPES)
-            add = self.add_of_fork if is_of_fork else self.add
-            add(part.source, _line(part, index, field, fault[2]), name + message)
+            line = _line(part, index, field, fault[2])
+            if field == "type" and index is not None and net.layer[index].type not in ("", *LAYER_TYPES):
+                self.add_of_fork(part.source, line, name + message)
+            else:
+                self.add(part.source, line, name + message, fault in about_data)
 
     def _on_cpu(self, shapes: NetShapes) -> Iterator[Fault]:
         """What only a GPU runs, unless the net is for one: a solver says so, a net alone does not."""
@@ -271,17 +316,9 @@ class _Check:
 
     # ---- what data layers read ----
 
-    def _data(self, shapes: NetShapes) -> list[Fault]:
+    def _data(self, shapes: NetShapes, beside: str) -> list[Fault]:
         """Files that are not there, and labels and words beyond what reads them."""
-        faults: list[Fault] = []
-        for row in shapes.rows:
-            hints = len(faults) < MOST_HINTS
-            faults += [(row.index, field, message) for field, message in file_faults(row.layer, hints)]
-            if row.layer.type == "Python" and _is_data(row) and self.hooks.labels:
-                for top in row.layer.top:
-                    self._values(row.layer, top)
-                if row.layer.SerializeToString() in self.refused:
-                    faults.append((row.index, "python_param.param_str", self.refused[row.layer.SerializeToString()]))
+        faults = self._files(shapes, beside) if self.data else []
         sources = _sources(shapes.rows)
         for row in shapes.rows:
             if row.layer.type == "Embed" and row.layer.bottom:
@@ -292,6 +329,19 @@ class _Check:
                 if classes:
                     why = f"'{row.layer.bottom[0]}' has {classes} classes"
                     faults += self._beyond(row, _origins(row, 1, sources), classes, why)
+        return faults
+
+    def _files(self, shapes: NetShapes, beside: str) -> list[Fault]:
+        """What is wrong with the files that layers name, a Python layer's data set among them."""
+        faults: list[Fault] = []
+        for row in shapes.rows:
+            hints = len(faults) < MOST_HINTS
+            faults += [(row.index, field, message) for field, message in data_faults(row.layer, hints, beside)]
+            if row.layer.type == "Python" and _is_data(row) and self.hooks.labels:
+                for top in row.layer.top:
+                    self._values(row.layer, top)
+                if row.layer.SerializeToString() in self.refused:
+                    faults.append((row.index, "python_param.param_str", self.refused[row.layer.SerializeToString()]))
         return faults
 
     def _beyond(self, row: Row, origins: Iterable[tuple[Row, str]], limit: int, why: str) -> Iterator[Fault]:
@@ -334,6 +384,8 @@ class _Check:
             fillers = layer.dummy_data_param.data_filler
             filler = fillers[min(number, len(fillers) - 1)] if fillers else pb.FillerParameter()
             return [filler.value] if filler.type == "constant" else None
+        if not self.data:
+            return None
         if layer.type == "HDF5Data":
             return self._read_hdf5(words(read_text(layer.hdf5_data_param.source, Unread)), top)
         if layer.type == "ImageData" and number == 1:
@@ -356,14 +408,14 @@ class _Check:
 
     # ---- solvers ----
 
-    def solver(self, source: Source) -> None:
+    def solver(self, source: Source, beside: str) -> None:
         if not self.text(source):
             return
         solver = source.message
         self.gpu = solver.solver_mode == solver.GPU
         for field, message in _solver_values(solver):
             self.add(source, source.line(field), message)
-        parts = self._nets(source)
+        parts = self._nets(source, beside)
         if parts is None:
             return
         built: list[tuple[pb.NetState, str, NetShapes]] = []
@@ -377,7 +429,7 @@ class _Check:
                 state = every[number]
                 if (key := state.SerializeToString()) in states:
                     continue
-                shapes = part.infer(state, self.hooks)
+                shapes = part.infer(state, self.hooks, self.data)
                 if part.net.layer and not any(_is_data(row) for row in shapes.rows):
                     without = f"no data layer of {part.source.name} is built in {_name(state)}"
                     self.add(source, source.line(field), without + _stages_mend(part.net, state))
@@ -387,7 +439,7 @@ class _Check:
             self.net(part, list(states.values()))
         self._shared(source, built)
 
-    def _nets(self, source: Source) -> list[tuple[_Part, list[tuple[int, str]]]] | None:
+    def _nets(self, source: Source, beside: str) -> list[tuple[_Part, list[tuple[int, str]]]] | None:
         """The nets, each with (number among `solver_states`, the field that says it) of its states; None: no net."""
         solver = source.message
         fields = [name for name in ("net", "net_param", "train_net", "train_net_param") if solver.HasField(name)]
@@ -424,13 +476,13 @@ class _Check:
             value = _at(solver, field)
             key = value if isinstance(value, str) else field
             if key not in parts:
-                parts[key] = self._part(source, field, value), []
+                parts[key] = self._part(source, beside, field, value), []
             parts[key][1].append((number, blame))
         return [(part, states) for part, states in parts.values() if part is not None]
 
-    def _part(self, source: Source, field: Place, value: Any) -> _Part | None:
+    def _part(self, source: Source, beside: str, field: Place, value: Any) -> _Part | None:
         if not isinstance(value, str):
-            return _Part(source, field)
+            return _Part(source, beside, field)
         line = source.line(f"{field[0]}[{field[1] if len(field) > 1 else 0}]")
         try:
             net = read(Path(value), "net")
@@ -439,10 +491,10 @@ class _Check:
             self.add(net, error.line, error.reason)
             return None
         except SpecError as error:
-            self.add(source, line, f"{field[0]}: {error}; paths count from the folder in which Caffe is run")
+            self.add(source, line, f"{field[0]}: {absent(value, beside=beside) or error}")
             return None
         net.name = os.path.join(self.folder, value)
-        return _Part(net)
+        return _Part(net, os.path.dirname(value))
 
     def _shared(self, source: Source, built: list[tuple[pb.NetState, str, NetShapes]]) -> None:
         """A test net takes the training net's weights, layer by layer by name: they must be as many and as large."""
@@ -532,6 +584,18 @@ def _is_in(layer: Layer, state: pb.NetState) -> bool:
         return is_in(layer, state)
     except SpecError:  # rules of both kinds, a finding in every state
         return True
+
+
+def _naming(shapes: NetShapes) -> Iterator[Fault]:
+    """What no data mend: modules that are not to be found, layers that name no source."""
+    for row in shapes.rows:
+        yield from ((row.index, field, message) for field, message in naming_faults(row.layer))
+
+
+def _unknown(shapes: NetShapes) -> Iterator[str]:
+    """The tops of data layers whose shapes nothing says."""
+    for row in filter(_is_data, shapes.rows):
+        yield from (name for name, shape in zip(row.layer.top, row.tops) if shape is None)
 
 
 def _is_data(row: Row) -> bool:

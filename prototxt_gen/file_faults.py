@@ -1,5 +1,5 @@
 """What is wrong with the files that a layer names: those that are not there, and what they hold that Caffe stops at, or
-reads as something else without a word.
+reads as something else without a word. `naming_faults` opens no data, `data_faults` does.
 
 Paths count from the current folder, as Caffe's do. Source: Caffe's data layers, data_transformer.cpp and util/hdf5.cpp.
 """
@@ -39,22 +39,28 @@ _SOURCES = {
     "WindowData": "window_data_param",
     "InfogainLoss": "infogain_loss_param",
 }
+_WITH_MEAN = ("Data", "ImageData", "WindowData")
 
 
-def file_faults(layer: Layer, hints: bool = True) -> Iterator[FileFault]:
-    """(field, message) for each file that a layer names and that Caffe would not read, or not as is meant. hints: with
-    the nearest name of those that are not there."""
-    if layer.type in ("Data", "ImageData", "WindowData") and layer.transform_param.HasField("mean_file"):
-        yield from (("transform_param.mean_file", why) for why in _mean(layer))
+def naming_faults(layer: Layer) -> Iterator[FileFault]:
+    """(field, message) for what is wrong whatever data there are: a Python layer's module that is not to be found, or
+    a data layer that names no source."""
     if layer.type == "Python":
         yield from _python_module(layer.python_param)
-    block = _SOURCES.get(layer.type)
-    if block is None or layer.type == "InfogainLoss" and not layer.infogain_loss_param.HasField("source"):
-        return
-    field, source = f"{block}.source", getattr(layer, block).source
-    if not source:
+    field, source = named_source(layer)
+    if field and not source:
         yield field, "it names no source: set source"
-    elif why := absent(source, hints):
+
+
+def data_faults(layer: Layer, hints: bool = True, beside: str = "") -> Iterator[FileFault]:
+    """(field, message) for each data file that a layer names and that Caffe would not read, or not as is meant. hints:
+    with the nearest name of those that are not there. beside: the prototxt's folder, where one may lie by mistake."""
+    if layer.type in _WITH_MEAN and layer.transform_param.HasField("mean_file"):
+        yield from (("transform_param.mean_file", why) for why in _mean(layer, beside))
+    field, source = named_source(layer)
+    if not source:
+        return
+    if why := absent(source, hints, beside):
         yield field, why
     elif layer.type == "Data":
         yield from _database(layer.data_param)
@@ -64,10 +70,30 @@ def file_faults(layer: Layer, hints: bool = True) -> Iterator[FileFault]:
         yield from _image_list(layer.image_data_param)
 
 
-def absent(name: str, hints: bool = True) -> str:
-    """That there is no such file, with the nearest that there is; "" where it is there."""
+def named_source(layer: Layer) -> tuple[str, str]:
+    """The field by which a layer names what it reads, and what stands there; "" both where it reads nothing."""
+    block = _SOURCES.get(layer.type)
+    if block is None or layer.type == "InfogainLoss" and not layer.infogain_loss_param.HasField("source"):
+        return "", ""
+    return f"{block}.source", getattr(layer, block).source
+
+
+def named_files(layer: Layer) -> Iterator[str]:
+    """The names of all data files that a layer's fields name, there or not."""
+    if layer.type in _WITH_MEAN and layer.transform_param.mean_file:
+        yield layer.transform_param.mean_file
+    _, source = named_source(layer)
+    if source:
+        yield source
+
+
+def absent(name: str, hints: bool = True, beside: str = "") -> str:
+    """That there is no such file, with one of that name in the folder `beside`, or the nearest that there is; "" where
+    it is there."""
     if os.path.exists(name):
         return ""
+    if beside and os.path.exists(other := os.path.join(beside, name)):
+        return f"there is no '{shortened(name)}', but one beside the prototxt: set '{shortened(other)}'; {_FROM_HERE}"
     near = nearest(os.path.basename(name), _names(name)) if hints else ""
     return f"there is no '{shortened(name)}'{near or f'; {_FROM_HERE}'}"
 
@@ -99,10 +125,10 @@ def _list_text(source: str) -> str:
 # ---- means -------------------------------------------------------------------------------------------------
 
 
-def _mean(layer: Layer) -> Iterator[str]:
+def _mean(layer: Layer, beside: str) -> Iterator[str]:
     """What is wrong with a layer's mean file, if anything."""
     name = layer.transform_param.mean_file
-    if why := absent(name):
+    if why := absent(name, beside=beside):
         yield why
         return
     try:

@@ -182,16 +182,18 @@ def infer(
     level: int = 0,
     inputs: Mapping[str, Shape] | None = None,
     python: PythonTops | None = None,
+    data: bool = True,
 ) -> NetShapes:
     """Everything about `net` as Caffe would build it in this state. Neither changes `net` nor raises for a bad one.
 
     `inputs` sets the shapes of tops of data layers (blob -> shape), those of forks too, over what the layers say.
-    `python` is asked for the tops of a Python layer, and returns None where it does not know. A layer that Caffe would
+    `python` is asked for the tops of a Python layer, and returns None where it does not know. Without `data` no data
+    file is opened: shapes that only files say are None. A layer that Caffe would
     refuse, and what depends on it, has shapes None, and nothing follows from None.
 
     Raises SpecError for a phase that does not exist.
     """
-    return _Walk(inputs or {}, python).run(net, phase, stages, level)
+    return _Walk(inputs or {}, python, data).run(net, phase, stages, level)
 
 
 TopAt: TypeAlias = tuple[int, int]  # a top: its layer's place, its number there
@@ -210,8 +212,8 @@ class _Readers:
 class _Walk:
     """One pass over the layers, in their order."""
 
-    def __init__(self, inputs: Mapping[str, Shape], python: PythonTops | None):
-        self.inputs, self.python = inputs, python
+    def __init__(self, inputs: Mapping[str, Shape], python: PythonTops | None, data: bool):
+        self.inputs, self.python, self.data = inputs, python, data
         self.net = NetShapes()
         self.made_by: dict[str, str] = {}  # blob -> the layer that made it last
         self.shared: dict[str, tuple[str, Shape, pb.ParamSpec]] = {}  # weight's name -> layer, shape, what it set
@@ -365,7 +367,7 @@ class _Walk:
             return Made([tuple(shape) for shape in asked if shape is not None])
         shapes: Sequence[Shape | None]
         if layer.type in _DATA:
-            shapes = _DATA[layer.type](layer, self._note)
+            shapes = _DATA[layer.type](layer if self.data else _sourceless(layer), self._note)
         elif layer.type == "Python":
             shapes = self._python(layer)
         elif layer.type == "Input" and not layer.input_param.shape:
@@ -483,6 +485,15 @@ class _Walk:
 # ---- data layers that read files ---------------------------------------------------------------------------
 
 Note: TypeAlias = Callable[[str], None]
+
+
+def _sourceless(layer: Layer) -> Layer:
+    """The layer as it would be if it named no file."""
+    copy = Layer()
+    copy.CopyFrom(layer)
+    for block in (copy.data_param, copy.hdf5_data_param, copy.image_data_param, copy.window_data_param):
+        block.ClearField("source")
+    return copy
 
 
 def _hdf5_data(layer: Layer, note: Note) -> list[Shape | None]:

@@ -8,27 +8,32 @@ from pathlib import Path
 import click
 
 from lrcn.commands.common import FILE, check_apart, say
+from lrcn.commands.help import Command, option
 from lrcn.commands.options import JSON
 
 
 def _picture(context, param, path):
     if path and path.suffix.lower() not in (".png", ".pdf"):
-        raise click.BadParameter(f"{path}: ends in neither .png nor .pdf; name it so")
+        raise click.BadParameter(f"{path}: ends in neither .png nor .pdf; name a file with one of these endings")
     return path
 
 
-@click.command()
-@click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=FILE, metavar="FILE.png", callback=_picture, help="Draw them in one picture; FILE.pdf for a paper."
+@click.command(
+    cls=Command,
+    examples=[
+        ("Print the last and the best loss of every net of a training", "lrcn analyze runs/demo"),
+        ("Draw the curves beside those of a log of Caffe", "lrcn analyze runs/demo caffe.log --out curves.png"),
+    ],
 )
-@click.option("--csv", "points", type=FILE, metavar="FILE.csv", help="Write all points, with the log's clock.")
+@click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@option("--out", type=FILE, callback=_picture, help="Draw all curves in one picture, .png or .pdf.")
+@option("--csv", "points", type=FILE, help="Write every point of the curves as CSV, with the log's clock.")
 @JSON
 def analyze(logs, out, points, as_json):
-    """Set the curves of several trainings beside one another.
+    """Compare the curves of loss and accuracy of trainings.
 
-    LOGS: runs, folders of runs (--out of `lrcn train`), or anybody's logs, what BVLC's `caffe train` and its
-    derivatives write. A log that was gone on with, or begun anew, counts as it was at its end.
+    LOGS are runs, folders of runs (--out of `lrcn train`), or logs of any `caffe train`. A training that was continued
+    or begun anew in the same log counts as it ended.
     """
     from lrcn.training import analysis
 

@@ -9,19 +9,25 @@ import click
 
 from lrcn.commands import completion
 from lrcn.commands.common import say, width
+from lrcn.commands.help import Command, option
 from lrcn.commands.options import JSON
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=[
+        ("Say what each benchmark measures", "lrcn bench --list"),
+        ("Run two of them", "lrcn bench start_up captions"),
+    ],
+)
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.benchmarks)
-@click.option("--list", "listing", is_flag=True, help="Name the benchmarks, each with what it measures.")
+@option("--list", "listing", is_flag=True, help="List the benchmarks, with what each measures.")
 @JSON
 def bench(names, listing, as_json):
-    """Measure lrcn against named alternatives, in ratios of one run; all benchmarks by default.
+    """Measure lrcn against other programs, above all its speed.
 
-    Exit code 0: all ran and reached their goals; 1: one fell short, or could not run, as its row says. Ctrl-C ends
-    with the rows that there are. `python
-    benchmarks/NAME.py --help` has each one's own options.
+    NAME is a benchmark; by default all are run. Each prints ratios of what it measured in one run. The exit code is 0
+    if all reached their goals, else 1. `python benchmarks/NAME.py --help` shows a benchmark's own options.
     """
     from lrcn.results import benchmarks
     from lrcn.results.tables import described

@@ -8,40 +8,53 @@ from dataclasses import asdict
 import click
 
 from lrcn.commands.common import Progress, say
+from lrcn.commands.help import Group, option, section
 from lrcn.commands.options import JSON, gpu_options
 
 
-@click.group()
+@click.group(cls=Group, examples=[("See which Caffe is used", "lrcn caffe info")])
 def caffe():
-    """Build Caffe, or say which one is here."""
+    """Build Caffe, and see or check the one that is here."""
 
 
-@caffe.command("build")
-@click.option(
+@caffe.command(
+    "build",
+    examples=[
+        ("Build Caffe for this machine's CPU", "lrcn caffe build"),
+        ("Build it for GPUs", "lrcn caffe build --cuda"),
+    ],
+)
+@option(
     "--source",
     default="auto",
-    show_default=True,
     metavar="auto|bvlc|pypi|DIR",
-    help="Where Caffe's sources come from; auto: bvlc, else pypi.",
+    help="Caffe's sources: BVLC's repository, PyPI's package, or a folder; auto tries bvlc, then pypi.",
 )
-@click.option(
-    "--cuda",
-    type=click.Choice(["wheels", "system"]),
-    is_flag=False,
-    flag_value="wheels",
-    help="Build for GPUs: with NVIDIA's wheels (CUDA 13, fetched once), or with this machine's toolkit.",
+@option("--portable", is_flag=True, help="Build for any processor of this kind, not only for this one.")
+@option("--jobs", type=click.IntRange(1), show_default="one per core", help="Files to compile at a time.")
+@section(
+    "For GPUs",
+    option(
+        "--cuda",
+        type=click.Choice(["wheels", "system"]),
+        is_flag=False,
+        flag_value="wheels",
+        help="Build for GPUs, with NVIDIA's wheels (CUDA 13; the default of a bare --cuda) or this machine's toolkit.",
+    ),
+    option(
+        "--archs",
+        metavar="LIST",
+        show_default="one of each generation",
+        help="With --cuda: GPU architectures, as 90 or 80-real,90.",
+    ),
+    option("--no-cudnn", is_flag=True, help="With --cuda: do without NVIDIA's cuDNN."),
+    option("--nccl", is_flag=True, help="With --cuda and BVLC's sources: train one net on several GPUs."),
 )
-@click.option(
-    "--archs",
-    metavar="LIST",
-    help="With --cuda: GPU architectures, 90 or 80-real,90; by default one of each generation.",
-)
-@click.option("--no-cudnn", is_flag=True, help="With --cuda: convolve by cuBLAS alone, without NVIDIA's cuDNN.")
-@click.option("--nccl", is_flag=True, help="With --cuda, and BVLC's sources: train on several GPUs at once.")
-@click.option("--portable", is_flag=True, help="For any processor of this one's family; for this very one by default.")
-@click.option("--jobs", type=click.IntRange(1), help="Compile this many files at a time; all cores by default.")
 def caffe_build(source, cuda, archs, no_cudnn, nccl, portable, jobs):
-    """Build libcaffe, the caffe tool and pycaffe once into the cache."""
+    """Build Caffe: its library, its program and its Python module.
+
+    It is built once into a cache folder, where every command finds it.
+    """
     from lrcn import engine
 
     if (archs or no_cudnn or nccl) and not cuda:
@@ -53,11 +66,14 @@ def caffe_build(source, cuda, archs, no_cudnn, nccl, portable, jobs):
     say(f"Caffe from {built.source} is ready in {built.root}")
 
 
-@caffe.command("info")
-@click.option("--cuda", is_flag=True, help="The engine that --gpu takes; the one built last by default.")
+@caffe.command("info", examples=[("Show the Caffe that --gpu uses, and the GPUs", "lrcn caffe info --cuda")])
+@option("--cuda", is_flag=True, help="The Caffe that --gpu uses; by default the one built last.")
 @JSON
 def caffe_info(cuda, as_json):
-    """Source, version, BLAS and flags of the engine, where it lies, and which GPUs of this machine it runs on."""
+    """Show which Caffe is used, and on which GPUs it runs.
+
+    Printed are its source, version, BLAS, flags and folder.
+    """
     from lrcn import engine
     from lrcn.engine.cards import cards, misfit
 
@@ -86,10 +102,15 @@ def caffe_info(cuda, as_json):
             print("cards      no NVIDIA card or driver on this machine")
 
 
-@caffe.command("check")
+@caffe.command(
+    "check", examples=[("Check the CPU", "lrcn caffe check"), ("Check the first GPU", "lrcn caffe check --gpu 0")]
+)
 @gpu_options()
 def caffe_check(gpu):
-    """Train a small LRCN on made-up numbers for a few steps: does the engine work here?"""
+    """Check that Caffe works, by training a small net.
+
+    The net is an LRCN on made-up numbers, trained for a few iterations.
+    """
     from lrcn.engine.compute import Compute
     from lrcn.training import plan
 

@@ -19,6 +19,7 @@ from lrcn.commands.common import (
     run_or_file,
     settings_options,
 )
+from lrcn.commands.help import option, section
 from lrcn.commands.options import CUT, JSON, LENGTH, SEED_OF_DRAWS, gpu_options
 
 
@@ -32,56 +33,76 @@ def _pictures(run, out):
     return out or (run / "captioned" if run else Path("captioned"))
 
 
-@click.command(cls=Contained, mounts=_fills)
+@click.command(
+    cls=Contained,
+    mounts=_fills,
+    examples=[
+        ("Describe an image with a captioner that you trained", "lrcn caption photo.jpg --run runs/coco --beam 5"),
+        (
+            "Describe a folder of images with weights of others",
+            "lrcn caption photos --net caption/lrcn-2f --weights lrcn-2f \\\n  --vocabulary vocabulary.txt",
+        ),
+        ("Write captions for COCO's evaluation", "lrcn caption val2014 --run runs/coco --coco-json captions.json"),
+    ],
+)
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--run", type=FOLDER, help="The --out of `lrcn train`.")
-@click.option("--model", metavar="NAME", help="With --run: which of its nets; lrcn-2f by default, or what is there.")
-@click.option(
-    "--net",
-    metavar="NAME",
-    shell_complete=completion.nets,
-    help="In place of --run: a net of the catalogue, caption/lrcn-2f, with ...",
+@section(
+    "Net of a run",
+    option("--run", type=FOLDER, help="A training of caption/* nets: --out of `lrcn train`."),
+    option("--model", show_default="lrcn-2f, or the one there is", help="Net of the run."),
 )
-@click.option("--weights", type=WEIGHTS, help="... the .caffemodel of its training, and ...")
-@click.option("--vocabulary", type=FILE, help="... vocabulary.txt of the captions it was trained on.")
-@click.option(
-    "--beam",
-    type=click.IntRange(1),
-    help="Sentences that the search keeps at every word; 1, the default, is the greedy choice.",
+@section(
+    "Net from files",
+    option("--net", shell_complete=completion.nets, help="A net of `lrcn nets list`, as caption/lrcn-2f."),
+    option("--weights", type=WEIGHTS, help="Its weights."),
+    option("--vocabulary", type=FILE, help="The vocabulary.txt of its training."),
 )
-@click.option("--best", type=click.IntRange(1), help="Sentences to show of each image's; all by default.")
-@click.option(
-    "--temperature",
-    type=click.FloatRange(0),
-    help="Draw sentences in place of searching: what the softmax's inputs are multiplied by; inf is the greedy choice.",
-)
-@click.option("--samples", type=click.IntRange(1), help="Sentences to draw; 1 by default.")
-@SEED_OF_DRAWS
-@LENGTH
-@CUT
-@JSON
-@click.option(
-    "--coco-json",
-    metavar="FILE",
-    type=Path,
-    help="Write the first sentence of each to FILE in COCO's results format, in place of pictures. Images' names tell "
-    "their ids: COCO_val2014_000000000042.jpg, 000000000042.jpg; or --ids does.",
-)
-@click.option("--ids", type=FILE, help="With --coco-json: COCO's annotations, or Karpathy's JSON, for files' ids.")
-@click.option(
-    "--gates",
-    is_flag=True,
-    help="What the LSTMs do word by word as they say the first sentence of each image: gates, cell and hidden state, "
-    "IMAGE-gates.png, and all units' numbers, IMAGE-gates.npz.",
-)
-@click.option("--out", type=FOLDER, help="Where the pictures go; RUN/captioned, without --run captioned, by default.")
 @settings_options
+@section(
+    "Sentences",
+    option(
+        "--beam",
+        type=click.IntRange(1),
+        show_default="1",
+        help="Width of the beam search; 1 takes the likeliest word each time.",
+    ),
+    option("--samples", type=click.IntRange(1), show_default="1", help="Draw this many sentences at random instead."),
+    option(
+        "--temperature",
+        type=click.FloatRange(0),
+        show_default="1",
+        help="Draw at random, with this factor on the softmax's inputs; inf takes the likeliest word.",
+    ),
+    SEED_OF_DRAWS,
+    option("--best", type=click.IntRange(1), show_default="all", help="Number of sentences to show for an image."),
+    LENGTH,
+    CUT,
+)
+@section(
+    "Output",
+    JSON,
+    option("--out", type=FOLDER, show_default="RUN/captioned, or captioned", help="Folder of the pictures."),
+    option(
+        "--gates",
+        is_flag=True,
+        help="Draw the LSTMs' gates, cells and hidden states word by word, and write them as .npz.",
+    ),
+    option(
+        "--coco-json",
+        metavar="FILE",
+        type=Path,
+        help="Write the first sentence of each image in COCO's results format, and no pictures. Ids are taken from "
+        "file names such as COCO_val2014_000000000042.jpg.",
+    ),
+    option("--ids", type=FILE, help="With --coco-json: COCO's annotations or Karpathy's JSON, for the images' ids."),
+)
 @gpu_options()
 def caption(images, model, length, cut, as_json, coco_json, ids, gates, out, gpu, **options):
-    """Describe IMAGES, or all in a folder, in sentences, with the log probability of each.
+    """Describe images in sentences.
 
-    All images are read before any is described. Each gets a picture with its sentences. The sentences are written as
-    people write them; --json and --coco-json have the words as the net says them, which are scored.
+    IMAGES are files or folders. The net is one of a run, or comes from files: --net, --weights and --vocabulary. Each
+    image gets a picture with its sentences, which are printed with their log probabilities, written as people write
+    them. --json and --coco-json have the words as the net gives them.
     """
     from lrcn.engine.compute import Compute
     from lrcn.results.pictures import check_drawn_over
@@ -91,7 +112,7 @@ def caption(images, model, length, cut, as_json, coco_json, ids, gates, out, gpu
     from lrcn.sentences.readable import readable
 
     if coco_json and gates:
-        raise click.UsageError("--gates: draws pictures, which --coco-json takes the place of; give one of them")
+        raise click.UsageError("--gates draws pictures, --coco-json draws none; give one of them")
     strategy, best, named, out = _strategy(options), options["best"], out, _pictures(options["run"], out)
     net = _net(model, out, options)
     images = images_in(images)
@@ -156,7 +177,7 @@ def _ids(images, coco_json, listing):
     from lrcn.sentences.caption_files import coco_ids
 
     if listing and not coco_json:
-        raise click.UsageError("--ids: tells the ids for --coco-json; give both")
+        raise click.UsageError("--ids: goes with --coco-json; give both")
     if not coco_json:
         return None
     if coco_json.is_dir():
@@ -176,7 +197,7 @@ def _picture_paths(images, out, ending=""):
     taken = {path.resolve() for path in paths}
     for image in images:
         if image.resolve() in taken:
-            raise click.UsageError(f"{image}: a picture of the same name would take its place; give another --out")
+            raise click.UsageError(f"{image}: would be overwritten by the picture of the same name; give another --out")
     return paths
 
 
@@ -187,7 +208,9 @@ def _strategy(options):
     if drawn and beam is not None:
         raise click.UsageError("--beam searches and --temperature or --samples draws: give one of them")
     if best is not None and best > ((samples if drawn else beam) or 1):
-        raise click.UsageError(f"--best {best}: there are no more than --{'samples' if drawn else 'beam'} sentences")
+        raise click.UsageError(
+            f"--best {best}: is more than the sentences that --{'samples' if drawn else 'beam'} asks for; raise that"
+        )
     if not drawn:
         return {"beam": beam or 1}
     temperature = 1.0 if temperature is None else temperature
@@ -207,8 +230,8 @@ def _net(model, out, options):
     if run_or_file(options["run"], needed, beside, {"--model": model}):
         return writer(options["run"], "caption", model)
     if catalogue.get(name).task != "caption":
-        raise SpecError(f"{name}: describes no images; caption/* do, `lrcn nets list` names them")
+        raise SpecError(f"{name}: is not a net that describes images; name a caption/... of `lrcn nets list`")
     changes = catalogue.share_out(read_settings(options["changes"], options["config"]), [name])[name]
     if "vocabulary" in changes:
-        raise click.UsageError("--set vocabulary: follows from the words of --vocabulary; leave it out")
+        raise click.UsageError("--set vocabulary: is the number of words in --vocabulary; leave it out")
     return TrainedNet.of_file(name, options["weights"], out, changes, vocabulary=vocabulary)

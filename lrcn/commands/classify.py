@@ -20,6 +20,7 @@ from lrcn.commands.common import (
     settings_options,
 )
 from lrcn.commands.experiment import check_heard
+from lrcn.commands.help import option, section
 from lrcn.commands.options import JSON, gpu_options, release_options
 
 
@@ -29,56 +30,70 @@ def _fills(options):
     return [], [_pictures(options["run"], options["out"]), *([film.absolute().parent] if film else [])]
 
 
-@click.command(cls=Contained, mounts=_fills)
+@click.command(
+    cls=Contained,
+    mounts=_fills,
+    examples=[
+        ("Classify a video with nets that you trained", "lrcn classify holiday.avi --run runs/ucf101"),
+        (
+            "Draw frames, classes and scores over time as a film",
+            "lrcn classify holiday.avi --run runs/ucf101 --video holiday.mp4",
+        ),
+        (
+            "Classify with weights of others",
+            "lrcn classify holiday.avi --net activity/lrcn-fc6-rgb \\\n"
+            "  --weights lrcn-fc6-rgb --flow-weights lrcn-fc6-flow --classes classInd.txt",
+        ),
+    ],
+)
 @click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--run", type=FOLDER, help="What `lrcn train` filled: its --out.")
-@click.option("--split", type=click.IntRange(1, 3), default=1, show_default=True, help="With --run: whose nets.")
-@click.option("--model", help="With --run: row of Table 1; lrcn-fc6 by default, or the one that is there.")
-@click.option(
-    "--net",
-    metavar="NAME",
-    shell_complete=completion.nets,
-    help="In place of --run: a net of the catalogue, activity/lrcn-fc6-rgb, with ...",
+@section(
+    "Nets of a run",
+    option("--run", type=FOLDER, help="A training of activity/* nets: --out of `lrcn train`."),
+    option("--split", type=click.IntRange(1, 3), default=1, help="Split whose nets classify."),
+    option("--model", show_default="lrcn-fc6, or the one there is", help="Row of Table 1."),
 )
-@click.option("--weights", type=WEIGHTS, help="... its .caffemodel, from anywhere, and ...")
-@click.option("--classes", type=FILE, help="... the classes by label: classInd.txt, or a name a line.")
-@click.option("--flow-weights", type=WEIGHTS, help="... and the .caffemodel of the same row's flow net, to be fused.")
-@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes to name.")
-@click.option(
-    "--rgb-weight",
-    type=click.FloatRange(0, 1),
-    default=1 / 3,
-    show_default="1/3",
-    help="Weight of RGB in the fused scores, beside flow's.",
+@section(
+    "Nets from files",
+    option("--net", shell_complete=completion.nets, help="A net of `lrcn nets list`, as activity/lrcn-fc6-rgb."),
+    option("--weights", type=WEIGHTS, help="Its weights."),
+    option("--flow-weights", type=WEIGHTS, help="Weights of the flow net of the same row, to classify by both."),
+    option("--classes", type=FILE, help="Names of the classes: classInd.txt, or one name per line."),
 )
-@release_options
-@JSON
-@click.option(
-    "--gates",
-    is_flag=True,
-    help="What the LSTMs do in a clip of each video: gates, cell and hidden state of the units that weigh most for the "
-    "answer, VIDEO-gates.png, and all units' numbers, VIDEO-gates.npz.",
-)
-@click.option("--clip", type=click.IntRange(1), help="With --gates: the number of the clip; the middle one by default.")
-@click.option(
-    "--video",
-    "film",
-    metavar="FILE",
-    type=FILE,
-    help="Draw the classification of one video as a video too, FILE.mp4 or FILE.gif: the clip and its flow, bars of "
-    "the classes, and their scores over time, an LRCN's beside the single-frame nets' of the run.",
-)
-@click.option("--out", type=FOLDER, help="Where the pictures go; RUN/classified, without --run classified, by default.")
 @settings_options
+@section(
+    "Scores",
+    option(
+        "--rgb-weight",
+        type=click.FloatRange(0, 1),
+        default=1 / 3,
+        show_default="1/3",
+        help="Share of RGB in the scores of RGB and flow together.",
+    ),
+    release_options,
+)
+@section(
+    "Output",
+    option("--top", type=click.IntRange(1), default=5, help="Number of classes to print."),
+    JSON,
+    option("--out", type=FOLDER, show_default="RUN/classified, or classified", help="Folder of the pictures."),
+    option(
+        "--gates",
+        is_flag=True,
+        help="Draw the LSTM's gates, cell and hidden state in a clip of each video, and write them as .npz.",
+    ),
+    option("--clip", type=click.IntRange(1), show_default="the middle one", help="With --gates: number of the clip."),
+    option("--video", "film", type=FILE, help="Draw the classification of one video as a film, .mp4 or .gif."),
+)
 @gpu_options()
 @click.pass_context
 def classify(
     context, videos, rgb_weight, mean_slip, flow_negation, top, as_json, gates, clip, film, out, gpu, **options
 ):
-    """Name the classes of VIDEOS, files or folders of frames or of videos, with trained nets: by RGB, by flow, fused.
+    """Name the classes of videos, by RGB and by flow.
 
-    The nets are those of a run, or the authors' or anybody's by --net, --weights and --classes. All videos are read
-    before any is classified. Each gets a picture: frames above the scores over its time.
+    VIDEOS are files, folders of frames, or folders of videos. The nets are those of a run, or come from files: --net,
+    --weights and --classes. Each video gets a picture of its frames with their scores over time.
     """
     from lrcn.activity import classify as classifying
     from lrcn.activity import draw
@@ -123,7 +138,7 @@ def _extras(videos, nets, gates, clip, film, options):
     from lrcn.training.trained import single_frames
 
     if clip and not gates:
-        raise click.UsageError(f"--clip {clip}: names the clip whose gates are drawn; give --gates with it")
+        raise click.UsageError(f"--clip {clip}: goes with --gates; give both")
     beside = {}
     if film:
         _check_film(film, videos)
@@ -151,9 +166,9 @@ def _check_film(film, videos):
     from lrcn.results.film import SUFFIXES
 
     if film.suffix.lower() not in SUFFIXES:
-        raise click.UsageError(f"--video {film}: is written as {' or '.join(SUFFIXES)}; name such a file")
+        raise click.UsageError(f"--video {film}: name a file that ends in {' or '.join(SUFFIXES)}")
     if len(videos) != 1:
-        raise click.UsageError(f"--video {film}: shows one video, and here are {len(videos)}; give one at a time")
+        raise click.UsageError(f"--video {film}: shows one video, but {len(videos)} are given; give one at a time")
     if film.resolve() == videos[0].resolve():
         raise click.UsageError(f"--video {film}: is the video itself; name another file")
     check_folder(film.parent)
@@ -172,10 +187,12 @@ def _nets(context, out, options):
     if run_or_file(options["run"], needed, beside, {"--model": options["model"], "--split": told["split"]}):
         nets = classifiers(options["run"], options["split"], options["model"])
         if told["rgb_weight"] and len(nets) < 2:
-            raise click.UsageError(f"--rgb-weight: {options['run']} has no two nets of a row to fuse; leave it out")
+            raise click.UsageError(
+                f"--rgb-weight: {options['run']} has no RGB net and flow net of one row; leave it out"
+            )
         return nets
     if told["rgb_weight"] and not options["flow_weights"]:
-        raise click.UsageError("--rgb-weight: weighs RGB beside flow; give --flow-weights, or leave it out")
+        raise click.UsageError("--rgb-weight: needs a flow net too; give --flow-weights, or leave it out")
     changes = read_settings(options["changes"], options["config"])
     files = [options["weights"], options["flow_weights"]]
     return nets_of_files(options["net"], files, read_classes(options["classes"]), _pictures(None, out), changes)

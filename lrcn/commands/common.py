@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from lrcn.commands import completion
+from lrcn.commands.help import COMPUTING, SETTINGS, Command, Option, option, section
 from lrcn.commands.terminal import beneath, one_line
 from lrcn.engine.container import BARS
 from prototxt_gen import SpecError
@@ -28,7 +29,7 @@ def check_apart(written: Path | None, *read: Path | None) -> None:
     """UsageError where the file that a command writes is one that it reads."""
     for path in read:
         if written and path and written.is_file() and path.exists() and written.samefile(path):
-            raise click.UsageError(f"{written}: is a file that is read here; name another to be written")
+            raise click.UsageError(f"{written}: is a file that this command reads; name another one to write")
 
 
 class WeightsFile(click.Path):
@@ -44,6 +45,9 @@ class WeightsFile(click.Path):
 
         return super().convert(weights_file(value), param, ctx)
 
+    def get_metavar(self, param, ctx=None):
+        return "FILE|NAME"
+
     def shell_complete(self, ctx, param, incomplete):
         return completion.weights(ctx, param, incomplete)
 
@@ -51,7 +55,7 @@ class WeightsFile(click.Path):
 WEIGHTS = WeightsFile()
 
 
-class Contained(click.Command):
+class Contained(Command):
     """A command that `--engine docker` runs in a container, as it was typed; what it is told of --engine, the command
     itself does not hear.
 
@@ -63,17 +67,18 @@ class Contained(click.Command):
         super().__init__(*arguments, **settings)
         self.mounts = mounts or (lambda options: ([], [options["out"]] if options.get("out") else []))
         self.params += [
-            click.Option(
+            Option(
                 ["--engine"],
+                section=COMPUTING,
                 type=click.Choice(["local", "docker"]),
                 default="local",
-                show_default=True,
-                help="Compute in the Caffe of this machine, or in a container of Docker or Podman.",
+                help="Use the Caffe of this machine, or one in a container of Docker or Podman.",
             ),
-            click.Option(
+            Option(
                 ["--image"],
-                metavar="NAME",
-                help="With --engine docker: the image; lrcn:cpu, and with --gpu lrcn:cuda, by default.",
+                section=COMPUTING,
+                show_default="lrcn:cpu, with --gpu lrcn:cuda",
+                help="With --engine docker: the image.",
             ),
         ]
 
@@ -214,30 +219,33 @@ def say(text: str) -> None:
 
 def settings_options(command):
     """--set NAME=VALUE ... and --config FILE.toml; `read_settings` makes one dictionary of both."""
-    command = click.option("--config", type=FILE, help="Settings in a TOML file, for all nets or in a table for one.")(
-        command
-    )
-    return click.option(
-        "--set",
-        "changes",
-        multiple=True,
-        shell_complete=completion.settings,
-        metavar="NAME=VALUE...",
-        help="Set any number of the paper otherwise: --set units=512 videos=8.",
+    return section(
+        SETTINGS,
+        option(
+            "--set",
+            "changes",
+            multiple=True,
+            shell_complete=completion.settings,
+            metavar="NAME=VALUE...",
+            help="Change settings of the nets, as --set units=512 videos=8; `lrcn nets list NET` shows them.",
+        ),
+        option(
+            "--config", type=FILE, help="Read settings from a TOML file: for all nets, or in a table named as one net."
+        ),
     )(command)
 
 
 def lenient_option(command):
     """--lenient: for files of forks of Caffe."""
-    return click.option(
-        "--lenient", is_flag=True, help="Pass over fields and layer types that only forks of Caffe have, naming each."
+    return option(
+        "--lenient", is_flag=True, help="Ignore fields and layer types that only forks of Caffe have, and name them."
     )(command)
 
 
 def pass_over(lacking: Sequence[str], lenient: bool) -> None:
     """Name what Caffe's schema lacks of a file; SpecError unless --lenient asks to pass over it."""
     if lacking and not lenient:
-        raise SpecError(f"{lacking[0]} (--lenient passes over what only forks of Caffe have)")
+        raise SpecError(f"{lacking[0]} (--lenient ignores what only forks of Caffe have)")
     for line in lacking:
         say(f"passed over: {one_line(line)}")
 

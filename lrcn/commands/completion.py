@@ -40,6 +40,13 @@ def nets(context, param, incomplete):
     return _beginning(catalogue.names(), incomplete)
 
 
+def tasks(context, param, incomplete):
+    """The tasks of the nets."""
+    from netspecs import catalogue
+
+    return _beginning(catalogue.tasks(), incomplete)
+
+
 def nets_or_file(context, param, incomplete):
     return [_file(incomplete), *nets(context, param, incomplete)]
 

@@ -7,34 +7,47 @@ import json
 import click
 
 from lrcn.commands.common import FOLDER, Contained, Progress, say
+from lrcn.commands.help import option, section
 from lrcn.commands.options import JSON, LENGTH, gpu_options
 
 
-@click.command(cls=Contained)
-@click.argument("file", type=click.Path())
-@click.option("--run", type=FOLDER, required=True, help="The --out of `lrcn train video/...`.")
-@click.option("--model", metavar="NAME", help="Which of its nets; decoder-prob by default, or what is there.")
-@click.option(
-    "--beam",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Sentences that the search keeps at every word, all of which are shown; 1 is the greedy choice.",
+@click.command(
+    cls=Contained,
+    examples=[
+        ("Describe videos by what a CRF says of them", "lrcn describe snippets.jsonl --run runs/demo-video --beam 5"),
+        (
+            "Describe them by activations of their frames, and draw each",
+            "lrcn describe frames.npz --run runs/frames --out described",
+        ),
+    ],
 )
-@LENGTH
-@click.option("--partial", is_flag=True, help="A slot's probabilities may have a sum below 1.")
-@JSON
-@click.option(
-    "--out", type=FOLDER, help="Draw what the net reads of each video, slots or frames, and its sentences, OUT/ID.png."
+@click.argument("file", type=click.Path())
+@option("--run", type=FOLDER, required=True, help="A training of video/* nets: --out of `lrcn train`.")
+@option("--model", show_default="decoder-prob, or the one there is", help="Net of the run.")
+@option("--partial", is_flag=True, help="Let the probabilities of a slot have a sum below 1.")
+@section(
+    "Sentences",
+    option(
+        "--beam",
+        type=click.IntRange(1),
+        default=1,
+        help="Width of the beam search, and sentences shown; 1 takes the likeliest word each time.",
+    ),
+    LENGTH,
+)
+@section(
+    "Output",
+    JSON,
+    option("--out", type=FOLDER, help="Draw what the net reads of each video, and its sentences, as OUT/ID.png."),
 )
 @gpu_options()
 def describe(file, run, model, beam, length, partial, as_json, out, gpu):
-    """Describe the videos of FILE in sentences, with the log probability of each.
+    """Describe videos in sentences, by slots or by frames.
 
-    FILE: what a CRF says of them, JSON Lines or CSV as `lrcn prepare tacos` takes them, sentences not needed; for
-    video/encoder-decoder-frames activations of their frames, an HDF5 or .npz file with (frames, D) for each video.
-    A video itself is not read. Words that the net does not know count for nothing, and slots that are left out as
-    missing.
+    FILE does not hold videos, but what is known of each. For most nets that is slots with the probabilities of their
+    words, as JSON Lines or CSV (see `lrcn prepare tacos`). For video/encoder-decoder-frames it is activations of the
+    frames: HDF5 or .npz, an array (frames, D) for each video. Words that the net does not know are ignored; slots that
+    are left out count as missing.
     """
     from data_prep.whole_files import check_folder
     from lrcn.engine.compute import Compute

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from lrcn.commands import completion
 from lrcn.commands.common import FILE, Contained, Progress, check_apart, say
 from lrcn.commands.experiment import check_heard, experiment_options, mounts, open_experiment, words
+from lrcn.commands.help import COMPUTING, Command, option, section
 from lrcn.commands.options import CUT, LENGTH, ON_CORRUPT, gpu_options, jobs_option, release_options, tensorboard_option
 
 # Options that mean something to some tasks alone; the others refuse them rather than leave them unheard.
@@ -39,109 +40,114 @@ OPTIONS = (
 OF_RESULTS = ("results", "references", "name", "part", "tokens")  # what caption/results hears
 
 
-@click.command(cls=Contained, mounts=mounts)
+@click.command(
+    cls=Contained,
+    mounts=mounts,
+    examples=[
+        ("Evaluate the nets of the demo", "lrcn evaluate demo"),
+        (
+            "Evaluate a captioner by beam search on the first GPU",
+            "lrcn evaluate caption/lrcn-2f --data data/coco --beam 5 --gpu 0",
+        ),
+        (
+            "Score captions from elsewhere",
+            "lrcn evaluate caption/results --results captions.json \\\n  --references captions_val2014.json",
+        ),
+    ],
+)
 @experiment_options
+@section(
+    "Weights from elsewhere",
+    option(
+        "--weights",
+        multiple=True,
+        metavar="[NET=]FILE",
+        shell_complete=completion.weights,
+        help="Videos: evaluate these weights, not a run's. Captions: weights of the CNN that training started from, "
+        "for the nearest neighbours.",
+    ),
+    option(
+        "--model",
+        multiple=True,
+        metavar="[NET=]FILE",
+        shell_complete=completion.weights,
+        help="Sentences: evaluate these weights, not a run's; needs --vocabulary.",
+    ),
+    option("--vocabulary", type=FILE, help="With --model: the vocabulary.txt of its training."),
+)
+@section(
+    "Classes of videos",
+    option(
+        "--frames",
+        type=click.Choice(["mean", "last"]),
+        default="mean",
+        help="Score of a clip: the mean over its frames, or its last frame's.",
+    ),
+    option(
+        "--stride",
+        "strides",
+        type=click.IntRange(1),
+        multiple=True,
+        default=[8],
+        help="Frames from one clip to the next; given several times, scores are averaged.",
+    ),
+    release_options,
+    ON_CORRUPT,
+)
+@section(
+    "Sentences",
+    option(
+        "--part",
+        type=click.Choice(["train", "val", "test"]),
+        show_default="test; of a language model val and test",
+        help="Part of the data to describe.",
+    ),
+    option(
+        "--beam",
+        type=click.IntRange(1),
+        default=1,
+        help="Width of the beam search; 1 takes the likeliest word each time.",
+    ),
+    LENGTH,
+    option(
+        "--tokens",
+        type=click.Choice(["plain", "ptb"]),
+        default="plain",
+        help="How metrics split sentences into words: plain, for any language, or as COCO does (needs Java).",
+    ),
+    option(
+        "--retrieval-images",
+        type=click.IntRange(0),
+        default=1000,
+        help="Number of images among which one is sought by its caption; 0 leaves retrieval out.",
+    ),
+    option("--neighbours/--no-neighbours", default=True, help="Also score the caption of the nearest training image."),
+    CUT,
+)
+@section(
+    "Captions from elsewhere, with caption/results",
+    option("--results", type=FILE, help="The captions, in COCO's results format."),
+    option(
+        "--references",
+        type=FILE,
+        show_default="DATA/captions.json",
+        help="What people wrote: COCO's annotations, or captions.json of a prepared data set.",
+    ),
+    option("--name", show_default="the file's", help="Name of their row in tables."),
+)
 @gpu_options(several=True)
-@jobs_option("nets")
-@ON_CORRUPT
-@click.option(
-    "--frames",
-    type=click.Choice(["mean", "last"]),
-    default="mean",
-    show_default=True,
-    help="A clip's score: the mean of its frames' (as published), or its last frame's.",
-)
-@click.option(
-    "--stride",
-    "strides",
-    type=click.IntRange(1),
-    multiple=True,
-    default=[8],
-    show_default=True,
-    help="Frames from clip to clip; given more than once, the scores are averaged over the strides.",
-)
-@click.option(
-    "--part",
-    type=click.Choice(["train", "val", "test"]),
-    help="Sentences: of these images; test by default (language models: val and test).",
-)
-@click.option(
-    "--beam",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Sentences: width of the search; 1, the greedy choice, as the authors' released evaluation.",
-)
-@LENGTH
-@click.option(
-    "--retrieval-images",
-    type=click.IntRange(0),
-    default=1000,
-    show_default=True,
-    help="Captions: retrieval among so many images, the first of the part; 0 for none. 1000 is ours: the paper names "
-    "none, and the released script ranks the whole part, as any larger number does.",
-)
-@click.option(
-    "--tokens",
-    type=click.Choice(["plain", "ptb"]),
-    default="plain",
-    show_default=True,
-    help="Sentences: words of the metrics, plain in any language, or COCO's, by the tokeniser of the Penn "
-    "Treebank (needs Java).",
-)
-@release_options
-@click.option(
-    "--weights",
-    multiple=True,
-    metavar="[NET=]FILE",
-    shell_complete=completion.weights,
-    help="Videos: weights from anywhere, the authors' say, in place of a run's; single-frame-rgb=FILE, ... of an "
-    "experiment. Captions: the CNN that training started from, for the nearest neighbours by its fc7 and fc8.",
-)
-@click.option(
-    "--model",
-    multiple=True,
-    metavar="[NET=]FILE",
-    shell_complete=completion.weights,
-    help="Sentences: weights from anywhere in place of a run's, with ...",
-)
-@click.option("--vocabulary", type=FILE, help="... the vocabulary.txt that they were trained with.")
-@CUT
-@click.option(
-    "--neighbours/--no-neighbours",
-    default=True,
-    help="Captions: with the captions of the nearest training image beside the nets' (the default), or not.",
-)
-@click.option("--results", type=FILE, help="caption/results: captions from elsewhere, in COCO's results format.")
-@click.option(
-    "--references",
-    type=FILE,
-    help="caption/results: COCO's annotations, or a prepared captions.json; DATA/captions.json by default.",
-)
-@click.option("--name", help="caption/results: their row's name; the file's by default.")
-@tensorboard_option("the pictures, captions and the table, in DIR/OUT/evaluation")
+@section(COMPUTING, jobs_option("evaluations"))
+@section("Output", tensorboard_option("pictures, captions and the table"))
 @click.pass_context
 def evaluate(context, experiment, gpu, jobs, on_corrupt, tensorboard, **options):
-    """Evaluate the nets that `lrcn train` trained, with the settings that they were trained with.
+    """Measure how good the trained nets are.
 
-    Videos are classified. In OUT: results.json, for `lrcn compare`; per_class.tsv; confused.tsv, the pairs most often
-    confused; over_time.tsv, accuracy by the frame of the clip; fusion.tsv, accuracy by the weight of RGB; pictures of
-    both and of every confusion matrix, of many classes one more of those most confused, each as PNG and as PDF. Other
-    than published --frames and --stride write files of their own beside these, as results_last.json.
+    EXPERIMENT is what `lrcn train` was given. Nets that classify videos are measured by accuracy, nets that write
+    sentences by the metrics of the paper's tables, captioners by retrieval too. Settings are taken from the training.
+    The results are written to OUT with pictures and tables; see docs/results.md.
 
-    Images are described by caption/* nets after their last stage, found by captions and captions by them, and have the
-    caption of the nearest training image beside. In OUT: results.json; captions_NAME.json, in COCO's results format;
-    captions.png, the first images with their captions, right and wrong ones marked where the truth is known, and what
-    people said; examples.json, the best and the worst, for `lrcn report`. Other than published --part and --beam write
-    files of their own, as results_val_beam5.json. Language models give their perplexity, in results_lm.json.
-
-    Videos are described by video/* nets, against their own sentences, by level of detail too, and against the truth
-    where it is known. In OUT: results.json; captions_NAME.json; examples.json, for `lrcn report`.
-
-    EXPERIMENT caption/results scores captions from elsewhere: --results FILE --references captions_val2014.json.
-
-    EXPERIMENT caption/rating-sheet makes the page on which people rank captions (Table 4); it has options of its own:
-    `lrcn evaluate caption/rating-sheet --help`.
+    Two more experiments need no training: caption/results measures captions from a file, and caption/rating-sheet makes
+    a page on which people rank captions (`lrcn evaluate caption/rating-sheet --help`).
     """
     from lrcn.engine.compute import Compute
     from lrcn.training.board import show_evaluation
@@ -160,7 +166,9 @@ def evaluate(context, experiment, gpu, jobs, on_corrupt, tensorboard, **options)
         if options["vocabulary"] and not from_files:
             raise click.UsageError("--vocabulary: goes with --model FILE; a run has its own, leave it out")
         if options["seed"] is not None and from_files:
-            raise click.UsageError(f"--seed {options['seed']}: a file of weights tells no seed; leave it out")
+            raise click.UsageError(
+                f"--seed {options['seed']}: selects a training, but files of weights are given; leave it out"
+            )
         chosen = {name: options.get(name) for name in its_own} | {"rows": words(options["rows"])}
         if "weights" in its_own:
             chosen["weights"] = _one_file(chosen["weights"])
@@ -199,7 +207,9 @@ def _one_file(files):
     from lrcn.released.weights import weights_file
 
     if len(files) > 1:
-        raise click.UsageError(f"--weights {' '.join(files)}: takes one .caffemodel here, the CNN's; nets have --model")
+        raise click.UsageError(
+            f"--weights {' '.join(files)}: takes one .caffemodel here, the CNN's; give weights of the nets as --model"
+        )
     return weights_file(files[0]) if files else None
 
 
@@ -211,24 +221,33 @@ def _refuse_others(context, experiment, heard):
             raise click.UsageError(f"--{option} means nothing to {experiment}; leave it out")
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=[
+        ("Compare all runs that were evaluated", "lrcn compare"),
+        (
+            "Compare the three splits of Table 1, for a paper",
+            "lrcn compare --format latex \\\n  runs/ucf101/results.json runs/ucf101/split*/results.json",
+        ),
+    ],
+)
 @click.argument("results", nargs=-1, type=FILE)
-@click.option(
+@option(
     "--format",
     "form",
     type=click.Choice(["text", "markdown", "latex", "csv", "json"]),
-    help="Of the same rows: text (the default); markdown, for GitHub; latex, for a document with booktabs; csv, a line"
-    " a number; json.",
+    show_default="text",
+    help="Format of the tables; latex needs the package booktabs, csv has a line for each number.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-def compare(results, form, as_json):
-    """Set what was measured beside the paper's tables, several splits or seeds with their mean and spread.
+@option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@option("--chart", type=FILE, metavar="FILE.svg", help="Draw the shares with their intervals too.")
+def compare(results, form, as_json, chart):
+    """Compare results with the tables of the paper.
 
-    RESULTS: results.json files, and for Table 4 the answers that rating sheets saved (with their key.json); by default
-    runs/*/results.json, runs/*/split*/results.json and runs/*/results_lm.json.
-
-    A model's row has what was measured; the 95 % interval of a share, by Wilson's score, where the test set is so small
-    that it is over a point wide; what is published, and the difference, marked where they are of other data.
+    RESULTS are results.json files; by default those of all runs in runs/. For Table 4 they are the answers that rating
+    sheets saved, with their key.json. Each model has a row of what was measured and one of what is published. Several
+    splits or seeds are given as mean and spread, shares of small test sets with a 95 % interval (Wilson's). Numbers have
+    the decimals that one test item changes, two at most; csv and json have all.
     """
     from lrcn.results.compare import read, tables
     from lrcn.results.formats import FORMATS
@@ -237,9 +256,18 @@ def compare(results, form, as_json):
 
     if as_json and form not in (None, "json"):
         raise click.UsageError(f"--json and --format {form}: give one of them")
+    if chart and chart.suffix.lower() != ".svg":
+        raise click.UsageError(f"--chart {chart}: is drawn as SVG; name it FILE.svg")
     paths = results or results_in(Path("runs"))
     if not paths:
         raise click.UsageError("no results in runs/*/results.json; `lrcn evaluate` writes them")
     rated = [path for path in paths if is_ratings(path)]
     compared = tables([read(path) for path in paths if path not in rated], collect(rated) if rated else None)
+    if chart:
+        from data_prep.whole_files import write_text
+        from lrcn.report.shares import svg
+
+        drawn = svg(compared)
+        chart.parent.mkdir(parents=True, exist_ok=True)
+        write_text(chart, drawn)
     print(FORMATS["json" if as_json else form or "text"]([table for table in compared if table.measured]))

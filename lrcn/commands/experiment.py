@@ -11,39 +11,54 @@ from click.core import ParameterSource
 
 from lrcn.commands import completion
 from lrcn.commands.common import FOLDER, read_settings, settings_options
+from lrcn.commands.help import SETTINGS, option, section
 
 
 def experiment_options(command):
-    for option in reversed(
-        [
-            click.argument("experiment", shell_complete=completion.experiments),
-            click.option("--data", type=FOLDER, help="Prepared data set; by default where the experiment says."),
-            click.option(
+    """What `lrcn train` and `lrcn evaluate` take of an experiment, and the settings of its nets."""
+    for decorate in (
+        settings_options,
+        section(
+            SETTINGS,
+            option(
+                "--seed",
+                type=int,
+                show_default="1701, as published",
+                help="Seed of the training: of first weights and of the clips that are drawn.",
+            ),
+        ),
+        section(
+            "Experiment",
+            option("--data", type=FOLDER, show_default="as the experiment says", help="Folder of the prepared data."),
+            option(
                 "--out",
                 type=FOLDER,
-                help="Where the runs lie; runs/EXPERIMENT by default. Splits 2 and 3 lie in split2/ and split3/ there.",
+                show_default="runs/EXPERIMENT",
+                help="Folder of the runs. Splits 2 and 3 lie in split2/ and split3/ below it.",
             ),
-            click.option("--split", type=click.Choice(["1", "2", "3", "all"]), default="1", show_default=True),
-            click.option(
+            option(
+                "--split",
+                type=click.Choice(["1", "2", "3", "all"]),
+                default="1",
+                help="Split of the data, or all three.",
+            ),
+            option(
                 "--rows",
                 metavar="ROW,...",
-                help="These rows of an experiment alone, with what they start "
-                "from: single-frame,lrcn-fc6,lrcn-fc7 of Table 1; lrcn-2f,... of captioners.",
+                show_default="all",
+                help="Only these models, and those they start from: single-frame,lrcn-fc6 or lrcn-2f.",
             ),
-            click.option(
+            option(
                 "--stages",
                 metavar="STAGE,...",
-                help="What of a captioner's training: train,finetune (the "
-                "default), from-lm (in place of train, after the language model), finetune-trainval. What is "
-                "not named but started from must lie trained in OUT.",
+                show_default="train,finetune",
+                help="Stages of a captioner's training: train, or from-lm after the language model; finetune; "
+                "finetune-trainval. An earlier stage that is left out must lie trained in OUT.",
             ),
-            click.option(
-                "--seed", type=int, help="Seed of the solver and of the clips that are drawn; 1701 as published."
-            ),
-            settings_options,
-        ]
+        ),
+        click.argument("experiment", shell_complete=completion.experiments),
     ):
-        command = option(command)
+        command = decorate(command)
     return command
 
 

@@ -5,12 +5,21 @@ from __future__ import annotations
 import click
 
 from lrcn.commands import completion
+from lrcn.commands.help import Group
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    subcommand_metavar="[show NAME]",
+    examples=[("List the experiments", "lrcn experiments")],
+)
 @click.pass_context
 def experiments(context):
-    """List the experiments that `lrcn train` knows; `show` prints one's file, to copy and change."""
+    """List the experiments that `lrcn train` knows.
+
+    An experiment is a TOML file that names nets, their order, their settings and their data.
+    """
     from lrcn.training import experiment
 
     if context.invoked_subcommand is None:
@@ -20,10 +29,15 @@ def experiments(context):
         print(f"{'NET':<{width}}  any net of `lrcn nets list`, with what it starts from")
 
 
-@experiments.command("show")
+@experiments.command(
+    "show", examples=[("Copy an experiment, to change it and train your own", "lrcn experiments show demo > my.toml")]
+)
 @click.argument("name", shell_complete=completion.experiment_files)
 def show(name):
-    """Print the TOML file of experiment NAME; `lrcn train FILE.toml` takes one of your own."""
+    """Print the TOML file of an experiment.
+
+    `lrcn train FILE.toml` trains an experiment of your own.
+    """
     from lrcn.training import experiment
 
     print(experiment.path_of(name).read_text(encoding="utf-8"), end="")

@@ -22,25 +22,37 @@ from lrcn.commands.common import (
     settings_options,
     width,
 )
+from lrcn.commands.help import Group, option, section
 from lrcn.commands.options import JSON
 
 
-@click.group()
+@click.group(cls=Group, examples=[("List the nets of the paper", "lrcn nets list")])
 def nets():
-    """List the nets of the paper and write them as prototxt."""
+    """List, write, inspect and check nets (Caffe's prototxt)."""
 
 
-@nets.command("list")
+@nets.command(
+    "list",
+    examples=[
+        ("List all nets", "lrcn nets list"),
+        ("Show the settings of one, with their published values", "lrcn nets list caption/lrcn-2f"),
+    ],
+)
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.nets)
-@click.option("--task", type=click.Choice(["activity", "caption", "lm", "video"]), help="Only this task's nets.")
+@option("--task", metavar="TASK", shell_complete=completion.tasks, help="List the nets of one task only.")
 @JSON
 def nets_list(names, task, as_json):
-    """Every net: task, place in the paper, parameters, inputs. With a NAME: its settings and their published values."""
+    """List the nets, or the settings of those that are named.
+
+    The list has a net's task, place in the paper, number of parameters and inputs.
+    """
     from lrcn import net_files
     from lrcn.results.tables import described, folded, table_or_records
     from netspecs import catalogue
     from prototxt_gen.shapes import infer
 
+    if task not in (None, *catalogue.tasks()):
+        raise click.UsageError(f"--task {task}: it takes one of {', '.join(catalogue.tasks())}")
     rows = [variant for variant in map(catalogue.get, names or catalogue.names()) if task in (None, variant.task)]
     inputs = {v.name: v.input_shapes()["train"] for v in rows}
 
@@ -81,16 +93,48 @@ def nets_list(names, task, as_json):
         print(*table_or_records(titles, table, width(), right=(3,)), sep="\n")
 
 
-@nets.command("write")
+def _words_option(command):
+    """--vocabulary FILE: `_values` counts its words."""
+    return option("--vocabulary", "words", type=FILE, help="The words of the nets: a vocabulary.txt, a word a line.")(
+        command
+    )
+
+
+def _values(changes, config, words):
+    """The settings of --set, --config and --vocabulary."""
+    values = read_settings(changes, config)
+    if words is None:
+        return values
+    tables = [table for table in values.values() if isinstance(table, dict)]
+    if any("vocabulary" in each for each in (values, *tables)):
+        raise click.UsageError("--vocabulary: the setting vocabulary is given too; leave one of them out")
+    from data_prep import vocabulary
+
+    return values | {"vocabulary": vocabulary.outputs(vocabulary.read(words))}
+
+
+@nets.command(
+    "write",
+    examples=[
+        ("Write a captioner with LSTMs of 512 units", "lrcn nets write caption/lrcn-2f --set units=512 --out nets"),
+        ("Write one for the words of a file", "lrcn nets write caption/lrcn-2f --vocabulary vocabulary.txt --out nets"),
+        ("Write every net of the paper", "lrcn nets write --all --out nets"),
+        ("Write the authors' own files", "lrcn nets write --published --out nets"),
+    ],
+)
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=completion.nets)
-@click.option("--all", "everything", is_flag=True, help="Every net of the catalogue, every split and stage of it.")
-@click.option("--published", is_flag=True, help="The authors' 26 files, under their names.")
-@click.option("--explain", is_flag=True, help="Say beside each value which setting it is and where that comes from.")
-@click.option("--out", type=FOLDER, required=True, help="A folder a net is made in this one.")
-@click.option("--force", is_flag=True, help="Overwrite files that were edited since, or that lrcn did not write.")
+@option("--all", "everything", is_flag=True, help="Write every net, in each of its splits and training stages.")
+@option("--published", is_flag=True, help="Write the 26 files of the authors, under their names.")
+@option("--explain", is_flag=True, help="Say beside each value which setting it is, and where it comes from.")
+@option("--out", type=FOLDER, required=True, help="Folder in which each net gets a folder.")
+@option("--force", is_flag=True, help="Overwrite files that were edited, or that lrcn did not write.")
+@_words_option
 @settings_options
-def nets_write(names, everything, published, explain, out, force, changes, config):
-    """Write train_test.prototxt, deploy.prototxt and solver.prototxt of nets."""
+def nets_write(names, everything, published, explain, out, force, words, changes, config):
+    """Write nets and their solvers as prototxt.
+
+    Each net gets train_test.prototxt, deploy.prototxt and solver.prototxt.
+    """
     from lrcn import net_files
     from netspecs import catalogue
 
@@ -98,10 +142,12 @@ def nets_write(names, everything, published, explain, out, force, changes, confi
         raise click.UsageError(
             "name the nets to write, or give one of --all and --published; `lrcn nets list` shows them"
         )
-    values = read_settings(changes, config)
+    values = _values(changes, config, words)
     if published:
         if values:
-            raise click.UsageError("--published writes what the authors published: it takes no --set and no --config")
+            raise click.UsageError(
+                "--published writes what the authors published: it takes no --set, --config or --vocabulary"
+            )
         if explain:
             raise click.UsageError("--published writes the release itself; --explain goes with a NAME or --all")
         texts = net_files.published_texts()
@@ -114,15 +160,22 @@ def nets_write(names, everything, published, explain, out, force, changes, confi
         print(folder)
 
 
-@nets.command("explain")
-@click.argument("name", metavar="NAME")
+@nets.command(
+    "explain",
+    examples=[
+        ("Explain all settings of a net", "lrcn nets explain activity/lrcn-fc6-flow"),
+        ("Explain the step size of fine-tuning", "lrcn nets explain caption/lrcn-2f stepsize --set stage=finetune"),
+    ],
+)
+@click.argument("name", metavar="NAME", shell_complete=completion.nets)
 @click.argument("setting", required=False)
 @settings_options
 @JSON
 def nets_explain(name, setting, changes, config, as_json):
-    """Where each value of a net's settings comes from: the file and field of the release, the paper, or why it is ours.
+    """Say where each setting of a net comes from.
 
-    With --set stage=finetune it is that training's; what is set otherwise than published is named with what is.
+    That is a file and field of the authors' release, a section of the paper, or the reason why the value is our choice.
+    SETTING names one of them. A value that you changed is shown with the published one.
     """
     from lrcn import net_files
     from lrcn.results.tables import described, folded
@@ -148,34 +201,48 @@ def nets_explain(name, setting, changes, config, as_json):
 
 def state_options(command):
     """--phase, --stage (more than once): what Caffe would really build."""
-    command = click.option("--stage", "stages", multiple=True, metavar="STAGE", help="A stage; or several.")(command)
-    return click.option("--phase", type=click.Choice(["TRAIN", "TEST"], case_sensitive=False), help="Only this phase.")(
-        command
-    )
+    return section(
+        "State of the net",
+        option(
+            "--phase",
+            type=click.Choice(["TRAIN", "TEST"], case_sensitive=False),
+            metavar="TRAIN|TEST",
+            help="Build the net of this phase.",
+        ),
+        option("--stage", "stages", multiple=True, metavar="STAGE", help="Build it in this stage; may be repeated."),
+    )(command)
 
 
-@nets.command("show")
+@nets.command(
+    "show",
+    examples=[
+        ("Show a net of the paper, and draw it", "lrcn nets show caption/lrcn-2f --diagram 2f.svg"),
+        ("Show the net of any prototxt in its test phase", "lrcn nets show train_test.prototxt --phase TEST"),
+    ],
+)
 @click.argument("net", metavar="NAME|FILE", shell_complete=completion.nets_or_file)
-@state_options
-@click.option("--level", type=int, default=0, help="The level, for rules that ask for one.")
-@click.option("--deploy", "kind", flag_value="deploy", help="A NAME's deploy net, not the one that trains and tests.")
-@click.option("--part", "kind", metavar="PART", help="Another of a NAME's nets, as deploy_images.")
-@click.option(
+@option("--deploy", "kind", flag_value="deploy", help="Show the deploy net of NAME.")
+@option("--part", "kind", metavar="PART", help="Show another net of NAME, as deploy_images.")
+@option(
     "--input",
     "inputs",
     multiple=True,
     metavar="BLOB=SIZES",
-    help="The shape of a data layer's top, as data=24,3,227,227; more than once.",
+    help="Shape of what a data layer gives, as data=24,3,227,227; may be repeated.",
 )
-@settings_options
 @lenient_option
 @JSON
-@click.option("--diagram", type=FILE, metavar="OUT.svg|OUT.png", help="Draw the net, too.")
-def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient, as_json, diagram):
-    """Layers of a net with their shapes, parameters, multiply-adds and memory; of a solver its fields and its net.
+@option("--diagram", type=FILE, help="Draw the net too, as .svg or .png.")
+@option("--brief", is_flag=True, help="Draw names and sizes alone, for where there is little room.")
+@state_options
+@section("State of the net", option("--level", type=int, default=0, help="Level, for the rules that ask for one."))
+@_words_option
+@settings_options
+def nets_show(net, phase, stages, level, kind, inputs, words, changes, config, lenient, as_json, diagram, brief):
+    """Show a net's layers, shapes, parameters and memory.
 
-    Without --phase it is the training net where there is one; without --stage a NAME's solver says the stages. What
-    only forks of Caffe have is a problem, or with --lenient a note.
+    NAME is a net of `lrcn nets list`, FILE any prototxt; of a solver its fields are shown, and its net. Without --phase
+    the training net is shown if there is one. What only forks of Caffe have is reported as a problem.
     """
     from data_prep.whole_files import write_bytes
     from lrcn.commands import net_table
@@ -183,12 +250,12 @@ def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient,
     from prototxt_gen.diagram import drawn
 
     check_apart(diagram, Path(net))
-    chosen = net_table.choose(net, kind, read_settings(changes, config), phase, stages)
+    chosen = net_table.choose(net, kind, _values(changes, config, words), phase, stages)
     shapes = net_table.look(chosen, level, dict(map(net_table.read_input, inputs)))
     if diagram:
         if diagram.suffix.lower() == ".png":
             matplotlib()
-        content = drawn(shapes, diagram, title=net_table.heading(chosen))
+        content = drawn(shapes, diagram, net_table.heading(chosen), brief)
         diagram.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(diagram, content)
     if as_json:
@@ -197,22 +264,29 @@ def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient,
         print(net_table.as_text(chosen, shapes, lenient))
 
 
-@nets.command("diff")
+@nets.command(
+    "diff",
+    examples=[
+        ("Compare two nets", "lrcn nets diff mine.prototxt theirs.prototxt"),
+        ("Compare all nets of two folders", "lrcn nets diff nets release"),
+    ],
+)
 @click.argument("a", metavar="A", type=click.Path(exists=True, path_type=Path))
 @click.argument("b", metavar="B", type=click.Path(exists=True, path_type=Path))
-@state_options
 @lenient_option
 @JSON
+@state_options
 @click.pass_context
 def nets_diff(context, a, b, phase, stages, lenient, as_json):
-    """What differs between two nets, two solvers or two folders of them, by meaning. Exit code 1 where something does.
+    """Compare two nets, two solvers or two folders by meaning.
 
-    With --phase and --stage, nets are compared as Caffe would build them.
+    The order of fields, defaults and old spellings do not count as differences. With --phase and --stage the nets are
+    compared as Caffe would build them. The exit code is 0 if they are the same, else 1.
     """
     from prototxt_gen.diff import file_differences
 
     if stages and not phase:
-        raise click.UsageError("--stage says more of a --phase; give it too")
+        raise click.UsageError("--stage: goes with --phase; give both")
     if a.is_dir() != b.is_dir():
         raise click.UsageError("give two files or two folders")
     if a.is_dir():
@@ -250,62 +324,86 @@ def nets_diff(context, a, b, phase, stages, lenient, as_json):
     context.exit(0 if same else 1)
 
 
-@nets.command("check")
+@nets.command(
+    "check",
+    examples=[
+        ("Check a solver and its nets", "lrcn nets check nets/lm/lstm-lm/solver.prototxt"),
+        ("The same before the data are there", "lrcn nets check nets/lm/lstm-lm/solver.prototxt --no-data"),
+    ],
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@state_options
-@click.option(
+@option(
     "--folder",
     type=click.Path(exists=True, file_okay=False),
-    help="Where Caffe will be run, from which the paths in the files count (the current folder).",
+    show_default="the current folder, or the file's own if more of its files lie there",
+    help="Folder in which Caffe will run: relative paths in the files start there.",
 )
+@option("--no-data", is_flag=True, help="Leave out the data that the nets read: lists, databases, means.")
 @lenient_option
 @JSON
+@state_options
 @click.pass_context
-def nets_check(context, files, phase, stages, folder, lenient, as_json):
-    """What Caffe would only say while crashing, as FILE:LINE: what is wrong; the mend. Exit code 1 where something is.
+def nets_check(context, files, phase, stages, folder, no_data, lenient, as_json):
+    """Find mistakes in nets and solvers before Caffe does.
 
-    A solver is checked with its nets, in every state in which it builds them. For a net alone, --phase and --stage say
-    in which; without them it is every state that its rules leave open.
+    Each mistake is a line: FILE:LINE: what is wrong; how to mend it. The data files of a net are looked into too. A
+    solver is checked with its nets. Without --phase and --stage a net is checked in every state in which Caffe could
+    build it. The exit code is 0 if nothing is found, else 1.
     """
     from lrcn.activity import clip_settings
     from prototxt_gen.check import Hooks, check
 
     if stages and not phase:
-        raise click.UsageError("--stage says more of a --phase; give it too")
+        raise click.UsageError("--stage: goes with --phase; give both")
     hooks = Hooks(clip_settings.top_shapes, clip_settings.labels)
-    looked_at = {name: [] for name in files}
-    passed_over = [] if lenient else None
-    findings = {name: check(name, phase, stages, folder, hooks, looked_at[name], passed_over) for name in files}
-    pass_over(passed_over or (), lenient)
+    checked = {name: check(name, phase, stages, folder, hooks, lenient, not no_data) for name in files}
+    findings = [finding for each in checked.values() for finding in each.findings]
+    pass_over(dict.fromkeys(line for each in checked.values() for line in each.passed_over), lenient)
     if as_json:
-        print(json.dumps([asdict(finding) for each in findings.values() for finding in each], indent=1))
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:
-        for name, each in findings.items():
-            print(*map(one_line, each), sep="\n") if each else say(
-                f"{name}: nothing found in {', '.join(looked_at[name])}"
-            )
-    context.exit(1 if any(findings.values()) else 0)
+        for name, each in checked.items():
+            print(*map(one_line, each.findings), sep="\n") if each.findings else say(f"{name}: {all_right(each)}")
+        about_data = sum(finding.about_data for finding in findings)
+        if about_data and not no_data:
+            say(f"{about_data} of {len(findings)} are about the data that the nets read: --no-data leaves them out")
+    context.exit(1 if findings else 0)
 
 
-@nets.command("weights")
+def all_right(checked):
+    """That nothing was found: in which states, from which folder, and what could not be looked at."""
+    text = f"nothing found in {', '.join(checked.states)}"
+    if checked.folder:
+        text += f"; paths count from {checked.folder}"
+    if checked.unknown:
+        text += f"; not looked at, as only data tell them: the shapes of {', '.join(checked.unknown)}"
+    return text
+
+
+@nets.command(
+    "weights",
+    examples=[("Check that CaffeNet's weights fit a captioner", "lrcn nets weights caption/lrcn-2f caffenet")],
+)
 @click.argument("net", metavar="NAME|FILE", shell_complete=completion.nets_or_file)
 @click.argument("caffemodel", metavar="CAFFEMODEL", type=WEIGHTS)
-@state_options
-@click.option("--deploy", "kind", flag_value="deploy", help="A NAME's deploy net, not the one that trains and tests.")
-@settings_options
+@option("--deploy", "kind", flag_value="deploy", help="Fill the deploy net of NAME.")
 @lenient_option
 @JSON
+@state_options
+@_words_option
+@settings_options
 @click.pass_context
-def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config, lenient, as_json):
-    """What Caffe would copy from weights into a net, layer by layer. Exit code 1 where it would stop at a clash.
+def nets_weights(context, net, caffemodel, phase, stages, kind, words, changes, config, lenient, as_json):
+    """Say which layers of a net a .caffemodel fills.
 
-    Without --phase it is the training net where there is one; without --stage a NAME's solver says the stages.
+    NAME is a net of `lrcn nets list`, FILE any prototxt. Without --phase the training net is filled if there is one.
+    The exit code is 0 if Caffe would accept the weights, 1 if it would stop at a clash.
     """
     from lrcn.activity import clip_settings
     from lrcn.commands import net_table
     from prototxt_gen.weights import plan, read_weights
 
-    chosen = net_table.choose(net, kind, read_settings(changes, config), phase, list(stages))
+    chosen = net_table.choose(net, kind, _values(changes, config, words), phase, list(stages))
     net_table.refuse_netless(chosen)
     pass_over(chosen.lacking, lenient)
     filled = plan(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lrcn.commands.help import COMPUTING, option, section
 from lrcn.engine.device import MOST_WORKSPACE, PRECISIONS, WORKSPACE, Gpu
 from readers.text import number
 
@@ -56,103 +57,89 @@ def gpu_options(several: bool = False):
     """--gpu and what goes with it, as one parameter `gpu`: a Gpu, or None for the CPU. several: --gpu 0,1 too."""
 
     def beside(name: str, **settings: Any):  # eager, so that --gpu finds what they say
-        return click.option(name, is_eager=True, expose_value=False, callback=_noted, **settings)
+        return option(name, is_eager=True, expose_value=False, callback=_noted, **settings)
 
-    which = "Compute on this GPU, or on several, 0,1, which share each batch" if several else "Compute on this GPU"
+    share = "; several, as 0,1, share each batch" if several else ""
+    return section(
+        COMPUTING,
+        option(
+            "--gpu",
+            type=GpuNumbers(several),
+            callback=_gpu,
+            show_default="the CPU",
+            help=f"Compute on GPU number N{share}.",
+        ),
+        beside(
+            "--precision",
+            type=click.Choice(PRECISIONS),
+            show_default="fp32",
+            help="With --gpu: arithmetic of matrix products and convolutions.",
+        ),
+        beside("--fast", is_flag=True, help="With --gpu: allow algorithms whose sums differ from run to run."),
+        beside(
+            "--workspace",
+            metavar="MIB",
+            type=click.IntRange(1, MOST_WORKSPACE),
+            show_default=str(WORKSPACE),
+            help="With --gpu: memory that a convolution's algorithm may use.",
+        ),
+    )
 
-    def decorate(command):
-        for option in reversed(
-            [
-                click.option("--gpu", type=GpuNumbers(several), callback=_gpu, help=f"{which}; on the CPU by default."),
-                beside(
-                    "--precision",
-                    type=click.Choice(PRECISIONS),
-                    help="With --gpu: of products and convolutions; fp32 by default.",
-                ),
-                beside(
-                    "--fast", is_flag=True, help="With --gpu: algorithms that add in no fixed order too; runs differ."
-                ),
-                beside(
-                    "--workspace",
-                    metavar="MIB",
-                    type=click.IntRange(1, MOST_WORKSPACE),
-                    help=f"With --gpu: memory for a convolution's algorithm; {WORKSPACE} by default.",
-                ),
-            ]
-        ):
-            command = option(command)
-        return command
 
-    return decorate
-
-
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-LENGTH = click.option(
-    "--length",
-    type=click.IntRange(1),
-    default=50,
-    show_default=True,
-    help="Words of a sentence at most, its end included.",
+JSON = option("--json", "as_json", is_flag=True, help="Print one JSON document in place of text.")
+LENGTH = option(
+    "--length", type=click.IntRange(1), default=50, help="Longest sentence, in words; its end counts as one."
 )
-SEED_OF_DRAWS = click.option(
-    "--seed", type=click.IntRange(0), default=1701, show_default=True, help="Of the sentences that are drawn."
-)
-CUT = click.option(
+SEED_OF_DRAWS = option("--seed", type=click.IntRange(0), default=1701, help="Seed of the sentences that are drawn.")
+CUT = option(
     "--cut",
     type=click.Choice(["released", "training"]),
     default="released",
-    show_default=True,
-    help="Images to describe: of each the middle, then resized, as the release's scripts; or as in training.",
+    help="Cut images as the released scripts do (their middle, then resized), or as in training.",
 )
 
 
 def jobs_option(what: str):
     """--jobs N. what: is computed side by side, in words."""
-    return click.option(
+    return option(
         "--jobs",
         type=click.IntRange(1),
-        metavar="N",
-        help=f"So many {what} at a time, of those that do not wait for each other; by default as many as have cores "
-        "for their threads. A GPU each: --jobs 2 --gpu 0,1.",
+        show_default="as many as the cores allow",
+        help=f"Run N {what} side by side. With --jobs 2 --gpu 0,1 each has a GPU.",
     )
 
 
-ON_CORRUPT = click.option(
+ON_CORRUPT = option(
     "--on-corrupt",
     type=click.Choice(["stop", "skip"]),
     default="stop",
-    show_default=True,
-    help="At a damaged image of a video: stop and name it, or show the nearest whole one of the video in its place, and"
-    " say at the end how often.",
+    help="At a damaged image of a video: stop, or take the nearest whole image of that video. "
+    "The number taken is reported.",
 )
 
 
 def tensorboard_option(what: str):
     """--tensorboard DIR. what: is written there, in words."""
-    return click.option(
-        "--tensorboard",
-        type=click.Path(file_okay=False, path_type=Path),
-        metavar="DIR",
-        help=f"Write event files for TensorBoard: {what}.",
+    return option(
+        "--tensorboard", type=click.Path(file_okay=False, path_type=Path), help=f"Also write {what} for TensorBoard."
     )
 
 
 def release_options(command):
     """What the released classify_video.py does otherwise than training."""
-    for option in (
-        click.option(
+    for decorate in (
+        option(
             "--flow-negation",
             type=click.Choice(["mirrored", "rows-6-up", "never"]),
             default="mirrored",
-            show_default=True,
-            help="Crops of flow whose x is negated: the mirrored ones; or, as the release's script has it for single "
-            "frames, from the sixth row on of 16 frames' crops; or, as it has it for LRCN, none.",
+            help="Crops of flow whose x is negated: the mirrored ones. The released script has rows-6-up for single "
+            "frames and never for LRCN.",
         ),
-        click.option(
+        option(
             "--mean-slip",
             is_flag=True,
-            help="Videos: test with the release's mean of RGB, 128.68 for red, whatever the net was trained with.",
+            help="Subtract the released script's mean of red, 128.68, whatever the net was trained with.",
         ),
     ):
-        command = option(command)
+        command = decorate(command)
     return command

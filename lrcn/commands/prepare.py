@@ -20,12 +20,17 @@ from lrcn.commands.common import (
     say,
     settings_options,
 )
+from lrcn.commands.help import Group, option, section
 from lrcn.commands.options import gpu_options
 
 
-@click.group()
+@click.group(cls=Group, examples=[("Make the data of the demo", "lrcn prepare demo")])
 def prepare():
-    """Turn raw data into what Caffe reads."""
+    """Turn videos, images and captions into what Caffe reads.
+
+    A data set appears under its name only when it is whole. A command that was interrupted goes on when it is given
+    again.
+    """
 
 
 @contextmanager
@@ -41,7 +46,7 @@ def _making(out, who=None, becomes="is whole", kind="videos", by_caffe=False):
     _check_inputs(out)
     progress, (workers, executor, shard) = Progress(), who or (None, None, None)
     if executor is not None and workers:
-        raise click.UsageError("--workers are of this machine; give either that or --executor")
+        raise click.UsageError("--workers uses this machine, --executor a cluster; give one of them")
     shard = None if shard is None else shards.parse(shard)  # "" is a variable that is not set
     if executor is not None:
         crew = cluster.connected(executor, progress)
@@ -62,83 +67,116 @@ def _check_inputs(out):
                 raise click.UsageError(f"{path}: lies in {made_in}, where {out} is made; move it elsewhere")
 
 
-@prepare.command("demo")
-@click.option("--out", type=FOLDER, default=Path("data/demo"), show_default=True)
-@click.option("--seed", type=int, default=1701, show_default=True)
+@prepare.command("demo", examples=[("Make them in data/demo", "lrcn prepare demo")])
+@option("--out", type=FOLDER, default=Path("data/demo"), help="Folder of the data set.")
+@option("--seed", type=int, default=1701, help="Seed of all that is drawn.")
 def prepare_demo(out, seed):
-    """Make the demo's videos (eight motions that no single frame tells apart), their frames and their flow."""
+    """Make the demo's videos, with frames, flow and sentences.
+
+    They show eight motions that no single frame tells apart. OUT/captions gets pictures with captions.
+    """
     from data_prep import demo
 
     with _making(out) as work:
         demo.prepare(out, seed, work=work)
 
 
-_SIZE = click.option(
+_OUT = option("--out", type=FOLDER, required=True, help="Folder of the data set, which is made.")
+_DATA = option("--data", type=FOLDER, required=True, help="Folder of a prepared data set, which is added to.")
+_SIZE = option(
     "--size",
     nargs=2,
     type=click.IntRange(1),
+    metavar="HEIGHT WIDTH",
     default=(240, 320),
-    show_default=True,
-    help="Height and width of the stored frames.",
+    show_default="240 320",
+    help="Size of the stored frames.",
 )
-_EVERY = click.option(
+_EVERY = option(
     "--every",
     type=click.IntRange(1),
     default=1,
-    show_default=True,
-    help="Take every K-th frame of each video into the stills that single-frame nets are trained on.",
+    help="Take each N-th frame of a video into the stills on which single-frame nets train.",
 )
-_KEEP_ORDER = click.option(
+_ORDER_SEED = option("--seed", type=int, default=1701, help="Seed of the order of the training lists.")
+_KEEP_ORDER = option(
     "--keep-order",
     is_flag=True,
-    help="Leave the training lists in the order in which they are given; nets that go by a list class by class learn"
-    " nothing.",
+    help="Leave the training lists in the given order. Nets learn nothing from lists that go class by class.",
 )
-_WORKERS = click.option("--workers", type=click.IntRange(1), help="Processes; one a core by default.")
-_EXECUTOR = click.option(
+_MIN_COUNT = option(
+    "--min-count",
+    type=click.IntRange(1),
+    default=5,
+    help="Put words into the vocabulary that are seen this often in training sentences.",
+)
+_STEPS = option(
+    "--steps",
+    type=click.IntRange(2),
+    default=20,
+    help="Steps of the LSTM for a sentence, its end included; a longer one is cut.",
+)
+_STREAMS = option(
+    "--streams", type=click.IntRange(1), default=100, help="Sentences side by side, as many as the nets' streams."
+)
+_WORKERS = option("--workers", type=click.IntRange(1), show_default="one per core", help="Number of processes.")
+_EXECUTOR = option(
     "--executor",
     metavar="dask:ADDRESS",
-    help="Have the workers of a dask cluster do it, which must see the same files under the same paths.",
+    help="Let the workers of a dask cluster do it. They must see the same files under the same paths.",
 )
-_SHARD = click.option(
+_SHARD = option(
     "--shard",
     metavar="K/N",
-    help="Do the K-th of N parts, anywhere, in any order, into OUT.shards; `lrcn prepare merge OUT` then puts them"
-    " together.",
+    help="Do part K of N only, on any machine. `lrcn prepare merge` then joins the parts. See docs/many-machines.md.",
 )
 
 
 def _who_works(command):
     """The options that say who does the work, and which part of it: as `_making` has them."""
-    return _WORKERS(_EXECUTOR(_SHARD(command)))
+    return section("Who does the work", _WORKERS, _EXECUTOR, _SHARD)(command)
 
 
-@prepare.command("ucf101")
-@click.option("--videos", type=FOLDER, required=True, help="The unpacked UCF101.rar: a folder a class, or one folder.")
-@click.option("--splits", type=FOLDER, required=True, help="The unpacked ucfTrainTestlist.")
-@click.option("--out", type=FOLDER, default=Path("data/ucf101"), show_default=True)
-@click.option(
-    "--split",
-    type=click.Choice(["1", "2", "3", "all"]),
-    default="1",
-    show_default=True,
-    help="Whose lists and stills to write; others can be added later. Stills take as much room as the frames, each.",
+@prepare.command(
+    "ucf101",
+    examples=[
+        (
+            "Prepare all three splits; then compute the flow",
+            "lrcn prepare ucf101 --videos UCF-101 --splits ucfTrainTestlist --split all\n"
+            "lrcn prepare flow --data data/ucf101",
+        )
+    ],
 )
-@click.option(
-    "--fps",
-    type=click.FloatRange(0, min_open=True),
-    default=30,
-    show_default=True,
-    help="Frames a second; the authors took 30.",
+@section(
+    "Input",
+    option("--videos", type=FOLDER, required=True, help="The unpacked UCF101.rar: a folder per class, or one folder."),
+    option("--splits", type=FOLDER, required=True, help="The unpacked ucfTrainTestlist."),
+    option("--subset", is_flag=True, help="Allow listed videos to be missing; else all 13,320 must be there."),
 )
-@_EVERY
-@_SIZE
-@click.option("--subset", is_flag=True, help="Take the listed videos that are there, where all 13,320 must be.")
-@click.option("--seed", type=int, default=1701, show_default=True, help="Of the training lists' order.")
-@_KEEP_ORDER
+@section(
+    "Data set",
+    option("--out", type=FOLDER, default=Path("data/ucf101"), help="Folder of the data set, which is made."),
+    option(
+        "--split",
+        type=click.Choice(["1", "2", "3", "all"]),
+        default="1",
+        help="Write lists and stills of this split; others can be added later. Stills of a split take as much disk as "
+        "the frames.",
+    ),
+    option(
+        "--fps", type=click.FloatRange(0, min_open=True), default=30, help="Frames per second; the authors took 30."
+    ),
+    _SIZE,
+    _EVERY,
+    _ORDER_SEED,
+    _KEEP_ORDER,
+)
 @_who_works
 def prepare_ucf101(videos, splits, out, split, subset, workers, executor, shard, **options):
-    """UCF-101's frames and official lists; then `lrcn prepare flow` gives them their flow."""
+    """Prepare UCF-101: frames and the official lists.
+
+    `lrcn data list ucf101` says where the two archives are.
+    """
     with _making(out, (workers, executor, shard)) as work:  # the crew begins while this process imports and reads
         from data_prep import ucf101
         from data_prep.list_order import ListOrder
@@ -149,95 +187,120 @@ def prepare_ucf101(videos, splits, out, split, subset, workers, executor, shard,
         ucf101.prepare_ucf101(ucf101.Archive(videos, splits, subset), out, split, frames, order, work)
 
 
-@prepare.command("videos")
-@click.option(
-    "--videos", type=FOLDER, required=True, help="A folder of videos (files, or folders of images) for each class."
+@prepare.command(
+    "videos",
+    examples=[
+        ("Prepare a folder of videos for each class", "lrcn prepare videos --videos my-videos --out data/mine"),
+        (
+            "Keep the videos of a scene together, all for training or all for testing",
+            "lrcn prepare videos --videos my-videos --group-by 'scene[0-9]+' --out data/mine",
+        ),
+    ],
 )
-@click.option(
-    "--lists",
-    type=FOLDER,
-    help="train1.txt and test1.txt (`Class/video label` a line), classes.txt; or HMDB-51's lists; a seeded draw by"
-    " default.",
+@section(
+    "Input",
+    option(
+        "--videos", type=FOLDER, required=True, help="A folder for each class, of video files or folders of images."
+    ),
+    option(
+        "--lists",
+        type=FOLDER,
+        show_default="a seeded draw",
+        help="Training and test lists: classes.txt, train1.txt and test1.txt with lines `Class/video label`, or "
+        "HMDB-51's.",
+    ),
+    option(
+        "--test-share",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        show_default="0.25",
+        help="Without lists: share of each class that is drawn for testing.",
+    ),
+    option(
+        "--group-by",
+        metavar="REGEX",
+        help="Without lists: keep videos together in whose names this matches the same text, 'scene[0-9]+' say.",
+    ),
+    option(
+        "--mirror/--no-mirror",
+        default=True,
+        help="Whether training may mirror videos: not where that changes their class.",
+    ),
+    option("--skip-unreadable", is_flag=True, help="Leave out videos that cannot be read; skipped.tsv names them."),
 )
-@click.option("--out", type=FOLDER, required=True)
-@_SIZE
-@click.option(
-    "--fps",
-    type=click.FloatRange(0, min_open=True),
-    help="Take this many frames a second (the authors: 30); all frames by default.",
+@section(
+    "Data set",
+    _OUT,
+    option(
+        "--fps",
+        type=click.FloatRange(0, min_open=True),
+        show_default="all",
+        help="Frames per second; the authors took 30.",
+    ),
+    _SIZE,
+    option(
+        "--flow",
+        type=click.Choice(["dis", "farneback", "tvl1", "none"]),
+        default="dis",
+        help="Algorithm of the optical flow, or none.",
+    ),
+    _EVERY,
+    option("--seed", type=int, default=1701, help="Seed of the drawn lists and of the order of the training lists."),
+    _KEEP_ORDER,
 )
-@click.option("--flow", type=click.Choice(["dis", "farneback", "tvl1", "none"]), default="dis", show_default=True)
-@_EVERY
-@click.option("--skip-unreadable", is_flag=True, help="Leave out videos that cannot be read; skipped.tsv names them.")
-@click.option("--mirror/--no-mirror", default=True, show_default=True, help="Whether the labels survive a mirror.")
-@click.option("--seed", type=int, default=1701, show_default=True, help="Of the draw and of the training lists' order.")
-@_KEEP_ORDER
 @_who_works
 def prepare_videos(videos, lists, out, flow, mirror, workers, executor, shard, **options):
-    """Frames and flow of videos, a folder a class; with --lists also of videos in one folder."""
+    """Prepare your own videos: frames, flow and lists.
+
+    Training and test videos are drawn at random if no lists are given.
+    """
+    from data_prep.draw import Draw
     from data_prep.list_order import ListOrder
     from data_prep.videos import FrameOptions, prepare_folder
 
+    draw = {name: options[name] for name in ("test_share", "group_by") if options[name] is not None}
+    if lists and draw:
+        raise click.UsageError("--test-share and --group-by are of a draw; with --lists there is none")
     algorithm = None if flow == "none" else flow
     frames = FrameOptions(*options["size"], options["fps"], algorithm, options["every"], options["skip_unreadable"])
     order = ListOrder(options["seed"], options["keep_order"])
     with _making(out, (workers, executor, shard)) as work:
-        prepare_folder(videos, lists, out, frames, order, work, mirror)
+        prepare_folder(videos, lists or Draw(**draw), out, frames, order, work, mirror)
 
 
 def _caption_options(command):
-    for option in reversed(
-        [
-            click.option("--out", type=FOLDER, required=True),
-            click.option("--seed", type=int, default=1701, show_default=True, help="Of the captions' order."),
-            click.option(
-                "--min-count",
-                type=click.IntRange(1),
-                default=5,
-                show_default=True,
-                help="How often a word must be seen in the training captions.",
-            ),
-            click.option(
+    for decorate in (
+        section("Who does the work", _WORKERS, _EXECUTOR, _SHARD),
+        section(
+            "Data set",
+            _OUT,
+            option("--seed", type=int, default=1701, help="Seed of the order of the captions."),
+            _MIN_COUNT,
+            option(
                 "--vocabulary",
                 type=FILE,
-                help="The words, in place of the captions' own: the vocabulary.txt of a net to be tuned.",
+                show_default="the captions' own",
+                help="Take the words of this file, such as vocabulary.txt of a net to be fine-tuned.",
             ),
-            click.option(
-                "--steps",
-                type=click.IntRange(2),
-                default=20,
-                show_default=True,
-                help="Rows of a caption in aligned files.",
-            ),
-            click.option(
-                "--streams",
-                type=click.IntRange(1),
-                default=100,
-                show_default=True,
-                help="Captions side by side: the nets' streams.",
-            ),
-            click.option(
+            _STEPS,
+            _STREAMS,
+            option(
                 "--file-rows",
                 type=click.IntRange(1),
                 default=100_000,
-                show_default=True,
-                help="Rows of an HDF5 file at most, as released; Caffe holds one in memory.",
+                help="Rows of an HDF5 file at most; Caffe holds one file in memory.",
             ),
-            click.option(
+            option(
                 "--skip-unreadable",
                 is_flag=True,
                 help="Leave out images that Caffe cannot read; skipped.tsv names them.",
             ),
-            _WORKERS,
-            _EXECUTOR,
-            _SHARD,
-        ]
+        ),
     ):
-        command = option(command)
+        command = decorate(command)
     return command
 
 
-_IMAGES = click.option("--images", type=FOLDER, help="The folder of images; without it, sentences only.")
+_IMAGES = option("--images", type=FOLDER, help="Folder of the images; without it, sentences only.")
 
 
 def _prepare_captions(name, described, images, out, **options):
@@ -252,40 +315,53 @@ def _prepare_captions(name, described, images, out, **options):
         captions.prepare(name, described, out, sentences, images is not None, skip, work)
 
 
-@prepare.command("coco")
-@click.option(
-    "--annotations",
-    type=FILE,
-    multiple=True,
-    help="captions_train2014.json, captions_val2014.json; with Karpathy's JSON not needed.",
+@prepare.command(
+    "coco",
+    examples=[
+        (
+            "Prepare captions and images by Karpathy's split",
+            "lrcn prepare coco --split dataset_coco.json --images coco --out data/coco",
+        ),
+        (
+            "Prepare captions alone, for the language model",
+            "lrcn prepare coco --split dataset_coco.json --out data/coco-captions",
+        ),
+    ],
 )
-@click.option(
-    "--split",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Karpathy's dataset_coco.json, or the folder of coco2014_cocoid.{train,val.val,val.test}.txt.",
-)
-@click.option("--images", type=FOLDER, help="The folder of train2014/ and val2014/; without it, sentences only.")
-@click.option(
-    "--restval",
-    type=click.Choice(["none", "trainval", "train"]),
-    default="none",
-    show_default=True,
-    help="What Karpathy's 30,504 `restval` images are for; the release does without.",
-)
-@click.option(
-    "--trainval",
-    type=click.Choice(["split", "all"]),
-    default="split",
-    show_default=True,
-    help="The part `trainval`: train and val of the split; or all of the annotations' images, test images too, as"
-    " the release's make_trainval.py has it.",
+@section(
+    "Input",
+    option(
+        "--annotations",
+        type=FILE,
+        multiple=True,
+        help="COCO's captions_train2014.json, and once more captions_val2014.json; not needed with Karpathy's JSON.",
+    ),
+    option(
+        "--split",
+        type=click.Path(path_type=Path),
+        required=True,
+        help="Karpathy's dataset_coco.json, or the folder of the release's lists coco2014_cocoid.*.txt.",
+    ),
+    option("--images", type=FOLDER, help="Folder of train2014/ and val2014/; without it, sentences only."),
+    option(
+        "--restval",
+        type=click.Choice(["none", "trainval", "train"]),
+        default="none",
+        help="Part into which Karpathy's 30,504 `restval` images go; the release does without them.",
+    ),
+    option(
+        "--trainval",
+        type=click.Choice(["split", "all"]),
+        default="split",
+        help="Images of the part `trainval`: train and val of the split; or all, test images too, as in the release.",
+    ),
 )
 @_caption_options
 def prepare_coco(annotations, split, images, restval, trainval, out, **options):
-    """COCO 2014's captions and images for the captioning nets and the language model.
+    """Prepare COCO 2014's captions and images.
 
-    The images may lie under COCO 2017's names, which has the same ones.
+    They are for the captioners and the language model. The images may have COCO 2017's file names: the images are the
+    same.
     """
     from data_prep import coco
 
@@ -294,93 +370,133 @@ def prepare_coco(annotations, split, images, restval, trainval, out, **options):
     _prepare_captions("coco", described, images, out, all_in_trainval=everything, **options)
 
 
-@prepare.command("flickr30k")
-@click.option(
-    "--tokens", type=FILE, help="results_20130124.token or Flickr8k.token.txt; with Karpathy's JSON not needed."
+@prepare.command(
+    "flickr30k",
+    examples=[
+        (
+            "Prepare Flickr8k",
+            "lrcn prepare flickr30k --tokens Flickr8k.token.txt --split lists \\\n"
+            "  --images Flicker8k_Dataset --out data/flickr8k",
+        )
+    ],
 )
-@click.option(
-    "--split",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="The folder of the lists (*train*.txt, *val* or *dev*.txt, *test*.txt), or Karpathy's JSON.",
+@section(
+    "Input",
+    option(
+        "--tokens",
+        type=FILE,
+        help="Flickr's results_20130124.token or Flickr8k.token.txt; not needed with Karpathy's JSON.",
+    ),
+    option(
+        "--split",
+        type=click.Path(path_type=Path),
+        required=True,
+        help="Folder of the lists (*train*.txt, *val*.txt or *dev*.txt, *test*.txt), or Karpathy's JSON.",
+    ),
+    _IMAGES,
 )
-@_IMAGES
 @_caption_options
 def prepare_flickr30k(tokens, split, images, out, **options):
-    """Flickr30k's, or Flickr8k's, captions and images for the captioning nets and the language model."""
+    """Prepare captions and images of Flickr30k or Flickr8k.
+
+    They are for the captioners and the language model.
+    """
     from data_prep import flickr30k
 
     _prepare_captions("flickr30k", flickr30k.read_flickr(tokens, split, images), images, out, **options)
 
 
-@prepare.command("captions")
-@click.option(
-    "--captions",
-    type=FILE,
-    required=True,
-    help="JSON: a list of {image, captions or caption, split}; or CSV, by whatever name: columns image, caption,"
-    " split, with commas, tabs or semicolons between.",
+@prepare.command(
+    "captions",
+    examples=[
+        (
+            "Prepare images with captions in a table",
+            "lrcn prepare captions --captions my-captions.csv --images photos \\\n  --out data/mine",
+        )
+    ],
 )
-@click.option("--images", type=FOLDER, help="The folder of the images; by default the captions' own.")
-@click.option("--no-images", is_flag=True, help="Sentences only: the images need not be there.")
+@section(
+    "Input",
+    option(
+        "--captions",
+        type=FILE,
+        required=True,
+        help="CSV with columns image, caption and split (commas, tabs or semicolons), or JSON: a list of {image, "
+        "caption or captions, split}.",
+    ),
+    option("--images", type=FOLDER, show_default="the captions' folder", help="Folder of the images."),
+    option("--no-images", is_flag=True, help="Prepare sentences only; the images need not be there."),
+)
 @_caption_options
 def prepare_captions(captions, images, no_images, out, **options):
-    """Any images with captions, in any language, for the captioning nets and the language model."""
+    """Prepare your own images and captions, in any language.
+
+    They are for the captioners and the language model.
+    """
     from data_prep.captions import read_captions
 
     folder = None if no_images else images or captions.parent
     _prepare_captions(captions.stem, read_captions(captions, folder), folder, out, **options)
 
 
-@prepare.command("tacos")
-@click.option(
-    "--snippets", type=FILE, help="JSON Lines or CSV: id, split, slots, sentences; `data_prep/snippets.py` says how."
+@prepare.command(
+    "tacos",
+    examples=[
+        ("Prepare snippets of your own", "lrcn prepare tacos --snippets snippets.jsonl --out data/mine"),
+        (
+            "Prepare TACoS' files",
+            "lrcn prepare tacos --annotations tacos --splits splits.txt \\\n  --slots slots.jsonl --out data/tacos",
+        ),
+    ],
 )
-@click.option(
-    "--annotations",
-    multiple=True,
-    metavar="[LEVEL=]FOLDER",
-    help="Or TACoS' own files, a folder for each"
-    " level of detail: index.tsv, index/*.sentences.tsv or alignments-text/*.aligned.tsv.",
+@section(
+    "Input",
+    option(
+        "--snippets",
+        type=FILE,
+        help="Snippets of your own: JSON Lines or CSV with id, split, slots and sentences; see docs/tacos.md.",
+    ),
+    option(
+        "--annotations",
+        multiple=True,
+        metavar="[LEVEL=]DIR",
+        help="Or a folder of TACoS' own files, one for each level of detail.",
+    ),
+    option("--splits", type=FILE, help="With --annotations: lines of a video and train, val or test."),
+    option("--slots", type=FILE, help="With --annotations: JSON Lines of id and slots, as a CRF gives them."),
+    option(
+        "--features",
+        type=click.Path(path_type=Path),
+        help="Activations of frames, for video/encoder-decoder-frames: HDF5 or .npz with an array (frames, D) for each "
+        "id, or a data set of `lrcn prepare features`.",
+    ),
+    option(
+        "--partial",
+        is_flag=True,
+        help="Let the probabilities of a slot have a sum below 1, where only its likeliest words are named.",
+    ),
 )
-@click.option("--splits", type=FILE, help="With --annotations: a video and train, val or test a line.")
-@click.option("--slots", type=FILE, help="With --annotations: JSON Lines of id and slots, what the CRF says.")
-@click.option(
-    "--partial", is_flag=True, help="Slots name their likeliest words alone: probabilities may sum to less than 1."
-)
-@click.option(
-    "--features",
-    type=click.Path(path_type=Path),
-    help="For video/encoder-decoder-frames: activations"
-    " (frames, D) for each id, HDF5 or .npz; or what `lrcn prepare features` made.",
-)
-@click.option("--frames", type=click.IntRange(1), default=16, show_default=True, help="T, frames taken of a snippet.")
-@click.option("--out", type=FOLDER, required=True)
-@click.option("--seed", type=int, default=1701, show_default=True, help="Of the sentences' order and of val.")
-@click.option(
-    "--val-share",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.1,
-    show_default=True,
-    help="Of the training snippets, drawn for val where there is none.",
-)
-@click.option(
-    "--min-count",
-    type=click.IntRange(1),
-    default=5,
-    show_default=True,
-    help="How often a word must be seen in the training sentences.",
-)
-@click.option("--steps", type=click.IntRange(2), default=20, show_default=True, help="T', rows of a sentence.")
-@click.option(
-    "--streams",
-    type=click.IntRange(1),
-    default=100,
-    show_default=True,
-    help="Sentences side by side: the nets' streams.",
+@section(
+    "Data set",
+    _OUT,
+    option("--frames", type=click.IntRange(1), default=16, help="Frames taken of a snippet's --features."),
+    option(
+        "--val-share",
+        type=click.FloatRange(0, 1, max_open=True),
+        default=0.1,
+        help="Share of the training snippets drawn for validation where none are given.",
+    ),
+    option("--seed", type=int, default=1701, help="Seed of the order of the sentences and of that draw."),
+    _MIN_COUNT,
+    _STEPS,
+    _STREAMS,
 )
 def prepare_tacos(snippets, annotations, splits, slots, partial, out, **options):
-    """Video snippets, a CRF's view of them and sentences: TACoS Multi-Level, the demo's, or any."""
+    """Prepare snippets of videos with slots and sentences.
+
+    They are for video description (Table 5): TACoS Multi-Level, or your own. Slots are what a CRF says of a snippet:
+    words such as object and place, with their probabilities.
+    """
     from data_prep import snippets as reading
     from data_prep import tacos
 
@@ -392,7 +508,7 @@ def prepare_tacos(snippets, annotations, splits, slots, partial, out, **options)
         described = reading.read_snippets(snippets, partial)
     else:
         if splits is None:
-            raise click.UsageError("--splits is missing: a file with a video and train, val or test a line")
+            raise click.UsageError("--splits is missing: a file with lines of a video and train, val or test")
         described = reading.read_annotations(_levels(annotations), splits, slots, partial)
     with _making(out) as work:
         name = snippets.stem if snippets else "tacos"
@@ -410,39 +526,57 @@ def _levels(annotations):
     return levels
 
 
-@prepare.command("flow")
-@click.option("--data", type=FOLDER, required=True, help="A prepared data set.")
-@click.option("--algorithm", type=click.Choice(["dis", "tvl1", "farneback"]), default="dis", show_default=True)
-@click.option(
+@prepare.command(
+    "flow",
+    examples=[
+        ("Compute the flow", "lrcn prepare flow --data data/ucf101"),
+        ("Take flow images that were made elsewhere", "lrcn prepare flow --data data/ucf101 --images flow"),
+    ],
+)
+@_DATA
+@option(
+    "--algorithm", type=click.Choice(["dis", "tvl1", "farneback"]), default="dis", help="OpenCV's algorithm for flow."
+)
+@option(
     "--images",
     type=FOLDER,
-    help="Flow images made elsewhere, in place of computing: flow_image_VIDEO.0002.jpg and so on, in DIR, DIR/VIDEO or"
-    " DIR/CLASS/VIDEO; or TSN's and denseflow's flow_x_00001.jpg and flow_y_00001.jpg.",
+    help="Take flow images from this folder: the release's flow_image_VIDEO.0002.jpg and so on, or flow_x_00001.jpg "
+    "and flow_y_00001.jpg in a folder per video.",
 )
-@click.option(
+@option(
     "--flow-bound",
     type=click.FloatRange(0, min_open=True),
-    help="Pixels of motion at the ends of the grey levels of flow_x and flow_y images; 20 by default.",
+    show_default="20",
+    help="With flow_x and flow_y images: pixels of motion at black and white.",
 )
-@click.option("--replace", is_flag=True, help="Replace flow that was made otherwise.")
+@option("--replace", is_flag=True, help="Replace flow that is there and was made otherwise.")
 @_who_works
 def prepare_flow(data, algorithm, images, flow_bound, replace, workers, executor, shard):
-    """Give a prepared data set its optical flow, from its stored frames."""
+    """Give a data set of videos its optical flow.
+
+    The flow is computed from the stored frames.
+    """
     from data_prep import flow
 
     with _making(data, (workers, executor, shard), "has its flow", "flow") as work:
         flow.prepare_flow(data, algorithm, images, flow_bound, replace, work)
 
 
-@prepare.command("merge")
+@prepare.command(
+    "merge",
+    examples=[
+        ("Join the parts that lie in data/ucf101.shards", "lrcn prepare merge data/ucf101"),
+        ("Join parts from two machines", "lrcn prepare merge data/ucf101 machine1 machine2"),
+    ],
+)
 @click.argument("out", type=FOLDER)
 @click.argument("folders", type=FOLDER, nargs=-1)
-@click.option("--remove-shards", is_flag=True, help="Remove the shards once the data set is whole.")
+@option("--remove-shards", is_flag=True, help="Remove the parts once the data set is whole.")
 def prepare_merge(out, folders, remove_shards):
-    """Put the shards of a data set, or of its flow, together: what one run would have made.
+    """Join the parts of a data set that --shard made.
 
-    OUT is what was given as --out (or --data) with --shard. Its shards lie in OUT.shards (OUT.flow-shards), or in
-    FOLDERS where they were brought from several machines.
+    OUT is what the parts were given as --out, or as --data for flow. They lie in OUT.shards (OUT.flow-shards), or in
+    FOLDERS. The data set is the same as that of one run without --shard.
     """
     from data_prep.merge import merge
     from lrcn.activity import extract
@@ -453,13 +587,16 @@ def prepare_merge(out, folders, remove_shards):
         merge(out, folders, remove_shards, work, by_caffe)
 
 
-@prepare.command("stills")
-@click.option("--data", type=FOLDER, required=True, help="A prepared data set.")
-@click.option("--split", "splits", type=click.IntRange(1), multiple=True, help="By default all that the data set has.")
+@prepare.command("stills", examples=[("Write the stills of all splits", "lrcn prepare stills --data data/ucf101")])
+@_DATA
+@option("--split", "splits", type=click.IntRange(1), multiple=True, show_default="all", help="Splits to write.")
 @_EVERY
-@click.option("--seed", type=int, default=1701, show_default=True, help="Of the order.")
+@option("--seed", type=int, default=1701, help="Seed of the order of the frames.")
 def prepare_stills(data, splits, every, seed):
-    """Write the shuffled frames that single-frame nets read through Caffe's own Data layer."""
+    """Write the shuffled frames on which single-frame nets train.
+
+    `lrcn prepare ucf101` and `lrcn prepare videos` write them already.
+    """
     from data_prep import stills
     from data_prep.dataset import Dataset
 
@@ -469,56 +606,85 @@ def prepare_stills(data, splits, every, seed):
             stills.write_stills(dataset, split, every, seed, work.progress)
 
 
-@prepare.command("features")
-@click.option(
-    "--data",
-    type=FOLDER,
-    help="A prepared data set of videos, or of captions with images; the features have its lists.",
+@prepare.command(
+    "features",
+    examples=[
+        (
+            "Compute fc6 of all frames, then train the LSTM on them",
+            "lrcn prepare features --data data/ucf101 --net activity/single-frame-rgb \\\n"
+            "  --weights single-frame-rgb --out data/fc6\n"
+            "lrcn train features --data data/fc6",
+        ),
+        ("Take activations that were computed elsewhere", "lrcn prepare features --npz fc6.npz --out data/fc6"),
+    ],
 )
-@click.option(
-    "--net",
-    metavar="FILE|NAME",
-    shell_complete=completion.nets_or_file,
-    help="A deploy net, or a net of the catalogue.",
+@section(
+    "Input",
+    option("--data", type=FOLDER, help="A prepared data set of videos, or of images with captions."),
+    option(
+        "--net",
+        metavar="FILE|NAME",
+        shell_complete=completion.nets_or_file,
+        help="A deploy net, or one of lrcn's nets.",
+    ),
+    option("--weights", type=WEIGHTS, help="Weights of the net."),
+    option(
+        "--npz",
+        type=FILE,
+        help="In place of these three: activations from elsewhere, x_tr (V, T, D), y_tr, x_te, y_te and classes.",
+    ),
+    lenient_option,
 )
-@lenient_option
-@click.option("--weights", type=WEIGHTS, help="The net's .caffemodel.")
-@click.option(
-    "--blob", help="The blob with a row a frame, as the net leaves it; fc6 by default, fc7 of images with captions."
+@section(
+    "Data set",
+    _OUT,
+    option(
+        "--blob",
+        show_default="fc6, of captions fc7",
+        help="Blob with the activations, a row for each frame; fc6 and fc7 are those after a ReLU that works in place.",
+    ),
+    option("--frames", type=click.IntRange(1), default=16, help="Frames in a sequence."),
+    option(
+        "--clips",
+        is_flag=True,
+        help="Take a clip of consecutive frames every 8 frames; else one sequence of evenly spaced frames.",
+    ),
+    option(
+        "--crops",
+        type=click.Choice(["centre", "ten-mean"]),
+        default="centre",
+        help="Cut the middle of each frame, or take the mean over ten crops.",
+    ),
+    option(
+        "--views",
+        type=click.IntRange(0),
+        default=5,
+        help="Captions: random crops of each training image, some mirrored; 0 takes the middle alone.",
+    ),
+    option("--videos", type=click.IntRange(1), default=24, help="Videos in a training batch."),
+    option("--seed", type=int, default=1701, help="Seed of the order of the training videos and of random crops."),
 )
-@click.option(
-    "--views",
-    type=click.IntRange(0),
-    default=5,
-    show_default=True,
-    help="Captions: crops drawn of each training image, mirrored or not; 0 for the middle alone.",
+@section(
+    "What a net from a FILE reads",
+    option("--modality", type=click.Choice(["rgb", "flow"]), show_default="rgb", help="Images of the data set."),
+    option("--mean", nargs=3, type=float, metavar="BLUE GREEN RED", help="Means to subtract from the pixels."),
+    option("--scale", type=float, show_default="1", help="Factor of the pixels after that."),
+    option(
+        "--size",
+        nargs=2,
+        type=click.IntRange(1),
+        metavar="HEIGHT WIDTH",
+        show_default="240 320",
+        help="Enlarge smaller frames to this size.",
+    ),
 )
-@click.option("--npz", type=FILE, help="Or activations made elsewhere: x_tr (V, T, D), y_tr, x_te, y_te, classes.")
-@click.option("--out", type=FOLDER, required=True)
-@click.option("--modality", type=click.Choice(["rgb", "flow"]), help="What a FILE reads: rgb by default.")
-@click.option("--frames", type=click.IntRange(1), default=16, show_default=True, help="T, frames a sequence.")
-@click.option("--clips", is_flag=True, help="Clips of consecutive frames at stride 8, not one of evenly spaced ones.")
-@click.option("--crops", type=click.Choice(["centre", "ten-mean"]), default="centre", show_default=True)
-@click.option("--mean", nargs=3, type=float, help="The means that a FILE's net sees pixels less: blue, green, red.")
-@click.option("--scale", type=float, help="What a FILE's pixels less their mean are multiplied by; 1 by default.")
-@click.option(
-    "--size",
-    nargs=2,
-    type=click.IntRange(1),
-    metavar="HEIGHT WIDTH",
-    help="Smaller frames are enlarged to this for a FILE; 240 320 by default.",
-)
-@click.option("--videos", type=click.IntRange(1), default=24, show_default=True, help="Videos a training batch.")
-@click.option("--seed", type=int, default=1701, show_default=True, help="Of the training videos' order.")
 @settings_options
 @_who_works
 @gpu_options()
 def prepare_features(data, net, weights, npz, out, workers, executor, shard, **options):
-    """Activations in place of the CNN, as HDF5: extracted once by any Caffe net, or made elsewhere.
+    """Compute a CNN's activations once, to train on them.
 
-    Where the net's ReLUs work in place, as in the paper's nets, fc6 and fc7 are the activations after the ReLU.
-    Captions with images get the fc7 of a captioner's CNN, on which its frozen stage trains: --net caption/lrcn-2f,
-    --views, --seed, --set.
+    An LSTM then trains in minutes. Images with captions get fc7 of a captioner's CNN, on which its first stage trains.
     """
     from data_prep.dataset import Dataset
 
@@ -526,15 +692,17 @@ def prepare_features(data, net, weights, npz, out, workers, executor, shard, **o
         if any((data, net, weights)):
             raise click.UsageError("give either --npz, or --data with --net and --weights")
         if executor or shard:
-            raise click.UsageError("--executor and --shard are for activations that Caffe computes; --npz has them")
+            raise click.UsageError(
+                "--executor and --shard: do not go with --npz, whose activations are computed already; leave them out"
+            )
         from data_prep.features import prepare_npz
 
         with _making(out) as work:
             prepare_npz(npz, out, options["videos"], options["seed"], work)
         return
-    for option, value in {"--data": data, "--net": net, "--weights": weights}.items():
+    for name, value in {"--data": data, "--net": net, "--weights": weights}.items():
         if value is None:
-            raise click.UsageError(f"{option} is missing; give --data, --net and --weights, or --npz")
+            raise click.UsageError(f"{name} is missing; give --data, --net and --weights, or --npz")
     dataset, changes = Dataset(data), read_settings(options["changes"], options["config"])
     of_kind = _features_of_captions if dataset.kind == "captions" else _features_of_videos
     with _making(out, (workers, executor, shard), kind="features", by_caffe=True) as work:

@@ -7,52 +7,47 @@ from pathlib import Path
 import click
 
 from lrcn.commands.common import FILE, FOLDER, Progress, say
+from lrcn.commands.help import Command, option
 
 NAME = "caption/rating-sheet"
 
 
-@click.command(NAME)
-@click.option(
+@click.command(
+    NAME,
+    cls=Command,
+    examples=[
+        (
+            "Let people rank two systems beside captions written by people",
+            "lrcn evaluate caption/rating-sheet --system ours=ours.json \\\n"
+            "  --system theirs=theirs.json --references data/coco/captions.json",
+        )
+    ],
+)
+@option(
     "--system",
     "systems",
     multiple=True,
     required=True,
-    metavar="NAME=CAPTIONS.json",
-    help="A system and its captions in COCO's results format; once a system.",
+    metavar="NAME=FILE",
+    help="A system and its captions in COCO's results format; once for each system.",
 )
-@click.option(
+@option(
     "--references",
     type=FILE,
-    help="captions.json of a prepared data set, or COCO's annotations: adds the "
-    'row "captions", one drawn for each image, and tells the images\' files.',
+    help="COCO's annotations, or captions.json of a prepared data set: names the images' files, and adds a caption "
+    "that people wrote for each image.",
 )
-@click.option(
-    "--images", type=FOLDER, help="The folder of the images; without it, their paths as the captions have them."
-)
-@click.option(
-    "--count", type=click.IntRange(1), default=785, show_default=True, help="Images to draw; 785 as published."
-)
-@click.option(
-    "--parts",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Share the images out over several pages, one a rater or day.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=1701,
-    show_default=True,
-    help="Of the images, the references and the order of the captions.",
-)
-@click.option("--out", type=FOLDER, default=Path("runs/rating-sheet"), show_default=True)
+@option("--images", type=FOLDER, show_default="the paths in the captions", help="Folder of the images.")
+@option("--count", type=click.IntRange(1), default=785, help="Number of images to draw; the paper has 785.")
+@option("--parts", type=click.IntRange(1), default=1, help="Number of pages to share the images out over.")
+@option("--seed", type=click.IntRange(0), default=1701, help="Seed of the images and of the order of the captions.")
+@option("--out", type=FOLDER, default=Path("runs/rating-sheet"), help="Folder of the pages.")
 def rating_sheet(systems, references, images, count, parts, seed, out):
-    """A page on which people rank the captions of several systems by correctness, grammar and relevance (Table 4).
+    """Make a page on which people rank captions (Table 4).
 
-    OUT/sheet is for the raters: they open its index.html in a browser, from disk, and send back the answers that it
-    saves. OUT/key.json tells which caption is whose and is not for them. `lrcn compare OUT/key.json ANSWERS...` makes
-    the table.
+    Captions of several systems are ranked by correctness, grammar and relevance. Give OUT/sheet to the raters: they
+    open its index.html in a browser and send back the file of answers that it saves. Keep OUT/key.json, which says
+    whose each caption is. `lrcn compare OUT/key.json ANSWERS...` makes the table.
     """
     from lrcn.sentences.caption_files import image_files, matched, read_references, read_results
     from lrcn.sentences.rating_sheet import Draw, ImageFiles, write_sheet

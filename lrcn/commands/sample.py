@@ -17,30 +17,45 @@ from lrcn.commands.common import (
     run_or_file,
     settings_options,
 )
+from lrcn.commands.help import option, section
 from lrcn.commands.options import JSON, LENGTH, SEED_OF_DRAWS, gpu_options
 
 NET = "lm/lstm-lm"
 
 
-@click.command(cls=Contained)
-@click.option("--run", type=FOLDER, help="The --out of `lrcn train lm/lstm-lm`.")
-@click.option("--weights", type=WEIGHTS, help="In place of --run: the .caffemodel of a language model, and ...")
-@click.option("--vocabulary", type=FILE, help="... vocabulary.txt of the sentences it was trained on.")
-@click.option("--samples", type=click.IntRange(1), default=10, show_default=True, help="Sentences to draw.")
-@click.option(
-    "--temperature",
-    type=click.FloatRange(0),
-    default=1.0,
-    show_default=True,
-    help="What the softmax's inputs are multiplied by; inf is the greedy choice.",
+@click.command(
+    cls=Contained,
+    examples=[
+        ("Draw ten sentences from a language model that you trained", "lrcn sample --run runs/lm"),
+        ("Draw from weights of others", "lrcn sample --weights lstm-lm --vocabulary vocabulary.txt --temperature 2"),
+    ],
 )
-@SEED_OF_DRAWS
-@LENGTH
-@JSON
+@section("Net of a run", option("--run", type=FOLDER, help="A training of lm/lstm-lm: --out of `lrcn train`."))
+@section(
+    "Net from files",
+    option("--weights", type=WEIGHTS, help="Weights of a language model."),
+    option("--vocabulary", type=FILE, help="The vocabulary.txt of its training."),
+)
 @settings_options
+@section(
+    "Sentences",
+    option("--samples", type=click.IntRange(1), default=10, help="Number of sentences to draw."),
+    option(
+        "--temperature",
+        type=click.FloatRange(0),
+        default=1.0,
+        help="Factor of the softmax's inputs: the higher, the likelier the words; inf takes the likeliest.",
+    ),
+    SEED_OF_DRAWS,
+    LENGTH,
+)
+@JSON
 @gpu_options()
 def sample(samples, temperature, seed, length, as_json, gpu, **options):
-    """Draw sentences from a language model, with the log probability of each, the likeliest first."""
+    """Draw sentences at random from a language model.
+
+    Each is printed with its log probability, the likeliest first.
+    """
     from lrcn.engine.compute import Compute
     from lrcn.sentences.captioner import Captioner
     from lrcn.sentences.readable import readable
@@ -70,5 +85,5 @@ def _net(options):
         return writer(options["run"], "lm")
     changes = catalogue.share_out(read_settings(options["changes"], options["config"]), [NET])[NET]
     if "vocabulary" in changes:
-        raise click.UsageError("--set vocabulary: follows from the words of --vocabulary; leave it out")
+        raise click.UsageError("--set vocabulary: is the number of words in --vocabulary; leave it out")
     return TrainedNet.of_file(NET, options["weights"], Path(), changes, vocabulary=options["vocabulary"])

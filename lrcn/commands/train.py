@@ -7,48 +7,67 @@ import click
 from lrcn.commands import completion
 from lrcn.commands.common import FILE, WEIGHTS, Contained, Progress, say, width
 from lrcn.commands.experiment import experiment_options, mounts, open_experiment
+from lrcn.commands.help import COMPUTING, option, section
 from lrcn.commands.options import ON_CORRUPT, gpu_options, jobs_option, tensorboard_option
 
 
-@click.command(cls=Contained, mounts=mounts)
+@click.command(
+    cls=Contained,
+    mounts=mounts,
+    examples=[
+        ("Train the nets of the demo", "lrcn train demo"),
+        (
+            "Say what Table 1 of the paper takes, and train nothing",
+            "lrcn train activity/table1 --data data/ucf101 --weights hybrid --dry-run",
+        ),
+        (
+            "Train one captioner on the first GPU",
+            "lrcn train caption/lrcn-2f --data data/coco --weights caffenet --gpu 0",
+        ),
+    ],
+)
 @experiment_options
+@section(
+    "Weights to start from",
+    option(
+        "--weights",
+        type=WEIGHTS,
+        help="Weights of the first net of each modality, or of a captioner's CNN: a .caffemodel, or a name of "
+        "`lrcn weights list`.",
+    ),
+    option(
+        "--trained",
+        multiple=True,
+        metavar="[STAGE=]FILE",
+        shell_complete=completion.weights,
+        help="Take this .caffemodel in place of training a stage; say STAGE= where the next one starts from several.",
+    ),
+    option(
+        "--vocabulary", type=FILE, help="With --trained of a net for sentences: the vocabulary.txt of its training."
+    ),
+    option("--from-scratch", is_flag=True, help="Start from random weights where the paper has ILSVRC-2012's."),
+)
+@section(
+    "Course of the training",
+    option("--dry-run", is_flag=True, help="Print the plan with its time, memory and disk, and train nothing."),
+    option(
+        "--trial/--no-trial",
+        default=None,
+        show_default="only before nets that start from ILSVRC-2012",
+        help="Time a few iterations of each net first.",
+    ),
+    option("--resume/--fresh", default=True, help="Go on from the last snapshot, or begin anew."),
+    option(
+        "--keep",
+        type=click.IntRange(1),
+        show_default="all",
+        help="Keep the last N snapshots of each net, and those that later stages or tests need.",
+    ),
+    ON_CORRUPT,
+    tensorboard_option("losses, tests, learning rate and settings"),
+)
 @gpu_options(several=True)
-@jobs_option("trainings")
-@ON_CORRUPT
-@click.option(
-    "--weights",
-    type=WEIGHTS,
-    help="A .caffemodel, or a name of `lrcn weights list`, that the first net of each modality starts from; for "
-    "captioners the CNN's, in every stage.",
-)
-@click.option(
-    "--trained",
-    multiple=True,
-    metavar="[STAGE=]FILE",
-    shell_complete=completion.weights,
-    help="A stage that is not trained here: its .caffemodel, from anywhere, from which the next starts; "
-    "single-frame-rgb=FILE, ... where several are started from.",
-)
-@click.option("--vocabulary", type=FILE, help="With --trained, of sentences: the vocabulary.txt of its training.")
-@click.option(
-    "--from-scratch", is_flag=True, help="Start from random weights where the paper starts from ILSVRC-2012's."
-)
-@click.option("--resume/--fresh", default=True, help="Go on from the last snapshot (the default), or begin anew.")
-@click.option(
-    "--keep",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Leave the last N snapshots of each net, and those that stages of the experiment start at or are scored at;"
-    " all by default, as Caffe does.",
-)
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and what it takes, and do nothing.")
-@click.option(
-    "--trial/--no-trial",
-    default=None,
-    help="Time a few iterations of each net first; by default before trainings that start from weights of ILSVRC-2012, "
-    "and not with --dry-run.",
-)
-@tensorboard_option("loss, tests and learning rate by iteration, and the settings; those of a run lie in DIR/OUT/RUN")
+@section(COMPUTING, jobs_option("trainings"))
 def train(
     gpu,
     jobs,
@@ -64,11 +83,10 @@ def train(
     tensorboard,
     **options,
 ):
-    """Train the nets of an EXPERIMENT in their order.
+    """Train the nets of an experiment in their order.
 
-    EXPERIMENT: one of `lrcn experiments` (activity/table1 is all of Table 1), a TOML file of your own, or a net of the
-    catalogue: an activity net after the single-frame net that it starts from, caption/* in the stages of --stages,
-    video/*, lm/lstm-lm. Given again, it goes on where it was.
+    EXPERIMENT is a name of `lrcn experiments`, a TOML file of your own, or a net of `lrcn nets list`. What a net starts
+    from is trained first. A training that was interrupted goes on where it was when the command is given again.
     """
     from lrcn.engine.compute import Compute
     from lrcn.training.standing import outcome_text, standing_of

@@ -9,23 +9,25 @@ from pathlib import Path
 import click
 
 from lrcn.commands.common import Progress
+from lrcn.commands.help import Command, option
 from lrcn.commands.options import JSON
 
 MOST = 20  # lines of one kind; --json has all
 
 
-@click.command()
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
-@click.option(
-    "--workers", type=click.IntRange(1), metavar="N", help="Processes that read images; one a core by default."
+@click.command(
+    cls=Command,
+    examples=[("Check a data set", "lrcn verify data/demo"), ("Check every run below a folder", "lrcn verify runs")],
 )
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@option("--workers", type=click.IntRange(1), show_default="one per core", help="Processes that read images.")
 @JSON
 def verify(folder, workers, as_json):
-    """Hold a data set, a run, or a folder of runs against its own checksums, and name what is bad.
+    """Check a data set, a run or a folder of runs for damage.
 
-    Each record, file and snapshot that is not as it was written is one line, which says what mends it. What an earlier
-    lrcn made has no checksums: its images are decoded, its files read. Nothing is written; the folder may have been
-    moved, be anybody's, or lie on a disk that may only be read. Exit code 0: whole; 1: not.
+    Files, records and snapshots are compared with the checksums that lrcn wrote. Each that differs is named in one
+    line, with what mends it. Where an earlier lrcn wrote no checksums, images are decoded and files are read instead.
+    Nothing is written. The exit code is 0 if all is whole, else 1.
     """
     from data_prep.workers import Work
     from lrcn.training.verify import verify

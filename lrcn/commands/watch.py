@@ -11,6 +11,7 @@ from datetime import datetime
 import click
 
 from lrcn.commands.common import FOLDER, width
+from lrcn.commands.help import Command, option
 from lrcn.commands.options import JSON
 from lrcn.commands.terminal import beneath
 from readers import printable
@@ -19,15 +20,22 @@ SECONDS = 1.0  # between two looks
 CLEAR = "\x1b[J"  # from here on
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=[
+        ("Watch a training from another terminal", "lrcn watch runs/demo"),
+        ("Print once how it stands, for a program", "lrcn watch runs/demo --json"),
+    ],
+)
 @click.argument("run", type=FOLDER)
-@click.option("--once", is_flag=True, help="Say how it stands, and end; where output is no terminal it is always so.")
+@option("--once", is_flag=True, help="Print once how the training stands, as is always done without a terminal.")
 @JSON
 def watch(run, once, as_json):
-    """Show a training that another process, machine or container is at, by its files alone.
+    """Show how far a training is.
 
-    RUN: the folder of a net, or that of all nets of a training (--out of `lrcn train`; runs/EXPERIMENT). On a terminal
-    it is drawn anew until the training ends, or Ctrl-C is pressed, which the training does not hear.
+    RUN is the folder of a training (--out of `lrcn train`) or of one of its nets. The training may run in another
+    process, in a container or on another machine: only its files are read. On a terminal the view is redrawn until the
+    training ends. Ctrl-C ends the view, not the training.
     """
     from lrcn.training.standing import Watched
 

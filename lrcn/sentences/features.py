@@ -213,7 +213,7 @@ def _part(dataset: Dataset, net: TrainedNet, blob: str) -> Part:
     if blob != BLOB:
         raise SpecError(f"--blob {blob}: a captioner on activations goes on from {BLOB}")
     if net.variant.task != "caption":
-        raise SpecError(f"{name}: describes no images; caption/* do, `lrcn nets list` names them")
+        raise SpecError(f"{name}: is not a net that describes images; name a caption/... of `lrcn nets list`")
     if net.settings["backbone"] == "features":
         raise SpecError(f"{name}: backbone features has no CNN to extract from; name another with --set backbone=...")
     part = part_for(net.variant.files(**net.settings)["deploy_images"], blob, name)

@@ -1,6 +1,6 @@
 """Every net of the catalogue at small sizes, with inputs that need no files."""
 
-from netspecs import catalogue
+from netspecs import backbones, catalogue
 from prototxt_gen import caffe_pb2 as pb
 
 T, N, TEST_N, CLASSES, D = 4, 3, 2, 5, 12
@@ -27,12 +27,10 @@ SIZES = dict(
     deploy_streams=2,
     deploy_images=2,
 )
-BACKBONES = {
+BACKBONES = dict.fromkeys(backbones.BACKBONES, {}) | {
     "hybrid": dict(widths=[4, 6, 8, 8, 6]),
     "caffenet": dict(widths=[4, 6, 8, 8, 6]),
     "vgg16": dict(widths=[2] * 13, crop=40),
-    "tiny": dict(),
-    "features": dict(),
 }
 WORDS = {"label": CLASSES, "input_sentence": 11, "target_sentence": 11, "input_slots": 5}  # blob -> indices from 0 to
 

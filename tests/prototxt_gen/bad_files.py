@@ -1,5 +1,5 @@
 """Files that layers name and Caffe stops at, or reads as something else: case -> (how to make it, whether Caffe itself
-stops or None where that is not tried, what is said of it). For the tests of `file_faults`."""
+stops or None where that is not tried, what is said of it). For the tests of `data_faults`."""
 
 import cv2
 import h5py

@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import cv2
 import h5py
 import lmdb
 import numpy as np
@@ -86,9 +87,13 @@ snapshot_prefix: "snap"
 """
 
 
-def found(folder, text, **options):
+def checked(folder, text, **options):
     (folder / "file").write_text(text)
-    return [(finding.line, finding.message) for finding in check(folder / "file", folder=folder, **options)]
+    return check(folder / "file", folder=folder, **options)
+
+
+def found(folder, text, **options):
+    return [(finding.line, finding.message) for finding in checked(folder, text, **options).findings]
 
 
 def replaced(text, old, new):
@@ -260,8 +265,7 @@ def test_a_phase_that_no_rule_names_need_not_do(tmp_path):
         "  include { phase: TEST } }\n"
         'layer { name: "p" type: "Softmax"\n  bottom: "r" top: "p" }\n'
     )
-    states = []
-    assert found(tmp_path, deploy, looked_at=states) == [] and states == ["TEST"]
+    assert (said := checked(tmp_path, deploy)).findings == [] and said.states == ["TEST"]
     assert [line for line, _ in found(tmp_path, deploy, phase="TRAIN")] == [5]
     assert [line for line, _ in found(tmp_path, replaced(deploy, 'bottom: "r"', 'bottom: "s"'))] == [5]
     for rule in "include { phase: TRAIN }", "exclude { phase: TEST }":
@@ -272,8 +276,7 @@ def test_a_phase_that_no_rule_names_need_not_do(tmp_path):
 def test_a_phase_without_data_is_none_unless_a_rule_names_it(tmp_path):
     trains = STAGES[: STAGES.index("layer {", 9)] + STAGES[STAGES.index('layer { name: "y"') :]
     trains = replaced(trains, ' bottom: "w"', ' bottom: "x"')
-    states = []
-    assert found(tmp_path, trains, looked_at=states) == [] and states == ["TRAIN", "TRAIN with wide"]
+    assert (said := checked(tmp_path, trains)).findings == [] and said.states == ["TRAIN", "TRAIN with wide"]
     tests = 'layer { name: "acc" type: "Accuracy" bottom: "y" bottom: "label" top: "acc" include { phase: TEST } }\n'
     lines = found(tmp_path, trains + tests)
     assert lines and all("rules leave it out there" in said or "makes its bottom 'y'" in said for _, said in lines)
@@ -292,7 +295,7 @@ def test_a_net_alone_in_the_state_asked_for(tmp_path):
 def test_a_solver_s_net_is_checked_in_the_solver_s_states(tmp_path):
     (tmp_path / "net").write_text(STAGES)
     assert found(tmp_path, SOLVER + 'test_state { stage: "on-val" }\n') == []
-    findings = check(_written(tmp_path, SOLVER + 'test_state { stage: "on-train" }\n'), folder=tmp_path)
+    findings = check(_written(tmp_path, SOLVER + 'test_state { stage: "on-train" }\n'), folder=tmp_path).findings
     assert [(finding.path, finding.line) for finding in findings] == [(str(tmp_path / "net"), 10)]
     ((line, said),) = found(tmp_path, SOLVER + 'test_state {\n  stage: "on-vl"\n}\n')
     assert line == 12
@@ -320,7 +323,7 @@ def _written(folder, text):
     "old, new, line, said",
     [
         ("max_iter: 1000", "max_itre: 1000", 6, "SolverParameter has no field 'max_itre'; did you mean 'max_iter'?"),
-        ('net: "net"', 'net: "nte"', 1, "nte: no such file"),
+        ('net: "net"', 'net: "nte"', 1, "net: there is no 'nte'; did you mean 'net'?"),
         ('net: "net"', 'test_net: "net"', 1, "names no net to train"),
         ('net: "net"', 'net: "net" train_net: "net"', 1, "both name the net to train"),
         ('net: "net"', 'train_net: "net"', 8, "it has 1 test_iter for 0 test nets"),
@@ -369,7 +372,7 @@ def test_a_solver_with_its_net_in_it(tmp_path):
 
 def test_a_solver_whose_net_is_no_prototxt(tmp_path):
     (tmp_path / "net").write_text("name: 'x'\nlayer {")
-    (finding,) = check(_written(tmp_path, SOLVER), folder=tmp_path)
+    (finding,) = check(_written(tmp_path, SOLVER), folder=tmp_path).findings
     assert finding.path == str(tmp_path / "net") and finding.line == 2
 
 
@@ -453,10 +456,81 @@ def test_paths_count_from_the_folder_where_caffe_is_run(tmp_path, monkeypatch):
     (tmp_path / "net").write_text(NET)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run/solver").write_text(SOLVER)
-    assert check("run/solver") == []
-    assert "net: no such file" in str(check("run/solver", folder="run")[0])
+    assert check("run/solver").findings == []
+    (finding,) = check("run/solver", folder="run").findings
+    assert str(finding) == "run/solver:1: net: there is no 'net'; paths count from the folder in which Caffe is run"
     with pytest.raises(SpecError, match="nowhere: no such"):
         check("run/solver", folder="nowhere")
+
+
+def test_files_beside_the_prototxt_are_found_where_no_folder_is_given(tmp_path, monkeypatch):
+    here, run = tmp_path, tmp_path / "run"
+    run.mkdir()
+    monkeypatch.chdir(here)
+    (run / "net").write_text(IMAGES)
+    (run / "solver").write_text(replaced(SOLVER, "test_iter: 5\ntest_interval: 100\n", ""))
+    absent = check("run/solver")
+    assert absent.folder == "run" and [(one.path, one.about_data) for one in absent.findings] == [("run/net", True)]
+    (run / "list").write_text("0.png 1\n")
+    cv2.imwrite(str(run / "0.png"), np.zeros((9, 9, 3), "uint8"))
+    for file in "run/solver", "run/net", str(run / "net"):
+        assert (found := check(file)).findings == [] and Path(found.folder) in (Path("run"), run)
+
+    # where Caffe is run, as a --folder or as the place from which the solver's net is found, is what counts
+    (run / "solver").write_text((run / "solver").read_text().replace('net: "net"', 'net: "run/net"'))
+    (finding,) = check("run/solver").findings
+    lies = (
+        "there is no 'list', but one beside the prototxt: set 'run/list'; paths count from the folder in which Caffe is"
+    )
+    assert str(finding) == f"run/net:2: layer 'data': {lies} run" and finding.about_data
+    (finding,) = check("run/net", folder=here).findings
+    assert "one beside the prototxt: set 'run/list'" in finding.message
+    (here / "list").write_text("run/0.png 1\n")  # as many here as there: it is the current folder
+    assert (found := check("run/net")).findings == [] and found.folder == ""
+
+
+IMAGES = """\
+layer { name: "data" type: "ImageData" top: "x" top: "label" transform_param { crop_size: 5 }
+  image_data_param { source: "list" batch_size: 4 } include { phase: TRAIN } }
+layer { name: "y" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 3 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "loss" include { phase: TRAIN } }
+"""
+NO_FILES = {  # data that are not there, or not as Caffe wants them; and what is wrong all the same
+    "images": (IMAGES, "num_output: 3", "num_outputs: 3"),
+    "a mean": (replaced(IMAGES, "crop_size: 5", 'crop_size: 5 mean_file: "m"'), 'bottom: "label"', 'bottom: "lable"'),
+    "hdf5": (
+        replaced(IMAGES, "ImageData", "HDF5Data")
+        .replace("image_data", "hdf5_data")
+        .replace(" transform_param { crop_size: 5 }", ""),
+        'source: "list"',
+        "",
+    ),
+    "a database": (replaced(IMAGES, "ImageData", "Data").replace("image_data", "data"), "crop_size: 5", "crop_siez: 5"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_data_can_be_left_out_and_nothing_else_is(kind, tmp_path):
+    text, good, bad = NO_FILES[kind]
+    whole = checked(tmp_path, text)
+    assert whole.findings and all(finding.about_data for finding in whole.findings)
+    without = checked(tmp_path, text, data=False)
+    assert without.findings == [] and without.states == ["TRAIN"]
+    assert without.unknown == (["x", "label"] if kind == "hdf5" else [])
+    (tmp_path / "list").write_bytes(b"\0 no list")  # is not opened
+    assert checked(tmp_path, text, data=False) == without
+    findings = checked(tmp_path, replaced(text, good, bad), data=False).findings
+    assert findings and not any(finding.about_data for finding in findings)
+
+
+def test_without_data_constant_labels_and_missing_modules_are_still_found(tmp_path):
+    lines = found(tmp_path, replaced(NET, "input_dim: 11", "input_dim: 10"), data=False)
+    assert any(
+        line == 24 and "'words' of layer 'data' reaches 10, but its input_dim is 10" in said for line, said in lines
+    )
+    text = 'layer { name: "data" type: "Python" top: "x" python_param { module: "nosuch" layer: "L" } }\n'
+    ((line, said),) = found(tmp_path, text, data=False)
+    assert line == 1 and "no Python module 'nosuch'" in said
 
 
 def test_python_layers_are_asked_about_through_hooks(tmp_path):
@@ -480,7 +554,7 @@ def test_whatever_a_net_says_each_finding_is_a_line_of_it(net, phase):
     with tempfile.TemporaryDirectory() as folder:
         path, text = Path(folder, "net"), to_text(net)
         path.write_text(text)
-        for finding in check(path, phase, folder=folder):
+        for finding in check(path, phase, folder=folder).findings:
             assert finding.path == str(path) and 1 <= finding.line <= text.count("\n")
             assert finding.message and "\n" not in str(finding)
 
@@ -499,5 +573,5 @@ def test_the_catalogue_has_nothing_but_missing_sources(name, tmp_path):
     for kind, message in files.items():
         (tmp_path / kind).write_text(to_text(message))
     for kind in files:
-        findings = check(tmp_path / kind, folder=tmp_path)
+        findings = check(tmp_path / kind, folder=tmp_path).findings
         assert [str(finding) for finding in findings if "there is no '" not in finding.message] == []

@@ -116,7 +116,7 @@ def test_mutant_nets(source, count, in_caffe, tmp_path):
         (tmp_path / f"{number}.prototxt").write_text(to_text(net))
         jobs.append((net, phase, stages))
         words.append(f"{number}, {base.name or base.layer[-1].type} in {phase}: {how}")
-        found.append(check(tmp_path / f"{number}.prototxt", phase, stages))
+        found.append(check(tmp_path / f"{number}.prototxt", phase, stages).findings)
     kinds, alarms = compared(jobs, found, in_caffe(jobs), words)
     assert alarms <= 0.1 * count, kinds
 
@@ -124,18 +124,16 @@ def test_mutant_nets(source, count, in_caffe, tmp_path):
 def test_mutant_nets_alone(in_caffe, tmp_path):
     """Asked about no state, `check` says which ones it looked at: Caffe runs a clean net in all of them."""
     rng = random.Random(SEED)
-    jobs, words, found = [], [], []
+    jobs, words = [], []
     for number in range(150):
         name = rng.choice(list(GOOD))
         net, how = mutant(GOOD[name], rng)
         (tmp_path / f"{number}.prototxt").write_text(to_text(net))
-        states = []
-        said = check(tmp_path / f"{number}.prototxt", looked_at=states)
-        for state in [] if said else states:
+        checked = check(tmp_path / f"{number}.prototxt")
+        for state in [] if checked.findings else checked.states:
             phase, _, stages = state.partition(" with ")
             jobs.append((net, phase, stages.split(", ") if stages else []))
             words.append(f"{number}, {name} in {state}: {how}")
-            found.append(said)
     assert len(jobs) >= 100
     assert [f"{how}: {made['refused']}" for how, made in zip(words, in_caffe(jobs)) if "refused" in made] == []
 
@@ -171,6 +169,6 @@ def test_mutant_solvers(in_caffe, tmp_path):
         (tmp_path / f"{number}.prototxt").write_text(to_text(changed))
         jobs.append((to_text(changed), "SOLVE", ()))
         words.append(how)
-        found.append(check(tmp_path / f"{number}.prototxt", folder=tmp_path))
+        found.append(check(tmp_path / f"{number}.prototxt", folder=tmp_path).findings)
     kinds, alarms = compared(jobs, found, in_caffe(jobs), words)
     assert alarms <= 0.2 * len(jobs), kinds

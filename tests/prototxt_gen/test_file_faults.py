@@ -10,13 +10,13 @@ import pytest
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen import parse
 from prototxt_gen.check import check
-from prototxt_gen.file_faults import file_faults
+from prototxt_gen.file_faults import data_faults, naming_faults
 from tests.prototxt_gen.bad_files import HDF5, MEANS, hdf5_net, image_net, write_images
 
 
 def messages(text):
     (layer,) = [layer for layer in parse(text).layer if not layer.bottom]
-    return [message for _, message in file_faults(layer)]
+    return [message for _, message in (*naming_faults(layer), *data_faults(layer))]
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def test_means_are_of_the_pictures_shape(case, here):
     found = messages(image_net("mean_file: 'mean'"))
     assert [said in message for message in found] == ([True] if said else [])
     (here / "net").write_text(image_net("mean_file: 'mean'"))
-    assert [finding.line for finding in check("net")] == ([2] if said else [])
+    assert [finding.line for finding in check("net").findings] == ([2] if said else [])
 
 
 def test_a_mean_of_resized_pictures_and_of_a_database(here):

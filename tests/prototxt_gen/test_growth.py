@@ -103,10 +103,10 @@ def test_a_chain_of_labels_is_followed_without_recursion(tmp_path):
     )
     loss = "layer { name: 'loss' type: 'SoftmaxWithLoss' bottom: 'a' bottom: 'b2000' top: 'loss' }\n"
     (tmp_path / "net.prototxt").write_text(layers(2000, CHAIN, data) + loss)
-    assert check(tmp_path / "net.prototxt", "TEST") == []
+    assert check(tmp_path / "net.prototxt", "TEST").findings == []
     doubled = CHAIN.replace("Flatten", "Concat").replace("bottom: 'bJ'", "bottom: 'bJ' bottom: 'bJ'")
     (tmp_path / "net.prototxt").write_text(layers(60, doubled, data) + loss.replace("b2000", "b60"))
-    assert check(tmp_path / "net.prototxt", "TEST")  # 2**60 ways lead to the label
+    assert check(tmp_path / "net.prototxt", "TEST").findings  # 2**60 ways lead to the label
 
 
 @pytest.mark.parametrize("opening", ["strange { ", "layer { strange { ", "layer < convolution_param { strange < "])

@@ -90,7 +90,7 @@ def test_data_that_are_no_file(kind, tmp_path, monkeypatch):
         net = f"layer {{ name: 'd' type: '{kind.split()[0]}' top: 'x' top: 'y' {block} }}\n"
         Path("net.prototxt").write_text(net)
         assert infer(parse(net), "TEST").blobs.keys() == {"x", "y"}
-        assert check("net.prototxt") or kind == "WindowData", name  # of which it is not said
+        assert check("net.prototxt").findings or kind == "WindowData", name  # of which it is not said
 
 
 def test_a_prototxt_beyond_all_nets_is_not_read(tmp_path):

@@ -165,7 +165,7 @@ def test_weights_are_not_evaluated_where_runs_lie(files, dataset, tmp_path):
     refused(done, "holds the run lrcn-fc6-rgb", "give another --out")
     own = ["--data", dataset, "--out", tmp_path / "other", *own]
     refused(lrcn("evaluate", NETS[2], *own, "--flow-negation", "never"), "--flow-negation: no net here looks at")
-    refused(lrcn("evaluate", NETS[2], *own, "--seed", "3"), "--seed 3: a file of weights tells no seed")
+    refused(lrcn("evaluate", NETS[2], *own, "--seed", "3"), "--seed 3: selects a training")
     done = lrcn("evaluate", NETS[2], "--data", dataset, "--weights", "lrcn-fc6-rgb=")
     refused(done, "no name; --weights takes a .caffemodel")
     assert not (tmp_path / "other").exists()
@@ -228,6 +228,6 @@ def test_sentences_are_drawn_from_a_language_model(captions):
     greedy = json.loads(lrcn("sample", *own, "--samples", 3, "--temperature", "inf", "--length", 6).stdout)
     assert len({tuple(each["words"]) for each in greedy["sentences"]}) == 1
     refused(lrcn("sample", "--weights", model), "--vocabulary missing")
-    refused(lrcn("sample", *own[:-1], "vocabulary=5"), "--set vocabulary: follows from the words")
+    refused(lrcn("sample", *own[:-1], "vocabulary=5"), "--set vocabulary: is the number of words")
     deeper = lrcn("sample", "--weights", captioner, "--vocabulary", words, *sizes)
     refused(deeper, "holds lstm2, which lstm_language_model has not")

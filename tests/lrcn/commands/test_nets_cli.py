@@ -9,6 +9,7 @@ import pytest
 
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2 as pb
+from prototxt_gen.text import read
 from tests.commands import lrcn, refused
 from tests.datasets import clip_settings
 
@@ -234,6 +235,28 @@ def test_settings_from_a_toml_file_and_several_after_one_set(tmp_path):
     assert "input_dim: 77" in language_model and "batch_size: 9" in language_model
 
 
+def test_a_vocabulary_s_words_and_the_end_of_a_sentence_are_what_a_net_says(tmp_path):
+    (tmp_path / "vocabulary.txt").write_text("<unk>\ncon\nchó\nmèo\n", encoding="utf-8")
+    words = ["--vocabulary", "vocabulary.txt"]
+    done = lrcn("nets", "write", "caption/lrcn-2f", "lm/lstm-lm", *words, "--out", "nets", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for net in "caption/lrcn-2f", "lm/lstm-lm":
+        for name in "train_test", "deploy":
+            layers = {it.name: it for it in read(tmp_path / "nets" / net / f"{name}.prototxt").message.layer}
+            assert layers["predict"].inner_product_param.num_output == 5
+            assert layers["embedding"].embed_param.input_dim == 5
+    shown = json.loads(lrcn("nets", "show", "lm/lstm-lm", "--deploy", *words, "--json", cwd=tmp_path).stdout)
+    assert ["probs", [1, 1, 5]] in shown["layers"][-1]["tops"]
+    (tmp_path / "set.toml").write_text('["lm/lstm-lm"]\nvocabulary = 77\n')
+    write = ["nets", "write", "lm/lstm-lm", "--out", "other", *words]
+    refused(lrcn(*write, "--set", "vocabulary=9", cwd=tmp_path), "the setting vocabulary is given too")
+    refused(lrcn(*write, "--config", "set.toml", cwd=tmp_path), "the setting vocabulary is given too")
+    refused(lrcn("nets", "write", "activity/lrcn-fc6-rgb", *write[3:], cwd=tmp_path), "no setting 'vocabulary'")
+    (tmp_path / "vocabulary.txt").write_text("con\nchó\n", encoding="utf-8")
+    refused(lrcn(*write, cwd=tmp_path), "vocabulary.txt: not a vocabulary", "its first line")
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize(
     "text, said",
     [
@@ -291,6 +314,7 @@ def test_the_list_shows_task_place_parameters_and_inputs():
     done = lrcn("nets", "list", "--task", "caption")
     lines = done.stdout.splitlines()
     assert len(lines) == 9 and lines[0].split() == ["name", "task", "paper", "parameters", "inputs"]
+    refused(lrcn("nets", "list", "--task", "captions"), "it takes one of activity, caption, lm, video")
     line = next(line for line in lines if line.startswith("caption/lrcn-2f "))
     for words in "caption", "Tables 2 and 3, LRCN-2f", "98.58 M", "data 100x3x227x227", "input_sentence 20x100":
         assert words in line
@@ -325,7 +349,7 @@ def test_check_prints_file_line_and_mend(tmp_path):
     assert any(line.startswith("bad.prototxt:9: ") and "did you mean 'label'?" in line for line in lines)
     assert all(line.startswith("bad.prototxt:") for line in lines)
     found = json.loads(lrcn("nets", "check", "bad.prototxt", "--json", cwd=tmp_path).stdout)
-    assert {"path", "line", "message"} == set(found[0]) and len(found) == len(lines)
+    assert {"path", "line", "message", "about_data"} == set(found[0]) and len(found) == len(lines)
 
 
 def test_check_takes_the_state_and_the_folder(tmp_path):
@@ -336,6 +360,29 @@ def test_check_takes_the_state_and_the_folder(tmp_path):
     write(tmp_path, solver='net: "net.prototxt"\nbase_lr: 1\nlr_policy: "fixed"\nmax_iter: 9\n')
     assert lrcn("nets", "check", "solver.prototxt", cwd=tmp_path).returncode == 1
     assert lrcn("nets", "check", "solver.prototxt", "--folder", "run", cwd=tmp_path).returncode == 0
+
+
+def test_check_of_written_nets_as_the_pages_have_it(tmp_path):
+    assert (
+        lrcn("nets", "write", "caption/lrcn-2f", "activity/lrcn-fc6-rgb", "--out", "nets", cwd=tmp_path).returncode == 0
+    )
+    solvers = [f"nets/{net}/solver.prototxt" for net in ("caption/lrcn-2f", "activity/lrcn-fc6-rgb")]
+    done = lrcn("nets", "check", *solvers, "--no-data", cwd=tmp_path)
+    captions, clips = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (0, "") and captions.startswith(
+        f"{solvers[0]}: nothing found in TRAIN with "
+    )
+    shapes = "the shapes of cont_sentence, input_sentence, target_sentence"
+    assert captions.endswith(
+        f"; paths count from nets/caption/lrcn-2f; not looked at, as only data tell them: {shapes}"
+    )
+    assert clips.endswith("TRAIN, TEST with test-on-test; paths count from nets/activity/lrcn-fc6-rgb")
+
+    done = lrcn("nets", "check", *solvers, cwd=tmp_path)
+    assert done.returncode == 1 and "there is no 'train_images.txt'" in done.stdout
+    assert done.stderr == "8 of 8 are about the data that the nets read: --no-data leaves them out\n"
+    found = json.loads(lrcn("nets", "check", solvers[0], "--json", cwd=tmp_path).stdout)
+    assert len(found) == 6 and all(finding["about_data"] for finding in found)
 
 
 def test_check_refuses_what_is_no_prototxt(tmp_path):

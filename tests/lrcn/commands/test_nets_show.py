@@ -93,7 +93,7 @@ def test_diagrams_are_written(suffix, tmp_path):
     assert lrcn("nets", "show", "lm/lstm-lm", "--diagram", out).returncode == 0
     assert out.stat().st_size > 5000
     refused(lrcn("nets", "show", "lm/lstm-lm", "--diagram", tmp_path / "net.gif"), ".svg or .png")
-    refused(lrcn("nets", "show", out, "--diagram", out), f"{out}: is a file that is read here")
+    refused(lrcn("nets", "show", out, "--diagram", out), f"{out}: is a file that this command reads")
     assert list(out.parent.iterdir()) == [out]
 
 

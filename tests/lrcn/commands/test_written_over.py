@@ -27,7 +27,7 @@ def test_what_is_read_is_not_written_over(tmp_path, command):
     (tmp_path / "in.png").write_text(LOG)
     for name in ("same", "results.json"):
         (tmp_path / name).symlink_to("in.png")
-    refused(lrcn(*command, cwd=tmp_path), "is a file that is read here; name another to be written")
+    refused(lrcn(*command, cwd=tmp_path), "is a file that this command reads; name another one to write")
     assert (tmp_path / "in.png").read_text() == LOG and (tmp_path / "same").is_symlink()
 
 

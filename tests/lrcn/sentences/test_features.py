@@ -257,7 +257,7 @@ def test_what_cannot_be_extracted_is_refused(captions, tmp_path):
     refused(prepare(data, some, tmp_path / "a"), "w.caffemodel: an empty file")
     refused(
         lrcn("prepare", "features", "--data", data, "--net", "lm/lstm-lm", "--weights", some, "--out", tmp_path / "a"),
-        "lm/lstm-lm: describes no images",
+        "lm/lstm-lm: is not a net that describes images",
     )
 
 
