@@ -236,7 +236,10 @@ def test_shards_and_their_merge(archive):
 
 def test_who_is_to_work_is_said_once(archive):
     refused(prepare("merge", archive / "data"), "data.shards: no shards in it")
-    refused(ucf101(archive, "--workers", 2, "--executor", "dask:host:1"), "--workers uses this machine, --executor a cluster")
+    refused(
+        ucf101(archive, "--workers", 2, "--executor", "dask:host:1"),
+        "--workers uses this machine, --executor a cluster",
+    )
     refused(ucf101(archive, "--subset", "--shard", "3/2"), "--shard 3/2: give K/N")
     refused(ucf101(archive, "--subset", "--executor", "ray"), "--executor ray: give dask:ADDRESS")
     refused(ucf101(archive, "--subset", "--shard", ""), "--shard : give K/N")  # a variable that is not set
