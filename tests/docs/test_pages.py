@@ -17,7 +17,7 @@ from tests.docs.pages import ROOT
 
 OLD = {  # to be written anew
     *("README.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md"),
-    *(f"docs/{name}.md" for name in ("costs", "differences", "growth", "many-machines", "python", "testing", "verify")),
+    *(f"docs/{name}.md" for name in ("costs", "differences", "growth", "many-machines", "testing", "verify")),
 }
 every_page = pytest.mark.parametrize("page", pages.names())
 LONGEST = 110
