@@ -225,6 +225,7 @@ def _refuse_others(context, experiment, heard):
     cls=Command,
     examples=[
         ("Compare all runs that were evaluated", "lrcn compare"),
+        ("Compare them, and draw the accuracies with their intervals", "lrcn compare --chart accuracies.svg"),
         (
             "Compare the three splits of Table 1, for a paper",
             "lrcn compare --format latex \\\n  runs/ucf101/results.json runs/ucf101/split*/results.json",
@@ -246,8 +247,8 @@ def compare(results, form, as_json, chart):
 
     RESULTS are results.json files; by default those of all runs in runs/. For Table 4 they are the answers that rating
     sheets saved, with their key.json. Each model has a row of what was measured and one of what is published. Several
-    splits or seeds are given as mean and spread, shares of small test sets with a 95 % interval (Wilson's). Numbers have
-    the decimals that one test item changes, two at most; csv and json have all.
+    splits or seeds are given as mean and spread, shares of small test sets with a 95 % interval (Wilson's). Numbers
+    have the decimals that one test item changes, at most two; csv and json have all.
     """
     from lrcn.results.compare import read, tables
     from lrcn.results.formats import FORMATS
