@@ -9,7 +9,7 @@ import pytest
 from data_prep import store
 from data_prep.dataset import Dataset
 from data_prep.workers import VIDEOS, Counted
-from tests.commands import prepare, refused
+from tests.commands import lrcn, prepare, refused
 
 
 def video(path, frames=12, seed=0):
@@ -136,6 +136,25 @@ def test_own_videos_with_an_unreadable_one(archive):
     assert "skipped: 1 of 8 videos" in done.stderr
     assert (archive / "own/skipped.tsv").read_text() == "file\treason\nRun/v_Run_g02_c01.avi\tnot a readable video\n"
     assert Dataset(archive / "own").description["flow"] is None
+
+
+def test_own_videos_divided_by_groups_then_a_plan_of_small_nets(archive):
+    small = ["--videos", archive / "UCF-101", "--size", 64, 80]
+    options = [*small, "--out", archive / "own", "--test-share", 0.5, "--group-by", "_g0[0-9]"]
+    done = prepare("videos", *options, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    groups = [{video.name[-7:-4] for video in Dataset(archive / "own").videos(1, part)} for part in ("train", "test")]
+    assert list(map(len, groups)) == [2, 2] and not groups[0] & groups[1]
+    assert lrcn("train", "small", "--data", archive / "own", "--dry-run").returncode == 0
+    refused(
+        lrcn("train", "demo", "--data", archive / "own", "--dry-run"),
+        f"{archive}/own: no folder stills in it, on which demo pretrains pretrain-rgb; ",
+        "`small` for videos of your own",
+    )
+    for option in (("--test-share", 0.5), ("--group-by", "g")):
+        with_lists = prepare("videos", *small, "--out", archive / "other", "--lists", archive, *option)
+        refused(with_lists, "--test-share and --group-by are of a draw; with --lists there is none")
+    refused(prepare("videos", *small, "--out", archive / "other", "--group-by", "("), "not a regular expression")
 
 
 def told(capsys, monkeypatch, clock, reports):
