@@ -115,7 +115,7 @@ def command_lines(page):
 def added(page):
     """The commands that the code on a page adds to the program, where it shows how."""
     code = "".join(block.code for block in pages.blocks(page))
-    return {*re.findall(r'\.command\("(\w+)"\)', code), *re.findall(r'"(\w+)": "\1"', code)}
+    return {*re.findall(r'\.command\(\s*"(\w+)"', code), *re.findall(r'"(\w+)": "\1"', code)}
 
 
 @every_page
