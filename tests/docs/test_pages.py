@@ -124,7 +124,7 @@ def test_commands_and_options_are_those_of_the_program(page):
         if added(page) & set(words[:2]):
             continue
         names = []
-        while words and re.fullmatch(r"[a-z]+", words[0]) and command(*names, words[0]):
+        while words and re.fullmatch(r"[a-z0-9]+", words[0]) and command(*names, words[0]):
             names.append(words.pop(0))
         if words[:1] == ["caption/rating-sheet"]:
             names.append(words.pop(0))
