@@ -153,7 +153,7 @@ def test_own_videos_divided_by_groups_then_a_plan_of_small_nets(archive):
     )
     for option in (("--test-share", 0.5), ("--group-by", "g")):
         with_lists = prepare("videos", *small, "--out", archive / "other", "--lists", archive, *option)
-        refused(with_lists, "--test-share and --group-by are of a draw; with --lists there is none")
+        refused(with_lists, "--test-share and --group-by: say how lists are drawn; leave them out with --lists")
     refused(prepare("videos", *small, "--out", archive / "other", "--group-by", "("), "not a regular expression")
 
 
@@ -192,7 +192,7 @@ def test_progress_names_what_is_counted_and_measured(capsys, monkeypatch):
     reports += [("a remark", 0, 0), (VIDEOS, 1, 200), ("wheels (MB)", 2, 9), (Counted("caffenet", "MiB"), 3, 7)]
     assert told(capsys, monkeypatch, [0.0, 40.0, 41.0, 42.0, 43.0, 44.0], reports) == [
         "lrcn-2f: iteration 0/1000",
-        "lrcn-2f: iteration 400/1000, loss 0.873, test accuracy 63.4 %, 10.0 iterations/s, about 60 s left",
+        "lrcn-2f: iteration 400/1000, loss 0.873, test accuracy 63 %, 10.0 iterations/s, about 60 s left",
         "flow: video 0/2",
         "a remark",
         "videos: 1/200",
@@ -236,7 +236,10 @@ def test_shards_and_their_merge(archive):
 
 def test_who_is_to_work_is_said_once(archive):
     refused(prepare("merge", archive / "data"), "data.shards: no shards in it")
-    refused(ucf101(archive, "--workers", 2, "--executor", "dask:host:1"), "give either that or --executor")
+    refused(
+        ucf101(archive, "--workers", 2, "--executor", "dask:host:1"),
+        "--workers uses this machine, --executor a cluster",
+    )
     refused(ucf101(archive, "--subset", "--shard", "3/2"), "--shard 3/2: give K/N")
     refused(ucf101(archive, "--subset", "--executor", "ray"), "--executor ray: give dask:ADDRESS")
     refused(ucf101(archive, "--subset", "--shard", ""), "--shard : give K/N")  # a variable that is not set
