@@ -94,13 +94,15 @@ def image(folder: Path) -> None:
 
 
 def captions(folder: Path) -> None:
-    """my-captions.csv (image, caption, split) and photos/"""
+    """my-captions.csv (image, split, caption), in Vietnamese, and photos/"""
     with open(folder / "my-captions.csv", "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["image", "caption", "split"])
+        rows.writerow(["image", "split", "caption"])
         for number in range(PHOTOS):
             _photo(folder / "photos" / f"{number:03d}.jpg", number)
-            rows.writerows([f"{number:03d}.jpg", text, _part(number)] for text in _captions(number))
+            colour, place = ("đỏ", "xanh", "tím")[number % 3], ("bên trái", "bên phải")[number % 2]
+            for text in f"Một hình tròn {place}, trên nền {colour}.", f"Có hình tròn {place}, nền màu {colour}.":
+                rows.writerow([f"{number:03d}.jpg", _part(number), text])
 
 
 def coco(folder: Path) -> None:
