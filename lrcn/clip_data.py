@@ -24,7 +24,7 @@ import numpy as np
 from data_prep.dataset import Dataset
 from lrcn.activity.clip_loader import Loader, LoaderInPlace, LoaderToCard
 from lrcn.activity.clip_settings import read_settings, shapes
-from lrcn.activity.sampler import Sampler
+from lrcn.activity.sampler import Sampler, clip_markers
 from lrcn.engine.caffe_side import telling_the_user
 
 
@@ -53,7 +53,7 @@ class ClipData(caffe.Layer):
         frames = top[0].num // clips
         top[1].data[...] = np.tile(labels, frames)
         if len(top) == 3:
-            top[2].data[...] = np.repeat(np.arange(frames) > 0, clips)
+            top[2].data[...] = clip_markers(frames, clips).ravel()
 
     def backward(self, top, propagate_down, bottom):
         pass

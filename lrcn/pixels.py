@@ -120,6 +120,11 @@ class Transform:
             out *= np.float32(self.scale)
         return out
 
+    def image(self, blob: np.ndarray) -> np.ndarray:
+        """The pixels (H, W, 3) uint8 that `blob` made this (3, H, W) of: for people to look at."""
+        pixels = blob / self.scale + np.asarray(self.mean, np.float32)[:, None, None]
+        return np.ascontiguousarray(pixels.round().clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
+
 
 def decode(content: bytes, name: str) -> np.ndarray:
     """The image. CorruptImage names one that does not decode, or of which anything is missing."""

@@ -35,23 +35,24 @@ def draw_all(classified: Sequence[Classified], net: TrainedNet, folder: Path) ->
 
 
 def draw_gates(classified: Sequence[Classified], nets: Mapping[str, TrainedNet], folder: Path) -> list[Path | None]:
-    """VIDEO-gates.png in `folder`: what the LSTMs do in a clip of each video; and VIDEO-gates.npz, all units' numbers,
-    MODALITY_LAYER_WHAT (T, H), with MODALITY_images (T,), the numbers of the clip's images. Gives the pictures; None
-    for a video without such a clip."""
+    """VIDEO-gates.png in `folder`: what the LSTMs of these nets do in a clip of each video; and VIDEO-gates.npz, all
+    units' numbers, MODALITY_LAYER_WHAT (T, H), with MODALITY_images (T,), the numbers of the clip's images. Gives the
+    pictures; None for a video without such a clip."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / name for name in picture_names([each.video for each in classified], "-gates")]
-    for each, path in zip(classified, paths):
-        if not each.gates:
+    clips = [{name: each.gates[name] for name in nets if name in each.gates} for each in classified]
+    for each, by_modality, path in zip(classified, clips, paths):
+        if not by_modality:
             continue
         columns, arrays = [], {}
-        for modality, clip in each.gates.items():
+        for modality, clip in by_modality.items():
             columns.append(_gates_column(each, modality, nets[modality], clip))
             named = clip.lstm.arrays() | {"images": np.array(clip.images)}
             arrays |= {f"{modality}_{name}": values for name, values in named.items()}
         answer = class_in_words(nets[next(iter(nets))].classes[int(each.scores[each.best_column].argmax())])
         gates.unrolled(columns, f"{each.video.name}: the units that weigh most for {answer}", "frame", path)
         write_arrays(path.with_suffix(".npz"), arrays)
-    return [path if each.gates else None for each, path in zip(classified, paths)]
+    return [path if by_modality else None for by_modality, path in zip(clips, paths)]
 
 
 def draw_film(

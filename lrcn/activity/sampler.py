@@ -36,6 +36,11 @@ def clip_images(first: int, length: int, last: int) -> list[int]:
     return [min(first + t, last) for t in range(length)]
 
 
+def clip_markers(frames: int, clips: int) -> np.ndarray:
+    """(T, N) float32: 0 at a clip's first frame, where the LSTM forgets what came before; 1 at the others."""
+    return np.repeat(np.arange(frames) > 0, clips).reshape(frames, clips).astype(np.float32)
+
+
 class Sampler:
     """Draws batch after batch; batch `index` depends on the seed and its index alone, so that a resumed run sees what
     it would have seen.

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lrcn.results import numbers
 from lrcn.results.lettering import class_in_words, fitted, lettering
 from lrcn.results.palette import COLOURS
-from lrcn.results.pictures import heading, pyplot, save
+from lrcn.results.pictures import heading, new_figure, save
 
 NUMBERED = 30  # classes, at most, in whose picture each cell says its percent; of more there is a second picture
 ZOOMED = 14  # classes in that one
@@ -81,7 +82,7 @@ def _joined(one: list[int], other: list[int], alike: np.ndarray) -> list[int]:
 
 
 def _headline(measured: dict, title: str) -> str:
-    return f"{title}: {measured['accuracy']:.1f} % right"
+    return f"{title}: {numbers.percent(measured['accuracy'], int(np.sum(measured['confusion'])))} right"
 
 
 def _matrix(
@@ -93,7 +94,7 @@ def _matrix(
     rows, columns = counts.shape
     cell = 0.36 if rows <= NUMBERED else 0.14  # inches
     cell = min(max(cell, 3.2 / rows, 10.8 / rows * (rows > NUMBERED)), 20 / rows)
-    figure = pyplot().figure(figsize=(cell * columns, cell * rows))
+    figure = new_figure(figsize=(cell * columns, cell * rows))
     axes = figure.add_axes((0, 0, 1, 1))  # its labels lie outside: `save` cuts the picture to all that is drawn
     right = np.eye(rows, columns, dtype=bool)
     for place, (what, cells) in enumerate({"wrong": ~right, "right": right}.items()):

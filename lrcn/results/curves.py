@@ -13,7 +13,7 @@ from typing import Any
 
 from lrcn.results.lettering import lettering, plain
 from lrcn.results.palette import COLOURS, series
-from lrcn.results.pictures import heading, pyplot, save, whole_numbers
+from lrcn.results.pictures import heading, new_figure, save, whole_numbers
 from lrcn.results.tables import is_share, value_in_words
 
 Rows = Sequence[Mapping[str, float]]
@@ -119,9 +119,8 @@ def _panels(columns: Sequence[str]) -> tuple[Any, dict[str, Any]]:
     """A figure, and its axes by the keys of PANELS that these columns need."""
     names = [panel for panel in PANELS if any(panel_of(name) == panel for name in columns)] or ["loss"]
     heights = [_LOW if name == "lr" else _TALL for name in names]
-    figure, axes = pyplot().subplots(
-        len(names), 1, sharex=True, squeeze=False, figsize=(_INCHES, sum(heights)), height_ratios=heights
-    )
+    figure = new_figure(figsize=(_INCHES, sum(heights)))
+    axes = figure.subplots(len(names), 1, sharex=True, squeeze=False, height_ratios=heights)
     return figure, dict(zip(names, axes[:, 0]))
 
 

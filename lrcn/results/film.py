@@ -20,7 +20,7 @@ from data_prep.frames import decode
 from data_prep.whole_files import beside, write_bytes
 from lrcn.results import palette
 from lrcn.results.lettering import class_in_words, fitted, lettering, plain
-from lrcn.results.pictures import pyplot, whole_numbers
+from lrcn.results.pictures import new_figure, whole_numbers
 from lrcn.results.plotting import matplotlib
 from readers.paths import checked
 
@@ -117,7 +117,7 @@ def _background(film: Film) -> np.ndarray:
     """What does not move: title, names, and the courses whole."""
     names = [class_in_words(film.classes[c]) for c in film.foremost]
     with lettering([film.title, *names]):
-        figure = pyplot().figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100)
+        figure = new_figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100)
 
         def text(x, y, words, size, wide=WIDTH, **style):
             words = fitted(plain(words), wide / 100, size)
@@ -134,7 +134,6 @@ def _background(film: Film) -> np.ndarray:
         _courses(figure, film)
         figure.canvas.draw()
     pixels = np.array(figure.canvas.buffer_rgba())[..., :3]
-    pyplot().close(figure)
     return np.ascontiguousarray(pixels)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from lrcn.results import palette
-from lrcn.results.lettering import fitted, lettering, plain
-from lrcn.results.pictures import pyplot, save
+from lrcn.results.lettering import fitted, lettering, plain, wrapped
+from lrcn.results.pictures import new_figure, save
 
 MAPS = {  # what is drawn: in words, lowest value, highest (None: as far as it goes), colours
     "input": ("input gate i", 0, 1, "viridis"),
@@ -46,7 +46,7 @@ def _draw(columns: Sequence[Column], title: str, axis: str, path: Path) -> None:
     width, units = max(4.6, 0.3 * steps), max(len(column.lstm["units"]) for column in columns)
     heights = [_strip(columns, width), *[max(0.07 * units, 0.6)] * len(MAPS), 1.6]
     size = width * len(columns) + 1, sum(heights) + 1.6
-    figure = pyplot().figure(figsize=size, constrained_layout=True)
+    figure = new_figure(figsize=size, constrained_layout=True)
     grid = figure.add_gridspec(len(heights), len(columns), height_ratios=heights)
     shared = len(columns) > 1 and not any(column.images for column in columns[1:])
     for at, column in enumerate(columns):
@@ -62,7 +62,7 @@ def _draw(columns: Sequence[Column], title: str, axis: str, path: Path) -> None:
         below = figure.add_subplot(grid[len(heights) - 1, at], sharex=first)
         _scores(below, column)
         below.set_xlabel(axis, fontsize=8)
-    figure.suptitle(fitted(plain(title), size[0], 12), fontsize=12)
+    figure.suptitle("\n".join(wrapped(plain(title), size[0], 12, most=2)), fontsize=12)
     save(figure, path)
 
 

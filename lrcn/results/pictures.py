@@ -18,11 +18,15 @@ from lrcn.results.palette import COLOURS, DASHES, MARKERS
 from lrcn.results.plotting import matplotlib
 
 
-def pyplot():
-    matplotlib().use("Agg")
-    from matplotlib import pyplot
+def new_figure(**look):
+    """A figure of Matplotlib's, not pyplot's: who plots in the same process or notebook keeps the backend."""
+    matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    return pyplot
+    figure = Figure(**look)
+    FigureCanvasAgg(figure)
+    return figure
 
 
 MARK = "lrcn"  # in each PNG
@@ -44,14 +48,11 @@ def _is_ours(path: Path) -> bool:
 def save(figure, path: Path, vector: bool = False) -> None:
     """A PNG, or PDF by its name, cut to all that is drawn; vector: and beside it the same as PDF, for a paper."""
     path = Path(path)
-    try:
-        for each in [path, path.with_suffix(".pdf")][: 1 + vector]:
-            kind = each.suffix[1:].lower()
-            about = {"CreationDate": None} if kind == "pdf" else {"Software": MARK}  # the same bytes each time
-            with beside(each) as new:
-                figure.savefig(new, dpi=150, format=kind, bbox_inches="tight", pad_inches=0.12, metadata=about)
-    finally:
-        pyplot().close(figure)
+    for each in [path, path.with_suffix(".pdf")][: 1 + vector]:
+        kind = each.suffix[1:].lower()
+        about = {"CreationDate": None} if kind == "pdf" else {"Software": MARK}  # the same bytes each time
+        with beside(each) as new:
+            figure.savefig(new, dpi=150, format=kind, bbox_inches="tight", pad_inches=0.12, metadata=about)
 
 
 def heading(axes, head: str, below: str, inches: float, lift: float = 6) -> None:
@@ -97,7 +98,8 @@ def over_time(models: dict[str, dict], classes: int, data: str, path: Path) -> N
     (solid). classes: how many; data: which, in words."""
     with lettering([data, *models]):
         size = (3.6 * len(models) + 0.6, 4)
-        figure, panels = pyplot().subplots(1, len(models), figsize=size, sharey=True, squeeze=False)
+        figure = new_figure(figsize=size)
+        panels = figure.subplots(1, len(models), sharey=True, squeeze=False)
         for axes, (model, columns) in zip(panels[0], models.items()):
             for column, numbers in columns.items():
                 for kind, look in _KINDS.items():
@@ -122,7 +124,8 @@ def fusion(sweeps: dict[str, dict], classes: int, data: str, path: Path) -> None
     """Accuracy by the weight of RGB, a line a model, with the published weights marked. classes: how many; data: which,
     in words."""
     with lettering([data, *sweeps]):
-        figure, axes = pyplot().subplots(figsize=(5.4, 4))
+        figure = new_figure(figsize=(5.4, 4))
+        axes = figure.subplots()
         for model, sweep in sweeps.items():
             line(axes, sweep["rgb_weight"], sweep["accuracy"], model, plain(palette.title(model)))
         for weight in (1 / 3, 1 / 2):
@@ -181,7 +184,7 @@ def captioned(
             for of_image, said in zip(captions, references)
         ]
         columns = min(4, len(images))
-        figure, y = pyplot().figure(figsize=(1, 1)), 0.0  # axes stand in inches, and `save` cuts to what is drawn
+        figure, y = new_figure(figsize=(1, 1)), 0.0  # axes stand in inches, and `save` cuts to what is drawn
         for start in range(0, len(images), columns):
             row = list(zip(images[start : start + columns], cells[start : start + columns]))
             high = max(_height(image) for image, _ in row)
@@ -237,9 +240,8 @@ def classified(images: list, by_frame: np.ndarray, scores: np.ndarray, classes, 
         strip = min(whole_strip, 3)
         across = 0.96 * strip / whole_strip  # of its column: a thumbnail keeps its proportions
         whole = {"left": 0, "right": 1, "bottom": 0, "top": 1, "hspace": 0.05}  # `save` cuts to all that is drawn
-        figure, (above, below) = pyplot().subplots(
-            2, 1, figsize=(8.4, strip + 3), height_ratios=[strip, 2.9], sharex=True, gridspec_kw=whole
-        )
+        figure = new_figure(figsize=(8.4, strip + 3))
+        above, below = figure.subplots(2, 1, height_ratios=[strip, 2.9], sharex=True, gridspec_kw=whole)
         for column, image in enumerate(images):
             span = [0.5 + (column + 0.5 + side * across) * count / columns for side in (-0.5, 0.5)]
             above.imshow(image[..., ::-1], extent=[*span, 0, 1], aspect="auto")
@@ -280,7 +282,7 @@ def picture_names(paths, ending: str = "") -> list[str]:
 def described(image: np.ndarray, sentences: list[tuple[float, str]], path: Path) -> None:
     """The image (BGR) with sentences below, the first one bold, each after its log probability."""
     with lettering([text for _, text in sentences]):
-        figure = pyplot().figure(figsize=(_WIDE, _WIDE * _height(image) / _CELL))
+        figure = new_figure(figsize=(_WIDE, _WIDE * _height(image) / _CELL))
         axes = figure.add_axes((0, 0, 1, 1))
         _image(axes, image)
         sentences_below(axes, sentences, _WIDE)

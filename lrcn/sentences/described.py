@@ -10,7 +10,7 @@ import numpy as np
 
 from lrcn.results import palette
 from lrcn.results.lettering import fitted, lettering, plain
-from lrcn.results.pictures import picture_names, pyplot, save, sentences_below, whole_numbers
+from lrcn.results.pictures import new_figure, picture_names, save, sentences_below, whole_numbers
 
 MOST_WORDS = 3  # of a slot
 COLUMN, LEAST = 1.55, 4.65  # inches: a slot, a picture at least
@@ -29,13 +29,9 @@ def draw_slots(name: str, slots: Slots, sentences: Sequence[tuple[float, str]], 
     texts = [name, *slots, *(word for words in slots.values() for word, _ in words), *(text for _, text in sentences)]
     with lettering(texts):
         wide = max(COLUMN * len(slots), LEAST)
-        figure, panels = pyplot().subplots(
-            1,
-            max(len(slots), 1),
-            figsize=(wide, 1.0),
-            squeeze=False,
-            gridspec_kw={"wspace": 0.08, "left": 0, "right": 1},
-        )
+        figure = new_figure(figsize=(wide, 1.0))
+        spread = {"wspace": 0.08, "left": 0, "right": 1}
+        panels = figure.subplots(1, max(len(slots), 1), squeeze=False, gridspec_kw=spread)
         for axes, (slot, words) in zip(panels[0], slots.items()):
             _slot(axes, slot, words[:MOST_WORDS])
         _with_sentences(figure, panels[0][0], name, sentences, wide, path)
@@ -57,7 +53,7 @@ def _slot(axes, slot: str, words: Sequence[tuple[str, float]]) -> None:
 def draw_frames(name: str, frames: np.ndarray, sentences: Sequence[tuple[float, str]], path: Path) -> None:
     """The activations (T, D) of the video `name`, a column a frame, and below the sentences."""
     with lettering([name, *(text for _, text in sentences)]):
-        figure = pyplot().figure(figsize=(LEAST, 1.6))
+        figure = new_figure(figsize=(LEAST, 1.6))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.imshow(
             frames.T, aspect="auto", cmap="viridis", interpolation="nearest", extent=(0.5, len(frames) + 0.5, 0, 1)

@@ -521,7 +521,7 @@ def _this_system() -> str:
 # ---- the runs of a folder ----------------------------------------------------------------------------------
 
 
-def runs_in(folder: Path) -> list[Run]:
+def runs_in(folder: Path | str) -> list[Run]:
     """The runs in a folder, or the one that it is, by name."""
     notes = [*Path(folder).glob(f"*/{NOTE}"), *Path(folder).glob(NOTE)]
     return [Run(place) for place in sorted(note.parent for note in notes if note.is_file())]
@@ -533,7 +533,7 @@ def results_in(runs: Path) -> list[Path]:
     return sorted(path for pattern in patterns for path in Path(runs).glob(pattern))
 
 
-def split_folder(out: Path, split: int) -> Path:
+def split_folder(out: Path | str, split: int) -> Path:
     """Where the runs and results of a split lie: OUT itself for split 1, OUT/split2, OUT/split3."""
     return Path(out) if split == 1 else Path(out) / f"split{split}"
 

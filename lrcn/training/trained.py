@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from lrcn.results.published import TABLE1_ROWS
@@ -28,7 +28,7 @@ COMMANDS = {
 }
 
 
-def classifiers(out: Path, split: int = 1, row: str | None = None) -> dict[str, TrainedNet]:
+def classifiers(out: Path | str, split: int = 1, row: str | None = None) -> dict[str, TrainedNet]:
     """{"rgb": net, "flow": net} of a row of Table 1, of those that are trained. row: lrcn-fc6, or what is there, by
     default. TrainError where there is none, or not such a one; SpecError where it was given with another classifier."""
     folder = split_folder(out, split)
@@ -46,7 +46,7 @@ def classifiers(out: Path, split: int = 1, row: str | None = None) -> dict[str, 
     return {modality: run.net() for modality, run in nets.items()}
 
 
-def single_frames(out: Path, split: int, modalities: Sequence[str]) -> dict[str, TrainedNet]:
+def single_frames(out: Path | str, split: int, modalities: Iterable[str]) -> dict[str, TrainedNet]:
     """The single-frame nets of these modalities, to be shown beside an LRCN; none where one of them is not trained."""
     runs = {run.folder.name: run for run in runs_in(split_folder(out, split)) if run.finished}
     names = {modality: f"single-frame-{modality}" for modality in modalities}
@@ -55,7 +55,7 @@ def single_frames(out: Path, split: int, modalities: Sequence[str]) -> dict[str,
     return {modality: runs[name].net() for modality, name in names.items()}
 
 
-def writer(out: Path, task: str, name: str | None = None) -> TrainedNet:
+def writer(out: Path | str, task: str, name: str | None = None) -> TrainedNet:
     """The net of a task, "caption", "video" or "lm", that its last training left. name: lrcn-2f, decoder-prob, or what
     is there, by default. TrainError where there is none, or not such a one."""
     runs: dict[str, Run] = {}
@@ -69,8 +69,8 @@ def writer(out: Path, task: str, name: str | None = None) -> TrainedNet:
     if damaged and name not in runs:
         damaged[0].read_note()
     if not runs:
-        raise _none(out, task)
-    run = runs[_chosen(out, name, list(runs), USUAL[task], next(iter(runs)))]
+        raise _none(Path(out), task)
+    run = runs[_chosen(Path(out), name, list(runs), USUAL[task], next(iter(runs)))]
     if run.settings.get("backbone") == "features":
         raise TrainError(f"{run.folder}: reads activations computed beforehand, not images; name a run on images")
     return run.net()
@@ -78,15 +78,21 @@ def writer(out: Path, task: str, name: str | None = None) -> TrainedNet:
 
 def _none(folder: Path, task: str) -> TrainError:
     """That a folder holds no net of a task, and what it holds in its place."""
-    others = [run.variant for run in runs_in(folder) if run.note]
+    others = [run for run in runs_in(folder) if run.note]
     if not others:
         return TrainError(
             f"{folder}: holds no trained {WANTED[task]}; name the --out of `lrcn train {task}/...`, and give that "
             "command again if it is of an earlier lrcn"
         )
-    names = ", ".join(dict.fromkeys(variant.name for variant in others))
-    use = COMMANDS[others[-1].task].format(folder)
-    return TrainError(f"{folder}: holds no {WANTED[task]} but {names}; {use} is for these")
+    names = ", ".join(dict.fromkeys(run.variant.name for run in others))
+    # A CNN that captioners start from is an activity net under a name of its own, which `classify` does not take.
+    tasks = [
+        run.variant.task
+        for run in others
+        if run.variant.task != "activity" or run.folder.name == run.variant.short_name
+    ]
+    uses = " or ".join(COMMANDS[each].format(folder) for each in dict.fromkeys(tasks))
+    return TrainError(f"{folder}: holds no {WANTED[task]} but {names}" + (f"; {uses} is for these" if uses else ""))
 
 
 def _finished(runs: list[Run]) -> list[Run]:

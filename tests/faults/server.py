@@ -23,7 +23,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 PACKAGES = ("readers", "prototxt_gen", "netspecs", "data_prep", "lrcn")
-LIBRARIES = ("cv2", "h5py", "jinja2", "lmdb", "matplotlib.backends.backend_agg", "matplotlib.pyplot", "PIL.Image")
+LIBRARIES = ("cv2", "h5py", "jinja2", "lmdb", "matplotlib.backends.backend_agg", "matplotlib.figure", "PIL.Image")
 PATIENCE = 60  # seconds that what outlives its parent has to notice: no measure, a guard
 CAFFES = ("lrcn.clip_data", "lrcn.engine.rank")  # modules that run in Caffe alone
 

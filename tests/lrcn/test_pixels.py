@@ -55,9 +55,11 @@ def test_blob_is_channels_first_less_the_mean_times_the_scale(image):
     assert blob.shape == (3, 24, 32) and blob.dtype == np.float32
     for channel, mean in enumerate((103.939, 116.779, 123.68)):
         assert np.allclose(blob[channel], image[..., channel].astype(float) - mean, atol=1e-4)
+    assert np.array_equal(transform.image(blob), image)
     out = np.empty((2, 3, 24, 32), np.float32)
     made = dataclasses.replace(transform, scale=0.02).blob(image, out[1])
     assert made.base is out and np.allclose(out[1], 0.02 * blob, atol=1e-6)
+    assert np.array_equal(dataclasses.replace(transform, scale=0.02).image(made), image)
     assert np.array_equal(dataclasses.replace(transform, scale=2).blob(image), 2 * blob)
 
 

@@ -25,3 +25,12 @@ def test_columns_are_drawn_whatever_their_sizes(tmp_path, units, steps, images):
     drawn = cv2.imread(str(tmp_path / "a.png"))
     red = (drawn[..., 2] > 200) & (drawn[..., :2] < 60).all(-1)
     assert red.sum() > 2000 and [each.name for each in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_long_title_is_folded_and_whole(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(gates, "save", lambda figure, path: drawn.append(figure))
+    title = "v_CounterClockwise_g01_c01.avi: the units that weigh most for Counter Clockwise"
+    gates.unrolled([gates.Column("a", lstm(4, 16), [], {"b": [0.5] * 16})], title, "frame", tmp_path / "a.png")
+    lines = drawn[0].get_suptitle().splitlines()
+    assert len(lines) == 2 and " ".join(lines) == title

@@ -36,13 +36,23 @@ def made(classes, videos=40, seed=1):
 
 def test_what_lrcn_drew_is_drawn_over_and_nothing_else(tmp_path):
     ours, others, folder = tmp_path / "ours.png", tmp_path / "photo.png", tmp_path / "folder.png"
-    pictures.save(pictures.pyplot().figure(), ours)
+    pictures.save(pictures.new_figure(), ours)
     pictures.check_drawn_over([ours, tmp_path / "none.png"])
     cv2.imwrite(str(others), np.zeros((8, 8, 3), np.uint8))
     folder.mkdir()
     for path in others, folder:
         with pytest.raises(DataError, match=f"^{path}: is there already, and was not drawn by lrcn; move it, or give"):
             pictures.check_drawn_over([ours, path])
+
+
+def test_drawing_leaves_the_plots_of_its_caller_alone(tmp_path):
+    from matplotlib import pyplot
+
+    pyplot.switch_backend("svg")  # any but the one that pictures are written with
+    mine = pyplot.figure()
+    pictures.save(pictures.new_figure(), tmp_path / "ours.png")
+    assert pyplot.get_backend() == "svg" and pyplot.get_fignums() == [mine.number]
+    pyplot.close(mine)
 
 
 def names(count):
@@ -55,8 +65,7 @@ def figures(monkeypatch):
     drawn = []
     for module in pictures, confusion:
         monkeypatch.setattr(module, "save", lambda figure, path, vector=False: drawn.append(figure))
-    yield drawn
-    pictures.pyplot().close("all")
+    return drawn
 
 
 def extents(figure, kind):
@@ -281,7 +290,7 @@ def test_a_picture_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
             confusion.draw(made(6), names(6), "net", DATA, tmp_path / "c.png")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert not list(tmp_path.iterdir()) and not pictures.pyplot().get_fignums()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
