@@ -304,7 +304,12 @@ def write_sequences(
     progress(
         f"{len(words)} words; {cut} of {len(owner)} captions are cut to {options.steps} steps in aligned files", 0, 0
     )
-    return {"vocabulary": len(words) + 1, "steps": options.steps, "streams": options.streams, "splits": sizes}
+    return {
+        "vocabulary": vocabulary.outputs(words),
+        "steps": options.steps,
+        "streams": options.streams,
+        "splits": sizes,
+    }
 
 
 def room_of(captions: int, steps: int) -> int:

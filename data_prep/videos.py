@@ -18,6 +18,7 @@ import numpy as np
 
 from data_prep import DataError, checksums, flow, frames, list_order, room, shards, stills, store
 from data_prep.dataset import Dataset, Video, index_text, list_text, without_videos
+from data_prep.draw import Draw
 from data_prep.list_order import ListOrder
 from data_prep.spellings import Spellings
 from data_prep.whole_files import write_json, write_text, writing
@@ -26,7 +27,6 @@ from readers.bounds import check_pixels
 from readers.text import number, read_lines, twice
 
 SAMPLE = 64  # stored images that are decoded again at the end
-TEST_SHARE = 0.25  # of each class, where lists are drawn
 UNEVEN = "uneven.tsv"
 ORDER = ("seed", "keep_order")  # settings that decide on nothing but the order of training lists; drawn lists differ
 
@@ -473,7 +473,7 @@ def _deeper(root: Path) -> str:
 
 def prepare_folder(
     videos_dir,
-    lists_dir,
+    lists: str | Path | Draw | None,
     out,
     options: FrameOptions = FrameOptions(),
     order: ListOrder = ListOrder(),
@@ -483,21 +483,22 @@ def prepare_folder(
     """A folder with a folder of videos for each class, and list files, to the dataset folder `out`. A video is a file
     or a folder of images.
 
-    lists_dir holds train1.txt and test1.txt (train2.txt, ... likewise): `Class/video label` a line, with or without the
-    file's suffix, or `Class/video frames label` as TSN and mmaction2 have it, of which the frames are not used; and, if
-    it likes, classes.txt, a class a line in the order of labels, which must be the folders'
-    names. Without it classes are the folders' names, alphabetically. Or it holds HMDB-51's lists,
-    CLASS_test_split1.txt: `video.avi 1` a line, 1 for training, 2 for test. With lists the videos may also lie in one
-    folder, without folders of classes. lists_dir None: a seeded draw gives a quarter of each class to the test list.
+    lists: a folder that holds train1.txt and test1.txt (train2.txt, ... likewise): `Class/video label` a line, with or
+    without the file's suffix, or `Class/video frames label` as TSN and mmaction2 have it, of which the frames are not
+    used; and, if it likes, classes.txt, a class a line in the order of labels, which must be the folders' names.
+    Without it classes are the folders' names, alphabetically. Or it holds HMDB-51's lists, CLASS_test_split1.txt:
+    `video.avi 1` a line, 1 for training, 2 for test. With lists the videos may also lie in one folder, without folders
+    of classes. Or a draw, by which videos are divided with the seed of `order`; None draws a quarter of each class.
     mirror: the labels survive a mirror. Errors: DataError (no videos, lists or classes that do not fit the folder, and
     what `prepare_videos` raises).
     """
     root = Path(videos_dir)
+    draw, lists_dir = (lists, None) if isinstance(lists, Draw) else (Draw(), lists and Path(lists))
     files, loose = find_videos(root)
     there = Spellings(Source(path, "", 0).name for paths in (*files.values(), loose) for path in paths)
-    lines = [] if lists_dir is None else _list_lines(Path(lists_dir), there)
+    lines = [] if lists_dir is None else _list_lines(lists_dir, there)
     classes = sorted(files) or _classes_of(lines, root)
-    class_list = lists_dir and Path(lists_dir) / "classes.txt"
+    class_list = lists_dir and lists_dir / "classes.txt"
     if class_list and class_list.exists():
         spellings = Spellings(files)
         classes = [spellings.one_of(class_name, where) for where, class_name in numbered_lines(class_list)]
@@ -509,14 +510,15 @@ def prepare_folder(
     labels = {class_name: label for label, class_name in enumerate(classes)}
     sources = [Source(path, name, labels[name]) for name in classes for path in files.get(name, ())]
     if lists_dir is None:
-        lists = _draw_lists(sources, order.seed)
+        names = {name: [Source(path, "", 0).name for path in files.get(name, ())] for name in classes}
+        listed = draw.lists(names, order.seed)
     else:
         lines = _as_spelled_there(lines, Spellings(classes), there)
         sources += _loose_sources(lines, loose, labels)
-        lists = _resolve(lines, sources, labels, root)
-    numbers = sorted({int(list_name[:-4].lstrip("trainesu")) for list_name in lists})
-    _check_splits(numbers, lists, lists_dir or root, work)
-    return prepare_videos(VideoSet(root.name, classes, sources, lists, numbers, mirror), out, options, order, work)
+        listed = _resolve(lines, sources, labels, root)
+    numbers = sorted({int(list_name[:-4].lstrip("trainesu")) for list_name in listed})
+    _check_splits(numbers, listed, lists_dir or root, work)
+    return prepare_videos(VideoSet(root.name, classes, sources, listed, numbers, mirror), out, options, order, work)
 
 
 def _check_splits(numbers: list[int], lists: dict[str, list[str]], place: Path, work: Work) -> None:
@@ -665,18 +667,4 @@ def _resolve(lines: list[Line], sources: list[Source], labels, root) -> dict[str
                 " list; make them agree"
             )
         lists.setdefault(line.list_name, []).append(line.video)
-    return lists
-
-
-def _draw_lists(sources: list[Source], seed: int) -> dict[str, list[str]]:
-    random, lists = np.random.default_rng(seed), {"train1.txt": [], "test1.txt": []}
-    for label in sorted({source.label for source in sources}):
-        members = [source.name for source in sources if source.label == label]
-        if len(members) < 2:
-            lone = next(source.path for source in sources if source.label == label)
-            raise DataError(f"{lone.parent}: one video cannot be divided into train and test; add videos or give lists")
-        order, tests = random.permutation(len(members)), max(1, round(TEST_SHARE * len(members)))
-        lists["test1.txt"] += [members[i] for i in sorted(order[:tests])]
-        lists["train1.txt"] += [members[i] for i in sorted(order[tests:])]
-    random.shuffle(lists["train1.txt"])  # a part of the draw: by its lists a data set drawn earlier is known again
     return lists

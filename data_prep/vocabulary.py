@@ -12,7 +12,7 @@ import re
 import sys
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
@@ -142,11 +142,20 @@ def build(sentences: Sentences, training: np.ndarray, min_count: int = MIN_COUNT
     return [UNKNOWN, *(word for _, word in sorted(often))]
 
 
+def outputs(vocabulary: Sequence[str]) -> int:
+    """What a net predicts: the words, <unk> among them, and the end of a sentence, 0. The release's 8,800 words are
+    8,801 outputs."""
+    return len(vocabulary) + 1
+
+
 def read(path: str | PathLike[str]) -> list[str]:
     """The words of vocabulary.txt, one a line, the unknown word first. DataError, one line, for another file."""
     words = [word.strip() for word in read_lines(path, DataError, "give the vocabulary.txt of the prepared captions")]
     if not words or words[0] != UNKNOWN:
-        raise DataError(f"{path}: not a vocabulary, which begins with {UNKNOWN}, a word a line")
+        raise DataError(
+            f"{path}: not a vocabulary, which is a word a line and begins with {UNKNOWN}; of a list of words, make "
+            "that its first line"
+        )
     seen: set[str] = set()
     for number, word in enumerate(words, 1):
         if not word or word in seen:

@@ -17,7 +17,7 @@ from lrcn.commands.help import Group
 from lrcn.engine import container
 from readers.paths import checked
 
-COMMANDS = {  # title in the help -> name -> the module of lrcn.commands that has it, under its name
+SECTIONS = {  # title in the help -> name -> the module of lrcn.commands that has it, under its name
     "Nets": {"nets": "nets", "weights": "released"},
     "Data": {"data": "released", "prepare": "prepare", "verify": "verify"},
     "Training": {"experiments": "experiments", "train": "train", "watch": "watch", "analyze": "analyze"},
@@ -25,7 +25,7 @@ COMMANDS = {  # title in the help -> name -> the module of lrcn.commands that ha
     "Using trained nets": {"classify": "classify", "caption": "caption", "describe": "describe", "sample": "sample"},
     "This machine": {"caffe": "caffe", "bench": "bench"},
 }
-MODULES = {name: module for commands in COMMANDS.values() for name, module in commands.items()}
+COMMANDS = {name: module for commands in SECTIONS.values() for name, module in commands.items()}
 
 
 def main() -> None:
@@ -102,14 +102,14 @@ class Commands(Group):
     """The modules of commands, imported as they are asked for."""
 
     def list_commands(self, ctx):
-        return sorted(MODULES)
+        return sorted(COMMANDS)
 
     def get_command(self, ctx, name):
-        return getattr(import_module(f"lrcn.commands.{MODULES[name]}"), name) if name in MODULES else None
+        return getattr(import_module(f"lrcn.commands.{COMMANDS[name]}"), name) if name in COMMANDS else None
 
     def format_commands(self, ctx, formatter):
-        longest = max(map(len, MODULES))
-        for title, names in COMMANDS.items():
+        longest = max(map(len, COMMANDS))
+        for title, names in SECTIONS.items():
             with formatter.section(title):
                 purposes = [self.get_command(ctx, name).get_short_help_str(formatter.width) for name in names]
                 formatter.write_dl([(name.ljust(longest), purpose) for name, purpose in zip(names, purposes)])

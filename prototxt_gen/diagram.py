@@ -6,6 +6,9 @@ is several sequences put one after another), the arrows of the recurrence betwee
 reads, and a static input at the side, with an arrow into every step. Layers in place are named with the layer whose
 blob they change; what is done in place to data as they come in is not drawn. Layers that do not learn are dashed. PNG
 needs matplotlib.
+
+A brief drawing is for where there is little room: names and sizes alone, without labels, clip markers, and layers that
+only drop or reshape.
 """
 
 import io
@@ -25,9 +28,11 @@ FORMATS = (".svg", ".png")
 
 RECURRENT = ("LSTM", "RNN")
 SINKS = (*AUTOMATIC_TOPS, "Accuracy")
+PASSED_ON = ("Dropout", "Reshape")  # what a brief drawing leaves out
 
 # Inches; points for letters.
 LETTER, LINE, PAD, GAP, LANE, BETWEEN, BESIDE, MARGIN = 7.5, 0.15, 0.07, 0.30, 0.26, 0.95, 0.1, 0.3
+NEAR = 0.45  # BETWEEN, of a brief drawing
 
 COLOURS = {  # kind -> face, edge
     "data": ("#dfe6ec", "#60717f"),
@@ -39,12 +44,12 @@ COLOURS = {  # kind -> face, edge
 FLOW, RECURRENCE, STATIC = "#3c4650", "#b04a3f", "#b8742c"
 
 
-def draw(shapes: NetShapes, path: Path | str, title: str = "") -> None:
+def draw(shapes: NetShapes, path: Path | str, title: str = "", brief: bool = False) -> None:
     """Draw `infer`'s net into an .svg or .png file. The same net gives the same bytes. Raises as `drawn`."""
-    Path(path).write_bytes(drawn(shapes, path, title))
+    Path(path).write_bytes(drawn(shapes, path, title, brief))
 
 
-def drawn(shapes: NetShapes, path: Path | str, title: str = "") -> bytes:
+def drawn(shapes: NetShapes, path: Path | str, title: str = "", brief: bool = False) -> bytes:
     """What `draw` writes. Raises SpecError for another suffix, for a net without layers, or where matplotlib is missing
     for .png."""
     ending = Path(path).suffix.lower()
@@ -52,9 +57,9 @@ def drawn(shapes: NetShapes, path: Path | str, title: str = "") -> bytes:
         raise SpecError(f"{path}: a diagram is written as {' or '.join(FORMATS)}, by the file's ending")
     try:
         if ending == ".svg":
-            text = svg(shapes, title).replace(">", f">{PAGE}", 1)
+            text = _svg(_picture(shapes, brief), title, totals(shapes)).replace(">", f">{PAGE}", 1)
             return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'.encode()
-        return _rendered(_picture(shapes), title, totals(shapes))
+        return _rendered(_picture(shapes, brief), title, totals(shapes))
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
 
@@ -72,18 +77,18 @@ def totals(shapes: NetShapes) -> str:
     return f"{least}{shapes.parameters:,} parameters" + (f", {frozen:,} of them frozen" if frozen else "")
 
 
-def _picture(shapes: NetShapes) -> "Picture":
-    picture = lay_out(shapes)
+def _picture(shapes: NetShapes, brief: bool = False) -> "Picture":
+    picture = lay_out(shapes, brief)
     if not picture.boxes:
         raise SpecError("the net has no layer in this state, so there is nothing to draw")
     return picture
 
 
-def lay_out(shapes: NetShapes) -> "Picture":
+def lay_out(shapes: NetShapes, brief: bool = False) -> "Picture":
     """Where everything stands, in inches."""
-    nodes = _nodes(shapes)
+    nodes = _nodes(shapes, brief)
     recurrent = [node for node in nodes if node.kind == "recurrent" and node.below]
-    return _Unrolled(nodes, recurrent).drawn() if recurrent else _layered(nodes)
+    return _Unrolled(nodes, recurrent, brief).drawn() if recurrent else _layered(nodes)
 
 
 # ---- what there is to draw ---------------------------------------------------------------------------------
@@ -101,10 +106,22 @@ class Node:
     below: list["Node"] = field(default_factory=list)
     above: list["Node"] = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
+    brief: bool = False
 
     def lines(self) -> list[str]:
+        if self.brief:
+            return [self.name, *filter(None, [self.size()])]
         lines = [" + ".join([self.name, *self.folded]), *[f"{self.type}  {shape}" for shape in self.shapes or [""]]]
         return [*lines, learned] if (learned := self.learned()) else lines
+
+    def size(self) -> str:
+        """What a brief drawing says of it: the size of a step's data, "LSTM 256", "101 outputs"."""
+        shape = self.row.tops[0] if self.row.tops else None
+        if self.kind == "data":
+            return show(shape[1:]) if shape and len(shape) > 2 else ""
+        if not shape or not self.row.weights:
+            return self.type
+        return f"{shape[-1]} outputs" if self.kind == "dense" else f"{self.type} {shape[-1]}"
 
     def learned(self) -> str:
         """How many parameters it has, and whether they learn; "" where it has none."""
@@ -117,7 +134,7 @@ class Node:
         return f"{number} parameters" + ", frozen" * row.frozen
 
 
-def _nodes(net: NetShapes) -> list[Node]:
+def _nodes(net: NetShapes, brief: bool = False) -> list[Node]:
     """In the net's order, joined to each other. Silence is left out: it makes nothing."""
     nodes: list[Node] = []
     makers: dict[str, Node] = {}
@@ -129,16 +146,19 @@ def _nodes(net: NetShapes) -> list[Node]:
             if makers[layer.top[0]].kind != "data":
                 makers[layer.top[0]].folded.append(layer.name)
             continue
+        if brief and layer.type in PASSED_ON and len(layer.top) == len(layer.bottom) == 1 and layer.bottom[0] in makers:
+            makers[layer.top[0]] = makers[layer.bottom[0]]
+            continue
         shapes = list(map(show, row.tops))
         if layer.type in DATA_TYPES and not layer.bottom:
             for top, shape in zip(layer.top, shapes):
                 source = layer.type if top == layer.name else f"{layer.type} '{layer.name}'"
-                makers[top] = Node(top, "data", source, [shape], row)
+                makers[top] = Node(top, "data", source, [shape], row, brief=brief)
                 nodes.append(makers[top])
             continue
         if len(shapes) > 1:
             shapes = [f"{top} {shape}" for top, shape in zip(layer.top, shapes)]
-        node = Node(layer.name, _kind(layer.type), layer.type, shapes, row)
+        node = Node(layer.name, _kind(layer.type), layer.type, shapes, row, brief=brief)
         node.below = [makers[name] for name in layer.bottom if name in makers]
         for below in dict.fromkeys(node.below):
             below.above.append(node)
@@ -282,8 +302,8 @@ class Column:
 class _Unrolled:
     """The picture of a net with recurrent layers, in the making."""
 
-    def __init__(self, nodes: list[Node], recurrent: list[Node]):
-        self.recurrent, self.first = recurrent, recurrent[0]
+    def __init__(self, nodes: list[Node], recurrent: list[Node], brief: bool = False):
+        self.recurrent, self.first, self.brief = recurrent, recurrent[0], brief
         self.sinks = [node for node in nodes if node.row.layer.type in SINKS]
         self.follow = _reach(recurrent, "above") - set(self.sinks)
         self.markers = {node: node.below[1] for node in recurrent if len(node.below) > 1}
@@ -309,7 +329,7 @@ class _Unrolled:
 
     def drawn(self) -> Picture:
         names = [_width(f"x {marker.name}") for marker in self.markers.values()]
-        between = max(BETWEEN, max(names, default=0) + 0.25)
+        between = NEAR if self.brief else max(BETWEEN, max(names, default=0) + 0.25)
         begin = self.side_width + (BETWEEN if self.side else 0) + self.width / 2 + 0.45
         self.centres = [begin + number * (self.width + between) for number in range(len(self.columns))]
         for number in range(len(self.columns)):
@@ -319,7 +339,8 @@ class _Unrolled:
             self._recurrence(node, between)
         if self.side:
             self._static_input()
-        self._say_batch()
+        if not self.brief:
+            self._say_batch()
         if self.sinks:
             self._losses()
         return self.picture
@@ -374,15 +395,16 @@ class _Unrolled:
         """From each step's box to the next one's, masked by the clip markers; from the batch before, dashed."""
         picture, boxes = self.picture, [self.placed[node, number] for number in range(len(self.columns))]
         y = boxes[0].y + boxes[0].height / 2
-        marker = f"\u00d7 {self.markers[node].name}" if node in self.markers else ""
+        marker = f"\u00d7 {self.markers[node].name}" if node in self.markers and not self.brief else ""
         start = boxes[0].x - boxes[0].width / 2
         picture.arrow((start - 0.4, y), (start, y), colour=RECURRENCE, dashed=True)
         for number, (left, right) in enumerate(zip(boxes, boxes[1:]), 1):
             a, b = left.x + left.width / 2, right.x - right.width / 2
             if self.columns[number].gap:
-                picture.arrow((a, y), (a + 0.38, y), colour=RECURRENCE)
+                part = 0.36 * between
+                picture.arrow((a, y), (a + part, y), colour=RECURRENCE)
                 picture.words.append(((a + b) / 2, y, "\u00b7\u00b7\u00b7", RECURRENCE))
-                picture.arrow((b - 0.38, y), (b, y), colour=RECURRENCE)
+                picture.arrow((b - part, y), (b, y), colour=RECURRENCE)
             else:
                 picture.arrow((a, y), (b, y), colour=RECURRENCE)
             picture.words.append(((a + b) / 2, y + 0.12, marker, RECURRENCE))
@@ -430,7 +452,8 @@ class _Unrolled:
 
     def _losses(self) -> None:
         """One wide box over all steps, since a loss is over all of them, and the labels at its side."""
-        box = Box(_table(self.sinks), "loss", listed=True)
+        lines = [", ".join(node.name for node in self.sinks)] if self.brief else _table(self.sinks)
+        box = Box(lines, "loss", listed=not self.brief)
         box.width = max(box.width, self.centres[-1] - self.centres[0] + self.width)
         box.x, box.y = self._middle(), self.feet[-1] + self.heights[-1] + GAP
         self.picture.boxes.append(box)
@@ -442,7 +465,7 @@ class _Unrolled:
                     self.picture.arrow((low.x, low.top), (low.x, box.y))
         x = box.x + box.width / 2 + 0.45
         for node in read:
-            if node not in self.follow and (node, 0) not in self.placed:
+            if node not in self.follow and (node, 0) not in self.placed and not self.brief:
                 label = Box(node.lines() + [f"from {below.name}" for below in node.below], "data")
                 label.x, label.y = x + label.width / 2, box.y + (box.height - label.height) / 2
                 self.picture.boxes.append(label)
@@ -520,6 +543,9 @@ def _group(group: Group) -> Box:
     frozen = bool(learned) and all(row.frozen for row in learned)
     if len(group) == 1:
         return Box(group[0].lines(), group[0].kind, frozen=frozen)
+    if group[0].brief:
+        lines = [f"{group[0].name} to {group[-1].name}", f"{len(group)} layers"]
+        return Box(lines, "cnn", frozen=frozen)
     return Box(_table(group)[::-1], "cnn", listed=True, frozen=frozen)  # the first layer stands lowest
 
 

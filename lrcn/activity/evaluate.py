@@ -315,8 +315,12 @@ def _columns(summary: dict) -> list[tuple[str, str, dict]]:
 
 def _write_tables(summary: dict, classes: list[str], out: Path, ending: str) -> None:
     columns = _columns(summary)
-    per_class = [["class", *(f"{model} {column}" for model, column, _ in columns)]]
-    per_class += [[name, *(measured["per_class"][name] for _, _, measured in columns)] for name in classes]
+    videos = np.sum(columns[0][2]["confusion"], axis=1).tolist() if columns else []
+    per_class = [["class", "videos", *(f"{model} {column}" for model, column, _ in columns)]]
+    per_class += [
+        [name, count, *(measured["per_class"][name] for _, _, measured in columns)]
+        for name, count in zip(classes, videos)
+    ]
     _write_table(out / f"per_class{ending}.tsv", per_class)
     _write_table(
         out / f"confused{ending}.tsv",

@@ -57,7 +57,9 @@ def choose(net: str, kind: str | None, settings: Mapping[str, Any], phase: str |
         if not Path(net).exists():
             raise SpecError(f"{net}: no such file, nor a net of the catalogue{nearest(net, catalogue.names())}")
         if settings or kind:
-            raise SpecError(f"{net} is a file: --set, --config, --deploy and --part go with a net of the catalogue")
+            raise SpecError(
+                f"{net} is a file: --set, --config, --vocabulary, --deploy and --part go with a net of the catalogue"
+            )
         source = read(Path(net), None)
         if isinstance(source.message, pb.SolverParameter):
             return _of_solver(source, phase, stages)

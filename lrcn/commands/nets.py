@@ -93,10 +93,33 @@ def nets_list(names, task, as_json):
         print(*table_or_records(titles, table, width(), right=(3,)), sep="\n")
 
 
+def _words_option(command):
+    """--vocabulary FILE: `_values` counts its words."""
+    return option("--vocabulary", "words", type=FILE, help="Make nets for the words of this file, one word per line.")(
+        command
+    )
+
+
+def _values(changes, config, words):
+    """The settings of --set, --config and --vocabulary."""
+    values = read_settings(changes, config)
+    if words is None:
+        return values
+    tables = [table for table in values.values() if isinstance(table, dict)]
+    if any("vocabulary" in each for each in (values, *tables)):
+        raise click.UsageError("--vocabulary: the setting vocabulary is given too; leave one of them out")
+    from data_prep import vocabulary
+
+    return values | {"vocabulary": vocabulary.outputs(vocabulary.read(words))}
+
+
 @nets.command(
     "write",
     examples=[
-        ("Write a captioner with LSTMs of 512 units", "lrcn nets write caption/lrcn-2f --set units=512 --out nets"),
+        (
+            "Write a captioner for a vocabulary of your own, with LSTMs of 512 units",
+            "lrcn nets write caption/lrcn-2f --vocabulary vocabulary.txt \\\n  --set units=512 --out nets",
+        ),
         ("Write every net of the paper", "lrcn nets write --all --out nets"),
         ("Write the authors' own files", "lrcn nets write --published --out nets"),
     ],
@@ -107,8 +130,9 @@ def nets_list(names, task, as_json):
 @option("--explain", is_flag=True, help="Say beside each value which setting it is, and where it comes from.")
 @option("--out", type=FOLDER, required=True, help="Folder in which each net gets a folder.")
 @option("--force", is_flag=True, help="Overwrite files that were edited, or that lrcn did not write.")
+@_words_option
 @settings_options
-def nets_write(names, everything, published, explain, out, force, changes, config):
+def nets_write(names, everything, published, explain, out, force, words, changes, config):
     """Write nets and their solvers as prototxt.
 
     Each net gets train_test.prototxt, deploy.prototxt and solver.prototxt.
@@ -120,10 +144,12 @@ def nets_write(names, everything, published, explain, out, force, changes, confi
         raise click.UsageError(
             "name the nets to write, or give one of --all and --published; `lrcn nets list` shows them"
         )
-    values = read_settings(changes, config)
+    values = _values(changes, config, words)
     if published:
         if values:
-            raise click.UsageError("--published writes what the authors published: it takes no --set and no --config")
+            raise click.UsageError(
+                "--published writes what the authors published: it takes no --set, --config or --vocabulary"
+            )
         if explain:
             raise click.UsageError("--published writes the release itself; --explain goes with a NAME or --all")
         texts = net_files.published_texts()
@@ -209,10 +235,12 @@ def state_options(command):
 @lenient_option
 @JSON
 @option("--diagram", type=FILE, help="Draw the net too, as .svg or .png.")
+@option("--brief", is_flag=True, help="With --diagram: draw names and sizes alone.")
 @state_options
 @section("State of the net", option("--level", type=int, default=0, help="Level, for the rules that ask for one."))
+@_words_option
 @settings_options
-def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient, as_json, diagram):
+def nets_show(net, phase, stages, level, kind, inputs, words, changes, config, lenient, as_json, diagram, brief):
     """Show a net's layers, shapes, parameters and memory.
 
     NAME is a net of `lrcn nets list`, FILE any prototxt; of a solver its fields are shown, and its net. Without --phase
@@ -223,13 +251,15 @@ def nets_show(net, phase, stages, level, kind, inputs, changes, config, lenient,
     from lrcn.results.plotting import matplotlib
     from prototxt_gen.diagram import drawn
 
+    if brief and not diagram:
+        raise click.UsageError("--brief: goes with --diagram; give both")
     check_apart(diagram, Path(net))
-    chosen = net_table.choose(net, kind, read_settings(changes, config), phase, stages)
+    chosen = net_table.choose(net, kind, _values(changes, config, words), phase, stages)
     shapes = net_table.look(chosen, level, dict(map(net_table.read_input, inputs)))
     if diagram:
         if diagram.suffix.lower() == ".png":
             matplotlib()
-        content = drawn(shapes, diagram, title=net_table.heading(chosen))
+        content = drawn(shapes, diagram, net_table.heading(chosen), brief)
         diagram.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(diagram, content)
     if as_json:
@@ -364,9 +394,10 @@ def all_right(checked):
 @lenient_option
 @JSON
 @state_options
+@_words_option
 @settings_options
 @click.pass_context
-def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config, lenient, as_json):
+def nets_weights(context, net, caffemodel, phase, stages, kind, words, changes, config, lenient, as_json):
     """Say which layers of a net a .caffemodel fills.
 
     NAME is a net of `lrcn nets list`, FILE any prototxt. Without --phase the training net is filled if there is one.
@@ -376,7 +407,7 @@ def nets_weights(context, net, caffemodel, phase, stages, kind, changes, config,
     from lrcn.commands import net_table
     from prototxt_gen.weights import plan, read_weights
 
-    chosen = net_table.choose(net, kind, read_settings(changes, config), phase, list(stages))
+    chosen = net_table.choose(net, kind, _values(changes, config, words), phase, list(stages))
     net_table.refuse_netless(chosen)
     pass_over(chosen.lacking, lenient)
     filled = plan(

@@ -189,7 +189,13 @@ def prepare_ucf101(videos, splits, out, split, subset, workers, executor, shard,
 
 @prepare.command(
     "videos",
-    examples=[("Prepare a folder of videos for each class", "lrcn prepare videos --videos my-videos --out data/mine")],
+    examples=[
+        ("Prepare a folder of videos for each class", "lrcn prepare videos --videos my-videos --out data/mine"),
+        (
+            "Keep the videos of a scene together, all for training or all for testing",
+            "lrcn prepare videos --videos my-videos --group-by 'scene[0-9]+' \\\n  --out data/mine",
+        ),
+    ],
 )
 @section(
     "Input",
@@ -202,6 +208,18 @@ def prepare_ucf101(videos, splits, out, split, subset, workers, executor, shard,
         show_default="a seeded draw",
         help="Training and test lists: classes.txt, train1.txt and test1.txt with lines `Class/video label`, or "
         "HMDB-51's.",
+    ),
+    option(
+        "--test-share",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        show_default="0.25",
+        help="Without lists: share of each class that is drawn for testing.",
+    ),
+    option(
+        "--group-by",
+        metavar="REGEX",
+        help="Without lists: put videos in whose names this matches the same text, as 'scene[0-9]+', all into training "
+        "or all into testing.",
     ),
     option(
         "--mirror/--no-mirror",
@@ -236,14 +254,18 @@ def prepare_videos(videos, lists, out, flow, mirror, workers, executor, shard, *
 
     Training and test videos are drawn at random if no lists are given.
     """
+    from data_prep.draw import Draw
     from data_prep.list_order import ListOrder
     from data_prep.videos import FrameOptions, prepare_folder
 
+    draw = {name: options[name] for name in ("test_share", "group_by") if options[name] is not None}
+    if lists and draw:
+        raise click.UsageError("--test-share and --group-by: say how lists are drawn; leave them out with --lists")
     algorithm = None if flow == "none" else flow
     frames = FrameOptions(*options["size"], options["fps"], algorithm, options["every"], options["skip_unreadable"])
     order = ListOrder(options["seed"], options["keep_order"])
     with _making(out, (workers, executor, shard)) as work:
-        prepare_folder(videos, lists, out, frames, order, work, mirror)
+        prepare_folder(videos, lists or Draw(**draw), out, frames, order, work, mirror)
 
 
 def _caption_options(command):

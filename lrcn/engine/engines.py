@@ -122,11 +122,20 @@ def find(source: str | None = None, cuda: bool = False, nccl: bool = False) -> E
         fitting = [engine for engine in fitting if engine.version == version]
     if not fitting:
         options = (f" --source {source}" if source else "") + (" --cuda" if cuda else "")
-        damaged = next((path for path in _records() if _recorded(path.parent) is None), None)
-        why = f" ({damaged}: damaged, or of another lrcn)" if damaged else ""
-        raise EngineError(f"no Caffe engine{' for GPUs' if cuda else ''}{why}: run `lrcn caffe build{options}`")
+        raise EngineError(
+            f"no Caffe engine{' for GPUs' if cuda else ''}{_why_not(cuda)}: run `lrcn caffe build{options}`"
+        )
     of_several = [engine for engine in fitting if nccl and engine.gpu and engine.gpu["nccl"]]
     return max(of_several or fitting, key=lambda engine: (engine.root / RECORD).stat().st_mtime)
+
+
+def _why_not(cuda: bool) -> str:
+    """What is to be said, in brackets, of engines that are there and are of no use."""
+    if damaged := next((path for path in _records() if _recorded(path.parent) is None), None):
+        return f" ({damaged}: damaged, or of another lrcn)"
+    whole, fitting = filter(None, (read(path.parent) for path in _records())), _whole_engines()
+    other = next((engine for engine in whole if engine.cuda >= cuda and engine not in fitting), None)
+    return f" ({other.root}: made for another lrcn, Python or machine)" if other else ""
 
 
 def cache() -> Path:

@@ -32,6 +32,8 @@ FATAL = re.compile(r"^F\d{4,8} \S+ +\d+ ([\w.]+:\d+)\] (.*)")
 UNWRITTEN = "SerializeToOstream"  # the check of Caffe's that fails where a snapshot cannot be written
 FULL = 64 << 10  # bytes that are left of a disk on which Caffe's log has found no place, at most
 GOES_ON = "free some and run the same command again, it goes on where it stopped"
+OUT_OF_MEMORY = "out of memory"  # of a GPU, in CUDA's words
+LESS_MEMORY = "give a smaller batch by --set, a smaller --workspace, or a GPU that nothing else is at work on"
 READING = ("data_transformer.cpp", "db_lmdb.cpp", "db_lmdb.hpp", "data_layer.cpp", "image_data_layer.cpp")
 LAST_LINES = 400  # of a log, in which the reason stands
 
@@ -187,6 +189,8 @@ def explain(lines: Iterable[str], status: int, log: Path | str | None) -> str:
         return f"{ended}: it may not write so large a file; raise that limit (ulimit -f) and run the same command again"
     if why := reason(lines, log):
         return why
+    if status == -signal.SIGKILL:
+        ended += ", as where memory is short; see what else is at work, or give a smaller batch by --set"
     if log is None:
         last = next((line for line in reversed(lines) if line), None)
         return f"{ended}; it said last: {last}" if last else f"{ended}, and said nothing"
@@ -212,6 +216,8 @@ def reason(lines: Iterable[str], log: Path | str | None) -> str | None:
     for line in lines:
         if fatal := FATAL.match(line):
             why = f"; is the disk full? {GOES_ON}" if UNWRITTEN in fatal[2] else ""
+            if OUT_OF_MEMORY in fatal[2]:
+                why = f"; {LESS_MEMORY}"
             if fatal[1].partition(":")[0] in READING:
                 why = "; is an image of the data set damaged? `lrcn verify` tells"
             return f"Caffe stopped at {fatal[1]}: {fatal[2]}{why}" + (f" (log: {log})" if log is not None else "")

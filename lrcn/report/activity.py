@@ -13,6 +13,7 @@ from lrcn.report.charts import Axis, Line
 from lrcn.report.matrix import confusion
 from lrcn.results import palette
 from lrcn.results.lettering import class_in_words
+from lrcn.results.numbers import decimals, percent, share
 
 SINGLE = "single-frame"
 SURE = 0.05  # a p-value from which on a difference is called no more than chance
@@ -27,15 +28,15 @@ def section(results: Mapping[str, Any], document: Mapping[str, Any] | None) -> d
         "confused": _most_confused(results),
         "matrices": [
             {
-                "title": f"{palette.title(model)}, {palette.title(column)}: {measured['accuracy']:.1f} %",
+                "title": f"{palette.title(model)}, {palette.title(column)}: {_right(measured)}",
                 "svg": confusion(measured["confusion"], classes, f"{model}, {column}"),
             }
             for model, columns in models.items()
             for column, measured in columns.items()
         ],
-        "per_class": _per_class(models, results["dataset"]["classes"]),
-        "over_time": _over_time(results.get("over_time") or {}, len(classes)),
-        "fusion": _fusion(results.get("fusion") or {}, len(classes)),
+        "per_class": _per_class(models, _videos_of_classes(results)),
+        "over_time": _over_time(results.get("over_time") or {}, results["dataset"]),
+        "fusion": _fusion(results.get("fusion") or {}, results["dataset"]),
         "by": _judge((document or {}).get("by")),
         "videos": [examples.video(each) for each in (document or {}).get("videos", [])],
     }
@@ -58,15 +59,16 @@ def verdicts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             if model == against or column not in models.get(against, {}):
                 continue
             this, other = measured["accuracy"], models[against][column]["accuracy"]
+            places = decimals(measured.get("videos"))
             p = pair["p_value"] if pair else None
             found.append(
                 {
                     "model": palette.title(model),
                     "against": palette.title(against),
                     "column": palette.title(column),
-                    "this": this,
-                    "other": other,
-                    "difference": this - other,
+                    "this": _right(measured),
+                    "other": _right(models[against][column]),
+                    "difference": f"{this - other:+.{places}f}",
                     "alone": pair and pair["this"],
                     "others": pair and pair["other"],
                     "p": None if p is None else "below 0.001" if p < 0.001 else f"{p:.3f}",
@@ -75,6 +77,10 @@ def verdicts(results: Mapping[str, Any]) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _right(measured: Mapping[str, Any]) -> str:
+    return percent(measured["accuracy"], measured.get("videos"))
 
 
 def _verdict(difference: float, p: float | None) -> str:
@@ -91,36 +97,48 @@ def best_column(columns: Mapping[str, Any]) -> str:
 
 def _most_confused(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The pairs that each model's best column confuses most."""
+    videos = _videos_of_classes(results)
     return [
         {
             "model": palette.title(model),
             "column": palette.title(best_column(columns)),
-            "pairs": [_in_words(pair) for pair in pairs[:8]],
+            "pairs": [_in_words(pair, videos) for pair in pairs[:8]],
         }
         for model, columns in results["confused"].items()
         if columns and (pairs := columns[best_column(columns)])
     ]
 
 
-def _in_words(pair: Mapping[str, Any]) -> dict[str, Any]:
-    return {**pair, "class": class_in_words(pair["class"]), "answer": class_in_words(pair["answer"])}
+def _in_words(pair: Mapping[str, Any], videos: Mapping[str, int]) -> dict[str, Any]:
+    """A pair, and of how many videos of the class."""
+    names = {"class": class_in_words(pair["class"]), "answer": class_in_words(pair["answer"])}
+    return {**pair, **names, "of": videos[pair["class"]]}
 
 
-def _per_class(models: Mapping[str, Any], classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Bars of each class, a chart a column, the models beside each other."""
+def _videos_of_classes(results: Mapping[str, Any]) -> dict[str, int]:
+    """How many videos of each class were tested."""
+    confusions = [measured["confusion"] for columns in results["models"].values() for measured in columns.values()]
+    return dict(zip(results["dataset"]["classes"], map(sum, confusions[0]))) if confusions else {}
+
+
+def _per_class(models: Mapping[str, Any], classes: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Bars of each class, a chart a column, the models beside each other. classes: with the videos of each."""
     made = []
     for column in dict.fromkeys(column for columns in models.values() for column in columns):
         having = {model: columns[column]["per_class"] for model, columns in models.items() if column in columns}
         rows = [
-            (class_in_words(name), {palette.title(model): shares.get(name) for model, shares in having.items()})
-            for name in classes
+            (
+                class_in_words(name),
+                {palette.title(model): share(shares.get(name), videos) for model, shares in having.items()},
+            )
+            for name, videos in classes.items()
         ]
         colours = dict(zip(map(palette.title, having), _colours(list(having))))
         made.append({"title": palette.title(column), "svg": charts.bars(rows, colours)})
     return made
 
 
-def _over_time(models: Mapping[str, Any], classes: int) -> list[dict[str, Any]]:
+def _over_time(models: Mapping[str, Any], data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A chart a model: percent right by the frame of the clip."""
     made = []
     for model, columns in models.items():
@@ -136,19 +154,25 @@ def _over_time(models: Mapping[str, Any], classes: int) -> list[dict[str, Any]]:
             for column, kinds in columns.items()
             if "video" in kinds
         ]
-        axes = Axis("frame of the clip"), Axis("percent of videos right", 0, 100)
-        svg = charts.lines(series, *axes, {"chance": 100 / classes})
+        svg = charts.lines(series, Axis("frame of the clip"), _videos_right(data), _chance(data))
         made.append({"title": palette.title(model), "svg": svg})
     return made
 
 
-def _fusion(models: Mapping[str, Any], classes: int) -> Markup:
+def _fusion(models: Mapping[str, Any], data: Mapping[str, Any]) -> Markup:
     series = [
         Line(palette.title(model), sweep["rgb_weight"], sweep["accuracy"], colour, palette.DASHES.get(model, ()), True)
         for (model, sweep), colour in zip(models.items(), _colours(list(models)))
     ]
-    axes = Axis("weight of RGB, the rest is flow's"), Axis("percent of videos right", 0, 100)
-    return charts.lines(series, *axes, {"chance": 100 / classes})
+    return charts.lines(series, Axis("weight of RGB, the rest is flow's"), _videos_right(data), _chance(data))
+
+
+def _videos_right(data: Mapping[str, Any]) -> Axis:
+    return Axis("percent of videos right", 0, 100, decimals(data["test_videos"]))
+
+
+def _chance(data: Mapping[str, Any]) -> dict[str, float]:
+    return {"chance": 100 / len(data["classes"])}
 
 
 def _colours(models: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from markupsafe import Markup, escape
 
 from lrcn.results import palette
+from lrcn.results.numbers import PERCENT, Number, share_in_words
 
 WIDTH, HEIGHT = 420, 240
 LEFT, RIGHT, TOP, BOTTOM = 66, 24, 10, 40
@@ -21,6 +22,7 @@ MOST_POINTS = 300  # of a line; more are thinned
 MOST_ROWS = 120  # of a table of numbers
 LEVELS = 12  # shades of a heat map
 NAMES = 74  # pixels at its left
+BAR, BAR_LABEL = 12, 142  # pixels from a bar to the next, and at their left
 
 
 Span: TypeAlias = tuple[float, float]
@@ -44,16 +46,21 @@ class Line:
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis measures, with its unit, and from where to where at least."""
+    """What an axis measures, with its unit, and from where to where at least. decimals: of its numbers in the table,
+    four digits in all where it is None."""
 
     title: str
     least: float | None = None
     most: float | None = None
+    decimals: int | None = None
 
     def span(self, values: Sequence[float]) -> tuple[float, float]:
         low = min([*values, *([] if self.least is None else [self.least])])
         high = max([*values, *([] if self.most is None else [self.most])])
         return (low, high) if high > low else (low - 0.5, low + 0.5)
+
+    def written(self, value: float) -> str:
+        return f"{value:.4g}" if self.decimals is None else f"{value:.{self.decimals}f}"
 
 
 def lines(series: Sequence[Line], x: Axis, y: Axis, levels: Mapping[str, float] | None = None) -> Markup:
@@ -72,11 +79,11 @@ def lines(series: Sequence[Line], x: Axis, y: Axis, levels: Mapping[str, float] 
         series = [*series, Line(name, x_span, (level, level), palette.COLOURS["chance"], palette.DASHES["chance"])]
         points[name] = series[-1].finite()
     for each in series:
-        parts += _line(each, points[each.name], place)
+        parts += _line(each, points[each.name], place, y)
     svg = _svg(parts, HEIGHT, f"{y.title} by {x.title}: {', '.join(each.name for each in series)}")
     legend = [(each.name, each.colour, each.dash) for each in series]
     measured = [each for each in series if each.name not in (levels or {})]
-    return figure(svg, legend, [x.title, *(each.name for each in measured)], _by_x(measured))
+    return figure(svg, legend, [x.title, *(each.name for each in measured)], _by_x(measured, y))
 
 
 def thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
@@ -85,42 +92,53 @@ def thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[floa
     return [*points[::step], *([] if (len(points) - 1) % step == 0 else [points[-1]])]
 
 
-def bars(
-    rows: Sequence[tuple[str, Mapping[str, float | None]]], colours: Mapping[str, str], most: float = 100
-) -> Markup:
-    """Horizontal bars in percent: rows (label, {series: value or None}), a bar for each series of `colours`."""
+def bars(rows: Sequence[tuple[str, Mapping[str, Number]]], colours: Mapping[str, str], what: str = "class") -> Markup:
+    """Horizontal bars in percent, with their intervals: rows (label, {series: share}), a bar for each series of
+    `colours`. what: the labels name. Empty where there is no row."""
     if not rows:
         return Markup("")
-    thick, label = 11, 130
-    step = thick * len(colours) + 8
+    parts, height = bar_parts(rows, colours)
+    svg = _svg(parts, height, f"{', '.join(colours)}, by {what}")
+    table = [[name, *(share_in_words(shares.get(series, Number())) for series in colours)] for name, shares in rows]
+    return figure(svg, [(name, colour, ()) for name, colour in colours.items()], [what, *colours], table)
+
+
+def bar_parts(rows: Sequence[tuple[str, Mapping[str, Number]]], colours: Mapping[str, str]) -> tuple[list[str], int]:
+    """What `bars` draws, and its height."""
+    step = BAR * len(colours) + 8
     height = step * len(rows) + 24
-    across = WIDTH - label - 40
+    across = (WIDTH - BAR_LABEL - 40) / 100  # pixels a percent
     parts = []
     for mark in (0, 25, 50, 75, 100):
-        x = label + across * mark / most
+        x = BAR_LABEL + across * mark
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 20}"/>')
         parts.append(f'<text class="small" x="{x:.1f}" y="{height - 6}" text-anchor="middle">{mark} %</text>')
-    for number, (name, values) in enumerate(rows):
+    for number, (name, shares) in enumerate(rows):
         top = step * number + 4
-        middle = top + thick * len(colours) / 2 + 4
-        short = shortened(name, 20)
-        named = f"{escape(short)}<title>{escape(name)}</title>"
-        parts.append(f'<text x="{label - 6}" y="{middle:.1f}" text-anchor="end">{named}</text>')
+        middle = top + BAR * len(colours) / 2 + 4
+        named = f"{escape(shortened(name, 20))}<title>{escape(name)}</title>"
+        parts.append(f'<text x="{BAR_LABEL - 6}" y="{middle:.1f}" text-anchor="end">{named}</text>')
         for place, (series, colour) in enumerate(colours.items()):
-            value = values.get(series)
-            y = top + thick * place
-            if value is None or not math.isfinite(value):
-                parts.append(f'<text class="small" x="{label + 2}" y="{y + 9}">none</text>')
-                continue
-            long = across * value / most
-            parts.append(
-                f'<rect class="bar" style="--c:{colour}" x="{label}" y="{y}" height="{thick - 1}" '
-                f'width="{max(long, 0.5):.1f}"><title>{escape(name)}, {escape(series)}: {value:.1f} %</title></rect>'
-                f'<text class="small" x="{label + long + 3:.1f}" y="{y + 9}">{value:.0f}</text>'
-            )
-    svg = _svg(parts, height, f"{', '.join(colours)}, by class")
-    table = [[name, *(percent(values.get(series)) for series in colours)] for name, values in rows]
-    return figure(svg, [(name, colour, ()) for name, colour in colours.items()], ["class", *colours], table)
+            share = shares.get(series, Number())
+            parts += _bar(f"{name}, {series}", share, colour, top + BAR * place, across)
+    return parts, height
+
+
+def _bar(name: str, share: Number, colour: str, y: float, across: float) -> list[str]:
+    """A bar, the line of its interval, and its number."""
+    if share.measured is None or not math.isfinite(share.measured):
+        return [f'<text class="small" x="{BAR_LABEL + 2}" y="{y + 9}">none</text>']
+    tip, long = f"{name}: {share_in_words(share)}", across * share.measured
+    parts = [
+        f'<rect class="bar" style="--c:{colour}" x="{BAR_LABEL}" y="{y}" height="{BAR - 1}" '
+        f'width="{max(long, 0.5):.1f}"><title>{escape(tip)}</title></rect>'
+    ]
+    end = BAR_LABEL + long
+    if share.interval:
+        low, high = (BAR_LABEL + across * each for each in share.interval)
+        y2, end = y + (BAR - 1) / 2, max(end, high)
+        parts.append(f'<path class="interval" d="M{low:.1f} {y2 - 3}v6m0-3H{high:.1f}m0-3v6"/>')
+    return [*parts, f'<text class="small" x="{end + 4:.1f}" y="{y + 9}">{PERCENT.cells(share).measured}</text>']
 
 
 def heat(values: Sequence[Sequence[float]], steps: Sequence[str], title: str, low: float, high: float) -> Markup:
@@ -188,10 +206,6 @@ def numbers(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
     )
 
 
-def percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} %"
-
-
 def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
@@ -233,7 +247,7 @@ def _grid(x_span: Span, y_span: Span, place: Place, x_title: str, y_title: str) 
     return parts
 
 
-def _line(line: Line, points: Sequence[tuple[float, float]], place: Place) -> list[str]:
+def _line(line: Line, points: Sequence[tuple[float, float]], place: Place, axis: Axis) -> list[str]:
     at = [place(*point) for point in points]
     path, name = " ".join(f"{x:.1f},{y:.1f}" for x, y in at), escape(line.name)
     parts = [
@@ -242,7 +256,7 @@ def _line(line: Line, points: Sequence[tuple[float, float]], place: Place) -> li
     if line.points or len(points) == 1:
         parts += [
             f'<circle class="point" style="--c:{line.colour}" cx="{x:.1f}" cy="{y:.1f}" r="3">'
-            f"<title>{name}: {value:.4g} at {where:g}</title></circle>"
+            f"<title>{name}: {axis.written(value)} at {where:g}</title></circle>"
             for (x, y), (where, value) in zip(at, points)
         ]
     return parts
@@ -252,11 +266,11 @@ def _dashes(dash: Sequence[float]) -> str:
     return " ".join(f"{2 * width:g}" for width in dash)
 
 
-def _by_x(series: Sequence[Line]) -> list[list[str]]:
+def _by_x(series: Sequence[Line], axis: Axis) -> list[list[str]]:
     """A row for each x that a line has a point at."""
     known = [dict(each.finite()) for each in series]
     every = sorted(set().union(*known))
-    return [[f"{x:g}", *(f"{of_one[x]:.4g}" if x in of_one else "" for of_one in known)] for x in every]
+    return [[f"{x:g}", *(axis.written(of_one[x]) if x in of_one else "" for of_one in known)] for x in every]
 
 
 def _svg(parts: Iterable[str], height: float, label: str) -> str:

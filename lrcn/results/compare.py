@@ -10,7 +10,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from lrcn.results import schema
-from lrcn.results.numbers import Column, Number, Row, Table, share
+from lrcn.results.numbers import DIGITS, Column, Number, Row, Table, share
 from lrcn.results.published import (
     TABLE1,
     TABLE1_COLUMNS,
@@ -163,8 +163,8 @@ def sentences_on(results: Results, of: str = "") -> str:
 
 
 def _decimals(value: Any) -> float | None:
-    """A measured number with two decimals; None for none, and for what is not finite."""
-    return round(float(value), 2) if value is not None and math.isfinite(value) else None
+    """A measured number as files hold it; None for none, and for what is not finite."""
+    return round(float(value), DIGITS) if value is not None and math.isfinite(value) else None
 
 
 def accuracies(results: Results) -> Measured:
@@ -202,7 +202,8 @@ def generation(results: Results) -> Measured:
 
     def cells(row: Mapping[str, Any]) -> Cells:
         known = {metric: value for metric in GENERATION if (value := row.get(metric)) is not None}
-        return {metric: Number(_decimals(100 * value)) for metric, value in known.items()}
+        cases = row.get("images", results["dataset"]["images"])
+        return {metric: Number(_decimals(100 * value), cases=cases) for metric, value in known.items()}
 
     measured: Measured = {
         (model, ""): cells(row["generation"]) for model, row in results["models"].items() if row.get("generation")
@@ -326,9 +327,13 @@ _CAPTIONS = _Kind(
 )
 _VIDEOS = _Kind("video", generation, sentences_on, "videos", published=PUBLISHED_5, beside=published_videos)
 
-_GENERATION_COLUMNS = tuple(
-    Column(name, label, "times 100") for name, label in zip(GENERATION, (*TABLE3_COLUMNS, *GENERATION[4:]))
-)
+
+def _generation_columns(published_decimals: int) -> tuple[Column, ...]:
+    labels = zip(GENERATION, (*TABLE3_COLUMNS, *GENERATION[4:]))
+    return tuple(
+        Column(name, label, "times 100", span=1000 if name == "CIDEr" else 100, published_decimals=published_decimals)
+        for name, label in labels
+    )
 
 
 def tables(all_results: Sequence[Results], ratings: Mapping[str, Any] | None = None) -> list[Table]:
@@ -341,10 +346,10 @@ def tables(all_results: Sequence[Results], ratings: Mapping[str, Any] | None = N
     return [
         _table("1", _TITLE1, _columns1(), _rows(_ACTIVITY, all_results), _NOTE1),
         _table("2", "retrieval, recall in percent and median rank", _columns2(), _rows(_RETRIEVAL, all_results)),
-        _table("3", f"generated captions, {_TIMES_100}", _GENERATION_COLUMNS, _rows(_CAPTIONS, all_results)),
+        _table("3", f"generated captions, {_TIMES_100}", _generation_columns(2), _rows(_CAPTIONS, all_results)),
         *_truth("3", "captions", all_results, _CAPTIONS),
         table4(ratings),
-        _table("5", f"descriptions of videos, {_TIMES_100}", _GENERATION_COLUMNS, _rows(_VIDEOS, all_results)),
+        _table("5", f"descriptions of videos, {_TIMES_100}", _generation_columns(1), _rows(_VIDEOS, all_results)),
         *_truth("5", "descriptions", all_results, _VIDEOS),
         *_perplexity(all_results),
         *(_other(results) for results in all_results if results["task"] not in TASKS),
@@ -362,7 +367,9 @@ def _columns1() -> tuple[Column, ...]:
 
 def _columns2() -> tuple[Column, ...]:
     return tuple(
-        Column(f"{way} {name}", label, "rank" if name == "median_rank" else "percent", group)
+        Column(f"{way} {name}", label, "rank", group, None, 0)
+        if name == "median_rank"
+        else Column(f"{way} {name}", label, "percent", group, published_decimals=1)
         for way, group in DIRECTIONS.items()
         for name, label in zip(RETRIEVAL, TABLE2_COLUMNS)
     )
@@ -436,10 +443,12 @@ def _means(measured: Sequence[Measured]) -> Measured:
             continue
         means[row] = {}
         for column in measured[0][row]:
-            values = [each[row][column].measured for each in measured if column in each[row]]
-            known = [value for value in values if value is not None]
+            numbers = [each[row][column] for each in measured if column in each[row]]
+            known = [number.measured for number in numbers if number.measured is not None]
+            cases = [number.cases for number in numbers if number.cases is not None]
             if len(known) == len(measured):
-                means[row][column] = Number(round(mean(known), 2), spread=round(stdev(known), 2))
+                fewest = min(cases) if len(cases) == len(measured) else None
+                means[row][column] = Number(_decimals(mean(known)), spread=_decimals(stdev(known)), cases=fewest)
     return means
 
 
@@ -511,7 +520,9 @@ def _perplexity(all_results: Sequence[Results]) -> list[Table]:
         rows += _rows(replace(kind, count=lambda results: None), spoken)
     title = "Language models: perplexity a word, the end of a sentence counted as one"
     return (
-        [Table("", "perplexity", title, (Column("perplexity", "perplexity", "a word"),), tuple(rows))] if rows else []
+        [Table("", "perplexity", title, (Column("perplexity", "perplexity", "a word", span=None),), tuple(rows))]
+        if rows
+        else []
     )
 
 
@@ -527,13 +538,15 @@ def _other(results: Results) -> Table:
     facts: dict[str, Any] = {"data": results["dataset"]["name"], "seeds": seeds}
     facts["engine"] = engine_words(results.get("engine"))
     rows = tuple(Row(model, task, on, cells, **facts) for model, cells in numbers.items())
-    return Table("", f"task {task}", f"Task {task}", tuple(Column(name, name, "") for name in names), rows)
+    return Table("", f"task {task}", f"Task {task}", tuple(Column(name, name, "", span=None) for name in names), rows)
 
 
 def table4(ratings: Mapping[str, Any] | None) -> Table:
     """Mean ranks by people: what `rating_sheet.collect` gives, with the published rows."""
     criteria: Sequence[str] = ratings["criteria"] if ratings else TABLE4_COLUMNS
-    columns = tuple(Column(name, name, "mean rank") for name in criteria)
+    columns = tuple(
+        Column(name, name, "mean rank", span=max(ratings["systems"] - 1, 1) if ratings else None) for name in criteria
+    )
     published_on = f"Flickr30k: ranks 1 to {len(TABLE4)}, {TABLE4_IMAGES} images"
     rows, notes = [], []
     if ratings:
@@ -543,7 +556,8 @@ def table4(ratings: Mapping[str, Any] | None) -> Table:
         for name, values in ratings["ratings"].items():
             published = TABLE4.get(name, (None,) * len(criteria))
             numbers = {
-                column: Number(_decimals(value), other) for column, value, other in zip(criteria, values, published)
+                column: Number(_decimals(value), other, cases=cases)
+                for column, value, other, cases in zip(criteria, values, published, ratings["rows"])
             }
             beside = {"published_on": published_on, "same_data": same} if name in TABLE4 else {}
             rows.append(Row(name, "ratings", on, numbers, test_items=images, items="images", **beside))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lrcn.results import numbers
 from lrcn.results.lettering import class_in_words, fitted, lettering
 from lrcn.results.palette import COLOURS
 from lrcn.results.pictures import heading, new_figure, save
@@ -81,7 +82,7 @@ def _joined(one: list[int], other: list[int], alike: np.ndarray) -> list[int]:
 
 
 def _headline(measured: dict, title: str) -> str:
-    return f"{title}: {measured['accuracy']:.1f} % right"
+    return f"{title}: {numbers.percent(measured['accuracy'], int(np.sum(measured['confusion'])))} right"
 
 
 def _matrix(

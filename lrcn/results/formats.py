@@ -20,7 +20,7 @@ from typing import Any
 from lrcn.results.compare import Results, tables
 from lrcn.results.numbers import SMALL, Number, Row, Table
 from lrcn.results.tables import Row as Line
-from lrcn.results.tables import aligned, decimals, folded
+from lrcn.results.tables import aligned, folded
 
 LINE = 110  # letters of a line of text
 CSV_COLUMNS = (
@@ -116,26 +116,19 @@ def _lines(table: Table, block: Sequence[Row], published: bool) -> Iterator[tupl
             detail = row.detail
             yield detail, "", []
         numbers = [row.numbers.get(column.name, Number()) for column in table.columns]
+        cells = [column.cells(number) for column, number in zip(table.columns, numbers)]
         if not row.measured:
-            yield row.model, "", decimals(number.published for number in numbers)
+            yield row.model, "", [cell.published for cell in cells]
             continue
-        yield row.model, "", decimals(number.measured for number in numbers)
+        yield row.model, "", [cell.measured for cell in cells]
         if any(number.interval for number in numbers):
-            yield "", "95 % interval", [_interval(number) for number in numbers]
+            yield "", "95 % interval", [cell.interval for cell in cells]
         if any(number.spread is not None for number in numbers):
-            yield "", f"+- over the {row.mean_over}", decimals(number.spread for number in numbers)
+            yield "", f"+- over the {row.mean_over}", [cell.spread for cell in cells]
         if published and row.published:
             mark = "" if row.same_data else " *"
-            yield "", f"published{mark}", decimals(number.published for number in numbers)
-            yield "", f"difference{mark}", [_signed(number.difference) for number in numbers]
-
-
-def _interval(number: Number) -> str:
-    return "-" if number.interval is None else "{:.1f}-{:.1f}".format(*number.interval)
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value + 0.0:+.2f}"
+            yield "", f"published{mark}", [cell.published for cell in cells]
+            yield "", f"difference{mark}", [cell.difference for cell in cells]
 
 
 def _notes(table: Table) -> list[str]:

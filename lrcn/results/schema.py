@@ -138,6 +138,7 @@ class Retrieval:
 Generation = TypedDict(
     "Generation",
     {
+        "images": Count | None,
         "BLEU-1": Score | None,
         "BLEU-2": Score | None,
         "BLEU-3": Score | None,

@@ -79,11 +79,6 @@ def folded(before: str, text: str, width: int | None, indent: int) -> list[str]:
     return lines or [before.rstrip()]
 
 
-def decimals(values: Iterable[float | None]) -> list[str]:
-    """Cells of numbers: two decimals, "-" for None."""
-    return ["-" if value is None else f"{value:.2f}" for value in values]
-
-
 def is_share(name: str) -> bool:
     """Whether a net's output of this name is a share of right answers, to be shown in percent, as Caffe's Accuracy
     layers give it: "accuracy", or in nets of others "loss3/top-5", "acc@1"."""
@@ -92,8 +87,9 @@ def is_share(name: str) -> bool:
 
 
 def value_in_words(name: str, value: float) -> str:
-    """A net's output: "0.873", of a share "63.4 %"."""
-    return f"{100 * value:.3g} %" if is_share(name) and math.isfinite(value) else f"{value:.3g}"
+    """A net's output: "0.873"; of a share "63 %": a log does not say of how many cases, and a test in training is of
+    some hundred."""
+    return f"{100 * value:.0f} %" if is_share(name) and math.isfinite(value) else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import vocabulary
+from data_prep.vocabulary import outputs
 from lrcn import lstm
 from lrcn.engine.compute import Compute, Progress
 from lrcn.lstm import Unrolled
@@ -78,7 +79,7 @@ class Captioner(ImageNet):
     ):
         self.vocabulary = vocabulary
         self.index = {word: index for index, word in enumerate(vocabulary, 1)}
-        nets.check(weights, len(vocabulary) + 1)
+        nets.check(weights, outputs(vocabulary))
         self.nets = nets
         self.precision = compute.gpu.precision if compute.gpu else "fp32"
         self.input_shapes = nets.input_shapes
@@ -90,7 +91,7 @@ class Captioner(ImageNet):
         """Of a trained net of caption/*, video/* or lm/*, with the number of words that its vocabulary has."""
         check_variant(net.variant)
         words = vocabulary.read(net.vocabulary)
-        nets = DeployNets.of(net, len(words) + 1)
+        nets = DeployNets.of(net, outputs(words))
         return cls(nets, net.weights, words, compute.keeping(net.algorithms), streams)
 
     def beam(

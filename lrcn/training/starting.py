@@ -23,14 +23,14 @@ def filled_by(work: Workspace, trainings: Sequence[Training], start: Start, give
     Raises TrainError where a file fills nothing of a net that starts from it, or leaves a frozen layer as it is, and
     SpecError for what is no file of weights.
     """
-    here = {(training.split, training.stage.folder): training for training in trainings}
+    here = {training.run.folder: training for training in trainings}
     lines = [_identity(path) for path in dict.fromkeys([*filter(None, [start.weights]), *given.values()])]
     for training in trainings:
         before, files = training.stage.start, files_of(training, start, given)
         fillings = [_filling(training, file) for file in files if file in (start.weights, *given.values())]
         from_stage = set()
         if before and before not in given:
-            from_stage = _layers_of(work, training, here.get((training.split, before)))
+            from_stage = _layers_of(work, training, here)
         for filling in fillings:
             others = from_stage.union(*(other.filled for other in fillings if other is not filling))
             if filling.path == str(start.weights) or not training.run.done:  # a run that was begun so goes on
@@ -88,8 +88,9 @@ def _lines(training: Training, filling: Filling, from_stage: set[str], others: s
     return lines
 
 
-def _layers_of(work: Workspace, training: Training, before: Training | None) -> set[str]:
-    """The layers that a training has from the stage that it starts from, which may not be trained yet, or anew."""
+def _layers_of(work: Workspace, training: Training, here: Mapping[Path, Training]) -> set[str]:
+    """The layers that a training has from the stage that it starts from, which may not be trained yet, or anew. here:
+    what is trained, by the run's folder."""
     run, iteration = work.start_of(training.stage, training.split), training.stage.start_at
     if run is None:
         return set()
@@ -97,7 +98,7 @@ def _layers_of(work: Workspace, training: Training, before: Training | None) -> 
         file = run.weights_at(iteration)
         return {name for name, blobs in weight_files.read_weights(file).layers if blobs}
     except TrainError:
-        if before is None:
+        if (before := here.get(run.folder)) is None:
             raise
     return {row.layer.name for row in before.net.rows if row.weights}
 

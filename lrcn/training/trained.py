@@ -78,15 +78,21 @@ def writer(out: Path | str, task: str, name: str | None = None) -> TrainedNet:
 
 def _none(folder: Path, task: str) -> TrainError:
     """That a folder holds no net of a task, and what it holds in its place."""
-    others = [run.variant for run in runs_in(folder) if run.note]
+    others = [run for run in runs_in(folder) if run.note]
     if not others:
         return TrainError(
             f"{folder}: holds no trained {WANTED[task]}; name the --out of `lrcn train {task}/...`, and give that "
             "command again if it is of an earlier lrcn"
         )
-    names = ", ".join(dict.fromkeys(variant.name for variant in others))
-    use = COMMANDS[others[-1].task].format(folder)
-    return TrainError(f"{folder}: holds no {WANTED[task]} but {names}; {use} is for these")
+    names = ", ".join(dict.fromkeys(run.variant.name for run in others))
+    # A CNN that captioners start from is an activity net under a name of its own, which `classify` does not take.
+    tasks = [
+        run.variant.task
+        for run in others
+        if run.variant.task != "activity" or run.folder.name == run.variant.short_name
+    ]
+    uses = " or ".join(COMMANDS[each].format(folder) for each in dict.fromkeys(tasks))
+    return TrainError(f"{folder}: holds no {WANTED[task]} but {names}" + (f"; {uses} is for these" if uses else ""))
 
 
 def _finished(runs: list[Run]) -> list[Run]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from data_prep import DataError
 from data_prep.dataset import Dataset
 from data_prep.moved import lists_of_run
 from lrcn.activity import clip_settings
@@ -86,8 +87,16 @@ class Workspace:
         return self.experiment.weights == ILSVRC
 
     def data_of(self, stage: Stage) -> Dataset:
-        """What a stage is trained on: the data set, or the one of its own that it is pretrained on."""
-        return Dataset(Path(os.path.abspath(self.dataset.folder / stage.data))) if stage.data else self.dataset
+        """What a stage is trained on: the data set, or the one of its own that it is pretrained on. Errors: DataError."""
+        if not stage.data:
+            return self.dataset
+        folder = Path(os.path.abspath(self.dataset.folder / stage.data))
+        if not folder.exists():
+            raise DataError(
+                f"{self.dataset.folder}: no folder {stage.data} in it, on which {self.experiment.name} pretrains"
+                f" {stage.folder}; `lrcn experiments` lists others, `small` for videos of your own"
+            )
+        return Dataset(folder)
 
     def run_of(self, stage: Stage, split: int = 1) -> Run:
         """The run of a stage; what is pretrained is for all splits."""

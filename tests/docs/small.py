@@ -37,7 +37,7 @@ SIZES = {
 }
 TINY = {"widths": [4, 4, 4], "fc6": 8, "fc7": 8}
 # and how it is trained, whatever an experiment says
-ITERATIONS = {"max_iter": 4, "snapshot": 2, "test_interval": 2, "test_iter": 1, "display": 1, "average_loss": 1}
+ITERATIONS = {"max_iter": 4, "snapshot": 4, "test_interval": 4, "test_iter": 1, "display": 1, "average_loss": 1}
 PUBLISHED = ("hybrid", "caffenet", "vgg16")
 OF_GPU = {"--gpu": 1, "--precision": 1, "--workspace": 1, "--fast": 0}  # option -> how many values it takes
 

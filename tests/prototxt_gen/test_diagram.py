@@ -41,12 +41,36 @@ def check_nothing_overlaps(picture):
 @pytest.mark.parametrize("kind", ["train_test", "deploy"])
 @pytest.mark.parametrize("name", catalogue.names())
 def test_nothing_overlaps_in_the_catalogue(name, kind):
-    check_nothing_overlaps(lay_out(shown(name, kind)))
+    whole, brief = (lay_out(shown(name, kind), brief) for brief in (False, True))
+    check_nothing_overlaps(whole)
+    check_nothing_overlaps(brief)
+    assert extent(brief) < extent(whole)
 
 
+def extent(picture):
+    """Width."""
+    return max(b.x + b.width / 2 for b in picture.boxes) - min(b.x - b.width / 2 for b in picture.boxes)
+
+
+@pytest.mark.parametrize("brief", [False, True])
 @pytest.mark.parametrize("name", GOOD)
-def test_nothing_overlaps_in_small_nets(name):
-    check_nothing_overlaps(lay_out(infer(GOOD[name])))
+def test_nothing_overlaps_in_small_nets(name, brief):
+    check_nothing_overlaps(lay_out(infer(GOOD[name]), brief))
+
+
+def test_a_brief_drawing_has_names_and_sizes():
+    """Of LRCN: the frame, the CNN, the LSTM and what it predicts at each step, and the loss over all of them."""
+    picture = lay_out(shown("activity/lrcn-fc6-rgb"), brief=True)
+    column = [["data", "3x227x227"], ["conv1 to fc6", "11 layers"], ["lstm1", "LSTM 256"], ["fc8-final", "101 outputs"]]
+    boxes = sorted(picture.boxes, key=lambda box: (box.y, box.x))
+    assert [box.lines for box in boxes] == [lines for lines in column for _ in range(3)] + [["loss, accuracy"]]
+    assert [word for _, _, word, _ in picture.words if word.startswith("t =")] == ["t = 1", "t = 2", "t = 16"]
+    assert len(picture.arrows) == 3 * 4 + 4  # upwards; from the batch before, to the second, and two to the last
+
+
+def test_a_layer_that_reads_nothing_is_drawn_briefly():
+    odd = net({}, layer("Dropout", "", "drop"), layer("Reshape", "nowhere", "reshape"))
+    assert {box.lines[0] for box in lay_out(infer(odd), brief=True).boxes} == {"drop", "reshape"}
 
 
 def test_activity_is_unrolled_with_its_cnn_below_each_step():

@@ -138,9 +138,10 @@ class Caption(SentenceTask):
                 continue
             if not features and stage.training in FROZEN:
                 # As published, frozen layers have no fillers: Caffe leaves them 0, and the net sees nothing.
-                file = VGG16 if each.settings["backbone"] == "vgg16" else pretrained.CAFFENET.released
+                name = "vgg16" if each.settings["backbone"] == "vgg16" else "caffenet"
                 raise TrainError(
-                    f"{stage.folder} trains on a frozen CNN, whose weights must be given: --weights {file.name}, say"
+                    f"{stage.folder} trains on a frozen CNN, whose weights must be given: `lrcn weights fetch {name}`, "
+                    f"then --weights {name}"
                 )
             what = "fc8" if features else "its CNN"
             return f"{stage.folder}: {what} starts from random weights; the paper's starts from ILSVRC-2012 weights"
@@ -161,7 +162,7 @@ class Caption(SentenceTask):
         neighbours = Neighbours(first_cnn(work, options.weights)) if options.neighbours else None
         measured = captions.evaluate_captions(work.dataset, nets, work.out, options, neighbours, compute, jobs)
         if neighbours and "1nn-fc8" not in measured["models"]:
-            left_out = "1nn-fc8 is" if neighbours.cnn else "nearest neighbours are"
+            left_out = "1nn-fc8 is" if neighbours.cnn else "1nn-fc7 and 1nn-fc8 are"
             measured["notes"].append(
                 f"{left_out} left out, for want of the CNN as it was before training; --weights FILE gives it"
             )

@@ -46,7 +46,7 @@ def test_a_class_without_videos_has_no_accuracy(tmp_path, monkeypatch):
     monkeypatch.setattr(confusion, "save", lambda figure, path, vector: figures.append(figure))
     write_reports(summary, about(CLASSES, labels), tmp_path)
     lines = (tmp_path / "per_class.tsv").read_text().splitlines()
-    assert lines == ["class\tsingle-frame rgb", "a\t50.0", "b\t-", "c\t100.0"]
+    assert lines == ["class\tvideos\tsingle-frame rgb", "a\t2\t50.0", "b\t0\t-", "c\t1\t100.0"]
     axes = figures[0].axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b (no video)", "c"]
     percent = {text.get_position(): text.get_text() for text in axes.texts if text.get_text().isdigit()}
@@ -148,8 +148,8 @@ def test_reports_are_tables_and_pictures(tmp_path):
     json.dumps(found)  # what results.json carries
     write_reports(found, about(classes, labels), tmp_path, "_x")
     rows = [line.split("\t") for line in (tmp_path / "per_class_x.tsv").read_text().splitlines()]
-    assert rows[0][:3] == ["class", "single-frame rgb", "single-frame flow"]
-    assert rows[2] == ["b", "100.0", "0.0", "0.0", "0.0", "100.0", "0.0", "100.0", "100.0"]
+    assert rows[0][:4] == ["class", "videos", "single-frame rgb", "single-frame flow"]
+    assert rows[2] == ["b", "1", "100.0", "0.0", "0.0", "0.0", "100.0", "0.0", "100.0", "100.0"]
     assert "lrcn-fc6\trgb\tclip\t2\t25.0" in (tmp_path / "over_time_x.tsv").read_text()
     assert "lrcn-fc6\t0.5\t" in (tmp_path / "fusion_x.tsv").read_text()
     for name, heads in {
@@ -204,8 +204,8 @@ def test_splits_come_together_as_mean_and_spread():
     assert mean.numbers["rgb"].difference == round(75 - 68.19, 2) and not mean.same_data
     text = formats.text([first_table(*three)])
     spread = [line.split() for line in text.splitlines() if "over the splits" in line]
-    assert spread[0] == ["+-", "over", "the", "splits", "0.00", "-", "-", "-"]
-    assert spread[1] == ["+-", "over", "the", "splits", "5.00", "0.00", "-", "-"]
+    assert spread[0] == ["+-", "over", "the", "splits", "0", "-", "-", "-"]
+    assert spread[1] == ["+-", "over", "the", "splits", "5", "0", "-", "-"]
 
 
 def test_only_like_results_are_averaged():
@@ -272,13 +272,14 @@ def test_table_puts_measured_beside_published_and_says_which_data(tmp_path):
     assert "measured on demo: 3 classes, 6 test videos" in measured and "seed 7" in measured
     assert "published on UCF-101, split 1: another data set (*)" in measured
     lines = [line.split() for line in measured.splitlines()]
-    at = lines.index(["lrcn-fc6", "91.25", "88.00", "-", "-"])
+    at = lines.index(["lrcn-fc6", "91", "88", "-", "-"])  # of 6 videos
     assert lines[at + 1][:3] == ["95", "%", "interval"]
     assert lines[at + 2] == ["published", "*", "71.12", "76.95", "81.97", "82.92"]
-    assert lines[at + 3] == ["difference", "*", "+20.13", "+11.05", "-", "-"]
+    assert lines[at + 3] == ["difference", "*", "+20", "+11", "-", "-"]
     assert ["lrcn-fc6", "71.12", "76.95", "81.97", "82.92"] in [line.split() for line in alone.splitlines()]
     alone = formats.measured_text(compare.read(path))
-    assert "91.25" in alone and "published" not in alone and "difference" not in alone
+    assert ["lrcn-fc6", "91", "88", "-", "-"] in [line.split() for line in alone.splitlines()]
+    assert "71.12" not in alone and "published" not in alone and "difference" not in alone
 
 
 def test_table_1_says_what_the_paper_does():

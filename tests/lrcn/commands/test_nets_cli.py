@@ -9,6 +9,7 @@ import pytest
 
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2 as pb
+from prototxt_gen.text import read
 from tests.commands import lrcn, refused
 from tests.datasets import clip_settings
 
@@ -232,6 +233,28 @@ def test_settings_from_a_toml_file_and_several_after_one_set(tmp_path):
     assert "shape { dim: 16 dim: 8 dim: 4096 }" in lrcn_net and "num_output: 32" in lrcn_net
     language_model = (tmp_path / "nets" / "lm" / "lstm-lm" / "train_test.prototxt").read_text()
     assert "input_dim: 77" in language_model and "batch_size: 9" in language_model
+
+
+def test_a_vocabulary_s_words_and_the_end_of_a_sentence_are_what_a_net_says(tmp_path):
+    (tmp_path / "vocabulary.txt").write_text("<unk>\ncon\nchó\nmèo\n", encoding="utf-8")
+    words = ["--vocabulary", "vocabulary.txt"]
+    done = lrcn("nets", "write", "caption/lrcn-2f", "lm/lstm-lm", *words, "--out", "nets", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for net in "caption/lrcn-2f", "lm/lstm-lm":
+        for name in "train_test", "deploy":
+            layers = {it.name: it for it in read(tmp_path / "nets" / net / f"{name}.prototxt").message.layer}
+            assert layers["predict"].inner_product_param.num_output == 5
+            assert layers["embedding"].embed_param.input_dim == 5
+    shown = json.loads(lrcn("nets", "show", "lm/lstm-lm", "--deploy", *words, "--json", cwd=tmp_path).stdout)
+    assert ["probs", [1, 1, 5]] in shown["layers"][-1]["tops"]
+    (tmp_path / "set.toml").write_text('["lm/lstm-lm"]\nvocabulary = 77\n')
+    write = ["nets", "write", "lm/lstm-lm", "--out", "other", *words]
+    refused(lrcn(*write, "--set", "vocabulary=9", cwd=tmp_path), "the setting vocabulary is given too")
+    refused(lrcn(*write, "--config", "set.toml", cwd=tmp_path), "the setting vocabulary is given too")
+    refused(lrcn("nets", "write", "activity/lrcn-fc6-rgb", *write[3:], cwd=tmp_path), "no setting 'vocabulary'")
+    (tmp_path / "vocabulary.txt").write_text("con\nchó\n", encoding="utf-8")
+    refused(lrcn(*write, cwd=tmp_path), "vocabulary.txt: not a vocabulary", "its first line")
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from data_prep import store
 from data_prep.dataset import Dataset
 from data_prep.workers import VIDEOS, Counted
-from tests.commands import prepare, refused
+from tests.commands import lrcn, prepare, refused
 
 
 def video(path, frames=12, seed=0):
@@ -138,6 +138,25 @@ def test_own_videos_with_an_unreadable_one(archive):
     assert Dataset(archive / "own").description["flow"] is None
 
 
+def test_own_videos_divided_by_groups_then_a_plan_of_small_nets(archive):
+    small = ["--videos", archive / "UCF-101", "--size", 64, 80]
+    options = [*small, "--out", archive / "own", "--test-share", 0.5, "--group-by", "_g0[0-9]"]
+    done = prepare("videos", *options, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    groups = [{video.name[-7:-4] for video in Dataset(archive / "own").videos(1, part)} for part in ("train", "test")]
+    assert list(map(len, groups)) == [2, 2] and not groups[0] & groups[1]
+    assert lrcn("train", "small", "--data", archive / "own", "--dry-run").returncode == 0
+    refused(
+        lrcn("train", "demo", "--data", archive / "own", "--dry-run"),
+        f"{archive}/own: no folder stills in it, on which demo pretrains pretrain-rgb; ",
+        "`small` for videos of your own",
+    )
+    for option in (("--test-share", 0.5), ("--group-by", "g")):
+        with_lists = prepare("videos", *small, "--out", archive / "other", "--lists", archive, *option)
+        refused(with_lists, "--test-share and --group-by: say how lists are drawn; leave them out with --lists")
+    refused(prepare("videos", *small, "--out", archive / "other", "--group-by", "("), "not a regular expression")
+
+
 def told(capsys, monkeypatch, clock, reports):
     """What is printed where there is no terminal, of reports at the times of a clock."""
     from lrcn.commands import common
@@ -173,7 +192,7 @@ def test_progress_names_what_is_counted_and_measured(capsys, monkeypatch):
     reports += [("a remark", 0, 0), (VIDEOS, 1, 200), ("wheels (MB)", 2, 9), (Counted("caffenet", "MiB"), 3, 7)]
     assert told(capsys, monkeypatch, [0.0, 40.0, 41.0, 42.0, 43.0, 44.0], reports) == [
         "lrcn-2f: iteration 0/1000",
-        "lrcn-2f: iteration 400/1000, loss 0.873, test accuracy 63.4 %, 10.0 iterations/s, about 60 s left",
+        "lrcn-2f: iteration 400/1000, loss 0.873, test accuracy 63 %, 10.0 iterations/s, about 60 s left",
         "flow: video 0/2",
         "a remark",
         "videos: 1/200",
@@ -217,7 +236,10 @@ def test_shards_and_their_merge(archive):
 
 def test_who_is_to_work_is_said_once(archive):
     refused(prepare("merge", archive / "data"), "data.shards: no shards in it")
-    refused(ucf101(archive, "--workers", 2, "--executor", "dask:host:1"), "give either that or --executor")
+    refused(
+        ucf101(archive, "--workers", 2, "--executor", "dask:host:1"),
+        "--workers uses this machine, --executor a cluster",
+    )
     refused(ucf101(archive, "--subset", "--shard", "3/2"), "--shard 3/2: give K/N")
     refused(ucf101(archive, "--subset", "--executor", "ray"), "--executor ray: give dask:ADDRESS")
     refused(ucf101(archive, "--subset", "--shard", ""), "--shard : give K/N")  # a variable that is not set

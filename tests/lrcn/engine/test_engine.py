@@ -187,14 +187,15 @@ def test_key_changes_with_what_it_is_built_for(toy, monkeypatch, change):
 
 
 def test_an_engine_of_another_recipe_or_python_is_not_found(toy, monkeypatch):
-    engine.build(str(toy))
+    """As after an update, which the line says."""
+    made = engine.build(str(toy))
+    line = f"no Caffe engine ({made.root}: made for another lrcn, Python or machine): run `lrcn caffe build`"
     with monkeypatch.context() as patch:
         patch.setattr(importlib.metadata, "version", lambda name: "99.0")
-        with pytest.raises(engine.EngineError, match="^no Caffe engine: run `lrcn caffe build`$"):
-            engine.find()
+        assert _refusal(engine.find) == line
     (engines.RECIPE / "CMakeLists.txt").write_text(TOY_RECIPE + "# changed\n")
-    with pytest.raises(engine.EngineError):
-        engine.find()
+    assert _refusal(engine.find) == line
+    assert _refusal(engine.find, cuda=True) == "no Caffe engine for GPUs: run `lrcn caffe build --cuda`"
 
 
 def test_an_engine_not_made_for_one_processor_is_found_on_another(toy, monkeypatch):

@@ -42,7 +42,15 @@ def test_why_caffe_stopped():
         "io.cpp:77: Check failed" in (line := explain([snapshot], -6, "l.log"))
         and "is the disk full? free some" in line
     )
-    assert "signal 9" in explain(["nothing"], -9, "l.log")
+    assert explain(["nothing"], -9, "l.log").startswith("Caffe ended with signal 9, as where memory is short; see what")
+    assert "memory" not in explain(["nothing"], -11, "l.log")
+
+
+def test_a_card_that_is_full_is_told_with_what_takes_less():
+    line = explain(
+        ["F1121 06:00:00.1 9 syncedmem.cpp:71] Check failed: error == cudaSuccess (2 vs. 0)  out of memory"], -6, "l.log"
+    )
+    assert "out of memory; give a smaller batch by --set, a smaller --workspace, or a GPU" in line and "l.log" in line
 
 
 def test_a_log_is_followed_line_by_line_and_says_why_caffe_ended(tmp_path):

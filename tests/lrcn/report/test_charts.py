@@ -10,6 +10,7 @@ import pytest
 from lrcn.report import charts
 from lrcn.report.charts import Axis, Line
 from lrcn.report.matrix import confusion
+from lrcn.results.numbers import Number, share
 
 AXES = Axis("frame"), Axis("percent", 0, 100)
 
@@ -64,10 +65,27 @@ def test_ticks_are_round_and_within(low, high):
 
 def test_bars_are_as_long_as_their_shares():
     svg = drawing(
-        charts.bars([("a", {"x": 25, "y": 100}), ("b", {"x": None, "y": 0})], {"x": "#000000", "y": "#111111"})
+        charts.bars(
+            [("a", {"x": share(25.0, 200), "y": Number(100.0)}), ("b", {"y": share(0.0, 10)})],
+            {"x": "#000000", "y": "#111111"},
+        )
     )
     widths = [float(bar.get("width")) for bar in svg.iter("rect")]
     assert widths[0] / widths[1] == pytest.approx(1 / 4, abs=0.01) and len(widths) == 3
+    assert [each.text for each in svg.iter("text") if each.get("class") == "small"][-4:] == [
+        "25.0",
+        "100.00",
+        "none",
+        "0",
+    ]
+
+
+def test_a_bar_has_the_line_of_its_interval():
+    svg = drawing(charts.bars([("a", {"x": share(25.0, 200)})], {"x": "#000000"}))
+    [bar], [path] = svg.iter("rect"), svg.iter("path")
+    begin, end = re.fullmatch(r"M([\d.]+) [\d.]+v6m0-3H([\d.]+)m0-3v6", path.get("d")).groups()
+    low, high = ((float(each) - float(bar.get("x"))) / float(bar.get("width")) * 25 for each in (begin, end))
+    assert (low, high) == pytest.approx(share(25.0, 200).interval, abs=0.05)
 
 
 def test_a_heat_map_has_a_cell_a_number_and_the_more_the_darker():
@@ -81,7 +99,7 @@ def test_texts_are_escaped():
     nasty = '</svg><script>alert("1")</script>'
     for made in (
         charts.lines([Line(nasty, [1], [1], "#000000")], Axis(nasty), Axis(nasty), {nasty: 0.5}),
-        charts.bars([(nasty, {nasty: 5})], {nasty: "#000000"}),
+        charts.bars([(nasty, {nasty: share(5.0, 20)})], {nasty: "#000000"}, nasty),
         charts.heat([[1]], [nasty], nasty, 0, 1) + charts.steps_axis([nasty]),
         confusion([[1]], [nasty], nasty),
     ):

@@ -34,7 +34,7 @@ def test_a_training_has_a_colour_a_quantity_and_marks_on_tests(panels):
     assert losses["training loss, as displayed"].get_color() == losses["training, a batch: loss"].get_color()
     shares = {line.get_label(): line for line in drawn["percent right"].lines}
     assert len({line.get_color() for line in shares.values()}) == len(shares) == 3
-    test = shares["test: accuracy, last 63.4 %"]
+    test = shares["test: accuracy, last 63 %"]
     assert list(test.get_xdata()) == [0, 9] and list(test.get_ydata()) == pytest.approx([10, 63.4])
     assert test.get_color() == losses["test: loss, last 1.5"].get_color()
     assert [label.get_text() for label in drawn["learning rate"].get_yticklabels()] == ["0.001", "0.01"]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrcn.results.tables import aligned, decimals
+from lrcn.results.tables import aligned
 
 CELLS = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=9)
 
@@ -19,10 +19,6 @@ def test_a_table():
     assert aligned([["a", "b"], ["c"]], least=(3, 4)) == ["a       b", "c"]
     assert aligned([["a", "b"], ["c", ""]], left=2) == ["a  b", "c"]
     assert aligned([]) == []
-
-
-def test_numbers_have_two_decimals():
-    assert decimals([1, 2.345, None, 100.0]) == ["1.00", "2.35", "-", "100.00"]
 
 
 @given(st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(CELLS, min_size=width, max_size=width), min_size=1)))

@@ -392,6 +392,12 @@ def test_splits_lie_apart_and_share_what_comes_before_the_videos(three_splits, t
     ]
 
 
+def test_another_split_begins_with_what_comes_before_the_videos(three_splits, dataset, tmp_path):
+    shutil.copytree(dataset, three_splits / "stills")
+    job = open_job("demo", three_splits, tmp_path / "out", split=2, rows=["single-frame"], settings={"crop": 20})
+    assert job.check_start(dry_run=True) == []
+
+
 def test_frames_without_stills_of_their_own_are_read_by_the_projects_layer(three_splits, tmp_path):
     sizes = {"backbone": "tiny", "crop": 20}
     job = open_job("activity/single-frame-rgb", three_splits, tmp_path / "out", split="all", settings=sizes)

@@ -97,7 +97,7 @@ def test_a_captioner_trains_on_a_frozen_cnn_and_then_whole(captions, whole_way, 
         "snapshot=6",
         "test_interval=3",
     ]
-    refused(lrcn(*training), "lrcn-2f trains on a frozen CNN", "--weights bvlc_reference_caffenet.caffemodel")
+    refused(lrcn(*training), "lrcn-2f trains on a frozen CNN", "`lrcn weights fetch caffenet`, then --weights caffenet")
     refused(lrcn(*training, "--from-scratch"), "lrcn-2f trains on a frozen CNN")
     partly = caffe_pb2.NetParameter.FromString((whole_way[0] / "cnn.caffemodel").read_bytes())
     for layer in partly.layer:
@@ -378,7 +378,7 @@ def test_a_frozen_stage_on_activations_then_finetuning_on_images(captions, activ
 def test_the_published_weights_are_named(captions, tmp_path):
     done = lrcn("train", "caption/lrcn-2f", "--data", captions[0], "--out", tmp_path / "runs", "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "lrcn-2f trains on a frozen CNN" in done.stdout and "bvlc_reference_caffenet.caffemodel" in done.stdout
+    assert "lrcn-2f trains on a frozen CNN" in done.stdout and "--weights caffenet" in done.stdout
     assert not list(tmp_path.iterdir())
 
 

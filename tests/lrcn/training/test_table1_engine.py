@@ -156,7 +156,7 @@ def test_the_report_of_it_leaves_nothing_out(run, tmp_path):
     page = (tmp_path / "report.html").read_text()
     for folder in (run[0], run[0] / "split2"):
         models = json.loads((folder / "results.json").read_text())["models"]
-        assert all(f"<b>{m['accuracy']:.2f}</b>" in page for columns in models.values() for m in columns.values())
+        assert all(f"<b>{m['accuracy']:.0f}</b>" in page for columns in models.values() for m in columns.values())
         examples = json.loads((folder / "examples.json").read_text())["videos"]
         assert all(f">{video['name']}: " in page and video["thumbnails"][0]["jpeg"] in page for video in examples)
     assert "activity/table1, split 2" in page and page.count("4 of 4") == 2 * len(NETS)

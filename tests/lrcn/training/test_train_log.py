@@ -192,7 +192,7 @@ def test_analyze_sets_logs_beside_one_another(tmp_path):
     done = lrcn("analyze", "runs/net", "others.log", "--out", "a.png", "--csv", "a.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     head, net, others = done.stdout.splitlines()
-    assert net.split() == "net 20 0.015 0.015 at 20 accuracy 12.5 % at 0 12.5 % at 0 1 s 20".split()
+    assert net.split() == "net 20 0.015 0.015 at 20 accuracy 12 % at 0 12 % at 0 1 s 20".split()
     assert "nan" in others and "10.5 at 40" in others
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     assert (tmp_path / "a.csv").read_text().splitlines()[1].startswith("net,0,")
