@@ -225,6 +225,7 @@ def _refuse_others(context, experiment, heard):
     cls=Command,
     examples=[
         ("Compare all runs that were evaluated", "lrcn compare"),
+        ("Compare them, and draw the accuracies with their intervals", "lrcn compare --chart accuracies.svg"),
         (
             "Compare the three splits of Table 1, for a paper",
             "lrcn compare --format latex \\\n  runs/ucf101/results.json runs/ucf101/split*/results.json",
