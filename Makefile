@@ -4,6 +4,7 @@
 #   make test     every test, after make lint
 #   make test-fast  the tests that need no engine and are over in a moment
 #   make mutants  small changes of the code that no test notices; takes long, and has to be read
+#   make docs     the pages as a site, build/site/index.html, for a browser, without a network
 #   make fuzz     damaged inputs to every reader: CASES=10000 SEED=1 READER=... CASE=...
 #   make kills    every command stopped and given again: KILLS=50 SEED=1 COMMAND=...
 #   make lint     what ruff, the order of imports and mypy say of the code
@@ -33,7 +34,7 @@ PACKAGES := git ca-certificates cmake ninja-build g++ python3-dev python3-venv p
   libboost-system-dev libboost-thread-dev libboost-filesystem-dev libboost-python-dev \
   libgoogle-glog-dev libgflags-dev libhdf5-dev libopenblas-dev libopencv-dev liblmdb-dev libgtest-dev
 
-.PHONY: demo test test-fast mutants fuzz kills lint system venv lock oldest newest engine docker docker-cuda docker-test clean
+.PHONY: demo test test-fast docs mutants fuzz kills lint system venv lock oldest newest engine docker docker-cuda docker-test clean
 
 demo: engine
 	$(LRCN) prepare demo
@@ -49,12 +50,19 @@ run-%:
 	  | (trap '' INT; exec sed --unbuffered 's/^/$*: /')
 
 # Each core has a share of the files; the nets of most are too small to gain from another.
-test: lint engine
+test: lint engine .venv/docs
 	.venv/bin/python -m pytest -m "not engine" -n auto --dist loadfile
 	.venv/bin/python -m pytest -m engine -n auto --dist loadfile
 
 test-fast: venv
 	.venv/bin/python -m pytest -m "not engine and not slow" -n auto --dist loadfile
+
+docs: .venv/docs
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
+
+.venv/docs: requirements/docs.txt | venv
+	.venv/bin/python $(PIP) $(PINNED) -r requirements/run.txt -r requirements/test.txt -r requirements/docs.txt
+	@touch .venv/docs
 
 mutants: venv
 	.venv/bin/python $(PIP) $(PINNED) -r requirements/run.txt -r requirements/test.txt -r requirements/mutants.txt

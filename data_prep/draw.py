@@ -60,7 +60,9 @@ class Draw:
             return video
         match = re.search(self.group_by, video)
         if match is None:
-            raise DataError(f"--group-by {self.group_by!r}: matches nothing in the name {video}; rename it or give lists")
+            raise DataError(
+                f"--group-by {self.group_by!r}: matches nothing in the name {video}; rename it or give lists"
+            )
         return match[0]
 
     def _undivided(self, class_name: str, videos: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ FILES = {  # which pins are installed together
     "run": ["run"],
     "test": ["run", "test"],
     "mutants": ["run", "test", "mutants"],
+    "docs": ["run", "test", "docs"],
     "build": ["build"],
     "lock": ["lock"],
 }
@@ -43,6 +44,7 @@ def _wanted(name: str) -> list[str]:
         "run": project["dependencies"],
         "test": project["dependencies"] + project["optional-dependencies"]["test"],
         "mutants": PROJECT["dependency-groups"]["mutants"],
+        "docs": project["optional-dependencies"]["docs"],
         "build": PROJECT["build-system"]["requires"],
         "lock": PROJECT["dependency-groups"]["lock"],
     }[name]

@@ -225,6 +225,7 @@ def _refuse_others(context, experiment, heard):
     cls=Command,
     examples=[
         ("Compare all runs that were evaluated", "lrcn compare"),
+        ("Compare them, and draw the accuracies with their intervals", "lrcn compare --chart accuracies.svg"),
         (
             "Compare the three splits of Table 1, for a paper",
             "lrcn compare --format latex \\\n  runs/ucf101/results.json runs/ucf101/split*/results.json",
@@ -240,14 +241,16 @@ def _refuse_others(context, experiment, heard):
     help="Format of the tables; latex needs the package booktabs, csv has a line for each number.",
 )
 @option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@option("--chart", type=FILE, metavar="FILE.svg", help="Draw the shares with their intervals too.")
+@option(
+    "--chart", type=FILE, metavar="FILE.svg", help="Draw all shares (accuracy and the like) with their intervals, too."
+)
 def compare(results, form, as_json, chart):
     """Compare results with the tables of the paper.
 
     RESULTS are results.json files; by default those of all runs in runs/. For Table 4 they are the answers that rating
     sheets saved, with their key.json. Each model has a row of what was measured and one of what is published. Several
-    splits or seeds are given as mean and spread, shares of small test sets with a 95 % interval (Wilson's). Numbers have
-    the decimals that one test item changes, two at most; csv and json have all.
+    splits or seeds are given as mean and spread, shares of small test sets with a 95 % interval (Wilson's). Tables
+    have as many decimals as the size of the test set supports; csv and json have all.
     """
     from lrcn.results.compare import read, tables
     from lrcn.results.formats import FORMATS
@@ -257,7 +260,7 @@ def compare(results, form, as_json, chart):
     if as_json and form not in (None, "json"):
         raise click.UsageError(f"--json and --format {form}: give one of them")
     if chart and chart.suffix.lower() != ".svg":
-        raise click.UsageError(f"--chart {chart}: is drawn as SVG; name it FILE.svg")
+        raise click.UsageError(f"--chart {chart}: name a file that ends in .svg")
     paths = results or results_in(Path("runs"))
     if not paths:
         raise click.UsageError("no results in runs/*/results.json; `lrcn evaluate` writes them")

@@ -8,7 +8,12 @@ from lrcn.commands import completion
 from lrcn.commands.help import Group
 
 
-@click.group(cls=Group, invoke_without_command=True, examples=[("List the experiments", "lrcn experiments")])
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    subcommand_metavar="[show NAME]",
+    examples=[("List the experiments", "lrcn experiments")],
+)
 @click.pass_context
 def experiments(context):
     """List the experiments that `lrcn train` knows.

@@ -95,9 +95,9 @@ def nets_list(names, task, as_json):
 
 def _words_option(command):
     """--vocabulary FILE: `_values` counts its words."""
-    return option("--vocabulary", "words", type=FILE, help="The words of the nets: a vocabulary.txt, a word a line.")(
-        command
-    )
+    return option(
+        "--vocabulary", "words", type=FILE, help="Make nets for the words of this file: one per line, `<unk>` first."
+    )(command)
 
 
 def _values(changes, config, words):
@@ -116,8 +116,10 @@ def _values(changes, config, words):
 @nets.command(
     "write",
     examples=[
-        ("Write a captioner with LSTMs of 512 units", "lrcn nets write caption/lrcn-2f --set units=512 --out nets"),
-        ("Write one for the words of a file", "lrcn nets write caption/lrcn-2f --vocabulary vocabulary.txt --out nets"),
+        (
+            "Write a captioner for a vocabulary of your own, with LSTMs of 512 units",
+            "lrcn nets write caption/lrcn-2f --vocabulary vocabulary.txt \\\n  --set units=512 --out nets",
+        ),
         ("Write every net of the paper", "lrcn nets write --all --out nets"),
         ("Write the authors' own files", "lrcn nets write --published --out nets"),
     ],
@@ -233,7 +235,7 @@ def state_options(command):
 @lenient_option
 @JSON
 @option("--diagram", type=FILE, help="Draw the net too, as .svg or .png.")
-@option("--brief", is_flag=True, help="Draw names and sizes alone, for where there is little room.")
+@option("--brief", is_flag=True, help="With --diagram: draw names and sizes alone.")
 @state_options
 @section("State of the net", option("--level", type=int, default=0, help="Level, for the rules that ask for one."))
 @_words_option
@@ -249,6 +251,8 @@ def nets_show(net, phase, stages, level, kind, inputs, words, changes, config, l
     from lrcn.results.plotting import matplotlib
     from prototxt_gen.diagram import drawn
 
+    if brief and not diagram:
+        raise click.UsageError("--brief: goes with --diagram; give both")
     check_apart(diagram, Path(net))
     chosen = net_table.choose(net, kind, _values(changes, config, words), phase, stages)
     shapes = net_table.look(chosen, level, dict(map(net_table.read_input, inputs)))

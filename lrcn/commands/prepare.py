@@ -193,7 +193,7 @@ def prepare_ucf101(videos, splits, out, split, subset, workers, executor, shard,
         ("Prepare a folder of videos for each class", "lrcn prepare videos --videos my-videos --out data/mine"),
         (
             "Keep the videos of a scene together, all for training or all for testing",
-            "lrcn prepare videos --videos my-videos --group-by 'scene[0-9]+' --out data/mine",
+            "lrcn prepare videos --videos my-videos --group-by 'scene[0-9]+' \\\n  --out data/mine",
         ),
     ],
 )
@@ -218,7 +218,8 @@ def prepare_ucf101(videos, splits, out, split, subset, workers, executor, shard,
     option(
         "--group-by",
         metavar="REGEX",
-        help="Without lists: keep videos together in whose names this matches the same text, 'scene[0-9]+' say.",
+        help="Without lists: put videos in whose names this matches the same text, as 'scene[0-9]+', all into training "
+        "or all into testing.",
     ),
     option(
         "--mirror/--no-mirror",
@@ -259,7 +260,7 @@ def prepare_videos(videos, lists, out, flow, mirror, workers, executor, shard, *
 
     draw = {name: options[name] for name in ("test_share", "group_by") if options[name] is not None}
     if lists and draw:
-        raise click.UsageError("--test-share and --group-by are of a draw; with --lists there is none")
+        raise click.UsageError("--test-share and --group-by: say how lists are drawn; leave them out with --lists")
     algorithm = None if flow == "none" else flow
     frames = FrameOptions(*options["size"], options["fps"], algorithm, options["every"], options["skip_unreadable"])
     order = ListOrder(options["seed"], options["keep_order"])

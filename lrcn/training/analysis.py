@@ -17,10 +17,10 @@ from lrcn.training.logs import OF_RUN, Curve, LogFiles
 from lrcn.training.run import TrainError, runs_in
 
 
-def read(paths: Sequence[Path]) -> dict[str, Curve]:
+def read(paths: Sequence[Path | str]) -> dict[str, Curve]:
     """The curves of logs, of runs, and of folders of runs, by name: a run's own, a file's, with its folder where two
     have one. TrainError where one of the paths holds no log of a training."""
-    found: dict[Path, LogFiles] = {place: log for path in paths for place, log in _logs(path)}
+    found: dict[Path, LogFiles] = {place: log for path in map(Path, paths) for place, log in _logs(path)}
     short = [place.name for place in found]
     named = {str(place) if short.count(place.name) > 1 else place.name: log for place, log in found.items()}
     return {plain(name): log.curve for name, log in named.items()}

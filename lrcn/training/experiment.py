@@ -45,7 +45,12 @@ TAKES: dict[type, str] = {
     list: "tables, each under a line [[stages]]",
 }
 MOST_EXTENDED = 20  # files one after the other
-KINDS = ("frames", "features", "captions", "semantics")
+KINDS = {  # of data sets, and how they are made
+    "frames": "videos: `lrcn prepare ucf101` or videos",
+    "features": "activations of videos: `lrcn prepare features`",
+    "captions": "captions: `lrcn prepare captions`, coco or flickr30k",
+    "semantics": "what a CRF says of videos, with sentences: `lrcn prepare tacos`",
+}
 _FOLDER = re.compile(r"(?![.]{0,2}$)[^/\x00-\x1f\x7f]+")  # beside which no other is written to
 ILSVRC, NONE = "ILSVRC-2012", "none"  # what `weights` may say
 

@@ -27,11 +27,11 @@ from lrcn.trained_net import TrainedNet
 from lrcn.training import beside, disk, plan, pretrained, starting
 from lrcn.training import experiment as experiments
 from lrcn.training.board import Board, place_of
-from lrcn.training.experiment import Experiment, Stage
+from lrcn.training.experiment import KINDS, Experiment, Stage
 from lrcn.training.memory import Memory, check_cards
 from lrcn.training.run import Kept, Run, TrainError, at_work_in, runs_in
 from lrcn.training.share import share_of
-from lrcn.training.tasks import PREPARED, Evaluation, Task, task_of
+from lrcn.training.tasks import Evaluation, Task, task_of
 from lrcn.training.train import train
 from lrcn.training.workspace import Start, Training, Workspace
 from netspecs import catalogue
@@ -489,7 +489,7 @@ def _usual_data(experiment: Experiment, out: Path) -> Path:
     if not folder.exists():
         folder = _trained_on(experiment, out) or folder
     if not folder.exists():
-        made = "`lrcn prepare demo` makes it" if folder.parts[:2] == DEMO else PREPARED[experiment.kinds[0]]
+        made = "`lrcn prepare demo` makes it" if folder.parts[:2] == DEMO else KINDS[experiment.kinds[0]]
         raise DataError(f"{folder}: no such folder, where {experiment.name} looks for its data set: {made}")
     return folder
 
@@ -505,7 +505,7 @@ def _fitting(experiment: Experiment, dataset: Dataset, trainings: Sequence[str])
     """The experiment on what the data set holds. DataError where it is of another kind."""
     if dataset.kind not in experiment.kinds:
         raise DataError(
-            f"{dataset.folder}: holds {dataset.kind}; {experiment.name} trains on {PREPARED[experiment.kinds[0]]}"
+            f"{dataset.folder}: holds {dataset.kind}; {experiment.name} trains on {KINDS[experiment.kinds[0]]}"
         )
     return _task(experiment).fit(experiment, dataset, trainings)
 
@@ -545,7 +545,7 @@ def settings_of(net: str, dataset: Dataset, changes: Mapping[str, Any]) -> dict[
 def _check_kind(stage: Stage, dataset: Dataset) -> None:
     """DataError for a data set of a kind that a stage's net does not take."""
     if dataset.kind not in (kinds := task_of(stage.variant).kinds):
-        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {stage.net} trains on {PREPARED[kinds[0]]}")
+        raise DataError(f"{dataset.folder}: holds {dataset.kind}; {stage.net} trains on {KINDS[kinds[0]]}")
 
 
 def _settings(stage: Stage, dataset: Dataset, split: int, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,8 @@ TINY = {"widths": [4, 4, 4], "fc6": 8, "fc7": 8}
 # and how it is trained, whatever an experiment says
 ITERATIONS = {"max_iter": 4, "snapshot": 4, "test_interval": 4, "test_iter": 1, "display": 1, "average_loss": 1}
 PUBLISHED = ("hybrid", "caffenet", "vgg16")
-OF_GPU = {"--gpu": 1, "--precision": 1, "--workspace": 1, "--fast": 0}  # option -> how many values it takes
+# Options that are left out, with how many values each takes: there is neither a GPU nor an image here.
+LEFT_OUT = {"--gpu": 1, "--precision": 1, "--workspace": 1, "--fast": 0, "--engine": 1, "--image": 1}
 
 
 def shrink() -> None:
@@ -86,14 +87,14 @@ def _early(stage: experiment.Stage) -> experiment.Stage:
 
 
 def on_the_cpu(arguments: list[str]) -> list[str]:
-    """A command's arguments without what they say of GPUs."""
+    """A command's arguments without what they say of GPUs and containers."""
     kept, skipped = [], 0
     for argument in arguments:
         name, equals, _ = argument.partition("=")
         if skipped:
             skipped -= 1
-        elif name in OF_GPU:
-            skipped = 0 if equals else OF_GPU[name]
+        elif name in LEFT_OUT:
+            skipped = 0 if equals else LEFT_OUT[name]
         else:
             kept.append(argument)
     return kept

@@ -43,10 +43,11 @@ def video(folder: Path) -> None:
 
 
 def videos(folder: Path) -> None:
-    """my-videos/CLASS/NAME.avi: three classes of six."""
+    """my-videos/CLASS/CLASS-sceneN-clipN.avi: of three classes three scenes each, of two videos."""
     for label, name in enumerate(("jump", "run", "wave")):
         for number in range(6):
-            write_video(folder / "my-videos" / name / f"{name}{number}.avi", 20, 70 * label + 10 * number)
+            path = folder / "my-videos" / name / f"{name}-scene{number // 2 + 1}-clip{number % 2 + 1}.avi"
+            write_video(path, 20, 70 * label + 10 * number)
 
 
 def ucf101(folder: Path) -> None:
@@ -55,6 +56,17 @@ def ucf101(folder: Path) -> None:
     (folder / "ucf" / "videos").rename(folder / "UCF-101")
     (folder / "ucf" / "lists").rename(folder / "ucfTrainTestlist")
     (folder / "ucf").rmdir()
+
+
+def hmdb51(folder: Path) -> None:
+    """hmdb51/CLASS/NAME.avi and hmdb51-lists/CLASS_test_split1.txt, of two classes."""
+    (folder / "hmdb51-lists").mkdir()
+    for name in ("brush_hair", "cartwheel"):
+        uses = {f"{name}_{number}.avi": 2 if number == 3 else 1 for number in range(4)}
+        for number, file in enumerate(uses):
+            write_video(folder / "hmdb51" / name / file, 8, 40 * number)
+        lines = "".join(f"{file} {use} \n" for file, use in uses.items())
+        (folder / "hmdb51-lists" / f"{name}_test_split1.txt").write_text(lines)
 
 
 # ---- pictures and sentences ------------------------------------------------------------------------------------
@@ -248,6 +260,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         video,
         videos,
         ucf101,
+        hmdb51,
         image,
         captions,
         coco,

@@ -1,6 +1,6 @@
 """docs/tour.ipynb, run from its first cell to its last in a folder that has the demo's data sets and runs.
 
-python -m tests.docs.tour        keeps what comes out in docs/tour.ipynb; call it where `make demo` was called
+`python -m tests.docs.tour`, called where `make demo` was, keeps what comes out in docs/tour.ipynb.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import base64
 import io
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
@@ -18,18 +19,11 @@ from PIL import Image
 PAGE = Path(__file__).parents[2] / "docs" / "tour.ipynb"
 
 
-def run(folder: Path, own: Path) -> nbformat.NotebookNode:
-    """The notebook with what its cells put out in `folder`. own: a folder for what Jupyter and IPython keep of a user,
-    of whom nothing else is asked. CellExecutionError where a cell fails."""
+def run(folder: Path, environment: Mapping[str, str] = os.environ) -> nbformat.NotebookNode:
+    """The notebook with what its cells put out in `folder`. CellExecutionError where one fails."""
     page = nbformat.read(PAGE, as_version=4)
-    for cell in page.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    places = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "MPL"))}
-    environment |= {name: str(own / name.lower()) for name in places}
-    client = NotebookClient(page, timeout=None, resources={"metadata": {"path": str(folder)}})
-    client.execute(env=environment)
+    client = NotebookClient(page, timeout=None, coalesce_streams=True, resources={"metadata": {"path": str(folder)}})
+    client.execute(env={**environment})
     return page
 
 
@@ -51,10 +45,7 @@ def _small(picture: str) -> str:
 
 
 if __name__ == "__main__":
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as own:
-        page = run(Path.cwd(), Path(own))
+    page = run(Path.cwd())
     tidy(page)
     nbformat.write(page, PAGE)
     print(f"{PAGE.name}: {PAGE.stat().st_size >> 10} KiB", file=sys.stderr)

@@ -27,7 +27,7 @@ SIZES = dict(
     deploy_streams=2,
     deploy_images=2,
 )
-BACKBONES = dict.fromkeys(backbones.BACKBONES, {}) | {
+BACKBONES = {name: {} for name in backbones.BACKBONES} | {
     "hybrid": dict(widths=[4, 6, 8, 8, 6]),
     "caffenet": dict(widths=[4, 6, 8, 8, 6]),
     "vgg16": dict(widths=[2] * 13, crop=40),

@@ -18,14 +18,6 @@ from lrcn.training.workspace import Training, Workspace
 from netspecs.variant import Variant
 from prototxt_gen import SpecError
 
-# The kinds of data sets, and how they are made.
-PREPARED = {
-    "frames": "videos: `lrcn prepare ucf101` or videos",
-    "features": "activations of videos: `lrcn prepare features`",
-    "captions": "captions: `lrcn prepare captions`, coco or flickr30k",
-    "semantics": "what a CRF says of videos, with sentences: `lrcn prepare tacos`",
-}
-
 
 @dataclass(frozen=True)
 class Evaluation:

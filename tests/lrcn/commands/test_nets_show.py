@@ -94,6 +94,7 @@ def test_diagrams_are_written(suffix, tmp_path):
     assert out.stat().st_size > 5000
     refused(lrcn("nets", "show", "lm/lstm-lm", "--diagram", tmp_path / "net.gif"), ".svg or .png")
     refused(lrcn("nets", "show", out, "--diagram", out), f"{out}: is a file that this command reads")
+    refused(lrcn("nets", "show", "lm/lstm-lm", "--brief"), "--brief: goes with --diagram")
     assert list(out.parent.iterdir()) == [out]
 
 

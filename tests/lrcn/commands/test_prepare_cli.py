@@ -153,7 +153,7 @@ def test_own_videos_divided_by_groups_then_a_plan_of_small_nets(archive):
     )
     for option in (("--test-share", 0.5), ("--group-by", "g")):
         with_lists = prepare("videos", *small, "--out", archive / "other", "--lists", archive, *option)
-        refused(with_lists, "--test-share and --group-by are of a draw; with --lists there is none")
+        refused(with_lists, "--test-share and --group-by: say how lists are drawn; leave them out with --lists")
     refused(prepare("videos", *small, "--out", archive / "other", "--group-by", "("), "not a regular expression")
 
 
@@ -236,7 +236,10 @@ def test_shards_and_their_merge(archive):
 
 def test_who_is_to_work_is_said_once(archive):
     refused(prepare("merge", archive / "data"), "data.shards: no shards in it")
-    refused(ucf101(archive, "--workers", 2, "--executor", "dask:host:1"), "give either that or --executor")
+    refused(
+        ucf101(archive, "--workers", 2, "--executor", "dask:host:1"),
+        "--workers uses this machine, --executor a cluster",
+    )
     refused(ucf101(archive, "--subset", "--shard", "3/2"), "--shard 3/2: give K/N")
     refused(ucf101(archive, "--subset", "--executor", "ray"), "--executor ray: give dask:ADDRESS")
     refused(ucf101(archive, "--subset", "--shard", ""), "--shard : give K/N")  # a variable that is not set

@@ -48,7 +48,9 @@ def test_why_caffe_stopped():
 
 def test_a_card_that_is_full_is_told_with_what_takes_less():
     line = explain(
-        ["F1121 06:00:00.1 9 syncedmem.cpp:71] Check failed: error == cudaSuccess (2 vs. 0)  out of memory"], -6, "l.log"
+        ["F1121 06:00:00.1 9 syncedmem.cpp:71] Check failed: error == cudaSuccess (2 vs. 0)  out of memory"],
+        -6,
+        "l.log",
     )
     assert "out of memory; give a smaller batch by --set, a smaller --workspace, or a GPU" in line and "l.log" in line
 
