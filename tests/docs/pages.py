@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RUN = ("sh", "python")  # the languages whose blocks are run; "text" is what is printed, or lies on disk
-NEEDS = ("docker", "gpu")
+NEEDS = ("docker", "compose", "buildah", "gpu")
 MARKER = re.compile(r"<!-- (on|file|needs): (.+) -->$")
 FENCE = re.compile(r"(`{3,})(\w*)$")
 
@@ -103,9 +103,9 @@ def anchors(page: str) -> list[str]:
 def links(page: str) -> list[tuple[int, str]]:
     """(line, target) of the links and pictures of a page, but those within code."""
     return [
-        (number, target)
+        (number, "".join(target))
         for number, line in prose(page)
-        for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", line))
+        for target in re.findall(r"\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$", re.sub(r"`[^`]*`", "", line))
     ]
 
 

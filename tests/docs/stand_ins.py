@@ -94,13 +94,15 @@ def image(folder: Path) -> None:
 
 
 def captions(folder: Path) -> None:
-    """my-captions.csv (image, caption, split) and photos/"""
+    """my-captions.csv (image, split, caption), in Vietnamese, and photos/"""
     with open(folder / "my-captions.csv", "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["image", "caption", "split"])
+        rows.writerow(["image", "split", "caption"])
         for number in range(PHOTOS):
             _photo(folder / "photos" / f"{number:03d}.jpg", number)
-            rows.writerows([f"{number:03d}.jpg", text, _part(number)] for text in _captions(number))
+            colour, place = ("đỏ", "xanh", "tím")[number % 3], ("bên trái", "bên phải")[number % 2]
+            for text in f"Một hình tròn {place}, trên nền {colour}.", f"Có hình tròn {place}, nền màu {colour}.":
+                rows.writerow([f"{number:03d}.jpg", _part(number), text])
 
 
 def coco(folder: Path) -> None:
@@ -224,8 +226,9 @@ def _write_weights(folder: Path) -> None:
 
 def demo(folder: Path) -> None:
     """data/demo and runs/demo, runs/demo-captions, runs/demo-video: prepared, trained and evaluated, but small. Made
-    once, beside the folders of all pages."""
-    made = folder.parent.parent / "demo"
+    once, beside the folders of all pages, and of all of pytest-xdist's workers."""
+    beside = folder.parent.parent
+    made = (beside.parent if beside.name.startswith("popen-") else beside) / "demo"
     with open(made.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (made / "whole").exists():
