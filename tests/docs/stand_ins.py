@@ -226,8 +226,9 @@ def _write_weights(folder: Path) -> None:
 
 def demo(folder: Path) -> None:
     """data/demo and runs/demo, runs/demo-captions, runs/demo-video: prepared, trained and evaluated, but small. Made
-    once, beside the folders of all pages."""
-    made = folder.parent.parent / "demo"
+    once, beside the folders of all pages, and of all of pytest-xdist's workers."""
+    beside = folder.parent.parent
+    made = (beside.parent if beside.name.startswith("popen-") else beside) / "demo"
     with open(made.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (made / "whole").exists():

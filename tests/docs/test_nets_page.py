@@ -1,6 +1,7 @@
 """What docs/nets.md says of the nets is what they are."""
 
 import re
+from itertools import takewhile
 
 import pytest
 
@@ -14,10 +15,10 @@ PAGE = "docs/nets.md"
 
 def rows(first):
     """The cells of the table whose title line begins so."""
-    lines = pages.lines(PAGE)
-    start = next(number for number, line in enumerate(lines) if line.startswith(f"| {first} |"))
-    table = [line for line in lines[start + 2 :][: lines[start:].index("") - 2]]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    lines = iter(pages.lines(PAGE))
+    next(line for line in lines if line.startswith(f"| {first} |"))
+    next(lines)  # the ruling
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in takewhile(bool, lines)]
 
 
 def layers(variant):
