@@ -17,7 +17,6 @@ from tests.docs.pages import ROOT
 
 OLD = {  # to be written anew
     *("SECURITY.md", "benchmarks/README.md"),
-    *(f"docs/{name}.md" for name in ("costs", "growth", "many-machines", "testing", "verify")),
 }
 every_page = pytest.mark.parametrize("page", pages.names())
 LONGEST = 110
