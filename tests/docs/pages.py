@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RUN = ("sh", "python")  # the languages whose blocks are run; "text" is what is printed, or lies on disk
-NEEDS = ("docker", "gpu")
+NEEDS = ("docker", "compose", "buildah", "gpu")
 MARKER = re.compile(r"<!-- (on|file|needs): (.+) -->$")
 FENCE = re.compile(r"(`{3,})(\w*)$")
 

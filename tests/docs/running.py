@@ -130,5 +130,10 @@ def environment(folder: Path, on: bool = False) -> dict[str, str]:
 @cache
 def is_here(need: str) -> bool:
     """Whether a thing that blocks need is on this machine."""
-    command = {"docker": ["docker", "version"], "gpu": ["nvidia-smi", "-L"]}[need]
+    command = {
+        "docker": ["docker", "version"],
+        "compose": ["sh", "-c", "docker version && docker compose version"],
+        "buildah": ["buildah", "images", "--quiet", "lrcn:cpu"],  # an image that `make docker` has made with it
+        "gpu": ["nvidia-smi", "-L"],
+    }[need]
     return bool(shutil.which(command[0])) and subprocess.run(command, capture_output=True).returncode == 0
