@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -252,7 +253,7 @@ def _bottlenecks(sets: Sequence[tuple[str, Preparation]], given: Inputs) -> str:
         f"While an LRCN trains, a GPU wants {frames:,.0f} frames a second: {wanted[0]} of JPEG; {GPUS[1]} GPUs want "
         f"{wanted[1]}. The storage is assumed to give {given.machines['network']:,.0f} MB/s."
     )
-    return "**What takes longest**\n\n" + table(titles, rows) + "\n\n" + reading
+    return "**What takes longest**\n\n" + table(titles, rows) + "\n\n" + textwrap.fill(reading, 110)
 
 
 def _rates(given: Inputs) -> str:

@@ -1,5 +1,6 @@
 """The `lrcn` that blocks on stand-ins find: the program itself, on the CPU, whose nets are small and are trained for a
-few iterations, and which takes the stand-ins for UCF-101 and for released weights.
+few iterations, and which takes the stand-ins for UCF-101 and for released weights. A cluster of dask is one that is
+begun here.
 
     python -m tests.docs.small train activity/table1 --data data/ucf101 --weights hybrid --gpu 0
 """
@@ -8,6 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from data_prep import ucf101
@@ -16,6 +21,7 @@ from lrcn.training import experiment
 from netspecs import catalogue
 from netspecs.variant import Variant
 from prototxt_gen import SpecError
+from tests import clusters
 
 CLASSES, VIDEOS = ["Archery", "Bowling", "Diving", "Typing"], 16  # of the stand-in for UCF-101
 # of every net: what it is by itself, where neither the data nor an experiment says otherwise
@@ -100,10 +106,25 @@ def on_the_cpu(arguments: list[str]) -> list[str]:
     return kept
 
 
+@contextmanager
+def on_a_cluster(arguments: list[str]) -> Iterator[list[str]]:
+    """A command's arguments with the address of a cluster that there is in place of dask:ADDRESS."""
+    executors = [argument for argument in arguments if argument.startswith("dask:")]
+    if not executors:
+        yield arguments
+        return
+    with tempfile.TemporaryDirectory() as folder, clusters.Started(Path(folder)) as cluster:
+        yield [cluster.executor if argument in executors else argument for argument in arguments]
+
+
 def main() -> None:
+    with on_a_cluster(on_the_cpu(sys.argv[1:])) as sys.argv[1:]:
+        _main()
+
+
+def _main() -> None:
     from lrcn.__main__ import main as run
 
-    sys.argv[1:] = on_the_cpu(sys.argv[1:])
     if sys.argv[1:2] != ["nets"] or sys.argv[2:3] == ["weights"]:
         try:
             shrink()

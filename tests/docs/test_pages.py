@@ -15,10 +15,6 @@ from netspecs import catalogue
 from tests.docs import pages, stand_ins
 from tests.docs.pages import ROOT
 
-OLD = {  # to be written anew
-    *("SECURITY.md", "benchmarks/README.md"),
-    *(f"docs/{name}.md" for name in ("costs", "growth", "many-machines", "testing", "verify")),
-}
 every_page = pytest.mark.parametrize("page", pages.names())
 LONGEST = 110
 
@@ -32,12 +28,11 @@ def test_code_stands_in_fenced_blocks_that_say_how_they_are_run(page):
             assert block.language in (*pages.RUN, "text"), f"{block.where}: {block.language} without a file's name"
         assert set(block.on) <= set(stand_ins.ALL), block.where
         assert block.needs in (None, *pages.NEEDS), block.where
-    if page not in OLD:
-        before = ""
-        for number, line in pages.prose(page):
-            in_list = re.match(r"\s*([-*]|\d+\.) ", before) or before.startswith("  ")
-            assert in_list or not line.startswith("    "), f"{page}:{number}: an indented block"
-            before = line or before
+    before = ""
+    for number, line in pages.prose(page):
+        in_list = re.match(r"\s*([-*]|\d+\.) ", before) or before.startswith("  ")
+        assert in_list or not line.startswith("    "), f"{page}:{number}: an indented block"
+        before = line or before
 
 
 @every_page
@@ -55,8 +50,6 @@ def test_links_lead_somewhere(page):
 
 @every_page
 def test_lines_are_short(page):
-    if page in OLD:
-        pytest.skip("to be written anew")
     for number, line in pages.prose(page):
         without = re.sub(r"\]\([^)]*\)", "]", line)  # a link's address cannot be broken
         assert len(without) <= LONGEST or line.startswith("|"), f"{page}:{number}: {len(without)} letters"
