@@ -51,6 +51,7 @@ def test_what_is_quoted_are_words_of_the_program():
     for quote in quoted():
         pieces = [piece for piece in (each.strip(" ():;,") for each in quote.split("...")) if len(piece) > 3]
         assert pieces, quote
+        assert pieces, quote
         assert any(
             all(any(piece in message for message in inside) for piece in pieces) for inside in texts.values()
         ), f"no file of the program says: {quote}"
@@ -85,7 +86,7 @@ PROVOKED = {
     "...: not fetched: lrcn weights fetch ...": f"{TABLE1} {SIZES} --weights caffenet",
     "no results in runs/*/results.json": "compare",
     "no Caffe engine: run ...": "caffe info",
-    "--gpu ...: no Caffe engine for GPUs": "caffe check --gpu 0",
+    "no Caffe engine for GPUs: run ...": "caffe info --cuda",
 }
 
 
