@@ -52,9 +52,9 @@ def test_what_is_quoted_are_words_of_the_program():
         pieces = [piece for piece in (each.strip(" ():;,") for each in quote.split("...")) if len(piece) > 3]
         assert pieces, quote
         assert pieces, quote
-        assert any(
-            all(any(piece in message for message in inside) for piece in pieces) for inside in texts.values()
-        ), f"no file of the program says: {quote}"
+        assert any(all(any(piece in message for message in inside) for piece in pieces) for inside in texts.values()), (
+            f"no file of the program says: {quote}"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,7 @@ PROVOKED = {
     "...: holds ...; ... trains on ...": "train caption/lrcn-2f --data noise",
     "...: no videos in it; it must hold a folder of videos": "prepare videos --videos empty --out o",
     "...: one video cannot be divided into train and test": "prepare videos --videos one --out o",
-    "...: has no column ...; line 1 must name ...": "prepare captions --captions captions.csv "
-    "--images empty --out o",
+    "...: has no column ...; line 1 must name ...": "prepare captions --captions captions.csv --images empty --out o",
     "no setting '...' in ...": "train demo --data noise --set unit=3",
     "...: has no split ...": "train demo --data noise --split 3",
     "...: it starts from ILSVRC-2012 weights": f"{TABLE1} {SIZES}",
