@@ -58,7 +58,7 @@ test-fast: venv
 	.venv/bin/python -m pytest -m "not engine and not slow" -n auto --dist loadfile
 
 docs: .venv/docs
-	.venv/bin/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
 
 .venv/docs: requirements/docs.txt | venv
 	.venv/bin/python $(PIP) $(PINNED) -r requirements/run.txt -r requirements/test.txt -r requirements/docs.txt

@@ -95,9 +95,9 @@ def nets_list(names, task, as_json):
 
 def _words_option(command):
     """--vocabulary FILE: `_values` counts its words."""
-    return option("--vocabulary", "words", type=FILE, help="Make nets for the words of this file, one word per line.")(
-        command
-    )
+    return option(
+        "--vocabulary", "words", type=FILE, help="Make nets for the words of this file: one per line, `<unk>` first."
+    )(command)
 
 
 def _values(changes, config, words):

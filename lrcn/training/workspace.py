@@ -87,7 +87,7 @@ class Workspace:
         return self.experiment.weights == ILSVRC
 
     def data_of(self, stage: Stage) -> Dataset:
-        """What a stage is trained on: the data set, or the one of its own that it is pretrained on. Errors: DataError."""
+        """The data set that a stage is trained on: the experiment's, or one of the stage's own. Errors: DataError."""
         if not stage.data:
             return self.dataset
         folder = Path(os.path.abspath(self.dataset.folder / stage.data))

@@ -85,8 +85,11 @@ def line(option: click.Option, context: click.Context) -> str:
 
 
 def linked(text: str) -> str:
-    """The text as Markdown: pages as links, and no asterisk that would make what follows slanted."""
-    return re.sub(r"docs/([\w-]+\.md)", r"[\1](\1)", text.replace("*", r"\*"))
+    """The text as Markdown: pages as links; outside of code, no asterisk that would make what follows slanted."""
+    parts = text.split("`")
+    prose = [re.sub(r"docs/([\w-]+\.md)", r"[\1](\1)", part.replace("*", r"\*")) for part in parts[::2]]
+    parts[::2] = prose
+    return "`".join(parts)
 
 
 def filled(text: str, indent: str = "") -> str:

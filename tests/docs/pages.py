@@ -103,9 +103,9 @@ def anchors(page: str) -> list[str]:
 def links(page: str) -> list[tuple[int, str]]:
     """(line, target) of the links and pictures of a page, but those within code."""
     return [
-        (number, target)
+        (number, "".join(target))
         for number, line in prose(page)
-        for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", line))
+        for target in re.findall(r"\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$", re.sub(r"`[^`]*`", "", line))
     ]
 
 

@@ -43,10 +43,11 @@ def video(folder: Path) -> None:
 
 
 def videos(folder: Path) -> None:
-    """my-videos/CLASS/NAME.avi: three classes of six."""
+    """my-videos/CLASS/CLASS-sceneN-clipN.avi: of three classes three scenes each, of two videos."""
     for label, name in enumerate(("jump", "run", "wave")):
         for number in range(6):
-            write_video(folder / "my-videos" / name / f"{name}{number}.avi", 20, 70 * label + 10 * number)
+            path = folder / "my-videos" / name / f"{name}-scene{number // 2 + 1}-clip{number % 2 + 1}.avi"
+            write_video(path, 20, 70 * label + 10 * number)
 
 
 def ucf101(folder: Path) -> None:
@@ -55,6 +56,17 @@ def ucf101(folder: Path) -> None:
     (folder / "ucf" / "videos").rename(folder / "UCF-101")
     (folder / "ucf" / "lists").rename(folder / "ucfTrainTestlist")
     (folder / "ucf").rmdir()
+
+
+def hmdb51(folder: Path) -> None:
+    """hmdb51/CLASS/NAME.avi and hmdb51-lists/CLASS_test_split1.txt, of two classes."""
+    (folder / "hmdb51-lists").mkdir()
+    for name in ("brush_hair", "cartwheel"):
+        uses = {f"{name}_{number}.avi": 2 if number == 3 else 1 for number in range(4)}
+        for number, file in enumerate(uses):
+            write_video(folder / "hmdb51" / name / file, 8, 40 * number)
+        lines = "".join(f"{file} {use} \n" for file, use in uses.items())
+        (folder / "hmdb51-lists" / f"{name}_test_split1.txt").write_text(lines)
 
 
 # ---- pictures and sentences ------------------------------------------------------------------------------------
@@ -82,13 +94,15 @@ def image(folder: Path) -> None:
 
 
 def captions(folder: Path) -> None:
-    """my-captions.csv (image, caption, split) and photos/"""
+    """my-captions.csv (image, split, caption), in Vietnamese, and photos/"""
     with open(folder / "my-captions.csv", "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["image", "caption", "split"])
+        rows.writerow(["image", "split", "caption"])
         for number in range(PHOTOS):
             _photo(folder / "photos" / f"{number:03d}.jpg", number)
-            rows.writerows([f"{number:03d}.jpg", text, _part(number)] for text in _captions(number))
+            colour, place = ("đỏ", "xanh", "tím")[number % 3], ("bên trái", "bên phải")[number % 2]
+            for text in f"Một hình tròn {place}, trên nền {colour}.", f"Có hình tròn {place}, nền màu {colour}.":
+                rows.writerow([f"{number:03d}.jpg", _part(number), text])
 
 
 def coco(folder: Path) -> None:
@@ -212,8 +226,9 @@ def _write_weights(folder: Path) -> None:
 
 def demo(folder: Path) -> None:
     """data/demo and runs/demo, runs/demo-captions, runs/demo-video: prepared, trained and evaluated, but small. Made
-    once, beside the folders of all pages."""
-    made = folder.parent.parent / "demo"
+    once, beside the folders of all pages, and of all of pytest-xdist's workers."""
+    beside = folder.parent.parent
+    made = (beside.parent if beside.name.startswith("popen-") else beside) / "demo"
     with open(made.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (made / "whole").exists():
@@ -246,6 +261,7 @@ ALL: dict[str, Callable[[Path], None]] = {
         video,
         videos,
         ucf101,
+        hmdb51,
         image,
         captions,
         coco,

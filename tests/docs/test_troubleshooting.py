@@ -51,7 +51,6 @@ def test_what_is_quoted_are_words_of_the_program():
     for quote in quoted():
         pieces = [piece for piece in (each.strip(" ():;,") for each in quote.split("...")) if len(piece) > 3]
         assert pieces, quote
-        assert pieces, quote
         assert any(all(any(piece in message for message in inside) for piece in pieces) for inside in texts.values()), (
             f"no file of the program says: {quote}"
         )

@@ -2,6 +2,7 @@
 
 import re
 from itertools import combinations
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +12,7 @@ from prototxt_gen import SpecError
 from prototxt_gen import caffe_pb2 as pb
 from prototxt_gen.diagram import draw, lay_out, svg
 from prototxt_gen.shapes import infer
+from tests.commands import lrcn
 from tests.contrast import DARK, WHITE, contrast
 from tests.prototxt_gen.smallnets import CLIP, GOOD, STATIC, layer, net
 
@@ -66,6 +68,13 @@ def test_a_brief_drawing_has_names_and_sizes():
     assert [box.lines for box in boxes] == [lines for lines in column for _ in range(3)] + [["loss, accuracy"]]
     assert [word for _, _, word, _ in picture.words if word.startswith("t =")] == ["t = 1", "t = 2", "t = 16"]
     assert len(picture.arrows) == 3 * 4 + 4  # upwards; from the batch before, to the second, and two to the last
+
+
+def test_the_picture_of_the_readme_is_what_the_command_draws(tmp_path):
+    done = lrcn("nets", "show", "activity/lrcn-fc6-rgb", "--diagram", tmp_path / "lrcn.svg", "--brief")
+    assert done.returncode == 0, done.stderr
+    shown = Path(__file__).parents[2] / "docs" / "pictures" / "lrcn.svg"
+    assert (tmp_path / "lrcn.svg").read_bytes() == shown.read_bytes()
 
 
 def test_a_layer_that_reads_nothing_is_drawn_briefly():

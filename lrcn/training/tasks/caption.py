@@ -164,7 +164,7 @@ class Caption(SentenceTask):
         if neighbours and "1nn-fc8" not in measured["models"]:
             left_out = "1nn-fc8 is" if neighbours.cnn else "1nn-fc7 and 1nn-fc8 are"
             measured["notes"].append(
-                f"{left_out} left out, for want of the CNN as it was before training; --weights FILE gives it"
+                f"{left_out} left out: they need the CNN as it was before training; give it as --weights FILE"
             )
         path = work.out / f"results{options.suffix}.json"
         return [self.written(work, nets, measured, path, compute)]

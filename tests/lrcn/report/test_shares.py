@@ -62,7 +62,7 @@ def test_nothing_to_draw_is_said(tmp_path):
     done = lrcn("compare", tmp_path / "results.json", "--chart", tmp_path / "shares.svg")
     assert done.returncode == 2 and "nothing to draw" in done.stderr and not (tmp_path / "shares.svg").exists()
     done = lrcn("compare", tmp_path / "results.json", "--chart", tmp_path / "results.json")
-    assert done.returncode == 2 and "name it FILE.svg" in done.stderr
+    assert done.returncode == 2 and "ends in .svg" in done.stderr
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
