@@ -47,7 +47,7 @@ def videos(folder: Path) -> None:
     for label, name in enumerate(("jump", "run", "wave")):
         for number in range(6):
             path = folder / "my-videos" / name / f"{name}-scene{number // 2 + 1}-clip{number % 2 + 1}.avi"
-            write_video(path, 20, 70 * label + 10 * number)
+            write_video(path, 12, 70 * label + 10 * number)
 
 
 def ucf101(folder: Path) -> None:

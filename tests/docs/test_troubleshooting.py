@@ -84,7 +84,7 @@ PROVOKED = {
     "...: not fetched: lrcn weights fetch ...": f"{TABLE1} {SIZES} --weights caffenet",
     "no results in runs/*/results.json": "compare",
     "no Caffe engine: run ...": "caffe info",
-    "--gpu ...: no Caffe engine for GPUs": "caffe check --gpu 0",
+    "no Caffe engine for GPUs: run ...": "caffe info --cuda",
 }
 
 

@@ -31,6 +31,7 @@ def test_a_long_title_is_folded_and_whole(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(gates, "save", lambda figure, path: drawn.append(figure))
     title = "v_CounterClockwise_g01_c01.avi: the units that weigh most for Counter Clockwise"
-    gates.unrolled([gates.Column("a", lstm(4, 16), [], {"b": [0.5] * 16})], title, "frame", tmp_path / "a.png")
+    picture = np.zeros((48, 64, 3), np.uint8)
+    gates.unrolled([gates.Column("a", lstm(4, 16), [picture], {"b": [0.5] * 16})], title, "frame", tmp_path / "a.png")
     lines = drawn[0].get_suptitle().splitlines()
     assert len(lines) == 2 and " ".join(lines) == title
