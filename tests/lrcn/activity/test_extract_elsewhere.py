@@ -20,7 +20,7 @@ from lrcn.engine.compute import Compute
 from prototxt_gen import parse
 from tests.clusters import Started
 from tests.commands import killed, lrcn, refused
-from tests.datasets import make_dataset
+from tests.datasets import content, make_dataset
 from tests.lrcn.engine.made_up import ENGINE
 from tests.prototxt_gen.frame_net import NET
 from tests.weights import write_weights
@@ -50,14 +50,6 @@ def prepare(made_of, out, work):
     deploy = extract.source(str(net), Dataset(data), mean=[float(value) for value in MEAN], size=(24, 32))
     compute = Compute(progress=work.progress)
     return extract.extract(Dataset(data), deploy, weights, out, Extraction(frames=4, videos=2), compute, work)
-
-
-def content(folder):
-    """Lists name the folder that they are in, so that neither they nor their checksums are alike elsewhere."""
-    contents = {path.name: path.read_bytes().replace(bytes(folder), b"HERE") for path in sorted(folder.iterdir())}
-    checksums = contents["checksums.tsv"].splitlines()
-    contents["checksums.tsv"] = b"\n".join(line for line in checksums if b"_features.txt\t" not in line)
-    return contents
 
 
 @pytest.fixture(scope="module")

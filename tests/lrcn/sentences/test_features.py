@@ -25,7 +25,7 @@ from lrcn.training.job import settings_of
 from netspecs import catalogue
 from prototxt_gen import caffe_pb2
 from tests.commands import lrcn, refused
-from tests.datasets import write_captions
+from tests.datasets import content, write_captions
 from tests.lrcn.training.small_nets import CNN, OF_TINY, SMALL_SENTENCES, TINY, segments, train_files
 from tests.rounding import rounding, summands
 
@@ -238,9 +238,7 @@ def test_shards_and_a_crew_make_what_one_run_makes(captions, trained, tmp_path, 
 
     def extract(out, **work):
         caption_features.extract(data, net, tmp_path / out, caption_features.Extraction(views=2), work=Work(**work))
-        paths = (path for path in (tmp_path / out).rglob("*") if path.is_file())
-        place = bytes(tmp_path / out)
-        return {path.relative_to(tmp_path / out): path.read_bytes().replace(place, b"HERE") for path in paths}
+        return content(tmp_path / out)
 
     whole = extract("whole")
     assert extract("crew", crew=Elsewhere()) == whole
