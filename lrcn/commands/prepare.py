@@ -206,8 +206,7 @@ def prepare_ucf101(videos, splits, out, split, subset, workers, executor, shard,
         "--lists",
         type=FOLDER,
         show_default="a seeded draw",
-        help="Training and test lists: classes.txt, train1.txt and test1.txt with lines `Class/video label`, or "
-        "HMDB-51's.",
+        help="Training and test lists: train1.txt and test1.txt with lines `Class/video label`, or HMDB-51's.",
     ),
     option(
         "--test-share",

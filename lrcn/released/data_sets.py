@@ -70,7 +70,7 @@ DATA_SETS = {
         DataSet(
             "demo",
             "eight motions, things and places, made by lrcn; nothing to fetch",
-            "README.md",
+            "docs/demo.md",
             "made of scikit-image's photographs",
             "nothing",
             """

@@ -39,7 +39,7 @@ def make(name: str, folder: Path) -> None:
 
 def video(folder: Path) -> None:
     """holiday.avi"""
-    write_video(folder / "holiday.avi", 24)
+    write_video(folder / "holiday.avi", 17, fps=4)
 
 
 def videos(folder: Path) -> None:
@@ -47,7 +47,7 @@ def videos(folder: Path) -> None:
     for label, name in enumerate(("jump", "run", "wave")):
         for number in range(6):
             path = folder / "my-videos" / name / f"{name}-scene{number // 2 + 1}-clip{number % 2 + 1}.avi"
-            write_video(path, 12, 70 * label + 10 * number)
+            write_video(path, 7, 70 * label + 10 * number)
 
 
 def ucf101(folder: Path) -> None:
@@ -64,7 +64,7 @@ def hmdb51(folder: Path) -> None:
     for name in ("brush_hair", "cartwheel"):
         uses = {f"{name}_{number}.avi": 2 if number == 3 else 1 for number in range(4)}
         for number, file in enumerate(uses):
-            write_video(folder / "hmdb51" / name / file, 8, 40 * number)
+            write_video(folder / "hmdb51" / name / file, 5, 40 * number)
         lines = "".join(f"{file} {use} \n" for file, use in uses.items())
         (folder / "hmdb51-lists" / f"{name}_test_split1.txt").write_text(lines)
 
