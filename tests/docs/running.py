@@ -27,6 +27,8 @@ for each in *; do [ "$each" = "$to" ] || cp -r "$each" "$to"; done
 ln -s "$PWD/.venv" "$to/.venv"
 """,
 }
+# Beside the `lrcn` of small nets: METEOR takes six seconds of the processor to start, for each evaluation.
+JAVA = "#!/bin/sh\necho 'left out on pages' >&2\nexit 1\n"
 PROGRAM = '#!{python}\nimport sys\nfrom {module} import main\nif __name__ == "__main__":\n    sys.exit(main())\n'
 # before the first line of a block, and in it, so that lines are counted as they stand there
 TRAP = """trap 'echo "$LINENO $BASH_COMMAND" > "$PAGE_FAILED"; unset PAGE_FAILED' ERR; """
@@ -50,6 +52,7 @@ class Checkout:
         for name, text in SHIMS.items():
             _write_program(folder / "bin" / name, f"#!/bin/sh\n{text}")
         _write_program(folder / "small" / "lrcn", self._program("tests.docs.small"))
+        _write_program(folder / "small" / "java", JAVA)
 
     def _write_environment(self) -> None:
         """.venv, with the packages of the one that runs the tests, and this checkout in place of that."""
