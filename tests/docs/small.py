@@ -1,6 +1,6 @@
 """The `lrcn` that blocks on stand-ins find: the program itself, on the CPU, whose nets are small and are trained for a
 few iterations, and which takes the stand-ins for UCF-101 and for released weights. A cluster of dask is one that is
-begun here, and METEOR, which Java takes ten seconds for, is left out.
+begun here, and METEOR, for which Java takes six seconds to start, is left out.
 
     python -m tests.docs.small train activity/table1 --data data/ucf101 --weights hybrid --gpu 0
 """
@@ -58,9 +58,7 @@ PUBLISHED = ("hybrid", "caffenet", "vgg16")
 LEFT_OUT = {"--gpu": 1, "--precision": 1, "--workspace": 1, "--fast": 0, "--engine": 1, "--image": 1}
 # Of an experiment with LRCN-fc6 and LRCN-fc7 on released weights, the first is enough.
 ROW_LEFT_OUT = "activity/lrcn-fc7"
-# What Matplotlib goes by, and what pycaffe finds in place of scikit-image and SciPy, which it imports for two functions
-# that nobody calls: a third of the time of most processes of Caffe here.
-LIGHT = Path(__file__).parent / "light"
+MATPLOTLIBRC = Path(__file__).with_name("matplotlibrc")
 
 
 def shrink() -> None:
@@ -138,7 +136,7 @@ def on_a_cluster(arguments: list[str]) -> Iterator[list[str]]:
 
 
 def main() -> None:
-    os.environ |= {"MATPLOTLIBRC": str(LIGHT / "matplotlibrc"), "PYTHONPATH": str(LIGHT)}
+    os.environ["MATPLOTLIBRC"] = str(MATPLOTLIBRC)
     with on_a_cluster(on_the_cpu(sys.argv[1:])) as sys.argv[1:]:
         _main()
 

@@ -773,6 +773,23 @@ print("numpy", numpy.__version__)
 
 
 @pytest.mark.engine
+def test_real_pycaffe_imports_what_it_resizes_with_when_it_resizes(real):
+    _python(
+        real,
+        """
+import sys
+import caffe, numpy
+assert not {"skimage", "scipy"} & set(sys.modules)
+ramp = numpy.tile(numpy.arange(4.0)[:, None, None], (1, 4, 3))
+for channels in (3, 5):  # scikit-image's way, SciPy's
+    resized = caffe.io.resize_image(ramp[:, :, [0] * channels], (8, 8))
+    assert resized.shape == (8, 8, channels) and (numpy.diff(resized[1:7, 4, 0]) > 0.3).all(), resized[:, 4, 0]
+assert {"skimage", "scipy"} <= set(sys.modules)
+""",
+    )
+
+
+@pytest.mark.engine
 def test_real_tool_runs_a_python_layer_of_this_environment(real, tmp_path):
     (tmp_path / "probe_layer.py").write_text("""
 import json, os, sys
