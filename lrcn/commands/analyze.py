@@ -32,8 +32,8 @@ def _picture(context, param, path):
 def analyze(logs, out, points, as_json):
     """Compare the curves of loss and accuracy of trainings.
 
-    LOGS are runs, folders of runs (--out of `lrcn train`), or logs of any `caffe train`. A training that was continued
-    or begun anew in the same log counts as it ended.
+    LOGS are runs, folders of runs (--out of `lrcn train`), or logs of any `caffe train`. Where a log has a part of a
+    training twice, as after a resumption, the later one counts.
     """
     from lrcn.training import analysis
 

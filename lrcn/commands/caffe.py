@@ -72,7 +72,7 @@ def caffe_build(source, cuda, archs, no_cudnn, nccl, portable, jobs):
 def caffe_info(cuda, as_json):
     """Show which Caffe is used, and on which GPUs it runs.
 
-    Printed are its source, version, BLAS, flags and folder.
+    It prints its source, version, BLAS, flags and folder.
     """
     from lrcn import engine
     from lrcn.engine.cards import cards, misfit

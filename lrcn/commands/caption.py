@@ -66,11 +66,11 @@ def _pictures(run, out):
         show_default="1",
         help="Width of the beam search; 1 takes the likeliest word each time.",
     ),
-    option("--samples", type=click.IntRange(1), show_default="1", help="Draw this many sentences at random instead."),
+    option("--samples", type=click.IntRange(1), help="Draw this many sentences at random, without a search."),
     option(
         "--temperature",
         type=click.FloatRange(0),
-        show_default="1",
+        show_default="1 with --samples",
         help="Draw at random, with this factor on the softmax's inputs; inf takes the likeliest word.",
     ),
     SEED_OF_DRAWS,

@@ -128,6 +128,12 @@ def test_commands_and_options_are_those_of_the_program(page):
             assert not option.startswith("--") or option in allowed, f"{where}: lrcn {' '.join(names)} has no {option}"
 
 
+def test_the_table_of_experiments_has_all_of_them():
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    table = page.partition("| experiment | trains |")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"^\| `([\w/-]+)` \|", table, re.M)) == experiment.names()
+
+
 def test_the_differences_are_settings_and_experiments_that_there_are():
     page = (ROOT / "docs" / "differences.md").read_text(encoding="utf-8")
     settings = re.findall(r"(?<![\w-])([a-z]\w+)=([\w.]+)`", page)
