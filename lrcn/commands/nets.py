@@ -376,7 +376,7 @@ def nets_check(context, files, phase, stages, folder, no_data, lenient, as_json)
 
 def all_right(checked):
     """That nothing was found: in which states, from which folder, and what could not be looked at."""
-    text = f"nothing found in {', '.join(checked.states)}"
+    text = f"no mistakes in {', '.join(checked.states)}"
     if checked.folder:
         text += f"; paths count from {checked.folder}"
     if checked.unknown:

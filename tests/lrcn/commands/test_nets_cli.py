@@ -341,7 +341,7 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "y" bottom: "label" top: "l
 def test_check_prints_file_line_and_mend(tmp_path):
     write(tmp_path, fine=FINE, bad=FINE.replace("num_output", "num_outputs").replace('"label" top', '"labels" top'))
     done = lrcn("nets", "check", "fine.prototxt", cwd=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "fine.prototxt: nothing found in TRAIN, TEST\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "fine.prototxt: no mistakes in TRAIN, TEST\n")
     done = lrcn("nets", "check", "fine.prototxt", "bad.prototxt", cwd=tmp_path)
     lines = done.stdout.splitlines()
     assert done.returncode == 1
@@ -370,7 +370,7 @@ def test_check_of_written_nets_as_the_pages_have_it(tmp_path):
     done = lrcn("nets", "check", *solvers, "--no-data", cwd=tmp_path)
     captions, clips = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (0, "") and captions.startswith(
-        f"{solvers[0]}: nothing found in TRAIN with "
+        f"{solvers[0]}: no mistakes in TRAIN with "
     )
     shapes = "the shapes of cont_sentence, input_sentence, target_sentence"
     assert captions.endswith(
