@@ -406,7 +406,7 @@ def test_classify_refuses_before_it_starts(run, videos, tmp_path):
     refused(lrcn("classify", videos[0], "--run", tmp_path, "--out", out), str(tmp_path), "lrcn train")
     refused(lrcn("classify", videos[0], "--run", run[0], "--model", "lrcn-fc8", "--out", out), "lrcn-fc8", "lrcn-fc7")
     usual = ["--run", run[0], "--out", out]
-    refused(lrcn("classify", *videos, *usual, "--video", out / "a.mp4"), "shows one video, and here are 3")
+    refused(lrcn("classify", *videos, *usual, "--video", out / "a.mp4"), "shows one video, but 3 are given")
     refused(lrcn("classify", videos[0], *usual, "--video", videos[0].with_suffix(".avi")), ".mp4 or .gif")
     (tmp_path / "frames").mkdir()
     Image.new("RGB", (32, 24)).save(tmp_path / "frames" / "frames.png")
@@ -414,7 +414,7 @@ def test_classify_refuses_before_it_starts(run, videos, tmp_path):
     shutil.copy(videos[0], tmp_path / "videos")
     for folder in tmp_path / "frames", tmp_path / "videos":
         refused(lrcn("classify", folder, "--run", run[0], "--out", folder), f"--out {folder}: is a folder that is read")
-    refused(lrcn("classify", videos[0], *usual, "--clip", 2), "--clip 2", "give --gates")
+    refused(lrcn("classify", videos[0], *usual, "--clip", 2), "--clip 2", "goes with --gates")
     refused(lrcn("classify", videos[0], *usual, "--gates", "--clip", 9), "v_ä.avi: rgb has 3 clips", "no clip 9")
     refused(lrcn("classify", videos[0], *usual, "--gates", "--model", "single-frame"), "has no LSTM")
     photo = tmp_path / "photos" / f"{videos[0].stem}.png"
