@@ -49,11 +49,10 @@ run-%:
 	@set -o pipefail; { $(LRCN) train $* && $(LRCN) evaluate $* >/dev/null; } 2>&1 \
 	  | (trap '' INT; exec sed --unbuffered 's/^/$*: /')
 
-# Each core has a share of the files; the nets of most are too small to gain from another. With Caffe they go in the order
-# of their names, which has the longest (docker, docs, gpu) early: those of few tests would come last, on one core.
+# Each core has a share of the files; the nets of most are too small to gain from another.
 test: lint engine .venv/docs
 	.venv/bin/python -m pytest -m "not engine" -n auto --dist loadfile
-	.venv/bin/python -m pytest -m engine -n auto --dist loadfile --no-loadscope-reorder
+	.venv/bin/python -m pytest -m engine -n auto --dist loadfile
 
 test-fast: venv
 	.venv/bin/python -m pytest -m "not engine and not slow" -n auto --dist loadfile
