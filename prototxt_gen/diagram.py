@@ -33,6 +33,7 @@ PASSED_ON = ("Dropout", "Reshape")  # what a brief drawing leaves out
 # Inches; points for letters.
 LETTER, LINE, PAD, GAP, LANE, BETWEEN, BESIDE, MARGIN = 7.5, 0.15, 0.07, 0.30, 0.26, 0.95, 0.1, 0.3
 NEAR = 0.45  # BETWEEN, of a brief drawing
+DOTS = 0.24  # what they take between two steps
 
 COLOURS = {  # kind -> face, edge
     "data": ("#dfe6ec", "#60717f"),
@@ -401,7 +402,7 @@ class _Unrolled:
         for number, (left, right) in enumerate(zip(boxes, boxes[1:]), 1):
             a, b = left.x + left.width / 2, right.x - right.width / 2
             if self.columns[number].gap:
-                part = 0.36 * between
+                part = min(0.36 * between, (between - DOTS) / 2)
                 picture.arrow((a, y), (a + part, y), colour=RECURRENCE)
                 picture.words.append(((a + b) / 2, y, "\u00b7\u00b7\u00b7", RECURRENCE))
                 picture.arrow((b - part, y), (b, y), colour=RECURRENCE)

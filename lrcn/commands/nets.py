@@ -93,11 +93,9 @@ def nets_list(names, task, as_json):
         print(*table_or_records(titles, table, width(), right=(3,)), sep="\n")
 
 
-def _words_option(command):
-    """--vocabulary FILE: `_values` counts its words."""
-    return option(
-        "--vocabulary", "words", type=FILE, help="Make nets for the words of this file: one per line, `<unk>` first."
-    )(command)
+WORDS = option(
+    "--vocabulary", "words", type=FILE, help="Make nets for the words of this file: one per line, `<unk>` first."
+)
 
 
 def _values(changes, config, words):
@@ -130,7 +128,7 @@ def _values(changes, config, words):
 @option("--explain", is_flag=True, help="Say beside each value which setting it is, and where it comes from.")
 @option("--out", type=FOLDER, required=True, help="Folder in which each net gets a folder.")
 @option("--force", is_flag=True, help="Overwrite files that were edited, or that lrcn did not write.")
-@_words_option
+@WORDS
 @settings_options
 def nets_write(names, everything, published, explain, out, force, words, changes, config):
     """Write nets and their solvers as prototxt.
@@ -238,7 +236,7 @@ def state_options(command):
 @option("--brief", is_flag=True, help="With --diagram: draw names and sizes alone.")
 @state_options
 @section("State of the net", option("--level", type=int, default=0, help="Level, for the rules that ask for one."))
-@_words_option
+@WORDS
 @settings_options
 def nets_show(net, phase, stages, level, kind, inputs, words, changes, config, lenient, as_json, diagram, brief):
     """Show a net's layers, shapes, parameters and memory.
@@ -394,7 +392,7 @@ def all_right(checked):
 @lenient_option
 @JSON
 @state_options
-@_words_option
+@WORDS
 @settings_options
 @click.pass_context
 def nets_weights(context, net, caffemodel, phase, stages, kind, words, changes, config, lenient, as_json):
